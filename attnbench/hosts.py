@@ -1,0 +1,107 @@
+"""torchvision's networks with an attention module at its site in every bottleneck."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from torch import Tensor, nn
+from torchvision.models.resnet import Bottleneck, ResNet
+
+from attnbench.modules import Attention, SettingsError, Site, lookup
+
+LAYERS = {"resnet50": (3, 4, 6, 3), "resnet101": (3, 4, 23, 3)}
+"""Bottlenecks in each stage (He et al., arXiv 1512.03385, table 1)."""
+
+STAGES = (1, 2, 3, 4)
+
+TOTAL_STRIDE = 32
+"""A smaller image would leave the last stage less than one position."""
+
+
+class AfterBn3(nn.Module):
+    """torchvision's bottleneck; its output passes through ``attention`` before the addition."""
+
+    def __init__(self, block: Bottleneck, attention: Attention, settings: dict[str, Any]) -> None:
+        super().__init__()
+        self.conv1, self.bn1 = block.conv1, block.bn1
+        self.conv2, self.bn2 = block.conv2, block.bn2
+        self.conv3, self.bn3 = block.conv3, block.bn3
+        self.attention = attention.build(block.conv3.out_channels, **settings)
+        self.relu = block.relu
+        self.downsample = block.downsample
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = self.relu(self.bn1(self.conv1(x)))
+        out = self.relu(self.bn2(self.conv2(out)))
+        out = self.attention(self.bn3(self.conv3(out)))
+        out += x if self.downsample is None else self.downsample(x)
+        return self.relu(out)
+
+
+class ReplaceConv2(nn.Module):
+    """torchvision's bottleneck with ``attention`` in place of conv2, bn2 and their ReLU."""
+
+    def __init__(self, block: Bottleneck, attention: Attention, settings: dict[str, Any]) -> None:
+        super().__init__()
+        self.conv1, self.bn1 = block.conv1, block.bn1
+        self.attention = attention.build(
+            block.conv2.in_channels, stride=block.conv2.stride[0], **settings
+        )
+        self.conv3, self.bn3 = block.conv3, block.bn3
+        self.relu = block.relu
+        self.downsample = block.downsample
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = self.attention(self.relu(self.bn1(self.conv1(x))))
+        out = self.bn3(self.conv3(out))
+        out += x if self.downsample is None else self.downsample(x)
+        return self.relu(out)
+
+
+BLOCKS = {Site.AFTER_BN3: AfterBn3, Site.REPLACE_CONV2: ReplaceConv2}
+
+
+def build(
+    host: str,
+    attention: str | Attention | None = None,
+    *,
+    stages: Collection[int] = STAGES,
+    **settings: Any,
+) -> ResNet:
+    """A host network with 1000 classes: (B, 3, H, W) -> (B, 1000), float32, training mode.
+
+    The host's own parameters keep torchvision's names and, under one seed, torchvision's
+    initial values, whatever module is put in; without ``attention`` the network is
+    torchvision's. ``settings`` go to every module and override the published ones.
+
+    Raises:
+        SettingsError: unknown host, module or stage, or a width that does not divide.
+    """
+    if host not in LAYERS:
+        raise SettingsError(f"unknown host '{host}'; known: {', '.join(LAYERS)}")
+    if not set(stages) <= set(STAGES):
+        raise SettingsError(f"unknown stages {sorted(set(stages) - set(STAGES))}; known: 1 to 4")
+    network = ResNet(Bottleneck, list(LAYERS[host]))
+    if attention is None:
+        return network
+    if isinstance(attention, str):
+        attention = lookup(attention)
+    block_class = BLOCKS[attention.site]
+    for number in sorted(stages):
+        stage = network.get_submodule(f"layer{number}")
+        chosen = attention.settings(host, number) | settings
+        for name, block in stage.named_children():
+            stage.register_module(name, block_class(block, attention, chosen))
+    return network
+
+
+def resnet(
+    depth: int,
+    attention: str | Attention | None = None,
+    *,
+    stages: Collection[int] = STAGES,
+    **settings: Any,
+) -> ResNet:
+    """:func:`build` by depth: ``resnet(50, attention="sa")``."""
+    return build(f"resnet{depth}", attention, stages=stages, **settings)

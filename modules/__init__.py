@@ -1,0 +1,107 @@
+"""Seven attention modules, one paper and one file each, behind one table.
+
+This folder is installed as ``attnbench.modules``; see ``pyproject.toml``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if __name__ == "modules":
+    raise ImportError("import attnbench.modules: as 'modules' every class would exist twice")
+
+from .interface import Attention, SettingsError, Site, in_file
+
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["ATTENTION", "Attention", "SettingsError", "Site", "create", "lookup"]
+
+_TABLE = (
+    Attention(
+        name="se",
+        title="Squeeze-and-Excitation Networks",
+        arxiv="1709.01507",
+        site=Site.AFTER_BN3,
+        build=in_file("se", "SqueezeExcitation"),
+        added_params={"resnet50": 2_530_992, "resnet101": 4_777_712},
+    ),
+    Attention(
+        name="cbam",
+        title="CBAM: Convolutional Block Attention Module",
+        arxiv="1807.06521",
+        site=Site.AFTER_BN3,
+        build=in_file("cbam", "CBAM"),
+        added_params={"resnet50": 2_532_592, "resnet101": 4_781_012},
+    ),
+    Attention(
+        name="eca",
+        title="ECA-Net: Efficient Channel Attention for Deep CNNs",
+        arxiv="1910.03151",
+        site=Site.AFTER_BN3,
+        build=in_file("eca", "EfficientChannelAttention"),
+        published={
+            "resnet50": {"kernel_size": (3, 5, 5, 7)},
+            "resnet101": {"kernel_size": (3, 3, 5, 7)},
+        },
+        added_params={"resnet50": 80, "resnet101": 157},
+    ),
+    Attention(
+        name="gc",
+        title="GCNet: Non-local Networks Meet Squeeze-Excitation Networks and Beyond",
+        arxiv="1904.11492",
+        site=Site.AFTER_BN3,
+        build=in_file("gc", "GlobalContext"),
+        added_params={"resnet50": 2_548_000, "resnet101": 4_814_321},
+    ),
+    Attention(
+        name="sk",
+        title="Selective Kernel Networks",
+        arxiv="1903.06586",
+        site=Site.REPLACE_CONV2,
+        build=in_file("sk", "SelectiveKernel"),
+        added_params={"resnet50": 597_464, "resnet101": 1_128_952},
+    ),
+    Attention(
+        name="sge",
+        title="Spatial Group-wise Enhance",
+        arxiv="1905.09646",
+        site=Site.AFTER_BN3,
+        build=in_file("sge", "SpatialGroupEnhance"),
+        added_params={"resnet50": 2_048, "resnet101": 4_224},
+    ),
+    Attention(
+        name="sa",
+        title="SA-Net: Shuffle Attention for Deep Convolutional Neural Networks",
+        arxiv="2102.00240",
+        site=Site.AFTER_BN3,
+        build=in_file("sa", "ShuffleAttention"),
+        added_params={"resnet50": 708, "resnet101": 1_524},
+    ),
+)
+
+ATTENTION: dict[str, Attention] = {entry.name: entry for entry in _TABLE}
+
+
+def lookup(name: str) -> Attention:
+    """The row of that name.
+
+    Raises:
+        SettingsError: no such row; the message lists the known names.
+    """
+    try:
+        return ATTENTION[name]
+    except KeyError:
+        known = ", ".join(ATTENTION)
+        raise SettingsError(f"unknown attention module '{name}'; known: {known}") from None
+
+
+def create(name: str, channels: int, **settings: Any) -> nn.Module:
+    """Build a module by name: float32, training mode, (B, channels, H, W) in and out.
+
+    Settings left out have the paper's value. A module that replaces conv2 takes ``stride``.
+
+    Raises:
+        SettingsError: unknown name, or channels that the module's groups do not divide.
+    """
+    return lookup(name).build(channels, **settings)

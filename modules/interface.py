@@ -1,0 +1,76 @@
+"""What the suite knows of an attention module before it builds one. No torch here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class SettingsError(ValueError):
+    """A module cannot be built with these settings; the message says what would do."""
+
+
+class Site(StrEnum):
+    """Where in a bottleneck a module sits."""
+
+    AFTER_BN3 = "after_bn3"
+    """Sees the block's output before the residual addition. Built with ``channels``."""
+
+    REPLACE_CONV2 = "replace_conv2"
+    """Stands for conv2, bn2 and their ReLU. Built with ``channels`` and ``stride``."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attention:
+    """One row of the table: a paper's module, where it sits and how it was published.
+
+    ``build(channels, **settings)`` returns the ``nn.Module``; every setting has the paper's
+    value as its default. ``published`` holds what differs from the defaults in a published
+    network: host -> setting -> one value a stage. ``added_params`` states the learnable
+    parameters that the module adds to a host, so that they can be listed without torch;
+    the tests derive them again.
+    """
+
+    name: str
+    title: str
+    arxiv: str
+    site: Site
+    build: Callable[..., nn.Module]
+    published: Mapping[str, Mapping[str, tuple[Any, ...]]] = field(default_factory=dict)
+    added_params: Mapping[str, int] = field(default_factory=dict)
+
+    def settings(self, host: str, stage: int) -> dict[str, Any]:
+        """The published settings for stage 1 to 4 of a host; empty where the defaults hold."""
+        return {key: values[stage - 1] for key, values in self.published.get(host, {}).items()}
+
+
+def in_file(file: str, class_name: str) -> Callable[..., nn.Module]:
+    """A class in a sibling file, imported (and torch with it) when it is first built."""
+
+    def build(channels: int, **settings: Any) -> nn.Module:
+        module = import_module(f".{file}", __package__)
+        return getattr(module, class_name)(channels, **settings)  # type: ignore[no-any-return]
+
+    return build
+
+
+def divide(channels: int, by: int, what: str) -> int:
+    """``channels / by``, which must come out whole: nothing is ever rounded.
+
+    Raises:
+        SettingsError: ``channels`` or ``by`` is not positive, or does not divide.
+    """
+    if channels < 1 or by < 1:
+        raise SettingsError(f"{what}: {channels} channels by {by}: both must be positive")
+    if channels % by:
+        raise SettingsError(
+            f"{what}: {channels} channels do not divide by {by}; "
+            f"{channels - channels % by or by} or {channels - channels % by + by} would"
+        )
+    return channels // by

@@ -1,0 +1,53 @@
+"""SK: Selective Kernel Networks (Li et al., CVPR 2019), arXiv 1903.06586.
+
+The variant on a plain ResNet that was published at 26.15M parameters in ResNet-50: a dense
+and a grouped 3x3 branch. Authors' code: implus/PytorchInsight,
+classification/models/imagenet/resnet_sk.py @2864528, which pools each branch and adds; the
+paper (section 3.1, equation 2) and this file pool the sum, the same value.
+Deviations: none.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from .interface import divide
+
+
+class SelectiveKernel(nn.Module):
+    """Two convolutions whose outputs each channel mixes by a softmax (equations 1 to 6).
+
+    (B, C, H, W) -> (B, C, H / stride, W / stride), rounded up.
+
+    Raises:
+        SettingsError: ``groups`` or ``reduction`` does not divide ``channels``.
+    """
+
+    def __init__(
+        self, channels: int, stride: int = 1, groups: int = 32, reduction: int = 16
+    ) -> None:
+        super().__init__()
+        divide(channels, groups, "sk, groups")
+        reduced = divide(channels, reduction, "sk, reduction")
+        self.conv2 = nn.Conv2d(channels, channels, 3, stride, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(channels)
+        self.conv2g = nn.Conv2d(
+            channels, channels, 3, stride, padding=1, groups=groups, bias=False
+        )
+        self.bn2g = nn.BatchNorm2d(channels)
+        self.avg_pool = nn.AdaptiveAvgPool2d(1)
+        self.conv_fc1 = nn.Conv2d(channels, reduced, 1, bias=False)
+        self.bn_fc1 = nn.BatchNorm2d(reduced)
+        self.conv_fc2 = nn.Conv2d(reduced, 2 * channels, 1, bias=False)
+        self.relu = nn.ReLU(inplace=True)
+        # As the host initialises the convolution that this stands for.
+        for conv in (self.conv2, self.conv2g, self.conv_fc1, self.conv_fc2):
+            nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")
+
+    def forward(self, x: Tensor) -> Tensor:
+        dense = self.relu(self.bn2(self.conv2(x)))
+        grouped = self.relu(self.bn2g(self.conv2g(x)))
+        squeezed = self.relu(self.bn_fc1(self.conv_fc1(self.avg_pool(dense + grouped))))
+        weights = self.conv_fc2(squeezed).unflatten(1, (2, -1)).softmax(dim=1)
+        mixed: Tensor = dense * weights[:, 0] + grouped * weights[:, 1]
+        return mixed
