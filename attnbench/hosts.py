@@ -36,7 +36,8 @@ class AfterBn3(nn.Module):
         out = self.relu(self.bn2(self.conv2(out)))
         out = self.attention(self.bn3(self.conv3(out)))
         out += x if self.downsample is None else self.downsample(x)
-        return self.relu(out)
+        activated: Tensor = self.relu(out)
+        return activated
 
 
 class ReplaceConv2(nn.Module):
@@ -56,7 +57,8 @@ class ReplaceConv2(nn.Module):
         out = self.attention(self.relu(self.bn1(self.conv1(x))))
         out = self.bn3(self.conv3(out))
         out += x if self.downsample is None else self.downsample(x)
-        return self.relu(out)
+        activated: Tensor = self.relu(out)
+        return activated
 
 
 BLOCKS = {Site.AFTER_BN3: AfterBn3, Site.REPLACE_CONV2: ReplaceConv2}

@@ -26,16 +26,16 @@ class GlobalContext(nn.Module):
         super().__init__()
         reduced = divide(channels, reduction, "gc, reduction")
         self.conv_mask = nn.Conv2d(channels, 1, 1)
+        last = nn.Conv2d(reduced, channels, 1)
         self.channel_add_conv = nn.Sequential(
             nn.Conv2d(channels, reduced, 1),
             nn.LayerNorm([reduced, 1, 1]),
             nn.ReLU(inplace=True),
-            nn.Conv2d(reduced, channels, 1),
+            last,
         )
         nn.init.kaiming_normal_(self.conv_mask.weight, mode="fan_in", nonlinearity="relu")
-        nn.init.zeros_(self.conv_mask.bias)  # type: ignore[arg-type]  # a bias is there
-        nn.init.zeros_(self.channel_add_conv[3].weight)
-        nn.init.zeros_(self.channel_add_conv[3].bias)
+        for start in (self.conv_mask.bias, last.weight, last.bias):
+            nn.init.zeros_(start)  # type: ignore[arg-type]  # both convolutions have a bias
 
     def forward(self, x: Tensor) -> Tensor:
         weights = self.conv_mask(x).flatten(2).softmax(dim=2)  # (B, 1, H * W)

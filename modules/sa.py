@@ -39,4 +39,5 @@ class ShuffleAttention(nn.Module):
         spatial = spatial * torch.sigmoid(self.sweight * self.gn(spatial) + self.sbias)
         joined = torch.cat((channel, spatial), dim=1).reshape(x.shape)
         # The shuffle: channel (i, j) of a 2 x C/2 table goes to (j, i).
-        return joined.unflatten(1, (2, -1)).transpose(1, 2).reshape(x.shape)
+        shuffled: Tensor = joined.unflatten(1, (2, -1)).transpose(1, 2)
+        return shuffled.reshape(x.shape)

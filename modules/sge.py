@@ -37,4 +37,5 @@ class SpatialGroupEnhance(nn.Module):
         normalised = centred / (centred.std(1, keepdim=True) + 1e-5)
         scaled = normalised.reshape(-1, self.groups, *x.shape[2:]) * self.weight + self.bias
         gate = scaled.reshape(-1, 1, *x.shape[2:]).sigmoid()
-        return (grouped * gate).reshape(x.shape)
+        enhanced: Tensor = grouped * gate
+        return enhanced.reshape(x.shape)

@@ -3,7 +3,8 @@
 The variant on a plain ResNet that was published at 26.15M parameters in ResNet-50: a dense
 and a grouped 3x3 branch. Authors' code: implus/PytorchInsight,
 classification/models/imagenet/resnet_sk.py @2864528, which pools each branch and adds; the
-paper (section 3.1, equation 2) and this file pool the sum, the same value.
+paper (section 3.1, equation 2) and this file pool the sum, the same value. The ReLU of the
+squeezed vector is a function there and here: counters that look at modules do not see it.
 Deviations: none.
 """
 
@@ -31,9 +32,7 @@ class SelectiveKernel(nn.Module):
         reduced = divide(channels, reduction, "sk, reduction")
         self.conv2 = nn.Conv2d(channels, channels, 3, stride, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(channels)
-        self.conv2g = nn.Conv2d(
-            channels, channels, 3, stride, padding=1, groups=groups, bias=False
-        )
+        self.conv2g = nn.Conv2d(channels, channels, 3, stride, padding=1, groups=groups, bias=False)
         self.bn2g = nn.BatchNorm2d(channels)
         self.avg_pool = nn.AdaptiveAvgPool2d(1)
         self.conv_fc1 = nn.Conv2d(channels, reduced, 1, bias=False)
@@ -47,7 +46,7 @@ class SelectiveKernel(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         dense = self.relu(self.bn2(self.conv2(x)))
         grouped = self.relu(self.bn2g(self.conv2g(x)))
-        squeezed = self.relu(self.bn_fc1(self.conv_fc1(self.avg_pool(dense + grouped))))
+        squeezed = self.bn_fc1(self.conv_fc1(self.avg_pool(dense + grouped))).relu()
         weights = self.conv_fc2(squeezed).unflatten(1, (2, -1)).softmax(dim=1)
         mixed: Tensor = dense * weights[:, 0] + grouped * weights[:, 1]
         return mixed

@@ -1,0 +1,22 @@
+"""Ways of counting what a network costs: one file a rule, one table of them.
+
+Nobody's "GFLOPs" is the same as the next paper's; a count is never shown without its rule.
+"""
+
+from __future__ import annotations
+
+from torch import nn
+
+from . import fvcore, leaf, learnable, macs, thop
+from .rule import Count, Rule, Shape
+
+__all__ = ["RULES", "Count", "Rule", "Shape", "count_all"]
+
+RULES: dict[str, Rule] = {
+    rule.name: rule for rule in (learnable.RULE, macs.RULE, leaf.RULE, thop.RULE, fvcore.RULE)
+}
+
+
+def count_all(model: nn.Module, input_shape: Shape) -> dict[str, Count]:
+    """The network under every rule, by the rule's name."""
+    return {name: rule.count(model, input_shape) for name, rule in RULES.items()}

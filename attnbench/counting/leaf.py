@@ -1,0 +1,73 @@
+"""The rule of the SGE and SA papers' tables: leaf modules, by type."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor, nn
+
+from .operators import outside
+from .rule import Count, Rule, Shape
+from .twin import meta_twin
+
+
+def _convolution(module: nn.Conv2d, x: Tensor, out: Tensor) -> int:  # noqa: ARG001
+    return out.numel() * (module.weight[0].numel() + (module.bias is not None))
+
+
+def _linear(module: nn.Linear, x: Tensor, out: Tensor) -> int:  # noqa: ARG001
+    return out.numel() * module.in_features
+
+
+def _batch_norm(module: nn.BatchNorm2d, x: Tensor, out: Tensor) -> int:  # noqa: ARG001
+    return 2 * x.numel()
+
+
+def _per_output(module: nn.Module, x: Tensor, out: Tensor) -> int:  # noqa: ARG001
+    return out.numel()
+
+
+def _per_input(module: nn.Module, x: Tensor, out: Tensor) -> int:  # noqa: ARG001
+    return x.numel()
+
+
+COSTS: dict[type[nn.Module], Callable[..., int]] = {
+    nn.Conv2d: _convolution,
+    nn.Linear: _linear,
+    nn.BatchNorm2d: _batch_norm,
+    nn.ReLU: _per_output,
+    nn.MaxPool2d: _per_input,
+    nn.AvgPool2d: _per_input,
+    nn.AdaptiveMaxPool2d: _per_input,
+    nn.AdaptiveAvgPool2d: _per_input,
+}
+"""Everything else is zero: other norms, sigmoid, softmax, Conv1d, functions, bare arithmetic."""
+
+
+def count(model: nn.Module, input_shape: Shape) -> Count:
+    """The sum over leaf modules of one forward on the meta device."""
+    twin = meta_twin(model)
+    total = 0
+
+    def add(module: nn.Module, inputs: tuple[Any, ...], out: Tensor) -> None:
+        nonlocal total
+        total += COSTS[type(module)](module, inputs[0], out)
+
+    for module in twin.modules():
+        if type(module) in COSTS:
+            module.register_forward_hook(add)
+    not_counted = outside(twin, input_shape, lambda module: type(module) in COSTS)
+    return Count(operations=total, not_counted=not_counted)
+
+
+RULE = Rule(
+    name="leaf",
+    definition=(
+        "By leaf module: MACs of Conv2d (plus one an output where it has a bias) and of Linear "
+        "(its bias not), 2 an element for BatchNorm2d, 1 an output for ReLU, 1 an input for a "
+        "pooling module; everything else 0."
+    ),
+    source="implus/PytorchInsight flops_counter.py, which printed the SGE and SA papers' tables",
+    count=count,
+)

@@ -1,0 +1,33 @@
+"""The thop package, as installed."""
+
+from __future__ import annotations
+
+import thop
+import torch
+from thop.profile import register_hooks, zero_ops
+from torch import nn
+
+from .operators import outside
+from .rule import Count, Rule, Shape
+from .twin import meta_twin
+
+
+def _covers(module: nn.Module) -> bool:
+    return register_hooks.get(type(module), zero_ops) is not zero_ops
+
+
+def count(model: nn.Module, input_shape: Shape) -> Count:
+    """``thop.profile`` on a twin: it leaves buffers behind in the network that it is given."""
+    not_counted = outside(meta_twin(model), input_shape, _covers)
+    operations, params = thop.profile(
+        meta_twin(model), inputs=(torch.empty(input_shape, device="meta"),), verbose=False
+    )
+    return Count(params=int(params), operations=int(operations), not_counted=not_counted)
+
+
+RULE = Rule(
+    name="thop",
+    definition="What thop.profile returns: by leaf module of a type it knows, in eval mode.",
+    source="the thop package (Lyken17/pytorch-OpCounter), the version in the environment",
+    count=count,
+)

@@ -1,0 +1,22 @@
+"""A copy of a network to count on, so that the network itself is never touched."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from itertools import chain
+
+import torch
+from torch import nn
+
+
+def meta_twin(model: nn.Module) -> nn.Module:
+    """The network on the meta device, in evaluation mode: shapes without storage.
+
+    No weight is copied or allocated, wherever the network itself lives.
+    """
+    memo: dict[int, torch.Tensor] = {}
+    for tensor in chain(model.parameters(), model.buffers()):
+        shell = torch.empty_like(tensor, device="meta")
+        is_parameter = isinstance(tensor, nn.Parameter)
+        memo[id(tensor)] = nn.Parameter(shell, tensor.requires_grad) if is_parameter else shell
+    return deepcopy(model, memo).eval()

@@ -1,0 +1,137 @@
+"""Peak memory of one step of a network: deterministic live bytes, and what the device saw."""
+
+from __future__ import annotations
+
+import sys
+import weakref
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from .records import Case, Memory
+from .timing import Step
+from .workload import step as make_step
+
+
+class LiveBytes(TorchDispatchMode):
+    """Follows the bytes of every storage that operators create while the mode is active.
+
+    What existed before (weights, input) is not counted. ``peak`` is the largest sum of bytes
+    that were alive at once. It depends on shapes and dtypes alone, so it is the same on every
+    machine and on the meta device; what a library takes inside an operator is not in it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.live = 0
+        self.peak = 0
+        self._known: set[int] = set()
+
+    def _release(self, key: int, size: int) -> None:
+        self._known.discard(key)
+        self.live -= size
+
+    def _follow(self, tensor: Tensor) -> None:
+        storage = tensor.untyped_storage()
+        key, size = storage._cdata, storage.nbytes()
+        if key not in self._known:
+            self._known.add(key)
+            self.live += size
+            weakref.finalize(storage, self._release, key, size)
+
+    def __torch_dispatch__(
+        self,
+        func: Any,
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        given = {
+            tensor.untyped_storage()._cdata
+            for tensor in tree_leaves((args, kwargs))
+            if isinstance(tensor, Tensor)
+        }
+        out = func(*args, **(kwargs or {}))
+        for tensor in tree_leaves(out):
+            if isinstance(tensor, Tensor) and tensor.untyped_storage()._cdata not in given:
+                self._follow(tensor)
+        self.peak = max(self.peak, self.live)
+        return out
+
+
+def peak_live_bytes(step: Step) -> int:
+    """What a warmed-up step creates and holds at once, above what stays between steps."""
+    seen = LiveBytes()
+    with seen:
+        step()
+        between = seen.live
+        seen.peak = between
+        step()
+    return seen.peak - between
+
+
+def measure(case: Case, variant: str) -> Memory:
+    """The peaks of one variant. Call it in a process that has done nothing else.
+
+    The deterministic figure comes from the meta device and costs nothing of the rest.
+    """
+    torch.set_num_threads(case.threads)
+    live = peak_live_bytes(make_step(case, variant, "meta"))
+    if case.device == "cuda":
+        return _on_cuda(make_step(case, variant), live)
+    return _on_cpu(make_step(case, variant), live)
+
+
+def _on_cpu(step: Step, live: int) -> Memory:
+    resident = resident_bytes()
+    step()
+    step()
+    return Memory(
+        peak_live_bytes=live, resident_bytes=resident, peak_resident_bytes=peak_resident_bytes()
+    )
+
+
+def _on_cuda(step: Step, live: int) -> Memory:
+    step()
+    torch.cuda.synchronize()
+    torch.cuda.empty_cache()  # what only the first step needed, cuDNN's trials for instance
+    torch.cuda.reset_peak_memory_stats()
+    allocated, reserved = torch.cuda.memory_allocated(), torch.cuda.memory_reserved()
+    step()
+    torch.cuda.synchronize()
+    return Memory(
+        peak_live_bytes=live,
+        allocated_bytes=allocated,
+        peak_allocated_bytes=torch.cuda.max_memory_allocated(),
+        reserved_bytes=reserved,
+        peak_reserved_bytes=torch.cuda.max_memory_reserved(),
+    )
+
+
+def resident_bytes() -> int:
+    """The process's resident size now on Linux; elsewhere its peak so far."""
+    return _resident("VmRSS")
+
+
+def peak_resident_bytes() -> int:
+    """The peak of the process's resident size.
+
+    On Linux from the memory map of this very program: ``getrusage`` there also remembers the
+    size of the process that started it.
+    """
+    return _resident("VmHWM")
+
+
+def _resident(field: str) -> int:
+    status = Path("/proc/self/status")
+    if status.exists():
+        line = next(text for text in status.read_text().splitlines() if text.startswith(field))
+        return int(line.split()[1]) * 1024
+    import resource  # not on every system
+
+    peak: int = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -1,0 +1,162 @@
+"""The lines of ``records.jsonl``: what was measured, on what, raw.
+
+A file of records is the only thing that passes from whoever measures to whoever shows.
+Quantities are stored in base units (bytes, seconds, single operations) and never rounded.
+``reports/README.md`` explains every field. A change of meaning raises :data:`SCHEMA`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from math import isfinite
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+SCHEMA = 1
+
+PLAIN = "plain"
+CONTROL = "control"
+"""The plain host a second time, under another name: its ratio to PLAIN is known to be 1."""
+
+Environment = dict[str, str | int | float | bool | None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """The configuration that all variants of a run share."""
+
+    host: str
+    batch_size: int
+    image_size: int
+    dtype: Literal["float32", "bfloat16", "float16"]
+    channels_last: bool
+    mode: Literal["inference", "training"]
+    device: Literal["cpu", "cuda"]
+    threads: int
+    seed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Count:
+    """One network under one rule of counting, for one image.
+
+    ``None`` where the rule does not speak of the quantity. ``not_counted`` gives the operators
+    that ran and were left at zero, with the number of times that each ran.
+    """
+
+    params: int | None = None
+    operations: int | None = None
+    not_counted: Mapping[str, int] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """The first line of a run: which variants, and when the rounds stop."""
+
+    kind: Literal["plan"] = "plan"
+    variants: tuple[str, ...]
+    budget_s: float
+    target: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counts:
+    """What every rule says of one variant."""
+
+    kind: Literal["counts"] = "counts"
+    rules: Mapping[str, Count]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Memory:
+    """One warmed-up step of one variant, alone in its process: before it, and at its peak.
+
+    ``peak_live_bytes`` is what the step creates and holds at once, deterministic (see
+    ``attnbench.memory``). The others are what the device saw, with everything that was there
+    before: resident size on a CPU; allocated to tensors and reserved by the allocator on CUDA.
+    ``None`` where the device has no such figure.
+    """
+
+    kind: Literal["memory"] = "memory"
+    peak_live_bytes: int
+    resident_bytes: int | None = None
+    peak_resident_bytes: int | None = None
+    allocated_bytes: int | None = None
+    peak_allocated_bytes: int | None = None
+    reserved_bytes: int | None = None
+    peak_reserved_bytes: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Block:
+    """Consecutive steps of one variant within a round, and the seconds they took together."""
+
+    variant: str
+    steps: int
+    seconds: float
+
+    def __post_init__(self) -> None:
+        """Refuse what no clock gives."""
+        if self.steps < 1 or not (isfinite(self.seconds) and self.seconds > 0):
+            raise ValueError("a block has at least one step and takes a positive time")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Round:
+    """Every variant once, in the order in which they ran."""
+
+    kind: Literal["round"] = "round"
+    number: int
+    blocks: tuple[Block, ...]
+
+    @property
+    def seconds(self) -> float:
+        """What the whole round took."""
+        return sum(block.seconds for block in self.blocks)
+
+
+@dataclass(frozen=True, kw_only=True)
+class End:
+    """The last line of a finished run: why the rounds stopped."""
+
+    kind: Literal["end"] = "end"
+    reason: Literal["target", "budget", "failed"]
+    rounds: int
+
+
+FailedStep = Literal["counts", "memory", "latency"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """Why a variant has no result, or no further ones."""
+
+    step: FailedStep
+    type: str
+    message: str
+
+
+Results = Annotated[Plan | Counts | Memory | Round | End, Field(discriminator="kind")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """One line. ``variant`` is None where the line speaks of all of them."""
+
+    schema: int = SCHEMA
+    case: Case
+    variant: str | None = None
+    results: Results | None = None
+    environment: Environment
+    error: Failure | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a line that says nothing or contradicts itself."""
+        if (self.results is None) == (self.error is None):
+            raise ValueError("a record has either results or an error")
+
+    def as_json(self) -> dict[str, Any]:
+        """The line as plain data."""
+        return asdict(self)

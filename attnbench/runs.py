@@ -1,0 +1,117 @@
+"""A run: what the lines of one records file say together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+
+from .errors import UserError
+from .records import (
+    CONTROL,
+    PLAIN,
+    Case,
+    Count,
+    Counts,
+    End,
+    Environment,
+    Failure,
+    Memory,
+    Plan,
+    Record,
+    Round,
+)
+
+MACHINE = ("cpu", "cores", "platform", "python", "torch", "gpu", "cuda", "cudnn", "attnbench")
+"""The facts of an environment that must agree for rounds to belong to one run."""
+
+
+@dataclass
+class Run:
+    """Everything that is known of a run so far; records are added in file order."""
+
+    case: Case
+    plan: Plan
+    environment: Environment
+    counts: dict[str, Mapping[str, Count]] = field(default_factory=dict)
+    memory: dict[str, Memory] = field(default_factory=dict)
+    rounds: list[Round] = field(default_factory=list)
+    failures: dict[str, dict[str, Failure]] = field(default_factory=dict)
+    end: End | None = None
+
+    @property
+    def networks(self) -> tuple[str, ...]:
+        """The different networks: the plain host and one for each module."""
+        return tuple(name for name in self.plan.variants if name != CONTROL)
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """The attention modules, in the order asked for."""
+        return tuple(name for name in self.networks if name != PLAIN)
+
+    @property
+    def timed_s(self) -> float:
+        """What all rounds took together."""
+        return sum(each.seconds for each in self.rounds)
+
+    def failed(self, variant: str, step: str) -> bool:
+        """Whether that step of the variant ended in an error."""
+        return step in self.failures.get(variant, {})
+
+    def has(self, variant: str, step: str) -> bool:
+        """Whether counts or memory of the variant are done with, well or not."""
+        done = self.counts.keys() if step == "counts" else self.memory.keys()
+        return variant in done or self.failed(variant, step)
+
+    def add(self, record: Record) -> None:
+        """Take one more record in.
+
+        Raises:
+            UserError: it belongs to another configuration or another machine.
+        """
+        for kind, ours, theirs in (
+            ("configuration", asdict(self.case), asdict(record.case)),
+            ("machine", machine(self.environment), machine(record.environment)),
+        ):
+            for key, value in ours.items():
+                if theirs[key] != value:
+                    raise UserError(
+                        f"another {kind}: {key} is {theirs[key]} here and {value} before"
+                    )
+        variant, results = record.variant or "", record.results
+        if record.error:
+            self.failures.setdefault(variant, {})[record.error.step] = record.error
+        elif isinstance(results, Counts):
+            self.counts[variant] = results.rules
+        elif isinstance(results, Memory):
+            self.memory[variant] = results
+        elif isinstance(results, Round):
+            self.rounds.append(results)
+        elif isinstance(results, End):
+            self.end = results
+
+
+def machine(environment: Environment) -> Environment:
+    """The part of an environment by which machines are told apart."""
+    return {key: environment.get(key) for key in MACHINE}
+
+
+def gather(records: Iterable[Record], where: str) -> Run:
+    """The run that a file's records make; ``where`` names the file in messages.
+
+    Raises:
+        UserError: no plan comes first, or the lines are of different runs.
+    """
+    run: Run | None = None
+    for number, record in enumerate(records, start=1):
+        try:
+            if run is None:
+                if not isinstance(record.results, Plan):
+                    raise UserError("a run begins with its plan")
+                run = Run(record.case, record.results, record.environment)
+            else:
+                run.add(record)
+        except UserError as error:
+            raise UserError(f"{where}, line {number}: {error}") from error
+    if run is None:
+        raise UserError(f"{where}: no records")
+    return run

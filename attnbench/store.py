@@ -1,0 +1,92 @@
+"""``records.jsonl``: append and flush, read back, and say exactly what is wrong with it."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from .errors import UserError
+from .records import SCHEMA, Record
+
+FILE_NAME = "records.jsonl"
+
+_READER: TypeAdapter[Record] = TypeAdapter(Record)
+
+
+def append(folder: Path, record: Record) -> None:
+    """Write one line and see it onto the disk, so that a killed run loses nothing finished."""
+    line = json.dumps(record.as_json(), allow_nan=False, separators=(",", ":"))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / FILE_NAME).open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise UserError(f"cannot write to {folder}: {error.strerror}") from error
+
+
+def read(folder: Path) -> list[Record]:
+    """The records of a folder.
+
+    A last line that was cut off while it was written is left out: nothing was finished there.
+
+    Raises:
+        UserError: no such file, or a line that is not a record of this schema.
+    """
+    path = folder / FILE_NAME
+    lines = _lines(path)
+    if lines and not lines[-1].endswith("\n") and not _is_json(lines[-1]):
+        lines.pop()
+    return [_parse(line, f"{path}, line {number}") for number, line in enumerate(lines, start=1)]
+
+
+def mend(folder: Path) -> None:
+    """Make the file end in a whole line, so that lines can be appended."""
+    path = folder / FILE_NAME
+    lines = _lines(path)
+    if lines and not lines[-1].endswith("\n"):
+        last = lines.pop()
+        kept = [*lines, last + "\n"] if _is_json(last) else lines
+        with path.open("w", encoding="utf-8") as file:
+            file.write("".join(kept))
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        with path.open(encoding="utf-8") as file:
+            return list(file)
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not a text file of records: {error}") from error
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from error
+
+
+def _is_json(line: str) -> bool:
+    try:
+        json.loads(line)
+    except json.JSONDecodeError:
+        return False
+    return True
+
+
+def _parse(line: str, where: str) -> Record:
+    try:
+        data: Any = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise UserError(f"{where}: not JSON ({error.msg}, column {error.colno})") from error
+    schema = data.get("schema") if isinstance(data, dict) else None
+    if not isinstance(schema, int) or isinstance(schema, bool):
+        raise UserError(f"{where}: not an attnbench record (it states no schema)")
+    if schema != SCHEMA:
+        raise UserError(f"{where}: schema {schema}; this attnbench reads schema {SCHEMA}")
+    try:
+        return _READER.validate_json(line, strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise UserError(f"{where}: {field or 'record'}: {first['msg']}") from error

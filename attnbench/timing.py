@@ -1,0 +1,162 @@
+"""From steps to raw seconds: warm-up, then rounds in which every variant runs once.
+
+Nothing here knows a network. The clock is an argument, so the tests run the engine on a
+simulated machine whose truth is known.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from random import Random
+from time import perf_counter
+from typing import Any, Protocol
+
+import torch
+
+from .records import Block, Round
+
+Step = Callable[[], object]
+
+BLOCK_S = 0.020
+"""A block of steps lasts at least this long, so that the clock's own cost is lost in it."""
+
+WARM_UP_S = 1.0
+WARM_UP_BLOCKS = 3
+WARM_UP_LIMIT_S = 10.0
+SETTLED = 0.98
+"""A last block above this share of the fastest before it no longer falls."""
+
+
+class Clock(Protocol):
+    """Two methods, so that a GPU's queue stays full: marks now, seconds when they are past."""
+
+    def mark(self) -> Any:
+        """A point in the stream of work."""
+
+    def seconds(self, start: Any, end: Any) -> float:
+        """Between two marks; waits until both have been passed."""
+
+
+class CpuClock:
+    """Wall time of work that is done when its call returns."""
+
+    def mark(self) -> float:
+        """Seconds of a monotonic clock."""
+        return perf_counter()
+
+    def seconds(self, start: float, end: float) -> float:
+        """The difference."""
+        return end - start
+
+
+class CudaClock:
+    """Events in the current stream: the device's own time between them."""
+
+    def mark(self) -> torch.cuda.Event:
+        """An event, recorded without waiting for anything."""
+        event = torch.cuda.Event(enable_timing=True)
+        event.record()
+        return event
+
+    def seconds(self, start: torch.cuda.Event, end: torch.cuda.Event) -> float:
+        """Waits for the later event, then asks the device."""
+        end.synchronize()
+        milliseconds: float = start.elapsed_time(end)
+        return milliseconds / 1e3
+
+
+def clock_for(device: str) -> Clock:
+    """The clock that sees a device's work."""
+    return CudaClock() if device == "cuda" else CpuClock()
+
+
+def timed(step: Step, steps: int, clock: Clock) -> float:
+    """Seconds of consecutive steps."""
+    start = clock.mark()
+    for _ in range(steps):
+        step()
+    return clock.seconds(start, clock.mark())
+
+
+def warm_up(step: Step, clock: Clock) -> int:
+    """Run until the speed has settled; returns the steps that make a block of BLOCK_S.
+
+    At least WARM_UP_S or WARM_UP_BLOCKS blocks, then on while blocks still get faster, and
+    never longer than WARM_UP_LIMIT_S.
+    """
+    steps = 1
+    took = timed(step, steps, clock)  # the first step also sets libraries up
+    while (took := timed(step, steps, clock)) < BLOCK_S:
+        steps *= 2
+    spent, fastest, blocks = took, took, 1
+    while spent < WARM_UP_LIMIT_S:
+        took = timed(step, steps, clock)
+        spent, blocks = spent + took, blocks + 1
+        warm = spent >= WARM_UP_S or blocks >= WARM_UP_BLOCKS
+        if warm and took > SETTLED * fastest:
+            break
+        fastest = min(fastest, took)
+    return steps
+
+
+@dataclass
+class Rounds:
+    """An endless series of rounds over the variants that can still run.
+
+    Every round runs each variant's block once, in a fresh random order, and waits for the
+    device once, at its end. A variant whose step raises leaves the series; ``failures`` says
+    why, and the round goes on without it.
+    """
+
+    steps: Mapping[str, Step]
+    block_steps: Mapping[str, int]
+    clock: Clock
+    seed: int
+    first: int = 0
+    failures: dict[str, Exception] = field(default_factory=dict)
+
+    def __iter__(self) -> Iterator[Round]:
+        number = self.first
+        while len(self.failures) < len(self.steps):
+            order = [name for name in self.steps if name not in self.failures]
+            # Seeded by the round too: a resumed run does not repeat its first orders.
+            Random(f"{self.seed} {number}").shuffle(order)
+            with _no_collection():
+                blocks = self._run(order)
+            if blocks:
+                yield Round(number=number, blocks=blocks)
+            number += 1
+
+    def _run(self, order: list[str]) -> tuple[Block, ...]:
+        marks: dict[str, tuple[Any, Any]] = {}
+        for name in order:
+            start = self.clock.mark()
+            try:
+                for _ in range(self.block_steps[name]):
+                    self.steps[name]()
+            except Exception as error:  # whatever it is, it ends this variant only
+                self.failures[name] = error
+            else:
+                marks[name] = (start, self.clock.mark())
+        return tuple(
+            Block(
+                variant=name,
+                steps=self.block_steps[name],
+                seconds=self.clock.seconds(start, end),
+            )
+            for name, (start, end) in marks.items()
+        )
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Keep Python's garbage collector out of the seconds, and let it work between rounds."""
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
