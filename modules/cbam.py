@@ -23,12 +23,11 @@ class ChannelGate(nn.Module):
         reduced = divide(channels, reduction, "cbam, reduction")
         self.avg_pool = nn.AdaptiveAvgPool2d(1)
         self.max_pool = nn.AdaptiveMaxPool2d(1)
-        self.mlp = nn.Sequential(
-            nn.Flatten(),
-            nn.Linear(channels, reduced),
-            nn.ReLU(),
-            nn.Linear(reduced, channels),
-        )
+        first, second = nn.Linear(channels, reduced), nn.Linear(reduced, channels)
+        # The authors' network sets every bias to 0 (MODELS/model_resnet.py, lines 139 and 140).
+        nn.init.zeros_(first.bias)
+        nn.init.zeros_(second.bias)
+        self.mlp = nn.Sequential(nn.Flatten(), first, nn.ReLU(), second)
 
     def forward(self, x: Tensor) -> Tensor:
         gate = torch.sigmoid(self.mlp(self.avg_pool(x)) + self.mlp(self.max_pool(x)))

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-import thop
+import sys
+
 import torch
-from thop.profile import register_hooks, zero_ops
 from torch import nn
+
+if sys.version_info >= (3, 12):
+    import setuptools  # noqa: F401  brings distutils back, which thop imports
+
+import thop
+from thop.profile import register_hooks, zero_ops
 
 from .operators import outside
 from .rule import Count, Rule, Shape

@@ -1,0 +1,29 @@
+# Each target sets up what it needs. PYTHON and CONSTRAINTS can be given on the command line.
+PYTHON ?= python3
+CONSTRAINTS ?= constraints.txt
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: bench check test
+
+bench: $(VENV)/for-running
+	$(BIN)/python run_bench.py
+
+check: $(VENV)/for-running
+	$(BIN)/python run_bench.py check
+
+test: $(VENV)/for-testing
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python -m pytest
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/for-running: pyproject.toml $(CONSTRAINTS) | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) --editable .
+	touch $@
+
+$(VENV)/for-testing: pyproject.toml $(CONSTRAINTS) | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) --editable '.[dev]'
+	touch $@ $(VENV)/for-running

@@ -1,0 +1,148 @@
+"""A run as a tidy DataFrame: one row a variant, raw base units, every column defined here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from attnbench import statistics
+from attnbench.records import CONTROL, PLAIN, Count, Memory
+from attnbench.runs import Run
+from attnbench.statistics import Interval
+
+Row = dict[str, object]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A name with its unit, and the sentence that defines it."""
+
+    key: str
+    meaning: str
+
+
+RULES = ("macs", "leaf", "thop", "fvcore")
+"""The rules of counting that tables show, in their order."""
+
+COLUMNS = (
+    Column("variant", "A module in the host; `plain` is the host alone, `control` the same again."),
+    Column("params", "Learnable parameters, exact."),
+    Column("added_params", "`params` less the plain host's."),
+    Column("thop_params", "Parameters that thop reports; it misses bare ones."),
+    *(
+        column
+        for rule in RULES
+        for column in (
+            Column(f"{rule}_operations", f"Operations for one image under the rule `{rule}`."),
+            Column(f"added_{rule}_operations", f"`{rule}_operations` less the plain host's."),
+        )
+    ),
+    Column("latency_s", "Median over rounds of the seconds of one step, for one image."),
+    Column("latency_low_s", "Lower end of its 95% interval."),
+    Column("latency_high_s", "Upper end of its 95% interval."),
+    Column("ratio", "exp of the median over rounds of log(step / plain step of the same round)."),
+    Column("ratio_low", "Lower end of its 95% interval (moving-block bootstrap)."),
+    Column("ratio_high", "Upper end of its 95% interval."),
+    Column("rounds", "Rounds in which the variant ran."),
+    Column("verdict", "slower, faster, cannot be told apart; empty where the control fails."),
+    Column("peak_live_bytes", "Most bytes that one step creates and holds at once; deterministic."),
+    Column("peak_live_ratio", "`peak_live_bytes` over the plain host's."),
+    Column("peak_resident_bytes", "CPU: the process's peak resident size, libraries included."),
+    Column("peak_resident_ratio", "`peak_resident_bytes` over the plain host's."),
+    Column("peak_allocated_bytes", "CUDA: most bytes in tensors, above those before the step."),
+    Column("peak_allocated_ratio", "`peak_allocated_bytes` over the plain host's."),
+    Column("peak_reserved_bytes", "CUDA: most bytes that the allocator held, network included."),
+    Column("peak_reserved_ratio", "`peak_reserved_bytes` over the plain host's."),
+    Column("error", "What failed, and why."),
+)
+
+
+def frame(run: Run) -> pd.DataFrame:
+    """One row a variant of the plan, columns as in :data:`COLUMNS`, missing figures as NaN."""
+    fault = statistics.control_fault(run.rounds, run.plan.target)
+    rows = [
+        {
+            "variant": variant,
+            **_counts(run, variant),
+            **_latency(run, variant, verdicts=fault is None),
+            **_memory(run, variant),
+            "error": "; ".join(
+                f"{step}: {failure.type}: {failure.message}"
+                for step, failure in run.failures.get(variant, {}).items()
+            ),
+        }
+        for variant in run.plan.variants
+    ]
+    table = pd.DataFrame(rows, columns=[column.key for column in COLUMNS])
+    words = ["variant", "verdict", "error"]
+    return table.astype(dict.fromkeys(table.columns.drop(words), float))
+
+
+def _counts(run: Run, variant: str) -> Row:
+    mine, plain = run.counts.get(variant), run.counts.get(PLAIN)
+    if mine is None:
+        return {}
+    row: Row = {"params": mine["learnable"].params, "thop_params": mine["thop"].params}
+    row |= {f"{rule}_operations": mine[rule].operations for rule in RULES}
+    if plain is not None:
+        row["added_params"] = _less(mine["learnable"].params, plain["learnable"].params)
+        for rule in RULES:
+            row[f"added_{rule}_operations"] = _added(mine[rule], plain[rule])
+    return row
+
+
+def _added(mine: Count, plain: Count) -> int | None:
+    return _less(mine.operations, plain.operations)
+
+
+def _less(value: int | None, base: int | None) -> int | None:
+    return None if value is None or base is None else value - base
+
+
+def _latency(run: Run, variant: str, *, verdicts: bool) -> Row:
+    samples = statistics.seconds_per_step(run.rounds, variant)
+    if not samples:
+        return {}
+    step = statistics.median_interval(samples)
+    images = run.case.batch_size
+    row: Row = {
+        "latency_s": step.median / images,
+        "latency_low_s": step.low / images,
+        "latency_high_s": step.high / images,
+        "rounds": len(samples),
+    }
+    ratio = statistics.ratio(run.rounds, variant)
+    if ratio is None:
+        return row
+    if variant == PLAIN:
+        ratio = Interval(1.0, 1.0, 1.0)
+    row |= {"ratio": ratio.median, "ratio_low": ratio.low, "ratio_high": ratio.high}
+    if verdicts and variant not in (PLAIN, CONTROL):
+        row["verdict"] = statistics.verdict(ratio)
+    return row
+
+
+def _memory(run: Run, variant: str) -> Row:
+    mine, plain = run.memory.get(variant), run.memory.get(PLAIN)
+    if mine is None:
+        return {}
+    figures = _peaks(mine)
+    row: Row = {f"{key}_bytes": value for key, value in figures.items()}
+    if plain is not None:
+        base = _peaks(plain)
+        row |= {
+            f"{key}_ratio": value / base[key]  # type: ignore[operator]
+            for key, value in figures.items()
+            if value is not None and base[key]
+        }
+    return row
+
+
+def _peaks(memory: Memory) -> dict[str, int | None]:
+    return {
+        "peak_live": memory.peak_live_bytes,
+        "peak_resident": memory.peak_resident_bytes,
+        "peak_allocated": _less(memory.peak_allocated_bytes, memory.allocated_bytes),
+        "peak_reserved": memory.peak_reserved_bytes,
+    }

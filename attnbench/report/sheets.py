@@ -1,0 +1,169 @@
+"""What the printed tables say, as text; how they are set is in ``layouts``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import isnan
+
+import pandas as pd
+
+from attnbench import statistics, units
+from attnbench.records import CONTROL, PLAIN, Case, Environment
+from attnbench.runs import Run
+from attnbench.statistics import Interval
+
+from .frame import RULES
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A caption, headings with units, and rows of text."""
+
+    caption: str
+    headings: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+Cell = Callable[[pd.Series], str]  # type: ignore[type-arg]  # a Series of mixed values
+
+TITLES = {name: name.upper() for name in ("se", "cbam", "eca", "gc", "sk", "sge", "sa")}
+"""How the papers write the names; any other name stands as it is."""
+
+
+def title(variant: str) -> str:
+    """The name that tables and plots show."""
+    return TITLES.get(variant, variant)
+
+
+def _interval(row: pd.Series, key: str, low: str, high: str) -> Interval | None:  # type: ignore[type-arg]
+    return None if isnan(row[key]) else Interval(row[key], row[low], row[high])
+
+
+def _latency(row: pd.Series) -> str:  # type: ignore[type-arg]
+    return units.milliseconds(_interval(row, "latency_s", "latency_low_s", "latency_high_s"))
+
+
+def _ratio(row: pd.Series) -> str:  # type: ignore[type-arg]
+    if row["variant"] == PLAIN:
+        return "1" if row["rounds"] > 0 else units.NOTHING
+    return units.ratio(_interval(row, "ratio", "ratio_low", "ratio_high"))
+
+
+def _total(rule: str) -> Cell:
+    return lambda row: units.giga(row[f"{rule}_operations"])
+
+
+def _added(rule: str) -> Cell:
+    return lambda row: units.mega(row[f"added_{rule}_operations"], signed=True)
+
+
+COUNTED: dict[str, Cell] = {
+    "parameters": lambda row: units.whole(row["params"]),
+    **{f"{rule} (G)": _total(rule) for rule in RULES},
+}
+
+ADDED: dict[str, Cell] = {
+    "parameters": lambda row: units.whole(row["added_params"], signed=True),
+    **{f"{rule} (M)": _added(rule) for rule in RULES},
+}
+
+LATENCY: dict[str, Cell] = {
+    "latency (ms/image)": _latency,
+    "ratio to plain": _ratio,
+    "verdict": lambda row: row["verdict"] if isinstance(row["verdict"], str) else units.NOTHING,
+}
+
+MEMORY: dict[str, Cell] = {
+    "live peak (MiB)": lambda row: units.mebibytes(row["peak_live_bytes"]),
+    "ratio": lambda row: units.fraction(row["peak_live_ratio"]),
+}
+
+ON_DEVICE: dict[str, dict[str, Cell]] = {
+    "cpu": {
+        "resident peak (MiB)": lambda row: units.mebibytes(row["peak_resident_bytes"]),
+        "resident ratio": lambda row: units.fraction(row["peak_resident_ratio"]),
+    },
+    "cuda": {
+        "allocated peak (MiB)": lambda row: units.mebibytes(row["peak_allocated_bytes"]),
+        "allocated ratio": lambda row: units.fraction(row["peak_allocated_ratio"]),
+        "reserved peak (MiB)": lambda row: units.mebibytes(row["peak_reserved_bytes"]),
+        "reserved ratio": lambda row: units.fraction(row["peak_reserved_ratio"]),
+    },
+}
+
+
+def sheets(run: Run, table: pd.DataFrame) -> list[Sheet]:
+    """The printed tables, each narrow enough for a column of print or a terminal."""
+    networks = table[table["variant"] != CONTROL]
+    modules = networks[networks["variant"] != PLAIN]
+    return [
+        _sheet("Parameters, and operations for one image by rule of counting", COUNTED, networks),
+        _sheet("The same, over the plain host", ADDED, modules),
+        _sheet(f"Latency, with 95% intervals{warning(run)}", LATENCY, table),
+        _sheet("Peak memory of one step", MEMORY | ON_DEVICE[run.case.device], networks),
+    ]
+
+
+def _sheet(caption: str, cells: dict[str, Cell], table: pd.DataFrame) -> Sheet:
+    rows = tuple(
+        (title(row["variant"]), *(cell(row) for cell in cells.values()))
+        for _, row in table.iterrows()
+    )
+    return Sheet(caption, ("module", *cells), rows)
+
+
+def setting(case: Case) -> str:
+    """The configuration in one line."""
+    layout = ", channels last" if case.channels_last else ""
+    return (
+        f"{case.host}, {case.mode}, batch {case.batch_size}, "
+        f"{case.image_size}x{case.image_size}, {case.dtype}{layout}, {case.device}"
+    )
+
+
+def warning(run: Run) -> str:
+    """What stands above everything measured where the control does not hold; else nothing."""
+    fault = statistics.control_fault(run.rounds, run.plan.target)
+    return "" if fault is None else "; the control failed: no verdicts"
+
+
+def machine(case: Case, environment: Environment) -> str:
+    """Where it ran, in one line."""
+    name = environment.get("gpu") or environment.get("cpu")
+    return (
+        f"{name}, {case.threads} threads, torch {environment.get('torch')}, "
+        f"Python {environment.get('python')}, {environment.get('time')}"
+    )
+
+
+def remarks(run: Run) -> list[str]:
+    """What must be known before a figure is believed: rounds, control, failures."""
+    said = [_rounds(run), _control(run)]
+    said += [
+        f"{title(variant)} failed at {step}: {failure.type}: {' '.join(failure.message.split())}."
+        for variant, steps in run.failures.items()
+        for step, failure in steps.items()
+    ]
+    return said
+
+
+def _rounds(run: Run) -> str:
+    count = f"{len(run.rounds)} interleaved rounds in {units.seconds(run.timed_s)}"
+    if run.end is None:
+        return f"{count}; the run is not finished."
+    ends = {
+        "target": f"every interval reached ±{units.percent(run.plan.target)}",
+        "budget": f"the budget of {units.seconds(run.plan.budget_s)} was spent",
+        "failed": "the plain host failed, so nothing can be compared",
+    }
+    return f"{count}; {ends[run.end.reason]}."
+
+
+def _control(run: Run) -> str:
+    control = statistics.ratio(run.rounds, CONTROL)
+    fault = statistics.control_fault(run.rounds, run.plan.target)
+    figure = f"Control (plain against plain): {units.ratio(control)}"
+    if fault is None:
+        return f"{figure}; it holds."
+    return f"{figure}. THE CONTROL FAILED, so no verdicts are given: {fault}."

@@ -1,0 +1,40 @@
+"""One look for every plot: sizes for print, and the same colour and marker for a module."""
+
+from __future__ import annotations
+
+from typing import Any
+
+# Paul Tol's "muted" scheme, distinct for all common kinds of colour vision
+# (https://sronpersonalpages.nl/~pault/); marker shapes tell the modules apart without colour.
+MODULES = {
+    "se": ("#332288", "o"),
+    "cbam": ("#CC6677", "s"),
+    "eca": ("#117733", "^"),
+    "gc": ("#88CCEE", "D"),
+    "sk": ("#882255", "v"),
+    "sge": ("#999933", "P"),
+    "sa": ("#AA4499", "X"),
+}
+OTHERS = (("#44AA99", "<"), ("#DDCC77", ">"), ("#661100", "p"), ("#6699CC", "h"))
+"""For modules that are not in the table, in the order in which they appear."""
+
+REFERENCE = "#777777"
+
+RC: Any = {
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#dddddd",
+    "grid.linewidth": 0.6,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "attnbench",  # the same records give the same file
+    "savefig.dpi": 200,
+}
+
+
+def looks(variants: list[str]) -> dict[str, tuple[str, str]]:
+    """Colour and marker of each module: fixed for the table's, in turn for others."""
+    others = [name for name in variants if name not in MODULES]
+    return MODULES | {name: OTHERS[i % len(OTHERS)] for i, name in enumerate(others)}

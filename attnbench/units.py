@@ -1,0 +1,72 @@
+"""The only place that rounds: from base units to the text that people read."""
+
+from __future__ import annotations
+
+from math import isfinite
+
+from .statistics import Interval
+
+MIB = 2**20
+NOTHING = "–"
+"""Printed where a figure does not exist."""
+
+
+def whole(value: float | None, *, signed: bool = False) -> str:
+    """``25,557,740``; with a sign where it is a difference."""
+    return NOTHING if _missing(value) else f"{value:{'+' if signed else ''},.0f}"
+
+
+def giga(value: float | None) -> str:
+    """Operations in 1e9: ``4.125``."""
+    return NOTHING if _missing(value) else f"{value / 1e9:.3f}"  # type: ignore[operator]
+
+
+def mega(value: float | None, *, signed: bool = False) -> str:
+    """Operations in 1e6: ``+2.760``."""
+    if _missing(value):
+        return NOTHING
+    return f"{value / 1e6:{'+' if signed else ''},.3f}"  # type: ignore[operator]
+
+
+def mebibytes(value: float | None) -> str:
+    """Bytes in 2**20: ``16.8``."""
+    return NOTHING if _missing(value) else f"{value / MIB:,.1f}"  # type: ignore[operator]
+
+
+def fraction(value: float | None) -> str:
+    """A ratio without doubt, between two exact figures: ``1.571``."""
+    return NOTHING if _missing(value) else f"{value:.3f}"
+
+
+def milliseconds(interval: Interval | None) -> str:
+    """Seconds with their interval in 1e-3: ``76.31 [75.90, 76.82]``."""
+    return _doubted(interval, scale=1e3, digits=2)
+
+
+def ratio(interval: Interval | None) -> str:
+    """A ratio with its interval: ``1.182 [1.171, 1.193]``."""
+    return _doubted(interval, scale=1, digits=3)
+
+
+def percent(value: float) -> str:
+    """A share: ``1.3%``."""
+    return f"{value:.1%}"
+
+
+def seconds(value: float) -> str:
+    """A duration: ``1 min 40 s``."""
+    minutes, rest = divmod(round(value), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def _doubted(interval: Interval | None, scale: float, digits: int) -> str:
+    if interval is None:
+        return NOTHING
+    median = f"{interval.median * scale:.{digits}f}"
+    if not isfinite(interval.half_width):
+        return f"{median} [too few rounds]"
+    return f"{median} [{interval.low * scale:.{digits}f}, {interval.high * scale:.{digits}f}]"
+
+
+def _missing(value: float | None) -> bool:
+    return value is None or not isfinite(value)

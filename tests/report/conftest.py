@@ -1,0 +1,19 @@
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from attnbench import report, store
+from attnbench.runs import Run, gather
+
+SMALL_RUN = Path(__file__).parent.parent / "data" / "small-run"
+
+
+@pytest.fixture
+def run() -> Run:
+    return gather(store.read(SMALL_RUN), str(SMALL_RUN))
+
+
+@pytest.fixture
+def table(run: Run) -> pd.DataFrame:
+    return report.frame(run).set_index("variant", drop=False)

@@ -1,0 +1,51 @@
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from attnbench import report
+from attnbench.errors import UserError
+from attnbench.runs import Run
+
+SMALL_RUN = Path(__file__).parent.parent / "data" / "small-run"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    shutil.copy(SMALL_RUN / "records.jsonl", tmp_path)
+    return tmp_path
+
+
+def test_the_stored_records_give_the_stored_tables(run: Run, folder: Path) -> None:
+    report.write(run, folder)
+    for name in ("comparison.md", "comparison.csv", "comparison.tex"):
+        assert (folder / name).read_text() == (SMALL_RUN / name).read_text(), name
+
+
+def test_every_plot_is_written_twice_and_the_same_each_time(run: Run, folder: Path) -> None:
+    written = {path.name for path in report.write(run, folder)}
+    for plot in ("latency_overhead", "params_against_latency", "memory_overhead"):
+        assert {f"{plot}.png", f"{plot}.svg"} <= written
+    first = (folder / "latency_overhead.svg").read_bytes()
+    report.write(run, folder)
+    assert (folder / "latency_overhead.svg").read_bytes() == first
+
+
+def test_an_unwritable_folder_is_bad_input(run: Run, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="cannot write"):
+        report.write(run, tmp_path / "missing")
+
+
+def test_reporting_does_not_import_torch(folder: Path) -> None:
+    code = (
+        "import sys\n"
+        "from attnbench.cli import main\n"
+        "try:\n"
+        f"    main(['report', {str(folder)!r}])\n"
+        "except SystemExit as stop:\n"
+        "    assert not stop.code, stop.code\n"
+        "assert 'torch' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
