@@ -4,13 +4,16 @@ CONSTRAINTS ?= constraints.txt
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: bench check test
+.PHONY: bench check readme test
 
 bench: $(VENV)/for-running
 	$(BIN)/python run_bench.py
 
 check: $(VENV)/for-running
 	$(BIN)/python run_bench.py check
+
+readme: $(VENV)/for-running
+	$(BIN)/python -m attnbench.docs
 
 test: $(VENV)/for-testing
 	$(BIN)/ruff check .

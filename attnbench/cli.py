@@ -109,7 +109,7 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
     )
     job, folder = jobs.prepare(wanted, out)
     console = display.console()
-    console.print(f"{report.setting(job.case)}; records in {folder}")
+    console.print(f"{report.setting(job.case)}; records in {folder}", markup=False)
     bar = display.Bar(job, console)
     try:
         for record in bar.watch(runner.execute(job, bar.announce)):
@@ -185,9 +185,9 @@ def _show(run: Run, folder: Path, console: Console) -> None:
         console.print(display.table(sheet.caption, sheet.headings, sheet.rows))
     console.print()
     for remark in report.remarks(run):
-        console.print(remark)
+        console.print(remark, markup=False)
     report.write(run, folder)
-    console.print(f"Tables and plots are in {folder}")
+    console.print(f"Tables and plots are in {folder}", markup=False)
 
 
 def _names(modules: str | None) -> tuple[str, ...] | None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from rich.console import Console
+from rich.console import Console, Group
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from .records import Record
 from .runs import Run
@@ -23,15 +25,15 @@ def console() -> Console:
 
 def table(
     caption: str, headings: Sequence[str], rows: Iterable[Sequence[str]], words: Sequence[str] = ()
-) -> Table:
+) -> Group:
     """A plain table; the first column and ``words`` to the left, figures to the right."""
-    shown = Table(title=caption, title_justify="left", box=None, header_style="bold")
+    shown = Table(box=None, header_style="bold")
     for heading in headings:
         left = heading == headings[0] or heading in words
         shown.add_column(heading, justify="left" if left else "right", overflow="fold")
     for row in rows:
-        shown.add_row(*row)
-    return shown
+        shown.add_row(*map(escape, row))
+    return Group(Text(caption, style="italic"), shown)
 
 
 class Bar:

@@ -1,16 +1,17 @@
 """From raw seconds to ratios with their doubt. Derived when read, never stored. No torch.
 
 The sample is the log-ratio of a variant to the plain host of the same round, so that what
-slows the whole machine cancels. The interval is a moving-block bootstrap of the median
-(Kuensch 1989): neighbouring rounds resemble each other, and resampling them one by one would
-promise too much.
+slows the whole machine cancels. The interval is the wider of two at each end: a moving-block
+bootstrap of the median (Kuensch 1989), because neighbouring rounds resemble each other and
+resampling them one by one would promise too much; and the exact interval between two order
+statistics, because with few rounds the bootstrap promises too much in its turn.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil, exp, log
+from math import ceil, exp, lgamma, log
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,7 +48,7 @@ class Interval:
 
 
 def median_interval(samples: Sequence[float], resamples: int = RESAMPLES) -> Interval:
-    """The median of a series in time order and its bootstrap interval. Deterministic.
+    """The median of a series in time order and its interval. Deterministic.
 
     Raises:
         ValueError: no samples.
@@ -61,7 +62,25 @@ def median_interval(samples: Sequence[float], resamples: int = RESAMPLES) -> Int
     medians = np.median(_resampled(series, resamples), axis=1)
     tail = (1 - CONFIDENCE) / 2
     low, high = np.quantile(medians, (tail, 1 - tail))
-    return Interval(median, float(low), float(high))
+    rank = _rank(len(series))
+    ordered = np.sort(series)
+    return Interval(median, float(min(low, ordered[rank])), float(max(high, ordered[-1 - rank])))
+
+
+def _rank(size: int) -> int:
+    """How many samples to leave out at each end and still enclose the median with 95%.
+
+    Fewer than k of n independent samples lie below the median with the probability that a fair
+    coin shows heads fewer than k times in n throws (Conover, Practical Nonparametric
+    Statistics, section 3.2).
+    """
+    tail, below = (1 - CONFIDENCE) / 2, 0.0
+    for rank in range(size):
+        log_ways = lgamma(size + 1) - lgamma(rank + 1) - lgamma(size - rank + 1)
+        below += exp(log_ways - size * log(2))
+        if below > tail:
+            return rank - 1
+    return 0
 
 
 def _resampled(series: NDArray[np.float64], resamples: int) -> NDArray[np.float64]:

@@ -26,7 +26,7 @@ class Site(StrEnum):
     """Stands for conv2, bn2 and their ReLU. Built with ``channels`` and ``stride``."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Attention:
     """One row of the table: a paper's module, where it sits and how it was published.
 

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import sys
+import warnings
 
 import torch
 from torch import nn
 
-if sys.version_info >= (3, 12):
-    import setuptools  # noqa: F401  brings distutils back, which thop imports
-
-import thop
-from thop.profile import register_hooks, zero_ops
-
 from .operators import outside
 from .rule import Count, Rule, Shape
 from .twin import meta_twin
+
+if sys.version_info >= (3, 12):
+    import setuptools  # noqa: F401  brings distutils back, which thop imports
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # about distutils, which is thop's choice
+    import thop
+    from thop.profile import register_hooks, zero_ops
 
 
 def _covers(module: nn.Module) -> bool:

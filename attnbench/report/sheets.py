@@ -58,6 +58,18 @@ def _added(rule: str) -> Cell:
     return lambda row: units.mega(row[f"added_{rule}_operations"], signed=True)
 
 
+def _verdict(row: pd.Series) -> str:  # type: ignore[type-arg]
+    return row["verdict"] if isinstance(row["verdict"], str) else units.NOTHING
+
+
+AT_A_GLANCE: dict[str, Cell] = {
+    "added parameters": lambda row: units.whole(row["added_params"], signed=True),
+    "added leaf (M)": _added("leaf"),
+    "latency ratio [95%]": _ratio,
+    "verdict": _verdict,
+    "live peak ratio": lambda row: units.fraction(row["peak_live_ratio"]),
+}
+
 COUNTED: dict[str, Cell] = {
     "parameters": lambda row: units.whole(row["params"]),
     **{f"{rule} (G)": _total(rule) for rule in RULES},
@@ -71,7 +83,7 @@ ADDED: dict[str, Cell] = {
 LATENCY: dict[str, Cell] = {
     "latency (ms/image)": _latency,
     "ratio to plain": _ratio,
-    "verdict": lambda row: row["verdict"] if isinstance(row["verdict"], str) else units.NOTHING,
+    "verdict": _verdict,
 }
 
 MEMORY: dict[str, Cell] = {
@@ -98,6 +110,7 @@ def sheets(run: Run, table: pd.DataFrame) -> list[Sheet]:
     networks = table[table["variant"] != CONTROL]
     modules = networks[networks["variant"] != PLAIN]
     return [
+        _sheet(f"At a glance, against the plain host{warning(run)}", AT_A_GLANCE, modules),
         _sheet("Parameters, and operations for one image by rule of counting", COUNTED, networks),
         _sheet("The same, over the plain host", ADDED, modules),
         _sheet(f"Latency, with 95% intervals{warning(run)}", LATENCY, table),

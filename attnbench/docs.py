@@ -1,0 +1,77 @@
+"""Fill the generated parts of README.md and reports/README.md: ``make readme``.
+
+A part stands between two comments that name it; a test fails where it has drifted.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from . import report, store
+from .errors import UserError
+from .report.frame import COLUMNS
+from .report.layouts import markdown
+from .runs import Run, gather
+
+PUBLISHED = Path("reports/2026-11-22-cpu-resnet50")
+"""The run that the README shows."""
+
+
+def filled(text: str, name: str, content: str) -> str:
+    """The text with the part of that name replaced.
+
+    Raises:
+        UserError: the text has no such part.
+    """
+    part = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end of {name} -->)", re.DOTALL)
+    if not part.search(text):
+        raise UserError(f"there is no part '{name}' to fill")
+    return part.sub(lambda found: f"{found[1]}\n{content.strip()}\n\n{found[2]}", text)
+
+
+def columns() -> str:
+    """Every column of comparison.csv and what it means."""
+    rows = (f"| `{column.key}` | {column.meaning} |" for column in COLUMNS)
+    return "\n".join(["| column | meaning |", "|:--|:--|", *rows])
+
+
+def rules() -> str:
+    """Every rule of counting, its definition and its source."""
+    from .counting import RULES
+
+    rows = (f"| `{rule.name}` | {rule.definition} | {rule.source} |" for rule in RULES.values())
+    return "\n".join(["| rule | what it counts | who counts so |", "|:--|:--|:--|", *rows])
+
+
+def result() -> str:
+    """The published run at a glance."""
+    run = _published()
+    notes = [f"{report.setting(run.case)}.", *report.remarks(run)]
+    sheet = report.sheets(run, report.frame(run))[0]
+    plot = f"![Latency over the plain host]({PUBLISHED}/latency_overhead.png)"
+    return "\n\n".join([*notes, markdown(sheet), plot])
+
+
+def _published() -> Run:
+    return gather(store.read(PUBLISHED), str(PUBLISHED))
+
+
+PARTS: dict[Path, dict[str, Callable[[], str]]] = {
+    Path("README.md"): {"result": result},
+    Path("reports/README.md"): {"columns": columns, "rules": rules},
+}
+
+
+def main() -> None:
+    """Write the parts anew, from the top of the repository."""
+    for path, parts in PARTS.items():
+        text = path.read_text(encoding="utf-8")
+        for name, content in parts.items():
+            text = filled(text, name, content())
+        path.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

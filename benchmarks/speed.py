@@ -1,0 +1,65 @@
+"""How long the commands take: ``python benchmarks/speed.py [--main-job]``.
+
+Each is a fresh process, in turn, several times over; the median is printed with its ratio to
+what cannot be avoided (starting Python, or importing torch), measured in the same rounds.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+
+STATIC_TABLE = """
+import torch
+from attnbench.counting import count_all
+from attnbench.hosts import build
+from attnbench.modules import ATTENTION
+with torch.device("meta"):
+    networks = [build("resnet50", name) for name in (None, *ATTENTION)]
+for network in networks:
+    count_all(network, (1, 3, 224, 224))
+"""
+
+COMMANDS = {
+    "start Python": ["-c", "pass"],
+    "attnbench --help": ["-m", "attnbench", "--help"],
+    "attnbench list": ["-m", "attnbench", "list"],
+    "import torch, torchvision": ["-c", "import torch, torchvision"],
+    "static table: 8 networks, all rules": ["-c", STATIC_TABLE],
+    "attnbench check": ["-m", "attnbench", "check"],
+}
+REPEATS = 5
+
+
+def seconds(arguments: list[str]) -> float:
+    """Wall time of one fresh process."""
+    start = perf_counter()
+    subprocess.run([sys.executable, *arguments], check=True, capture_output=True)
+    return perf_counter() - start
+
+
+def main() -> None:
+    """Measure in rounds and print medians."""
+    taken: dict[str, list[float]] = {name: [] for name in COMMANDS}
+    for _ in range(REPEATS):
+        for name, arguments in COMMANDS.items():
+            taken[name].append(seconds(arguments))
+    medians = {name: median(times) for name, times in taken.items()}
+    for name, value in medians.items():
+        print(
+            f"{name:38} {value:7.2f} s"
+            f" {value / medians['start Python']:8.1f} x Python"
+            f" {value / medians['import torch, torchvision']:7.2f} x import torch"
+        )
+    if "--main-job" in sys.argv:
+        with tempfile.TemporaryDirectory() as folder:
+            out = str(Path(folder) / "run")
+            print(f"{'the main job':38} {seconds(['-m', 'attnbench', '--out', out]):7.2f} s")
+
+
+if __name__ == "__main__":
+    main()

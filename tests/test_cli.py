@@ -1,0 +1,204 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from attnbench import claims, store
+from attnbench.cli import main
+from attnbench.records import Counts, End, Memory, Round
+
+ROOT = Path(__file__).parent.parent
+SMALL = ["--modules", "se", "--image-size", "32", "--budget", "0.2", "--device", "cpu"]
+
+
+def call(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as stop:
+        main(list(arguments))
+    return int(stop.value.code or 0)
+
+
+def kinds(folder: Path) -> list[type]:
+    return [type(record.results) for record in store.read(folder)]
+
+
+def test_the_main_job_small_leaves_records_tables_and_plots(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "run"
+    # Without a command: run.
+    assert call(*SMALL, "--out", str(folder)) == 0
+    found = kinds(folder)
+    assert found.count(Counts) == found.count(Memory) == 2
+    assert found.count(Round) >= 1
+    assert found[-1] is End
+    names = {path.name for path in folder.iterdir()}
+    assert {"comparison.md", "comparison.csv", "comparison.tex"} <= names
+    assert {"latency_overhead.png", "memory_overhead.svg"} <= names
+    shown = capsys.readouterr().out
+    assert "+2,530,992" in shown
+    assert "Control (plain against plain)" in shown
+    assert call(*SMALL, "--out", str(folder)) == 2  # it is finished
+    assert "finished run" in capsys.readouterr().err
+
+
+def test_a_killed_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    killed_after = 3  # the plan and two lines of counts
+    code = (
+        "import os\n"
+        "from attnbench import store\n"
+        "from attnbench.cli import main\n"
+        "append, lines = store.append, []\n"
+        "def append_and_die(folder, record):\n"
+        "    append(folder, record)\n"
+        "    lines.append(record)\n"
+        f"    if len(lines) == {killed_after}:\n"
+        "        os.kill(os.getpid(), 9)\n"
+        "store.append = append_and_die\n"
+        f"main({[*SMALL, '--out', str(folder)]!r})\n"
+    )
+    killed = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert killed.returncode == -9
+    before = (folder / store.FILE_NAME).read_text()
+    assert before.count("\n") == killed_after
+    assert call("run", "--out", str(folder)) == 0
+    after = (folder / store.FILE_NAME).read_text()
+    assert after.startswith(before)
+    found = kinds(folder)
+    assert found.count(Counts) == found.count(Memory) == 2
+    assert found[-1] is End
+
+
+def test_a_variant_that_fails_is_a_record_and_the_others_go_on(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    # SK's squeezed vector has a batch norm, which one image cannot train.
+    arguments = ["--modules", "sk,se", "--mode", "training", *SMALL[4:], "--image-size", "64"]
+    assert call(*arguments, "--out", str(folder)) == 0
+    failures = [record for record in store.read(folder) if record.error]
+    assert {record.variant for record in failures} == {"sk"}
+    assert {record.error.step for record in failures} == {"memory", "latency"}
+    assert all("more than 1 value per channel" in record.error.message for record in failures)
+    rounds = [r.results for r in store.read(folder) if isinstance(r.results, Round)]
+    assert {block.variant for block in rounds[0].blocks} == {"plain", "control", "se"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--modules", "foo"], "unknown attention module 'foo'; known: se, cbam"),
+        (["--modules", ","], "--modules names none"),
+        (["--image-size", "16"], "image_size 16 is too small"),
+        (["--dtype", "int8"], "'int8' is not one of"),
+        (["--batch-size", "x"], "--batch-size"),
+        (["--bogus"], "No such option"),
+        (["frobnicate"], "No such command 'frobnicate'"),
+        (["report", "/nonexistent"], "cannot read"),
+        (["report"], "DIR"),
+    ],
+)
+def test_bad_input_is_one_line_and_status_2(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(*arguments) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.startswith("attnbench: ")
+    assert error.count("\n") == 1
+
+
+def test_cuda_without_a_device_is_bad_input(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert call("--device", "cuda") == 2
+    assert "no CUDA device" in capsys.readouterr().err
+
+
+def test_an_unwritable_folder_is_bad_input(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    assert call(*SMALL, "--out", str(tmp_path / "file" / "run")) == 2
+    assert "cannot write to" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "no records"),
+        ("hello\n\n", "line 1: not JSON"),
+        ('{"a": 1}\n', "line 1: not an attnbench record"),
+        ('{"schema": 99}\n', "line 1: schema 99; this attnbench reads schema 1"),
+    ],
+)
+def test_a_foreign_records_file_is_bad_input(
+    tmp_path: Path, text: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / store.FILE_NAME).write_text(text)
+    assert call("report", str(tmp_path)) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_a_damaged_line_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = (ROOT / "tests/data/small-run/records.jsonl").read_text().splitlines(keepends=True)
+    lines[8] = lines[8].replace('"seconds":0.2', '"seconds":-0.2', 1)
+    (tmp_path / store.FILE_NAME).write_text("".join(lines))
+    assert call("report", str(tmp_path)) == 2
+    assert "line 9: results.round.blocks.0" in capsys.readouterr().err
+
+
+def test_check_prints_both_numbers_and_ends_well(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("check") == 0
+    shown = capsys.readouterr().out
+    for figure in ("300", "708", "2.76e-3", "2,759,680"):
+        assert figure in shown
+
+
+def test_check_ends_badly_where_a_figure_has_changed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    changed = [claims.Finding(claim, claim.exact + 1) for claim in claims.catalogue()]
+    monkeypatch.setattr(claims, "check", lambda _: changed)
+    assert call("check") == 1
+    assert "NO: 708, contradicted" in capsys.readouterr().out
+
+
+def test_list_and_help_answer_without_torch() -> None:
+    code = (
+        "import sys\n"
+        "from attnbench.cli import main\n"
+        "for arguments in (['list'], ['--help'], ['run', '--help']):\n"
+        "    try:\n"
+        "        main(arguments)\n"
+        "    except SystemExit as stop:\n"
+        "        assert not stop.code\n"
+        "assert not {'torch', 'pandas', 'matplotlib'} & set(sys.modules)\n"
+    )
+    shown = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True
+    ).stdout
+    assert "Shuffle Attention" in shown
+    assert "2102.00240" in shown
+    assert "--channels-last" in shown
+
+
+def test_run_bench_is_the_same_command_line() -> None:
+    shown = subprocess.run(
+        [sys.executable, ROOT / "run_bench.py", "--version"],
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=os.sep,
+    ).stdout
+    assert shown.startswith("attnbench ")
+
+
+def test_records_are_plain_json_lines() -> None:
+    text = (ROOT / "tests/data/small-run/records.jsonl").read_text()
+    keys = {"schema", "case", "variant", "results", "environment", "error"}
+    assert all(set(json.loads(line)) == keys for line in text.splitlines())

@@ -1,0 +1,141 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from attnbench.modules import ATTENTION
+
+from attnbench import jobs, modules, store
+from attnbench.errors import UserError
+from attnbench.jobs import Wanted, prepare
+from attnbench.records import End, Plan, Record
+from attnbench.runs import Run
+
+SMALL = Wanted(modules=("sa",), image_size=64, budget_s=1.0, device="cpu")
+
+
+def finish(run: Run, folder: Path) -> None:
+    end = End(reason="budget", rounds=0)
+    store.append(folder, Record(case=run.case, results=end, environment=run.environment))
+
+
+def test_nothing_stated_is_the_main_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    run, folder = prepare(Wanted(device="cpu"), None)
+    assert run.modules == tuple(ATTENTION)
+    assert run.plan.variants[:2] == ("plain", "control")
+    case = run.case
+    assert (case.host, case.batch_size, case.image_size) == ("resnet50", 1, 224)
+    assert (case.dtype, case.mode, case.channels_last) == ("float32", "inference", False)
+    assert folder.parent == Path("reports")
+    assert folder.name.endswith("-cpu-resnet50")
+
+
+def test_the_plan_is_on_the_disk_before_anything_is_measured(tmp_path: Path) -> None:
+    run, folder = prepare(SMALL, tmp_path / "run")
+    (record,) = store.read(folder)
+    assert (
+        record.results
+        == run.plan
+        == Plan(variants=("plain", "control", "sa"), budget_s=1.0, target=0.01)
+    )
+
+
+def test_two_runs_of_a_day_get_folders_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    _, first = prepare(SMALL, None)
+    _, second = prepare(SMALL, None)
+    assert first != second
+    assert second.name == f"{first.name}-2"
+
+
+def test_auto_takes_the_device_that_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    run, _ = prepare(replace(SMALL, device="auto"), tmp_path / "run")
+    assert run.case.device == "cpu"
+
+
+def test_an_unfinished_run_goes_on_as_it_was_recorded(tmp_path: Path) -> None:
+    run, folder = prepare(replace(SMALL, seed=7), tmp_path / "run")
+    again, same = prepare(Wanted(), folder)
+    assert (again.case, again.plan, same) == (run.case, run.plan, folder)
+    assert prepare(replace(SMALL, seed=7), folder)[0].case == run.case
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"image_size": 96}, "image_size is 64 there and 96 here"),
+        ({"modules": ("se",)}, "modules is sa there and se here"),
+        ({"budget_s": 2.0}, "budget_s is 1.0 there and 2.0 here"),
+        ({"dtype": "bfloat16"}, "dtype is float32 there and bfloat16 here"),
+        ({"channels_last": True}, "channels_last is False there and True here"),
+    ],
+)
+def test_another_configuration_is_refused(tmp_path: Path, change: dict, message: str) -> None:
+    _, folder = prepare(SMALL, tmp_path / "run")
+    with pytest.raises(UserError, match=message):
+        prepare(replace(SMALL, **change), folder)
+    assert len(store.read(folder)) == 1
+
+
+def test_a_finished_run_is_refused(tmp_path: Path) -> None:
+    run, folder = prepare(SMALL, tmp_path / "run")
+    finish(run, folder)
+    with pytest.raises(UserError, match="finished run"):
+        prepare(SMALL, folder)
+
+
+def test_another_machine_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, folder = prepare(SMALL, tmp_path / "run")
+    here = jobs.environment.describe("cpu")
+    monkeypatch.setattr(jobs.environment, "describe", lambda _: here | {"torch": "0.1"})
+    with pytest.raises(UserError, match=r"another machine: torch is .* there and 0\.1 here"):
+        prepare(SMALL, folder)
+
+
+def test_a_line_cut_off_by_a_kill_is_cut_away(tmp_path: Path) -> None:
+    _, folder = prepare(SMALL, tmp_path / "run")
+    path = folder / store.FILE_NAME
+    whole = path.read_text()
+    path.write_text(whole + '{"schema":1,"case":{"ho')
+    prepare(SMALL, folder)
+    assert path.read_text() == whole
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"modules": ("foo",)}, "unknown attention module 'foo'; known: se, cbam, eca"),
+        ({"host": "vgg16"}, "unknown host 'vgg16'; known: resnet50"),
+        ({"image_size": 31}, "image_size 31 is too small"),
+        ({"batch_size": 0}, "batch_size must be at least 1"),
+        ({"threads": 0}, "threads must be at least 1"),
+        ({"budget_s": 0.0}, "budget must be a positive number"),
+        ({"budget_s": float("nan")}, "budget must be a positive number"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_a_file_is_written(
+    tmp_path: Path, change: dict, message: str
+) -> None:
+    with pytest.raises(UserError, match=message):
+        prepare(replace(SMALL, **change), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_widths_that_do_not_divide_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uneven = replace(ATTENTION["sa"], published={"resnet50": {"groups": (48, 48, 48, 48)}})
+    monkeypatch.setitem(modules.ATTENTION, "sa", uneven)
+    with pytest.raises(UserError, match="256 channels do not divide by 96; 192 or 288 would"):
+        prepare(SMALL, tmp_path / "run")
+
+
+def test_cuda_without_a_device_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(UserError, match="no CUDA device"):
+        prepare(replace(SMALL, device="cuda"), tmp_path / "run")

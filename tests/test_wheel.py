@@ -1,0 +1,81 @@
+"""The wheel, where nothing else of the project can be imported."""
+
+import os
+import shutil
+import site
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A fresh environment with the wheel in it; the dependencies come from this one.
+
+    A path file lends it this environment's packages. Path files are not followed from a lent
+    folder, so an editable installation of the project there is out of reach.
+    """
+    folder = tmp_path_factory.mktemp("wheel")
+    source = folder / "source"
+    for part in ("attnbench", "modules"):
+        shutil.copytree(ROOT / part, source / part, ignore=shutil.ignore_patterns("__pycache__"))
+    for part in ("pyproject.toml", "README.md"):
+        shutil.copy(ROOT / part, source)
+    python(sys.executable, "-m", "build", "--wheel", "--no-isolation", "-o", str(folder), source)
+    environment = folder / "environment"
+    python(sys.executable, "-m", "venv", "--without-pip", environment)
+    lent = sysconfig.get_path("purelib", vars={"base": str(environment)})
+    Path(lent, "lent.pth").write_text("\n".join(site.getsitepackages()))
+    alone = python(interpreter(environment), "-c", "import attnbench", check=False)
+    assert "No module named 'attnbench'" in alone.stderr
+    (wheel,) = folder.glob("*.whl")
+    target = ["--python", interpreter(environment), "install", "--no-deps", "--no-index", wheel]
+    python(sys.executable, "-m", "pip", "--quiet", *target)
+    return environment
+
+
+def interpreter(environment: Path) -> Path:
+    return environment / "bin" / "python"
+
+
+def python(*command: str | Path, check: bool = True) -> subprocess.CompletedProcess[str]:
+    outside = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    done = subprocess.run(
+        list(map(str, command)),
+        capture_output=True,
+        text=True,
+        env=outside,
+        cwd=os.sep,
+        check=False,
+    )
+    assert done.returncode == 0 or not check, done.stdout + done.stderr
+    return done
+
+
+def test_the_wheel_runs_the_main_job_small(environment: Path, tmp_path: Path) -> None:
+    small = ["--modules", "sa", "--image-size", "64", "--budget", "0.2", "--device", "cpu"]
+    out = tmp_path / "run"
+    shown = python(environment / "bin" / "attnbench", *small, "--out", out).stdout
+    assert "+708" in shown
+    assert (out / "comparison.md").exists()
+    assert (out / "latency_overhead.png").exists()
+
+
+def test_the_wheel_holds_its_data(environment: Path) -> None:
+    assert "2,759,680" in python(environment / "bin" / "attnbench", "check").stdout
+
+
+def test_a_top_level_import_of_modules_does_not_exist(environment: Path) -> None:
+    failed = python(interpreter(environment), "-c", "import modules", check=False)
+    assert "No module named 'modules'" in failed.stderr
+
+
+def test_types_hold_on_the_installed_wheel(environment: Path) -> None:
+    settings = ["--config-file", ROOT / "pyproject.toml", "--cache-dir", ROOT / ".mypy_cache"]
+    executable = ["--python-executable", interpreter(environment)]
+    python(sys.executable, "-m", "mypy", *settings, *executable, "-p", "attnbench")
