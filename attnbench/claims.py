@@ -1,20 +1,23 @@
-"""What papers claim about overhead, held against what the code gives, exactly."""
+"""What papers print about cost, held against what the code gives, to the last printed digit."""
 
 from __future__ import annotations
 
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
+from fnmatch import fnmatchcase
+from functools import cache
 from importlib.resources import files
+from typing import Literal
 
-import torch
-
-from .counting import RULES
-from .hosts import build
+from .errors import UserError
+from .outcomes import Outcome
 
 INPUT_SHAPE = (1, 3, 224, 224)
 """The image that every published figure here was counted for."""
+
+Verdict = Literal["reproduced", "explained", "contradicted", "needs data"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,56 +27,118 @@ class Claim:
     id: str
     source: str
     host: str
-    attention: str
+    attention: str | None = None
+    options: str | None = None
     metric: str
-    rule: str
     printed: str
-    unit: int
-    exact: int
-    verdict: str
+    unit: int = 1
+    rule: str | None = None
+    verdict: Verdict
+    explained_by: str | None = None
+    true: int | None = None
+    note: str = ""
+
+    @property
+    def subject(self) -> str:
+        """What it is about: ``sa in resnet50: added params``."""
+        network = self.host if self.attention is None else f"{self.attention} in {self.host}"
+        return f"{network}: {self.metric}"
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A claim and what was computed for it now."""
+    """A claim and what its rule, and the rule that may explain it, give now."""
 
     claim: Claim
     computed: int
+    explanation: int | None = None
 
     @property
-    def verdict(self) -> str:
-        """Reproduced where the computed value rounds to the printed digits."""
-        printed = Decimal(self.claim.printed)
-        exponent = Decimal((0, (1,), int(printed.as_tuple().exponent)))
-        rounded = (Decimal(self.computed) / self.claim.unit).quantize(exponent)
-        return "reproduced" if rounded == printed else "contradicted"
+    def verdict(self) -> Verdict:
+        """What these figures say of the printed one."""
+        if rounds_to(self.claim, self.computed):
+            return "reproduced"
+        if self.explanation is not None and rounds_to(self.claim, self.explanation):
+            return "explained"
+        return "contradicted"
 
     @property
     def holds(self) -> bool:
-        """Whether value and verdict are still those that the catalogue states."""
-        return self.computed == self.claim.exact and self.verdict == self.claim.verdict
+        """Whether the verdict, and the true figure of a contradiction, are the expected ones."""
+        same = self.claim.true in (None, self.computed)
+        return same and self.verdict == self.claim.verdict
+
+    def outcome(self) -> Outcome:
+        """The finding as a line of a check."""
+        claim, figure = self.claim, f"{self.computed:,}"
+        if self.verdict == "explained":
+            figure += f"; {self.explanation:,} by {claim.explained_by}"
+        expected = claim.verdict if claim.true is None else f"{claim.verdict}, {claim.true:,}"
+        return Outcome(
+            name=claim.id,
+            subject=claim.subject,
+            stated=claim.printed,
+            computed=figure,
+            rule=claim.rule or "",
+            verdict=self.verdict,
+            expected=expected,
+            holds=self.holds,
+        )
 
 
-def catalogue() -> list[Claim]:
+def rounds_to(claim: Claim, figure: int) -> bool:
+    """Whether a figure, rounded to the digits that the source prints, is the printed one."""
+    printed = Decimal(claim.printed)
+    last_digit = Decimal((0, (1,), int(printed.as_tuple().exponent)))
+    return (Decimal(figure) / claim.unit).quantize(last_digit, ROUND_HALF_UP) == printed
+
+
+def off_by(claim: Claim, figure: int) -> str:
+    """How far a printed figure is from the computed one: ``2.36 times what is printed``."""
+    return f"{Decimal(figure) / claim.unit / Decimal(claim.printed):.2f} times what is printed"
+
+
+@cache
+def catalogue() -> tuple[Claim, ...]:
     """Every claim, in the file's order."""
     text = files("attnbench").joinpath("claims.toml").read_text(encoding="utf-8")
-    return [Claim(**row) for row in tomllib.loads(text)["claim"]]
+    return tuple(Claim(**row) for row in tomllib.loads(text)["claim"])
+
+
+def select(pattern: str | None) -> list[Claim]:
+    """The claims that can be computed and whose id matches a pattern such as ``sa-*``.
+
+    Raises:
+        UserError: none does.
+    """
+    chosen = [
+        claim
+        for claim in catalogue()
+        if claim.rule is not None and fnmatchcase(claim.id, pattern or "*")
+    ]
+    if not chosen:
+        raise UserError(f"no computable claim matches '{pattern}'; ids: sa-*, eca-*, sk-*, ...")
+    return chosen
 
 
 def check(claims: Sequence[Claim]) -> list[Finding]:
-    """Compute every claim's figure on the meta device."""
-    return [Finding(claim, _added(claim)) for claim in claims]
+    """Compute every claim's figure. Nothing is kept from an earlier call."""
+    from .figures import Figures
 
+    figures = Figures(INPUT_SHAPE)
 
-def _added(claim: Claim) -> int:
-    with torch.device("meta"):
-        plain, with_module = build(claim.host), build(claim.host, claim.attention)
-    return _figure(claim, with_module) - _figure(claim, plain)
+    def figure(claim: Claim, rule: str) -> int:
+        quantity = "params" if claim.metric.endswith("params") else "operations"
+        return figures.get(
+            claim.host, claim.attention, rule, quantity, added=claim.metric.startswith("added ")
+        )
 
-
-def _figure(claim: Claim, network: torch.nn.Module) -> int:
-    count = RULES[claim.rule].count(network, INPUT_SHAPE)
-    figure = count.operations if count.params is None else count.params
-    if figure is None:
-        raise ValueError(f"rule {claim.rule} gives no figure")
-    return figure
+    return [
+        Finding(
+            claim,
+            figure(claim, claim.rule),
+            figure(claim, claim.explained_by) if claim.explained_by else None,
+        )
+        for claim in claims
+        if claim.rule is not None
+    ]

@@ -49,6 +49,15 @@ class Mode(StrEnum):
     TRAINING = "training"
 
 
+class Format(StrEnum):
+    """For people, for programs, for test reports, for GitHub's checks."""
+
+    TEXT = "text"
+    JSON = "json"
+    JUNIT = "junit"
+    GITHUB = "github"
+
+
 @app.callback(invoke_without_command=True)
 def _version(
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
@@ -145,25 +154,35 @@ def list_modules() -> None:
 
 
 @app.command()
-def check() -> int:
-    """Hold the papers' overhead claims against the code; exit status 1 where one has changed."""
-    from . import claims, display
+def check(
+    only: Annotated[
+        str | None, typer.Option(metavar="GLOB", help="Claims whose id matches, such as 'sa-*'.")
+    ] = None,
+    budget: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Hold these limits, not the claims.")
+    ] = None,
+    format_: Annotated[Format, typer.Option("--format")] = Format.TEXT,
+) -> int:
+    """Hold published figures against the code; exit status 1 where a verdict has changed."""
+    from . import budgets, claims, display, outcomes
 
-    findings = claims.check(claims.catalogue())
-    headings = ("claim", "printed", "computed", "rule", "verdict", "as expected")
-    rows = [
-        (
-            f"{found.claim.attention} in {found.claim.host}: {found.claim.metric}",
-            found.claim.printed,
-            f"{found.computed:,}",
-            found.claim.rule,
-            found.verdict,
-            "yes" if found.holds else f"NO: {found.claim.exact:,}, {found.claim.verdict}",
-        )
-        for found in findings
-    ]
-    display.console().print(display.table("Published overheads", headings, rows, words=("rule",)))
-    return 0 if all(found.holds for found in findings) else 1
+    if budget is not None:
+        if only is not None:
+            raise UserError("--only selects claims; it does not go with --budget")
+        found = budgets.check(budgets.read(budget))
+    else:
+        found = [finding.outcome() for finding in claims.check(claims.select(only))]
+    if format_ is Format.TEXT:
+        words = ("what", "rule", "verdict", "as expected")
+        rows = map(outcomes.cells, found)
+        table = display.table("Published figures, computed", outcomes.HEADINGS, rows, words)
+        display.console().print(table)
+    else:
+        print(outcomes.FORMATS[format_](found))
+    wrong = [outcome for outcome in found if not outcome.holds]
+    for outcome in wrong:
+        _complain(outcome.fault)
+    return 1 if wrong else 0
 
 
 @app.command()

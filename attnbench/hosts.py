@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor, nn
@@ -10,8 +11,24 @@ from torchvision.models.resnet import Bottleneck, ResNet
 
 from attnbench.modules import Attention, SettingsError, Site, lookup
 
-LAYERS = {"resnet50": (3, 4, 6, 3), "resnet101": (3, 4, 23, 3)}
-"""Bottlenecks in each stage (He et al., arXiv 1512.03385, table 1)."""
+
+@dataclass(frozen=True)
+class Host:
+    """Bottlenecks in each stage, and the groups and width of their 3x3 convolution."""
+
+    layers: tuple[int, int, int, int]
+    groups: int = 1
+    width_per_group: int = 64
+
+
+HOSTS = {
+    # He et al., arXiv 1512.03385, table 1.
+    "resnet50": Host((3, 4, 6, 3)),
+    "resnet101": Host((3, 4, 23, 3)),
+    # The ResNeXt base of the original SKNets (Li et al., arXiv 1903.06586, table 1).
+    "sknet50": Host((3, 4, 6, 3), groups=32, width_per_group=4),
+    "sknet101": Host((3, 4, 23, 3), groups=32, width_per_group=4),
+}
 
 STAGES = (1, 2, 3, 4)
 
@@ -80,17 +97,22 @@ def build(
     Raises:
         SettingsError: unknown host, module or stage, or a width that does not divide.
     """
-    if host not in LAYERS:
-        raise SettingsError(f"unknown host '{host}'; known: {', '.join(LAYERS)}")
+    if host not in HOSTS:
+        raise SettingsError(f"unknown host '{host}'; known: {', '.join(HOSTS)}")
     if not set(stages) <= set(STAGES):
         raise SettingsError(f"unknown stages {sorted(set(stages) - set(STAGES))}; known: 1 to 4")
-    network = ResNet(Bottleneck, list(LAYERS[host]))
+    base = HOSTS[host]
+    network = ResNet(
+        Bottleneck, list(base.layers), groups=base.groups, width_per_group=base.width_per_group
+    )
     if attention is None:
+        if settings:
+            raise SettingsError(f"settings without a module: {', '.join(settings)}")
         return network
     if isinstance(attention, str):
         attention = lookup(attention)
     block_class = BLOCKS[attention.site]
-    for number in sorted(stages):
+    for number in sorted(set(stages)):
         stage = network.get_submodule(f"layer{number}")
         chosen = attention.settings(host, number) | settings
         for name, block in stage.named_children():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import pickle
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -16,14 +17,27 @@ def call(function: Callable[..., T], *args: object) -> T:
     """``function(*args)`` in a fresh process; its exception is raised here.
 
     Raises:
-        RuntimeError: the process died before it could answer, as one that the system kills
-            for its memory does.
+        RuntimeError: the process ended before it could answer, as one that the system kills
+            for its memory does; or its exception cannot be sent, then this names it.
     """
     with ProcessPoolExecutor(max_workers=1, mp_context=_context()) as pool:
         try:
-            return pool.submit(function, *args).result()
+            return pool.submit(_answer, function, args).result()
         except BrokenProcessPool as error:
             raise RuntimeError("its process was killed, perhaps for want of memory") from error
+
+
+def _answer(function: Callable[..., T], args: tuple[object, ...]) -> T:
+    try:
+        return function(*args)
+    except SystemExit as error:
+        raise RuntimeError(f"its process ended with status {error.code}") from None
+    except Exception as error:
+        try:
+            pickle.loads(pickle.dumps(error))
+        except Exception:
+            raise RuntimeError(f"{type(error).__name__}: {error}") from None
+        raise
 
 
 def _context() -> BaseContext:

@@ -3,64 +3,15 @@
 from __future__ import annotations
 
 import sys
-import weakref
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import torch
-from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
+from .live import LiveBytes
 from .records import Case, Memory
 from .timing import Step
 from .workload import step as make_step
-
-
-class LiveBytes(TorchDispatchMode):
-    """Follows the bytes of every storage that operators create while the mode is active.
-
-    What existed before (weights, input) is not counted. ``peak`` is the largest sum of bytes
-    that were alive at once. It depends on shapes and dtypes alone, so it is the same on every
-    machine and on the meta device; what a library takes inside an operator is not in it.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.live = 0
-        self.peak = 0
-        self._known: set[int] = set()
-
-    def _release(self, key: int, size: int) -> None:
-        self._known.discard(key)
-        self.live -= size
-
-    def _follow(self, tensor: Tensor) -> None:
-        storage = tensor.untyped_storage()
-        key, size = storage._cdata, storage.nbytes()
-        if key not in self._known:
-            self._known.add(key)
-            self.live += size
-            weakref.finalize(storage, self._release, key, size)
-
-    def __torch_dispatch__(
-        self,
-        func: Any,
-        types: Any,
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
-    ) -> Any:
-        given = {
-            tensor.untyped_storage()._cdata
-            for tensor in tree_leaves((args, kwargs))
-            if isinstance(tensor, Tensor)
-        }
-        out = func(*args, **(kwargs or {}))
-        for tensor in tree_leaves(out):
-            if isinstance(tensor, Tensor) and tensor.untyped_storage()._cdata not in given:
-                self._follow(tensor)
-        self.peak = max(self.peak, self.live)
-        return out
 
 
 def peak_live_bytes(step: Step) -> int:
@@ -87,6 +38,7 @@ def measure(case: Case, variant: str) -> Memory:
 
 
 def _on_cpu(step: Step, live: int) -> Memory:
+    reset_peak_resident_bytes()
     resident = resident_bytes()
     step()
     step()
@@ -110,6 +62,12 @@ def _on_cuda(step: Step, live: int) -> Memory:
         reserved_bytes=reserved,
         peak_reserved_bytes=torch.cuda.max_memory_reserved(),
     )
+
+
+def reset_peak_resident_bytes() -> None:
+    """Forget the peak so far, on Linux where the process may; building a network has one too."""
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
 
 
 def resident_bytes() -> int:

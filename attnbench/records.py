@@ -43,12 +43,15 @@ class Count:
     """One network under one rule of counting, for one image.
 
     ``None`` where the rule does not speak of the quantity. ``not_counted`` gives the operators
-    that ran and were left at zero, with the number of times that each ran.
+    that ran and were left at zero, with the number of times that each ran. ``details`` splits
+    the figure by name, ``parts`` does so for parts of the network.
     """
 
     params: int | None = None
     operations: int | None = None
     not_counted: Mapping[str, int] | None = None
+    details: Mapping[str, int] | None = None
+    parts: Mapping[str, Mapping[str, int]] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -44,6 +44,8 @@ def execute(
 
     The records are added to ``run``. ``announce`` is told what is about to be done.
     """
+    if run.end is not None:
+        return
     torch.set_num_threads(run.case.threads)
     for record in _steps(run, announce, measure_memory, clock):
         run.add(record)
@@ -83,7 +85,7 @@ def _latency(run: Run, announce: Announce, clock: timing.Clock) -> Iterator[Reco
     steps: dict[str, timing.Step] = {}
     block_steps: dict[str, int] = {}
     for variant in run.plan.variants:
-        if run.failed(variant, "latency") or run.end:
+        if run.failed(variant, "latency"):
             continue
         announce(f"warming up {variant}")
         try:

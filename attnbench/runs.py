@@ -78,6 +78,10 @@ class Run:
                         f"another {kind}: {key} is {theirs[key]} here and {value} before"
                     )
         variant, results = record.variant or "", record.results
+        if isinstance(results, Plan):
+            raise UserError("a second plan: these are two runs in one file")
+        if isinstance(results, Round) and self.rounds and results.number <= self.rounds[-1].number:
+            raise UserError(f"round {results.number} again: two runs have written to this file")
         if record.error:
             self.failures.setdefault(variant, {})[record.error.step] = record.error
         elif isinstance(results, Counts):

@@ -19,10 +19,10 @@ _READER: TypeAdapter[Record] = TypeAdapter(Record)
 
 def append(folder: Path, record: Record) -> None:
     """Write one line and see it onto the disk, so that a killed run loses nothing finished."""
-    line = json.dumps(record.as_json(), allow_nan=False, separators=(",", ":"))
+    line = json.dumps(record.as_json(), allow_nan=False, ensure_ascii=False, separators=(",", ":"))
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with (folder / FILE_NAME).open("a", encoding="utf-8") as file:
+        with (folder / FILE_NAME).open("a", encoding="utf-8", errors="replace") as file:
             file.write(line + "\n")
             file.flush()
             os.fsync(file.fileno())
@@ -46,19 +46,27 @@ def read(folder: Path) -> list[Record]:
 
 
 def mend(folder: Path) -> None:
-    """Make the file end in a whole line, so that lines can be appended."""
+    """Make the file end in a whole line, so that lines can be appended.
+
+    Raises:
+        UserError: the file cannot be read or written. No whole line is ever touched.
+    """
     path = folder / FILE_NAME
     lines = _lines(path)
-    if lines and not lines[-1].endswith("\n"):
-        last = lines.pop()
-        kept = [*lines, last + "\n"] if _is_json(last) else lines
-        with path.open("w", encoding="utf-8") as file:
-            file.write("".join(kept))
+    last = lines[-1] if lines and not lines[-1].endswith("\n") else ""
+    try:
+        if last and _is_json(last):
+            with path.open("a", encoding="utf-8") as file:
+                file.write("\n")
+        elif last:
+            os.truncate(path, path.stat().st_size - len(last.encode()))
+    except OSError as error:
+        raise UserError(f"cannot write to {folder}: {error.strerror}") from error
 
 
 def _lines(path: Path) -> list[str]:
     try:
-        with path.open(encoding="utf-8") as file:
+        with path.open(encoding="utf-8", newline="\n") as file:
             return list(file)
     except UnicodeDecodeError as error:
         raise UserError(f"{path} is not a text file of records: {error}") from error
@@ -69,7 +77,7 @@ def _lines(path: Path) -> list[str]:
 def _is_json(line: str) -> bool:
     try:
         json.loads(line)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         return False
     return True
 
@@ -77,8 +85,8 @@ def _is_json(line: str) -> bool:
 def _parse(line: str, where: str) -> Record:
     try:
         data: Any = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise UserError(f"{where}: not JSON ({error.msg}, column {error.colno})") from error
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{where}: not JSON ({error})") from error
     schema = data.get("schema") if isinstance(data, dict) else None
     if not isinstance(schema, int) or isinstance(schema, bool):
         raise UserError(f"{where}: not an attnbench record (it states no schema)")

@@ -87,19 +87,19 @@ def warm_up(step: Step, clock: Clock) -> int:
     At least WARM_UP_S or WARM_UP_BLOCKS blocks, then on while blocks still get faster, and
     never longer than WARM_UP_LIMIT_S.
     """
-    steps = 1
-    took = timed(step, steps, clock)  # the first step also sets libraries up
-    while (took := timed(step, steps, clock)) < BLOCK_S:
-        steps *= 2
-    spent, fastest, blocks = took, took, 1
-    while spent < WARM_UP_LIMIT_S:
+    timed(step, 1, clock)  # sets libraries up
+    steps, blocks, spent, fastest = 1, 0, 0.0, float("inf")
+    while True:
         took = timed(step, steps, clock)
-        spent, blocks = spent + took, blocks + 1
+        spent += took
+        if took < BLOCK_S:
+            steps, blocks, fastest = 2 * steps, 0, float("inf")
+            continue
+        blocks += 1
         warm = spent >= WARM_UP_S or blocks >= WARM_UP_BLOCKS
-        if warm and took > SETTLED * fastest:
-            break
+        if (warm and took > SETTLED * fastest) or spent >= WARM_UP_LIMIT_S:
+            return steps
         fastest = min(fastest, took)
-    return steps
 
 
 @dataclass
@@ -138,7 +138,7 @@ class Rounds:
                 for _ in range(self.block_steps[name]):
                     self.steps[name]()
             except Exception as error:  # whatever it is, it ends this variant only
-                self.failures[name] = error
+                self.failures[name] = error.with_traceback(None)  # its frames hold tensors
             else:
                 marks[name] = (start, self.clock.mark())
         return tuple(

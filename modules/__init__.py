@@ -36,7 +36,7 @@ _TABLE = (
     ),
     Attention(
         name="eca",
-        title="ECA-Net: Efficient Channel Attention for Deep CNNs",
+        title="ECA-Net: Efficient Channel Attention for Deep Convolutional Neural Networks",
         arxiv="1910.03151",
         site=Site.AFTER_BN3,
         build=in_file("eca", "EfficientChannelAttention"),
@@ -60,6 +60,14 @@ _TABLE = (
         arxiv="1903.06586",
         site=Site.REPLACE_CONV2,
         build=in_file("sk", "SelectiveKernel"),
+        published={
+            host: {
+                "groups": ((32, 32),) * 4,
+                "dilation": ((1, 2),) * 4,
+                "squeezed": (32, 32, 32, 64),
+            }
+            for host in ("sknet50", "sknet101")
+        },
         added_params={"resnet50": 597_464, "resnet101": 1_128_952},
     ),
     Attention(

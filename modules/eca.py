@@ -1,4 +1,5 @@
-"""ECA: Efficient Channel Attention (Wang et al., CVPR 2020), arXiv 1910.03151.
+"""ECA-Net: Efficient Channel Attention for Deep Convolutional Neural Networks
+(Wang et al., CVPR 2020), arXiv 1910.03151.
 
 Authors' code: BangguWu/ECANet, models/eca_module.py @b332f6b.
 Deviations: none.

@@ -1,7 +1,8 @@
 """GC: GCNet, Non-local Networks Meet Squeeze-Excitation Networks and Beyond (Cao et al.,
 ICCV workshops 2019), arXiv 1904.11492.
 
-Authors' code: xvjiarui/GCNet, mmdet/ops/gcb/context_block.py (attention pooling, addition).
+Authors' code: xvjiarui/GCNet, mmdet/ops/gcb/context_block.py, the same file as in
+open-mmlab/mmdetection @44b5cb6 (attention pooling, fusion by addition).
 Deviations: none. The paper's detectors use it in stages c3 to c5 only; a host's ``stages``
 say so.
 """

@@ -69,8 +69,7 @@ def divide(channels: int, by: int, what: str) -> int:
     if channels < 1 or by < 1:
         raise SettingsError(f"{what}: {channels} channels by {by}: both must be positive")
     if channels % by:
-        raise SettingsError(
-            f"{what}: {channels} channels do not divide by {by}; "
-            f"{channels - channels % by or by} or {channels - channels % by + by} would"
-        )
+        below = channels - channels % by
+        widths = f"{below} or {below + by}" if below else f"{by}"
+        raise SettingsError(f"{what}: {channels} channels do not divide by {by}; {widths} would")
     return channels // by

@@ -1,4 +1,5 @@
-"""SA: Shuffle Attention, SA-Net (Zhang and Yang, ICASSP 2021), arXiv 2102.00240.
+"""SA-Net: Shuffle Attention for Deep Convolutional Neural Networks
+(Zhang and Yang, ICASSP 2021), arXiv 2102.00240.
 
 Authors' code: wofmanaf/SA-Net, models/sa_resnet.py @00a6760.
 Deviations: none.

@@ -1,7 +1,9 @@
 """SK: Selective Kernel Networks (Li et al., CVPR 2019), arXiv 1903.06586.
 
-The variant on a plain ResNet that was published at 26.15M parameters in ResNet-50: a dense
-and a grouped 3x3 branch. Authors' code: implus/PytorchInsight,
+The defaults are the variant on a plain ResNet that was published at 26.15M parameters in
+ResNet-50: a dense and a grouped 3x3 branch. The original SKNet-50 and 101 have two grouped
+branches, one of them dilated, and a squeezed vector of at least 32; the table of modules holds
+these settings for the hosts of that name. Authors' code: implus/PytorchInsight,
 classification/models/imagenet/resnet_sk.py @2864528, which pools each branch and adds; the
 paper (section 3.1, equation 2) and this file pool the sum, the same value. The ReLU of the
 squeezed vector is a function there and here: counters that look at modules do not see it.
@@ -20,24 +22,34 @@ class SelectiveKernel(nn.Module):
 
     (B, C, H, W) -> (B, C, H / stride, W / stride), rounded up.
 
+    ``groups`` and ``dilation`` are those of the two branches; ``squeezed`` is the length of the
+    squeezed vector, a sixteenth of the channels where it is left out.
+
     Raises:
-        SettingsError: ``groups`` or ``reduction`` does not divide ``channels``.
+        SettingsError: ``groups`` or 16 does not divide ``channels``.
     """
 
     def __init__(
-        self, channels: int, stride: int = 1, groups: int = 32, reduction: int = 16
+        self,
+        channels: int,
+        stride: int = 1,
+        groups: tuple[int, int] = (1, 32),
+        dilation: tuple[int, int] = (1, 1),
+        squeezed: int | None = None,
     ) -> None:
         super().__init__()
-        divide(channels, groups, "sk, groups")
-        reduced = divide(channels, reduction, "sk, reduction")
-        self.conv2 = nn.Conv2d(channels, channels, 3, stride, padding=1, bias=False)
+        for number in groups:
+            divide(channels, number, "sk, groups")
+        if squeezed is None:
+            squeezed = divide(channels, 16, "sk, reduction")
+        self.conv2 = _branch(channels, stride, groups[0], dilation[0])
         self.bn2 = nn.BatchNorm2d(channels)
-        self.conv2g = nn.Conv2d(channels, channels, 3, stride, padding=1, groups=groups, bias=False)
+        self.conv2g = _branch(channels, stride, groups[1], dilation[1])
         self.bn2g = nn.BatchNorm2d(channels)
         self.avg_pool = nn.AdaptiveAvgPool2d(1)
-        self.conv_fc1 = nn.Conv2d(channels, reduced, 1, bias=False)
-        self.bn_fc1 = nn.BatchNorm2d(reduced)
-        self.conv_fc2 = nn.Conv2d(reduced, 2 * channels, 1, bias=False)
+        self.conv_fc1 = nn.Conv2d(channels, squeezed, 1, bias=False)
+        self.bn_fc1 = nn.BatchNorm2d(squeezed)
+        self.conv_fc2 = nn.Conv2d(squeezed, 2 * channels, 1, bias=False)
         self.relu = nn.ReLU(inplace=True)
         # As the host initialises the convolution that this stands for.
         for conv in (self.conv2, self.conv2g, self.conv_fc1, self.conv_fc2):
@@ -50,3 +62,7 @@ class SelectiveKernel(nn.Module):
         weights = self.conv_fc2(squeezed).unflatten(1, (2, -1)).softmax(dim=1)
         mixed: Tensor = dense * weights[:, 0] + grouped * weights[:, 1]
         return mixed
+
+
+def _branch(channels: int, stride: int, groups: int, dilation: int) -> nn.Conv2d:
+    return nn.Conv2d(channels, channels, 3, stride, dilation, dilation, groups=groups, bias=False)

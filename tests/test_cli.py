@@ -24,6 +24,7 @@ def kinds(folder: Path) -> list[type]:
     return [type(record.results) for record in store.read(folder)]
 
 
+@pytest.mark.usefixtures("small_host")
 def test_the_main_job_small_leaves_records_tables_and_plots(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -38,7 +39,9 @@ def test_the_main_job_small_leaves_records_tables_and_plots(
     assert {"comparison.md", "comparison.csv", "comparison.tex"} <= names
     assert {"latency_overhead.png", "memory_overhead.svg"} <= names
     shown = capsys.readouterr().out
-    assert "+2,530,992" in shown
+    # One block a stage: reductions and biases of 256, 512, 1024 and 2048 channels.
+    added = sum(2 * c * (c // 16) + c + c // 16 for c in (256, 512, 1024, 2048))
+    assert f"+{added:,}" in shown
     assert "Control (plain against plain)" in shown
     assert call(*SMALL, "--out", str(folder)) == 2  # it is finished
     assert "finished run" in capsys.readouterr().err
@@ -72,6 +75,7 @@ def test_a_killed_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
     assert found[-1] is End
 
 
+@pytest.mark.usefixtures("small_host")
 def test_a_variant_that_fails_is_a_record_and_the_others_go_on(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     # SK's squeezed vector has a batch norm, which one image cannot train.
@@ -97,6 +101,9 @@ def test_a_variant_that_fails_is_a_record_and_the_others_go_on(tmp_path: Path) -
         (["frobnicate"], "No such command 'frobnicate'"),
         (["report", "/nonexistent"], "cannot read"),
         (["report"], "DIR"),
+        (["check", "--only", "foo"], "no computable claim matches 'foo'"),
+        (["check", "--budget", "/nonexistent"], "cannot read"),
+        (["check", "--only", "a", "--budget", "b"], "does not go with --budget"),
     ],
 )
 def test_bad_input_is_one_line_and_status_2(
@@ -153,19 +160,36 @@ def test_a_damaged_line_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[s
 
 
 def test_check_prints_both_numbers_and_ends_well(capsys: pytest.CaptureFixture[str]) -> None:
-    assert call("check") == 0
+    assert call("check", "--only", "sa-abstract-*") == 0
     shown = capsys.readouterr().out
     for figure in ("300", "708", "2.76e-3", "2,759,680"):
         assert figure in shown
 
 
-def test_check_ends_badly_where_a_figure_has_changed(
+def test_check_names_what_has_changed_and_ends_badly(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    changed = [claims.Finding(claim, claim.exact + 1) for claim in claims.catalogue()]
+    changed = [claims.Finding(claim, 709) for claim in claims.select("sa-abstract-module-params")]
     monkeypatch.setattr(claims, "check", lambda _: changed)
     assert call("check") == 1
-    assert "NO: 708, contradicted" in capsys.readouterr().out
+    shown = capsys.readouterr()
+    assert "NO: contradicted, 708" in shown.out
+    assert "stated 300, computed 709" in shown.err
+
+
+def test_check_speaks_to_programs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("check", "--only", "eca-module-*", "--format", "json") == 0
+    (outcome,) = json.loads(capsys.readouterr().out)
+    assert (outcome["name"], outcome["computed"]) == ("eca-module-params", "80")
+
+
+def test_check_holds_a_budget(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    budget = tmp_path / "budget.txt"
+    budget.write_text("sa in resnet50: added params <= 708\n")
+    assert call("check", "--budget", str(budget)) == 0
+    budget.write_text("sa in resnet50: added params <= 300\n")
+    assert call("check", "--budget", str(budget)) == 1
+    assert "over by 408" in capsys.readouterr().out
 
 
 def test_list_and_help_answer_without_torch() -> None:

@@ -2,11 +2,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from attnbench.modules import ATTENTION
 
 from attnbench import jobs, modules, store
 from attnbench.errors import UserError
 from attnbench.jobs import Wanted, prepare
+from attnbench.modules import ATTENTION
 from attnbench.records import End, Plan, Record
 from attnbench.runs import Run
 

@@ -7,14 +7,31 @@ from __future__ import annotations
 
 from torch import nn
 
-from . import fvcore, leaf, learnable, macs, thop
+from . import derived, executed, fvcore, leaf, learnable, macs, thop, thop_0_0_23, torch
 from .rule import Count, Rule, Shape
 
-__all__ = ["RULES", "Count", "Rule", "Shape", "count_all"]
+__all__ = ["DERIVED", "RULES", "Count", "Rule", "Shape", "count_all"]
 
 RULES: dict[str, Rule] = {
-    rule.name: rule for rule in (learnable.RULE, macs.RULE, leaf.RULE, thop.RULE, fvcore.RULE)
+    rule.name: rule
+    for rule in (
+        learnable.RULE,
+        macs.RULE,
+        leaf.RULE,
+        thop.RULE,
+        thop_0_0_23.RULE,
+        fvcore.RULE,
+        torch.RULE,
+        executed.RULE,
+    )
 }
+"""The rules that every run counts by."""
+
+DERIVED: dict[str, Rule] = {
+    rule.name: rule
+    for rule in (fvcore.TRAINING, derived.STORED, derived.RESIDUALS, derived.BY_MEAN)
+}
+"""Rules that no run needs, but a published figure or a comparison does."""
 
 
 def count_all(model: nn.Module, input_shape: Shape) -> dict[str, Count]:

@@ -15,20 +15,43 @@ with warnings.catch_warnings():
     from fvcore.nn import FlopCountAnalysis, parameter_count
 
 
-def count(model: nn.Module, input_shape: Shape) -> Count:
-    """``FlopCountAnalysis`` in eval mode; one fused multiply-add counts one.
+def analysis(model: nn.Module, input_shape: Shape, *, training: bool = False) -> FlopCountAnalysis:
+    """fvcore's analysis of a twin, run once.
 
     It traces the network, which newer versions of torch refuse on the meta device, so this
     counter alone runs on memory that is allocated but never filled.
     """
-    twin = meta_twin(model).to_empty(device="cpu")
+    twin = meta_twin(model).to_empty(device="cpu").train(training)
+    found = FlopCountAnalysis(twin, torch.empty(input_shape))
+    found.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # as above
-        analysis = FlopCountAnalysis(twin, torch.empty(input_shape))
-        analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
-        operations = int(analysis.total())
-        not_counted = {name: int(times) for name, times in analysis.unsupported_ops().items()}
-    return Count(params=parameter_count(twin)[""], operations=operations, not_counted=not_counted)
+        found.total()
+    return found
+
+
+def count(model: nn.Module, input_shape: Shape) -> Count:
+    """``FlopCountAnalysis`` in evaluation mode; one fused multiply-add counts one."""
+    found = analysis(model, input_shape)
+    return Count(
+        params=parameter_count(model)[""],
+        operations=int(found.total()),
+        not_counted=_uncounted(found),
+    )
+
+
+def count_training(model: nn.Module, input_shape: Shape) -> Count:
+    """The same in training mode: half of what two inputs count.
+
+    A batch norm over a single position cannot train on a single image, and SK has one.
+    """
+    found = analysis(model, (2 * input_shape[0], *input_shape[1:]), training=True)
+    return Count(operations=int(found.total()) // 2, not_counted=_uncounted(found))
+
+
+def _uncounted(found: FlopCountAnalysis) -> dict[str, int]:
+    """fvcore's own list. It passes over operators that it has chosen to ignore (ReLU, cat)."""
+    return {name: int(times) for name, times in found.unsupported_ops().items()}
 
 
 RULE = Rule(
@@ -36,4 +59,11 @@ RULE = Rule(
     definition="What fvcore.nn.FlopCountAnalysis returns in eval mode: one for a multiply-add.",
     source="the fvcore package (facebookresearch/fvcore), the version in the environment",
     count=count,
+)
+
+TRAINING = Rule(
+    name="fvcore, training",
+    definition="The same in training mode, where batch norms take their statistics too.",
+    source="the fvcore package, as above",
+    count=count_training,
 )

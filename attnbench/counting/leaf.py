@@ -7,28 +7,28 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from .operators import outside
+from .operators import first_input, outside
 from .rule import Count, Rule, Shape
 from .twin import meta_twin
 
 
-def _convolution(module: nn.Conv2d, x: Tensor, out: Tensor) -> int:  # noqa: ARG001
+def _convolution(module: nn.Conv2d, x: Tensor, out: Tensor) -> int:
     return out.numel() * (module.weight[0].numel() + (module.bias is not None))
 
 
-def _linear(module: nn.Linear, x: Tensor, out: Tensor) -> int:  # noqa: ARG001
+def _linear(module: nn.Linear, x: Tensor, out: Tensor) -> int:
     return out.numel() * module.in_features
 
 
-def _batch_norm(module: nn.BatchNorm2d, x: Tensor, out: Tensor) -> int:  # noqa: ARG001
+def _batch_norm(module: nn.BatchNorm2d, x: Tensor, out: Tensor) -> int:
     return 2 * x.numel()
 
 
-def _per_output(module: nn.Module, x: Tensor, out: Tensor) -> int:  # noqa: ARG001
+def _per_output(module: nn.Module, x: Tensor, out: Tensor) -> int:
     return out.numel()
 
 
-def _per_input(module: nn.Module, x: Tensor, out: Tensor) -> int:  # noqa: ARG001
+def _per_input(module: nn.Module, x: Tensor, out: Tensor) -> int:
     return x.numel()
 
 
@@ -50,13 +50,13 @@ def count(model: nn.Module, input_shape: Shape) -> Count:
     twin = meta_twin(model)
     total = 0
 
-    def add(module: nn.Module, inputs: tuple[Any, ...], out: Tensor) -> None:
+    def add(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], out: Tensor) -> None:
         nonlocal total
-        total += COSTS[type(module)](module, inputs[0], out)
+        total += COSTS[type(module)](module, first_input(args, kwargs), out)
 
     for module in twin.modules():
         if type(module) in COSTS:
-            module.register_forward_hook(add)
+            module.register_forward_hook(add, with_kwargs=True)
     not_counted = outside(twin, input_shape, lambda module: type(module) in COSTS)
     return Count(operations=total, not_counted=not_counted)
 

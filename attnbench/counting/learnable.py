@@ -7,7 +7,7 @@ from torch import nn
 from .rule import Count, Rule, Shape
 
 
-def count(model: nn.Module, input_shape: Shape) -> Count:  # noqa: ARG001  a rule's signature
+def count(model: nn.Module, input_shape: Shape) -> Count:
     """Elements of every parameter that takes a gradient, a shared one once."""
     return Count(params=sum(p.numel() for p in model.parameters() if p.requires_grad))
 

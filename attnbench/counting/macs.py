@@ -18,11 +18,11 @@ def _convolution(out: Tensor, x: Tensor, weight: Tensor, *rest: Any) -> int:
     return positions.numel() * prod(weight.shape[1:])
 
 
-def _product(out: Tensor, left: Tensor, right: Tensor) -> int:  # noqa: ARG001  one signature
+def _product(out: Tensor, left: Tensor, right: Tensor) -> int:
     return out.numel() * left.shape[-1]
 
 
-def _added_product(out: Tensor, added: Tensor, left: Tensor, *_: Any) -> int:  # noqa: ARG001
+def _added_product(out: Tensor, added: Tensor, left: Tensor, *_: Any) -> int:
     return out.numel() * left.shape[-1]
 
 
@@ -31,7 +31,7 @@ COSTS: dict[str, Cost] = {
     "aten.mm": _product,
     "aten.bmm": _product,
     "aten.mv": _product,
-    "aten.dot": lambda out, left, right: left.numel(),  # noqa: ARG005
+    "aten.dot": lambda out, left, right: left.numel(),
     "aten.addmm": _added_product,
     "aten.baddbmm": _added_product,
     "aten.addmv": _added_product,

@@ -93,6 +93,7 @@ def outside(
     return dict(seen.not_counted)
 
 
-def elements(tensor: Tensor) -> int:
-    """The number of elements, as a plain integer."""
-    return int(tensor.numel())
+def first_input(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
+    """What a layer was called with, by position or by name."""
+    first: Tensor = (*args, *kwargs.values())[0]
+    return first

@@ -1,9 +1,9 @@
 import matplotlib.colors
 import pandas as pd
 import pytest
-from attnbench.modules import ATTENTION
 
 from attnbench import report
+from attnbench.modules import ATTENTION
 from attnbench.report.plots import PLOTS
 from attnbench.report.style import MODULES, looks
 from attnbench.runs import Run

@@ -1,0 +1,134 @@
+"""Overheads as budgets: limits that a repository sets for its own module, one line each.
+
+    # module in host: metric <= limit, ...
+    sa in resnet50: added params <= 708, added executed kernels <= 192
+
+Only what is the same on every machine can be limited here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import UserError
+from .outcomes import Outcome
+
+METRICS: dict[str, tuple[str, str]] = {
+    "params": ("learnable", "params"),
+    "macs": ("macs", "operations"),
+    "leaf operations": ("leaf", "operations"),
+    "thop operations": ("thop", "operations"),
+    "fvcore operations": ("fvcore", "operations"),
+    "executed operations": ("executed", "operations"),
+    "executed macs": ("executed", "macs"),
+    "executed elementwise": ("executed", "elementwise"),
+    "executed reductions": ("executed", "reductions"),
+    "executed bytes read": ("executed", "bytes_read"),
+    "executed bytes written": ("executed", "bytes_written"),
+    "executed kernels": ("executed", "kernels"),
+    "peak bytes": ("executed", "peak_live_bytes"),
+}
+"""A metric's rule of counting and the quantity of it; ``added`` in front: over the plain host."""
+
+_LINE = re.compile(r"(?P<module>\S+) in (?P<host>\S+): *(?P<limits>.+)")
+_LIMIT = re.compile(r"(?P<added>added )?(?P<metric>[a-z ]+?) *<= *(?P<most>[0-9][0-9_]*)")
+
+
+@dataclass(frozen=True)
+class Limit:
+    """The most that one metric of one network may be."""
+
+    where: str
+    module: str
+    host: str
+    metric: str
+    added: bool
+    most: int
+
+    @property
+    def subject(self) -> str:
+        """``sa in resnet50: added params``."""
+        return f"{self.module} in {self.host}: {'added ' if self.added else ''}{self.metric}"
+
+
+def read(path: Path) -> list[Limit]:
+    """The limits of a file.
+
+    Raises:
+        UserError: no such file, no limit in it, or a line that is not understood.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"cannot read {path}: {error}") from error
+    limits = []
+    for number, line in enumerate(lines, start=1):
+        text = line.partition("#")[0].strip()
+        if text:
+            limits += _parse(text, f"{path}, line {number}")
+    if not limits:
+        raise UserError(f"{path} sets no limit")
+    return limits
+
+
+def _parse(text: str, where: str) -> list[Limit]:
+    line = _LINE.fullmatch(text)
+    if line is None:
+        raise UserError(f"{where}: not of the form 'sa in resnet50: added params <= 708'")
+    limits = []
+    for part in line["limits"].split(","):
+        limit = _LIMIT.fullmatch(part.strip())
+        if limit is None:
+            raise UserError(f"{where}: '{part.strip()}' is not of the form 'added params <= 708'")
+        if limit["metric"] not in METRICS:
+            raise UserError(
+                f"{where}: '{limit['metric']}' cannot be limited; only what is the same on every "
+                f"machine can: {', '.join(METRICS)}, each with or without 'added'"
+            )
+        limits.append(
+            Limit(
+                where,
+                line["module"],
+                line["host"],
+                limit["metric"],
+                limit["added"] is not None,
+                int(limit["most"]),
+            )
+        )
+    return limits
+
+
+def check(limits: Sequence[Limit]) -> list[Outcome]:
+    """Hold every limit against the code; for one image of 224x224.
+
+    Raises:
+        UserError: a line names a module or a host that does not exist.
+    """
+    from .claims import INPUT_SHAPE
+    from .figures import Figures
+    from .modules import SettingsError
+
+    figures, outcomes = Figures(INPUT_SHAPE), []
+    for limit in limits:
+        rule, quantity = METRICS[limit.metric]
+        try:
+            figure = figures.get(limit.host, limit.module, rule, quantity, added=limit.added)
+        except SettingsError as error:
+            raise UserError(f"{limit.where}: {error}") from error
+        within = figure <= limit.most
+        outcomes.append(
+            Outcome(
+                name=limit.where,
+                subject=limit.subject,
+                stated=f"<= {limit.most:,}",
+                computed=f"{figure:,}",
+                rule=rule,
+                verdict="within" if within else f"over by {figure - limit.most:,}",
+                expected="within",
+                holds=within,
+            )
+        )
+    return outcomes

@@ -1,0 +1,167 @@
+"""What each operator costs: the whole table, for ``executed``.
+
+Arithmetic stands in the table. The rest follows from an operator's tensors, the same way for
+all of them: every different tensor argument is read once (of a broadcast one, the elements that
+it really has), every output is written once (one that is changed in place too), and the operator
+is one kernel. Views and allocations are not here: they launch nothing and move nothing.
+An operator that is in neither place is listed as unknown and never guessed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import ceil, floor, prod
+from typing import Any
+
+from torch import Tensor
+
+Amount = Callable[..., int]
+"""From an operator's first output and its arguments to a number of operations."""
+
+
+def nothing(out: Tensor, *args: Any) -> int:
+    """No arithmetic of that kind."""
+    return 0
+
+
+def per_output(times: int) -> Amount:
+    """So many operations for each element of the output."""
+    return lambda out, *args: times * out.numel()
+
+
+def per_input(times: int) -> Amount:
+    """So many operations for each element of the first argument."""
+    return lambda out, x, *args: times * x.numel()
+
+
+@dataclass(frozen=True)
+class Operator:
+    """One row.
+
+    ``overwrites``: the first argument is written without being read. ``outputs``: how many
+    outputs are written, where the meta device makes up more than a real one does.
+    """
+
+    macs: Amount = nothing
+    elementwise: Amount = nothing
+    reductions: Amount = nothing
+    overwrites: bool = False
+    outputs: Amount | None = None
+
+
+def convolution_macs(out: Tensor, x: Tensor, weight: Tensor, *rest: Any) -> int:
+    """Kernel elements that meet each output, or of a transposed convolution each input."""
+    transposed = rest[4]  # after bias, stride, padding, dilation
+    return (x if transposed else out).numel() * prod(weight.shape[1:])
+
+
+def convolution_bias(out: Tensor, x: Tensor, weight: Tensor, bias: Tensor | None, *_: Any) -> int:
+    """One addition for each output where there is a bias."""
+    return 0 if bias is None else out.numel()
+
+
+def product_macs(out: Tensor, left: Tensor, right: Tensor) -> int:
+    """Each output folds a row of the left with a column of the right."""
+    return out.numel() * left.shape[-1]
+
+
+def added_product_macs(out: Tensor, added: Tensor, left: Tensor, *_: Any) -> int:
+    """As a product; what is added is element-wise."""
+    return out.numel() * left.shape[-1]
+
+
+def normalisation(out: Tensor, x: Tensor, *parameters: Any) -> int:
+    """Subtract and divide; multiply by a weight and add a bias where they are given."""
+    affine = sum(isinstance(value, Tensor) for value in parameters[:2])
+    return (2 + affine) * out.numel()
+
+
+def layer_normalisation(out: Tensor, x: Tensor, shape: Any, *parameters: Any) -> int:
+    """As :func:`normalisation`; the normalised shape stands before the parameters."""
+    return normalisation(out, x, *parameters)
+
+
+def batch_statistics(out: Tensor, x: Tensor, *rest: Any) -> int:
+    """In training a mean and a variance over the elements; in evaluation none."""
+    training = rest[4]  # after weight, bias, running mean and variance
+    return 2 * x.numel() if training else 0
+
+
+def batch_norm_outputs(out: Tensor, x: Tensor, *rest: Any) -> int:
+    """In training the saved mean and deviation too."""
+    return 3 if rest[4] else 1
+
+
+def window(out: Tensor, x: Tensor, kernel: Any, *_: Any) -> int:
+    """The elements of the window of each output."""
+    sizes = [kernel, kernel] if isinstance(kernel, int) else list(kernel) * (3 - len(kernel))
+    return out.numel() * prod(sizes)
+
+
+def adaptive_window(out: Tensor, x: Tensor, *_: Any) -> int:
+    """The elements of the windows, which may differ and overlap (PyTorch's bounds)."""
+    spans = 1
+    for before, after in zip(x.shape[-2:], out.shape[-2:], strict=True):
+        ends = ((floor(i * before / after), ceil((i + 1) * before / after)) for i in range(after))
+        spans *= sum(end - start for start, end in ends)
+    return prod(out.shape[:-2]) * spans
+
+
+def _rows(names: str, row: Operator) -> dict[str, Operator]:
+    return {f"aten.{name}": row for name in names.split()}
+
+
+OPERATORS: dict[str, Operator] = {
+    # Multiply and accumulate.
+    "aten.convolution": Operator(macs=convolution_macs, elementwise=convolution_bias),
+    **_rows("mm bmm mv", Operator(macs=product_macs)),
+    "aten.dot": Operator(macs=per_input(1)),
+    **_rows("addmm addmv baddbmm", Operator(macs=added_product_macs, elementwise=per_output(1))),
+    # One operation for each element of the output, whatever the function.
+    **_rows(
+        """
+        abs abs_ add add_ ceil clamp clamp_ clamp_min clamp_min_ cos div div_ elu elu_ eq erf exp
+        exp_ floor ge gelu gt hardsigmoid hardsigmoid_ hardswish hardswish_ hardtanh hardtanh_ le
+        leaky_relu leaky_relu_ log lt masked_fill maximum minimum mish mul mul_ ne neg neg_ pow
+        reciprocal relu relu_ round rsqrt rsub sigmoid sigmoid_ sign silu silu_ sin softplus sqrt
+        sqrt_ sub sub_ tanh tanh_ threshold threshold_ where
+        """,
+        Operator(elementwise=per_output(1)),
+    ),
+    # Multiply, then add.
+    **_rows("addcmul addcmul_ lerp", Operator(elementwise=per_output(2))),
+    # Fold elements into fewer, one operation for each element folded in.
+    **_rows("sum amax amin max min argmax argmin prod", Operator(reductions=per_input(1))),
+    "aten.mean": Operator(reductions=per_input(1), elementwise=per_output(1)),  # and divide
+    # A mean, then squared deviations and their sum; the deviation takes a root at the end.
+    "aten.var": Operator(reductions=per_input(2), elementwise=per_input(2)),
+    "aten.std": Operator(
+        reductions=per_input(2), elementwise=lambda out, x, *args: 2 * x.numel() + out.numel()
+    ),
+    # Maximum and sum; subtract, exponentiate, and divide (or subtract the logarithm).
+    **_rows("_softmax _log_softmax", Operator(reductions=per_input(2), elementwise=per_output(3))),
+    # In evaluation a batch norm is a multiplication and an addition by known numbers.
+    **_rows(
+        "native_batch_norm cudnn_batch_norm",
+        Operator(
+            reductions=batch_statistics, elementwise=per_output(2), outputs=batch_norm_outputs
+        ),
+    ),
+    "aten._native_batch_norm_legit_no_training": Operator(elementwise=per_output(2)),
+    # Mean and variance of what stands there, then the normalisation.
+    "aten.native_group_norm": Operator(reductions=per_input(2), elementwise=normalisation),
+    "aten.native_layer_norm": Operator(reductions=per_input(2), elementwise=layer_normalisation),
+    # Pooling folds each window; an average divides once for each output.
+    "aten.max_pool2d_with_indices": Operator(reductions=window),
+    "aten.avg_pool2d": Operator(reductions=window, elementwise=per_output(1)),
+    "aten.adaptive_max_pool2d": Operator(reductions=adaptive_window),
+    "aten._adaptive_avg_pool2d": Operator(reductions=adaptive_window, elementwise=per_output(1)),
+    # Move, and compute nothing.
+    **_rows(
+        "_to_copy cat clone constant_pad_nd gather index index_select roll stack "
+        "upsample_nearest2d",
+        Operator(),
+    ),
+    **_rows("copy_ fill_ zero_", Operator(overwrites=True)),
+}

@@ -1,0 +1,78 @@
+"""The rule of thop 0.0.23 (July 2019), with which the ECA paper's GFLOPs were printed.
+
+Derived from the figures that it gave, and stated here as a rule of ours. It differs from the
+package of today in four terms:
+
+- a ReLU module counts one for each element, but a module that is called several times keeps
+  only its last call: torchvision's bottleneck shares one ReLU, so a block counts its last;
+- the same goes for every module that is called several times;
+- a linear layer counts its additions beside its multiplications, 2 * in_features - 1 an output;
+- the sum is kept in single precision, so large totals are multiples of 256 or 512.
+
+Equal to it: convolutions (with their bias), 4 an element for a batch norm, an average pooling
+the elements of its window plus one division for each output, maximum pooling nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .operators import first_input, outside
+from .rule import Count, Rule, Shape
+from .twin import meta_twin
+
+
+def _convolution(module: nn.Module, x: Tensor, out: Tensor) -> int:
+    weight: Tensor = module.weight  # type: ignore[assignment]
+    return out.numel() * (weight[0].numel() + (module.bias is not None))
+
+
+def _linear(module: nn.Linear, x: Tensor, out: Tensor) -> int:
+    return out.numel() * (2 * module.in_features - 1)
+
+
+def _average(module: nn.Module, x: Tensor, out: Tensor) -> int:
+    window = (x.shape[-2] // out.shape[-2]) * (x.shape[-1] // out.shape[-1])
+    return out.numel() * (window + 1)
+
+
+COSTS: dict[type[nn.Module], Any] = {
+    nn.Conv1d: _convolution,
+    nn.Conv2d: _convolution,
+    nn.BatchNorm2d: lambda module, x, out: 4 * x.numel(),
+    nn.ReLU: lambda module, x, out: x.numel(),
+    nn.AdaptiveAvgPool2d: _average,
+    nn.Linear: _linear,
+}
+
+
+def count(model: nn.Module, input_shape: Shape) -> Count:
+    """The last call of every module of a known type, added up in single precision."""
+    twin = meta_twin(model)
+    last: dict[nn.Module, int] = {}
+
+    def keep(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], out: Tensor) -> None:
+        last[module] = COSTS[type(module)](module, first_input(args, kwargs), out)
+
+    for module in twin.modules():
+        if type(module) in COSTS:
+            module.register_forward_hook(keep, with_kwargs=True)
+    not_counted = outside(twin, input_shape, lambda module: type(module) in COSTS)
+    total = torch.zeros((), dtype=torch.float32)
+    for module in twin.modules():
+        total += last.get(module, 0)
+    return Count(operations=int(total), not_counted=not_counted)
+
+
+RULE = Rule(
+    name="thop 0.0.23",
+    definition=(
+        "As thop, but ReLU 1 an element, only the last call of a module that is called several "
+        "times, 2 * in_features - 1 an output for Linear, and a sum in single precision."
+    ),
+    source="what the ECA paper used (its GFLOPs are divided by 2^30); re-derived",
+    count=count,
+)

@@ -1,0 +1,56 @@
+"""Exact figures of networks, each network built and counted once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import nn
+
+from .counting import DERIVED, RULES
+from .counting.rule import Count, Shape
+from .hosts import build
+
+
+@dataclass
+class Figures:
+    """Counts by host, module and rule, made when first asked for."""
+
+    input_shape: Shape
+    _networks: dict[tuple[str, str | None], nn.Module] = field(default_factory=dict)
+    _counts: dict[tuple[str, str | None, str], Count] = field(default_factory=dict)
+
+    def get(
+        self, host: str, attention: str | None, rule: str, quantity: str, *, added: bool
+    ) -> int:
+        """One figure of a network, or what the module adds to it.
+
+        ``quantity`` is ``params``, ``operations``, or the name of one of the rule's details.
+
+        Raises:
+            KeyError: the rule, or that quantity of it, does not exist.
+        """
+        figure = self._one(host, attention, rule, quantity)
+        return figure - self._one(host, None, rule, quantity) if added else figure
+
+    def _one(self, host: str, attention: str | None, rule: str, quantity: str) -> int:
+        count = self._count(host, attention, rule)
+        amounts = {"params": count.params, "operations": count.operations}
+        figure = (amounts | dict(count.details or {}))[quantity]
+        if figure is None:
+            raise KeyError(quantity)
+        return figure
+
+    def _count(self, host: str, attention: str | None, rule: str) -> Count:
+        key = (host, attention, rule)
+        if key not in self._counts:
+            network = self._network(host, attention)
+            self._counts[key] = (RULES | DERIVED)[rule].count(network, self.input_shape)
+        return self._counts[key]
+
+    def _network(self, host: str, attention: str | None) -> nn.Module:
+        key = (host, attention)
+        if key not in self._networks:
+            with torch.device("meta"):
+                self._networks[key] = build(host, attention)
+        return self._networks[key]

@@ -1,0 +1,37 @@
+import sys
+from pathlib import Path
+
+import pytest
+
+from attnbench import hosts
+from attnbench.records import Case
+
+# For the tests and for the child processes that they start: both import simulated.
+sys.path.append(str(Path(__file__).parent))
+
+
+@pytest.fixture
+def case():
+    return Case(
+        host="resnet50",
+        batch_size=2,
+        image_size=32,
+        dtype="float32",
+        channels_last=False,
+        mode="inference",
+        device="cpu",
+        threads=1,
+        seed=3,
+    )
+
+
+@pytest.fixture
+def small_host(monkeypatch):
+    """One bottleneck a stage instead of 3, 4, 6 and 3: a real network, four times as fast."""
+    monkeypatch.setitem(hosts.HOSTS, "resnet50", hosts.Host((1, 1, 1, 1)))
+
+
+@pytest.fixture
+def no_collection(monkeypatch):
+    """Spare thousands of simulated rounds a garbage collection each."""
+    monkeypatch.setattr("gc.collect", lambda: 0)

@@ -1,0 +1,116 @@
+"""Watching operators: what is added up, what is listed, and what is free."""
+
+import pytest
+import torch
+from torch import nn
+
+from attnbench.counting.operators import Watch, name_of, outside, watch
+
+
+class Apply(nn.Module):
+    def __init__(self, function) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, x):
+        return self.function(x)
+
+
+def listed(function, shape=(2, 4, 6)) -> dict[str, int]:
+    return dict(watch(Apply(function), shape, {}).not_counted)
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        lambda x: x.view(8, 6),
+        lambda x: x.reshape(8, 6),
+        lambda x: x.flatten(1).unflatten(1, (2, -1)),
+        lambda x: x.transpose(1, 2),
+        lambda x: x.permute(2, 0, 1),
+        lambda x: x[:, 1:3, ::2],
+        lambda x: x[..., None].squeeze(-1),
+        lambda x: x.chunk(2, dim=1)[0],
+        lambda x: x.split(2, dim=2)[0],
+        lambda x: x[:1].expand(5, 4, 6),
+        lambda x: x.detach(),
+        torch.empty_like,
+        lambda x: torch.empty(3, device=x.device),
+    ],
+)
+def test_views_and_empty_tensors_are_free(view):
+    assert listed(view) == {}
+
+
+def test_a_reshape_that_has_to_copy_is_a_copy():
+    assert listed(lambda x: x.transpose(1, 2).reshape(-1)) == {"aten.clone": 1}
+
+
+def test_every_other_operator_is_listed_with_its_times():
+    def function(x):
+        return (x + x + 1).sigmoid() * x.mean((1, 2), keepdim=True)
+
+    # Two overloads of an addition, of a tensor and of a number, have one name.
+    assert listed(function) == {"aten.add": 2, "aten.sigmoid": 1, "aten.mean": 1, "aten.mul": 1}
+
+
+def test_what_a_table_has_is_added_up_and_not_listed():
+    costs = {"aten.add": lambda out, left, right: out.numel() + (0 if right is left else 1000)}
+    seen = watch(Apply(lambda x: ((x + x)[:1] + 1).relu()), (2, 4, 6), costs)
+    assert seen.total == 2 * 4 * 6 + (4 * 6 + 1000)
+    assert seen.not_counted == {"aten.relu": 1}
+
+
+def test_what_is_covered_is_not_listed():
+    seen = Watch({})
+    x = torch.ones(3)
+    with seen:
+        x.sin()
+        seen.covered += 1
+        x.cos()
+        seen.covered -= 1
+        x.sin()
+    assert seen.not_counted == {"aten.sin": 2}
+
+
+def test_an_operators_name_leaves_its_overload_out():
+    assert name_of(torch.ops.aten.add.Tensor) == name_of(torch.ops.aten.add.Scalar) == "aten.add"
+
+
+def network() -> nn.Module:
+    inner = nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU())
+    return nn.Sequential(inner, nn.Sigmoid(), nn.Conv2d(4, 4, 1), nn.Sigmoid()).to("meta")
+
+
+def test_outside_lists_what_ran_in_no_covered_module():
+    shape = (1, 3, 5, 5)
+    assert outside(network(), shape, lambda _: False) == {
+        "aten.convolution": 2,
+        "aten.relu": 1,
+        "aten.sigmoid": 2,
+    }
+    covers = {
+        nn.Conv2d: {"aten.relu": 1, "aten.sigmoid": 2},
+        nn.Sigmoid: {"aten.convolution": 2, "aten.relu": 1},
+        nn.Sequential: {},
+    }
+    for kind, expected in covers.items():
+        assert outside(network(), shape, lambda module, kind=kind: type(module) is kind) == expected
+
+
+def test_a_covered_module_inside_a_covered_one_does_not_uncover_the_rest():
+    model = network()
+    # The inner Sequential and its convolution are covered; its ReLU runs after the convolution.
+    covered = {model[0], model[0][0]}
+    assert outside(model, (1, 3, 5, 5), lambda module: module in covered) == {
+        "aten.sigmoid": 2,
+        "aten.convolution": 1,
+    }
+
+
+def test_outside_leaves_no_hook():
+    model = network()
+    outside(model, (1, 3, 5, 5), lambda _: True)
+    for module in model.modules():
+        assert not module._forward_hooks
+        assert not module._forward_pre_hooks

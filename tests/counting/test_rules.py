@@ -1,0 +1,214 @@
+"""What holds for every rule of counting, and for the twin that they count on."""
+
+from copy import copy, deepcopy
+
+import pytest
+import torch
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from attnbench.counting import DERIVED, RULES, count_all
+from attnbench.counting.twin import meta_twin
+from attnbench.hosts import build
+from attnbench.modules import create
+
+EVERY = RULES | DERIVED
+LEARNABLE = RULES["learnable"]
+SHAPE = (2, 3, 9, 7)
+
+
+class Small(nn.Module):
+    """Every kind of thing that a count could disturb."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 128, 3)
+        self.norm = nn.BatchNorm2d(128)
+        self.attention = create("sa", 128)
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.last = nn.Linear(128, 128)
+        self.again = nn.Linear(128, 128, bias=False)
+        self.again.weight = self.last.weight  # shared
+        self.scale = nn.Parameter(torch.ones(128))  # bare
+        self.register_buffer("shift", torch.ones(128), persistent=False)
+        self.conv.weight.requires_grad_(False)
+        self.norm.eval()  # in a network in training mode
+        self.norm.register_forward_hook(lambda *_: None)
+        self.register_forward_pre_hook(lambda *_: None)
+
+    def forward(self, x):
+        x = self.pool(self.attention(self.norm(self.conv(x)).relu())).flatten(1)
+        return self.again(self.last(x * self.scale + self.shift))
+
+
+def small(device: str) -> Small:
+    torch.manual_seed(0)
+    with torch.device(device):
+        model = Small()
+    if device == "cpu":
+        model.last.weight.grad = torch.ones(128, 128)
+    return model
+
+
+def everything(model: nn.Module) -> dict:
+    """All that the modules of a network hold; tensors by identity and version."""
+
+    def fixed(value):
+        if isinstance(value, torch.Tensor):
+            facts = (value.device, value.dtype, value.requires_grad, value._version)
+            return (id(value), id(value.grad) if value.is_leaf else None, *facts)
+        if isinstance(value, nn.Module):
+            return id(value)
+        if isinstance(value, dict):
+            return {key: fixed(inner) for key, inner in value.items()}
+        return copy(value)
+
+    return {name: fixed(vars(module)) for name, module in model.named_modules()}
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+@pytest.mark.parametrize("rule", EVERY.values(), ids=EVERY)
+def test_a_count_leaves_the_network_as_it_was(rule, device):
+    model = small(device)
+    before, state = everything(model), deepcopy(model.state_dict())
+    random = torch.get_rng_state()
+    rule.count(model, SHAPE)
+    assert everything(model) == before
+    assert list(model.state_dict()) == list(state)
+    if device == "cpu":
+        assert all(torch.equal(state[key], value) for key, value in model.state_dict().items())
+    assert torch.equal(torch.get_rng_state(), random)
+    assert torch.is_grad_enabled()
+
+
+@pytest.mark.parametrize("rule", EVERY.values(), ids=EVERY)
+def test_a_count_is_the_same_wherever_the_network_is_and_whatever_its_mode(rule):
+    on_cpu, on_meta = small("cpu"), small("meta")
+    first = rule.count(on_cpu, SHAPE)
+    assert rule.count(on_meta, SHAPE) == first
+    assert rule.count(on_cpu.eval(), SHAPE) == first
+    assert rule.count(on_cpu, SHAPE) == first
+
+
+@pytest.mark.parametrize("rule", EVERY.values(), ids=EVERY)
+def test_a_count_is_made_of_plain_integers(rule):
+    count = rule.count(small("meta"), SHAPE)
+    figures = [count.params, count.operations, *(count.not_counted or {}).values()]
+    assert {type(figure) for figure in figures} <= {int, type(None)}
+    assert count.params or count.operations
+    assert all(times > 0 for times in (count.not_counted or {}).values())
+
+
+class Made(TorchDispatchMode):
+    """The most elements that any operator put into memory, off the meta device."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.largest = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        for tensor in tree_leaves(out):
+            if isinstance(tensor, torch.Tensor) and not tensor.is_meta:
+                self.largest = max(self.largest, tensor.numel())
+        return out
+
+
+@pytest.mark.parametrize(
+    "name",
+    [name for name in EVERY if not name.startswith("fvcore")],  # whose docstring says why
+)
+def test_a_count_allocates_no_weight_and_no_activation(name):
+    model = small("cpu")
+    with Made() as made:
+        EVERY[name].count(model, SHAPE)
+    assert made.largest < 10  # thop's buffers hold one number, its kernels' sizes 3 * 3
+
+
+def test_the_meter_of_allocations_sees_a_copy():
+    with Made() as made:
+        deepcopy(small("cpu").last)
+    assert made.largest == 128 * 128
+
+
+def test_a_twin_is_the_network_without_storage_in_eval_mode():
+    model = small("cpu")
+    with Made() as made:
+        twin = meta_twin(model)
+    assert made.largest == 0
+    assert not any(module.training for module in twin.modules())
+    assert type(twin) is Small
+    assert [name for name, _ in twin.named_modules()] == [name for name, _ in model.named_modules()]
+    for part in (nn.Module.named_parameters, nn.Module.named_buffers):
+        ours, theirs = dict(part(twin)), dict(part(model))
+        assert list(ours) == list(theirs)
+        for name, tensor in theirs.items():
+            assert ours[name].is_meta
+            assert ours[name].shape == tensor.shape
+            assert ours[name].dtype == tensor.dtype
+            assert ours[name].requires_grad == tensor.requires_grad
+            assert type(ours[name]) is type(tensor)
+    assert twin.last.weight.grad is None
+
+
+def test_a_twin_shares_what_the_network_shares():
+    twin = meta_twin(small("cpu"))
+    assert twin.again.weight is twin.last.weight
+    assert "shift" not in twin.state_dict()
+    relu = nn.ReLU()
+    pair = meta_twin(nn.Sequential(relu, relu))
+    assert pair[0] is pair[1]
+    assert pair[0] is not relu
+
+
+def test_every_rule_has_a_name_a_definition_and_a_source():
+    for name, rule in EVERY.items():
+        assert rule.name == name
+        assert rule.definition.endswith(".")
+        assert rule.source
+
+
+def test_count_all_is_every_rule():
+    model = small("meta")
+    assert count_all(model, SHAPE) == {
+        name: rule.count(model, SHAPE) for name, rule in RULES.items()
+    }
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_a_rule_counts_sk_for_one_image_though_its_inner_batch_norm_sees_one_value(name):
+    with torch.device("meta"):
+        network = build("resnet50", "sk")
+    count = RULES[name].count(network, (1, 3, 32, 32))
+    assert count.params or count.operations
+
+
+def test_learnable_counts_bare_and_shared_parameters_once_and_frozen_ones_never():
+    count = LEARNABLE.count(small("cpu"), SHAPE)
+    conv, norm, attention = 128, 2 * 128, 6 * 1  # frozen weight; 128 / (2 * 64) a gate
+    last, again, scale = 128 * 128 + 128, 0, 128
+    assert count.params == conv + norm + attention + last + again + scale
+    assert count.operations is None
+    assert count.not_counted is None
+
+
+# As published, or exact where papers print two digits.
+PARAMETERS = {
+    None: (25_557_032, 44_549_160),
+    "se": (25_557_032 + 2_530_992, 44_549_160 + 4_777_712),
+    "cbam": (25_557_032 + 2_532_592, 44_549_160 + 4_781_012),
+    "eca": (25_557_032 + 80, 44_549_160 + 157),
+    "gc": (25_557_032 + 2_548_000, 44_549_160 + 4_814_321),
+    "sk": (25_557_032 + 597_464, 44_549_160 + 1_128_952),
+    "sge": (25_557_032 + 2_048, 44_549_160 + 4_224),
+    # 6 parameters for each of C / 128 channels: 6 * (2 * 3 + 4 * 4 + 8 * 6 + 16 * 3)
+    "sa": (25_557_032 + 708, 44_549_160 + 1_524),
+}
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_learnable_is_the_table_of_parameters(name):
+    with torch.device("meta"):
+        counts = [LEARNABLE.count(build(host, name), SHAPE) for host in ("resnet50", "resnet101")]
+    assert tuple(count.params for count in counts) == PARAMETERS[name]

@@ -1,0 +1,69 @@
+from pathlib import Path
+
+import pytest
+
+from attnbench.budgets import METRICS, Limit, check, read
+from attnbench.errors import UserError
+
+
+@pytest.fixture
+def file(tmp_path: Path):
+    def write(text: str) -> Path:
+        path = tmp_path / "budget.txt"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def test_a_line_may_set_several_limits(file) -> None:
+    path = file("# ours\n\nsa in resnet50: added params <= 708, peak bytes <= 1_000  # few\n")
+    where = f"{path}, line 3"
+    assert read(path) == [
+        Limit(where, "sa", "resnet50", "params", added=True, most=708),
+        Limit(where, "sa", "resnet50", "peak bytes", added=False, most=1_000),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("sa: params <= 1", "line 1: not of the form"),
+        ("sa in resnet50: params < 1", "'params < 1' is not of the form"),
+        ("sa in resnet50: params <= 1.5", "is not of the form"),
+        ("sa in resnet50: latency <= 1", "'latency' cannot be limited; only what is the same"),
+        ("# nothing", "sets no limit"),
+        ("", "sets no limit"),
+    ],
+)
+def test_a_line_that_is_not_understood_is_named(file, text: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        read(file(text))
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="cannot read"):
+        read(tmp_path / "none")
+
+
+@pytest.mark.parametrize(("line", "name"), [("foo in resnet50", "foo"), ("sa in vgg", "vgg")])
+def test_an_unknown_module_or_host_is_named_with_its_line(file, line: str, name: str) -> None:
+    with pytest.raises(UserError, match=rf"line 1: unknown .*'{name}'"):
+        check(read(file(f"{line}: params <= 1")))
+
+
+def test_a_limit_holds_up_to_its_last_unit(file) -> None:
+    at, below = check(read(file("sa in resnet50: added params <= 708, added params <= 707")))
+    assert (at.holds, at.verdict, at.computed) == (True, "within", "708")
+    assert (below.holds, below.verdict) == (False, "over by 1")
+
+
+def test_every_metric_can_be_limited(file) -> None:
+    limits = ", ".join(f"added {metric} <= 0" for metric in METRICS)
+    found = check(read(file(f"sa in resnet50: {limits}")))
+    by_metric = dict(zip(METRICS, found, strict=True))
+    assert by_metric["macs"].holds  # SA multiplies no matrices
+    # 12 operators a block beside views, in 16 blocks; see the tests of the counter.
+    assert by_metric["executed kernels"].computed == "192"
+    assert by_metric["leaf operations"].computed == "2,759,680"
+    assert by_metric["fvcore operations"].computed == "16,558,080"

@@ -1,0 +1,305 @@
+"""The host is torchvision's in all but the site of the module."""
+
+import subprocess
+import sys
+from copy import deepcopy
+
+import pytest
+import torch
+import torchvision
+from torch import nn
+from torchvision.models.resnet import Bottleneck
+
+import attnbench
+from attnbench.hosts import AfterBn3, ReplaceConv2, build, resnet
+from attnbench.modules import ATTENTION, Attention, SettingsError, Site
+
+HOSTS = ("resnet50", "resnet101")
+BLOCKS = {"resnet50": 16, "resnet101": 33}  # 3 + 4 + 6 + 3 and 3 + 4 + 23 + 3
+IN_EVERY_STAGE = {"resnet50": (3, 4, 6, 3), "resnet101": (3, 4, 23, 3)}
+
+
+def entry(builder, site=Site.AFTER_BN3) -> Attention:
+    return Attention(name="own", title="Own", arxiv="0000.00000", site=site, build=builder)
+
+
+IDENTITY = entry(lambda _: nn.Identity())
+
+
+def seeded(make, *arguments, **keywords) -> nn.Module:
+    torch.manual_seed(7)
+    return make(*arguments, **keywords)
+
+
+def on_meta(*arguments, **keywords) -> nn.Module:
+    with torch.device("meta"):
+        return build(*arguments, **keywords)
+
+
+def bottlenecks(network: nn.Module) -> list[nn.Module]:
+    return [block for number in (1, 2, 3, 4) for block in getattr(network, f"layer{number}")]
+
+
+@pytest.fixture(scope="module")
+def torchvisions() -> dict[str, dict[str, torch.Tensor]]:
+    """torchvision's own networks under one seed: their state."""
+    return {host: seeded(getattr(torchvision.models, host)).state_dict() for host in HOSTS}
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_without_attention_the_network_is_torchvisions(host, torchvisions):
+    state = seeded(build, host).state_dict()
+    assert list(state) == list(torchvisions[host])
+    assert all(torch.equal(state[key], value) for key, value in torchvisions[host].items())
+
+
+def convolutions_that_sk_replaces(keys) -> set[str]:
+    return {key for key in keys if ".conv2." in key or ".bn2." in key}
+
+
+@pytest.mark.parametrize(
+    ("name", "host"),
+    [*((name, "resnet50") for name in ATTENTION), ("se", "resnet101"), ("sk", "resnet101")],
+)
+def test_a_module_leaves_the_hosts_names_and_initial_values(name, host, torchvisions):
+    plain = torchvisions[host]
+    network = seeded(build, host, name)
+    state = network.state_dict()
+    replaced = convolutions_that_sk_replaces(plain) if name == "sk" else set()
+    assert plain.keys() - state.keys() == replaced
+    assert all(torch.equal(state[key], plain[key]) for key in plain.keys() - replaced)
+    result = network.load_state_dict(plain, strict=False)
+    # PyTorch misses no counter of a batch norm that the loaded state has never heard of.
+    assert set(result.missing_keys) == {
+        key for key in state if ".attention." in key and "num_batches_tracked" not in key
+    }
+    assert set(result.unexpected_keys) == replaced
+
+
+@pytest.mark.parametrize("host", HOSTS)
+@pytest.mark.parametrize("name", ATTENTION)
+def test_every_bottleneck_has_one_module_at_its_site(name, host):
+    network = on_meta(host, name)
+    site = {Site.AFTER_BN3: AfterBn3, Site.REPLACE_CONV2: ReplaceConv2}[ATTENTION[name].site]
+    blocks = bottlenecks(network)
+    assert len(blocks) == BLOCKS[host]
+    assert {type(block) for block in blocks} == {site}
+    assert len({id(block.attention) for block in blocks}) == BLOCKS[host]
+    assert not any(isinstance(module, Bottleneck) for module in network.modules())
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_a_module_behind_bn3_sees_four_times_the_planes(host):
+    seen = []
+    on_meta(host, entry(lambda channels: seen.append(channels) or nn.Identity()))
+    expected = zip((256, 512, 1024, 2048), IN_EVERY_STAGE[host], strict=True)
+    assert seen == [channels for channels, blocks in expected for _ in range(blocks)]
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_a_module_for_conv2_sees_the_planes_and_the_stride(host):
+    seen = []
+
+    def record(channels: int, stride: int) -> nn.Module:
+        seen.append((channels, stride))
+        return nn.Identity()
+
+    on_meta(host, entry(record, Site.REPLACE_CONV2))
+    expected = []
+    for stage, (planes, blocks) in enumerate(
+        zip((64, 128, 256, 512), IN_EVERY_STAGE[host], strict=True)
+    ):
+        # The first block of all stages but the first halves the map.
+        expected += [(planes, 2 if stage else 1)] + [(planes, 1)] * (blocks - 1)
+    assert seen == expected
+
+
+def test_sk_has_the_stride_of_the_convolution_that_it_replaces():
+    network = on_meta("resnet50", "sk")
+    strides = [block.attention.conv2.stride for block in network.layer2]
+    assert strides == [(2, 2), (1, 1), (1, 1), (1, 1)]
+    assert [block.attention.conv2g.stride for block in network.layer2] == strides
+
+
+def kernel_sizes(network: nn.Module) -> list[int]:
+    return [block.attention.conv.kernel_size[0] for block in bottlenecks(network)]
+
+
+@pytest.mark.parametrize(
+    ("host", "sizes"), [("resnet50", (3, 5, 5, 7)), ("resnet101", (3, 3, 5, 7))]
+)
+def test_eca_has_the_published_kernels(host, sizes):
+    by_block = zip(sizes, IN_EVERY_STAGE[host], strict=True)
+    expected = [size for size, blocks in by_block for _ in range(blocks)]
+    assert kernel_sizes(on_meta(host, "eca")) == expected
+
+
+def test_settings_override_the_published_ones():
+    assert kernel_sizes(on_meta("resnet50", "eca", kernel_size=9)) == [9] * 16
+    # None asks for the paper's rule, 5, 5, 5, 7: 3 * 5 + 4 * 5 + 6 * 5 + 3 * 7 = 86 parameters.
+    by_rule = kernel_sizes(on_meta("resnet50", "eca", kernel_size=None))
+    assert by_rule == [5] * 13 + [7] * 3
+    assert sum(by_rule) == 86
+
+
+def test_the_base_of_the_original_sknet_is_torchvisions_resnext():
+    with torch.device("meta"):
+        expected = torchvision.models.resnext50_32x4d().state_dict()
+    state = on_meta("sknet50").state_dict()
+    assert list(state) == list(expected)
+    assert all(state[key].shape == value.shape for key, value in expected.items())
+
+
+def test_the_original_sknet_has_two_grouped_branches_and_a_longer_vector():
+    network = on_meta("sknet50", "sk")
+    widths, vectors = [], []
+    for number in (1, 2, 3, 4):
+        module = network.get_submodule(f"layer{number}.1.attention")
+        assert (module.conv2.groups, module.conv2.dilation) == (32, (1, 1))
+        assert (module.conv2g.groups, module.conv2g.dilation) == (32, (2, 2))
+        widths.append(module.conv2.in_channels)
+        vectors.append(module.conv_fc1.out_channels)
+    assert widths == [128, 256, 512, 1024]  # twice the planes
+    assert vectors == [max(width // 16, 32) for width in widths] == [32, 32, 32, 64]
+    assert f"{learnable(network) / 1e6:.1f}" == "27.5"  # as published
+
+
+def learnable(network: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+@pytest.mark.parametrize(("host", "added"), [("resnet50", 2_521_741), ("resnet101", 4_788_062)])
+def test_gc_in_the_detectors_stages_adds_what_was_published(host, added):
+    network = on_meta(host, "gc", stages=(2, 3, 4))
+    assert learnable(network) - learnable(on_meta(host)) == added
+    assert {type(block) for block in network.layer1} == {Bottleneck}
+    assert {type(block) for block in network.layer2} == {AfterBn3}
+
+
+def test_no_stages_leave_torchvisions_network():
+    assert {type(block) for block in bottlenecks(on_meta("resnet50", "sa", stages=()))} == {
+        Bottleneck
+    }
+
+
+def narrow_block(stride: int) -> Bottleneck:
+    """torchvision's block from 64 channels to 4 * 16, with and without a downsample path."""
+    shortcut = nn.Sequential(nn.Conv2d(64, 64, 1, stride, bias=False), nn.BatchNorm2d(64))
+    block = Bottleneck(64, 16, stride, shortcut if stride > 1 else None)
+    for key, value in block.state_dict().items():  # batch norms that do something
+        if value.is_floating_point():
+            value.uniform_(0.5, 1.5) if "running_var" in key else value.normal_()
+    return block
+
+
+def everything(block: nn.Module, x: torch.Tensor) -> list[torch.Tensor]:
+    """The output, the gradients and the buffers after one forward and backward."""
+    x = x.clone().requires_grad_()
+    out = block(x)
+    out.square().mean().backward()
+    gradients = [parameter.grad for _, parameter in sorted(block.named_parameters())]
+    return [out, x.grad, *gradients, *(value for _, value in sorted(block.named_buffers()))]
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_with_an_identity_the_block_is_torchvisions_exactly(stride, training):
+    torch.manual_seed(0)
+    block = narrow_block(stride).train(training)
+    ours = AfterBn3(deepcopy(block), IDENTITY, {}).train(training)
+    x = torch.randn(2, 64, 9, 7)
+    expected, got = everything(block, x), everything(ours, x)
+    assert len(got) == len(expected)
+    assert all(map(torch.equal, got, expected))
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_with_its_own_convolution_put_back_the_block_is_torchvisions_exactly(stride, training):
+    torch.manual_seed(0)
+    block = narrow_block(stride).train(training)
+    twin = deepcopy(block)
+    own = entry(lambda _, **__: nn.Sequential(twin.conv2, twin.bn2, nn.ReLU()), Site.REPLACE_CONV2)
+    ours = ReplaceConv2(twin, own, {}).train(training)
+    x = torch.randn(2, 64, 9, 7)
+    # The names of conv2 and bn2 differ, so their gradients stand elsewhere: by sum of squares.
+    expected, got = everything(block, x), everything(ours, x)
+    assert torch.equal(got[0], expected[0])
+    assert torch.equal(got[1], expected[1])
+    assert sorted(value.double().square().sum().item() for value in got[2:]) == sorted(
+        value.double().square().sum().item() for value in expected[2:]
+    )
+
+
+def test_the_module_sits_behind_bn3_and_before_the_addition():
+    torch.manual_seed(0)
+    block = narrow_block(2).eval()
+    seen = []
+
+    class Nothing(nn.Module):
+        def forward(self, x):
+            seen.append(x)
+            return torch.zeros_like(x)
+
+    ours = AfterBn3(deepcopy(block), entry(lambda _: Nothing()), {}).eval()
+    x = torch.randn(2, 64, 9, 7)
+    assert torch.equal(ours(x), block.downsample(x).relu())
+    middle = block.bn2(block.conv2(block.bn1(block.conv1(x)).relu())).relu()
+    assert torch.equal(seen[0], block.bn3(block.conv3(middle)))
+
+
+def test_with_an_identity_the_network_is_torchvisions_exactly(torchvisions):
+    network = seeded(build, "resnet50", IDENTITY).eval()
+    plain = torchvision.models.resnet50().eval()
+    plain.load_state_dict(torchvisions["resnet50"])
+    x = torch.randn(1, 3, 32, 32)
+    assert torch.equal(network(x), plain(x))
+
+
+def test_resnet_is_build_by_depth():
+    with torch.device("meta"):
+        network = attnbench.resnet(50, attention="se", stages=(4,), reduction=8)
+    assert attnbench.resnet is resnet
+    assert network.layer4[0].attention.fc[0].out_features == 2048 // 8
+    assert type(network.layer3[0]) is Bottleneck
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: resnet(18), "unknown host 'resnet18'; known: resnet50, resnet101"),
+        (lambda: build("vgg"), "unknown host 'vgg'; known: resnet50, resnet101"),
+        (
+            lambda: on_meta("resnet50", "simam"),
+            "unknown attention module 'simam'; known: se, cbam, eca, gc, sk, sge, sa",
+        ),
+        (lambda: resnet(50, "se", stages=(0, 2, 5)), r"unknown stages \[0, 5\]; known: 1 to 4"),
+        (lambda: on_meta("resnet50", "sa", groups=100), "256 channels do not divide by 200"),
+    ],
+)
+def test_what_is_unknown_is_told_what_is_known(call, message):
+    with pytest.raises(SettingsError, match=message):
+        call()
+
+
+def test_a_stage_named_twice_is_one_stage():
+    network = on_meta("resnet50", "sk", stages=[3, 3])
+    assert [type(block) for block in network.layer3] == [ReplaceConv2] * 6
+
+
+def test_settings_without_a_module_are_refused():
+    with pytest.raises((SettingsError, TypeError)):
+        on_meta("resnet50", reduction=8)
+
+
+def test_importing_the_package_does_not_import_torch():
+    code = "import sys, attnbench; print(attnbench.__version__, 'torch' in sys.modules)"
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.split() == [attnbench.__version__, "False"]
+
+
+def test_the_package_has_no_other_lazy_names():
+    with pytest.raises(AttributeError, match="no attribute 'no_such_name'"):
+        _ = attnbench.no_such_name

@@ -1,0 +1,466 @@
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+import torch
+from simulated import Machine, TickingClock
+
+from attnbench import runner, store, timing
+from attnbench.records import (
+    CONTROL,
+    PLAIN,
+    Block,
+    Count,
+    Counts,
+    End,
+    Failure,
+    Memory,
+    Plan,
+    Record,
+    Round,
+)
+from attnbench.runner import execute, measure_alone
+from attnbench.runs import Run, gather
+
+pytestmark = pytest.mark.usefixtures("no_collection", "small_host")
+
+TICK_S = TickingClock().tick_s  # what any block of real work takes here: 1 / 32 s
+VARIANTS = (PLAIN, CONTROL, "se", "eca")
+ROUND_S = len(VARIANTS) * TICK_S
+LONG = 500 * ROUND_S
+
+
+@pytest.fixture(autouse=True)
+def counted(monkeypatch):
+    """Counting takes no time; here is which networks were counted, and with what shape."""
+    calls = []
+
+    def count(model, shape):
+        calls.append((model, shape))
+        return {"params": Count(params=7)}
+
+    monkeypatch.setattr(runner, "count_all", count)
+    return calls
+
+
+@pytest.fixture
+def perform():
+    """Execute a run on a clock that ticks once a block; returns the records."""
+
+    def perform(run, clock=None, announce=lambda _: None, measure_memory=no_memory):
+        clock = clock or TickingClock()
+        return list(execute(run, announce, measure_memory=measure_memory, clock=clock))
+
+    return perform
+
+
+@pytest.fixture
+def new_run(case):
+    def make(variants=VARIANTS, budget_s=4 * ROUND_S, target=0.01, **changes):
+        plan = Plan(variants=variants, budget_s=budget_s, target=target)
+        return Run(replace(case, **changes), plan, {"cpu": "A", "time": "12:00"})
+
+    return make
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """Networks whose steps cost a tick, or ``machine.cost_s[variant]``."""
+    machine = Machine()
+    machine.cost_s = {}
+
+    def step(_, variant):
+        return machine.step(machine.cost_s.get(variant, TICK_S), variant)
+
+    monkeypatch.setattr(runner, "step", step)
+    return machine
+
+
+@pytest.fixture
+def fails_at(monkeypatch):
+    """Make a variant's step raise when it is called for the given time, 0 for when it is built."""
+
+    def arrange(variant, call, error=None):
+        error = error or RuntimeError(f"{variant} is out of memory")
+        build = runner.step
+
+        def failing(case, name):
+            if name != variant:
+                return build(case, name)
+            if call == 0:
+                raise error
+            ready, calls = build(case, name), iter(range(1, call))
+            return lambda: raise_(error) if next(calls, None) is None else ready()
+
+        monkeypatch.setattr(runner, "step", failing)
+
+    return arrange
+
+
+def raise_(error):
+    raise error
+
+
+def no_memory(_, variant):
+    return Memory(peak_live_bytes=len(variant))
+
+
+def first_records(run):
+    """What a run's file begins with."""
+    return [Record(case=run.case, results=run.plan, environment=run.environment)]
+
+
+def kinds(records):
+    return [
+        (each.results.kind if each.results else each.error.step, each.variant) for each in records
+    ]
+
+
+def rounds_in(records):
+    return [each.results for each in records if isinstance(each.results, Round)]
+
+
+def names(each):
+    return {block.variant for block in each.blocks}
+
+
+WARM_UP_CALLS = 1 + 1 + 3  # the look at the output, the first step, and three blocks
+
+
+def test_a_run_of_real_networks_makes_the_records_of_its_plan(new_run, perform):
+    assert kinds(perform(new_run())) == [
+        ("counts", PLAIN),
+        ("counts", "se"),
+        ("counts", "eca"),
+        ("memory", PLAIN),
+        ("memory", "se"),
+        ("memory", "eca"),
+        *[("round", None)] * 4,  # the budget is that of four rounds
+        ("end", None),
+    ]
+
+
+@pytest.mark.parametrize("mode", ["inference", "training"])
+def test_every_variant_and_the_control_are_timed_in_every_round(new_run, perform, mode):
+    rounds = rounds_in(perform(new_run(mode=mode, budget_s=2 * ROUND_S)))
+    assert [each.number for each in rounds] == [0, 1]
+    for each in rounds:
+        assert Counter(block.variant for block in each.blocks) == Counter(VARIANTS)
+        assert {(block.steps, block.seconds) for block in each.blocks} == {(1, TICK_S)}
+
+
+def test_the_control_is_neither_counted_nor_its_memory_measured(new_run, perform, machine, counted):
+    run = new_run()
+    perform(run, clock=machine)
+    assert len(counted) == 3
+    assert set(run.counts) == set(run.memory) == {PLAIN, "se", "eca"}
+
+
+def test_counts_are_of_one_float32_image_on_meta(new_run, perform, machine, counted):
+    perform(
+        new_run(batch_size=2, image_size=64, dtype="bfloat16", channels_last=True), clock=machine
+    )
+    for model, shape in counted:
+        assert shape == (1, 3, 64, 64)
+        weight = model.conv1.weight
+        assert (weight.dtype, weight.device.type) == (torch.float32, "meta")
+        assert weight.is_contiguous()
+
+
+def test_every_record_has_the_runs_case_and_environment_and_its_own_time(new_run, perform, machine):
+    run = new_run()
+    for record in perform(run, clock=machine):
+        assert record.case == run.case
+        assert record.environment["cpu"] == "A"
+        assert record.environment["time"] != "12:00"
+
+
+def test_the_records_are_added_to_the_run_and_make_it_again_from_a_file(new_run, perform, tmp_path):
+    run = new_run()
+    for record in first_records(run) + perform(run):
+        store.append(tmp_path, record)
+    assert gather(store.read(tmp_path), "file") == run
+
+
+def test_a_record_is_added_before_it_is_yielded(new_run):
+    run = new_run()
+    record = next(execute(run, measure_memory=no_memory))
+    assert record.results == Counts(rules={"params": Count(params=7)})
+    assert run.counts == {PLAIN: {"params": Count(params=7)}}
+
+
+def test_what_is_about_to_be_done_is_announced(new_run, perform):
+    told = []
+    perform(new_run(variants=(PLAIN, CONTROL), budget_s=2 * 2 * TICK_S), announce=told.append)
+    assert told == [
+        "counts of plain",
+        "memory of plain",
+        "warming up plain",
+        "warming up control",
+        "round 1",
+        "round 2",
+    ]
+
+
+def test_a_run_sets_the_cases_threads(new_run, perform, machine):
+    torch.set_num_threads(2)
+    perform(new_run(threads=1), clock=machine)
+    assert torch.get_num_threads() == 1
+
+
+def test_the_order_of_the_rounds_is_the_cases_seed(new_run, perform, machine):
+    def orders(seed):
+        run = new_run(budget_s=10 * ROUND_S, seed=seed)
+        perform(run, clock=machine)
+        return [[block.variant for block in each.blocks] for each in run.rounds]
+
+    assert orders(1) == orders(1) != orders(2)
+
+
+def test_rounds_stop_at_the_budget(new_run, perform, machine):
+    run = new_run(budget_s=3.5 * ROUND_S)
+    perform(run, clock=machine)
+    assert run.end == End(reason="budget", rounds=4)
+    assert run.timed_s == 4 * ROUND_S
+
+
+def test_there_is_a_round_however_small_the_budget(new_run, perform, machine):
+    run = new_run(budget_s=0.0)
+    perform(run, clock=machine)
+    assert run.end == End(reason="budget", rounds=1)
+
+
+def test_rounds_stop_at_the_target_and_not_before_the_thirtieth(new_run, perform, machine):
+    machine.cost_s["se"] = 1.5 * TICK_S
+    run = new_run(budget_s=LONG)
+    perform(run, clock=machine)  # without noise every interval is a point
+    assert run.end == End(reason="target", rounds=30)
+
+
+def test_rounds_go_on_until_the_intervals_are_narrow(new_run, perform, machine):
+    machine.noise = 0.05
+    run = new_run(budget_s=LONG, target=0.02)
+    perform(run, clock=machine)
+    assert run.end.reason == "target"
+    assert run.end.rounds > 30
+    assert run.end.rounds % runner.CHECK_EVERY == 0
+
+
+def test_rounds_stop_at_the_budget_where_the_target_is_out_of_reach(new_run, perform, machine):
+    machine.noise = 0.05
+    run = new_run(budget_s=40 * ROUND_S, target=0.001)
+    perform(run, clock=machine)
+    assert run.end.reason == "budget"
+    assert run.timed_s - run.rounds[-1].seconds < 40 * ROUND_S <= run.timed_s
+
+
+def test_a_variant_that_cannot_be_counted_is_a_record_and_goes_on(
+    new_run, perform, machine, monkeypatch
+):
+    def count(model, _):
+        if hasattr(model.layer1[0], "attention"):
+            raise ValueError("cannot count this")
+        return {}
+
+    monkeypatch.setattr(runner, "count_all", count)
+    run = new_run(variants=(PLAIN, CONTROL, "se"))
+    perform(run, clock=machine)
+    error = Failure(step="counts", type="ValueError", message="cannot count this")
+    assert run.failures == {"se": {"counts": error}}
+    assert set(run.memory) == {PLAIN, "se"}
+    assert all(names(each) == {PLAIN, CONTROL, "se"} for each in run.rounds)
+
+
+def test_a_variant_whose_memory_cannot_be_measured_is_a_record_and_goes_on(
+    new_run, perform, machine
+):
+    def killed(_, variant):
+        if variant == "se":
+            raise RuntimeError("its process was killed")
+        return Memory(peak_live_bytes=8)
+
+    run = new_run()
+    perform(run, clock=machine, measure_memory=killed)
+    error = Failure(step="memory", type="RuntimeError", message="its process was killed")
+    assert run.failures == {"se": {"memory": error}}
+    assert set(run.memory) == {PLAIN, "eca"}
+    assert all(names(each) == set(VARIANTS) for each in run.rounds)
+
+
+@pytest.mark.parametrize("call", [0, 1, WARM_UP_CALLS], ids=["built", "first", "last block"])
+def test_a_variant_that_fails_in_its_warm_up_is_a_record_and_the_others_go_on(
+    new_run, perform, machine, fails_at, call
+):
+    fails_at("se", call)
+    run = new_run()
+    records = perform(run, clock=machine)
+    error = Failure(step="latency", type="RuntimeError", message="se is out of memory")
+    assert run.failures == {"se": {"latency": error}}
+    assert kinds(records)[6] == ("latency", "se")
+    assert all(names(each) == {PLAIN, CONTROL, "eca"} for each in run.rounds)
+    assert run.end.reason == "budget"
+
+
+def test_a_variant_that_fails_within_a_round_is_a_record_and_the_others_go_on(
+    new_run, perform, machine, fails_at
+):
+    fails_at("se", WARM_UP_CALLS + 3)
+    run = new_run()  # for four rounds of four ticks
+    records = perform(run, clock=machine)
+    assert kinds(records)[6:10] == [("round", None)] * 2 + [("latency", "se"), ("round", None)]
+    rest = {PLAIN, CONTROL, "eca"}
+    assert [names(each) for each in run.rounds[:3]] == [{*rest, "se"}, {*rest, "se"}, rest]
+    # 2 * 4 ticks, then rounds of 3: 14 ticks after the fourth, 17 of 16 after the fifth.
+    assert run.end == End(reason="budget", rounds=5)
+
+
+def test_several_variants_can_fail_in_one_round(new_run, perform, machine, fails_at):
+    fails_at("se", WARM_UP_CALLS + 2)
+    fails_at("eca", WARM_UP_CALLS + 2)
+    run = new_run()  # 16 ticks: a round of 4, and 6 of 2
+    perform(run, clock=machine)
+    assert set(run.failures) == {"se", "eca"}
+    assert [names(each) == {PLAIN, CONTROL} for each in run.rounds] == [False] + [True] * 6
+
+
+def test_a_failed_variant_is_not_waited_for_to_reach_the_target(
+    new_run, perform, machine, fails_at
+):
+    fails_at("se", WARM_UP_CALLS + 3)
+    run = new_run(budget_s=LONG)
+    perform(run, clock=machine)
+    assert run.end == End(reason="target", rounds=30)
+
+
+@pytest.mark.parametrize("call", [0, WARM_UP_CALLS])
+def test_a_plain_host_that_fails_in_its_warm_up_ends_the_run(
+    new_run, perform, machine, fails_at, call
+):
+    fails_at(PLAIN, call)
+    run = new_run()
+    records = perform(run, clock=machine)
+    assert kinds(records)[-2:] == [("latency", PLAIN), ("end", None)]
+    assert run.end == End(reason="failed", rounds=0)
+
+
+def test_a_plain_host_that_fails_within_a_round_ends_the_run_after_it(
+    new_run, perform, machine, fails_at
+):
+    fails_at(PLAIN, WARM_UP_CALLS + 3)
+    run = new_run(budget_s=LONG)
+    perform(run, clock=machine)
+    assert run.end == End(reason="failed", rounds=3)
+    assert names(run.rounds[2]) == {CONTROL, "se", "eca"}
+
+
+def test_a_plain_host_that_cannot_be_counted_is_timed(new_run, perform, machine, monkeypatch):
+    monkeypatch.setattr(runner, "count_all", lambda *_: raise_(ValueError("cannot count this")))
+    run = new_run()
+    perform(run, clock=machine)
+    assert run.end == End(reason="budget", rounds=4)
+
+
+def test_an_error_without_a_message_is_named_by_its_form(new_run, perform, machine, fails_at):
+    fails_at("se", 1, MemoryError())
+    run = new_run()
+    perform(run, clock=machine)
+    error = Failure(step="latency", type="MemoryError", message="MemoryError()")
+    assert run.failures["se"]["latency"] == error
+
+
+def test_an_interruption_by_the_user_is_no_failure(new_run, perform, machine, fails_at):
+    fails_at("se", 1, KeyboardInterrupt())
+    run = new_run()
+    with pytest.raises(KeyboardInterrupt):
+        perform(run, clock=machine)
+    assert run.failures == {}
+
+
+@pytest.mark.filterwarnings("ignore:std")  # torch has noticed, too
+@pytest.mark.parametrize("mode", ["inference", "training"])
+def test_output_that_is_not_finite_is_refused(new_run, perform, mode):
+    # At 32 pixels the last stage has one position, and SGE divides by a deviation of one value.
+    run = new_run(variants=(PLAIN, CONTROL, "sge"), budget_s=TICK_S, mode=mode)
+    perform(run)
+    error = run.failures["sge"]["latency"]
+    assert (error.type, error.message[:24]) == ("FloatingPointError", "the output is not finite")
+    assert all(names(each) == {PLAIN, CONTROL} for each in run.rounds)
+
+
+def test_the_same_variant_at_64_pixels_is_timed(new_run, perform):
+    run = new_run(variants=(PLAIN, CONTROL, "sge"), image_size=64, budget_s=TICK_S)
+    perform(run)
+    assert run.failures == {}
+    assert all(names(each) == {PLAIN, CONTROL, "sge"} for each in run.rounds)
+
+
+WHOLE = 6 + 4 + 1  # counts and memory of three networks, four rounds, the end
+
+
+@pytest.mark.parametrize("done", range(WHOLE))
+def test_a_resumed_run_does_what_is_left_and_nothing_twice(
+    new_run, perform, machine, counted, done
+):
+    whole = perform(new_run(), clock=machine)
+    assert len(whole) == WHOLE
+    run = gather(first_records(new_run()) + whole[:done], "file")
+    counted.clear()
+    rest = perform(run, clock=machine)
+    assert kinds(rest) == kinds(whole[done:])
+    assert rounds_in(rest) == rounds_in(whole[done:])  # numbers, orders and seconds
+    assert len(counted) == max(0, 3 - done)
+
+
+def test_budget_that_was_spent_before_counts(new_run, perform, machine):
+    run = new_run()  # for four rounds
+    blocks = tuple(Block(variant=name, steps=1, seconds=3 * TICK_S) for name in VARIANTS)
+    run.rounds.append(Round(number=5, blocks=blocks))  # as long as three
+    perform(run, clock=machine)
+    assert [each.number for each in run.rounds] == [5, 6]
+    assert run.end == End(reason="budget", rounds=2)
+
+
+def test_rounds_that_were_there_count_towards_the_target(new_run, perform, machine):
+    run = new_run(budget_s=LONG)
+    blocks = tuple(Block(variant=name, steps=1, seconds=TICK_S) for name in VARIANTS)
+    run.rounds.extend(Round(number=number, blocks=blocks) for number in range(29))
+    assert kinds(perform(run, clock=machine))[6:] == [("round", None), ("end", None)]
+
+
+def test_a_resumed_run_does_not_try_again_what_failed(new_run, perform, machine):
+    failures = {
+        "se": {step: Failure(step=step, type="E", message="") for step in ("counts", "latency")},
+        "eca": {"memory": Failure(step="memory", type="E", message="")},
+    }
+    run = new_run()
+    run.failures.update(failures)
+    perform(run, clock=machine)
+    assert run.failures == failures
+    assert "se" not in machine.log
+    assert set(run.counts) == {PLAIN, "eca"}
+    assert set(run.memory) == {PLAIN, "se"}
+
+
+def test_a_run_whose_plain_host_failed_before_ends_without_a_round(new_run, perform, machine):
+    run = new_run()
+    run.failures[PLAIN] = {"latency": Failure(step="latency", type="E", message="")}
+    perform(run, clock=machine)
+    assert run.end == End(reason="failed", rounds=0)
+
+
+def test_nothing_is_left_to_do_for_a_finished_run(new_run, perform, machine):
+    run = new_run()
+    perform(run, clock=machine)
+    assert perform(run, clock=machine) == []
+
+
+def test_memory_is_measured_in_a_process_of_its_own(case, monkeypatch):
+    monkeypatch.setattr(runner.isolation, "call", lambda *call: call)
+    assert measure_alone(case, "se") == (runner.memory.measure, case, "se")
+
+
+def test_the_clock_is_the_devices_where_none_is_given(new_run, monkeypatch, machine):
+    asked = []
+    monkeypatch.setattr(timing, "clock_for", lambda device: asked.append(device) or machine)
+    list(execute(new_run(), measure_memory=no_memory))
+    assert asked == ["cpu"]

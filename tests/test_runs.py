@@ -1,0 +1,172 @@
+from dataclasses import replace
+
+import pytest
+
+from attnbench import environment, store
+from attnbench.errors import UserError
+from attnbench.records import Block, Count, Counts, End, Failure, Memory, Plan, Record, Round
+from attnbench.runs import MACHINE, gather
+
+ENVIRONMENT = {"cpu": "A", "cores": 2, "torch": "2.6", "time": "12:00", "load_average": 0.1}
+PLAN = Plan(variants=("plain", "control", "sa", "se"), budget_s=10.0, target=0.01)
+COUNTS = Counts(rules={"leaf": Count(operations=7)})
+MEMORY = Memory(peak_live_bytes=8)
+
+
+@pytest.fixture
+def record(case):
+    def make(results=None, variant=None, **changes):
+        values = {"case": case, "results": results, "variant": variant, "environment": ENVIRONMENT}
+        return Record(**values | changes)
+
+    return make
+
+
+def round_of(number, seconds):
+    blocks = (
+        Block(variant="plain", steps=2, seconds=seconds),
+        Block(variant="sa", steps=1, seconds=2 * seconds),
+    )
+    return Round(number=number, blocks=blocks)
+
+
+def failure(step):
+    return Failure(step=step, type="RuntimeError", message="killed")
+
+
+def test_a_run_is_what_its_lines_say_together(record, case):
+    run = gather(
+        [
+            record(PLAN),
+            record(COUNTS, "plain"),
+            record(MEMORY, "plain"),
+            record(round_of(0, 0.5)),
+            record(round_of(1, 0.25)),
+            record(End(reason="budget", rounds=2)),
+        ],
+        "file",
+    )
+    assert (run.case, run.plan, run.environment) == (case, PLAN, ENVIRONMENT)
+    assert run.counts == {"plain": COUNTS.rules}
+    assert run.memory == {"plain": MEMORY}
+    assert run.rounds == [round_of(0, 0.5), round_of(1, 0.25)]
+    assert run.end == End(reason="budget", rounds=2)
+
+
+def test_the_control_is_a_variant_and_no_network_of_its_own(record):
+    run = gather([record(PLAN)], "file")
+    assert run.networks == ("plain", "sa", "se")
+    assert run.modules == ("sa", "se")
+
+
+def test_the_time_of_a_run_is_that_of_all_blocks(record):
+    run = gather([record(PLAN), record(round_of(0, 0.5)), record(round_of(1, 0.25))], "file")
+    assert run.timed_s == 2.25  # (0.5 + 1.0) + (0.25 + 0.5)
+    assert gather([record(PLAN)], "file").timed_s == 0
+
+
+def test_a_step_is_done_with_when_it_has_a_result_or_has_failed(record):
+    run = gather(
+        [
+            record(PLAN),
+            record(COUNTS, "sa"),
+            record(variant="sa", error=failure("memory")),
+            record(variant="se", error=failure("counts")),
+        ],
+        "file",
+    )
+    assert run.has("sa", "counts")
+    assert run.has("sa", "memory")
+    assert run.has("se", "counts")
+    assert not run.has("se", "memory")
+    assert not run.has("plain", "counts")
+    assert run.failed("sa", "memory")
+    assert not run.failed("sa", "counts")
+    assert not run.failed("se", "latency")
+
+
+def test_a_variant_can_fail_at_several_steps(record):
+    records = [record(variant="sa", error=failure(step)) for step in ("counts", "latency")]
+    run = gather([record(PLAN), *records], "file")
+    assert run.failures == {"sa": {"counts": failure("counts"), "latency": failure("latency")}}
+
+
+@pytest.mark.parametrize(
+    ("field", "other"),
+    [("batch_size", 4), ("dtype", "bfloat16"), ("channels_last", True), ("seed", 0)],
+)
+def test_a_line_of_another_configuration_is_refused_with_its_number(record, case, field, other):
+    records = [record(PLAN), record(COUNTS, "sa"), record(COUNTS, "se")]
+    records[2] = replace(records[2], case=replace(case, **{field: other}))
+    with pytest.raises(UserError) as raised:
+        gather(records, "file")
+    before = getattr(case, field)
+    assert str(raised.value) == (
+        f"file, line 3: another configuration: {field} is {other} here and {before} before"
+    )
+
+
+@pytest.mark.parametrize("fact", MACHINE)
+def test_a_line_of_another_machine_is_refused_with_its_number(record, fact):
+    before = ENVIRONMENT.get(fact)
+    with pytest.raises(UserError) as raised:
+        gather([record(PLAN), record(COUNTS, "sa", environment=ENVIRONMENT | {fact: "B"})], "file")
+    assert str(raised.value) == (
+        f"file, line 2: another machine: {fact} is B here and {before} before"
+    )
+
+
+def test_a_fact_that_one_machine_lacks_makes_it_another(record):
+    lacking = {key: value for key, value in ENVIRONMENT.items() if key != "torch"}
+    with pytest.raises(UserError, match=r"torch is None here and 2\.6 before"):
+        gather([record(PLAN), record(COUNTS, "sa", environment=lacking)], "file")
+
+
+def test_time_and_load_may_change_within_a_run(record):
+    later = ENVIRONMENT | {"time": "13:00", "load_average": 1.5}
+    assert gather([record(PLAN), record(COUNTS, "sa", environment=later)], "file").has(
+        "sa", "counts"
+    )
+
+
+def test_this_machine_is_itself_again_when_its_facts_come_from_a_file(record, tmp_path):
+    here = environment.describe("cpu")
+    store.append(tmp_path, record(PLAN, environment=here))
+    run = gather(store.read(tmp_path), "file")
+    run.add(record(COUNTS, "sa", environment=environment.describe("cpu")))
+    assert run.has("sa", "counts")
+
+
+def test_a_run_begins_with_its_plan(record):
+    with pytest.raises(UserError, match=r"^file, line 1: a run begins with its plan$"):
+        gather([record(COUNTS, "sa"), record(PLAN)], "file")
+
+
+def test_a_failure_does_not_begin_a_run(record):
+    with pytest.raises(UserError, match=r"^file, line 1: a run begins with its plan$"):
+        gather([record(variant="sa", error=failure("counts"))], "file")
+
+
+def test_no_records_are_no_run():
+    with pytest.raises(UserError, match=r"^file: no records$"):
+        gather([], "file")
+
+
+def test_records_after_the_end_are_taken_in(record):
+    end = End(reason="budget", rounds=1)
+    run = gather(
+        [record(PLAN), record(round_of(0, 0.5)), record(end), record(round_of(1, 0.25))], "file"
+    )
+    assert [each.number for each in run.rounds] == [0, 1]
+    assert run.end == end
+
+
+def test_a_second_plan_is_refused(record):
+    other = replace(PLAN, variants=("plain", "control", "eca"))
+    with pytest.raises(UserError, match="line 2"):
+        gather([record(PLAN), record(other)], "file")
+
+
+def test_a_round_that_is_there_already_is_refused(record):
+    with pytest.raises(UserError, match="line 3"):
+        gather([record(PLAN), record(round_of(0, 0.5)), record(round_of(0, 0.25))], "file")

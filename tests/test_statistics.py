@@ -1,0 +1,297 @@
+from itertools import islice
+from math import exp, inf, log
+from random import Random
+
+import numpy as np
+import pytest
+from simulated import Machine
+
+from attnbench.records import CONTROL, PLAIN, Block, Round
+from attnbench.statistics import (
+    FEWEST,
+    Interval,
+    control_fault,
+    log_ratios,
+    median_interval,
+    precise,
+    ratio,
+    seconds_per_step,
+    verdict,
+)
+from attnbench.timing import Rounds, timed
+
+
+def rounds_of(**seconds):
+    """Rounds from each variant's seconds in a step, round by round; None where it did not run."""
+    return [
+        Round(
+            number=number,
+            blocks=tuple(
+                Block(variant=name, steps=1, seconds=took)
+                for name, took in zip(seconds, each, strict=True)
+                if took is not None
+            ),
+        )
+        for number, each in enumerate(zip(*seconds.values(), strict=True))
+    ]
+
+
+def steady(count, **step_s):
+    return rounds_of(**{name: [each] * count for name, each in step_s.items()})
+
+
+@pytest.mark.parametrize(
+    ("samples", "median"), [([5], 5), ([3, 1, 2], 2), ([4, 1, 3, 2], 2.5), ([9, 1, 1, 1, 9], 1)]
+)
+def test_fewer_than_six_samples_have_a_median_and_an_infinite_interval(samples, median):
+    assert median_interval(samples) == Interval(median, -inf, inf)
+
+
+def test_no_samples_have_no_median():
+    with pytest.raises(ValueError, match="no samples"):
+        median_interval([])
+
+
+def test_a_constant_series_is_known_exactly():
+    assert median_interval([0.25] * FEWEST) == Interval(0.25, 0.25, 0.25)
+
+
+def test_the_interval_of_six_samples_by_hand():
+    # Two of six samples are 9. An interval that is right 95 times of 100 reaches from the
+    # least to the greatest: the median is beyond the extremes in 2 * 0.5**6 = 3.1% of cases,
+    # and beyond the second and the fifth in 2 * 7 * 0.5**6 = 21.9%.
+    assert median_interval([0, 0, 0, 0, 9, 9]) == Interval(0, 0, 9)
+
+
+def test_the_interval_moves_and_stretches_with_its_series():
+    series = [Random(1).gauss(0, 1) for _ in range(40)]
+    base = median_interval(series)
+    moved = median_interval([3 + 2 * sample for sample in series])
+    assert (moved.median, moved.low, moved.high) == pytest.approx(
+        (3 + 2 * base.median, 3 + 2 * base.low, 3 + 2 * base.high)
+    )
+
+
+def test_the_same_series_gives_the_same_interval():
+    series = [Random(2).gauss(0, 1) for _ in range(40)]
+    assert median_interval(series) == median_interval(series)
+
+
+def test_the_interval_narrows_with_the_root_of_the_rounds():
+    random = Random(3)
+    few, many = (
+        np.mean([median_interval(normals(random, count), 500).half_width for _ in range(40)])
+        for count in (50, 200)
+    )
+    assert 0.4 < many / few < 0.6  # (50 / 200) ** 0.5 = 0.5
+
+
+def normals(random, count):
+    return [random.gauss(0, 1) for _ in range(count)]
+
+
+def test_rounds_that_resemble_their_neighbours_promise_less():
+    resembling = [float(np.sin(number / 6)) for number in range(200)]
+    shuffled = Random(4).sample(resembling, 200)
+    assert median_interval(resembling).half_width > 1.5 * median_interval(shuffled).half_width
+
+
+def test_one_spike_in_thirty_rounds_moves_nothing():
+    quiet = [1.0] * 29
+    assert median_interval([*quiet, 100.0]) == Interval(1.0, 1.0, 1.0)
+
+
+def test_an_interval_knows_its_half_width_and_whether_it_leaves_one_out():
+    assert Interval(1.5, 1.25, 1.75).half_width == 0.25  # (1.75 - 1.25) / 2
+    assert Interval(1.5, 1.25, 1.75).excludes_one
+    assert Interval(0.5, 0.25, 0.75).excludes_one
+    assert not Interval(1.0, 0.75, 1.25).excludes_one
+    assert not Interval(1.5, 1.0, 2.0).excludes_one
+
+
+def test_a_ratio_is_of_single_steps():
+    blocks = (
+        Block(variant="sa", steps=4, seconds=12.0),  # 3 s a step
+        Block(variant=PLAIN, steps=2, seconds=4.0),  # 2 s a step
+    )
+    rounds = [Round(number=number, blocks=blocks) for number in range(FEWEST)]
+    assert seconds_per_step(rounds, "sa") == [3.0] * 6
+    assert log_ratios(rounds, "sa") == [log(1.5)] * 6
+    assert ratio(rounds, "sa").median == pytest.approx(1.5)
+
+
+def test_a_ratio_is_taken_within_each_round():
+    # Half as fast in the second round: the quotient of the medians 4.5 / 2 would be 2.25.
+    rounds = rounds_of(plain=[1.0, 2.0, 4.0], sa=[4.5, 3.0, 6.0])
+    assert ratio(rounds, "sa").median == pytest.approx(1.5)  # of 4.5, 1.5 and 1.5
+
+
+def test_rounds_that_lack_the_variant_or_the_plain_host_are_left_out():
+    rounds = rounds_of(plain=[1.0, 1.0, None], sa=[1.5, None, 7.0])
+    assert log_ratios(rounds, "sa") == [log(1.5)]
+    assert seconds_per_step(rounds, "sa") == [1.5, 7.0]
+    assert ratio(rounds, "sa") == Interval(exp(log(1.5)), 0.0, inf)
+
+
+def test_a_variant_that_never_ran_beside_the_plain_host_has_no_ratio():
+    assert ratio(rounds_of(plain=[1.0, None], sa=[None, 1.0]), "sa") is None
+    assert ratio([], "sa") is None
+
+
+@pytest.mark.parametrize(
+    ("interval", "words"),
+    [
+        (Interval(1.2, 1.1, 1.3), "slower"),
+        (Interval(0.8, 0.7, 0.9), "faster"),
+        (Interval(1.1, 0.9, 1.3), "cannot be told apart"),
+        (Interval(1.1, 1.0, 1.2), "cannot be told apart"),
+        (Interval(1.5, 0.0, inf), "cannot be told apart"),
+    ],
+)
+def test_a_verdict_says_no_more_than_its_interval(interval, words):
+    assert verdict(interval) == words
+
+
+WIDE = Random(6).sample([0.9, 1.1] * 20, 40)
+
+
+def test_a_control_of_one_holds():
+    assert control_fault(steady(FEWEST, plain=1.0, control=1.0), target=0.01) is None
+
+
+def test_a_control_that_is_off_is_a_fault_however_little():
+    fault = control_fault(steady(FEWEST, plain=1.0, control=1.001), target=0.01)
+    assert fault == "the plain host against itself is told apart from 1"
+
+
+def test_a_control_that_is_too_wide_is_a_fault_with_its_width():
+    rounds = rounds_of(plain=[1.0] * 40, control=WIDE)
+    fault = control_fault(rounds, target=0.09)
+    half_width = ratio(rounds, CONTROL).half_width
+    assert half_width == pytest.approx(0.1)  # (1.1 - 0.9) / 2
+    assert fault == "the plain host against itself is known no better than ±10.0%"
+    assert control_fault(rounds, target=0.11) is None
+
+
+@pytest.mark.parametrize("count", [0, FEWEST - 1])
+def test_a_control_of_too_few_rounds_is_a_fault(count):
+    assert control_fault(steady(count, plain=1.0, control=1.0), 0.01) == "fewer than 6 rounds"
+
+
+def test_a_control_that_never_ran_is_a_fault():
+    assert control_fault(steady(FEWEST, plain=1.0), 0.01) == "fewer than 6 rounds"
+
+
+def test_precise_asks_for_every_variant():
+    rounds = rounds_of(plain=[1.0] * 40, control=[1.0] * 40, sa=WIDE)
+    assert precise(rounds, [PLAIN, CONTROL], target=0.01)
+    assert not precise(rounds, [PLAIN, CONTROL, "sa"], target=0.09)
+    assert precise(rounds, [PLAIN, CONTROL, "sa"], target=0.11)
+    assert not precise(rounds, [PLAIN, "never ran"], target=0.11)
+
+
+def test_a_run_that_stops_at_its_target_has_a_control_that_is_narrow_enough():
+    contradictions = []
+    for seed in range(45, 50):
+        random = Random(seed)
+        seconds = {name: [exp(0.03 * each) for each in normals(random, 400)] for name in NOISY}
+        rounds = rounds_of(**seconds)
+        stops = (count for count in range(30, 401, 10) if precise(rounds[:count], NOISY, 0.01))
+        fault = control_fault(rounds[: next(stops)], 0.01)
+        if fault and "no better than" in fault:
+            contradictions.append((seed, fault))
+    assert contradictions == []
+
+
+NOISY = (PLAIN, CONTROL)
+
+TRUTH = 1.1
+COST_S = {PLAIN: 0.1, CONTROL: 0.1, "sa": 0.1 * TRUTH}
+
+
+def interleaved(machine, count):
+    steps = {name: machine.step(cost, name) for name, cost in COST_S.items()}
+    return list(islice(Rounds(steps, dict.fromkeys(steps, 1), machine, seed=0), count))
+
+
+def one_after_the_other(machine, count):
+    steps = {name: machine.step(cost, name) for name, cost in COST_S.items()}
+    return rounds_of(
+        **{name: [timed(step, 1, machine) for _ in range(count)] for name, step in steps.items()}
+    )
+
+
+TROUBLE = {
+    "drift": {"drift": 0.01},  # 33 s of work: a third slower at the end
+    "a step halfway": {"jump_at_s": 15.0, "jump": 1.3},
+    "drift, spikes and heavy tails": {"drift": 0.01, "spikes": 0.05, "heavy_tails": True},
+}
+
+
+@pytest.mark.usefixtures("no_collection")
+@pytest.mark.parametrize("trouble", TROUBLE.values(), ids=TROUBLE)
+def test_interleaved_rounds_are_right_where_one_after_the_other_is_wrong(trouble):
+    rounds = interleaved(Machine(seed=1, noise=0.005, **trouble), 100)
+    found = ratio(rounds, "sa")
+    assert found.low < TRUTH < found.high
+    assert found.half_width < 0.005
+    assert control_fault(rounds, target=0.005) is None
+
+    wrong = ratio(one_after_the_other(Machine(seed=1, noise=0.005, **trouble), 100), "sa")
+    assert wrong.median > 1.15  # 0.05 off
+
+
+@pytest.mark.usefixtures("no_collection")
+@pytest.mark.parametrize("trouble", TROUBLE.values(), ids=TROUBLE)
+def test_the_control_tells_that_one_after_the_other_is_wrong(trouble):
+    rounds = one_after_the_other(Machine(seed=1, noise=0.005, **trouble), 100)
+    assert control_fault(rounds, target=0.005).startswith("the plain host against itself is ")
+
+
+def independent(random, count):
+    return random.normal(0, 0.03, (2, count))
+
+
+def heavy_tails(random, count):
+    return 0.03 * random.standard_t(2, (2, count))
+
+
+def drift(random, count):
+    """Twice as slow at the end, and within each round the second variant runs later."""
+    order = random.permuted(np.tile([0, 1], (count, 1)), axis=1).T
+    return np.log1p((np.arange(count) + order / 2) / count) + independent(random, count)
+
+
+def autocorrelated(share):
+    """Noise of which that share is left in the next round."""
+
+    def noise(random, count):
+        series = 0.03 * random.standard_normal((2, count + 20))
+        for number in range(1, count + 20):
+            series[:, number] += share * series[:, number - 1]
+        return series[:, 20:]
+
+    return noise
+
+
+@pytest.mark.parametrize("count", [FEWEST, 30, 200])
+@pytest.mark.parametrize("noise", [independent, heavy_tails, drift])
+def test_the_truth_is_inside_the_interval_in_93_of_100_runs(noise, count):
+    runs = 400
+    assert hits(noise, count, runs) >= 0.93 * runs
+
+
+@pytest.mark.parametrize("count", [30, 200])
+@pytest.mark.parametrize("share", [0.2, 0.5])
+def test_it_is_so_too_where_rounds_resemble_their_neighbours(share, count):
+    runs = 400
+    assert hits(autocorrelated(share), count, runs) >= 0.93 * runs
+
+
+def hits(noise, count, runs):
+    random, inside = np.random.default_rng(5), 0
+    for _ in range(runs):
+        plain, slower = np.exp(noise(random, count))
+        found = ratio(rounds_of(plain=plain, sa=TRUTH * slower), "sa", resamples=300)
+        inside += found.low <= TRUTH <= found.high
+    return inside

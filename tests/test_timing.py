@@ -1,0 +1,253 @@
+import gc
+import weakref
+from collections import Counter
+from itertools import islice
+
+import pytest
+import torch
+from simulated import Machine
+
+from attnbench import timing
+from attnbench.timing import BLOCK_S, CpuClock, CudaClock, Rounds, clock_for, timed, warm_up
+
+pytestmark = pytest.mark.usefixtures("no_collection")
+
+COST_S = {"plain": 0.25, "control": 0.25, "sa": 0.5}  # powers of two add up exactly
+ONE_STEP = dict.fromkeys(COST_S, 1)
+
+
+def rounds(machine, seed=0, first=0, block_steps=ONE_STEP, **steps):
+    every = {name: machine.step(cost, name) for name, cost in COST_S.items()} | steps
+    return Rounds(every, block_steps, machine, seed, first)
+
+
+def orders(series, count):
+    return [[block.variant for block in each.blocks] for each in islice(series, count)]
+
+
+def failing(machine, good_steps):
+    def step():
+        if machine.log.count("sa") == good_steps:
+            raise RuntimeError("out of memory")
+        machine.log.append("sa")
+        machine.now += 0.5
+
+    return step
+
+
+def test_every_variant_runs_once_a_round():
+    assert all(sorted(order) == sorted(COST_S) for order in orders(rounds(Machine()), 50))
+
+
+def test_the_blocks_stand_in_the_order_in_which_they_ran():
+    machine = Machine()
+    told = orders(rounds(machine), 20)
+    ran = [entry for entry in machine.log if entry in COST_S]
+    assert [name for order in told for name in order] == ran
+
+
+def test_all_orders_are_about_equally_frequent():
+    seen = Counter(map(tuple, orders(rounds(Machine()), 600)))
+    assert len(seen) == 6  # 3!
+    assert all(60 <= count <= 140 for count in seen.values())  # 100, and 4.4 deviations of 9.1
+
+
+def test_the_orders_are_the_same_for_the_same_seed_and_others_for_another():
+    first, again, other = (orders(rounds(Machine(), seed), 20) for seed in (7, 7, 8))
+    assert first == again
+    assert first != other
+
+
+def test_a_resumed_series_continues_with_the_orders_of_an_uninterrupted_one():
+    whole = list(islice(rounds(Machine()), 12))
+    resumed = list(islice(rounds(Machine(), first=5), 7))
+    assert resumed == whole[5:]
+    assert [each.number for each in resumed] == [5, 6, 7, 8, 9, 10, 11]
+
+
+def test_a_series_resumed_without_a_failed_variant_keeps_its_orders_too():
+    machine = Machine()
+    whole = orders(rounds(machine, sa=failing(machine, 2)), 12)
+    left = {name: machine.step(0.25, name) for name in ("plain", "control")}
+    assert orders(Rounds(left, ONE_STEP, machine, seed=0, first=5), 7) == whole[5:]
+
+
+def test_a_block_is_its_steps_and_the_seconds_they_took_together():
+    steps = {"plain": 4, "control": 2, "sa": 1}
+    blocks = next(iter(rounds(Machine(), block_steps=steps))).blocks
+    assert {block.variant: (block.steps, block.seconds) for block in blocks} == {
+        "plain": (4, 1.0),  # 4 * 0.25
+        "control": (2, 0.5),  # 2 * 0.25
+        "sa": (1, 0.5),
+    }
+
+
+def test_a_variant_that_raises_leaves_and_the_others_go_on_in_that_round():
+    machine = Machine()
+    series = rounds(machine, sa=failing(machine, 2))
+    seen = [set(order) for order in orders(series, 5)]
+    assert seen == [set(COST_S)] * 2 + [{"plain", "control"}] * 3
+    assert list(series.failures) == ["sa"]
+    assert str(series.failures["sa"]) == "out of memory"
+
+
+def test_a_variant_that_raises_within_its_block_has_no_block_and_costs_the_others_nothing():
+    machine = Machine()
+    steps = dict.fromkeys(COST_S, 4)
+    blocks = next(iter(rounds(machine, block_steps=steps, sa=failing(machine, 2)))).blocks
+    assert sorted((block.variant, block.seconds) for block in blocks) == [
+        ("control", 1.0),  # 4 * 0.25
+        ("plain", 1.0),
+    ]
+
+
+def test_a_series_ends_when_every_variant_has_failed():
+    machine = Machine()
+    series = Rounds({"sa": failing(machine, 3)}, {"sa": 1}, machine, seed=0)
+    assert [each.number for each in series] == [0, 1, 2]
+
+
+def test_an_interruption_by_the_user_is_no_failure_of_a_variant():
+    def interrupted():
+        raise KeyboardInterrupt
+
+    series = rounds(Machine(), sa=interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        next(iter(series))
+    assert series.failures == {}
+
+
+def test_what_a_failed_step_held_is_released():
+    kept = []
+
+    def step():
+        activation = torch.zeros(1)
+        kept.append(weakref.ref(activation))
+        raise RuntimeError("out of memory")
+
+    next(iter(rounds(Machine(), sa=step)))
+    assert kept[0]() is None
+
+
+def test_no_wait_happens_between_the_variants_of_a_round():
+    machine = Machine()
+    next(iter(rounds(machine)))
+    first_wait = machine.log.index("wait")
+    assert set(COST_S) <= set(machine.log[:first_wait])
+    assert machine.log[first_wait:] == ["wait"] * 3
+
+
+def test_a_block_has_one_pair_of_marks_around_all_its_steps():
+    machine = Machine()
+    series = Rounds({"sa": machine.step(0.25, "sa")}, {"sa": 3}, machine, seed=0)
+    next(iter(series))
+    assert machine.log == ["mark", "sa", "sa", "sa", "mark", "wait"]
+
+
+def test_python_collects_no_garbage_within_a_round_and_may_between_rounds():
+    within = []
+    series = iter(rounds(Machine(), sa=lambda: within.append(gc.isenabled())))
+    with pytest.raises(ValueError, match="positive time"):  # that step took none
+        next(series)
+    assert within == [False]
+    assert gc.isenabled()
+
+
+def test_garbage_collection_is_enabled_again_after_an_interruption():
+    def interrupted():
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        next(iter(rounds(Machine(), sa=interrupted)))
+    assert gc.isenabled()
+
+
+def test_timed_is_the_seconds_of_all_steps():
+    machine = Machine()
+    assert timed(machine.step(0.25), 6, machine) == 1.5  # 6 * 0.25
+
+
+@pytest.mark.parametrize(
+    ("cost_s", "steps"),
+    [(0.5, 1), (0.03125, 1), (0.015625, 2), (0.001, 32), (0.0001, 256)],  # the next power of two
+)
+def test_a_block_lasts_at_least_20_ms_and_less_than_twice_that_if_it_can(cost_s, steps):
+    machine = Machine()
+    assert warm_up(machine.step(cost_s), machine) == steps
+    assert steps * cost_s >= BLOCK_S
+    assert steps == 1 or steps * cost_s < 2 * BLOCK_S
+
+
+def test_a_block_lasts_at_least_20_ms_at_the_speed_that_the_warm_up_reaches():
+    machine = Machine()
+    step = machine.steps_of(lambda calls: 0.032 if calls < 2 else 0.004)
+    assert warm_up(step, machine) * 0.004 >= BLOCK_S
+
+
+def test_a_fast_variant_warms_up_for_three_blocks():
+    machine = Machine()
+    warm_up(machine.step(0.25), machine)
+    assert machine.log.count("step") == 1 + 3  # the first step sets libraries up
+
+
+def test_a_slow_variant_warms_up_for_a_second():
+    machine = Machine()
+    warm_up(machine.step(1.0), machine)
+    assert machine.log.count("step") == 1 + 2  # 1 s passed, and a second block to compare with
+
+
+def test_warm_up_goes_on_while_blocks_get_faster():
+    machine = Machine()
+    warm_up(machine.steps_of(lambda calls: 0.1 * 0.9 ** min(calls, 15)), machine)
+    assert machine.log.count("step") == 15 + 2  # steps 0 to 15 fall, step 16 no longer
+
+
+def test_warm_up_takes_a_gain_of_less_than_two_percent_for_none():
+    machine = Machine()
+    warm_up(machine.steps_of(lambda calls: 0.25 * 0.99**calls), machine)
+    assert machine.log.count("step") == 1 + 3
+
+
+def test_warm_up_stops_at_its_limit_though_blocks_still_get_faster():
+    machine = Machine()
+    warm_up(machine.steps_of(lambda calls: 2.0 * 0.5 ** (calls / 8)), machine)
+    last = 2.0 * 0.5 ** ((machine.log.count("step") - 1) / 8)
+    spent = machine.now - 2.0  # without the first step
+    assert spent - last < timing.WARM_UP_LIMIT_S <= spent
+
+
+def test_the_clock_of_a_cpu_is_the_monotonic_one(monkeypatch):
+    monkeypatch.setattr(timing, "perf_counter", iter([1.5, 4.0]).__next__)
+    clock = clock_for("cpu")
+    assert isinstance(clock, CpuClock)
+    assert clock.seconds(clock.mark(), clock.mark()) == 2.5  # 4.0 - 1.5
+
+
+def test_the_clock_of_a_gpu_records_events_and_waits_for_the_later_one(monkeypatch):
+    log = []
+
+    class Event:
+        made = 0
+
+        def __init__(self, enable_timing):
+            assert enable_timing
+            Event.made += 1
+            self.number = Event.made
+
+        def record(self):
+            log.append(f"record {self.number}")
+
+        def synchronize(self):
+            log.append(f"wait for {self.number}")
+
+        def elapsed_time(self, end):
+            log.append(f"from {self.number} to {end.number}")
+            return 1500.0  # ms
+
+    monkeypatch.setattr(torch.cuda, "Event", Event)
+    clock = clock_for("cuda")
+    assert isinstance(clock, CudaClock)
+    start, end = clock.mark(), clock.mark()
+    assert log == ["record 1", "record 2"]
+    assert clock.seconds(start, end) == 1.5
+    assert log[2:] == ["wait for 2", "from 1 to 2"]
