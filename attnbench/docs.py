@@ -1,6 +1,7 @@
-"""Fill the generated parts of README.md and reports/README.md: ``make readme``.
+"""Write what is generated in the documents: ``make readme``.
 
-A part stands between two comments that name it; a test fails where it has drifted.
+Parts of README.md and reports/README.md, each between two comments that name it, and the whole
+of docs/claims.md. A test fails where one has drifted.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from . import report, store
+from .claims_page import page
 from .errors import UserError
 from .report.frame import COLUMNS
 from .report.layouts import markdown
@@ -39,9 +41,10 @@ def columns() -> str:
 
 def rules() -> str:
     """Every rule of counting, its definition and its source."""
-    from .counting import RULES
+    from .counting import DERIVED, RULES
 
-    rows = (f"| `{rule.name}` | {rule.definition} | {rule.source} |" for rule in RULES.values())
+    every = (RULES | DERIVED).values()
+    rows = (f"| `{rule.name}` | {rule.definition} | {rule.source} |" for rule in every)
     return "\n".join(["| rule | what it counts | who counts so |", "|:--|:--|:--|", *rows])
 
 
@@ -54,6 +57,14 @@ def result() -> str:
     return "\n\n".join([*notes, markdown(sheet), plot])
 
 
+def claims_page() -> str:
+    """Every published figure with its verdict."""
+    from . import claims
+
+    accuracies = [claim for claim in claims.catalogue() if claim.verdict == "needs data"]
+    return page(claims.check(claims.select(None)), accuracies)
+
+
 def _published() -> Run:
     return gather(store.read(PUBLISHED), str(PUBLISHED))
 
@@ -64,8 +75,12 @@ PARTS: dict[Path, dict[str, Callable[[], str]]] = {
 }
 
 
+CLAIMS = Path("docs/claims.md")
+
+
 def main() -> None:
-    """Write the parts anew, from the top of the repository."""
+    """Write everything anew, from the top of the repository."""
+    CLAIMS.write_text(claims_page(), encoding="utf-8")
     for path, parts in PARTS.items():
         text = path.read_text(encoding="utf-8")
         for name, content in parts.items():

@@ -28,9 +28,11 @@ def mega(value: float | None, *, signed: bool = False) -> str:
     return f"{value / 1e6:{'+' if signed else ''},.3f}"  # type: ignore[operator]
 
 
-def mebibytes(value: float | None) -> str:
-    """Bytes in 2**20: ``16.8``."""
-    return NOTHING if _missing(value) else f"{value / MIB:,.1f}"  # type: ignore[operator]
+def mebibytes(value: float | None, *, signed: bool = False) -> str:
+    """Bytes in 2**20: ``16.8``; with a sign where it is a difference."""
+    if _missing(value):
+        return NOTHING
+    return f"{value / MIB:{'+' if signed else ''},.1f}"  # type: ignore[operator]
 
 
 def fraction(value: float | None) -> str:

@@ -23,6 +23,10 @@ def test_the_generated_parts_have_not_drifted(path: Path) -> None:
         assert docs.filled(text, name, content()) == text, "run 'make readme'"
 
 
+def test_the_claims_document_has_not_drifted() -> None:
+    assert (ROOT / docs.CLAIMS).read_text() == docs.claims_page(), "run 'make readme'"
+
+
 def test_the_published_tables_come_from_the_published_records(
     published: Run, tmp_path: Path
 ) -> None:

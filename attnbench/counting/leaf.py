@@ -35,12 +35,12 @@ def _per_input(module: nn.Module, x: Tensor, out: Tensor) -> int:
 COSTS: dict[type[nn.Module], Callable[..., int]] = {
     nn.Conv2d: _convolution,
     nn.Linear: _linear,
-    nn.BatchNorm2d: _batch_norm,
-    nn.ReLU: _per_output,
-    nn.MaxPool2d: _per_input,
-    nn.AvgPool2d: _per_input,
-    nn.AdaptiveMaxPool2d: _per_input,
-    nn.AdaptiveAvgPool2d: _per_input,
+    **dict.fromkeys((nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d), _batch_norm),
+    **dict.fromkeys((nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.PReLU, nn.ELU), _per_output),
+    **dict.fromkeys((nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d), _per_input),
+    **dict.fromkeys((nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d), _per_input),
+    **dict.fromkeys((nn.AdaptiveMaxPool1d, nn.AdaptiveMaxPool2d, nn.AdaptiveMaxPool3d), _per_input),
+    **dict.fromkeys((nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d), _per_input),
 }
 """Everything else is zero: other norms, sigmoid, softmax, Conv1d, functions, bare arithmetic."""
 
@@ -65,8 +65,8 @@ RULE = Rule(
     name="leaf",
     definition=(
         "By leaf module: MACs of Conv2d (plus one an output where it has a bias) and of Linear "
-        "(its bias not), 2 an element for BatchNorm2d, 1 an output for ReLU, 1 an input for a "
-        "pooling module; everything else 0."
+        "(its bias not), 2 an element for a batch norm, 1 an output for ReLU and its kin, 1 "
+        "an input for a pooling module; everything else 0."
     ),
     source="implus/PytorchInsight flops_counter.py, which printed the SGE and SA papers' tables",
     count=count,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pandas as pd
@@ -36,6 +37,17 @@ COLUMNS = (
         for column in (
             Column(f"{rule}_operations", f"Operations for one image under the rule `{rule}`."),
             Column(f"added_{rule}_operations", f"`{rule}_operations` less the plain host's."),
+        )
+    ),
+    *(
+        column
+        for key, meaning in (
+            ("kernels", "Operators of one forward that launch work, under the rule `executed`."),
+            ("moved_bytes", "Bytes that these read and write, each tensor once an operator."),
+        )
+        for column in (
+            Column(key, meaning),
+            Column(f"added_{key}", f"`{key}` less the plain host's."),
         )
     ),
     Column("latency_s", "Median over rounds of the seconds of one step, for one image."),
@@ -88,12 +100,24 @@ def _counts(run: Run, variant: str) -> Row:
     if plain is not None:
         row["added_params"] = _less(mine["learnable"].params, plain["learnable"].params)
         for rule in RULES:
-            row[f"added_{rule}_operations"] = _added(mine[rule], plain[rule])
+            added = _less(mine[rule].operations, plain[rule].operations)
+            row[f"added_{rule}_operations"] = added
+    executed = _executed(mine)
+    row |= executed
+    if plain is not None:
+        base = _executed(plain)
+        row |= {f"added_{key}": _less(value, base.get(key)) for key, value in executed.items()}
     return row
 
 
-def _added(mine: Count, plain: Count) -> int | None:
-    return _less(mine.operations, plain.operations)
+def _executed(counts: Mapping[str, Count]) -> dict[str, int]:
+    details = counts["executed"].details if "executed" in counts else None
+    if not details:
+        return {}
+    return {
+        "kernels": details["kernels"],
+        "moved_bytes": details["bytes_read"] + details["bytes_written"],
+    }
 
 
 def _less(value: int | None, base: int | None) -> int | None:

@@ -78,6 +78,8 @@ COUNTED: dict[str, Cell] = {
 ADDED: dict[str, Cell] = {
     "parameters": lambda row: units.whole(row["added_params"], signed=True),
     **{f"{rule} (M)": _added(rule) for rule in RULES},
+    "kernels": lambda row: units.whole(row["added_kernels"], signed=True),
+    "moved (MiB)": lambda row: units.mebibytes(row["added_moved_bytes"], signed=True),
 }
 
 LATENCY: dict[str, Cell] = {

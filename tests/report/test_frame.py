@@ -24,6 +24,12 @@ def test_counts_are_exact_and_less_the_plain_hosts(table: pd.DataFrame) -> None:
     assert sa["added_fvcore_operations"] == 4_128_070_656 - 4_111_512_576
 
 
+def test_kernels_and_traffic_are_the_executed_rules(table: pd.DataFrame) -> None:
+    assert table.loc["sa", "added_kernels"] == 366 - 174
+    assert table.loc["sa", "added_moved_bytes"] == 2**20 + 2**19
+    assert isnan(table.loc["sk", "kernels"])
+
+
 def test_latency_is_the_median_step_for_one_image(table: pd.DataFrame) -> None:
     assert table.loc["plain", "latency_s"] == pytest.approx(0.100 / 2)
     # SA's steps: 120, 133.1, 119, 108, 122, 118, 120, 121, 119 ms.

@@ -1,0 +1,112 @@
+"""``docs/claims.md``: every published figure, its verdict and what a reader may now believe."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from decimal import ROUND_HALF_UP, Decimal
+from itertools import groupby
+
+from .claims import Claim, Finding, off_by
+
+OPENING = """\
+# What the published figures are worth
+
+Generated from `attnbench/claims.toml` by `make readme`; `attnbench check` computes every figure
+again and fails where a verdict has changed. The rules of counting are defined in
+[`reports/README.md`](../reports/README.md).
+
+A figure is held to the digits that its source prints, in the source's own unit and under the
+rule of counting that the source used:
+
+- **reproduced**: the figure, rounded to the printed digits, is the printed one;
+- **explained**: it is not, but it is under another rule, which is named;
+- **contradicted**: no rule that we know gives it; the true figure is stated;
+- **needs data**: an accuracy, which no count can confirm or deny.
+"""
+
+BELIEF = """\
+What a reader should take from this. One figure is wrong: SA adds 708 parameters to ResNet-50,
+not 300. The others are right, once one knows what was counted, but they cannot be compared
+between sources: the same plain ResNet-50 is 4.089, 4.11 or 4.122 GFLOPs, and ECA's, which is
+larger, 3.86, because its giga is 2^30. And added GFLOPs say little about cost: by the rule of the
+SGE and SA papers a gate, a group norm, a concatenation and a shuffle all count nothing.
+"""
+
+
+def page(findings: Sequence[Finding], accuracies: Sequence[Claim]) -> str:
+    """The whole document."""
+    parts = [OPENING, _summary(findings, accuracies), BELIEF, "## What does not simply hold\n"]
+    parts += [_story(found) for found in findings if found.verdict != "reproduced"]
+    parts += ["## Every figure, by source\n"]
+    for source, group in groupby(findings, key=lambda found: found.claim.source):
+        parts.append(f"### {source}\n\n{_table(group)}")
+    parts += ["## Accuracies, which need ImageNet\n", _accuracies(accuracies)]
+    return "\n".join(parts)
+
+
+def _summary(findings: Sequence[Finding], accuracies: Sequence[Claim]) -> str:
+    tally = Counter(found.verdict for found in findings)
+    counted = ", ".join(f"{number} {verdict}" for verdict, number in tally.most_common())
+    return f"Of {len(findings)} figures {counted}. {len(accuracies)} accuracies need data.\n"
+
+
+def _story(found: Finding) -> str:
+    claim = found.claim
+    lines = [
+        f"### {_subject(claim)}: printed {claim.printed}, {found.verdict}",
+        "",
+        f"{claim.source}. By the rule `{claim.rule}` it is {_both(claim, found.computed)}.",
+    ]
+    if found.verdict == "explained" and found.explanation is not None:
+        lines.append(f"By `{claim.explained_by}` it is {_both(claim, found.explanation)}.")
+    else:
+        lines.append(f"That is {off_by(claim, found.computed)}.")
+    return "\n".join([*lines, f"{_sentence(claim.note)}", ""])
+
+
+def _table(findings: Iterable[Finding]) -> str:
+    lines = [
+        "| what | setting | printed | computed | exactly | rule | verdict |",
+        "|:--|:--|--:|--:|--:|:--|:--|",
+    ]
+    for found in findings:
+        claim = found.claim
+        lines.append(
+            f"| {_subject(claim)} | {claim.options or ''} | {claim.printed} "
+            f"| {_rounded(claim, found.computed)} | {found.computed:,} | `{claim.rule}` "
+            f"| {found.verdict} |"
+        )
+    return "\n".join([*lines, ""])
+
+
+def _accuracies(claims: Sequence[Claim]) -> str:
+    lines = ["| what | printed (%) | source | remark |", "|:--|--:|:--|:--|"]
+    lines += [
+        f"| {_subject(claim)} | {claim.printed} | {claim.source} | {_sentence(claim.note)} |"
+        for claim in claims
+    ]
+    return "\n".join([*lines, ""])
+
+
+def _subject(claim: Claim) -> str:
+    network = claim.host if claim.attention is None else f"{claim.attention} in {claim.host}"
+    return f"{network}, {claim.metric.replace('gflops', 'GFLOPs').replace('params', 'parameters')}"
+
+
+def _both(claim: Claim, figure: int) -> str:
+    rounded = _rounded(claim, figure)
+    return rounded if claim.unit == 1 else f"{rounded} ({figure:,} / {claim.unit:,})"
+
+
+def _rounded(claim: Claim, figure: int) -> str:
+    digits = int(Decimal(claim.printed).as_tuple().exponent)
+    if claim.unit == 1:
+        return f"{figure:,}"
+    value = (Decimal(figure) / claim.unit).quantize(Decimal((0, (1,), digits)), ROUND_HALF_UP)
+    return f"{value:E}".replace("E", "e").replace("e+0", "") if "e" in claim.printed else str(value)
+
+
+def _sentence(note: str) -> str:
+    start = note[:1] if note.startswith("fvcore") else note[:1].upper()
+    return f"{start}{note[1:]}." if note else ""
