@@ -10,11 +10,11 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from rich.table import Table
 from rich.text import Text
 
-from .records import Record
+from .records import Record, Round
 from .runs import Run
 
-STEP_S = {"counts": 1.0, "memory": 1.5, "latency": 1.5}
-"""About what one variant's counts, memory and warm-up take: only the bar's scale."""
+STEP_S = {"counts": 1.5, "memory": 1.5, "warm-up": 1.0, "round": 0.0}
+"""About what one step takes beside the timed rounds: only the bar's scale."""
 
 
 def console() -> Console:
@@ -50,26 +50,26 @@ class Bar:
             TimeRemainingColumn(),
             console=console,
         )
-        statics = len(run.networks) * (STEP_S["counts"] + STEP_S["memory"])
-        total = statics + len(run.plan.variants) * STEP_S["latency"] + run.plan.budget_s
-        self._task = self._progress.add_task("starting", total=total)
+        networks, variants = len(run.networks), len(run.plan.variants)
+        steps = networks * (STEP_S["counts"] + STEP_S["memory"]) + variants * STEP_S["warm-up"]
+        self._task = self._progress.add_task("starting", total=steps + run.plan.budget_s)
+        done = STEP_S["counts"] * len(run.counts) + STEP_S["memory"] * len(run.memory)
+        self._progress.update(self._task, completed=done + run.timed_s)
+        self._current = "round"
 
-    def announce(self, what: str) -> None:
-        """Say what is about to be done."""
-        self._progress.update(self._task, description=what)
+    def announce(self, kind: str, variant: str | None) -> None:
+        """Move on by the step that is over, and say which one begins."""
+        what = f"round {len(self._run.rounds) + 1}" if variant is None else f"{kind}: {variant}"
+        self._progress.update(self._task, advance=STEP_S[self._current], description=what)
+        self._current = kind
 
     def watch(self, records: Iterator[Record]) -> Iterator[Record]:
-        """Pass the records on and move the bar by what each was worth."""
+        """Pass the records on; a round moves the bar by the seconds that it took."""
         with self._progress:
             for record in records:
-                self._progress.update(self._task, completed=self._done())
+                if isinstance(record.results, Round):
+                    self._progress.update(self._task, advance=record.results.seconds)
                 yield record
             self._progress.update(
                 self._task, description="done", completed=self._progress.tasks[0].total
             )
-
-    def _done(self) -> float:
-        run = self._run
-        done = STEP_S["counts"] * len(run.counts) + STEP_S["memory"] * len(run.memory)
-        warmed = len(run.plan.variants) if run.rounds else 0
-        return done + STEP_S["latency"] * warmed + min(run.timed_s, run.plan.budget_s)

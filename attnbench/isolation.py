@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import pickle
+import signal
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -20,11 +21,15 @@ def call(function: Callable[..., T], *args: object) -> T:
         RuntimeError: the process ended before it could answer, as one that the system kills
             for its memory does; or its exception cannot be sent, then this names it.
     """
-    with ProcessPoolExecutor(max_workers=1, mp_context=_context()) as pool:
+    with ProcessPoolExecutor(1, _context(), _leave_interrupts_to_the_parent) as pool:
         try:
             return pool.submit(_answer, function, args).result()
         except BrokenProcessPool as error:
             raise RuntimeError("its process was killed, perhaps for want of memory") from error
+
+
+def _leave_interrupts_to_the_parent() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _answer(function: Callable[..., T], args: tuple[object, ...]) -> T:

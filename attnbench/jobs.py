@@ -68,10 +68,13 @@ def prepare(wanted: Wanted, out: Path | None) -> tuple[Run, Path]:
     if out is not None and _has_records(out):
         return _resumed(wanted, out), out
     wanted = _filled(wanted, asdict(defaults()))
+    _check_numbers(wanted)
     case, plan = _case(wanted), _plan(wanted)
     _check(case, plan)
     run = Run(case, plan, environment.describe(case.device))
     folder = out or _new_folder(case)
+    if (folder / store.FILE_NAME).exists():
+        store.mend(folder)  # killed within its first line
     store.append(folder, Record(case=case, results=plan, environment=run.environment))
     return run, folder
 
@@ -133,12 +136,15 @@ def _plan(wanted: Wanted) -> Plan:
     )
 
 
+def _check_numbers(wanted: Wanted) -> None:
+    for option in ("batch_size", "image_size", "threads"):
+        if (getattr(wanted, option) or 0) < 1:
+            raise UserError(f"{option} must be at least 1, not {getattr(wanted, option)}")
+    if not 0 < (wanted.budget_s or 0) < float("inf"):
+        raise UserError(f"the budget must be a positive number of seconds, not {wanted.budget_s}")
+
+
 def _check(case: Case, plan: Plan) -> None:
-    for option in ("batch_size", "threads"):
-        if getattr(case, option) < 1:
-            raise UserError(f"{option} must be at least 1, not {getattr(case, option)}")
-    if not 0 < plan.budget_s < float("inf"):
-        raise UserError(f"the budget must be a positive number of seconds, not {plan.budget_s}")
     if case.image_size < TOTAL_STRIDE:
         raise UserError(
             f"image_size {case.image_size} is too small: {case.host} divides it by "

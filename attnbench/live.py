@@ -20,7 +20,8 @@ class LiveBytes(TorchDispatchMode):
 
     Two things the meta device does otherwise than a real one, and this figure with it: a batch
     norm trained in half precision keeps its statistics in single precision there, and a
-    convolution forgets channels_last, so that a later reshape copies.
+    convolution forgets channels_last, so that a reshape after it is a view where a real device
+    copies: with channels_last the figure is too low for modules that reshape (SGE, SA, GC).
     """
 
     def __init__(self) -> None:

@@ -37,6 +37,11 @@ class Case:
     threads: int
     seed: int
 
+    def __post_init__(self) -> None:
+        """Refuse what no run can have."""
+        if min(self.batch_size, self.image_size, self.threads) < 1:
+            raise ValueError("batch_size, image_size and threads are at least 1")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Count:

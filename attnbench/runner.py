@@ -24,7 +24,9 @@ FEWEST_ROUNDS = 30
 CHECK_EVERY = 10
 """Rounds between two looks at the intervals, which cost a moment of the machine."""
 
-Announce = Callable[[str], None]
+Announce = Callable[[str, str | None], None]
+"""Told the kind of step that is about to be done, and for which variant."""
+
 MeasureMemory = Callable[[Case, str], Memory]
 
 
@@ -35,14 +37,14 @@ def measure_alone(case: Case, variant: str) -> Memory:
 
 def execute(
     run: Run,
-    announce: Announce = lambda _: None,
+    announce: Announce = lambda *_: None,
     *,
     measure_memory: MeasureMemory = measure_alone,
     clock: timing.Clock | None = None,
 ) -> Iterator[Record]:
     """Do what the run still lacks, and yield each record as it is finished.
 
-    The records are added to ``run``. ``announce`` is told what is about to be done.
+    The records are added to ``run``.
     """
     if run.end is not None:
         return
@@ -62,7 +64,7 @@ def _steps(
     for kind, measure in work.items():
         for variant in run.networks:
             if not run.has(variant, kind):
-                announce(f"{kind} of {variant}")
+                announce(kind, variant)
                 yield _attempt(run, variant, kind, measure)
     yield from _latency(run, announce, clock or timing.clock_for(run.case.device))
 
@@ -87,7 +89,7 @@ def _latency(run: Run, announce: Announce, clock: timing.Clock) -> Iterator[Reco
     for variant in run.plan.variants:
         if run.failed(variant, "latency"):
             continue
-        announce(f"warming up {variant}")
+        announce("warm-up", variant)
         try:
             ready = step(run.case, variant)
             _check_finite(ready())
@@ -99,7 +101,7 @@ def _latency(run: Run, announce: Announce, clock: timing.Clock) -> Iterator[Reco
     rounds = timing.Rounds(steps, block_steps, clock, run.case.seed, first)
     series = iter(rounds)
     while (reason := _reason_to_stop(run)) is None:
-        announce(f"round {len(run.rounds) + 1}")
+        announce("round", None)
         finished = next(series, None)
         for variant, raised in rounds.failures.items():
             if not run.failed(variant, "latency"):

@@ -40,7 +40,7 @@ def read(folder: Path) -> list[Record]:
     """
     path = folder / FILE_NAME
     lines = _lines(path)
-    if lines and not lines[-1].endswith("\n") and not _is_json(lines[-1]):
+    if lines and _torn(lines[-1]):
         lines.pop()
     return [_parse(line, f"{path}, line {number}") for number, line in enumerate(lines, start=1)]
 
@@ -52,37 +52,35 @@ def mend(folder: Path) -> None:
         UserError: the file cannot be read or written. No whole line is ever touched.
     """
     path = folder / FILE_NAME
-    lines = _lines(path)
-    last = lines[-1] if lines and not lines[-1].endswith("\n") else ""
+    last = (_lines(path) or [b"\n"])[-1]
     try:
-        if last and _is_json(last):
-            with path.open("a", encoding="utf-8") as file:
-                file.write("\n")
-        elif last:
-            os.truncate(path, path.stat().st_size - len(last.encode()))
+        if _torn(last):
+            os.truncate(path, path.stat().st_size - len(last))
+        elif not last.endswith(b"\n"):
+            with path.open("ab") as file:
+                file.write(b"\n")
     except OSError as error:
         raise UserError(f"cannot write to {folder}: {error.strerror}") from error
 
 
-def _lines(path: Path) -> list[str]:
+def _lines(path: Path) -> list[bytes]:
     try:
-        with path.open(encoding="utf-8", newline="\n") as file:
-            return list(file)
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not a text file of records: {error}") from error
+        return path.read_bytes().splitlines(keepends=True)
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from error
 
 
-def _is_json(line: str) -> bool:
+def _torn(line: bytes) -> bool:
+    if line.endswith(b"\n"):
+        return False
     try:
         json.loads(line)
     except (ValueError, RecursionError):
-        return False
-    return True
+        return True
+    return False
 
 
-def _parse(line: str, where: str) -> Record:
+def _parse(line: bytes, where: str) -> Record:
     try:
         data: Any = json.loads(line)
     except (ValueError, RecursionError) as error:

@@ -138,7 +138,7 @@ class Rounds:
                 for _ in range(self.block_steps[name]):
                     self.steps[name]()
             except Exception as error:  # whatever it is, it ends this variant only
-                self.failures[name] = error.with_traceback(None)  # its frames hold tensors
+                self.failures[name] = _without_frames(error)
             else:
                 marks[name] = (start, self.clock.mark())
         return tuple(
@@ -149,6 +149,12 @@ class Rounds:
             )
             for name, (start, end) in marks.items()
         )
+
+
+def _without_frames(error: Exception) -> Exception:
+    """The error alone: the frames that it and its causes passed through hold tensors."""
+    error.__cause__ = error.__context__ = None
+    return error.with_traceback(None)
 
 
 @contextmanager

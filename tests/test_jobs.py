@@ -106,6 +106,12 @@ def test_a_line_cut_off_by_a_kill_is_cut_away(tmp_path: Path) -> None:
     assert path.read_text() == whole
 
 
+def test_a_run_that_was_killed_within_its_first_line_begins_anew(tmp_path: Path) -> None:
+    (tmp_path / store.FILE_NAME).write_text('{"schema":1,"case":{"ho')
+    run, _ = prepare(SMALL, tmp_path)
+    assert [record.results for record in store.read(tmp_path)] == [run.plan]
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -48,7 +48,7 @@ def counted(monkeypatch):
 def perform():
     """Execute a run on a clock that ticks once a block; returns the records."""
 
-    def perform(run, clock=None, announce=lambda _: None, measure_memory=no_memory):
+    def perform(run, clock=None, announce=lambda *_: None, measure_memory=no_memory):
         clock = clock or TickingClock()
         return list(execute(run, announce, measure_memory=measure_memory, clock=clock))
 
@@ -197,14 +197,17 @@ def test_a_record_is_added_before_it_is_yielded(new_run):
 
 def test_what_is_about_to_be_done_is_announced(new_run, perform):
     told = []
-    perform(new_run(variants=(PLAIN, CONTROL), budget_s=2 * 2 * TICK_S), announce=told.append)
+    perform(
+        new_run(variants=(PLAIN, CONTROL), budget_s=2 * 2 * TICK_S),
+        announce=lambda *step: told.append(step),
+    )
     assert told == [
-        "counts of plain",
-        "memory of plain",
-        "warming up plain",
-        "warming up control",
-        "round 1",
-        "round 2",
+        ("counts", PLAIN),
+        ("memory", PLAIN),
+        ("warm-up", PLAIN),
+        ("warm-up", CONTROL),
+        ("round", None),
+        ("round", None),
     ]
 
 

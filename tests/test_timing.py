@@ -129,6 +129,24 @@ def test_what_a_failed_step_held_is_released():
     assert kept[0]() is None
 
 
+def test_what_the_cause_of_a_failure_held_is_released_too():
+    kept = []
+
+    def cause():
+        activation = torch.zeros(1)
+        kept.append(weakref.ref(activation))
+        raise MemoryError
+
+    def step():
+        try:
+            cause()
+        except MemoryError as error:
+            raise RuntimeError("out of memory") from error
+
+    next(iter(rounds(Machine(), sa=step)))
+    assert kept[0]() is None
+
+
 def test_no_wait_happens_between_the_variants_of_a_round():
     machine = Machine()
     next(iter(rounds(machine)))
