@@ -200,7 +200,8 @@ def test_a_small_conv_net_in_training_takes_the_same_on_meta_and_on_a_cpu(layout
 
 
 META_DIFFERS = pytest.mark.xfail(
-    strict=True, reason="on meta an operator's results differ from the real device's"
+    strict=False,  # not in every version of torch
+    reason="on meta an operator's results differ from the real device's",
 )
 
 

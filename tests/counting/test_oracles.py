@@ -1,0 +1,130 @@
+"""Counts that other people made or printed. They agree exactly, or the difference is a formula."""
+
+import io
+from contextlib import redirect_stderr, redirect_stdout
+
+import pytest
+import torch
+import torchvision
+from ptflops import get_model_complexity_info
+from torch.utils.flop_counter import FlopCounterMode
+from torchvision.models import get_model, get_model_weights, list_models
+
+from attnbench.counting import executed, leaf, learnable, macs
+from attnbench.counting import torch as pytorchs
+from attnbench.hosts import build
+from attnbench.modules import ATTENTION
+
+IMAGE = (1, 3, 224, 224)
+NETWORKS = ["plain", *ATTENTION]
+HOSTS = ["resnet50", "resnet101"]
+
+# Blocks and channels behind bn3 by stage, and the sizes of ECA's published kernels.
+BLOCKS = {"resnet50": (3, 4, 6, 3), "resnet101": (3, 4, 23, 3)}
+WIDTHS = (256, 512, 1024, 2048)
+ECA_SIZES = {"resnet50": (3, 5, 5, 7), "resnet101": (3, 3, 5, 7)}
+CLASSES = 1000
+
+OTHERS = [
+    "resnet18",
+    "resnext50_32x4d",
+    "wide_resnet50_2",
+    "mobilenet_v2",
+    "densenet121",
+    "googlenet",
+]
+
+RESNETS = [name for name in list_models(module=torchvision.models) if "resne" in name]
+
+
+def make(host, name):
+    with torch.device("meta"):
+        return build(host, None if name == "plain" else name)
+
+
+def torchvisions(name):
+    settings = {"init_weights": False} if name == "googlenet" else {}
+    with torch.device("meta"):
+        return get_model(name, weights=None, **settings)
+
+
+@pytest.fixture(scope="module")
+def by_ptflops():
+    """What ptflops says of every network, operations and parameters; and all that it printed."""
+    printed, said = io.StringIO(), {}
+    with redirect_stdout(printed), redirect_stderr(printed):
+        for host in HOSTS:
+            for name in NETWORKS:
+                said[host, name] = get_model_complexity_info(
+                    make(host, name), IMAGE[1:], print_per_layer_stat=False, as_strings=False
+                )
+    return said, printed.getvalue()
+
+
+def linear_biases(host, name):
+    """One addition an output of the classifier and of both layers of a perceptron."""
+    perceptrons = sum(n * (c // 16 + c) for n, c in zip(BLOCKS[host], WIDTHS, strict=True))
+    return CLASSES + {"se": 1, "cbam": 2}.get(name, 0) * perceptrons  # CBAM's runs twice
+
+
+def one_dimensional(host, name):
+    """ECA's convolution: every channel folds its kernel_size neighbours; no bias."""
+    if name != "eca":
+        return 0
+    return sum(n * c * k for n, c, k in zip(BLOCKS[host], WIDTHS, ECA_SIZES[host], strict=True))
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("host", HOSTS)
+def test_ptflops_is_leaf_and_linear_biases_and_one_dimensional_convolutions(host, name, by_ptflops):
+    operations, _ = by_ptflops[0][host, name]
+    ours = leaf.RULE.count(make(host, name), IMAGE).operations
+    assert operations == ours + linear_biases(host, name) + one_dimensional(host, name)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("host", HOSTS)
+def test_ptflops_counts_the_same_parameters(host, name, by_ptflops):
+    _, params = by_ptflops[0][host, name]
+    assert params == learnable.RULE.count(make(host, name), IMAGE).params
+
+
+def test_ptflops_prints_nothing(by_ptflops):
+    assert by_ptflops[1] == ""
+
+
+def test_torchvisions_ten_resnets_are_all_here():
+    assert set(RESNETS) >= {
+        *("resnet18", "resnet34", "resnet50", "resnet101", "resnet152"),
+        *("resnext50_32x4d", "resnext101_32x8d", "resnext101_64x4d"),
+        *("wide_resnet50_2", "wide_resnet101_2"),
+    }
+
+
+@pytest.mark.parametrize("name", RESNETS)
+def test_macs_and_parameters_are_what_torchvision_prints(name):
+    network = torchvisions(name)
+    weights = get_model_weights(name)
+    operations = macs.RULE.count(network, IMAGE).operations
+    params = learnable.RULE.count(network, IMAGE).params
+    assert weights.DEFAULT in list(weights)
+    for weight in weights:
+        assert weight.transforms().crop_size == [224]
+        assert round(operations / 1e9, 3) == weight.meta["_ops"]
+        assert params == weight.meta["num_params"]
+
+
+def flops(model):
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        model(torch.empty(IMAGE, device="meta"))
+    return counter.get_total_flops()
+
+
+@pytest.mark.parametrize("network", [*NETWORKS, *OTHERS])
+def test_four_counters_of_products_agree(network):
+    model = torchvisions(network) if network in OTHERS else make("resnet50", network)
+    ran = executed.RULE.count(model, IMAGE)
+    assert flops(model.eval()) == 2 * macs.RULE.count(model, IMAGE).operations
+    assert pytorchs.RULE.count(model, IMAGE).operations == flops(model)
+    assert 2 * ran.details["macs"] == flops(model)
+    assert ran.not_counted == {}
