@@ -13,7 +13,8 @@ def count_stored(model: nn.Module, input_shape: Shape) -> Count:
     """Learnable parameters and the running mean and variance of every batch norm."""
     params = learnable.count(model, input_shape).params or 0
     norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
-    return Count(params=params + sum(2 * norm.num_features for norm in norms))
+    statistics = (value for norm in norms for value in (norm.running_mean, norm.running_var))
+    return Count(params=params + sum(v.numel() for v in statistics if v is not None))
 
 
 def count_with_residuals(model: nn.Module, input_shape: Shape) -> Count:

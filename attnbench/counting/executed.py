@@ -23,7 +23,7 @@ from attnbench.live import LiveBytes
 from .operator_table import OPERATORS
 from .operators import FREE, name_of
 from .rule import Count, Rule, Shape
-from .twin import meta_twin
+from .twin import image, meta_twin
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,8 @@ def cost(name: str, out: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
     outputs = [leaf for leaf in tree_leaves(out) if isinstance(leaf, Tensor)]
     first = outputs[0]
     written = outputs[: row.outputs(first, *args)] if row.outputs else outputs
-    given = tree_leaves((args[1:] if row.overwrites else args, kwargs))
+    options = {key: value for key, value in kwargs.items() if key != "out"}
+    given = tree_leaves((args[1:] if row.overwrites else args, options))
     read = {id(leaf): leaf for leaf in given if isinstance(leaf, Tensor)}
     return Cost(
         macs=row.macs(first, *args),
@@ -141,22 +142,21 @@ def own_bytes(tensor: Tensor) -> int:
 def trace(model: nn.Module, input_shape: Shape) -> Trace:
     """One forward in evaluation mode on the meta device."""
     twin = meta_twin(model)
-    found, live = Trace(), LiveBytes()
-    image = torch.empty(input_shape, device="meta")
+    found, live, given = Trace(), LiveBytes(), image(twin, input_shape)
     with torch.no_grad(), found.follow(twin), live, found:
-        twin(image)
+        twin(given)
     found.peak_live_bytes = live.peak
     return found
 
 
 def stage(path: str, _: str) -> str:
     """A key for :meth:`Trace.by`: ``layer1``, or the stem's or head's module."""
-    return path.split(".")[0]
+    return path.split(".")[0] or "network"
 
 
 def block(path: str, _: str) -> str:
     """A key for :meth:`Trace.by`: ``layer1.0``, or the stem's or head's module."""
-    return ".".join(path.split(".")[:2])
+    return ".".join(path.split(".")[:2]) or "network"
 
 
 def part(path: str, _: str) -> str:

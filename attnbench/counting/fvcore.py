@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from .rule import Count, Rule, Shape
-from .twin import meta_twin
+from .twin import image, meta_twin
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # about torch.jit, which is fvcore's choice
@@ -22,7 +22,7 @@ def analysis(model: nn.Module, input_shape: Shape, *, training: bool = False) ->
     counter alone runs on memory that is allocated but never filled.
     """
     twin = meta_twin(model).to_empty(device="cpu").train(training)
-    found = FlopCountAnalysis(twin, torch.empty(input_shape))
+    found = FlopCountAnalysis(twin, torch.empty_like(image(twin, input_shape), device="cpu"))
     found.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # as above

@@ -124,8 +124,8 @@ OPERATORS: dict[str, Operator] = {
         abs abs_ add add_ ceil clamp clamp_ clamp_min clamp_min_ cos div div_ elu elu_ eq erf exp
         exp_ floor ge gelu gt hardsigmoid hardsigmoid_ hardswish hardswish_ hardtanh hardtanh_ le
         leaky_relu leaky_relu_ log lt masked_fill maximum minimum mish mul mul_ ne neg neg_ pow
-        reciprocal relu relu_ round rsqrt rsub sigmoid sigmoid_ sign silu silu_ sin softplus sqrt
-        sqrt_ sub sub_ tanh tanh_ threshold threshold_ where
+        _prelu_kernel floor_divide reciprocal relu relu_ round rsqrt rsub sigmoid sigmoid_ sign
+        silu silu_ sin softplus sqrt sqrt_ sub sub_ tanh tanh_ threshold threshold_ where
         """,
         Operator(elementwise=per_output(1)),
     ),
@@ -135,12 +135,15 @@ OPERATORS: dict[str, Operator] = {
     **_rows("sum amax amin max min argmax argmin prod", Operator(reductions=per_input(1))),
     "aten.mean": Operator(reductions=per_input(1), elementwise=per_output(1)),  # and divide
     # A mean, then squared deviations and their sum; the deviation takes a root at the end.
-    "aten.var": Operator(reductions=per_input(2), elementwise=per_input(2)),
+    **_rows("var var_mean", Operator(reductions=per_input(2), elementwise=per_input(2))),
     "aten.std": Operator(
         reductions=per_input(2), elementwise=lambda out, x, *args: 2 * x.numel() + out.numel()
     ),
     # Maximum and sum; subtract, exponentiate, and divide (or subtract the logarithm).
-    **_rows("_softmax _log_softmax", Operator(reductions=per_input(2), elementwise=per_output(3))),
+    **_rows(
+        "_softmax _safe_softmax _log_softmax",
+        Operator(reductions=per_input(2), elementwise=per_output(3)),
+    ),
     # In evaluation a batch norm is a multiplication and an addition by known numbers.
     **_rows(
         "native_batch_norm cudnn_batch_norm",
@@ -159,8 +162,11 @@ OPERATORS: dict[str, Operator] = {
     "aten._adaptive_avg_pool2d": Operator(reductions=adaptive_window, elementwise=per_output(1)),
     # Move, and compute nothing.
     **_rows(
-        "_to_copy cat clone constant_pad_nd gather index index_select roll stack "
-        "upsample_nearest2d",
+        """
+        _to_copy cat clone constant_pad_nd embedding full full_like gather index index_select
+        new_zeros ones ones_like repeat roll scalar_tensor stack upsample_nearest2d zeros
+        zeros_like
+        """,
         Operator(),
     ),
     **_rows("copy_ fill_ zero_", Operator(overwrites=True)),

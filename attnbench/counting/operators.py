@@ -12,9 +12,18 @@ from torch._ops import OpOverload
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from .rule import Shape
+from .twin import image
 
-FREE = {"aten.empty", "aten.empty_like", "aten.empty_strided", "aten._unsafe_view"}
-"""Compute nothing under any rule, as every view; PyTorch does not mark these as views."""
+FREE = {
+    "aten.empty",
+    "aten.empty_like",
+    "aten.empty_strided",
+    "aten.new_empty",
+    "aten.new_empty_strided",
+    "aten._unsafe_view",
+    "aten.unsafe_split",
+}
+"""Allocations, and views that PyTorch does not mark as such: free under every rule."""
 
 Cost = Callable[..., int]
 """From an operator's output and arguments to its cost."""
@@ -60,7 +69,7 @@ def watch(model: nn.Module, input_shape: Shape, costs: Mapping[str, Cost]) -> Wa
     # Not inference_mode: there some composite operators would arrive whole.
     seen = Watch(costs)
     with torch.no_grad(), seen:
-        model(torch.empty(input_shape, device="meta"))
+        model(image(model, input_shape))
     return seen
 
 
@@ -87,7 +96,7 @@ def outside(
                 module.register_forward_hook(leave),
             ]
     with torch.no_grad(), seen:
-        model(torch.empty(input_shape, device="meta"))
+        model(image(model, input_shape))
     for handle in handles:
         handle.remove()
     return dict(seen.not_counted)

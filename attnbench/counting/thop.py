@@ -5,12 +5,11 @@ from __future__ import annotations
 import sys
 import warnings
 
-import torch
 from torch import nn
 
 from .operators import outside
 from .rule import Count, Rule, Shape
-from .twin import meta_twin
+from .twin import image, meta_twin
 
 if sys.version_info >= (3, 12):
     import setuptools  # noqa: F401  brings distutils back, which thop imports
@@ -27,9 +26,8 @@ def _covers(module: nn.Module) -> bool:
 def count(model: nn.Module, input_shape: Shape) -> Count:
     """``thop.profile`` on a twin: it leaves buffers behind in the network that it is given."""
     not_counted = outside(meta_twin(model), input_shape, _covers)
-    operations, params = thop.profile(
-        meta_twin(model), inputs=(torch.empty(input_shape, device="meta"),), verbose=False
-    )
+    twin = meta_twin(model)
+    operations, params = thop.profile(twin, inputs=(image(twin, input_shape),), verbose=False)
     return Count(params=int(params), operations=int(operations), not_counted=not_counted)
 
 

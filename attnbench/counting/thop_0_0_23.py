@@ -15,6 +15,7 @@ the elements of its window plus one division for each output, maximum pooling no
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import torch
@@ -35,6 +36,12 @@ def _linear(module: nn.Linear, x: Tensor, out: Tensor) -> int:
 
 
 def _average(module: nn.Module, x: Tensor, out: Tensor) -> int:
+    window = module.kernel_size
+    sizes = (window, window) if isinstance(window, int) else window
+    return out.numel() * (prod(sizes) + 1)  # type: ignore[arg-type]
+
+
+def _adaptive_average(module: nn.Module, x: Tensor, out: Tensor) -> int:
     window = (x.shape[-2] // out.shape[-2]) * (x.shape[-1] // out.shape[-1])
     return out.numel() * (window + 1)
 
@@ -44,7 +51,8 @@ COSTS: dict[type[nn.Module], Any] = {
     nn.Conv2d: _convolution,
     nn.BatchNorm2d: lambda module, x, out: 4 * x.numel(),
     nn.ReLU: lambda module, x, out: x.numel(),
-    nn.AdaptiveAvgPool2d: _average,
+    nn.AvgPool2d: _average,
+    nn.AdaptiveAvgPool2d: _adaptive_average,
     nn.Linear: _linear,
 }
 
@@ -61,7 +69,7 @@ def count(model: nn.Module, input_shape: Shape) -> Count:
         if type(module) in COSTS:
             module.register_forward_hook(keep, with_kwargs=True)
     not_counted = outside(twin, input_shape, lambda module: type(module) in COSTS)
-    total = torch.zeros((), dtype=torch.float32)
+    total = torch.zeros((), dtype=torch.float32, device="cpu")
     for module in twin.modules():
         total += last.get(module, 0)
     return Count(operations=int(total), not_counted=not_counted)

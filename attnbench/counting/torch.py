@@ -8,7 +8,7 @@ from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
 from .operators import watch
 from .rule import Count, Rule, Shape
-from .twin import meta_twin
+from .twin import image, meta_twin
 
 
 def count(model: nn.Module, input_shape: Shape) -> Count:
@@ -16,7 +16,7 @@ def count(model: nn.Module, input_shape: Shape) -> Count:
     twin = meta_twin(model)
     counter = FlopCounterMode(display=False)
     with torch.no_grad(), counter:
-        twin(torch.empty(input_shape, device="meta"))
+        twin(image(twin, input_shape))
     known = {str(packet): lambda *_: 0 for packet in flop_registry}
     not_counted = dict(watch(twin, input_shape, known).not_counted)
     return Count(operations=counter.get_total_flops(), not_counted=not_counted)

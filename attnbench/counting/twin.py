@@ -1,4 +1,4 @@
-"""A copy of a network to count on, so that the network itself is never touched."""
+"""A copy of a network to count on, so that the network itself is never touched, and its input."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from itertools import chain
 
 import torch
 from torch import nn
+
+from .rule import Shape
 
 
 def meta_twin(model: nn.Module) -> nn.Module:
@@ -20,3 +22,9 @@ def meta_twin(model: nn.Module) -> nn.Module:
         is_parameter = isinstance(tensor, nn.Parameter)
         memo[id(tensor)] = nn.Parameter(shell, tensor.requires_grad) if is_parameter else shell
     return deepcopy(model, memo).eval()
+
+
+def image(model: nn.Module, shape: Shape) -> torch.Tensor:
+    """An input on the meta device, in the dtype of the network's weights."""
+    dtypes = (p.dtype for p in model.parameters() if p.is_floating_point())
+    return torch.empty(shape, device="meta", dtype=next(dtypes, torch.float32))

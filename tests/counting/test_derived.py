@@ -72,9 +72,6 @@ def test_a_shared_batch_norm_is_stored_once_and_a_frozen_one_is_stored():
     assert stored(norm.requires_grad_(False)).params == 2 * 3
 
 
-@pytest.mark.xfail(
-    strict=True, reason="counts a mean and a variance where a batch norm keeps neither"
-)
 def test_a_batch_norm_that_tracks_nothing_stores_nothing_more():
     norm = nn.BatchNorm2d(3, track_running_stats=False)
     assert not list(norm.buffers())

@@ -926,9 +926,6 @@ def test_half_precision_moves_half_the_bytes(module, shape):
     )
 
 
-@pytest.mark.xfail(
-    strict=True, reason="trace feeds an image in single precision to a network in another"
-)
 @pytest.mark.parametrize(
     ("module", "shape"),
     [(CHAIN, (2, 3, 6, 5)), (create("gc", 256), (2, 256, 4, 3)), (nn.Linear(7, 5), (3, 7))],
@@ -939,15 +936,11 @@ def test_a_trace_of_a_model_in_half_precision_is_in_half_precision(module, shape
     assert half == traffic(deepcopy(module), shape, torch.bfloat16)
 
 
-@pytest.mark.xfail(strict=True, reason="the tensor given as out= is counted as read too")
 def test_a_tensor_given_to_be_written_is_not_read():
     found = trace(Apply(lambda x: torch.add(x, 1, out=torch.empty_like(x))), (4, 3))
     assert found.total == costs(elementwise=12, read=[12], written=[12])
 
 
-@pytest.mark.xfail(
-    strict=True, reason="new_empty is an allocation that the list of free ones lacks"
-)
 def test_every_way_of_allocating_without_filling_is_free():
     found = trace(Apply(lambda x: x.new_empty(3)), (4, 3))
     assert found.unknown == {}
