@@ -159,10 +159,11 @@ def _without_frames(error: Exception) -> Exception:
 
 @contextmanager
 def _no_collection() -> Iterator[None]:
-    """Keep Python's garbage collector out of the seconds, and let it work between rounds."""
-    gc.collect()
+    """Keep Python's garbage collector out of the seconds; it works on between rounds."""
+    enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        gc.enable()
+        if enabled:
+            gc.enable()

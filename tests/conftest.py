@@ -29,9 +29,3 @@ def case():
 def small_host(monkeypatch):
     """One bottleneck a stage instead of 3, 4, 6 and 3: a real network, four times as fast."""
     monkeypatch.setitem(hosts.HOSTS, "resnet50", hosts.Host((1, 1, 1, 1)))
-
-
-@pytest.fixture
-def no_collection(monkeypatch):
-    """Spare thousands of simulated rounds a garbage collection each."""
-    monkeypatch.setattr("gc.collect", lambda: 0)

@@ -23,7 +23,7 @@ from attnbench.records import (
 from attnbench.runner import execute, measure_alone
 from attnbench.runs import Run, gather
 
-pytestmark = pytest.mark.usefixtures("no_collection", "small_host")
+pytestmark = pytest.mark.usefixtures("small_host")
 
 TICK_S = TickingClock().tick_s  # what any block of real work takes here: 1 / 32 s
 VARIANTS = (PLAIN, CONTROL, "se", "eca")

@@ -228,7 +228,6 @@ TROUBLE = {
 }
 
 
-@pytest.mark.usefixtures("no_collection")
 @pytest.mark.parametrize("trouble", TROUBLE.values(), ids=TROUBLE)
 def test_interleaved_rounds_are_right_where_one_after_the_other_is_wrong(trouble):
     rounds = interleaved(Machine(seed=1, noise=0.005, **trouble), 100)
@@ -241,7 +240,6 @@ def test_interleaved_rounds_are_right_where_one_after_the_other_is_wrong(trouble
     assert wrong.median > 1.15  # 0.05 off
 
 
-@pytest.mark.usefixtures("no_collection")
 @pytest.mark.parametrize("trouble", TROUBLE.values(), ids=TROUBLE)
 def test_the_control_tells_that_one_after_the_other_is_wrong(trouble):
     rounds = one_after_the_other(Machine(seed=1, noise=0.005, **trouble), 100)

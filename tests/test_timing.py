@@ -10,8 +10,6 @@ from simulated import Machine
 from attnbench import timing
 from attnbench.timing import BLOCK_S, CpuClock, CudaClock, Rounds, clock_for, timed, warm_up
 
-pytestmark = pytest.mark.usefixtures("no_collection")
-
 COST_S = {"plain": 0.25, "control": 0.25, "sa": 0.5}  # powers of two add up exactly
 ONE_STEP = dict.fromkeys(COST_S, 1)
 
