@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from . import __version__
+from .allocator import can_keep_memory
 from .records import Environment
 
 PACKAGES = ("torchvision", "fvcore", "thop", "numpy")
@@ -30,6 +31,8 @@ def describe(device: str) -> Environment:
         "torch": torch.__version__,
         **{name: _version(name) for name in PACKAGES},
     }
+    if device == "cpu":
+        facts["keeps_freed_memory"] = can_keep_memory()
     if device == "cuda":
         properties = torch.cuda.get_device_properties(0)
         facts |= {

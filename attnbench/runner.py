@@ -12,7 +12,7 @@ from typing import Literal
 
 import torch
 
-from . import environment, isolation, memory, statistics, timing
+from . import allocator, environment, isolation, memory, statistics, timing
 from .counting import count_all
 from .records import PLAIN, Case, Counts, End, FailedStep, Failure, Memory, Record, Results
 from .runs import Run
@@ -84,6 +84,8 @@ def _count(case: Case, variant: str) -> Counts:
 
 
 def _latency(run: Run, announce: Announce, clock: timing.Clock) -> Iterator[Record]:
+    if run.case.device == "cpu":
+        allocator.keep_memory()
     steps: dict[str, timing.Step] = {}
     block_steps: dict[str, int] = {}
     for variant in run.plan.variants:

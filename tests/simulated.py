@@ -5,12 +5,17 @@ Also what tests have a child process do, because a child can import this file by
 
 from __future__ import annotations
 
+import ctypes
+import resource
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import exp, inf, sqrt
 from random import Random
 
+import torch
+
 from attnbench import memory
+from attnbench.allocator import keep_memory
 
 Step = Callable[[], None]
 
@@ -115,3 +120,16 @@ class TwoPartError(Exception):
 
 def raise_two_parts() -> None:
     raise TwoPartError("fire", "the kitchen")
+
+
+def faults_of_taking_again(size, times, keep):
+    """Page faults of filling a block over and over, from a library that would give it back."""
+    ctypes.CDLL(None).mallopt(-3, 2**16)  # the worst of luck: large blocks come from the system
+    if keep:
+        keep_memory()
+    for _ in range(5):  # until the heap has settled
+        torch.empty(size, dtype=torch.uint8).fill_(1)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(times):
+        torch.empty(size, dtype=torch.uint8).fill_(1)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
