@@ -54,7 +54,7 @@ COLUMNS = (
     Column("latency_low_s", "Lower end of its 95% interval."),
     Column("latency_high_s", "Upper end of its 95% interval."),
     Column("ratio", "exp of the median over rounds of log(step / plain step of the same round)."),
-    Column("ratio_low", "Lower end of its 95% interval (moving-block bootstrap)."),
+    Column("ratio_low", "Lower end of its 95% interval (`attnbench/statistics.py` says how)."),
     Column("ratio_high", "Upper end of its 95% interval."),
     Column("rounds", "Rounds in which the variant ran."),
     Column("verdict", "slower, faster, cannot be told apart; empty where the control fails."),

@@ -73,9 +73,10 @@ def params_against_latency(table: pd.DataFrame, setting: str) -> Figure:
         )
         axes.annotate(
             title(row["variant"]),
-            (row["added_params"], y),
-            xytext=(6, 4),
+            (row["added_params"], y + (error[1][0] if error else 0)),
+            xytext=(0, 4),
             textcoords="offset points",
+            ha="center",
         )
     axes.set_xscale("symlog", linthresh=10)
     axes.set_xlim(0, max([10, *known["added_params"]]) * 8)
