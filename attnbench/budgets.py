@@ -34,7 +34,9 @@ METRICS: dict[str, tuple[str, str]] = {
 """A metric's rule of counting and the quantity of it; ``added`` in front: over the plain host."""
 
 _LINE = re.compile(r"(?P<module>\S+) in (?P<host>\S+): *(?P<limits>.+)")
-_LIMIT = re.compile(r"(?P<added>added )?(?P<metric>[a-z ]+?) *<= *(?P<most>[0-9][0-9_]*)")
+_LIMIT = re.compile(
+    r"(?P<added>added )?(?P<metric>[a-z ]+?) *<= *(?P<most>[0-9]{1,3}(?:_?[0-9]{1,3}){0,5})"
+)
 
 
 @dataclass(frozen=True)
@@ -63,10 +65,11 @@ def read(path: Path) -> list[Limit]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"cannot read {path}: {error}") from error
+        reason = error.strerror if isinstance(error, OSError) else "not a text file"
+        raise UserError(f"cannot read {path}: {reason}") from error
     limits = []
     for number, line in enumerate(lines, start=1):
-        text = line.partition("#")[0].strip()
+        text = " ".join(line.partition("#")[0].split())
         if text:
             limits += _parse(text, f"{path}, line {number}")
     if not limits:
@@ -118,7 +121,12 @@ def check(limits: Sequence[Limit]) -> list[Outcome]:
             figure = figures.get(limit.host, limit.module, rule, quantity, added=limit.added)
         except SettingsError as error:
             raise UserError(f"{limit.where}: {error}") from error
-        within = figure <= limit.most
+        unknown = figures.unknown(limit.host, limit.module, rule)
+        within = figure <= limit.most and not unknown
+        verdict = "within" if within else f"over by {figure - limit.most:,}"
+        if unknown:
+            listed = ", ".join(f"{name} x{times}" for name, times in unknown.items())
+            verdict = f"not fully counted: {listed}"
         outcomes.append(
             Outcome(
                 name=limit.where,
@@ -126,7 +134,7 @@ def check(limits: Sequence[Limit]) -> list[Outcome]:
                 stated=f"<= {limit.most:,}",
                 computed=f"{figure:,}",
                 rule=rule,
-                verdict="within" if within else f"over by {figure - limit.most:,}",
+                verdict=verdict,
                 expected="within",
                 holds=within,
             )

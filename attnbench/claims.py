@@ -114,7 +114,7 @@ def select(pattern: str | None) -> list[Claim]:
     chosen = [
         claim
         for claim in catalogue()
-        if claim.rule is not None and fnmatchcase(claim.id, pattern or "*")
+        if claim.rule is not None and fnmatchcase(claim.id, "*" if pattern is None else pattern)
     ]
     if not chosen:
         raise UserError(f"no computable claim matches '{pattern}'; ids: sa-*, eca-*, sk-*, ...")

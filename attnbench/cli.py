@@ -73,7 +73,8 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
         str | None, typer.Option(help="Names, comma-separated.", show_default="all seven")
     ] = None,
     host: Annotated[
-        str | None, typer.Option(help="resnet50 or resnet101.", show_default="resnet50")
+        str | None,
+        typer.Option(help="resnet50, resnet101, sknet50 or sknet101.", show_default="resnet50"),
     ] = None,
     device: Annotated[Device | None, typer.Option(show_default="auto")] = None,
     batch_size: Annotated[int | None, typer.Option(show_default="1")] = None,
@@ -175,7 +176,8 @@ def check(
     if format_ is Format.TEXT:
         words = ("what", "rule", "verdict", "as expected")
         rows = map(outcomes.cells, found)
-        table = display.table("Published figures, computed", outcomes.HEADINGS, rows, words)
+        caption = "Published figures, computed" if budget is None else f"Limits of {budget}"
+        table = display.table(caption, outcomes.HEADINGS, rows, words)
         display.console().print(table)
     else:
         print(outcomes.FORMATS[format_](found))
@@ -229,6 +231,9 @@ _USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[2]
 def main(arguments: list[str] | None = None) -> None:
     """Entry point. Bad input is one line on stderr and exit status 2, never a traceback."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # a terminal that has no dash or bar
     own = {"--help", "--version"}
     if not arguments or (arguments[0].startswith("-") and arguments[0] not in own):
         arguments = ["run", *arguments]

@@ -17,7 +17,7 @@ from .report.frame import COLUMNS
 from .report.layouts import markdown
 from .runs import Run, gather
 
-PUBLISHED = Path("reports/2026-11-22-cpu-resnet50")
+PUBLISHED = Path("reports/2026-11-23-cpu-resnet50")
 """The run that the README shows."""
 
 

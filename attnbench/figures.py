@@ -33,6 +33,12 @@ class Figures:
         figure = self._one(host, attention, rule, quantity)
         return figure - self._one(host, None, rule, quantity) if added else figure
 
+    def unknown(self, host: str, attention: str | None, rule: str) -> dict[str, int]:
+        """Operators that a rule cannot cost, where it is one that should know them all."""
+        if rule != "executed":
+            return {}
+        return dict(self._count(host, attention, rule).not_counted or {})
+
     def _one(self, host: str, attention: str | None, rule: str, quantity: str) -> int:
         count = self._count(host, attention, rule)
         amounts = {"params": count.params, "operations": count.operations}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -16,6 +17,13 @@ from .modules import ATTENTION, SettingsError, lookup
 from .records import CONTROL, PLAIN, Case, Plan, Record
 from .runs import Run, gather, machine
 from .statistics import TARGET
+
+LIMITS = {
+    "batch_size": (1, 2**20),
+    "image_size": (1, 2**16),
+    "threads": (1, 2**12),
+    "seed": (0, 2**63 - 1),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,8 +80,10 @@ def prepare(wanted: Wanted, out: Path | None) -> tuple[Run, Path]:
     case, plan = _case(wanted), _plan(wanted)
     _check(case, plan)
     run = Run(case, plan, environment.describe(case.device))
+    if out is not None and out.is_dir() and any(out.iterdir()) and not _has_file(out):
+        raise UserError(f"{out} holds other files and no run; choose another --out")
     folder = out or _new_folder(case)
-    if (folder / store.FILE_NAME).exists():
+    if _has_file(folder):
         store.mend(folder)  # killed within its first line
     store.append(folder, Record(case=case, results=plan, environment=run.environment))
     return run, folder
@@ -107,9 +117,12 @@ def _resumed(wanted: Wanted, folder: Path) -> Run:
     return run
 
 
+def _has_file(folder: Path) -> bool:
+    return (folder / store.FILE_NAME).exists()
+
+
 def _has_records(folder: Path) -> bool:
-    path = folder / store.FILE_NAME
-    return path.exists() and bool(store.read(folder))
+    return _has_file(folder) and bool(store.read(folder))
 
 
 def _filled(wanted: Wanted, values: dict[str, Any]) -> Wanted:
@@ -137,9 +150,10 @@ def _plan(wanted: Wanted) -> Plan:
 
 
 def _check_numbers(wanted: Wanted) -> None:
-    for option in ("batch_size", "image_size", "threads"):
-        if (getattr(wanted, option) or 0) < 1:
-            raise UserError(f"{option} must be at least 1, not {getattr(wanted, option)}")
+    for option, (least, most) in LIMITS.items():
+        value = getattr(wanted, option)
+        if value is None or not least <= value <= most:
+            raise UserError(f"{option} must be at least {least} and at most {most}, not {value}")
     if not 0 < (wanted.budget_s or 0) < float("inf"):
         raise UserError(f"the budget must be a positive number of seconds, not {wanted.budget_s}")
 
@@ -162,12 +176,16 @@ def _check(case: Case, plan: Plan) -> None:
 
 def _new_folder(case: Case) -> Path:
     name = f"{datetime.now(UTC):%Y-%m-%d}-{case.device}-{case.host}"
-    folder = Path("reports") / name
-    number = 2
-    while folder.exists():
-        folder = Path("reports") / f"{name}-{number}"
-        number += 1
-    return folder
+    for number in count(1):
+        folder = Path("reports") / (name if number == 1 else f"{name}-{number}")
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise UserError(f"cannot write to {folder}: {error.strerror}") from error
+        return folder
+    raise AssertionError("count() has no end")
 
 
 def _shown(value: object) -> str:

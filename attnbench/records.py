@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from math import isfinite
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -19,6 +18,9 @@ SCHEMA = 1
 PLAIN = "plain"
 CONTROL = "control"
 """The plain host a second time, under another name: its ratio to PLAIN is known to be 1."""
+
+LARGEST = 2**63
+LONGEST_S = 1e9
 
 Environment = dict[str, str | int | float | bool | None]
 
@@ -58,6 +60,12 @@ class Count:
     details: Mapping[str, int] | None = None
     parts: Mapping[str, Mapping[str, int]] | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse what no network has."""
+        figures = [self.params, self.operations, *(self.details or {}).values()]
+        if any(figure is not None and not 0 <= figure < LARGEST for figure in figures):
+            raise ValueError("a count is at least 0 and below 2**63")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
@@ -67,6 +75,11 @@ class Plan:
     variants: tuple[str, ...]
     budget_s: float
     target: float
+
+    def __post_init__(self) -> None:
+        """Refuse a run without its baseline."""
+        if self.variants[:2] != (PLAIN, CONTROL) or len(set(self.variants)) < len(self.variants):
+            raise ValueError("a plan names the plain host, the control, then each module once")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +120,7 @@ class Block:
 
     def __post_init__(self) -> None:
         """Refuse what no clock gives."""
-        if self.steps < 1 or not (isfinite(self.seconds) and self.seconds > 0):
+        if self.steps < 1 or not 0 < self.seconds < LONGEST_S:
             raise ValueError("a block has at least one step and takes a positive time")
 
 

@@ -133,7 +133,8 @@ def _reason_to_stop(run: Run) -> Literal["target", "budget", "failed"] | None:
 def _failure(kind: FailedStep, error: Exception) -> Failure:
     if torch.cuda.is_initialized():
         torch.cuda.empty_cache()
-    return Failure(step=kind, type=type(error).__name__, message=str(error) or repr(error))
+    message = str(error).partition("\nException raised from")[0]  # what follows is C++'s stack
+    return Failure(step=kind, type=type(error).__name__, message=message or repr(error))
 
 
 def _record(

@@ -21,7 +21,21 @@ from .records import (
     Round,
 )
 
-MACHINE = ("cpu", "cores", "platform", "python", "torch", "gpu", "cuda", "cudnn", "attnbench")
+MACHINE = (
+    "cpu",
+    "cores",
+    "cores_allowed",
+    "platform",
+    "python",
+    "torch",
+    "torchvision",
+    "fvcore",
+    "thop",
+    "gpu",
+    "cuda",
+    "cudnn",
+    "attnbench",
+)
 """The facts of an environment that must agree for rounds to belong to one run."""
 
 
@@ -66,22 +80,11 @@ class Run:
         """Take one more record in.
 
         Raises:
-            UserError: it belongs to another configuration or another machine.
+            UserError: it belongs to another configuration or machine, or to another run.
         """
-        for kind, ours, theirs in (
-            ("configuration", asdict(self.case), asdict(record.case)),
-            ("machine", machine(self.environment), machine(record.environment)),
-        ):
-            for key, value in ours.items():
-                if theirs[key] != value:
-                    raise UserError(
-                        f"another {kind}: {key} is {theirs[key]} here and {value} before"
-                    )
+        self._refuse_other_settings(record)
+        self._refuse_other_runs(record)
         variant, results = record.variant or "", record.results
-        if isinstance(results, Plan):
-            raise UserError("a second plan: these are two runs in one file")
-        if isinstance(results, Round) and self.rounds and results.number <= self.rounds[-1].number:
-            raise UserError(f"round {results.number} again: two runs have written to this file")
         if record.error:
             self.failures.setdefault(variant, {})[record.error.step] = record.error
         elif isinstance(results, Counts):
@@ -92,6 +95,32 @@ class Run:
             self.rounds.append(results)
         elif isinstance(results, End):
             self.end = results
+
+    def _refuse_other_settings(self, record: Record) -> None:
+        for kind, ours, theirs in (
+            ("configuration", asdict(self.case), asdict(record.case)),
+            ("machine", machine(self.environment), machine(record.environment)),
+        ):
+            for key, value in ours.items():
+                if theirs[key] != value:
+                    raise UserError(
+                        f"another {kind}: {key} is {theirs[key]} here and {value} before"
+                    )
+
+    def _refuse_other_runs(self, record: Record) -> None:
+        variant, results = record.variant, record.results
+        if self.end is not None:
+            raise UserError("a line after the end of the run")
+        if variant is not None and variant not in self.plan.variants:
+            raise UserError(f"variant '{variant}' is not in the run's plan")
+        if isinstance(results, Plan):
+            raise UserError("a second plan: these are two runs in one file")
+        if isinstance(results, Round) and self.rounds and results.number <= self.rounds[-1].number:
+            raise UserError(f"round {results.number} again: two runs have written to this file")
+        if (isinstance(results, Counts) and variant in self.counts) or (
+            isinstance(results, Memory) and variant in self.memory
+        ):
+            raise UserError(f"{results.kind} of {variant} again")
 
 
 def machine(environment: Environment) -> Environment:

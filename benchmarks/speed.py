@@ -32,7 +32,7 @@ COMMANDS = {
     "static table: 8 networks, all rules": ["-c", STATIC_TABLE],
     "attnbench check": ["-m", "attnbench", "check"],
 }
-REPEATS = 5
+REPEATS = 3
 
 
 def seconds(arguments: list[str]) -> float:

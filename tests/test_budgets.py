@@ -1,9 +1,11 @@
 from pathlib import Path
 
 import pytest
+from torch import nn
 
 from attnbench.budgets import METRICS, Limit, check, read
 from attnbench.errors import UserError
+from attnbench.modules import ATTENTION, Attention, Site
 
 
 @pytest.fixture
@@ -32,6 +34,8 @@ def test_a_line_may_set_several_limits(file) -> None:
         ("sa in resnet50: params < 1", "'params < 1' is not of the form"),
         ("sa in resnet50: params <= 1.5", "is not of the form"),
         ("sa in resnet50: latency <= 1", "'latency' cannot be limited; only what is the same"),
+        ("sa in resnet50: params <= 7_", "is not of the form"),
+        ("sa in resnet50: params <= " + "9" * 5000, "is not of the form"),
         ("# nothing", "sets no limit"),
         ("", "sets no limit"),
     ],
@@ -68,3 +72,15 @@ def test_every_metric_can_be_limited(file) -> None:
     assert kernels >= 12 * 16
     assert by_metric["leaf operations"].computed == "2,759,680"
     assert by_metric["fvcore operations"].computed == "16,558,080"
+
+
+def test_what_the_counter_does_not_know_is_never_within(file, monkeypatch) -> None:
+    class Sorting(nn.Module):
+        def forward(self, x):
+            return x.sort(dim=1).values
+
+    own = Attention("own", "Own", "0000.00000", Site.AFTER_BN3, lambda channels: Sorting())  # noqa: ARG005
+    monkeypatch.setitem(ATTENTION, "own", own)
+    (found,) = check(read(file("own in resnet50: added executed kernels <= 1_000")))
+    assert not found.holds
+    assert found.verdict == "not fully counted: aten.sort x16"

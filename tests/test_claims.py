@@ -70,6 +70,13 @@ def test_the_abstracts_two_figures(findings: dict[str, Finding]) -> None:
     assert findings["sa-abstract-module-gflops"].computed == 2_759_680
 
 
+def test_no_rule_gives_what_is_called_contradicted() -> None:
+    contradicted = [each for each in catalogue() if each.verdict == "contradicted"]
+    for rule in ("learnable", "thop", "fvcore", "stored"):  # those that speak of parameters
+        for found in check([replace(each, rule=rule) for each in contradicted]):
+            assert found.verdict == "contradicted", (rule, found.computed)
+
+
 def test_the_eca_papers_figures_in_its_own_units(findings: dict[str, Finding]) -> None:
     assert findings["eca-r50-gflops"].computed == 4_147_732_480  # / 2**30 = 3.8629
     assert findings["eca-r101-gflops"].computed == 7_887_349_760  # / 2**30 = 7.3457
@@ -140,14 +147,14 @@ def test_se_without_biases_turns_the_check_red(monkeypatch: pytest.MonkeyPatch) 
     assert {"pi-resnet50-se-params", "img-resnet50-se-params"} <= red  # 28.07M, not 28.09M
 
 
-@pytest.mark.parametrize("name", ["se", "sge", "sa", "cbam"])
+@pytest.mark.parametrize("name", ["se", "sge", "sa", "cbam", "eca", "sk"])
 def test_pooling_by_a_function_turns_the_check_red(
     monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     build = ATTENTION[name].build
 
-    def functional(channels: int):
-        module = build(channels)
+    def functional(channels: int, **settings):
+        module = build(channels, **settings)
         for part in list(module.modules()):
             if "avg_pool" in dict(part.named_children()):
                 del part.avg_pool

@@ -106,6 +106,13 @@ def test_a_line_cut_off_by_a_kill_is_cut_away(tmp_path: Path) -> None:
     assert path.read_text() == whole
 
 
+def test_a_folder_with_other_files_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "comparison.md").write_text("mine")
+    with pytest.raises(UserError, match="holds other files and no run"):
+        prepare(SMALL, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["comparison.md"]
+
+
 def test_a_run_that_was_killed_within_its_first_line_begins_anew(tmp_path: Path) -> None:
     (tmp_path / store.FILE_NAME).write_text('{"schema":1,"case":{"ho')
     run, _ = prepare(SMALL, tmp_path)
@@ -120,6 +127,9 @@ def test_a_run_that_was_killed_within_its_first_line_begins_anew(tmp_path: Path)
         ({"image_size": 31}, "image_size 31 is too small"),
         ({"batch_size": 0}, "batch_size must be at least 1"),
         ({"threads": 0}, "threads must be at least 1"),
+        ({"threads": 10**20}, "threads must be at least 1 and at most 4096"),
+        ({"seed": 10**23}, "seed must be at least 0 and at most"),
+        ({"image_size": 10**20}, "image_size must be at least 1 and at most"),
         ({"budget_s": 0.0}, "budget must be a positive number"),
         ({"budget_s": float("nan")}, "budget must be a positive number"),
     ],

@@ -152,13 +152,28 @@ def test_no_records_are_no_run():
         gather([], "file")
 
 
-def test_records_after_the_end_are_taken_in(record):
+def test_a_record_after_the_end_is_refused(record):
     end = End(reason="budget", rounds=1)
-    run = gather(
-        [record(PLAN), record(round_of(0, 0.5)), record(end), record(round_of(1, 0.25))], "file"
-    )
-    assert [each.number for each in run.rounds] == [0, 1]
-    assert run.end == end
+    lines = [record(PLAN), record(round_of(0, 0.5)), record(end), record(round_of(1, 0.25))]
+    with pytest.raises(UserError, match="line 4: a line after the end"):
+        gather(lines, "file")
+
+
+def test_a_variant_that_is_not_planned_is_refused(record):
+    with pytest.raises(UserError, match="line 2: variant 'xyz' is not in the run's plan"):
+        gather([record(PLAN), record(Counts(rules={}), variant="xyz")], "file")
+
+
+def test_counts_twice_are_refused(record):
+    counts = record(Counts(rules={}), variant="plain")
+    with pytest.raises(UserError, match="line 3: counts of plain again"):
+        gather([record(PLAN), counts, counts], "file")
+
+
+@pytest.mark.parametrize("variants", [(), ("se", "plain"), ("plain", "control", "se", "se")])
+def test_a_plan_without_its_baseline_or_with_a_name_twice_is_refused(variants):
+    with pytest.raises(ValueError, match="names the plain host, the control"):
+        replace(PLAN, variants=variants)
 
 
 def test_a_second_plan_is_refused(record):

@@ -21,14 +21,16 @@ def count_with_residuals(model: nn.Module, input_shape: Shape) -> Count:
     """MACs, and one for each element that a residual connection adds in place."""
     found = executed.trace(model, input_shape)
     residuals = found.by(lambda path, operator: operator).get("aten.add_", executed.Cost())
-    return Count(operations=found.total.macs + residuals.elementwise)
+    return Count(
+        operations=found.total.macs + residuals.elementwise, not_counted=dict(found.unknown)
+    )
 
 
 def count_by_mean(model: nn.Module, input_shape: Shape) -> Count:
     """fvcore's figure less the average pooling modules, as if they were calls of mean()."""
     whole = fvcore.analysis(model, input_shape)
     pooled = whole.by_operator().get("adaptive_avg_pool2d", 0)
-    return Count(operations=int(whole.total() - pooled))
+    return Count(operations=int(whole.total() - pooled), not_counted=fvcore.uncounted(whole))
 
 
 STORED = Rule(

@@ -12,7 +12,7 @@ from attnbench.runs import Run
 from .frame import frame
 from .layouts import escaped, latex, markdown
 from .plots import PLOTS
-from .sheets import machine, remarks, setting, sheets, warning
+from .sheets import machine, remarks, setting, sheets, uncounted, warning
 from .style import RC
 
 __all__ = ["frame", "remarks", "setting", "sheets", "write"]
@@ -27,8 +27,13 @@ def write(run: Run, folder: Path) -> list[Path]:
     table = frame(run)
     printed = sheets(run, table)
     notes = [f"{setting(run.case)}.", f"{machine(run.case, run.environment)}.", *remarks(run)]
+    left_out = "\n".join(
+        ["**Left at zero by each rule, beyond the plain host**", ""]
+        + [f"- {escaped(line)}" for line in uncounted(run)]
+        + [""]
+    )
     text = {
-        "comparison.md": "\n\n".join([*map(escaped, notes), *map(markdown, printed)]),
+        "comparison.md": "\n\n".join([*map(escaped, notes), *map(markdown, printed), left_out]),
         "comparison.csv": table.convert_dtypes().to_csv(index=False),
         "comparison.tex": "\n".join(
             [*(f"% {note}" for note in notes), *(latex(s, setting(run.case)) for s in printed)]

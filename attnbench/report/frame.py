@@ -62,8 +62,10 @@ COLUMNS = (
     Column("peak_live_ratio", "`peak_live_bytes` over the plain host's."),
     Column("peak_resident_bytes", "CPU: the process's peak resident size, libraries included."),
     Column("peak_resident_ratio", "`peak_resident_bytes` over the plain host's."),
-    Column("peak_allocated_bytes", "CUDA: most bytes in tensors, above those before the step."),
-    Column("peak_allocated_ratio", "`peak_allocated_bytes` over the plain host's."),
+    Column(
+        "peak_allocated_above_bytes", "CUDA: most bytes in tensors, less those before the step."
+    ),
+    Column("peak_allocated_above_ratio", "`peak_allocated_above_bytes` over the plain host's."),
     Column("peak_reserved_bytes", "CUDA: most bytes that the allocator held, network included."),
     Column("peak_reserved_ratio", "`peak_reserved_bytes` over the plain host's."),
     Column("error", "What failed, and why."),
@@ -95,13 +97,16 @@ def _counts(run: Run, variant: str) -> Row:
     mine, plain = run.counts.get(variant), run.counts.get(PLAIN)
     if mine is None:
         return {}
-    row: Row = {"params": mine["learnable"].params, "thop_params": mine["thop"].params}
-    row |= {f"{rule}_operations": mine[rule].operations for rule in RULES}
-    if plain is not None:
-        row["added_params"] = _less(mine["learnable"].params, plain["learnable"].params)
-        for rule in RULES:
-            added = _less(mine[rule].operations, plain[rule].operations)
-            row[f"added_{rule}_operations"] = added
+    params, base_params = _of(mine, "learnable").params, _of(plain, "learnable").params
+    row: Row = {
+        "params": params,
+        "added_params": _less(params, base_params),
+        "thop_params": _of(mine, "thop").params,
+    }
+    for rule in RULES:
+        operations = _of(mine, rule).operations
+        row[f"{rule}_operations"] = operations
+        row[f"added_{rule}_operations"] = _less(operations, _of(plain, rule).operations)
     executed = _executed(mine)
     row |= executed
     if plain is not None:
@@ -110,9 +115,13 @@ def _counts(run: Run, variant: str) -> Row:
     return row
 
 
+def _of(counts: Mapping[str, Count] | None, rule: str) -> Count:
+    return (counts or {}).get(rule, Count())
+
+
 def _executed(counts: Mapping[str, Count]) -> dict[str, int]:
-    details = counts["executed"].details if "executed" in counts else None
-    if not details:
+    details = _of(counts, "executed").details or {}
+    if not {"kernels", "bytes_read", "bytes_written"} <= set(details):
         return {}
     return {
         "kernels": details["kernels"],
@@ -167,6 +176,6 @@ def _peaks(memory: Memory) -> dict[str, int | None]:
     return {
         "peak_live": memory.peak_live_bytes,
         "peak_resident": memory.peak_resident_bytes,
-        "peak_allocated": _less(memory.peak_allocated_bytes, memory.allocated_bytes),
+        "peak_allocated_above": _less(memory.peak_allocated_bytes, memory.allocated_bytes),
         "peak_reserved": memory.peak_reserved_bytes,
     }

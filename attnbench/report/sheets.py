@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import isnan
@@ -99,8 +100,8 @@ ON_DEVICE: dict[str, dict[str, Cell]] = {
         "resident ratio": lambda row: units.fraction(row["peak_resident_ratio"]),
     },
     "cuda": {
-        "allocated peak (MiB)": lambda row: units.mebibytes(row["peak_allocated_bytes"]),
-        "allocated ratio": lambda row: units.fraction(row["peak_allocated_ratio"]),
+        "allocated peak (MiB)": lambda row: units.mebibytes(row["peak_allocated_above_bytes"]),
+        "allocated ratio": lambda row: units.fraction(row["peak_allocated_above_ratio"]),
         "reserved peak (MiB)": lambda row: units.mebibytes(row["peak_reserved_bytes"]),
         "reserved ratio": lambda row: units.fraction(row["peak_reserved_ratio"]),
     },
@@ -135,6 +136,20 @@ def setting(case: Case) -> str:
         f"{case.host}, {case.mode}, batch {case.batch_size}, "
         f"{case.image_size}x{case.image_size}, {case.dtype}{layout}, {case.device}"
     )
+
+
+def uncounted(run: Run) -> list[str]:
+    """What each rule left at zero in a module, beyond what it leaves in the plain host."""
+    said = []
+    plain = run.counts.get(PLAIN, {})
+    for variant in run.modules:
+        for rule, found in run.counts.get(variant, {}).items():
+            base = plain[rule].not_counted if rule in plain else None
+            more = Counter(found.not_counted or {}) - Counter(base or {})
+            if more:
+                listed = ", ".join(f"{name} x{times}" for name, times in sorted(more.items()))
+                said.append(f"{title(variant)} by {rule}: {listed}.")
+    return said
 
 
 def warning(run: Run) -> str:
