@@ -1,3 +1,7 @@
+import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -46,3 +50,26 @@ def test_the_published_run_is_the_main_job_and_finished(published: Run) -> None:
 def test_a_part_that_is_not_there_is_an_error() -> None:
     with pytest.raises(UserError, match="no part 'table'"):
         docs.filled("text", "table", "content")
+
+
+def test_the_readmes_eighth_module_is_one_file_and_one_row(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "attnbench", tmp_path / "attnbench")
+    modules = shutil.copytree(ROOT / "modules", tmp_path / "attnbench" / "modules")
+    blocks = re.findall(r"```\w*\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    (file,) = [block for block in blocks if "class Mine" in block]
+    (row,) = [block for block in blocks if block.lstrip().startswith("Attention(")]
+    (modules / "mine.py").write_text(file)
+    table = (modules / "__init__.py").read_text()
+    (modules / "__init__.py").write_text(
+        table.replace("\n)\n\nATTENTION", f"\n{row})\n\nATTENTION")
+    )
+    code = (
+        "import torch, attnbench\n"
+        "from attnbench.modules import ATTENTION\n"
+        "assert len(ATTENTION) == 8\n"
+        "network = attnbench.resnet(50, attention='mine')\n"
+        "print(network(torch.ones(2, 3, 64, 64)).shape[1])\n"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.stdout == "1000\n", done.stderr
