@@ -1,10 +1,10 @@
 """Memory that is freed and taken again, kept out of the seconds on a CPU.
 
 The C library gives large freed blocks back to the system when the top of its heap happens to be
-free, and the next allocation then costs a page fault for every 4 KiB. Whether that happens is a
-matter of luck in how a process's memory lies: the plain ResNet-50 took 50 faults a step in one
-process and 2,900 in the next, and the ratio of SA scattered twice as much between processes as
-with memory kept. Allocators for GPUs keep what is freed in any case.
+free, and the next allocation then costs a page fault for every 4 KiB. Whether that happens depends
+on how a process's memory lies, and it costs most where a module has many temporaries, so a ratio
+would speak of the heap as much as of the module. ``benchmarks/processes.py`` measures both ways.
+Allocators for GPUs keep what is freed in any case.
 """
 
 from __future__ import annotations
