@@ -2,8 +2,11 @@
 
     # module in host: metric <= limit, ...
     sa in resnet50: added params <= 708, added executed kernels <= 192
+    mine.py:Mine in resnet50: added params <= 1_000
 
-Only what is the same on every machine can be limited here.
+A module is a name of the table or a class in a file of one's own (relative to the file of limits),
+built with ``channels`` and put behind bn3; loading the file runs its code. Only what is the same
+on every machine can be limited here.
 """
 
 from __future__ import annotations
@@ -11,9 +14,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 from .errors import UserError
+from .modules import Attention, SettingsError, Site
 from .outcomes import Outcome
 
 METRICS: dict[str, tuple[str, str]] = {
@@ -41,9 +46,10 @@ _LIMIT = re.compile(
 
 @dataclass(frozen=True)
 class Limit:
-    """The most that one metric of one network may be."""
+    """The most that one metric of one network may be; ``folder`` is where its file lies."""
 
     where: str
+    folder: Path
     module: str
     host: str
     metric: str
@@ -71,13 +77,13 @@ def read(path: Path) -> list[Limit]:
     for number, line in enumerate(lines, start=1):
         text = " ".join(line.partition("#")[0].split())
         if text:
-            limits += _parse(text, f"{path}, line {number}")
+            limits += _parse(text, f"{path}, line {number}", path.parent)
     if not limits:
         raise UserError(f"{path} sets no limit")
     return limits
 
 
-def _parse(text: str, where: str) -> list[Limit]:
+def _parse(text: str, where: str, folder: Path) -> list[Limit]:
     line = _LINE.fullmatch(text)
     if line is None:
         raise UserError(f"{where}: not of the form 'sa in resnet50: added params <= 708'")
@@ -94,6 +100,7 @@ def _parse(text: str, where: str) -> list[Limit]:
         limits.append(
             Limit(
                 where,
+                folder,
                 line["module"],
                 line["host"],
                 limit["metric"],
@@ -108,19 +115,23 @@ def check(limits: Sequence[Limit]) -> list[Outcome]:
     """Hold every limit against the code; for one image of 224x224.
 
     Raises:
-        UserError: a line names a module or a host that does not exist.
+        UserError: a line names a module or a host that does not exist or cannot be loaded.
     """
     from .claims import INPUT_SHAPE
     from .figures import Figures
-    from .modules import SettingsError
 
-    figures, outcomes = Figures(INPUT_SHAPE), []
+    own = {limit.module: _load(limit) for limit in limits if ":" in limit.module}
+    figures, outcomes = Figures(INPUT_SHAPE, own), []
     for limit in limits:
         rule, quantity = METRICS[limit.metric]
         try:
             figure = figures.get(limit.host, limit.module, rule, quantity, added=limit.added)
         except SettingsError as error:
             raise UserError(f"{limit.where}: {error}") from error
+        except Exception as error:
+            if limit.module not in own:
+                raise
+            raise UserError(f"{limit.where}: {limit.module} cannot be counted: {error}") from error
         unknown = figures.unknown(limit.host, limit.module, rule)
         within = figure <= limit.most and not unknown
         verdict = "within" if within else f"over by {figure - limit.most:,}"
@@ -140,3 +151,18 @@ def check(limits: Sequence[Limit]) -> list[Outcome]:
             )
         )
     return outcomes
+
+
+def _load(limit: Limit) -> Attention:
+    file, _, name = limit.module.rpartition(":")
+    path = limit.folder / file
+    spec = spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None or not path.is_file():
+        raise UserError(f"{limit.where}: there is no Python file {path}")
+    module = module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+        build = getattr(module, name)
+    except Exception as error:
+        raise UserError(f"{limit.where}: cannot load {limit.module}: {error!r}") from error
+    return Attention(limit.module, name, "", Site.AFTER_BN3, build)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -10,6 +11,7 @@ from torch import nn
 from .counting import DERIVED, RULES
 from .counting.rule import Count, Shape
 from .hosts import build
+from .modules import Attention
 
 
 @dataclass
@@ -17,6 +19,9 @@ class Figures:
     """Counts by host, module and rule, made when first asked for."""
 
     input_shape: Shape
+    own: Mapping[str, Attention] = field(default_factory=dict)
+    """Modules that are not in the table, by the names that callers give them."""
+
     _networks: dict[tuple[str, str | None], nn.Module] = field(default_factory=dict)
     _counts: dict[tuple[str, str | None, str], Count] = field(default_factory=dict)
 
@@ -58,5 +63,6 @@ class Figures:
         key = (host, attention)
         if key not in self._networks:
             with torch.device("meta"):
-                self._networks[key] = build(host, attention)
+                found = self.own.get(attention, attention) if attention else None
+                self._networks[key] = build(host, found)
         return self._networks[key]

@@ -22,8 +22,8 @@ def test_a_line_may_set_several_limits(file) -> None:
     path = file("# ours\n\nsa in resnet50: added params <= 708, peak bytes <= 1_000  # few\n")
     where = f"{path}, line 3"
     assert read(path) == [
-        Limit(where, "sa", "resnet50", "params", added=True, most=708),
-        Limit(where, "sa", "resnet50", "peak bytes", added=False, most=1_000),
+        Limit(where, path.parent, "sa", "resnet50", "params", added=True, most=708),
+        Limit(where, path.parent, "sa", "resnet50", "peak bytes", added=False, most=1_000),
     ]
 
 
@@ -84,3 +84,35 @@ def test_what_the_counter_does_not_know_is_never_within(file, monkeypatch) -> No
     (found,) = check(read(file("own in resnet50: added executed kernels <= 1_000")))
     assert not found.holds
     assert found.verdict == "not fully counted: aten.sort x16"
+
+
+def test_a_class_in_a_file_of_ones_own_can_be_limited(file, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(
+        "from torch import nn\n"
+        "class Mine(nn.Conv2d):\n"
+        "    def __init__(self, channels):\n"
+        "        super().__init__(channels, channels, 1, groups=channels, bias=False)\n"
+    )
+    # A weight a channel: 256, 512, 1024 and 2048 in 3, 4, 6 and 3 blocks.
+    added = 3 * 256 + 4 * 512 + 6 * 1024 + 3 * 2048
+    (found,) = check(read(file(f"mine.py:Mine in resnet50: added params <= {added - 1}")))
+    assert found.verdict == "over by 1"
+
+
+@pytest.mark.parametrize(
+    ("module", "message"),
+    [
+        ("none.py:Mine", "line 1: there is no Python file"),
+        ("broken.py:Mine", "line 1: cannot load broken.py:Mine: ZeroDivisionError"),
+        ("empty.py:Mine", "line 1: cannot load empty.py:Mine: AttributeError"),
+        ("other.py:Other", "line 1: other.py:Other cannot be counted: .* unexpected|takes"),
+    ],
+)
+def test_a_file_that_cannot_be_loaded_is_named(
+    file, tmp_path: Path, module: str, message: str
+) -> None:
+    (tmp_path / "broken.py").write_text("1 / 0\n")
+    (tmp_path / "empty.py").write_text("")
+    (tmp_path / "other.py").write_text("def Other(): ...\n")
+    with pytest.raises(UserError, match=message):
+        check(read(file(f"{module} in resnet50: params <= 1")))
