@@ -48,11 +48,16 @@ class Cost:
 
 @dataclass
 class Trace(TorchDispatchMode):
-    """What ran, by module and operator: ``rows[path, operator]``; and what is not known."""
+    """What ran, by module and operator: ``rows[path, operator]``; and what is not known.
+
+    ``peaks`` holds the most bytes that were alive in the whole network at the end of one of
+    these operators.
+    """
 
     rows: dict[tuple[str, str], Cost] = field(default_factory=dict)
+    peaks: dict[tuple[str, str], int] = field(default_factory=dict)
     unknown: Counter[str] = field(default_factory=Counter)
-    peak_live_bytes: int = 0
+    live: LiveBytes = field(default_factory=LiveBytes)
 
     def __post_init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -65,6 +70,19 @@ class Trace(TorchDispatchMode):
             label = key(path, operator)
             sums[label] = sums.get(label, Cost()) + cost
         return sums
+
+    def peak_by(self, key: Callable[[str, str], str]) -> dict[str, int]:
+        """The most bytes alive in the network over a key, as :meth:`by`."""
+        peaks: dict[str, int] = {}
+        for (path, operator), alive in self.peaks.items():
+            label = key(path, operator)
+            peaks[label] = max(peaks.get(label, 0), alive)
+        return peaks
+
+    @property
+    def peak_live_bytes(self) -> int:
+        """The most bytes alive at once in the whole forward."""
+        return self.live.peak
 
     @property
     def total(self) -> Cost:
@@ -109,6 +127,7 @@ class Trace(TorchDispatchMode):
             return out
         key = (self._path[-1], name)
         self.rows[key] = self.rows.get(key, Cost()) + cost(name, out, args, kwargs or {})
+        self.peaks[key] = max(self.peaks.get(key, 0), self.live.live)
         return out
 
 
@@ -142,10 +161,9 @@ def own_bytes(tensor: Tensor) -> int:
 def trace(model: nn.Module, input_shape: Shape) -> Trace:
     """One forward in evaluation mode on the meta device."""
     twin = meta_twin(model)
-    found, live, given = Trace(), LiveBytes(), image(twin, input_shape)
-    with torch.no_grad(), found.follow(twin), live, found:
+    found, given = Trace(), image(twin, input_shape)
+    with torch.no_grad(), found.follow(twin), found.live, found:
         twin(given)
-    found.peak_live_bytes = live.peak
     return found
 
 
@@ -172,12 +190,15 @@ def stage_and_part(path: str, operator: str) -> str:
 def count(model: nn.Module, input_shape: Shape) -> Count:
     """The whole forward; ``details`` holds the sums, ``parts`` the same by stage and part."""
     found = trace(model, input_shape)
-    total = found.total
+    total, peaks = found.total, found.peak_by(stage_and_part)
     return Count(
         operations=total.operations,
         not_counted=dict(found.unknown),
         details=asdict(total) | {"peak_live_bytes": found.peak_live_bytes},
-        parts={name: asdict(value) for name, value in found.by(stage_and_part).items()},
+        parts={
+            name: asdict(value) | {"peak_live_bytes": peaks[name]}
+            for name, value in found.by(stage_and_part).items()
+        },
     )
 
 

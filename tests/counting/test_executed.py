@@ -944,3 +944,23 @@ def test_a_tensor_given_to_be_written_is_not_read():
 def test_every_way_of_allocating_without_filling_is_free():
     found = trace(Apply(lambda x: x.new_empty(3)), (4, 3))
     assert found.unknown == {}
+
+
+def test_the_peak_is_known_for_each_module_and_operator():
+    net = nn.Sequential(
+        nn.Linear(6, 10, bias=False),  # (4, 10): 160 bytes
+        nn.Sigmoid(),  # 160 more, beside its input
+        nn.Linear(10, 50, bias=False),  # (4, 50): 800 bytes beside the sigmoid's 160
+    )
+    found = trace(net, (4, 6))
+    assert found.peak_by(lambda path, _: path) == {"0": 160, "1": 320, "2": 960}
+    assert found.peak_by(lambda _, operator: operator) == {"aten.mm": 960, "aten.sigmoid": 320}
+    assert found.peak_live_bytes == 960
+
+
+def test_the_peaks_of_the_parts_of_a_network_hold_the_peak_of_all():
+    with torch.device("meta"):
+        network = build("resnet50", "sa")
+    count = RULE.count(network, (1, 3, 64, 64))
+    peaks = [each["peak_live_bytes"] for each in count.parts.values()]
+    assert max(peaks) == count.details["peak_live_bytes"]
