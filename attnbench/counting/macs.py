@@ -2,39 +2,15 @@
 
 from __future__ import annotations
 
-from math import prod
-from typing import Any
+from torch import nn
 
-from torch import Tensor, nn
-
+from .operator_table import OPERATORS, nothing
 from .operators import Cost, watch
 from .rule import Count, Rule, Shape
 from .twin import meta_twin
 
-
-def _convolution(out: Tensor, x: Tensor, weight: Tensor, *rest: Any) -> int:
-    transposed = rest[4]  # after bias, stride, padding, dilation
-    positions = x if transposed else out
-    return positions.numel() * prod(weight.shape[1:])
-
-
-def _product(out: Tensor, left: Tensor, right: Tensor) -> int:
-    return out.numel() * left.shape[-1]
-
-
-def _added_product(out: Tensor, added: Tensor, left: Tensor, *_: Any) -> int:
-    return out.numel() * left.shape[-1]
-
-
 COSTS: dict[str, Cost] = {
-    "aten.convolution": _convolution,
-    "aten.mm": _product,
-    "aten.bmm": _product,
-    "aten.mv": _product,
-    "aten.dot": lambda out, left, right: left.numel(),
-    "aten.addmm": _added_product,
-    "aten.baddbmm": _added_product,
-    "aten.addmv": _added_product,
+    name: row.macs for name, row in OPERATORS.items() if row.macs is not nothing
 }
 """Every operator that multiplies and accumulates; a bias is an addition, not one of these."""
 
