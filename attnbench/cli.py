@@ -14,9 +14,9 @@ from .errors import UserError
 from .modules import ATTENTION, SettingsError
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from collections.abc import Sequence
 
-    from .runs import Run
+    from rich.console import Console
 
 app = typer.Typer(
     help="What an attention module really costs: counted, timed, tabled and plotted. "
@@ -34,19 +34,9 @@ class Device(StrEnum):
     CUDA = "cuda"
 
 
-class Dtype(StrEnum):
-    """What weights and activations are held in."""
-
-    FLOAT32 = "float32"
-    BFLOAT16 = "bfloat16"
-    FLOAT16 = "float16"
-
-
-class Mode(StrEnum):
-    """Forward alone, or forward, backward and optimiser step."""
-
-    INFERENCE = "inference"
-    TRAINING = "training"
+SEVERAL = "One, or several with commas."
+DTYPES = ("float32", "bfloat16", "float16")
+MODES = ("inference", "training")
 
 
 class Format(StrEnum):
@@ -77,16 +67,43 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
         typer.Option(help="resnet50, resnet101, sknet50 or sknet101.", show_default="resnet50"),
     ] = None,
     device: Annotated[Device | None, typer.Option(show_default="auto")] = None,
-    batch_size: Annotated[int | None, typer.Option(show_default="1")] = None,
-    image_size: Annotated[int | None, typer.Option(show_default="224")] = None,
-    dtype: Annotated[Dtype | None, typer.Option(show_default="float32")] = None,
+    batch_size: Annotated[
+        str | None, typer.Option(metavar="N,...", show_default="1", help=SEVERAL)
+    ] = None,
+    image_size: Annotated[
+        str | None, typer.Option(metavar="N,...", show_default="224", help=SEVERAL)
+    ] = None,
+    dtype: Annotated[
+        str | None,
+        typer.Option(metavar="NAME,...", show_default="float32", help=", ".join(DTYPES)),
+    ] = None,
     channels_last: Annotated[
         bool | None, typer.Option("--channels-last", help="NHWC memory layout.")
     ] = None,
-    mode: Annotated[Mode | None, typer.Option(show_default="inference")] = None,
+    mode: Annotated[
+        str | None,
+        typer.Option(metavar="NAME,...", show_default="inference", help=", ".join(MODES)),
+    ] = None,
+    compile_: Annotated[
+        bool | None, typer.Option("--compile", help="Networks through torch.compile.")
+    ] = None,
+    eager: Annotated[
+        bool | None, typer.Option("--eager", help="With --compile: the eager ones as well.")
+    ] = None,
+    cuda_graph: Annotated[
+        bool | None, typer.Option("--cuda-graph", help="Steps captured, then replayed.")
+    ] = None,
+    isolated: Annotated[
+        bool | None,
+        typer.Option("--isolated", help="Modules alone, at the sizes they have in the host."),
+    ] = None,
     budget: Annotated[
         float | None,
-        typer.Option(metavar="SECONDS", help="Most time in the timed rounds.", show_default="100"),
+        typer.Option(
+            metavar="SECONDS",
+            help="Most time in the timed rounds of one configuration.",
+            show_default="100",
+        ),
     ] = None,
     threads: Annotated[int | None, typer.Option(show_default="torch's choice")] = None,
     seed: Annotated[
@@ -101,34 +118,42 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
         ),
     ] = None,
 ) -> int:
-    """Count, time and measure modules in a host network beside the plain host (the default)."""
-    from . import display, jobs, report, runner, store
+    """Count, time and measure modules in a host network beside the plain host (the default).
+
+    Several values of an option, comma-separated, make a grid of configurations.
+    """
+    from . import display, jobs, runner, store
 
     wanted = jobs.Wanted(
         modules=_names(modules),
         host=host,
         device=device,
-        batch_size=batch_size,
-        image_size=image_size,
-        dtype=dtype,
+        batch_size=_numbers(batch_size, "--batch-size"),
+        image_size=_numbers(image_size, "--image-size"),
+        dtype=_choices(dtype, "--dtype", DTYPES),
         channels_last=channels_last,
-        mode=mode,
+        mode=_choices(mode, "--mode", MODES),
+        compiled=_executions(compile_, eager),
+        cuda_graph=cuda_graph,
+        isolated=isolated,
         budget_s=budget,
         threads=threads,
         seed=seed,
     )
-    job, folder = jobs.prepare(wanted, out)
+    prepared, folder = jobs.prepare(wanted, out)
+    folders = {id(job.run): job.folder for job in prepared}
+    runs = [job.run for job in prepared]
     console = display.console()
-    console.print(f"{report.setting(job.case)}; records in {folder}", markup=False)
-    bar = display.Bar(job, console)
+    for job in prepared:
+        console.print(f"{job.run.case.described}; records in {job.folder}", markup=False)
     try:
-        for record in bar.watch(runner.execute(job, bar.announce)):
-            store.append(folder, record)
+        for its_run, record in display.Bar(runs, console).watch(runner.execute(runs)):
+            store.append(folders[id(its_run)], record)
     except KeyboardInterrupt:
         _complain(f"interrupted; go on with: attnbench run --out {folder}")
         return 130
-    _show(job, folder, console)
-    return 1 if job.end is not None and job.end.reason == "failed" else 0
+    _show(folder, console)
+    return 1 if any(run.end is None or run.end.reason == "failed" for run in runs) else 0
 
 
 @app.command(name="list")
@@ -188,26 +213,92 @@ def check(
 
 
 @app.command()
+def compare(
+    old: Annotated[Path, typer.Argument(metavar="OLD", help="The folder of a run.")],
+    new: Annotated[Path, typer.Argument(metavar="NEW", help="The folder of a later one.")],
+    fail_above: Annotated[
+        str, typer.Option(metavar="SHARE", help="Slowdown that ends in status 1, such as 3%.")
+    ] = "3%",
+    force: Annotated[
+        bool, typer.Option("--force", help="Compare other machines or settings all the same.")
+    ] = False,
+    format_: Annotated[
+        Format, typer.Option("--format", help="text, json or github.")
+    ] = Format.TEXT,
+) -> int:
+    """How each module's overhead changed between two runs, with its interval.
+
+    Exit status 1 where a slowdown beyond --fail-above is significant.
+    """
+    from . import comparison, display
+
+    if format_ is Format.JUNIT:
+        raise UserError("compare speaks text, json and github")
+    found = comparison.compare(old, new, comparison.share(fail_above), force=force)
+    if format_ is Format.TEXT:
+        console = display.console()
+        for caption, rows in comparison.tables(found):
+            words = ("verdict", "but")
+            console.print(display.table(caption, comparison.HEADINGS, rows, words))
+    else:
+        print(comparison.FORMATS[format_.value](found))
+    failed = [each for each in found.changes if each.fails]
+    for each in failed:
+        _complain(each.fault)
+    return 1 if failed else 0
+
+
+@app.command()
+def selftest(
+    simulated: Annotated[
+        int, typer.Option(metavar="RUNS", help="Of each simulated machine.", min=20)
+    ] = 100,
+    real: Annotated[
+        int, typer.Option(metavar="RUNS", help="On this machine; 0 for none.", min=0)
+    ] = 20,
+    device: Annotated[Device | None, typer.Option(show_default="auto")] = None,
+) -> int:
+    """Try the ruler: how often its intervals are right, and whether planted slowdowns are found."""
+    from . import display, selftests
+
+    console = display.console()
+    found = selftests.Findings()
+    for line in selftests.run(simulated, real, device, found):
+        console.print(line, markup=False)
+    console.print(display.table(found.caption, selftests.HEADINGS, found.rows, ("what",)))
+    for fault in found.faults:
+        _complain(fault)
+    return 1 if found.faults else 0
+
+
+@app.command()
 def report(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run's folder.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run's folder, or a grid's.")],
 ) -> None:
-    """Write the tables and plots of a run again, from its records."""
-    from . import display, runs, store
+    """Write the tables and plots of a run, or of a grid of them, again from the records."""
+    from . import display
 
-    read = runs.gather(store.read(folder), str(folder / store.FILE_NAME))
-    _show(read, folder, display.console())
+    _show(folder, display.console())
 
 
-def _show(run: Run, folder: Path, console: Console) -> None:
-    from . import display, report
+def _show(folder: Path, console: Console) -> None:
+    from . import display, report, runs, store
 
-    for sheet in report.sheets(run, report.frame(run)):
+    read = {each: runs.read(each) for each in store.runs_in(folder) or [folder]}
+    for each, run in read.items():
+        for sheet in report.sheets(run, report.frame(run)):
+            console.print()
+            console.print(display.table(sheet.caption, sheet.headings, sheet.rows))
+        console.print()
+        for remark in report.remarks(run):
+            console.print(remark, markup=False)
+        report.write(run, each)
+    grid = [run for run in read.values() if not run.case.isolated]
+    if folder not in read and grid:
+        sheet = report.grid(grid)
         console.print()
         console.print(display.table(sheet.caption, sheet.headings, sheet.rows))
-    console.print()
-    for remark in report.remarks(run):
-        console.print(remark, markup=False)
-    report.write(run, folder)
+        report.write_grid(grid, folder)
     console.print(f"Tables and plots are in {folder}", markup=False)
 
 
@@ -218,6 +309,31 @@ def _names(modules: str | None) -> tuple[str, ...] | None:
     if not names:
         raise UserError(f"--modules names none; known: {', '.join(ATTENTION)}")
     return names
+
+
+def _numbers(text: str | None, option: str) -> tuple[int, ...] | None:
+    if text is None:
+        return None
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError as error:
+        raise UserError(f"{option}: '{text}' is no number, nor several with commas") from error
+
+
+def _choices(text: str | None, option: str, known: Sequence[str]) -> tuple[str, ...] | None:
+    if text is None:
+        return None
+    values = tuple(part.strip() for part in text.split(","))
+    for value in values:
+        if value not in known:
+            raise UserError(f"{option}: '{value}' is not one of {', '.join(known)}")
+    return values
+
+
+def _executions(compiled: bool | None, eager: bool | None) -> tuple[bool, ...] | None:
+    if compiled:
+        return (False, True) if eager else (True,)
+    return (False,) if eager else None
 
 
 def _complain(message: str) -> None:

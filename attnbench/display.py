@@ -10,10 +10,11 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from rich.table import Table
 from rich.text import Text
 
-from .records import Record, Round
+from .events import Beginning, Event
+from .records import End, Record, Round
 from .runs import Run
 
-STEP_S = {"counts": 1.5, "memory": 1.5, "warm-up": 1.0, "round": 0.0}
+STEP_S = {"counts": 1.5, "memory": 2.5, "warm-up": 1.0}
 """About what one step takes beside the timed rounds: only the bar's scale."""
 
 
@@ -37,10 +38,13 @@ def table(
 
 
 class Bar:
-    """One bar over a whole run, scaled in seconds that the steps are expected to take."""
+    """One bar over all runs, scaled in seconds that their steps are expected to take.
 
-    def __init__(self, run: Run, console: Console) -> None:
-        self._run = run
+    It is drawn when something has happened and not between, when something is being timed.
+    """
+
+    def __init__(self, runs: Sequence[Run], console: Console) -> None:
+        self._runs = list(runs)
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -49,27 +53,51 @@ class Bar:
             TextColumn("left"),
             TimeRemainingColumn(),
             console=console,
+            auto_refresh=False,
         )
-        networks, variants = len(run.networks), len(run.plan.variants)
-        steps = networks * (STEP_S["counts"] + STEP_S["memory"]) + variants * STEP_S["warm-up"]
-        self._task = self._progress.add_task("starting", total=steps + run.plan.budget_s)
-        done = STEP_S["counts"] * len(run.counts) + STEP_S["memory"] * len(run.memory)
-        self._progress.update(self._task, completed=done + run.timed_s)
-        self._current = "round"
+        total = sum(map(_expected_s, self._runs))
+        self._task = self._progress.add_task("starting", total=total)
+        self._done = {id(run): _done_s(run) for run in self._runs}
 
-    def announce(self, kind: str, variant: str | None) -> None:
-        """Move on by the step that is over, and say which one begins."""
-        what = f"round {len(self._run.rounds) + 1}" if variant is None else f"{kind}: {variant}"
-        self._progress.update(self._task, advance=STEP_S[self._current], description=what)
-        self._current = kind
-
-    def watch(self, records: Iterator[Record]) -> Iterator[Record]:
-        """Pass the records on; a round moves the bar by the seconds that it took."""
+    def watch(self, events: Iterable[tuple[Run, Event]]) -> Iterator[tuple[Run, Record]]:
+        """Pass the records on; what begins, and what a round took, moves the bar."""
         with self._progress:
-            for record in records:
-                if isinstance(record.results, Round):
-                    self._progress.update(self._task, advance=record.results.seconds)
-                yield record
-            self._progress.update(
-                self._task, description="done", completed=self._progress.tasks[0].total
-            )
+            for run, event in events:
+                self._move(run, event)
+                if not isinstance(event, Beginning):
+                    yield run, event
+
+    def _move(self, run: Run, event: Event) -> None:
+        what = None
+        if isinstance(event, Beginning):
+            what = self._described(run, event)
+            self._done[id(run)] += STEP_S.get(event.kind, 0.0)
+        elif isinstance(event.results, Round):
+            self._done[id(run)] += event.results.seconds
+        elif isinstance(event.results, End):
+            what, self._done[id(run)] = "done", _expected_s(run)
+        done = sum(self._done.values())
+        self._progress.update(self._task, completed=done, description=what, refresh=True)
+
+    def _described(self, run: Run, event: Beginning) -> str:
+        what = f"{event.kind} {event.variant or len(run.rounds) + 1}"
+        if len(self._runs) == 1:
+            return what
+        place = next(n for n, each in enumerate(self._runs, start=1) if each is run)
+        return f"{place} of {len(self._runs)}: {what}"
+
+
+def _expected_s(run: Run) -> float:
+    steps = {
+        "counts": len(run.counted),
+        "memory": len(run.networks),
+        "warm-up": len(run.plan.variants),
+    }
+    return run.plan.budget_s + sum(STEP_S[kind] * times for kind, times in steps.items())
+
+
+def _done_s(run: Run) -> float:
+    if run.end is not None:
+        return _expected_s(run)
+    counted, measured = STEP_S["counts"] * len(run.counts), STEP_S["memory"] * len(run.memory)
+    return counted + measured + run.timed_s

@@ -51,7 +51,7 @@ def rules() -> str:
 def result() -> str:
     """The published run at a glance."""
     run = _published()
-    notes = [f"{report.setting(run.case)}.", *report.remarks(run)]
+    notes = [f"{run.case.described}.", *report.remarks(run)]
     sheet = report.sheets(run, report.frame(run))[0]
     plot = f"![Latency over the plain host]({PUBLISHED}/latency_overhead.png)"
     return "\n\n".join([*notes, markdown(sheet), plot])

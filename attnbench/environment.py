@@ -10,17 +10,21 @@ from pathlib import Path
 
 import torch
 
-from . import __version__
-from .allocator import can_keep_memory
+from . import __version__, isolation, nvml, settings
 from .records import Environment
 
 PACKAGES = ("torchvision", "fvcore", "thop", "numpy")
 
 
+def describe_apart(device: str) -> Environment:
+    """:func:`describe`, from a process of its own where this one would stay on the device."""
+    return isolation.call(describe, device) if device == "cuda" else describe(device)
+
+
 def describe(device: str) -> Environment:
     """What is true now; JSON values only. Threads and seed are in the case."""
     facts: Environment = {
-        **moment(),
+        **moment({}),
         "attnbench": __version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
@@ -30,28 +34,32 @@ def describe(device: str) -> Environment:
         "governor": _first_line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
         "torch": torch.__version__,
         **{name: _version(name) for name in PACKAGES},
+        **settings.facts(device),
     }
-    if device == "cpu":
-        facts["keeps_freed_memory"] = can_keep_memory()
-    if device == "cuda":
-        properties = torch.cuda.get_device_properties(0)
-        facts |= {
-            "gpu": properties.name,
-            "gpu_memory_bytes": properties.total_memory,
-            "cuda": torch.version.cuda,
-            "cudnn": torch.backends.cudnn.version(),
-            "cudnn_benchmark": torch.backends.cudnn.benchmark,
-            "cudnn_allow_tf32": torch.backends.cudnn.allow_tf32,
-            "matmul_allow_tf32": torch.backends.cuda.matmul.allow_tf32,
-        }
-    return facts
+    return facts | (_cuda() if device == "cuda" else {})
 
 
-def moment() -> Environment:
-    """The facts that change while a run goes on."""
+def _cuda() -> Environment:
+    properties = torch.cuda.get_device_properties(0)
+    uuid = str(getattr(properties, "uuid", "")) or None  # torch 2.6 has none on some platforms
+    return {
+        "gpu": properties.name,
+        "gpu_uuid": uuid,
+        "gpu_memory_bytes": properties.total_memory,
+        "gpu_driver": nvml.driver(),
+        "cuda": torch.version.cuda,
+        "cudnn": torch.backends.cudnn.version(),
+        **nvml.moment(uuid),
+    }
+
+
+def moment(environment: Environment) -> Environment:
+    """The facts that change while a run goes on, given those that do not."""
+    uuid = environment.get("gpu_uuid")
     return {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "load_average": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
+        **(nvml.moment(uuid) if isinstance(uuid, str) else {}),
     }
 
 

@@ -1,48 +1,115 @@
-"""A call in a process of its own, which may die without taking this one along."""
+"""Work in a process of its own, which may die without taking this one along."""
 
 from __future__ import annotations
 
 import multiprocessing
 import pickle
 import signal
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from multiprocessing.connection import Connection
 from multiprocessing.context import BaseContext
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
+
+
+class ChildDiedError(RuntimeError):
+    """The process ended before its work did, as one that the system kills for its memory does."""
 
 
 def call(function: Callable[..., T], *args: object) -> T:
     """``function(*args)`` in a fresh process; its exception is raised here.
 
     Raises:
-        RuntimeError: the process ended before it could answer, as one that the system kills
-            for its memory does; or its exception cannot be sent, then this names it.
+        ChildDiedError: the process ended before it could answer.
+        RuntimeError: its exception cannot be sent; this names it.
     """
-    with ProcessPoolExecutor(1, _context(), _leave_interrupts_to_the_parent) as pool:
-        try:
-            return pool.submit(_answer, function, args).result()
-        except BrokenProcessPool as error:
-            raise RuntimeError("its process was killed, perhaps for want of memory") from error
+    answer: T
+    (answer,) = stream(_once, function, args)
+    return answer
 
 
-def _leave_interrupts_to_the_parent() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def stream(function: Callable[..., Iterable[T]], *args: object) -> Iterator[T]:
+    """The items of ``function(*args)``, made one by one in a fresh process.
 
-
-def _answer(function: Callable[..., T], args: tuple[object, ...]) -> T:
+    An item is only begun when the one before has been dealt with here, so that storing and
+    showing it takes nothing from what the process measures. Raises as :func:`call` does.
+    """
+    context = _context()
+    here, there = context.Pipe()
+    process = context.Process(target=_serve, args=(there, function, args))  # type: ignore[attr-defined]
+    process.start()
+    there.close()
+    finished = False
     try:
-        return function(*args)
-    except SystemExit as error:
-        raise RuntimeError(f"its process ended with status {error.code}") from None
+        while (message := _ask(here)) is not None:
+            kind, value = message
+            finished = kind != "item"
+            if kind == "error":
+                raise value
+            if finished:
+                return
+            yield value
+        process.join()
+        raise ChildDiedError(_death(process.exitcode))
+    finally:
+        here.close()
+        if not finished:
+            process.kill()
+        process.join()
+
+
+def _ask(connection: Connection) -> tuple[str, Any] | None:
+    """The next message, or None where nobody is left to send one."""
+    try:
+        connection.send(True)
+        message: tuple[str, Any] = pickle.loads(connection.recv_bytes())
+    except (EOFError, ConnectionError):
+        return None
+    return message
+
+
+def _once(function: Callable[..., T], args: tuple[object, ...]) -> Iterator[T]:
+    yield function(*args)
+
+
+def _death(status: int) -> str:
+    if status == -signal.SIGKILL:
+        return "its process was killed, perhaps for want of memory"
+    if status < 0:
+        return f"its process was killed by {signal.Signals(-status).name}"
+    return f"its process ended with status {status}"
+
+
+def _serve(
+    connection: Connection, function: Callable[..., Iterable[object]], args: tuple[object, ...]
+) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
+    messages = _messages(function, args)
+    with suppress(EOFError, ConnectionError):  # the parent is gone, or wants no more
+        while connection.recv():
+            connection.send_bytes(next(messages))
+
+
+def _messages(
+    function: Callable[..., Iterable[object]], args: tuple[object, ...]
+) -> Iterator[bytes]:
+    try:
+        for item in function(*args):
+            yield pickle.dumps(("item", item))
     except Exception as error:
-        try:
-            pickle.loads(pickle.dumps(error))
-        except Exception:
-            raise RuntimeError(f"{type(error).__name__}: {error}") from None
-        raise
+        yield pickle.dumps(("error", _sendable(error)))
+    else:
+        yield pickle.dumps(("end", None))
+
+
+def _sendable(error: Exception) -> Exception:
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error
 
 
 def _context() -> BaseContext:
@@ -50,5 +117,5 @@ def _context() -> BaseContext:
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["attnbench.memory"])
+    context.set_forkserver_preload(["attnbench.latency", "attnbench.memory"])
     return context

@@ -1,10 +1,11 @@
-"""From what the user asked to a run that can be executed: a new one, or one to go on with."""
+"""From what the user asked to runs that can be executed: new ones, or ones to go on with."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from itertools import count
+from itertools import count, product
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -14,6 +15,7 @@ from . import environment, store
 from .errors import UserError
 from .hosts import TOTAL_STRIDE, build
 from .modules import ATTENTION, SettingsError, lookup
+from .pieces import alone
 from .records import CONTROL, PLAIN, Case, Plan, Record
 from .runs import Run, gather, machine
 from .statistics import TARGET
@@ -25,6 +27,9 @@ LIMITS = {
     "seed": (0, 2**63 - 1),
 }
 
+GRID = ("mode", "dtype", "batch_size", "image_size", "compiled")
+"""The options that take several values; every combination is a configuration."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
@@ -33,14 +38,25 @@ class Wanted:
     modules: tuple[str, ...] | None = None
     host: str | None = None
     device: str | None = None
-    batch_size: int | None = None
-    image_size: int | None = None
-    dtype: str | None = None
+    batch_size: tuple[int, ...] | None = None
+    image_size: tuple[int, ...] | None = None
+    dtype: tuple[str, ...] | None = None
     channels_last: bool | None = None
-    mode: str | None = None
+    mode: tuple[str, ...] | None = None
+    compiled: tuple[bool, ...] | None = None
+    cuda_graph: bool | None = None
+    isolated: bool | None = None
     budget_s: float | None = None
     threads: int | None = None
     seed: int | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run and the folder that it is written to."""
+
+    run: Run
+    folder: Path
 
 
 def defaults() -> Wanted:
@@ -49,101 +65,129 @@ def defaults() -> Wanted:
         modules=tuple(ATTENTION),
         host="resnet50",
         device="cuda" if torch.cuda.is_available() else "cpu",
-        batch_size=1,
-        image_size=224,
-        dtype="float32",
+        batch_size=(1,),
+        image_size=(224,),
+        dtype=("float32",),
         channels_last=False,
-        mode="inference",
+        mode=("inference",),
+        compiled=(False,),
+        cuda_graph=False,
+        isolated=False,
         budget_s=100.0,
         threads=torch.get_num_threads(),
         seed=0,
     )
 
 
-def prepare(wanted: Wanted, out: Path | None) -> tuple[Run, Path]:
-    """A run and its folder; its plan is on the disk when this returns.
+def prepare(wanted: Wanted, out: Path | None) -> tuple[list[Job], Path]:
+    """The runs that are wanted, one a configuration, and the folder that holds them.
 
-    Without ``out`` a new folder under ``reports/``. A folder with an unfinished run is gone on
-    with: options that were left out are the recorded ones, options that were stated must agree.
+    Their plans are on the disk when this returns. One configuration is written to the folder
+    itself, several to folders in it. Without ``out`` a new folder under ``reports/``. A folder
+    with unfinished runs is gone on with: options that were left out are the recorded ones,
+    options that were stated must agree.
 
     Raises:
-        UserError: an option that cannot be, a finished run, another configuration or machine,
+        UserError: an option that cannot be, finished runs, another configuration or machine,
             a folder that cannot be written to.
         SettingsError: a module or host that is not known or does not fit.
     """
     if wanted.device == "auto":
         wanted = replace(wanted, device=None)
-    if out is not None and _has_records(out):
-        return _resumed(wanted, out), out
+    wanted = _cleaned(wanted)
+    if out is not None and (recorded := store.runs_in(out)):
+        return _resumed(wanted, recorded), out
     wanted = _filled(wanted, asdict(defaults()))
     _check_numbers(wanted)
-    case, plan = _case(wanted), _plan(wanted)
-    _check(case, plan)
-    run = Run(case, plan, environment.describe(case.device))
-    if out is not None and out.is_dir() and any(out.iterdir()) and not _has_file(out):
+    plan, cases = _plan(wanted), list(_cases(wanted))
+    for case in cases:
+        _check(case, wanted.modules or ())
+    if out is not None and out.is_dir() and _foreign(out):
         raise UserError(f"{out} holds other files and no run; choose another --out")
-    folder = out or _new_folder(case)
-    if _has_file(folder):
-        store.mend(folder)  # killed within its first line
-    store.append(folder, Record(case=case, results=plan, environment=run.environment))
-    return run, folder
+    folder = out or _new_folder(cases[0])
+    facts = environment.describe_apart(cases[0].device)
+    jobs = [
+        Job(Run(case, plan, facts), folder if len(cases) == 1 else folder / name(case))
+        for case in cases
+    ]
+    for job in jobs:
+        if store.holds_a_file(job.folder):
+            store.mend(job.folder)  # killed within its first line
+        store.append(job.folder, Record(case=job.run.case, results=plan, environment=facts))
+    return jobs, folder
 
 
-def _resumed(wanted: Wanted, folder: Path) -> Run:
-    path = folder / store.FILE_NAME
-    run = gather(store.read(folder), str(path))
-    if run.end is not None:
+def name(case: Case) -> str:
+    """The folder of a configuration within that of its grid: ``inference-float32-b1-224``."""
+    words = [case.mode, case.dtype, f"b{case.batch_size}", str(case.image_size)]
+    return "-".join([*words, "compiled"] if case.compiled else words)
+
+
+def _resumed(wanted: Wanted, folders: Sequence[Path]) -> list[Job]:
+    jobs = [Job(gather(store.read(each), str(each / store.FILE_NAME)), each) for each in folders]
+    where = folders[0] if len(folders) == 1 else folders[0].parent
+    if all(job.run.end is not None for job in jobs):
         raise UserError(
-            f"{folder} holds a finished run; show it with 'report', or choose another --out"
+            f"{where} holds a finished run; show it with 'report', or choose another --out"
         )
-    recorded = asdict(run.case) | {
-        "modules": run.modules,
-        "budget_s": run.plan.budget_s,
-    }
-    for option, value in asdict(_cleaned(wanted)).items():
+    recorded = _recorded([job.run for job in jobs])
+    for option, value in asdict(wanted).items():
         if value is not None and value != recorded[option]:
             raise UserError(
-                f"{folder} holds another configuration: {option} is {_shown(recorded[option])} "
+                f"{where} holds another configuration: {option} is {_shown(recorded[option])} "
                 f"there and {_shown(value)} here"
             )
-    _check(run.case, run.plan)
-    for fact, value in machine(environment.describe(run.case.device)).items():
-        if value != run.environment.get(fact):
-            raise UserError(
-                f"{folder} was begun on another machine: {fact} is "
-                f"{_shown(run.environment.get(fact))} there and {_shown(value)} here"
-            )
-    store.mend(folder)
-    return run
+    here = machine(environment.describe_apart(jobs[0].run.case.device))
+    for job in jobs:
+        _check(job.run.case, job.run.modules)
+        for fact, value in here.items():
+            if value != job.run.environment.get(fact):
+                raise UserError(
+                    f"{job.folder} was begun on another machine: {fact} is "
+                    f"{_shown(job.run.environment.get(fact))} there and {_shown(value)} here"
+                )
+        store.mend(job.folder)
+    return jobs
 
 
-def _has_file(folder: Path) -> bool:
-    return (folder / store.FILE_NAME).exists()
+def _recorded(runs: Sequence[Run]) -> dict[str, Any]:
+    """The options that made these runs."""
+    first = runs[0]
+    options = asdict(first.case) | {"modules": first.modules, "budget_s": first.plan.budget_s}
+    return options | {
+        option: tuple(sorted({getattr(run.case, option) for run in runs})) for option in GRID
+    }
 
 
-def _has_records(folder: Path) -> bool:
-    return _has_file(folder) and bool(store.read(folder))
+def _foreign(folder: Path) -> bool:
+    """Whether there are files, and no beginning of a run."""
+    return any(folder.iterdir()) and not store.holds_a_file(folder)
 
 
 def _filled(wanted: Wanted, values: dict[str, Any]) -> Wanted:
     stated = {key: value for key, value in asdict(wanted).items() if value is not None}
-    return _cleaned(Wanted(**(values | stated)))
+    return Wanted(**(values | stated))
 
 
 def _cleaned(wanted: Wanted) -> Wanted:
-    if wanted.modules is None:
-        return wanted
-    return replace(wanted, modules=tuple(dict.fromkeys(wanted.modules)))
+    """Modules once each, in the order asked for; a grid's values once each, sorted."""
+    if wanted.modules is not None:
+        wanted = replace(wanted, modules=tuple(dict.fromkeys(wanted.modules)))
+    grid = {option: getattr(wanted, option) for option in GRID}
+    ordered = {option: tuple(sorted(set(values))) for option, values in grid.items() if values}
+    return replace(wanted, **ordered)  # type: ignore[arg-type]
 
 
-def _case(wanted: Wanted) -> Case:
-    values = asdict(wanted)
-    return Case(**{key: values[key] for key in get_type_hints(Case)})
+def _cases(wanted: Wanted) -> Iterable[Case]:
+    values = {key: value for key, value in asdict(wanted).items() if key in get_type_hints(Case)}
+    for chosen in product(*(values[option] for option in GRID)):
+        yield Case(**(values | dict(zip(GRID, chosen, strict=True))))
 
 
 def _plan(wanted: Wanted) -> Plan:
+    modules = wanted.modules or ()
     return Plan(
-        variants=(PLAIN, CONTROL, *(wanted.modules or ())),
+        variants=alone(modules) if wanted.isolated else (PLAIN, CONTROL, *modules),
         budget_s=wanted.budget_s or 0.0,
         target=TARGET[wanted.device or "cpu"],
     )
@@ -151,14 +195,17 @@ def _plan(wanted: Wanted) -> Plan:
 
 def _check_numbers(wanted: Wanted) -> None:
     for option, (least, most) in LIMITS.items():
-        value = getattr(wanted, option)
-        if value is None or not least <= value <= most:
-            raise UserError(f"{option} must be at least {least} and at most {most}, not {value}")
+        values = getattr(wanted, option)
+        for value in values if isinstance(values, tuple) else (values,):
+            if not least <= value <= most:
+                raise UserError(
+                    f"{option} must be at least {least} and at most {most}, not {value}"
+                )
     if not 0 < (wanted.budget_s or 0) < float("inf"):
         raise UserError(f"the budget must be a positive number of seconds, not {wanted.budget_s}")
 
 
-def _check(case: Case, plan: Plan) -> None:
+def _check(case: Case, modules: Sequence[str]) -> None:
     if case.image_size < TOTAL_STRIDE:
         raise UserError(
             f"image_size {case.image_size} is too small: {case.host} divides it by "
@@ -166,18 +213,25 @@ def _check(case: Case, plan: Plan) -> None:
         )
     if case.device == "cuda" and not torch.cuda.is_available():
         raise UserError("no CUDA device is available to torch; use --device cpu")
+    if case.cuda_graph and case.device != "cuda":
+        raise UserError("--cuda-graph needs a CUDA device")
+    if case.isolated and (case.mode == "training" or case.compiled or case.cuda_graph):
+        raise UserError(
+            "--isolated times the eager forward: no --mode training, --compile or --cuda-graph"
+        )
     with torch.device("meta"):
-        for variant in plan.variants[2:]:
+        for module in modules:
             try:
-                build(case.host, lookup(variant))
+                build(case.host, lookup(module))
             except SettingsError as error:
                 raise UserError(str(error)) from error
 
 
 def _new_folder(case: Case) -> Path:
-    name = f"{datetime.now(UTC):%Y-%m-%d}-{case.device}-{case.host}"
+    kind = "-isolated" if case.isolated else ""
+    stem = f"{datetime.now(UTC):%Y-%m-%d}-{case.device}-{case.host}{kind}"
     for number in count(1):
-        folder = Path("reports") / (name if number == 1 else f"{name}-{number}")
+        folder = Path("reports") / (stem if number == 1 else f"{stem}-{number}")
         try:
             folder.mkdir(parents=True)
         except FileExistsError:

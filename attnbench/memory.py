@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -28,9 +29,11 @@ def peak_live_bytes(step: Step) -> int:
 def measure(case: Case, variant: str) -> Memory:
     """The peaks of one variant. Call it in a process that has done nothing else.
 
-    The deterministic figure comes from the meta device and costs nothing of the rest.
+    The deterministic figure comes from the meta device and costs nothing of the rest. A step
+    that is timed as a CUDA graph is measured before its capture: a replay allocates nothing.
     """
     torch.set_num_threads(case.threads)
+    case = replace(case, cuda_graph=False)
     live = peak_live_bytes(make_step(case, variant, "meta"))
     if case.device == "cuda":
         return _on_cuda(make_step(case, variant), live)

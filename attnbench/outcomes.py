@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from xml.etree import ElementTree
+
+from . import github
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,25 +71,17 @@ def as_junit(outcomes: Sequence[Outcome]) -> str:
 
 def as_github(outcomes: Sequence[Outcome]) -> str:
     """An annotation for every line that does not hold; the table goes to the step's summary."""
-    summary = os.environ.get("GITHUB_STEP_SUMMARY")
-    table = as_markdown(outcomes)
-    if summary:
-        with Path(summary).open("a", encoding="utf-8") as file:
-            file.write(table)
     annotations = [
-        f"::error title=attnbench {_property(outcome.name)}::{_message(outcome.fault)}"
-        for outcome in outcomes
-        if not outcome.holds
+        github.annotation(outcome.name, outcome.fault) for outcome in outcomes if not outcome.holds
     ]
-    return "\n".join([*annotations, _count(outcomes), *([] if summary else ["", table])])
+    return github.said(annotations, _count(outcomes), as_markdown(outcomes))
 
 
 def as_markdown(outcomes: Sequence[Outcome]) -> str:
     """A table, what does not hold first."""
     ordered = sorted(outcomes, key=lambda outcome: outcome.holds)
-    lines = [HEADINGS, [":--"] * len(HEADINGS), *map(cells, ordered)]
-    rows = ("| " + " | ".join(text.replace("|", r"\|") for text in line) + " |" for line in lines)
-    return "\n".join([f"**attnbench check**: {_count(outcomes)}", "", *rows, ""])
+    table = github.markdown_table(HEADINGS, map(cells, ordered))
+    return f"**attnbench check**: {_count(outcomes)}\n\n{table}\n"
 
 
 FORMATS: dict[str, Callable[[Sequence[Outcome]], str]] = {
@@ -102,11 +94,3 @@ FORMATS: dict[str, Callable[[Sequence[Outcome]], str]] = {
 def _count(outcomes: Sequence[Outcome]) -> str:
     wrong = sum(not outcome.holds for outcome in outcomes)
     return f"{len(outcomes) - wrong} of {len(outcomes)} as expected"
-
-
-def _message(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-
-
-def _property(text: str) -> str:
-    return _message(text).replace(":", "%3A").replace(",", "%2C")

@@ -13,11 +13,16 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-SCHEMA = 1
+SCHEMA = 2
 
 PLAIN = "plain"
 CONTROL = "control"
 """The plain host a second time, under another name: its ratio to PLAIN is known to be 1."""
+
+COPY, COPY_AGAIN = "copy", "copy again"
+"""Baseline and control where modules run alone, outside of a host: a large copy, twice."""
+
+BASELINES = ((PLAIN, CONTROL), (COPY, COPY_AGAIN))
 
 LARGEST = 2**63
 LONGEST_S = 1e9
@@ -35,6 +40,9 @@ class Case:
     dtype: Literal["float32", "bfloat16", "float16"]
     channels_last: bool
     mode: Literal["inference", "training"]
+    compiled: bool = False
+    cuda_graph: bool = False
+    isolated: bool = False
     device: Literal["cpu", "cuda"]
     threads: int
     seed: int
@@ -43,6 +51,22 @@ class Case:
         """Refuse what no run can have."""
         if min(self.batch_size, self.image_size, self.threads) < 1:
             raise ValueError("batch_size, image_size and threads are at least 1")
+
+    @property
+    def described(self) -> str:
+        """The configuration in one line."""
+        words = [
+            f"modules alone at their sizes in {self.host}" if self.isolated else self.host,
+            self.mode,
+            f"batch {self.batch_size}",
+            f"{self.image_size}x{self.image_size}",
+            self.dtype,
+            "channels last" if self.channels_last else "",
+            "compiled" if self.compiled else "",
+            "CUDA graphs" if self.cuda_graph else "",
+            self.device,
+        ]
+        return ", ".join(filter(None, words))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,16 +102,27 @@ class Plan:
 
     def __post_init__(self) -> None:
         """Refuse a run without its baseline."""
-        if self.variants[:2] != (PLAIN, CONTROL) or len(set(self.variants)) < len(self.variants):
-            raise ValueError("a plan names the plain host, the control, then each module once")
+        if self.variants[:2] not in BASELINES or len(set(self.variants)) < len(self.variants):
+            raise ValueError("a plan names the baseline, its control, then each module once")
+
+    @property
+    def baseline(self) -> str:
+        """What the others are compared with."""
+        return self.variants[0]
+
+    @property
+    def control(self) -> str:
+        """The baseline under its other name."""
+        return self.variants[1]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Counts:
-    """What every rule says of one variant."""
+    """What every rule says of one variant; with its input's shape where a module runs alone."""
 
     kind: Literal["counts"] = "counts"
     rules: Mapping[str, Count]
+    shape: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,17 +146,50 @@ class Memory:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Block:
-    """Consecutive steps of one variant within a round, and the seconds they took together."""
+class Compiled:
+    """What compiling one variant took: its first step, in seconds of wall time."""
 
-    variant: str
-    steps: int
+    kind: Literal["compiled"] = "compiled"
     seconds: float
 
     def __post_init__(self) -> None:
         """Refuse what no clock gives."""
-        if self.steps < 1 or not 0 < self.seconds < LONGEST_S:
+        if not 0 < self.seconds < LONGEST_S:
+            raise ValueError("compiling takes a positive time")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Block:
+    """Consecutive steps of one variant within a round, and the seconds they took together.
+
+    ``parts`` splits the seconds of training steps: forward, backward, optimizer.
+    """
+
+    variant: str
+    steps: int
+    seconds: float
+    parts: Mapping[str, float] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what no clock gives."""
+        taken = (self.seconds, *(self.parts or {}).values())
+        if self.steps < 1 or not all(0 < seconds < LONGEST_S for seconds in taken):
             raise ValueError("a block has at least one step and takes a positive time")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Disturbance:
+    """What kept the machine from a round's work, in seconds; None where it cannot be known.
+
+    ``asleep_s``: the machine was suspended. ``waited_s``: threads of this process that could
+    have run had no core (summed over threads). ``stolen_s``: the hypervisor gave cores to others
+    (summed over cores). ``elapsed_s`` is the round's length by a clock that goes on in sleep.
+    """
+
+    elapsed_s: float
+    asleep_s: float | None = None
+    waited_s: float | None = None
+    stolen_s: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,6 +199,7 @@ class Round:
     kind: Literal["round"] = "round"
     number: int
     blocks: tuple[Block, ...]
+    disturbance: Disturbance | None = None
 
     @property
     def seconds(self) -> float:
@@ -140,11 +209,12 @@ class Round:
 
 @dataclass(frozen=True, kw_only=True)
 class End:
-    """The last line of a finished run: why the rounds stopped."""
+    """The last line of a finished run: why the rounds stopped; ``message`` says what failed."""
 
     kind: Literal["end"] = "end"
     reason: Literal["target", "budget", "failed"]
     rounds: int
+    message: str | None = None
 
 
 FailedStep = Literal["counts", "memory", "latency"]
@@ -159,7 +229,7 @@ class Failure:
     message: str
 
 
-Results = Annotated[Plan | Counts | Memory | Round | End, Field(discriminator="kind")]
+Results = Annotated[Plan | Counts | Memory | Compiled | Round | End, Field(discriminator="kind")]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,149 +1,118 @@
-"""From a run's plan to its records: counts, memory, then interleaved rounds.
+"""From a run's plan to its records: counts, memory, then latency, each where it belongs.
 
 A generator: it stores nothing and shows nothing. What an earlier, interrupted call finished
-is in the run that it is given, and is not done again.
+is in the run that it is given, and is not done again. Networks are counted here, on the meta
+device; memory and time are taken in processes of their own, which may die.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import replace
-from typing import Literal
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache, partial
 
 import torch
 
-from . import allocator, environment, isolation, memory, statistics, timing
+from . import isolated, isolation, latency, memory
 from .counting import count_all
-from .records import PLAIN, Case, Counts, End, FailedStep, Failure, Memory, Record, Results
+from .counting.rule import Count
+from .events import Beginning, Event
+from .hosts import build
+from .isolation import ChildDiedError
+from .recording import failure, record
+from .records import PLAIN, Case, Counts, End, FailedStep, Memory, Record, Results
 from .runs import Run
-from .workload import network, step
 
-FEWEST_ROUNDS = 30
-"""Rounds before the intervals are trusted to end a run."""
-
-CHECK_EVERY = 10
-"""Rounds between two looks at the intervals, which cost a moment of the machine."""
-
-Announce = Callable[[str, str | None], None]
-"""Told the kind of step that is about to be done, and for which variant."""
-
+CountNetwork = Callable[[str, str, int], dict[str, Count]]
 MeasureMemory = Callable[[Case, str], Memory]
+MeasureLatency = Callable[[Run], Iterator[Event]]
 
 
-def measure_alone(case: Case, variant: str) -> Memory:
+def memory_apart(case: Case, variant: str) -> Memory:
     """The variant's peaks, taken in a process of its own."""
     return isolation.call(memory.measure, case, variant)
 
 
-def execute(
-    run: Run,
-    announce: Announce = lambda *_: None,
-    *,
-    measure_memory: MeasureMemory = measure_alone,
-    clock: timing.Clock | None = None,
-) -> Iterator[Record]:
-    """Do what the run still lacks, and yield each record as it is finished.
+def latency_apart(run: Run) -> Iterator[Event]:
+    """The run's rounds, timed in a process of their own."""
+    return isolation.stream(latency.measure, run)
 
-    The records are added to ``run``.
+
+def count_network(host: str, variant: str, image_size: int) -> dict[str, Count]:
+    """A network by every rule, for one float32 image."""
+    with torch.device("meta"):
+        network = build(host, None if variant == PLAIN else variant)
+    return count_all(network, (1, 3, image_size, image_size))
+
+
+def execute(
+    runs: Iterable[Run],
+    *,
+    measure_memory: MeasureMemory = memory_apart,
+    measure_latency: MeasureLatency = latency_apart,
+) -> Iterator[tuple[Run, Event]]:
+    """Do what the runs still lack, one after the other: each event with its run.
+
+    Records are added to their run before they are yielded. What fails is a record, and the rest
+    goes on.
     """
-    if run.end is not None:
-        return
-    torch.set_num_threads(run.case.threads)
-    for record in _steps(run, announce, measure_memory, clock):
-        run.add(record)
-        yield record
+    count = cache(count_network)  # a grid's configurations share their networks
+    for run in runs:
+        if run.end is not None:
+            continue
+        for event in _steps(run, count, measure_memory, measure_latency):
+            if isinstance(event, Record):
+                run.add(event)
+            yield run, event
 
 
 def _steps(
-    run: Run, announce: Announce, measure_memory: MeasureMemory, clock: timing.Clock | None
-) -> Iterator[Record]:
-    work: dict[FailedStep, Callable[[str], Results]] = {
-        "counts": lambda variant: _count(run.case, variant),
-        "memory": lambda variant: measure_memory(run.case, variant),
-    }
-    for kind, measure in work.items():
-        for variant in run.networks:
-            if not run.has(variant, kind):
-                announce(kind, variant)
-                yield _attempt(run, variant, kind, measure)
-    yield from _latency(run, announce, clock or timing.clock_for(run.case.device))
+    run: Run,
+    count: CountNetwork,
+    measure_memory: MeasureMemory,
+    measure_latency: MeasureLatency,
+) -> Iterator[Event]:
+    for variant in run.counted:
+        if not run.has(variant, "counts"):
+            yield Beginning("counts", variant)
+            yield _attempt(run, variant, "counts", partial(_counts, run.case, variant, count))
+    for variant in run.networks:
+        if not run.has(variant, "memory"):
+            yield Beginning("memory", variant)
+            yield _attempt(run, variant, "memory", partial(measure_memory, run.case, variant))
+    yield from _latency(run, measure_latency)
 
 
-def _attempt(run: Run, variant: str, kind: FailedStep, measure: Callable[[str], Results]) -> Record:
+def _counts(case: Case, variant: str, count: CountNetwork) -> Counts:
+    if case.isolated:
+        return isolated.count(case, variant)
+    return Counts(rules=count(case.host, variant, case.image_size))
+
+
+def _attempt(run: Run, variant: str, kind: FailedStep, measure: Callable[[], Results]) -> Record:
     try:
-        return _record(run, variant, results=measure(variant))
+        return record(run, variant, results=measure())
     except Exception as error:
-        return _record(run, variant, error=_failure(kind, error))
+        return record(run, variant, error=failure(kind, error))
 
 
-def _count(case: Case, variant: str) -> Counts:
-    """Counts are of the network for one image, whatever it is timed with."""
-    plain_case = replace(case, dtype="float32", channels_last=False)
-    shape = (1, 3, case.image_size, case.image_size)
-    return Counts(rules=count_all(network(plain_case, variant, "meta"), shape))
-
-
-def _latency(run: Run, announce: Announce, clock: timing.Clock) -> Iterator[Record]:
-    if run.case.device == "cpu":
-        allocator.keep_memory()
-    steps: dict[str, timing.Step] = {}
-    block_steps: dict[str, int] = {}
-    for variant in run.plan.variants:
-        if run.failed(variant, "latency"):
-            continue
-        announce("warm-up", variant)
+def _latency(run: Run, measure: MeasureLatency) -> Iterator[Event]:
+    """The rounds; a variant that kills their process while it warms up is left out of the next."""
+    while run.end is None:
+        last = Beginning("start", None)
         try:
-            ready = step(run.case, variant)
-            _check_finite(ready())
-            block_steps[variant] = timing.warm_up(ready, clock)
-            steps[variant] = ready
+            for event in measure(run):
+                if isinstance(event, Beginning):
+                    last = event
+                yield event
+            return
+        except ChildDiedError as error:
+            if last.kind == "warm-up" and last.variant is not None:
+                yield record(run, last.variant, error=failure("latency", error))
+            else:
+                yield _failed(run, str(error))
         except Exception as error:
-            yield _record(run, variant, error=_failure("latency", error))
-    first = run.rounds[-1].number + 1 if run.rounds else 0
-    rounds = timing.Rounds(steps, block_steps, clock, run.case.seed, first)
-    series = iter(rounds)
-    while (reason := _reason_to_stop(run)) is None:
-        announce("round", None)
-        finished = next(series, None)
-        for variant, raised in rounds.failures.items():
-            if not run.failed(variant, "latency"):
-                yield _record(run, variant, error=_failure("latency", raised))
-        if finished:
-            yield _record(run, None, results=finished)
-    yield _record(run, None, results=End(reason=reason, rounds=len(run.rounds)))
+            yield _failed(run, f"{type(error).__name__}: {error}")
 
 
-def _check_finite(output: object) -> None:
-    if isinstance(output, torch.Tensor) and not torch.isfinite(output).all():
-        raise FloatingPointError("the output is not finite: what follows would time a defect")
-
-
-def _reason_to_stop(run: Run) -> Literal["target", "budget", "failed"] | None:
-    if run.failed(PLAIN, "latency"):
-        return "failed"
-    if run.rounds and run.timed_s >= run.plan.budget_s:
-        return "budget"
-    enough = len(run.rounds) >= FEWEST_ROUNDS and len(run.rounds) % CHECK_EVERY == 0
-    variants = [name for name in run.plan.variants if not run.failed(name, "latency")]
-    if enough and statistics.precise(run.rounds, variants, run.plan.target):
-        return "target"
-    return None
-
-
-def _failure(kind: FailedStep, error: Exception) -> Failure:
-    if torch.cuda.is_initialized():
-        torch.cuda.empty_cache()
-    message = str(error).partition("\nException raised from")[0]  # what follows is C++'s stack
-    return Failure(step=kind, type=type(error).__name__, message=message or repr(error))
-
-
-def _record(
-    run: Run, variant: str | None, *, results: Results | None = None, error: Failure | None = None
-) -> Record:
-    return Record(
-        case=run.case,
-        variant=variant,
-        results=results,
-        environment=run.environment | environment.moment(),
-        error=error,
-    )
+def _failed(run: Run, message: str) -> Record:
+    return record(run, None, results=End(reason="failed", rounds=len(run.rounds), message=message))

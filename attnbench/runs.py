@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 
+from . import store
 from .errors import UserError
+from .pieces import piece
 from .records import (
-    CONTROL,
     PLAIN,
     Case,
+    Compiled,
     Count,
     Counts,
     End,
@@ -47,20 +50,32 @@ class Run:
     plan: Plan
     environment: Environment
     counts: dict[str, Mapping[str, Count]] = field(default_factory=dict)
+    shapes: dict[str, tuple[int, ...] | None] = field(default_factory=dict)
     memory: dict[str, Memory] = field(default_factory=dict)
+    compiled: dict[str, Compiled] = field(default_factory=dict)
     rounds: list[Round] = field(default_factory=list)
+    moments: list[Environment] = field(default_factory=list)
+    """The environment at the end of each round."""
     failures: dict[str, dict[str, Failure]] = field(default_factory=dict)
     end: End | None = None
 
     @property
+    def counted(self) -> tuple[str, ...]:
+        """What differs in its counts: every variant but the control."""
+        return tuple(name for name in self.plan.variants if name != self.plan.control)
+
+    @property
     def networks(self) -> tuple[str, ...]:
-        """The different networks: the plain host and one for each module."""
-        return tuple(name for name in self.plan.variants if name != CONTROL)
+        """The different networks: the plain host and one for each module; none in isolation."""
+        return () if self.case.isolated else self.counted
 
     @property
     def modules(self) -> tuple[str, ...]:
         """The attention modules, in the order asked for."""
-        return tuple(name for name in self.networks if name != PLAIN)
+        if not self.case.isolated:
+            return tuple(name for name in self.networks if name != PLAIN)
+        found = (piece(variant) for variant in self.plan.variants)
+        return tuple(dict.fromkeys(each.module for each in found if each))
 
     @property
     def timed_s(self) -> float:
@@ -89,10 +104,14 @@ class Run:
             self.failures.setdefault(variant, {})[record.error.step] = record.error
         elif isinstance(results, Counts):
             self.counts[variant] = results.rules
+            self.shapes[variant] = results.shape
         elif isinstance(results, Memory):
             self.memory[variant] = results
+        elif isinstance(results, Compiled):
+            self.compiled[variant] = results
         elif isinstance(results, Round):
             self.rounds.append(results)
+            self.moments.append(record.environment)
         elif isinstance(results, End):
             self.end = results
 
@@ -148,3 +167,12 @@ def gather(records: Iterable[Record], where: str) -> Run:
     if run is None:
         raise UserError(f"{where}: no records")
     return run
+
+
+def read(folder: Path) -> Run:
+    """The run in a folder.
+
+    Raises:
+        UserError: there is none, or its file is not one run's.
+    """
+    return gather(store.read(folder), str(folder / store.FILE_NAME))

@@ -10,14 +10,14 @@ with strongly correlated rounds the bootstrap promises too much in its turn.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from math import ceil, exp, floor, lgamma, log, sqrt
+from math import ceil, exp, floor, hypot, inf, lgamma, log, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .records import CONTROL, PLAIN, Round
+from .records import CONTROL, PLAIN, Block, Disturbance, Round
 
 TARGET = {"cuda": 0.005, "cpu": 0.01}
 """Half-width of a 95% interval at which the rounds may stop."""
@@ -115,44 +115,78 @@ def _resampled(series: NDArray[np.float64], resamples: int) -> NDArray[np.float6
     return resampled
 
 
-def seconds_per_step(rounds: Sequence[Round], variant: str) -> list[float]:
-    """One step's mean seconds in each round in which the variant ran."""
-    return [
-        block.seconds / block.steps
-        for each in rounds
-        for block in each.blocks
-        if block.variant == variant
-    ]
+def seconds_per_step(rounds: Sequence[Round], variant: str, part: str | None = None) -> list[float]:
+    """One step's mean seconds, or those of a part of it, in each round in which it ran."""
+    found = (_step_s(block, part) for block in _blocks(rounds, variant))
+    return [seconds for seconds in found if seconds is not None]
 
 
-def log_ratios(rounds: Sequence[Round], variant: str) -> list[float]:
-    """log(variant / plain) of each round in which both ran."""
+def log_ratios(
+    rounds: Sequence[Round], variant: str, baseline: str = PLAIN, part: str | None = None
+) -> list[float]:
+    """log(variant / baseline) of each round in which both ran, of steps or a part of them."""
     ratios = []
     for each in rounds:
-        step_s = {block.variant: block.seconds / block.steps for block in each.blocks}
-        if variant in step_s and PLAIN in step_s:
-            ratios.append(log(step_s[variant] / step_s[PLAIN]))
+        step_s = {block.variant: _step_s(block, part) for block in each.blocks}
+        mine, base = step_s.get(variant), step_s.get(baseline)
+        if mine is not None and base is not None:
+            ratios.append(log(mine / base))
     return ratios
 
 
-def ratio(rounds: Sequence[Round], variant: str, resamples: int = RESAMPLES) -> Interval | None:
-    """The variant's step time over the plain host's, or None where no round has both."""
-    samples = log_ratios(rounds, variant)
+def _blocks(rounds: Sequence[Round], variant: str) -> Iterator[Block]:
+    return (block for each in rounds for block in each.blocks if block.variant == variant)
+
+
+def _step_s(block: Block, part: str | None) -> float | None:
+    seconds = block.seconds if part is None else (block.parts or {}).get(part)
+    return None if seconds is None else seconds / block.steps
+
+
+def ratio(
+    rounds: Sequence[Round],
+    variant: str,
+    resamples: int = RESAMPLES,
+    *,
+    baseline: str = PLAIN,
+    part: str | None = None,
+) -> Interval | None:
+    """The variant's step time over the baseline's, or None where no round has both."""
+    samples = log_ratios(rounds, variant, baseline, part)
     if not samples:
         return None
     logs = median_interval(samples, resamples)
     return Interval(exp(logs.median), exp(logs.low), exp(logs.high))
 
 
-def control_fault(rounds: Sequence[Round], target: float) -> str | None:
+def change(old: Interval, new: Interval) -> Interval:
+    """new / old, where both were measured independently.
+
+    Each end combines the distances of two ends in quadrature on the logarithmic scale (the
+    MOVER of Zou and Donner 2008, Statistics in Medicine 27, equation 7).
+    """
+    middle = log(new.median) - log(old.median)
+    down = hypot(_log_distance(new.median, new.low), _log_distance(old.high, old.median))
+    up = hypot(_log_distance(new.high, new.median), _log_distance(old.median, old.low))
+    return Interval(exp(middle), exp(middle - down), exp(middle + up))
+
+
+def _log_distance(above: float, below: float) -> float:
+    return inf if below <= 0 or above == inf else log(above / below)
+
+
+def control_fault(
+    rounds: Sequence[Round], target: float, *, baseline: str = PLAIN, control: str = CONTROL
+) -> str | None:
     """Why the run cannot give verdicts, or None where its control holds."""
-    control = ratio(rounds, CONTROL)
-    if control is None or len(log_ratios(rounds, CONTROL)) < FEWEST:
+    found = ratio(rounds, control, baseline=baseline)
+    if found is None or len(log_ratios(rounds, control, baseline)) < FEWEST:
         return f"fewer than {FEWEST} rounds"
-    if control.excludes_one:
-        return "the plain host against itself is told apart from 1"
-    if control.high - control.low > 2 * target:
-        return f"the plain host against itself is known no better than ±{control.half_width:.1%}"
+    what = "the plain host" if baseline == PLAIN else f"the {baseline}"
+    if found.excludes_one:
+        return f"{what} against itself is told apart from 1"
+    if found.high - found.low > 2 * target:
+        return f"{what} against itself is known no better than ±{found.half_width:.1%}"
     return None
 
 
@@ -163,7 +197,57 @@ def verdict(interval: Interval) -> str:
     return "slower" if interval.low > 1 else "faster"
 
 
-def precise(rounds: Sequence[Round], variants: Sequence[str], target: float) -> bool:
+def precise(
+    rounds: Sequence[Round], variants: Sequence[str], target: float, *, baseline: str = PLAIN
+) -> bool:
     """Whether every variant's ratio is known to the target half-width."""
-    intervals = (ratio(rounds, name) for name in variants if name != PLAIN)
+    intervals = (ratio(rounds, name, baseline=baseline) for name in variants if name != baseline)
     return all(each is not None and each.half_width <= target for each in intervals)
+
+
+FENCE = 3.0
+
+
+FEWEST_ROUNDS = 30
+"""Rounds before the intervals are trusted to end a run."""
+
+CHECK_EVERY = 10
+"""Rounds between two looks at the intervals, which cost a moment of the machine."""
+
+
+def settled(
+    rounds: Sequence[Round], variants: Sequence[str], target: float, *, baseline: str = PLAIN
+) -> bool:
+    """Whether it is time to look, and every ratio is known to the target half-width."""
+    time_to_look = len(rounds) >= FEWEST_ROUNDS and len(rounds) % CHECK_EVERY == 0
+    return time_to_look and precise(rounds, variants, target, baseline=baseline)
+
+
+def outliers(samples: Sequence[float]) -> int:
+    """How many lie beyond the quartiles by more than three times their distance.
+
+    Tukey's outer fences (Exploratory Data Analysis, 1977, section 2E). They are counted and
+    shown; nothing is ever dropped, and a median does not care.
+    """
+    if len(samples) < FEWEST:
+        return 0
+    first, third = np.quantile(samples, (0.25, 0.75))
+    reach = FENCE * (third - first)
+    return sum(not first - reach <= sample <= third + reach for sample in samples)
+
+
+FLAGS: dict[str, Callable[[Disturbance], bool]] = {
+    "asleep": lambda found: (found.asleep_s or 0) > 0.1 * max(found.elapsed_s, 1.0),
+    "waiting for a core": lambda found: (found.waited_s or 0) > 0.1 * found.elapsed_s,
+    "robbed of a core": lambda found: (found.stolen_s or 0) > 0.1 * found.elapsed_s,
+}
+"""What a round is flagged for, by what kept the machine from it."""
+
+
+def flags(rounds: Sequence[Round]) -> dict[str, int]:
+    """How many rounds each flag is on; ``far slower than others`` is by their own seconds."""
+    found = [each.disturbance for each in rounds if each.disturbance]
+    counted = {name: sum(map(flag, found)) for name, flag in FLAGS.items()}
+    slow = outliers([log(each.seconds) for each in rounds if each.blocks])
+    counted["far from the others in length"] = slow
+    return {name: count for name, count in counted.items() if count}

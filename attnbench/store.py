@@ -45,6 +45,26 @@ def read(folder: Path) -> list[Record]:
     return [_parse(line, f"{path}, line {number}") for number, line in enumerate(lines, start=1)]
 
 
+def runs_in(folder: Path) -> list[Path]:
+    """The folders of runs that a folder holds: itself, or the folders in it, sorted by name."""
+    if _has_records(folder):
+        return [folder]
+    try:
+        inside = sorted(each for each in folder.iterdir() if each.is_dir())
+    except OSError:
+        return []
+    return [each for each in inside if _has_records(each)]
+
+
+def holds_a_file(folder: Path) -> bool:
+    """Whether a run was at least begun here, perhaps within its first line."""
+    return (folder / FILE_NAME).exists()
+
+
+def _has_records(folder: Path) -> bool:
+    return holds_a_file(folder) and bool(read(folder))
+
+
 def mend(folder: Path) -> None:
     """Make the file end in a whole line, so that lines can be appended.
 

@@ -10,6 +10,7 @@ import gc
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 from random import Random
 from time import perf_counter
 from typing import Any, Protocol
@@ -17,8 +18,26 @@ from typing import Any, Protocol
 import torch
 
 from .records import Block, Round
+from .watch import Reading
 
-Step = Callable[[], object]
+
+@dataclass(frozen=True)
+class Step:
+    """Work that is timed: named parts that run in their order, each a call without arguments.
+
+    ``move`` puts what the work reads to other places in memory, where that can be done.
+    """
+
+    parts: Mapping[str, Callable[[], object]]
+    move: Callable[[], None] | None = None
+
+    def __call__(self) -> object:
+        """The whole step; the last part's answer."""
+        answer: object = None
+        for part in self.parts.values():
+            answer = part()
+        return answer
+
 
 BLOCK_S = 0.020
 """A block of steps lasts at least this long, so that the clock's own cost is lost in it."""
@@ -28,6 +47,14 @@ WARM_UP_BLOCKS = 3
 WARM_UP_LIMIT_S = 10.0
 SETTLED = 0.98
 """A last block above this share of the fastest before it no longer falls."""
+
+MOVE_EVERY = 5
+"""Rounds after which steps that can be moved lie elsewhere in memory.
+
+Where weights lie makes a step some percent faster or slower, for as long as they lie there. Moved
+again and again, that is a part of the scatter that the interval sees; left alone, it would differ
+from process to process and no interval would know. ``benchmarks/processes.py`` measures both.
+"""
 
 
 class Clock(Protocol):
@@ -73,7 +100,7 @@ def clock_for(device: str) -> Clock:
     return CudaClock() if device == "cuda" else CpuClock()
 
 
-def timed(step: Step, steps: int, clock: Clock) -> float:
+def timed(step: Callable[[], object], steps: int, clock: Clock) -> float:
     """Seconds of consecutive steps."""
     start = clock.mark()
     for _ in range(steps):
@@ -81,7 +108,7 @@ def timed(step: Step, steps: int, clock: Clock) -> float:
     return clock.seconds(start, clock.mark())
 
 
-def warm_up(step: Step, clock: Clock) -> int:
+def warm_up(step: Callable[[], object], clock: Clock) -> int:
     """Run until the speed has settled; returns the steps that make a block of BLOCK_S.
 
     At least WARM_UP_S or WARM_UP_BLOCKS blocks, then on while blocks still get faster, and
@@ -107,7 +134,8 @@ class Rounds:
     """An endless series of rounds over the variants that can still run.
 
     Every round runs each variant's block once, in a fresh random order, and waits for the
-    device once, at its end. A variant whose step raises leaves the series; ``failures`` says
+    device once, at its end. Steps move in memory every MOVE_EVERY rounds. ``watch`` is read
+    before and after a round. A variant whose step raises leaves the series; ``failures`` says
     why, and the round goes on without it.
     """
 
@@ -116,6 +144,7 @@ class Rounds:
     clock: Clock
     seed: int
     first: int = 0
+    watch: Callable[[], Reading] | None = None
     failures: dict[str, Exception] = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[Round]:
@@ -124,31 +153,54 @@ class Rounds:
             order = [name for name in self.steps if name not in self.failures]
             # Seeded by the round too: a resumed run does not repeat its first orders.
             Random(f"{self.seed} {number}").shuffle(order)
+            if number % MOVE_EVERY == 0 and number > self.first:
+                self._move(order)
+            before = self.watch() if self.watch else None
             with _no_collection():
                 blocks = self._run(order)
+            after = self.watch() if self.watch else None
             if blocks:
-                yield Round(number=number, blocks=blocks)
+                between = after - before if after and before else None
+                yield Round(number=number, blocks=blocks, disturbance=between)
             number += 1
 
     def _run(self, order: list[str]) -> tuple[Block, ...]:
-        marks: dict[str, tuple[Any, Any]] = {}
+        marks: dict[str, list[Any]] = {}
         for name in order:
-            start = self.clock.mark()
             try:
-                for _ in range(self.block_steps[name]):
-                    self.steps[name]()
+                marks[name] = self._marked(self.steps[name], self.block_steps[name])
             except Exception as error:  # whatever it is, it ends this variant only
                 self.failures[name] = _without_frames(error)
-            else:
-                marks[name] = (start, self.clock.mark())
-        return tuple(
-            Block(
-                variant=name,
-                steps=self.block_steps[name],
-                seconds=self.clock.seconds(start, end),
-            )
-            for name, (start, end) in marks.items()
-        )
+        return tuple(self._block(name, passed) for name, passed in marks.items())
+
+    def _marked(self, step: Step, steps: int) -> list[Any]:
+        """Run a block; marks around it, and between all parts where there is more than one."""
+        marks = [self.clock.mark()]
+        if len(step.parts) == 1:
+            for _ in range(steps):
+                step()
+            return [*marks, self.clock.mark()]
+        for _ in range(steps):
+            for part in step.parts.values():
+                part()
+                marks.append(self.clock.mark())
+        return marks
+
+    def _block(self, name: str, marks: list[Any]) -> Block:
+        seconds = self.clock.seconds(marks[0], marks[-1])
+        parts, steps = list(self.steps[name].parts), self.block_steps[name]
+        if len(parts) == 1:
+            return Block(variant=name, steps=steps, seconds=seconds)
+        sums = dict.fromkeys(parts, 0.0)
+        for number, (start, end) in enumerate(pairwise(marks)):
+            sums[parts[number % len(parts)]] += self.clock.seconds(start, end)
+        return Block(variant=name, steps=steps, seconds=seconds, parts=sums)
+
+    def _move(self, order: list[str]) -> None:
+        for name in order:
+            move = self.steps[name].move
+            if move is not None:
+                move()
 
 
 def _without_frames(error: Exception) -> Exception:

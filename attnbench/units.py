@@ -50,9 +50,34 @@ def ratio(interval: Interval | None) -> str:
     return _doubted(interval, scale=1, digits=3)
 
 
-def percent(value: float) -> str:
+def tenths(value: float | None) -> str:
+    """A figure of which one digit after the point matters: ``12.3``."""
+    return NOTHING if _missing(value) else f"{value:.1f}"
+
+
+def thousandths(value: float | None) -> str:
+    """Seconds in 1e-3: ``76.31``."""
+    return NOTHING if _missing(value) else f"{value * 1e3:.2f}"  # type: ignore[operator]
+
+
+def tenths_with_doubt(interval: Interval | None) -> str:
+    """The same with its interval: ``12.3 [12.1, 12.6]``."""
+    return _doubted(interval, scale=1, digits=1)
+
+
+def microseconds(interval: Interval | None) -> str:
+    """Seconds with their interval in 1e-6: ``76.3 [75.9, 76.8]``."""
+    return _doubted(interval, scale=1e6, digits=1)
+
+
+def share(value: float | None) -> str:
+    """A share in whole percent, where it exists: ``38%``."""
+    return NOTHING if _missing(value) else f"{value:.0%}"
+
+
+def percent(value: float, digits: int = 1) -> str:
     """A share: ``1.3%``."""
-    return f"{value:.1%}"
+    return f"{value:.{digits}%}"
 
 
 def seconds(value: float) -> str:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
+from .acceleration import captured, compiled
 from .hosts import build
 from .records import CONTROL, PLAIN, Case
 from .timing import Step
 
 CLASSES = 1000
+
+Forward = Callable[[torch.Tensor], torch.Tensor]
 
 
 def network(case: Case, variant: str, device: str) -> nn.Module:
@@ -29,47 +34,81 @@ def network(case: Case, variant: str, device: str) -> nn.Module:
 def step(case: Case, variant: str, device: str | None = None) -> Step:
     """One inference or one whole training step, ready to be called again and again.
 
-    Inference returns the logits (batch, 1000). Training is a forward, a backward, an SGD step
-    with momentum and the release of the gradients, and returns the loss. Its learning rate is
-    0: the arithmetic is that of any step, and the weights stay, so that every step does the
-    same work.
+    Inference is a forward and returns the logits (batch, 1000). Training is a forward, a
+    backward and an optimiser's step (SGD with momentum, and the release of the gradients), and
+    returns the loss. Its learning rate is 0: the arithmetic is that of any step, and the weights
+    stay, so that every step does the same work.
+
+    Raises:
+        RuntimeError: what torch raises where the device cannot hold or capture it.
     """
     device = device or case.device
     model = network(case, variant, device)
+    image = image_for(case, (case.batch_size, 3, case.image_size, case.image_size), device)
+    if device == "meta":  # computes nothing, so there is nothing to compile or to capture
+        return _step(case, model, model, image)
+    forward = compiled(model) if case.compiled else model
+    ready = _step(case, model, forward, image)
+    return captured(ready) if case.cuda_graph else ready
+
+
+def _step(case: Case, model: nn.Module, forward: Forward, image: torch.Tensor) -> Step:
+    make = _inference if case.mode == "inference" else _training
+    parts = make(model, forward, image)
+    return Step(parts, moving(model, image) if case.device == "cpu" else None)
+
+
+def image_for(case: Case, shape: tuple[int, ...], device: str) -> torch.Tensor:
+    """Normal noise of that shape (batch, channels, height, width), from the case's seed."""
     layout = torch.channels_last if case.channels_last else torch.contiguous_format
     generator = torch.Generator().manual_seed(case.seed)
-    shape = (case.batch_size, 3, case.image_size, case.image_size)
     if device == "meta":
         image = torch.empty(shape, device="meta")
     else:
         image = torch.randn(shape, generator=generator).to(device)
-    image = image.to(dtype=getattr(torch, case.dtype), memory_format=layout)
-    if case.mode == "inference":
-        return _inference(model, image)
-    return _training(model, image)
+    return image.to(dtype=getattr(torch, case.dtype), memory_format=layout)
 
 
-def _inference(model: nn.Module, image: torch.Tensor) -> Step:
+def moving(model: nn.Module, image: torch.Tensor) -> Callable[[], None]:
+    """A call that puts weights, statistics and input to other places in memory."""
+
+    def move() -> None:
+        for tensor in (*model.parameters(), *model.buffers(), image):
+            tensor.data = tensor.data.clone()
+
+    return move
+
+
+def _inference(
+    model: nn.Module, forward: Forward, image: torch.Tensor
+) -> dict[str, Callable[[], object]]:
     model.eval()
 
-    def forward() -> torch.Tensor:
+    def infer() -> torch.Tensor:
         with torch.inference_mode(image.device.type != "meta"), torch.no_grad():
-            logits: torch.Tensor = model(image)
-        return logits
+            return forward(image)
 
-    return forward
+    return {"forward": infer}
 
 
-def _training(model: nn.Module, image: torch.Tensor) -> Step:
+def _training(
+    model: nn.Module, forward: Forward, image: torch.Tensor
+) -> dict[str, Callable[[], object]]:
     model.train()
     labels = torch.arange(image.shape[0], device=image.device) % CLASSES
     optimizer = torch.optim.SGD(model.parameters(), lr=0.0, momentum=0.9)
+    losses: list[torch.Tensor] = []  # the graph lives from its forward to its backward
 
-    def train() -> torch.Tensor:
-        loss = cross_entropy(model(image).float(), labels)
-        loss.backward()  # type: ignore[no-untyped-call]
+    def lose() -> None:
+        losses.append(cross_entropy(forward(image).float(), labels))
+
+    def differentiate() -> None:
+        losses[-1].backward()  # type: ignore[no-untyped-call]
+        losses[-1] = losses[-1].detach()
+
+    def update() -> torch.Tensor:
         optimizer.step()
         optimizer.zero_grad()
-        return loss.detach()
+        return losses.pop()
 
-    return train
+    return {"forward": lose, "backward": differentiate, "optimizer": update}

@@ -26,6 +26,9 @@ class Column:
 RULES = ("macs", "leaf", "thop", "fvcore")
 """The rules of counting that tables show, in their order."""
 
+PARTS = ("forward", "backward", "optimizer")
+"""The parts of a training step, in their order."""
+
 COLUMNS = (
     Column("variant", "A module in the host; `plain` is the host alone, `control` the same again."),
     Column("params", "Learnable parameters, exact."),
@@ -57,6 +60,20 @@ COLUMNS = (
     Column("ratio_low", "Lower end of its 95% interval (`attnbench/statistics.py` says how)."),
     Column("ratio_high", "Upper end of its 95% interval."),
     Column("rounds", "Rounds in which the variant ran."),
+    Column("outliers", "Rounds in which its ratio lies beyond Tukey's outer fences; all kept."),
+    *(
+        column
+        for part in PARTS
+        for column in (
+            Column(
+                f"{part}_s", f"Training: median seconds of the {part} of one step, for one image."
+            ),
+            Column(f"{part}_ratio", f"As `ratio`, for the {part} alone."),
+            Column(f"{part}_ratio_low", "Lower end of its 95% interval."),
+            Column(f"{part}_ratio_high", "Upper end of its 95% interval."),
+        )
+    ),
+    Column("compile_s", "Compiled: seconds from nothing to the first answer, compiling included."),
     Column("verdict", "slower, faster, cannot be told apart; empty where the control fails."),
     Column("peak_live_bytes", "Most bytes that one step creates and holds at once; deterministic."),
     Column("peak_live_ratio", "`peak_live_bytes` over the plain host's."),
@@ -80,6 +97,8 @@ def frame(run: Run) -> pd.DataFrame:
             "variant": variant,
             **_counts(run, variant),
             **_latency(run, variant, verdicts=fault is None),
+            **_parts(run, variant),
+            "compile_s": run.compiled[variant].seconds if variant in run.compiled else None,
             **_memory(run, variant),
             "error": "; ".join(
                 f"{step}: {failure.type}: {failure.message}"
@@ -144,6 +163,7 @@ def _latency(run: Run, variant: str, *, verdicts: bool) -> Row:
         "latency_low_s": step.low / images,
         "latency_high_s": step.high / images,
         "rounds": len(samples),
+        "outliers": statistics.outliers(statistics.log_ratios(run.rounds, variant)),
     }
     ratio = statistics.ratio(run.rounds, variant)
     if ratio is None:
@@ -153,6 +173,24 @@ def _latency(run: Run, variant: str, *, verdicts: bool) -> Row:
     row |= {"ratio": ratio.median, "ratio_low": ratio.low, "ratio_high": ratio.high}
     if verdicts and variant not in (PLAIN, CONTROL):
         row["verdict"] = statistics.verdict(ratio)
+    return row
+
+
+def _parts(run: Run, variant: str) -> Row:
+    row: Row = {}
+    for part in PARTS:
+        samples = statistics.seconds_per_step(run.rounds, variant, part)
+        ratio = statistics.ratio(run.rounds, variant, part=part)
+        if not samples or ratio is None:
+            continue
+        if variant == PLAIN:
+            ratio = Interval(1.0, 1.0, 1.0)
+        row |= {
+            f"{part}_s": statistics.median_interval(samples).median / run.case.batch_size,
+            f"{part}_ratio": ratio.median,
+            f"{part}_ratio_low": ratio.low,
+            f"{part}_ratio_high": ratio.high,
+        }
     return row
 
 

@@ -14,7 +14,7 @@ from attnbench.records import CONTROL, PLAIN, Case, Environment
 from attnbench.runs import Run
 from attnbench.statistics import Interval
 
-from .frame import RULES
+from .frame import PARTS, RULES
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,24 @@ LATENCY: dict[str, Cell] = {
     "latency (ms/image)": _latency,
     "ratio to plain": _ratio,
     "verdict": _verdict,
+    "outliers": lambda row: units.whole(row["outliers"]),
 }
+
+COMPILED: dict[str, Cell] = {"compiled in (s)": lambda row: units.tenths(row["compile_s"])}
+
+
+def _part(part: str) -> dict[str, Cell]:
+    def ratio(row: pd.Series) -> str:  # type: ignore[type-arg]
+        if row["variant"] == PLAIN:
+            return "1" if row["rounds"] > 0 else units.NOTHING
+        keys = (f"{part}_ratio", f"{part}_ratio_low", f"{part}_ratio_high")
+        return units.ratio(_interval(row, *keys))
+
+    return {f"{part} (ms/image)": lambda row: units.thousandths(row[f"{part}_s"]), "ratio": ratio}
+
+
+TRAINING = tuple(_part(part) for part in PARTS)
+"""The parts of a step: for each one table, so that it stays narrow enough for print."""
 
 MEMORY: dict[str, Cell] = {
     "live peak (MiB)": lambda row: units.mebibytes(row["peak_live_bytes"]),
@@ -112,11 +129,18 @@ def sheets(run: Run, table: pd.DataFrame) -> list[Sheet]:
     """The printed tables, each narrow enough for a column of print or a terminal."""
     networks = table[table["variant"] != CONTROL]
     modules = networks[networks["variant"] != PLAIN]
+    said = warning(run)
+    latency = LATENCY | (COMPILED if run.case.compiled else {})
+    parts = TRAINING if table["forward_s"].notna().any() else ()
     return [
-        _sheet(f"At a glance, against the plain host{warning(run)}", AT_A_GLANCE, modules),
+        _sheet(f"At a glance, against the plain host{said}", AT_A_GLANCE, modules),
         _sheet("Parameters, and operations for one image by rule of counting", COUNTED, networks),
         _sheet("The same, over the plain host", ADDED, modules),
-        _sheet(f"Latency, with 95% intervals{warning(run)}", LATENCY, table),
+        _sheet(f"Latency, with 95% intervals{said}", latency, table),
+        *(
+            _sheet(f"Of it the {name}, with 95% intervals{said}", cells, table)
+            for name, cells in zip(PARTS, parts, strict=False)
+        ),
         _sheet("Peak memory of one step", MEMORY | ON_DEVICE[run.case.device], networks),
     ]
 
@@ -127,15 +151,6 @@ def _sheet(caption: str, cells: dict[str, Cell], table: pd.DataFrame) -> Sheet:
         for _, row in table.iterrows()
     )
     return Sheet(caption, ("module", *cells), rows)
-
-
-def setting(case: Case) -> str:
-    """The configuration in one line."""
-    layout = ", channels last" if case.channels_last else ""
-    return (
-        f"{case.host}, {case.mode}, batch {case.batch_size}, "
-        f"{case.image_size}x{case.image_size}, {case.dtype}{layout}, {case.device}"
-    )
 
 
 def uncounted(run: Run) -> list[str]:
@@ -154,8 +169,14 @@ def uncounted(run: Run) -> list[str]:
 
 def warning(run: Run) -> str:
     """What stands above everything measured where the control does not hold; else nothing."""
-    fault = statistics.control_fault(run.rounds, run.plan.target)
-    return "" if fault is None else "; the control failed: no verdicts"
+    return "" if fault(run) is None else "; the control failed: no verdicts"
+
+
+def fault(run: Run) -> str | None:
+    """Why the run's control does not hold, or None where it does."""
+    return statistics.control_fault(
+        run.rounds, run.plan.target, baseline=run.plan.baseline, control=run.plan.control
+    )
 
 
 def machine(case: Case, environment: Environment) -> str:
@@ -168,8 +189,8 @@ def machine(case: Case, environment: Environment) -> str:
 
 
 def remarks(run: Run) -> list[str]:
-    """What must be known before a figure is believed: rounds, control, failures."""
-    said = [_rounds(run), _control(run)]
+    """What must be known before a figure is believed: rounds, control, disturbance, failures."""
+    said = [_rounds(run), _control(run), *_disturbed(run)]
     said += [
         f"{title(variant)} failed at {step}: {failure.type}: {' '.join(failure.message.split())}."
         for variant, steps in run.failures.items()
@@ -185,15 +206,36 @@ def _rounds(run: Run) -> str:
     ends = {
         "target": f"every interval reached ±{units.percent(run.plan.target)}",
         "budget": f"the budget of {units.seconds(run.plan.budget_s)} was spent",
-        "failed": "the plain host failed, so nothing can be compared",
+        "failed": f"then it failed: {run.end.message or 'the baseline did, so all is vain'}",
     }
     return f"{count}; {ends[run.end.reason]}."
 
 
 def _control(run: Run) -> str:
-    control = statistics.ratio(run.rounds, CONTROL)
-    fault = statistics.control_fault(run.rounds, run.plan.target)
-    figure = f"Control (plain against plain): {units.ratio(control)}"
-    if fault is None:
+    baseline = run.plan.baseline
+    control = statistics.ratio(run.rounds, run.plan.control, baseline=baseline)
+    figure = f"Control ({baseline} against {baseline}): {units.ratio(control)}"
+    why = fault(run)
+    if why is None:
         return f"{figure}; it holds."
-    return f"{figure}. THE CONTROL FAILED, so no verdicts are given: {fault}."
+    return f"{figure}. THE CONTROL FAILED, so no verdicts are given: {why}."
+
+
+def _disturbed(run: Run) -> list[str]:
+    """Rounds that something kept from their work, and what the GPU's driver said meanwhile."""
+    said = []
+    flagged = statistics.flags(run.rounds)
+    if flagged:
+        listed = ", ".join(f"{count} {name}" for name, count in flagged.items())
+        said.append(f"Rounds flagged, none dropped: {listed}.")
+    throttles = Counter(
+        str(each["gpu_throttle"]) for each in run.moments if each.get("gpu_throttle")
+    )
+    said += [f"The GPU was throttled after {n} rounds: {why}." for why, n in throttles.items()]
+    foreign = sum(bool(each.get("gpu_other_processes")) for each in run.moments)
+    if foreign:
+        said.append(f"WARNING: after {foreign} rounds other processes were on the GPU.")
+    clocks = [mhz for each in run.moments if isinstance(mhz := each.get("gpu_clock_mhz"), int)]
+    if clocks:
+        said.append(f"The GPU's clock was at {min(clocks)} to {max(clocks)} MHz after the rounds.")
+    return said

@@ -1,0 +1,97 @@
+"""From a run's plan to its rounds, in the process that times them.
+
+A generator: it stores nothing and shows nothing, so that a process of its own can run it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from typing import Literal
+
+import torch
+
+from . import isolated, settings, statistics, timing, watch, workload
+from .events import Beginning, Event
+from .recording import failure, record
+from .records import Case, Compiled, End, Record
+from .runs import Run
+
+
+def step(case: Case, variant: str) -> timing.Step:
+    """What is timed: a step of a host's network, or of a module alone."""
+    return isolated.step(case, variant) if case.isolated else workload.step(case, variant)
+
+
+def measure(
+    run: Run,
+    clock: timing.Clock | None = None,
+    look: Callable[[], watch.Reading] = watch.read,
+) -> Iterator[Event]:
+    """Warm every variant up, then time rounds until the run's target or budget; ends with End.
+
+    ``run`` stays as it is; what it holds of rounds and failures is gone on from.
+    """
+    run = deepcopy(run)
+    settings.settle(run.case)
+    for event in _measure(run, clock or timing.clock_for(run.case.device), look):
+        if isinstance(event, Record):
+            run.add(event)
+        yield event
+
+
+def _measure(run: Run, clock: timing.Clock, look: Callable[[], watch.Reading]) -> Iterator[Event]:
+    steps: dict[str, timing.Step] = {}
+    block_steps: dict[str, int] = {}
+    for variant in run.plan.variants:
+        if run.failed(variant, "latency"):
+            continue
+        yield Beginning("warm-up", variant)
+        try:
+            start = clock.mark()
+            ready = step(run.case, variant)
+            _check_finite(ready())
+            took = clock.seconds(start, clock.mark())
+            block_steps[variant] = timing.warm_up(ready, clock)
+            steps[variant] = ready
+        except Exception as error:
+            _release()
+            yield record(run, variant, error=failure("latency", error))
+        else:
+            if run.case.compiled and variant not in run.compiled:
+                yield record(run, variant, results=Compiled(seconds=took))
+    first = run.rounds[-1].number + 1 if run.rounds else 0
+    rounds = timing.Rounds(steps, block_steps, clock, run.case.seed, first, look)
+    series = iter(rounds)
+    while (reason := _reason_to_stop(run)) is None:
+        yield Beginning("round", None)
+        finished = next(series, None)
+        for variant, raised in rounds.failures.items():
+            if not run.failed(variant, "latency"):
+                _release()
+                yield record(run, variant, error=failure("latency", raised))
+        if finished:
+            yield record(run, None, results=finished)
+    yield record(run, None, results=End(reason=reason, rounds=len(run.rounds)))
+
+
+def _check_finite(output: object) -> None:
+    if isinstance(output, torch.Tensor) and not torch.isfinite(output).all():
+        raise FloatingPointError("the output is not finite: what follows would time a defect")
+
+
+def _release() -> None:
+    """Give back what a failed step's allocator holds, for the others."""
+    if torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
+
+
+def _reason_to_stop(run: Run) -> Literal["target", "budget", "failed"] | None:
+    if run.failed(run.plan.baseline, "latency"):
+        return "failed"
+    if run.rounds and run.timed_s >= run.plan.budget_s:
+        return "budget"
+    variants = [name for name in run.plan.variants if not run.failed(name, "latency")]
+    if statistics.settled(run.rounds, variants, run.plan.target, baseline=run.plan.baseline):
+        return "target"
+    return None

@@ -1,0 +1,86 @@
+"""What an NVIDIA driver says of its device: clocks, heat, throttling, and who else is there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import pynvml
+import torch
+
+from .records import Environment
+
+THROTTLES = {
+    0x04: "software power cap",
+    0x08: "hardware slowdown",
+    0x10: "sync boost",
+    0x20: "software thermal slowdown",
+    0x40: "hardware thermal slowdown",
+    0x80: "hardware power brake",
+}
+"""Bits of nvmlClocksThrottleReasons (nvml.h) that slow work down; idle and set clocks do not."""
+
+READ: dict[str, Callable[[Any], str | int | float]] = {
+    "gpu_clock_mhz": lambda device: pynvml.nvmlDeviceGetClockInfo(device, pynvml.NVML_CLOCK_SM),
+    "gpu_memory_clock_mhz": lambda device: pynvml.nvmlDeviceGetClockInfo(
+        device, pynvml.NVML_CLOCK_MEM
+    ),
+    "gpu_power_w": lambda device: pynvml.nvmlDeviceGetPowerUsage(device) / 1e3,  # of mW
+    "gpu_power_state": lambda device: f"P{pynvml.nvmlDeviceGetPerformanceState(device)}",
+    "gpu_temperature_c": lambda device: pynvml.nvmlDeviceGetTemperature(
+        device, pynvml.NVML_TEMPERATURE_GPU
+    ),
+    "gpu_throttle": lambda device: throttles(
+        pynvml.nvmlDeviceGetCurrentClocksThrottleReasons(device)
+    ),
+    "gpu_other_processes": lambda device: _others(device),
+}
+
+
+def moment(uuid: str | None) -> Environment:
+    """The facts of :data:`READ` about a device; None for each that the driver does not give."""
+    device = _device(uuid)
+    return {name: _try(read, device) for name, read in READ.items()}
+
+
+def driver() -> str | None:
+    """The version of the driver."""
+    return None if not _started() else _try(lambda _: str(pynvml.nvmlSystemGetDriverVersion()), 0)
+
+
+def throttles(reasons: int) -> str:
+    """The names of the bits, or an empty text where nothing throttles."""
+    return ", ".join(name for bit, name in THROTTLES.items() if reasons & bit)
+
+
+def _others(device: Any) -> int:
+    """Processes that compute on the device, this one left out."""
+    running: int = len(pynvml.nvmlDeviceGetComputeRunningProcesses(device))
+    return max(0, running - int(torch.cuda.is_initialized()))
+
+
+@cache
+def _started() -> bool:
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:
+        return False
+    return True
+
+
+@cache
+def _device(uuid: str | None) -> Any | None:
+    if uuid is None or not _started():
+        return None
+    name = uuid if uuid.startswith(("GPU-", "MIG-")) else f"GPU-{uuid}"
+    return _try(lambda _: pynvml.nvmlDeviceGetHandleByUUID(name), 0)
+
+
+def _try(read: Callable[[Any], Any], device: Any | None) -> Any | None:
+    if device is None:
+        return None
+    try:
+        return read(device)
+    except pynvml.NVMLError:
+        return None

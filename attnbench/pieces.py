@@ -1,0 +1,39 @@
+"""Names of what is timed where modules run alone: four ceilings' measures, then the pieces."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from .records import COPY, COPY_AGAIN
+
+PRODUCT = "product"
+LAUNCH = "launch"
+CEILINGS = (COPY, COPY_AGAIN, PRODUCT, LAUNCH)
+"""A large copy, the same again, a large matrix product, and the smallest operator there is."""
+
+STAGES = (1, 2, 3, 4)
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A module at the size that it has in the last block of one of the host's stages."""
+
+    module: str
+    stage: int
+
+    @property
+    def name(self) -> str:
+        """The variant's name in a plan: ``sa layer1``."""
+        return f"{self.module} layer{self.stage}"
+
+
+def alone(modules: Iterable[str]) -> tuple[str, ...]:
+    """The variants of an isolated run: the ceilings, then each module at each stage."""
+    return (*CEILINGS, *(Piece(module, stage).name for module in modules for stage in STAGES))
+
+
+def piece(variant: str) -> Piece | None:
+    """What :attr:`Piece.name` named; None for a ceiling's measure."""
+    module, separator, stage = variant.rpartition(" layer")
+    return Piece(module, int(stage)) if separator else None

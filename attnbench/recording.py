@@ -1,0 +1,26 @@
+"""Results and errors as records of a run, with the facts of the moment."""
+
+from __future__ import annotations
+
+from . import environment
+from .records import FailedStep, Failure, Record, Results
+from .runs import Run
+
+
+def record(
+    run: Run, variant: str | None, *, results: Results | None = None, error: Failure | None = None
+) -> Record:
+    """A record of the run, with the facts of this moment."""
+    return Record(
+        case=run.case,
+        variant=variant,
+        results=results,
+        environment=run.environment | environment.moment(run.environment),
+        error=error,
+    )
+
+
+def failure(kind: FailedStep, error: Exception) -> Failure:
+    """The error as data; what PyTorch appends of C++'s stack is left away."""
+    message = str(error).partition("\nException raised from")[0]
+    return Failure(step=kind, type=type(error).__name__, message=message or repr(error))

@@ -1,0 +1,195 @@
+"""The ruler held against itself: intervals on machines whose truth is known, and on this one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from math import ceil
+from statistics import median
+from time import perf_counter
+from typing import Any
+
+import torch
+
+from . import isolation, jobs, settings, statistics, timing, units, workload
+from .errors import UserError
+from .records import CONTROL, PLAIN, Case, Round
+from .simulated import Machine
+from .statistics import TARGET
+from .timing import Step
+
+MACHINES: dict[str, dict[str, Any]] = {
+    "calm": {},
+    "drift: a third slower at the end": {"drift": 0.02},
+    "a step: 1.3 times as slow from halfway": {"jump_at_s": 8.0, "jump": 1.3},
+    "spikes: one step in twenty takes ten times as long": {"spikes": 0.05},
+    "heavy tails (Student's t of 3)": {"heavy_tails": True},
+    "all of these": {"drift": 0.02, "jump_at_s": 8.0, "jump": 1.3, "spikes": 0.05}
+    | {"heavy_tails": True},
+}
+"""Settings of the simulated machines, on which a run of some 40 rounds takes 16 s."""
+
+NOISE = 0.015
+"""Standard deviation of a simulated step's log-time."""
+
+STEP_S = 0.1
+PLANTED = (0.02, 0.05)
+"""Known slowdowns."""
+
+HELD, REAL_HELD, FOUND = 0.93, 0.90, 0.95
+"""Shares of runs: whose interval holds the truth, the same here, and with the slowdown found."""
+
+MOST_ROUNDS = 500
+REAL_BUDGET_S = 25.0
+
+HEADINGS = ("what", "runs", "interval holds 1", "+2% found", "+5% found", "median half-width")
+
+
+def planted(share: float) -> str:
+    """The name of the variant with that slowdown."""
+    return f"+{share:.0%}"
+
+
+VARIANTS = (PLAIN, CONTROL, *map(planted, PLANTED))
+
+
+@dataclass
+class Findings:
+    """A row of the table under HEADINGS for each machine, and what is not as it must be."""
+
+    rows: list[tuple[str, ...]] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+
+    caption = "A against A, and against A with a planted slowdown"
+
+    def take(self, what: str, runs: list[list[Round]], held: float, found: float | None) -> None:
+        """Add the runs of one machine, with the shares that are asked of it."""
+        intervals = [
+            {name: interval for name in VARIANTS[1:] if (interval := statistics.ratio(run, name))}
+            for run in runs
+        ]
+        holding = sum(not each[CONTROL].excludes_one for each in intervals)
+        slower = {name: sum(each[name].low > 1 for each in intervals) for name in VARIANTS[2:]}
+        widths = [each[CONTROL].half_width for each in intervals]
+        self._need(what, "intervals hold 1", holding, len(runs), held)
+        for name, count in slower.items():
+            if found is not None:
+                self._need(what, f"runs find {name}", count, len(runs), found)
+        cells = (str(count) for count in (len(runs), holding, *slower.values()))
+        self.rows.append((what, *cells, units.percent(median(widths), digits=2)))
+
+    def _need(self, what: str, which: str, count: int, of: int, share: float) -> None:
+        least = ceil(share * of - 1e-9)
+        if count < least:
+            self.faults.append(f"{what}: {count} of {of} {which}; at least {least} must")
+
+
+def run(simulated: int, real: int, device: str | None, found: Findings) -> Iterator[str]:
+    """Fill ``found``; yields a line whenever there is something to tell.
+
+    Raises:
+        UserError: no such device.
+    """
+    case = real_case(device)
+    for what, machine in MACHINES.items():
+        runs = [
+            simulated_run(Machine(seed=seed, noise=NOISE, **machine)) for seed in range(simulated)
+        ]
+        found.take(what, runs, HELD, FOUND)
+        yield f"simulated, {what}: {simulated} runs"
+    runs = []
+    for number in range(1, real + 1):
+        runs.append(isolation.call(real_run, case, number))
+        told = (f"{name} {units.ratio(statistics.ratio(runs[-1], name))}" for name in VARIANTS[1:])
+        yield f"real run {number} of {real}, {len(runs[-1])} rounds: {', '.join(told)}"
+    if runs:
+        found.take(f"this machine: {case.described}", runs, REAL_HELD, None)
+
+
+def simulated_run(machine: Machine) -> list[Round]:
+    """Rounds on a simulated machine, by the engine and with its rule to stop."""
+    costs = (1.0, 1.0, *(1 + share for share in PLANTED))
+    steps = {
+        name: machine.step(cost * STEP_S, name) for name, cost in zip(VARIANTS, costs, strict=True)
+    }
+    return _rounds(steps, dict.fromkeys(steps, 1), machine, machine.seed, TARGET["cpu"])
+
+
+def real_case(device: str | None) -> Case:
+    """The plain host of the main job on a device of this machine."""
+    wanted = jobs.defaults()
+    chosen = wanted.device if device in (None, "auto") else device
+    if chosen == "cuda" and not torch.cuda.is_available():
+        raise UserError("no CUDA device is available to torch; use --device cpu")
+    return Case(
+        host="resnet50",
+        batch_size=1,
+        image_size=224,
+        dtype="float32",
+        channels_last=False,
+        mode="inference",
+        device="cuda" if chosen == "cuda" else "cpu",
+        threads=torch.get_num_threads(),
+        seed=0,
+    )
+
+
+def real_run(case: Case, seed: int) -> list[Round]:
+    """Rounds of the plain host, twice as it is and twice with a planted slowdown, here."""
+    settings.settle(case)
+    clock = timing.clock_for(case.device)
+    steps = {name: workload.step(case, PLAIN) for name in VARIANTS}
+    blocks = {name: timing.warm_up(step, clock) for name, step in steps.items()}
+    slow_down = _slower_cuda if case.device == "cuda" else _slower_cpu
+    for share in PLANTED:
+        steps[planted(share)] = slow_down(steps[planted(share)], share)
+    return _rounds(steps, blocks, clock, seed, TARGET[case.device], REAL_BUDGET_S)
+
+
+def _rounds(  # noqa: PLR0913, PLR0917  the engine's own arguments
+    steps: dict[str, Step],
+    blocks: dict[str, int],
+    clock: timing.Clock,
+    seed: int,
+    target: float,
+    budget_s: float = float("inf"),
+) -> list[Round]:
+    rounds: list[Round] = []
+    for each in timing.Rounds(steps, blocks, clock, seed):
+        rounds.append(each)
+        spent = sum(done.seconds for done in rounds)
+        if statistics.settled(rounds, VARIANTS, target) or spent > budget_s:
+            break
+        if len(rounds) == MOST_ROUNDS:
+            break
+    return rounds
+
+
+def _slower_cpu(step: Step, share: float) -> Step:
+    """The step, and then nothing for that share of the time that it took."""
+
+    def slower() -> object:
+        start = perf_counter()
+        answer = step()
+        end = perf_counter()
+        until = end + share * (end - start)
+        while perf_counter() < until:
+            pass
+        return answer
+
+    return Step({"slower": slower}, step.move)
+
+
+def _slower_cuda(step: Step, share: float) -> Step:
+    """The step, and then a kernel that spins for that share of what it takes on the device."""
+    clock, cycles = timing.CudaClock(), 10_000_000
+    spin_s = timing.timed(lambda: torch.cuda._sleep(cycles), 10, clock) / 10
+    step_s = timing.timed(step, 50, clock) / 50
+    wait = round(cycles * share * step_s / spin_s)
+
+    def slower() -> object:
+        answer = step()
+        torch.cuda._sleep(wait)
+        return answer
+
+    return Step({"slower": slower})

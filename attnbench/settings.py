@@ -1,0 +1,38 @@
+"""What is fixed in a process that measures, and stated in its records."""
+
+from __future__ import annotations
+
+import torch
+
+from . import allocator, timing
+from .records import Case, Environment
+
+CUDNN = {"enabled": True, "benchmark": False, "deterministic": False, "allow_tf32": True}
+"""PyTorch's own defaults. Trials of algorithms (benchmark) would end differently each time."""
+
+MATMUL_TF32 = False
+"""PyTorch's own default too."""
+
+
+def settle(case: Case) -> None:
+    """Set this process up for a case."""
+    torch.set_num_threads(case.threads)
+    for name, value in CUDNN.items():
+        setattr(torch.backends.cudnn, name, value)
+    torch.backends.cuda.matmul.allow_tf32 = MATMUL_TF32
+    if case.device == "cpu":
+        allocator.keep_memory()
+    if case.compiled:
+        torch._inductor.config.force_disable_caches = True  # what compiling takes is recorded
+
+
+def facts(device: str) -> Environment:
+    """What :func:`settle` and the engine do on a device."""
+    shared: Environment = {"cache_state": "as the step before left it"}
+    if device == "cpu":
+        return shared | {
+            "keeps_freed_memory": allocator.can_keep_memory(),
+            "moves_weights_every_rounds": timing.MOVE_EVERY,
+        }
+    cudnn = {f"cudnn_{name}": value for name, value in CUDNN.items()}
+    return shared | cudnn | {"matmul_allow_tf32": MATMUL_TF32}

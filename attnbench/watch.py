@@ -1,0 +1,66 @@
+"""What keeps a machine from its work, read from the system before and after a round."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from .records import Disturbance
+
+_STEAL = 7
+"""The place of stolen time in a line of /proc/stat (proc_stat(5)), counted from user time."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Seconds on the system's own counters; None where it has no such counter."""
+
+    awake_s: float
+    all_s: float | None = None
+    waited_s: float | None = None
+    stolen_s: float | None = None
+
+    def __sub__(self, before: Reading) -> Disturbance:
+        awake_s = self.awake_s - before.awake_s
+        all_s = _less(self.all_s, before.all_s)
+        return Disturbance(
+            elapsed_s=awake_s if all_s is None else all_s,
+            asleep_s=None if all_s is None else max(0.0, all_s - awake_s),
+            waited_s=_less(self.waited_s, before.waited_s),
+            stolen_s=_less(self.stolen_s, before.stolen_s),
+        )
+
+
+def read() -> Reading:
+    """The counters now. Some tens of microseconds: outside of what is timed."""
+    # The two clocks differ by the time that the machine was suspended (clock_gettime(2)).
+    has_boot_time = hasattr(time, "CLOCK_BOOTTIME")
+    return Reading(
+        awake_s=time.monotonic(),
+        all_s=time.clock_gettime(time.CLOCK_BOOTTIME) if has_boot_time else None,
+        waited_s=_waited(Path("/proc/self/task")),
+        stolen_s=_stolen(Path("/proc/stat")),
+    )
+
+
+def _waited(tasks: Path) -> float | None:
+    """Seconds for which threads queued for a core: the second field of each one's schedstat."""
+    try:
+        states = [(task / "schedstat").read_text() for task in tasks.iterdir()]
+        return sum(int(state.split()[1]) for state in states) / 1e9
+    except (OSError, IndexError, ValueError):
+        return None
+
+
+def _stolen(stat: Path) -> float | None:
+    try:
+        ticks = stat.read_text().split("\n", 1)[0].split()[1:]
+        return int(ticks[_STEAL]) / os.sysconf("SC_CLK_TCK")
+    except (OSError, IndexError, ValueError):
+        return None
+
+
+def _less(value: float | None, base: float | None) -> float | None:
+    return None if value is None or base is None else max(0.0, value - base)
