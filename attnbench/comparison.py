@@ -94,10 +94,12 @@ def _paired(old: Sequence[Run], new: Sequence[Run], *, force: bool) -> list[tupl
     if len(old) == len(new) == 1:
         return [(old[0], new[0])]
     by_case = {_configuration(run.case): run for run in old}
+    if len(by_case) < len(old) or len({_configuration(run.case) for run in new}) < len(new):
+        raise UserError("a folder holds two runs of one configuration; compare them one by one")
     pairs = [(by_case[key], run) for run in new if (key := _configuration(run.case)) in by_case]
     if len(pairs) < max(len(old), len(new)) and not force:
         raise UserError(
-            f"only {len(pairs)} configurations are in both, of {len(old)} and {len(new)}; "
+            f"of {len(old)} and {len(new)} configurations only {len(pairs)} in both; "
             "--force compares those"
         )
     return pairs

@@ -7,13 +7,14 @@ of docs/claims.md. A test fails where one has drifted.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from . import report, store
 from .claims_page import page
 from .errors import UserError
-from .report.frame import COLUMNS
+from .report import alone
+from .report.frame import COLUMNS, Column
 from .report.layouts import markdown
 from .runs import Run, gather
 
@@ -35,7 +36,16 @@ def filled(text: str, name: str, content: str) -> str:
 
 def columns() -> str:
     """Every column of comparison.csv and what it means."""
-    rows = (f"| `{column.key}` | {column.meaning} |" for column in COLUMNS)
+    return _defined(COLUMNS)
+
+
+def columns_alone() -> str:
+    """Every column of an isolated run's comparison.csv and what it means."""
+    return _defined(alone.COLUMNS)
+
+
+def _defined(columns: Sequence[Column]) -> str:
+    rows = (f"| `{column.key}` | {column.meaning} |" for column in columns)
     return "\n".join(["| column | meaning |", "|:--|:--|", *rows])
 
 
@@ -71,7 +81,7 @@ def _published() -> Run:
 
 PARTS: dict[Path, dict[str, Callable[[], str]]] = {
     Path("README.md"): {"result": result},
-    Path("reports/README.md"): {"columns": columns, "rules": rules},
+    Path("reports/README.md"): {"columns": columns, "columns alone": columns_alone, "rules": rules},
 }
 
 

@@ -18,7 +18,7 @@ from .workload import image_for, moving, network
 COPY_BYTES = {"cpu": 2**26, "cuda": 2**28}
 """Of a copy's source, and of its target: more than any cache holds."""
 
-PRODUCT_SIZE = {"cpu": 1024, "cuda": 8192}
+PRODUCT_SIZE = {"cpu": 2048, "cuda": 8192}
 """Rows and columns of both matrices."""
 
 

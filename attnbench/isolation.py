@@ -64,9 +64,10 @@ def _ask(connection: Connection) -> tuple[str, Any] | None:
     """The next message, or None where nobody is left to send one."""
     try:
         connection.send(True)
-        message: tuple[str, Any] = pickle.loads(connection.recv_bytes())
+        received = connection.recv_bytes()
     except (EOFError, ConnectionError):
         return None
+    message: tuple[str, Any] = pickle.loads(received)
     return message
 
 
@@ -77,8 +78,10 @@ def _once(function: Callable[..., T], args: tuple[object, ...]) -> Iterator[T]:
 def _death(status: int) -> str:
     if status == -signal.SIGKILL:
         return "its process was killed, perhaps for want of memory"
-    if status < 0:
+    if -status in list(signal.Signals):
         return f"its process was killed by {signal.Signals(-status).name}"
+    if status < 0:
+        return f"its process was killed by signal {-status}"
     return f"its process ended with status {status}"
 
 

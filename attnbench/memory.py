@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -11,11 +12,10 @@ import torch
 
 from .live import LiveBytes
 from .records import Case, Memory
-from .timing import Step
 from .workload import step as make_step
 
 
-def peak_live_bytes(step: Step) -> int:
+def peak_live_bytes(step: Callable[[], object]) -> int:
     """What a warmed-up step creates and holds at once, above what stays between steps."""
     seen = LiveBytes()
     with seen:
@@ -40,7 +40,7 @@ def measure(case: Case, variant: str) -> Memory:
     return _on_cpu(make_step(case, variant), live)
 
 
-def _on_cpu(step: Step, live: int) -> Memory:
+def _on_cpu(step: Callable[[], object], live: int) -> Memory:
     reset_peak_resident_bytes()
     resident = resident_bytes()
     step()
@@ -50,7 +50,7 @@ def _on_cpu(step: Step, live: int) -> Memory:
     )
 
 
-def _on_cuda(step: Step, live: int) -> Memory:
+def _on_cuda(step: Callable[[], object], live: int) -> Memory:
     step()
     torch.cuda.synchronize()
     torch.cuda.empty_cache()  # what only the first step needed, cuDNN's trials for instance

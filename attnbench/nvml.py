@@ -57,7 +57,9 @@ def throttles(reasons: int) -> str:
 def _others(device: Any) -> int:
     """Processes that compute on the device, this one left out."""
     running: int = len(pynvml.nvmlDeviceGetComputeRunningProcesses(device))
-    return max(0, running - int(torch.cuda.is_initialized()))
+    # By process number they cannot be told apart: in a container the driver's are others.
+    here = torch.cuda.is_initialized() and torch.cuda.memory_reserved() > 0
+    return max(0, running - int(here))
 
 
 @cache

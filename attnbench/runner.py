@@ -105,14 +105,12 @@ def _latency(run: Run, measure: MeasureLatency) -> Iterator[Event]:
                     last = event
                 yield event
             return
-        except ChildDiedError as error:
-            if last.kind == "warm-up" and last.variant is not None:
-                yield record(run, last.variant, error=failure("latency", error))
-            else:
-                yield _failed(run, str(error))
         except Exception as error:
-            yield _failed(run, f"{type(error).__name__}: {error}")
-
-
-def _failed(run: Run, message: str) -> Record:
-    return record(run, None, results=End(reason="failed", rounds=len(run.rounds), message=message))
+            if run.end is not None:  # it failed at leaving, when all was done
+                return
+            if isinstance(error, ChildDiedError) and last.kind == "warm-up":
+                yield record(run, last.variant, error=failure("latency", error))
+                continue
+            message = str(error) if isinstance(error, ChildDiedError) else repr(error)
+            end = End(reason="failed", rounds=len(run.rounds), message=message)
+            yield record(run, None, results=end)

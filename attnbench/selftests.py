@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from math import ceil
+from math import ceil, isfinite
 from statistics import median
 from time import perf_counter
 from typing import Any
@@ -68,7 +68,10 @@ class Findings:
             {name: interval for name in VARIANTS[1:] if (interval := statistics.ratio(run, name))}
             for run in runs
         ]
-        holding = sum(not each[CONTROL].excludes_one for each in intervals)
+        holding = sum(
+            isfinite(each[CONTROL].half_width) and not each[CONTROL].excludes_one
+            for each in intervals
+        )
         slower = {name: sum(each[name].low > 1 for each in intervals) for name in VARIANTS[2:]}
         widths = [each[CONTROL].half_width for each in intervals]
         self._need(what, "intervals hold 1", holding, len(runs), held)
@@ -155,13 +158,18 @@ def _rounds(  # noqa: PLR0913, PLR0917  the engine's own arguments
     budget_s: float = float("inf"),
 ) -> list[Round]:
     rounds: list[Round] = []
-    for each in timing.Rounds(steps, blocks, clock, seed):
+    series = timing.Rounds(steps, blocks, clock, seed)
+    for each in series:
+        for error in series.failures.values():
+            raise error
         rounds.append(each)
         spent = sum(done.seconds for done in rounds)
         if statistics.settled(rounds, VARIANTS, target) or spent > budget_s:
             break
         if len(rounds) == MOST_ROUNDS:
             break
+    for error in series.failures.values():
+        raise error
     return rounds
 
 

@@ -14,13 +14,12 @@ from .timing import Step
 class Machine:
     """A clock in the sense of ``timing.Clock``; ``log`` keeps what happened in its order.
 
-    A step of cost
     A step of cost c takes c times the slowness of the moment times exp(noise of the step).
     """
 
     seed: int = 0
     noise: float = 0.0
-    """Standard deviation of a step's log-time."""
+    """Scale of a step's log-time: of the normal's deviation, or of Student's t."""
     heavy_tails: bool = False
     """Noise of Student's t with three degrees of freedom instead of the normal one."""
     drift: float = 0.0

@@ -245,9 +245,15 @@ FLAGS: dict[str, Callable[[Disturbance], bool]] = {
 
 
 def flags(rounds: Sequence[Round]) -> dict[str, int]:
-    """How many rounds each flag is on; ``far slower than others`` is by their own seconds."""
+    """How many rounds each flag is on, and how many have an outlying length.
+
+    Lengths are compared among rounds of the same work: a variant that failed is missing later.
+    """
     found = [each.disturbance for each in rounds if each.disturbance]
     counted = {name: sum(map(flag, found)) for name, flag in FLAGS.items()}
-    slow = outliers([log(each.seconds) for each in rounds if each.blocks])
-    counted["far from the others in length"] = slow
+    lengths: dict[frozenset[tuple[str, int]], list[float]] = {}
+    for each in (some for some in rounds if some.blocks):
+        work = frozenset((block.variant, block.steps) for block in each.blocks)
+        lengths.setdefault(work, []).append(log(each.seconds))
+    counted["far from the others in length"] = sum(map(outliers, lengths.values()))
     return {name: count for name, count in counted.items() if count}

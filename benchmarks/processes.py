@@ -1,17 +1,20 @@
 """How far a ratio scatters between processes: ``python benchmarks/processes.py [PROCESSES]``.
 
-An interval of one run speaks of one process. This runs the same rounds in several fresh ones,
-in turn with and without memory kept (``attnbench.allocator``), and prints the ratio of SA to
-the plain ResNet-50 in each, and the standard deviation of both series.
+What an interval of one run cannot see is what differs between processes: where memory lies, and
+whether the C library gives it back. This runs the same rounds in several fresh processes, in turn
+in three ways: memory as it comes; kept (``attnbench.allocator``); kept, and the weights moved every
+few rounds (``attnbench.timing.MOVE_EVERY``), which is what a run does. For SA over the plain
+ResNet-50 it prints every process's ratio, their standard deviation, and the one that the processes'
+own intervals promise.
 """
 
 from __future__ import annotations
 
 import subprocess
 import sys
-from statistics import stdev
+from statistics import mean, stdev
 
-ROUNDS = 40
+ROUNDS = 60
 
 ONE_PROCESS = """
 import sys
@@ -20,28 +23,37 @@ from attnbench import allocator, statistics, timing, workload
 from attnbench.records import Case
 case = Case(host="resnet50", batch_size=1, image_size=224, dtype="float32", channels_last=False,
             mode="inference", device="cpu", threads=torch.get_num_threads(), seed=0)
-if sys.argv[1] == "kept":
+if "kept" in sys.argv[1]:
     allocator.keep_memory()
 clock = timing.CpuClock()
-steps = {name: workload.step(case, name) for name in ("plain", "sa")}
+steps = {name: workload.step(case, name) for name in ("plain", "control", "sa")}
 blocks = {name: timing.warm_up(step, clock) for name, step in steps.items()}
+if "moved" not in sys.argv[1]:
+    steps = {name: timing.Step(step.parts) for name, step in steps.items()}
 series = iter(timing.Rounds(steps, blocks, clock, seed=0))
 rounds = [next(series) for _ in range(int(sys.argv[2]))]
-print(statistics.ratio(rounds, "sa").median)
+found = statistics.ratio(rounds, "sa")
+print(found.median, found.half_width)
 """
 
 
 def main() -> None:
-    """Alternate the two ways and print both series."""
+    """Alternate the ways and print their series."""
     processes = int(sys.argv[1]) if len(sys.argv) > 1 else 6
-    ratios: dict[str, list[float]] = {"kept": [], "as it comes": []}
+    found: dict[str, list[tuple[float, float]]] = {
+        way: [] for way in ("as it comes", "kept", "kept and moved")
+    }
     for _ in range(processes):
-        for way, found in ratios.items():
+        for way, series in found.items():
             command = [sys.executable, "-c", ONE_PROCESS, way, str(ROUNDS)]
-            found.append(float(subprocess.run(command, check=True, capture_output=True).stdout))
-    for way, found in ratios.items():
-        listed = " ".join(f"{ratio:.3f}" for ratio in found)
-        print(f"memory {way:12} SA / plain: {listed}   standard deviation {stdev(found):.3f}")
+            shown = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+            ratio, half_width = map(float, shown.split())
+            series.append((ratio, half_width))
+    for way, series in found.items():
+        listed = " ".join(f"{ratio:.3f}" for ratio, _ in series)
+        promised = mean(half_width for _, half_width in series) / 1.96
+        print(f"memory {way:15} SA / plain: {listed}")
+        print(f"{'':22} scatter {stdev(r for r, _ in series):.4f}, promised {promised:.4f}")
 
 
 if __name__ == "__main__":

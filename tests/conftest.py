@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from attnbench import hosts
+from attnbench import hosts, isolation
 from attnbench.records import Case
 
 # For the tests and for the child processes that they start: both import simulated.
@@ -29,3 +29,10 @@ def case():
 def small_host(monkeypatch):
     """One bottleneck a stage instead of 3, 4, 6 and 3: a real network, four times as fast."""
     monkeypatch.setitem(hosts.HOSTS, "resnet50", hosts.Host((1, 1, 1, 1)))
+
+
+@pytest.fixture
+def one_process(monkeypatch):
+    """What has processes of its own runs in this one, where it sees what a test has changed."""
+    monkeypatch.setattr(isolation, "call", lambda function, *args: function(*args))
+    monkeypatch.setattr(isolation, "stream", lambda function, *args: function(*args))

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import resource
+import signal
+from pathlib import Path
 
 import torch
 
@@ -64,3 +67,50 @@ def faults_of_taking_again(size, times, keep):
     for _ in range(times):
         torch.empty(size, dtype=torch.uint8).fill_(1)
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+
+def numbered(count):
+    """Numbers, each with the process that they come from."""
+    for number in range(count):
+        yield number, os.getpid()
+
+
+def noted(path, count):
+    """Numbers; each is written down when it is begun."""
+    for number in range(count):
+        with Path(path).open("a") as notes:
+            notes.write(f"{number} ")
+        yield number
+
+
+def items_then_raise(items, error):
+    yield from items
+    raise error
+
+
+def items_then_call(items, function, *args):
+    yield from items
+    function(*args)
+
+
+def item_then_interrupt(process):
+    """The second item is never done: it interrupts the process that waits for it."""
+    yield os.getpid()
+    signal.alarm(30)  # dies of it where nobody kills it before, and the test ends
+    os.kill(process, signal.SIGINT)
+    signal.pause()
+
+
+def fail_on_arrival():
+    raise EOFError("torn")
+
+
+class FailsOnArrival:
+    """Its other side makes it again by a call that raises."""
+
+    def __reduce__(self):
+        return fail_on_arrival, ()
+
+
+def give_what_fails_on_arrival():
+    yield FailsOnArrival()

@@ -1,14 +1,16 @@
 import json
+import multiprocessing
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from attnbench import claims, store
+from attnbench import claims, isolated, selftests, store
 from attnbench.cli import main
-from attnbench.records import Counts, End, Memory, Round
+from attnbench.records import Counts, End, Memory, Record, Round
 
 ROOT = Path(__file__).parent.parent
 SMALL = ["--modules", "se", "--image-size", "32", "--budget", "0.2", "--device", "cpu"]
@@ -24,7 +26,7 @@ def kinds(folder: Path) -> list[type]:
     return [type(record.results) for record in store.read(folder)]
 
 
-@pytest.mark.usefixtures("small_host")
+@pytest.mark.usefixtures("small_host", "one_process")
 def test_the_main_job_small_leaves_records_tables_and_plots(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -47,6 +49,7 @@ def test_the_main_job_small_leaves_records_tables_and_plots(
     assert "finished run" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("small_host", "one_process")
 def test_a_killed_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     killed_after = 3  # the plan and two lines of counts
@@ -75,7 +78,7 @@ def test_a_killed_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
     assert found[-1] is End
 
 
-@pytest.mark.usefixtures("small_host")
+@pytest.mark.usefixtures("small_host", "one_process")
 def test_a_variant_that_fails_is_a_record_and_the_others_go_on(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     # SK's squeezed vector has a batch norm, which one image cannot train.
@@ -89,6 +92,113 @@ def test_a_variant_that_fails_is_a_record_and_the_others_go_on(tmp_path: Path) -
     assert {block.variant for block in rounds[0].blocks} == {"plain", "control", "se"}
 
 
+def test_a_child_that_is_killed_is_in_the_records_and_the_run_ends_with_its_tables(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    append = store.append
+
+    def append_and_kill(folder: Path, record: Record) -> None:
+        append(folder, record)
+        if isinstance(record.results, Round):
+            for child in multiprocessing.active_children():
+                child.kill()
+
+    monkeypatch.setattr(store, "append", append_and_kill)
+    patient = [*SMALL[:4], "--budget", "60", "--device", "cpu"]
+    assert call(*patient, "--out", str(tmp_path / "run")) == 1
+    end = store.read(tmp_path / "run")[-1].results
+    assert isinstance(end, End)
+    assert (end.reason, end.rounds) == ("failed", 1)
+    assert "its process was killed, perhaps for want of memory" in capsys.readouterr().out
+    assert (tmp_path / "run" / "comparison.md").exists()
+
+
+@pytest.mark.usefixtures("small_host", "one_process")
+def test_an_interrupted_run_keeps_what_is_finished_and_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    append = store.append
+
+    def append_and_interrupt(folder: Path, record: Record) -> None:
+        append(folder, record)
+        if isinstance(record.results, Round):
+            raise KeyboardInterrupt
+
+    folder = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "append", append_and_interrupt)
+        assert call(*SMALL, "--out", str(folder)) == 130
+    assert f"go on with: attnbench run --out {folder}" in capsys.readouterr().err
+    assert kinds(folder)[-1] is Round
+    assert call("--out", str(folder)) == 0
+    assert kinds(folder)[-1] is End
+
+
+@pytest.mark.usefixtures("small_host", "one_process")
+def test_a_grid_is_a_folder_of_runs_and_a_table_of_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    grid = ["--modules", "se", "--image-size", "32", "--batch-size", "2", "--budget", "0.05"]
+    folder = tmp_path / "grid"
+    assert call(*grid, "--mode", "inference,training", "--out", str(folder)) == 0
+    names = [f"{mode}-float32-b2-32" for mode in ("inference", "training")]
+    assert sorted(path.name for path in folder.iterdir() if path.is_dir()) == names
+    assert all((folder / name / "comparison.md").exists() for name in names)
+    shown = capsys.readouterr().out
+    assert "Of it the backward" in shown
+    assert shown.count("Latency over the plain host of the same configuration") == 1
+    assert len((folder / "grid.csv").read_text().splitlines()) == 1 + 2 * 3
+    before = (folder / "grid.md").read_text()
+    assert call("report", str(folder)) == 0
+    assert (folder / "grid.md").read_text() == before
+
+
+@pytest.mark.usefixtures("small_host", "one_process")
+def test_modules_alone_are_shown_beside_the_ceilings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(isolated.COPY_BYTES, "cpu", 2**16)
+    monkeypatch.setitem(isolated.PRODUCT_SIZE, "cpu", 64)
+    arguments = ["--modules", "eca", "--isolated", *SMALL[2:]]
+    assert call(*arguments, "--out", str(tmp_path / "run")) == 0
+    shown = capsys.readouterr().out
+    assert "What this machine can do" in shown
+    assert "256x8x8" in shown
+    assert "2048x1x1" in shown
+    assert not list((tmp_path / "run").glob("*.png"))
+
+
+def test_compare_ends_badly_where_a_slowdown_is_significant(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small = ROOT / "tests/data/small-run"
+    text = (small / store.FILE_NAME).read_text()
+    slower = re.sub(
+        r'("variant":"sa","steps":\d+,"seconds":)([\d.]+)',
+        lambda found: f"{found[1]}{float(found[2]) * 1.1}",
+        text,
+    )
+    assert slower != text
+    (tmp_path / store.FILE_NAME).write_text(slower)
+    assert call("compare", str(small), str(tmp_path)) == 1
+    shown = capsys.readouterr()
+    assert "slower by more than 3.0%" in shown.out
+    assert shown.err.startswith("attnbench: sa ")
+    assert call("compare", str(small), str(tmp_path), "--fail-above", "15%") == 0
+    assert call("compare", str(small), str(small)) == 0
+
+
+def test_selftest_says_what_it_found(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(selftests, "MACHINES", {"calm": {}})
+    assert call("selftest", "--simulated", "20", "--real", "0") == 0
+    assert "interval holds 1" in capsys.readouterr().out
+    monkeypatch.setattr(selftests, "FOUND", 1.1)  # more than there are
+    assert call("selftest", "--simulated", "20", "--real", "0") == 1
+    assert "calm: 20 of 20 runs find +2%; at least 22 must" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -96,6 +206,15 @@ def test_a_variant_that_fails_is_a_record_and_the_others_go_on(tmp_path: Path) -
         (["--modules", ","], "--modules names none"),
         (["--image-size", "16"], "image_size 16 is too small"),
         (["--dtype", "int8"], "'int8' is not one of"),
+        (["--mode", "inference,sleeping"], "'sleeping' is not one of"),
+        (["--batch-size", "1,,2"], "--batch-size: '1,,2' is no number"),
+        (["--cuda-graph", "--device", "cpu"], "--cuda-graph needs a CUDA device"),
+        (["--isolated", "--compile"], "--isolated times the eager forward"),
+        (["compare", "/nonexistent", "/nonexistent"], "cannot read"),
+        (["compare", "a"], "NEW"),
+        (["compare", "a", "b", "--fail-above", "x"], "'x' is no share"),
+        (["compare", "a", "b", "--format", "junit"], "text, json and github"),
+        (["selftest", "--simulated", "3"], "--simulated"),
         (["--batch-size", "x"], "--batch-size"),
         (["--bogus"], "No such option"),
         (["frobnicate"], "No such command 'frobnicate'"),
@@ -138,7 +257,7 @@ def test_an_unwritable_folder_is_bad_input(
         ("", "no records"),
         ("hello\n\n", "line 1: not JSON"),
         ('{"a": 1}\n', "line 1: not an attnbench record"),
-        ('{"schema": 99}\n', "line 1: schema 99; this attnbench reads schema 1"),
+        ('{"schema": 99}\n', "line 1: schema 99; this attnbench reads schema 2"),
     ],
 )
 def test_a_foreign_records_file_is_bad_input(

@@ -25,15 +25,26 @@ def test_an_exception_comes_back_with_its_type_and_message():
         isolation.call(int, "x")
 
 
-@pytest.mark.parametrize(
-    ("death", "argument"),
-    [(os._exit, 0), (os._exit, 3), (signal.raise_signal, signal.SIGKILL)],
-    ids=["exit 0", "exit 3", "killed"],
-)
-def test_a_child_that_dies_is_a_runtime_error_and_the_next_call_works(death, argument):
-    with pytest.raises(RuntimeError, match=r"^its process was killed"):
+DEATHS = [
+    (os._exit, 0, "its process ended with status 0"),
+    (os._exit, 3, "its process ended with status 3"),
+    (signal.raise_signal, signal.SIGKILL, "its process was killed, perhaps for want of memory"),
+    (signal.raise_signal, signal.SIGTERM, "its process was killed by SIGTERM"),
+    (signal.raise_signal, signal.SIGABRT, "its process was killed by SIGABRT"),
+]
+DEATH_NAMES = ["exit 0", "exit 3", "killed", "terminated", "aborted"]
+
+
+@pytest.mark.parametrize(("death", "argument", "message"), DEATHS, ids=DEATH_NAMES)
+def test_a_child_that_dies_is_an_error_and_the_next_call_works(death, argument, message):
+    with pytest.raises(isolation.ChildDiedError, match=f"^{message}$"):
         isolation.call(death, argument)
     assert isolation.call(divmod, 17, 5) == (3, 2)
+
+
+def test_a_death_can_be_taken_for_any_runtime_error():
+    with pytest.raises(RuntimeError, match="ended with status 0"):
+        isolation.call(os._exit, 0)
 
 
 def test_a_result_that_cannot_be_sent_is_an_exception_and_no_death():
@@ -52,10 +63,147 @@ def test_an_exception_that_cannot_be_sent_is_named():
 
 
 def test_a_child_that_exits_does_not_take_its_parent_along():
-    with pytest.raises(RuntimeError, match="ended with status 3"):
+    with pytest.raises(isolation.ChildDiedError, match="ended with status 3"):
         isolation.call(sys.exit, 3)
 
 
 def test_processes_are_spawned_where_there_is_no_fork_server(monkeypatch):
     monkeypatch.setattr(multiprocessing, "get_all_start_methods", lambda: ["spawn"])
     assert isolation._context().get_start_method() == "spawn"
+
+
+def test_the_items_of_a_stream_arrive_in_their_order_from_one_other_process():
+    numbers, processes = zip(*isolation.stream(simulated.numbered, 4), strict=True)
+    assert numbers == (0, 1, 2, 3)
+    assert len(set(processes)) == 1
+    assert os.getpid() not in processes
+
+
+def test_a_stream_may_be_empty():
+    assert list(isolation.stream(simulated.numbered, 0)) == []
+
+
+def test_nothing_runs_before_the_first_item_is_asked_for(tmp_path):
+    stream = isolation.stream(simulated.noted, tmp_path / "notes", 2)
+    assert multiprocessing.active_children() == []
+    stream.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_item_is_begun_when_it_is_asked_for_and_not_before(tmp_path):
+    notes = tmp_path / "notes"
+    stream = isolation.stream(simulated.noted, notes, 3)
+    begun = [(item, notes.read_text()) for item in stream]
+    assert begun == [(0, "0 "), (1, "0 1 "), (2, "0 1 2 ")]
+
+
+def test_a_stream_that_is_used_up_leaves_no_process():
+    stream = isolation.stream(simulated.numbered, 2)
+    assert len([*stream]) == 2
+    assert multiprocessing.active_children() == []
+
+
+def one_by_one(received, function, *args):
+    for item in isolation.stream(function, *args):
+        received.append(item)
+
+
+# The first is what a child's end looks like from here, the others what a closed pipe does.
+@pytest.mark.parametrize(
+    "error",
+    [EOFError("no more"), ConnectionResetError("no peer"), BrokenPipeError("no reader")],
+    ids=lambda error: type(error).__name__,
+)
+@pytest.mark.parametrize("items", [[], [1, 2]], ids=["at once", "later"])
+def test_what_a_function_raises_is_not_taken_for_its_death(items, error):
+    received = []
+    with pytest.raises(type(error), match=str(error)):
+        one_by_one(received, simulated.items_then_raise, items, error)
+    assert received == items
+    assert multiprocessing.active_children() == []
+
+
+def test_an_exception_comes_after_the_items_before_it():
+    received = []
+    with pytest.raises(ValueError, match=r"^no third$"):
+        one_by_one(received, simulated.items_then_raise, [1, 2], ValueError("no third"))
+    assert received == [1, 2]
+
+
+@pytest.mark.parametrize(("death", "argument", "message"), DEATHS, ids=DEATH_NAMES)
+def test_a_death_comes_after_the_items_before_it(death, argument, message):
+    received = []
+    with pytest.raises(isolation.ChildDiedError, match=f"^{message}$"):
+        one_by_one(received, simulated.items_then_call, [1, 2], death, argument)
+    assert received == [1, 2]
+    assert multiprocessing.active_children() == []
+
+
+def test_a_child_killed_from_outside_between_two_items_is_found_dead():
+    stream = isolation.stream(simulated.numbered, 3)
+    _, process = next(stream)
+    os.kill(process, signal.SIGKILL)
+    with pytest.raises(isolation.ChildDiedError, match=r"^its process was killed, perhaps"):
+        next(stream)
+
+
+def test_an_item_that_cannot_be_sent_is_an_exception_after_the_items_before_it():
+    received = []
+    with pytest.raises((AttributeError, PicklingError, TypeError), match="pickle"):
+        one_by_one(received, eval, "iter([1, lambda: 1])")
+    assert received == [1]
+
+
+def test_a_consumer_that_stops_early_leaves_no_process():
+    stream = isolation.stream(simulated.numbered, 3)
+    _, process = next(stream)
+    assert [child.pid for child in multiprocessing.active_children()] == [process]
+    stream.close()
+    assert multiprocessing.active_children() == []
+
+
+def test_a_consumer_that_fails_leaves_no_process():
+    def consume():
+        for _ in isolation.stream(simulated.numbered, 3):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        consume()
+    assert multiprocessing.active_children() == []
+
+
+@pytest.fixture
+def interruptible():
+    """Where tests run in the background, they may ignore an interrupt."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
+def test_an_interruption_while_an_item_is_made_leaves_no_process():
+    stream = isolation.stream(simulated.item_then_interrupt, os.getpid())
+    next(stream)
+    (child,) = multiprocessing.active_children()
+    with pytest.raises(KeyboardInterrupt):
+        next(stream)
+    assert multiprocessing.active_children() == []
+    assert child.exitcode == -signal.SIGKILL  # it was not waited for
+
+
+def test_a_child_leaves_an_interrupt_to_its_parent():
+    stream = isolation.stream(simulated.numbered, 3)
+    _, process = next(stream)
+    os.kill(process, signal.SIGINT)
+    assert list(stream) == [(1, process), (2, process)]
+
+
+def test_an_item_that_fails_on_arrival_is_an_error_and_no_death():
+    with pytest.raises(EOFError, match=r"^torn$"):
+        list(isolation.stream(simulated.give_what_fails_on_arrival))
+    assert multiprocessing.active_children() == []
+
+
+def test_a_death_by_a_signal_without_a_name_is_told_by_its_number():
+    with pytest.raises(isolation.ChildDiedError, match=r"killed by signal 35$"):
+        isolation.call(signal.raise_signal, 35)

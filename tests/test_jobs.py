@@ -3,14 +3,22 @@ from pathlib import Path
 
 import pytest
 
-from attnbench import jobs, modules, store
+from attnbench import isolation, jobs, modules, store
 from attnbench.errors import UserError
 from attnbench.jobs import Wanted, prepare
 from attnbench.modules import ATTENTION
+from attnbench.pieces import alone
 from attnbench.records import End, Plan, Record
 from attnbench.runs import Run
 
-SMALL = Wanted(modules=("sa",), image_size=64, budget_s=1.0, device="cpu")
+SMALL = Wanted(modules=("sa",), image_size=(64,), budget_s=1.0, device="cpu")
+GRID = replace(SMALL, batch_size=(2, 1), mode=("inference", "training"))
+
+
+def single(wanted: Wanted, out: Path | None) -> tuple[Run, Path]:
+    (job,), folder = prepare(wanted, out)
+    assert job.folder == folder
+    return job.run, folder
 
 
 def finish(run: Run, folder: Path) -> None:
@@ -20,7 +28,7 @@ def finish(run: Run, folder: Path) -> None:
 
 def test_nothing_stated_is_the_main_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    run, folder = prepare(Wanted(device="cpu"), None)
+    run, folder = single(Wanted(device="cpu"), None)
     assert run.modules == tuple(ATTENTION)
     assert run.plan.variants[:2] == ("plain", "control")
     case = run.case
@@ -31,7 +39,7 @@ def test_nothing_stated_is_the_main_job(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_the_plan_is_on_the_disk_before_anything_is_measured(tmp_path: Path) -> None:
-    run, folder = prepare(SMALL, tmp_path / "run")
+    run, folder = single(SMALL, tmp_path / "run")
     (record,) = store.read(folder)
     assert (
         record.results
@@ -44,8 +52,8 @@ def test_two_runs_of_a_day_get_folders_of_their_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    _, first = prepare(SMALL, None)
-    _, second = prepare(SMALL, None)
+    _, first = single(SMALL, None)
+    _, second = single(SMALL, None)
     assert first != second
     assert second.name == f"{first.name}-2"
 
@@ -54,43 +62,107 @@ def test_auto_takes_the_device_that_is_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    run, _ = prepare(replace(SMALL, device="auto"), tmp_path / "run")
+    run, _ = single(replace(SMALL, device="auto"), tmp_path / "run")
     assert run.case.device == "cpu"
 
 
 def test_an_unfinished_run_goes_on_as_it_was_recorded(tmp_path: Path) -> None:
-    run, folder = prepare(replace(SMALL, seed=7), tmp_path / "run")
-    again, same = prepare(Wanted(), folder)
+    run, folder = single(replace(SMALL, seed=7), tmp_path / "run")
+    again, same = single(Wanted(), folder)
     assert (again.case, again.plan, same) == (run.case, run.plan, folder)
-    assert prepare(replace(SMALL, seed=7), folder)[0].case == run.case
+    assert single(replace(SMALL, seed=7), folder)[0].case == run.case
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"image_size": 96}, "image_size is 64 there and 96 here"),
+        ({"image_size": (96,)}, "image_size is 64 there and 96 here"),
         ({"modules": ("se",)}, "modules is sa there and se here"),
         ({"budget_s": 2.0}, "budget_s is 1.0 there and 2.0 here"),
-        ({"dtype": "bfloat16"}, "dtype is float32 there and bfloat16 here"),
+        ({"dtype": ("bfloat16",)}, "dtype is float32 there and bfloat16 here"),
         ({"channels_last": True}, "channels_last is False there and True here"),
     ],
 )
 def test_another_configuration_is_refused(tmp_path: Path, change: dict, message: str) -> None:
-    _, folder = prepare(SMALL, tmp_path / "run")
+    _, folder = single(SMALL, tmp_path / "run")
     with pytest.raises(UserError, match=message):
         prepare(replace(SMALL, **change), folder)
     assert len(store.read(folder)) == 1
 
 
+def test_several_values_are_a_configuration_each_in_a_folder_of_its_own(tmp_path: Path) -> None:
+    prepared, folder = prepare(GRID, tmp_path / "grid")
+    assert folder == tmp_path / "grid"
+    assert [job.folder.name for job in prepared] == [
+        "inference-float32-b1-64",
+        "inference-float32-b2-64",
+        "training-float32-b1-64",
+        "training-float32-b2-64",
+    ]
+    for job in prepared:
+        (record,) = store.read(job.folder)
+        assert (record.case, record.results) == (job.run.case, job.run.plan)
+    assert [job.run.case.batch_size for job in prepared] == [1, 2, 1, 2]
+
+
+def test_eager_beside_compiled_is_a_grid_too(tmp_path: Path) -> None:
+    prepared, _ = prepare(replace(SMALL, compiled=(True, False)), tmp_path / "grid")
+    names = ["inference-float32-b1-64", "inference-float32-b1-64-compiled"]
+    assert [job.folder.name for job in prepared] == names
+    assert [job.run.case.compiled for job in prepared] == [False, True]
+
+
+def test_the_same_value_twice_is_one_configuration(tmp_path: Path) -> None:
+    run, _ = single(replace(SMALL, batch_size=(2, 2)), tmp_path / "run")
+    assert run.case.batch_size == 2
+
+
+def test_a_grid_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    first, folder = prepare(GRID, tmp_path / "grid")
+    finish(first[0].run, first[0].folder)
+    for wanted in (Wanted(), GRID):
+        again, _ = prepare(wanted, folder)
+        assert [job.folder for job in again] == [job.folder for job in first]
+        assert [job.run.end is not None for job in again] == [True, False, False, False]
+
+
+def test_another_grid_is_refused_and_so_is_one_that_is_finished(tmp_path: Path) -> None:
+    prepared, folder = prepare(GRID, tmp_path / "grid")
+    with pytest.raises(UserError, match="batch_size is 1, 2 there and 1, 4 here"):
+        prepare(replace(GRID, batch_size=(1, 4)), folder)
+    for job in prepared:
+        finish(job.run, job.folder)
+    with pytest.raises(UserError, match="grid holds a finished run"):
+        prepare(GRID, folder)
+
+
+def test_modules_alone_are_a_plan_of_ceilings_and_pieces(tmp_path: Path) -> None:
+    run, _ = single(replace(SMALL, isolated=True), tmp_path / "run")
+    assert run.plan.variants == alone(("sa",))
+    assert run.case.isolated
+    again, _ = single(replace(SMALL, isolated=True), tmp_path / "run")
+    assert again.modules == ("sa",)
+
+
+def test_facts_of_a_gpu_are_asked_for_in_another_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    facts = jobs.environment.describe("cpu") | {"gpu": "fake"}
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr(isolation, "call", lambda *_: facts)
+    run, _ = single(replace(SMALL, device="cuda"), tmp_path / "run")
+    assert run.environment["gpu"] == "fake"
+
+
 def test_a_finished_run_is_refused(tmp_path: Path) -> None:
-    run, folder = prepare(SMALL, tmp_path / "run")
+    run, folder = single(SMALL, tmp_path / "run")
     finish(run, folder)
     with pytest.raises(UserError, match="finished run"):
         prepare(SMALL, folder)
 
 
 def test_another_machine_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    _, folder = prepare(SMALL, tmp_path / "run")
+    _, folder = single(SMALL, tmp_path / "run")
     here = jobs.environment.describe("cpu")
     monkeypatch.setattr(jobs.environment, "describe", lambda _: here | {"torch": "0.1"})
     with pytest.raises(UserError, match=r"another machine: torch is .* there and 0\.1 here"):
@@ -98,7 +170,7 @@ def test_another_machine_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_line_cut_off_by_a_kill_is_cut_away(tmp_path: Path) -> None:
-    _, folder = prepare(SMALL, tmp_path / "run")
+    _, folder = single(SMALL, tmp_path / "run")
     path = folder / store.FILE_NAME
     whole = path.read_text()
     path.write_text(whole + '{"schema":1,"case":{"ho')
@@ -115,7 +187,7 @@ def test_a_folder_with_other_files_is_refused(tmp_path: Path) -> None:
 
 def test_a_run_that_was_killed_within_its_first_line_begins_anew(tmp_path: Path) -> None:
     (tmp_path / store.FILE_NAME).write_text('{"schema":1,"case":{"ho')
-    run, _ = prepare(SMALL, tmp_path)
+    run, _ = single(SMALL, tmp_path)
     assert [record.results for record in store.read(tmp_path)] == [run.plan]
 
 
@@ -124,14 +196,18 @@ def test_a_run_that_was_killed_within_its_first_line_begins_anew(tmp_path: Path)
     [
         ({"modules": ("foo",)}, "unknown attention module 'foo'; known: se, cbam, eca"),
         ({"host": "vgg16"}, "unknown host 'vgg16'; known: resnet50"),
-        ({"image_size": 31}, "image_size 31 is too small"),
-        ({"batch_size": 0}, "batch_size must be at least 1"),
+        ({"image_size": (31,)}, "image_size 31 is too small"),
+        ({"batch_size": (0,)}, "batch_size must be at least 1"),
         ({"threads": 0}, "threads must be at least 1"),
         ({"threads": 10**20}, "threads must be at least 1 and at most 4096"),
         ({"seed": 10**23}, "seed must be at least 0 and at most"),
-        ({"image_size": 10**20}, "image_size must be at least 1 and at most"),
+        ({"image_size": (10**20,)}, "image_size must be at least 1 and at most"),
         ({"budget_s": 0.0}, "budget must be a positive number"),
         ({"budget_s": float("nan")}, "budget must be a positive number"),
+        ({"batch_size": (1, 0)}, "batch_size must be at least 1"),
+        ({"cuda_graph": True}, "--cuda-graph needs a CUDA device"),
+        ({"isolated": True, "mode": ("training",)}, "--isolated times the eager forward"),
+        ({"isolated": True, "compiled": (True,)}, "--isolated times the eager forward"),
     ],
 )
 def test_what_cannot_be_is_refused_before_a_file_is_written(

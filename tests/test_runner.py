@@ -1,12 +1,16 @@
 from collections import Counter
 from dataclasses import replace
+from functools import partial
 from itertools import groupby
 
 import pytest
 import torch
-from simulated import Machine, TickingClock
+from simulated import TickingClock
 
-from attnbench import runner, store, timing
+from attnbench import isolated, isolation, latency, runner, statistics, store, timing
+from attnbench.events import Beginning
+from attnbench.isolation import ChildDiedError
+from attnbench.pieces import alone
 from attnbench.records import (
     CONTROL,
     PLAIN,
@@ -20,8 +24,11 @@ from attnbench.records import (
     Record,
     Round,
 )
-from attnbench.runner import execute, measure_alone
+from attnbench.runner import execute, latency_apart, memory_apart
 from attnbench.runs import Run, gather
+from attnbench.simulated import Machine
+from attnbench.timing import Step
+from attnbench.watch import Reading
 
 pytestmark = pytest.mark.usefixtures("small_host")
 
@@ -29,6 +36,7 @@ TICK_S = TickingClock().tick_s  # what any block of real work takes here: 1 / 32
 VARIANTS = (PLAIN, CONTROL, "se", "eca")
 ROUND_S = len(VARIANTS) * TICK_S
 LONG = 500 * ROUND_S
+PARTS = ("forward", "backward", "optimizer")
 
 
 @pytest.fixture(autouse=True)
@@ -45,14 +53,30 @@ def counted(monkeypatch):
 
 
 @pytest.fixture
-def perform():
+def perform(events):
     """Execute a run on a clock that ticks once a block; returns the records."""
 
-    def perform(run, clock=None, announce=lambda *_: None, measure_memory=no_memory):
-        clock = clock or TickingClock()
-        return list(execute(run, announce, measure_memory=measure_memory, clock=clock))
+    def perform(run, clock=None, measure_memory=no_memory):
+        told = events([run], clock, measure_memory=measure_memory)
+        return [event for _, event in told if isinstance(event, Record)]
 
     return perform
+
+
+@pytest.fixture
+def events():
+    """Execute runs, latency in this process, on a clock that ticks once a block."""
+
+    def events(runs, clock=None, measure_memory=no_memory, measure_latency=None):
+        here = partial(latency.measure, clock=clock or TickingClock(), look=undisturbed)
+        measure_latency = measure_latency or here
+        return list(execute(runs, measure_memory=measure_memory, measure_latency=measure_latency))
+
+    return events
+
+
+def undisturbed():
+    return Reading(awake_s=0.0)
 
 
 @pytest.fixture
@@ -73,7 +97,7 @@ def machine(monkeypatch):
     def step(_, variant):
         return machine.step(machine.cost_s.get(variant, TICK_S), variant)
 
-    monkeypatch.setattr(runner, "step", step)
+    monkeypatch.setattr(latency, "step", step)
     return machine
 
 
@@ -83,7 +107,7 @@ def fails_at(monkeypatch):
 
     def arrange(variant, call, error=None):
         error = error or RuntimeError(f"{variant} is out of memory")
-        build = runner.step
+        build = latency.step
 
         def failing(case, name):
             if name != variant:
@@ -91,9 +115,9 @@ def fails_at(monkeypatch):
             if call == 0:
                 raise error
             ready, calls = build(case, name), iter(range(1, call))
-            return lambda: raise_(error) if next(calls, None) is None else ready()
+            return Step({"step": lambda: raise_(error) if next(calls, None) is None else ready()})
 
-        monkeypatch.setattr(runner, "step", failing)
+        monkeypatch.setattr(latency, "step", failing)
 
     return arrange
 
@@ -146,13 +170,19 @@ def test_a_run_of_real_networks_makes_the_records_of_its_plan(new_run, perform):
     ]
 
 
-@pytest.mark.parametrize("mode", ["inference", "training"])
-def test_every_variant_and_the_control_are_timed_in_every_round(new_run, perform, mode):
-    rounds = rounds_in(perform(new_run(mode=mode, budget_s=2 * ROUND_S)))
+@pytest.mark.parametrize(
+    ("mode", "ticks", "parts"),
+    [("inference", 1, None), ("training", 3, dict.fromkeys(PARTS, TICK_S))],
+)
+def test_every_variant_and_the_control_are_timed_in_every_round(
+    new_run, perform, mode, ticks, parts
+):
+    rounds = rounds_in(perform(new_run(mode=mode, budget_s=2 * ROUND_S * ticks)))
     assert [each.number for each in rounds] == [0, 1]
     for each in rounds:
         assert Counter(block.variant for block in each.blocks) == Counter(VARIANTS)
-        assert {(block.steps, block.seconds) for block in each.blocks} == {(1, TICK_S)}
+        for block in each.blocks:
+            assert (block.steps, block.seconds, block.parts) == (1, ticks * TICK_S, parts)
 
 
 def test_the_control_is_neither_counted_nor_its_memory_measured(new_run, perform, machine, counted):
@@ -190,18 +220,17 @@ def test_the_records_are_added_to_the_run_and_make_it_again_from_a_file(new_run,
 
 def test_a_record_is_added_before_it_is_yielded(new_run):
     run = new_run()
-    record = next(execute(run, measure_memory=no_memory))
+    steps = execute([run], measure_memory=no_memory)
+    assert next(steps) == (run, Beginning("counts", PLAIN))
+    _, record = next(steps)
     assert record.results == Counts(rules={"params": Count(params=7)})
     assert run.counts == {PLAIN: {"params": Count(params=7)}}
 
 
-def test_what_is_about_to_be_done_is_announced(new_run, perform):
-    told = []
-    perform(
-        new_run(variants=(PLAIN, CONTROL), budget_s=2 * 2 * TICK_S),
-        announce=lambda *step: told.append(step),
-    )
-    assert told == [
+def test_what_is_about_to_be_done_is_announced(new_run, events):
+    told = events([new_run(variants=(PLAIN, CONTROL), budget_s=2 * 2 * TICK_S)])
+    begun = [event for _, event in told if isinstance(event, Beginning)]
+    assert [(each.kind, each.variant) for each in begun] == [
         ("counts", PLAIN),
         ("memory", PLAIN),
         ("warm-up", PLAIN),
@@ -252,7 +281,7 @@ def test_rounds_go_on_until_the_intervals_are_narrow(new_run, perform, machine):
     perform(run, clock=machine)
     assert run.end.reason == "target"
     assert run.end.rounds > 30
-    assert run.end.rounds % runner.CHECK_EVERY == 0
+    assert run.end.rounds % statistics.CHECK_EVERY == 0
 
 
 def test_rounds_stop_at_the_budget_where_the_target_is_out_of_reach(new_run, perform, machine):
@@ -464,13 +493,141 @@ def test_nothing_is_left_to_do_for_a_finished_run(new_run, perform, machine):
     assert perform(run, clock=machine) == []
 
 
-def test_memory_is_measured_in_a_process_of_its_own(case, monkeypatch):
-    monkeypatch.setattr(runner.isolation, "call", lambda *call: call)
-    assert measure_alone(case, "se") == (runner.memory.measure, case, "se")
+def test_memory_and_rounds_are_measured_in_processes_of_their_own(case, new_run, monkeypatch):
+    monkeypatch.setattr(isolation, "call", lambda *call: call)
+    monkeypatch.setattr(isolation, "stream", lambda *call: call)
+    run = new_run()
+    assert memory_apart(case, "se") == (runner.memory.measure, case, "se")
+    assert latency_apart(run) == (latency.measure, run)
 
 
 def test_the_clock_is_the_devices_where_none_is_given(new_run, monkeypatch, machine):
     asked = []
     monkeypatch.setattr(timing, "clock_for", lambda device: asked.append(device) or machine)
-    list(execute(new_run(), measure_memory=no_memory))
+    list(latency.measure(new_run()))
     assert asked == ["cpu"]
+
+
+def test_measuring_leaves_the_run_that_it_was_given_as_it_was(new_run, machine):
+    run = new_run()
+    list(latency.measure(run, machine, undisturbed))
+    assert (run.rounds, run.end) == ([], None)
+
+
+def test_runs_are_done_one_after_the_other_and_networks_counted_once(
+    new_run, events, machine, counted
+):
+    first, finished, second = new_run(), new_run(), new_run(mode="training", batch_size=1)
+    finished.end = End(reason="budget", rounds=0)
+    told = events([first, finished, second], machine)
+    assert [run for run, _ in groupby(told, lambda pair: pair[0])] == [first, second]
+    assert len(counted) == 3
+    assert first.counts == second.counts
+    assert first.end.reason == second.end.reason == "budget"
+
+
+def test_another_image_size_is_counted_again(new_run, events, machine, counted):
+    events([new_run(), new_run(image_size=64)], machine)
+    assert len(counted) == 2 * 3
+
+
+@pytest.fixture
+def killed_at(machine):
+    """Latency from a process that dies when a given step begins for the given time."""
+
+    def arrange(*begun, time=1):
+        def measure(run):
+            seen = Counter()
+            for event in latency.measure(run, machine, undisturbed):
+                yield event
+                seen[event if isinstance(event, Beginning) else None] += 1
+                if event in begun and seen[event] == time:
+                    raise ChildDiedError("its process was killed")
+
+        return measure
+
+    return arrange
+
+
+def test_a_variant_that_kills_its_process_is_a_record_and_the_others_go_on(
+    new_run, events, killed_at
+):
+    run = new_run()
+    deaths = Beginning("warm-up", CONTROL), Beginning("warm-up", "se")
+    told = events([run], measure_latency=killed_at(*deaths))
+    failures = {name: found["latency"].message for name, found in run.failures.items()}
+    assert failures == dict.fromkeys(["se", CONTROL], "its process was killed")
+    assert ran(run) == [{PLAIN, "eca"}]
+    assert run.end.reason == "budget"
+    warm_ups = [e.variant for _, e in told if isinstance(e, Beginning) and e.kind == "warm-up"]
+    assert warm_ups == [PLAIN, CONTROL, PLAIN, "se", PLAIN, "eca"]
+
+
+def test_a_process_that_is_killed_within_the_rounds_ends_its_run_and_keeps_what_is_done(
+    new_run, events, machine, killed_at
+):
+    run, after = new_run(), new_run(seed=4)
+    killed = killed_at(Beginning("round", None), time=2)
+
+    def measure(each):
+        return killed(each) if each is run else latency.measure(each, machine, undisturbed)
+
+    events([run, after], measure_latency=measure)
+    assert len(run.rounds) == 1
+    assert run.end == End(reason="failed", rounds=1, message="its process was killed")
+    assert after.end.reason == "budget"
+
+
+def test_a_plain_host_that_kills_its_process_ends_the_run(new_run, events, killed_at):
+    run = new_run()
+    events([run], measure_latency=killed_at(Beginning("warm-up", PLAIN)))
+    assert run.end.reason == "failed"
+    assert run.rounds == []
+
+
+def test_an_error_of_the_engine_ends_the_run_and_the_next_goes_on(new_run, events, machine):
+    def broken(run):
+        if run.case.seed == 4:
+            yield from latency.measure(run, machine, undisturbed)
+        raise OSError("no such device")
+
+    run, after = new_run(), new_run(seed=4)
+    events([run, after], measure_latency=broken)
+    assert run.end == End(reason="failed", rounds=0, message="OSError('no such device')")
+    assert after.end.reason == "budget"
+
+
+def test_what_compiling_took_is_recorded_once(new_run, perform, machine):
+    run = new_run(compiled=True)
+    perform(run, clock=machine)
+    assert set(run.compiled) == set(VARIANTS)
+    again = new_run(compiled=True)
+    again.compiled.update(run.compiled)
+    assert "compiled" not in dict(kinds(perform(again, clock=machine)))
+
+
+def test_what_disturbs_a_round_is_in_its_record(new_run, machine):
+    seen = iter(range(100))
+    run = new_run()
+    told = list(latency.measure(run, machine, lambda: Reading(awake_s=float(next(seen)))))
+    found = [each.disturbance for each in rounds_in(e for e in told if isinstance(e, Record))]
+    assert [each.elapsed_s for each in found] == [1.0] * 4
+
+
+def test_a_real_run_is_timed_in_another_process(new_run):
+    run = new_run(variants=(PLAIN, CONTROL, "se"), budget_s=0.01)
+    events = list(execute([run], measure_memory=no_memory))
+    assert run.end.reason == "budget"
+    assert ran(run) == [{PLAIN, CONTROL, "se"}]
+    assert all(pair[0] is run for pair in events)
+
+
+def test_modules_alone_are_counted_and_timed_beside_the_ceilings(new_run, events, monkeypatch):
+    for sizes in (isolated.COPY_BYTES, isolated.PRODUCT_SIZE):
+        monkeypatch.setitem(sizes, "cpu", 64)
+    run = new_run(variants=alone(("sa",)), image_size=64, isolated=True, budget_s=TICK_S)
+    events([run])
+    assert run.failures == {}
+    assert run.memory == {}
+    assert ran(run) == [set(run.plan.variants)]
+    assert set(run.counts) == set(run.plan.variants) - {"copy again"}

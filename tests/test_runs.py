@@ -4,8 +4,20 @@ import pytest
 
 from attnbench import environment, store
 from attnbench.errors import UserError
-from attnbench.records import Block, Count, Counts, End, Failure, Memory, Plan, Record, Round
-from attnbench.runs import MACHINE, gather
+from attnbench.pieces import alone
+from attnbench.records import (
+    Block,
+    Compiled,
+    Count,
+    Counts,
+    End,
+    Failure,
+    Memory,
+    Plan,
+    Record,
+    Round,
+)
+from attnbench.runs import MACHINE, gather, read
 
 ENVIRONMENT = {"cpu": "A", "cores": 2, "torch": "2.6", "time": "12:00", "load_average": 0.1}
 PLAN = Plan(variants=("plain", "control", "sa", "se"), budget_s=10.0, target=0.01)
@@ -51,6 +63,38 @@ def test_a_run_is_what_its_lines_say_together(record, case):
     assert run.memory == {"plain": MEMORY}
     assert run.rounds == [round_of(0, 0.5), round_of(1, 0.25)]
     assert run.end == End(reason="budget", rounds=2)
+
+
+def test_what_compiling_took_and_the_facts_of_each_round_are_kept(record):
+    hot = ENVIRONMENT | {"gpu_temperature_c": 80}
+    run = gather(
+        [
+            record(PLAN),
+            record(Compiled(seconds=9.0), "sa"),
+            record(round_of(0, 0.5)),
+            record(round_of(1, 0.5), environment=hot),
+        ],
+        "file",
+    )
+    assert run.compiled == {"sa": Compiled(seconds=9.0)}
+    assert run.moments == [ENVIRONMENT, hot]
+
+
+def test_a_run_of_modules_alone_has_no_networks_and_counts_all_but_the_control(record, case):
+    plan = Plan(variants=alone(("sa", "se")), budget_s=1.0, target=0.01)
+    run = gather([record(plan, case=replace(case, isolated=True))], "file")
+    assert run.networks == ()
+    assert run.modules == ("sa", "se")
+    assert run.counted == ("copy", *plan.variants[2:])
+    assert (plan.baseline, plan.control) == ("copy", "copy again")
+
+
+def test_a_run_is_read_from_its_folder(record, tmp_path):
+    store.append(tmp_path, record(PLAN))
+    store.append(tmp_path, record(COUNTS, "plain"))
+    assert read(tmp_path).counts == {"plain": COUNTS.rules}
+    with pytest.raises(UserError, match="cannot read"):
+        read(tmp_path / "missing")
 
 
 def test_the_control_is_a_variant_and_no_network_of_its_own(record):
@@ -170,9 +214,12 @@ def test_counts_twice_are_refused(record):
         gather([record(PLAN), counts, counts], "file")
 
 
-@pytest.mark.parametrize("variants", [(), ("se", "plain"), ("plain", "control", "se", "se")])
+@pytest.mark.parametrize(
+    "variants",
+    [(), ("se", "plain"), ("plain", "control", "se", "se"), ("plain", "copy again", "se")],
+)
 def test_a_plan_without_its_baseline_or_with_a_name_twice_is_refused(variants):
-    with pytest.raises(ValueError, match="names the plain host, the control"):
+    with pytest.raises(ValueError, match="names the baseline, its control"):
         replace(PLAN, variants=variants)
 
 

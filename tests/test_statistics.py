@@ -1,21 +1,26 @@
+from dataclasses import replace
 from itertools import islice
 from math import exp, inf, log
 from random import Random
 
 import numpy as np
 import pytest
-from simulated import Machine
 
-from attnbench.records import CONTROL, PLAIN, Block, Round
+from attnbench.records import CONTROL, COPY, COPY_AGAIN, PLAIN, Block, Disturbance, Round
+from attnbench.simulated import Machine
 from attnbench.statistics import (
     FEWEST,
     Interval,
+    change,
     control_fault,
+    flags,
     log_ratios,
     median_interval,
+    outliers,
     precise,
     ratio,
     seconds_per_step,
+    settled,
     verdict,
 )
 from attnbench.timing import Rounds, timed
@@ -138,6 +143,42 @@ def test_a_variant_that_never_ran_beside_the_plain_host_has_no_ratio():
     assert ratio([], "sa") is None
 
 
+def test_a_ratio_can_be_taken_to_another_baseline():
+    rounds = rounds_of(plain=[1.0] * 6, copy=[0.5] * 6, sa=[1.5] * 6)
+    assert ratio(rounds, "sa", baseline=COPY).median == pytest.approx(3.0)  # 1.5 / 0.5
+    assert ratio(rounds, "sa").median == pytest.approx(1.5)
+    assert ratio(rounds, "sa", baseline="never ran") is None
+
+
+def in_parts(variant, steps, **parts):
+    return Block(variant=variant, steps=steps, seconds=sum(parts.values()), parts=parts)
+
+
+def test_a_ratio_can_be_taken_of_a_part_of_a_step():
+    blocks = (
+        in_parts(PLAIN, 2, forward=2.0, backward=4.0),  # 1 s and 2 s a step
+        in_parts("sa", 4, forward=6.0, backward=20.0),  # 1.5 s and 5 s a step
+    )
+    rounds = [Round(number=number, blocks=blocks) for number in range(FEWEST)]
+    assert seconds_per_step(rounds, "sa", "forward") == [1.5] * 6
+    assert ratio(rounds, "sa", part="forward").median == pytest.approx(1.5)
+    assert ratio(rounds, "sa", part="backward").median == pytest.approx(2.5)
+    assert ratio(rounds, "sa").median == pytest.approx(6.5 / 3)  # (1.5 + 5) / (1 + 2)
+    assert ratio(rounds, PLAIN, part="backward", baseline="sa").median == pytest.approx(0.4)
+
+
+def test_rounds_without_the_part_are_left_out():
+    blocks = (
+        (in_parts(PLAIN, 1, forward=1.0), in_parts("sa", 1, forward=1.5)),
+        (Block(variant=PLAIN, steps=1, seconds=1.0), in_parts("sa", 1, forward=7.0)),
+        (in_parts(PLAIN, 1, forward=1.0), Block(variant="sa", steps=1, seconds=7.0)),
+    )
+    rounds = [Round(number=number, blocks=each) for number, each in enumerate(blocks)]
+    assert log_ratios(rounds, "sa", part="forward") == [log(1.5)]
+    assert ratio(rounds, "sa", part="backward") is None
+    assert seconds_per_step(rounds, "sa", "backward") == []
+
+
 @pytest.mark.parametrize(
     ("interval", "words"),
     [
@@ -182,12 +223,36 @@ def test_a_control_that_never_ran_is_a_fault():
     assert control_fault(steady(FEWEST, plain=1.0), 0.01) == "fewer than 6 rounds"
 
 
+def test_a_control_may_be_that_of_another_baseline():
+    rounds = rounds_of(**{COPY: [1.0] * 6, COPY_AGAIN: [1.001] * 6, "sa": [2.0] * 6})
+    fault = control_fault(rounds, 0.01, baseline=COPY, control=COPY_AGAIN)
+    assert fault == "the copy against itself is told apart from 1"
+    even = rounds_of(**{COPY: [1.0] * 6, COPY_AGAIN: [1.0] * 6})
+    assert control_fault(even, 0.01, baseline=COPY, control=COPY_AGAIN) is None
+    assert control_fault(even, 0.01) == "fewer than 6 rounds"  # of the plain host
+
+
 def test_precise_asks_for_every_variant():
     rounds = rounds_of(plain=[1.0] * 40, control=[1.0] * 40, sa=WIDE)
     assert precise(rounds, [PLAIN, CONTROL], target=0.01)
     assert not precise(rounds, [PLAIN, CONTROL, "sa"], target=0.09)
     assert precise(rounds, [PLAIN, CONTROL, "sa"], target=0.11)
     assert not precise(rounds, [PLAIN, "never ran"], target=0.11)
+
+
+@pytest.mark.parametrize("baseline", [PLAIN, COPY])
+def test_a_run_settles_at_its_thirtieth_round_or_at_a_tenth_after_it(baseline):
+    rounds = steady(61, **{baseline: 1.0, "sa": 1.5})
+    variants = [baseline, "sa"]
+    ends = [n for n in range(62) if settled(rounds[:n], variants, 0.01, baseline=baseline)]
+    assert ends == [30, 40, 50, 60]
+
+
+def test_a_run_does_not_settle_while_one_ratio_is_known_too_little():
+    rounds = rounds_of(plain=[1.0] * 40, control=[1.0] * 40, sa=WIDE)
+    assert settled(rounds, [PLAIN, CONTROL], 0.01)
+    assert not settled(rounds, [PLAIN, CONTROL, "sa"], 0.09)  # its half-width is 0.1
+    assert settled(rounds, [PLAIN, CONTROL, "sa"], 0.11)
 
 
 def test_a_run_that_stops_at_its_target_has_a_control_that_is_narrow_enough():
@@ -293,3 +358,173 @@ def hits(noise, count, runs):
         found = ratio(rounds_of(plain=plain, sa=TRUTH * slower), "sa", resamples=300)
         inside += found.low <= TRUTH <= found.high
     return inside
+
+
+def logs(median, low, high):
+    return Interval(exp(median), exp(low), exp(high))
+
+
+def ends(interval):
+    return (interval.median, interval.low, interval.high)
+
+
+def test_a_change_combines_the_far_ends_in_quadrature():
+    old = logs(0.10, 0.05, 0.13)  # 0.05 down, 0.03 up
+    new = logs(0.30, 0.26, 0.42)  # 0.04 down, 0.12 up
+    # The change is least where the new one is low and the old one high: 0.04 and 0.03 make
+    # 0.05. It is greatest where the new one is high and the old one low: 0.12 and 0.05, 0.13.
+    assert ends(change(old, new)) == pytest.approx(ends(logs(0.20, 0.15, 0.33)))
+
+
+def test_a_change_back_is_the_inverse():
+    old, new = logs(0.10, 0.05, 0.13), logs(0.30, 0.26, 0.42)
+    back = change(new, old)
+    assert ends(back) == pytest.approx(ends(logs(-0.20, -0.33, -0.15)))
+
+
+def test_what_is_known_exactly_changes_by_exactly_the_quotient():
+    found = change(Interval(1.25, 1.25, 1.25), Interval(1.5, 1.5, 1.5))
+    assert ends(found) == pytest.approx((1.2, 1.2, 1.2))
+
+
+def test_equal_runs_change_by_one():
+    each = logs(0.10, 0.06, 0.13)  # 0.04 down and 0.03 up: 0.05 either way
+    assert ends(change(each, each)) == pytest.approx(ends(logs(0.0, -0.05, 0.05)))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "low", "high"),
+    [
+        (Interval(1.0, 0.0, inf), Interval(2.0, 0.0, inf), 0.0, inf),
+        (Interval(1.0, 1.0, 1.0), Interval(2.0, 0.0, 2.0), 0.0, 2.0),
+        (Interval(1.0, 1.0, 1.0), Interval(2.0, 2.0, inf), 2.0, inf),
+        (Interval(1.0, 0.0, 1.0), Interval(2.0, 2.0, 2.0), 2.0, inf),
+        (Interval(1.0, 1.0, inf), Interval(2.0, 2.0, 2.0), 0.0, 2.0),
+    ],
+)
+def test_an_infinite_end_stays_infinite_and_leaves_the_other_alone(old, new, low, high):
+    assert ends(change(old, new)) == pytest.approx((2.0, low, high))
+
+
+CHANGE = 1.03
+
+
+@pytest.mark.parametrize("count", [FEWEST, 30])
+@pytest.mark.parametrize("trouble", [{}, {"drift": 0.02, "spikes": 0.05, "heavy_tails": True}])
+def test_the_true_change_is_inside_its_interval_in_93_of_100_pairs_of_runs(trouble, count):
+    pairs = 400
+    found = [changed(number, count, **trouble) for number in range(pairs)]
+    assert sum(each.low <= CHANGE <= each.high for each in found) >= 0.93 * pairs
+
+
+def test_the_interval_of_a_change_is_not_right_by_being_wide():
+    # A ratio of two steps scatters by 0.02 * 2**0.5 and the quotient of two such by 0.02 * 2. A
+    # median of 30 scatters by 1.25 / 30**0.5 of that; 1.96 of it either way is 0.018.
+    found = [changed(number, 30) for number in range(50)]
+    assert np.median([each.half_width for each in found]) < 1.5 * 0.018
+
+
+def changed(number, count, **trouble):
+    """The change between two runs of their own noise, of which the second is of a slower module."""
+    old, new = (
+        simulated(Machine(seed=seed, noise=0.02, **trouble), truth, count)
+        for seed, truth in ((2 * number, TRUTH), (2 * number + 1, TRUTH * CHANGE))
+    )
+    return change(old, new)
+
+
+def simulated(machine, truth, count):
+    steps = {PLAIN: machine.step(0.1, PLAIN), "sa": machine.step(0.1 * truth, "sa")}
+    rounds = islice(Rounds(steps, dict.fromkeys(steps, 1), machine, machine.seed), count)
+    return ratio(list(rounds), "sa", resamples=300)
+
+
+# Of 1 to 8 the quartiles lie at the places 1.75 and 5.25 counted from 0: they are 2.75 and 6.25.
+# Three times their distance of 3.5 is 10.5: the fences are at -7.75 and 16.75.
+@pytest.mark.parametrize(
+    ("samples", "count"),
+    [
+        ([1, 2, 3, 4, 5, 6, 7, 8], 0),
+        ([1, 2, 3, 4, 5, 6, 7, 16.75], 0),
+        ([1, 2, 3, 4, 5, 6, 7, 16.875], 1),
+        ([-7.75, 2, 3, 4, 5, 6, 7, 8], 0),
+        ([-7.875, 2, 3, 4, 5, 6, 7, 8], 1),
+        ([-7.875, 2, 3, 4, 5, 6, 7, 16.875], 2),
+        ([16.875, 7, 1, 3, 2, 6, 5, 4], 1),
+        ([3, 4] * 9 + [3, 400], 1),  # one far value in twenty
+        ([0.25] * 20, 0),
+        ([0.25] * 19 + [0.375], 1),
+        ([], 0),
+    ],
+)
+def test_outliers_lie_beyond_the_outer_fences(samples, count):
+    assert outliers(samples) == count
+
+
+def test_fewer_than_six_samples_have_no_outliers():
+    assert outliers([1, 1, 1, 1, 100]) == 0
+    assert outliers([1, 1, 1, 1, 1, 100]) == 1
+
+
+def disturbed(*disturbances):
+    return [
+        Round(number=number, blocks=(Block(variant=PLAIN, steps=1, seconds=1.0),), disturbance=each)
+        for number, each in enumerate(disturbances)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("elapsed_s", "kept_from", "found"),
+    [
+        (16.0, {"asleep_s": 1.6}, {}),
+        (16.0, {"asleep_s": 1.625}, {"asleep": 1}),
+        (0.5, {"asleep_s": 0.1}, {}),  # of a short round a second's tenth
+        (0.5, {"asleep_s": 0.125}, {"asleep": 1}),
+        (16.0, {"waited_s": 1.6}, {}),
+        (16.0, {"waited_s": 1.625}, {"waiting for a core": 1}),
+        (0.5, {"waited_s": 0.05}, {}),
+        (0.5, {"waited_s": 0.0625}, {"waiting for a core": 1}),
+        (16.0, {"stolen_s": 1.6}, {}),
+        (16.0, {"stolen_s": 1.625}, {"robbed of a core": 1}),
+        (0.5, {"stolen_s": 0.05}, {}),
+        (0.5, {"stolen_s": 0.0625}, {"robbed of a core": 1}),
+        (16.0, {"asleep_s": 0.0, "waited_s": 0.0, "stolen_s": 0.0}, {}),
+        (16.0, {}, {}),  # nothing is known
+        (
+            16.0,
+            {"asleep_s": 2.0, "waited_s": 3.0, "stolen_s": 4.0},
+            {"asleep": 1, "waiting for a core": 1, "robbed of a core": 1},
+        ),
+    ],
+)
+def test_a_round_is_flagged_for_what_kept_a_tenth_of_it(elapsed_s, kept_from, found):
+    assert flags(disturbed(Disturbance(elapsed_s=elapsed_s, **kept_from))) == found
+
+
+def test_flags_count_rounds_and_pass_over_those_that_were_not_watched():
+    waited, stolen = Disturbance(elapsed_s=1.0, waited_s=0.5), Disturbance(elapsed_s=1, stolen_s=1)
+    found = flags(disturbed(waited, None, stolen, waited))
+    assert found == {"waiting for a core": 2, "robbed of a core": 1}
+
+
+@pytest.mark.parametrize("seconds", [10.0, 0.1])
+def test_a_round_ten_times_as_long_or_as_short_as_the_others_is_flagged(seconds):
+    lengths = [0.9, 1.0, 1.1] * 6 + [1.0, seconds]
+    assert flags(rounds_of(plain=lengths)) == {"far from the others in length": 1}
+
+
+def test_a_round_is_as_long_as_all_of_its_blocks():
+    rounds = rounds_of(plain=[1.0, 2.0] * 10, sa=[3.0, 2.0] * 9 + [3.0, 38.0])
+    assert flags(rounds) == {"far from the others in length": 1}  # 40 where the others take 4
+
+
+def test_rounds_of_which_nothing_is_to_be_said_have_no_flags():
+    assert flags([]) == {}
+    assert flags(rounds_of(plain=[0.9, 1.0, 1.1] * 6)) == {}
+    assert flags([Round(number=0, blocks=())]) == {}
+
+
+def test_rounds_that_a_failed_variant_left_are_not_held_against_the_others():
+    whole = steady(5, plain=1.0, control=1.0, sa=1.5)
+    left = [replace(each, number=5 + each.number) for each in steady(35, plain=1.0, control=1.0)]
+    assert flags(whole + left) == {}

@@ -12,8 +12,10 @@ from attnbench.errors import UserError
 from attnbench.records import (
     SCHEMA,
     Block,
+    Compiled,
     Count,
     Counts,
+    Disturbance,
     End,
     Failure,
     Memory,
@@ -47,8 +49,16 @@ def test_every_kind_of_record_is_read_as_it_was_written(tmp_path, case):
         Counts(rules={"leaf": Count(operations=7, not_counted={"sigmoid": 2}), "none": Count()}),
         Memory(peak_live_bytes=8),
         Memory(peak_live_bytes=8, allocated_bytes=1, peak_allocated_bytes=2, reserved_bytes=3),
+        Compiled(seconds=12.5),
+        Counts(rules={}, shape=(1, 256, 56, 56)),
         Round(number=0, blocks=(Block(variant="plain", steps=2, seconds=0.1),)),
+        Round(
+            number=1,
+            blocks=(Block(variant="plain", steps=1, seconds=0.3, parts={"forward": 0.1}),),
+            disturbance=Disturbance(elapsed_s=0.5, asleep_s=0.0, waited_s=0.1, stolen_s=None),
+        ),
         End(reason="target", rounds=1),
+        End(reason="failed", rounds=1, message="its process was killed"),
     )
     environment = {"a": "text", "b": 1, "c": 1.0, "d": True, "e": None, "é\n\u2028": '"\\\0'}
     records = [Record(case=case, results=each, environment=environment) for each in results]
@@ -285,3 +295,20 @@ def test_a_file_that_cannot_be_mended_is_named(torn, request):
     request.getfixturevalue("full_disk")
     with pytest.raises(UserError, match=str(torn)):
         store.mend(torn)
+
+
+def test_the_runs_of_a_folder_are_itself_or_those_in_it(tmp_path, record):
+    grid = tmp_path / "grid"
+    for name in ("b", "a"):
+        store.append(grid / name, record)
+    (grid / "c").mkdir()
+    (grid / "grid.md").write_text("")
+    assert store.runs_in(grid) == [grid / "a", grid / "b"]
+    assert store.runs_in(grid / "a") == [grid / "a"]
+    assert store.runs_in(grid / "c") == store.runs_in(tmp_path / "missing") == []
+
+
+def test_a_file_that_holds_no_whole_line_is_a_beginning_and_no_run(tmp_path):
+    (tmp_path / store.FILE_NAME).write_text('{"schema":')
+    assert store.holds_a_file(tmp_path)
+    assert store.runs_in(tmp_path) == []

@@ -5,10 +5,22 @@ from itertools import islice
 
 import pytest
 import torch
-from simulated import Machine
 
 from attnbench import timing
-from attnbench.timing import BLOCK_S, CpuClock, CudaClock, Rounds, clock_for, timed, warm_up
+from attnbench.records import Disturbance
+from attnbench.simulated import Machine
+from attnbench.timing import (
+    BLOCK_S,
+    MOVE_EVERY,
+    CpuClock,
+    CudaClock,
+    Rounds,
+    Step,
+    clock_for,
+    timed,
+    warm_up,
+)
+from attnbench.watch import Reading
 
 COST_S = {"plain": 0.25, "control": 0.25, "sa": 0.5}  # powers of two add up exactly
 ONE_STEP = dict.fromkeys(COST_S, 1)
@@ -23,6 +35,10 @@ def orders(series, count):
     return [[block.variant for block in each.blocks] for each in islice(series, count)]
 
 
+def step_of(call):
+    return Step({"step": call})
+
+
 def failing(machine, good_steps):
     def step():
         if machine.log.count("sa") == good_steps:
@@ -30,7 +46,7 @@ def failing(machine, good_steps):
         machine.log.append("sa")
         machine.now += 0.5
 
-    return step
+    return step_of(step)
 
 
 def test_every_variant_runs_once_a_round():
@@ -109,7 +125,7 @@ def test_an_interruption_by_the_user_is_no_failure_of_a_variant():
     def interrupted():
         raise KeyboardInterrupt
 
-    series = rounds(Machine(), sa=interrupted)
+    series = rounds(Machine(), sa=step_of(interrupted))
     with pytest.raises(KeyboardInterrupt):
         next(iter(series))
     assert series.failures == {}
@@ -123,7 +139,7 @@ def test_what_a_failed_step_held_is_released():
         kept.append(weakref.ref(activation))
         raise RuntimeError("out of memory")
 
-    next(iter(rounds(Machine(), sa=step)))
+    next(iter(rounds(Machine(), sa=step_of(step))))
     assert kept[0]() is None
 
 
@@ -141,7 +157,7 @@ def test_what_the_cause_of_a_failure_held_is_released_too():
         except MemoryError as error:
             raise RuntimeError("out of memory") from error
 
-    next(iter(rounds(Machine(), sa=step)))
+    next(iter(rounds(Machine(), sa=step_of(step))))
     assert kept[0]() is None
 
 
@@ -160,9 +176,79 @@ def test_a_block_has_one_pair_of_marks_around_all_its_steps():
     assert machine.log == ["mark", "sa", "sa", "sa", "mark", "wait"]
 
 
+PARTS_S = {"forward": 0.25, "backward": 0.5, "optimizer": 0.125}
+
+
+def in_parts(machine):
+    """A training step whose parts cost what they cost."""
+    parts = {}
+    for name, cost in PARTS_S.items():
+        parts |= machine.step(cost, name).parts
+    return Step(parts)
+
+
+def test_the_parts_of_a_step_are_timed_each_and_add_up_over_a_block():
+    machine = Machine()
+    series = Rounds({"sa": in_parts(machine)}, {"sa": 2}, machine, seed=0)
+    (block,) = next(iter(series)).blocks
+    assert block.seconds == 1.75  # 2 * (0.25 + 0.5 + 0.125)
+    assert block.parts == {"forward": 0.5, "backward": 1.0, "optimizer": 0.25}
+
+
+def test_marks_between_parts_wait_for_nothing():
+    machine = Machine()
+    next(iter(Rounds({"sa": in_parts(machine)}, {"sa": 2}, machine, seed=0)))
+    ran = ["mark", *(["forward", "mark", "backward", "mark", "optimizer", "mark"] * 2)]
+    assert machine.log[: len(ran)] == ran
+    assert set(machine.log[len(ran) :]) == {"wait"}
+
+
+def test_a_whole_step_runs_its_parts_in_order_and_answers_with_the_last():
+    log = []
+    parts = {name: lambda name=name: log.append(name) or name for name in PARTS_S}
+    assert Step(parts)() == "optimizer"
+    assert log == list(PARTS_S)
+
+
+def test_steps_move_every_few_rounds_and_not_before_the_first():
+    machine = Machine()
+    step = machine.step(0.25, "sa")
+    moving = Step(step.parts, move=lambda: machine.log.append("move"))
+    series = Rounds({"sa": moving, "plain": machine.step(0.25)}, {"sa": 1, "plain": 1}, machine, 0)
+    list(islice(series, 2 * MOVE_EVERY + 1))
+    told = [entry for entry in machine.log if entry in {"sa", "move"}]
+    five = ["sa"] * MOVE_EVERY
+    assert told == [*five, "move", *five, "move", "sa"]
+
+
+def test_what_moving_takes_is_in_no_block():
+    machine = Machine()
+
+    def move():
+        machine.now += 8
+
+    series = Rounds({"sa": Step(machine.step(0.25).parts, move)}, {"sa": 1}, machine, seed=0)
+    seconds = [each.blocks[0].seconds for each in islice(series, 2 * MOVE_EVERY)]
+    assert seconds == [0.25] * 10
+
+
+def test_a_round_knows_what_disturbed_it():
+    machine = Machine()
+    asleep = iter([0.0, 0.0, 0.0, 64.0])  # before and after each of two rounds
+
+    def look():
+        return Reading(awake_s=machine.now, all_s=machine.now + next(asleep), waited_s=machine.now)
+
+    steps = {"sa": machine.step(0.5)}
+    first, second = islice(Rounds(steps, {"sa": 1}, machine, seed=0, watch=look), 2)
+    assert first.disturbance == Disturbance(elapsed_s=0.5, asleep_s=0.0, waited_s=0.5)
+    assert second.disturbance == Disturbance(elapsed_s=64.5, asleep_s=64.0, waited_s=0.5)
+
+
 def test_python_collects_no_garbage_within_a_round_and_may_between_rounds():
     within = []
-    series = iter(rounds(Machine(), sa=lambda: within.append(gc.isenabled())))
+    look = step_of(lambda: within.append(gc.isenabled()))
+    series = iter(rounds(Machine(), sa=look))
     with pytest.raises(ValueError, match="positive time"):  # that step took none
         next(series)
     assert within == [False]
@@ -174,7 +260,7 @@ def test_garbage_collection_is_enabled_again_after_an_interruption():
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        next(iter(rounds(Machine(), sa=interrupted)))
+        next(iter(rounds(Machine(), sa=step_of(interrupted))))
     assert gc.isenabled()
 
 

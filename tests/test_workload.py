@@ -225,3 +225,66 @@ def test_the_device_is_the_cases_own_unless_stated(case, networks):
     step(case, PLAIN)
     step(case, PLAIN, "meta")
     assert [model.conv1.weight.device.type for model in networks] == ["cpu", "meta"]
+
+
+@pytest.mark.parametrize("mode", ["inference", "training"])
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_moving_a_step_changes_where_its_tensors_lie_and_nothing_else(
+    case, networks, mode, channels_last
+):
+    ready = step(replace(case, mode=mode, channels_last=channels_last), "sa")
+    before = ready()
+    tensors = [*networks[0].parameters(), *networks[0].buffers()]
+    places = [tensor.data_ptr() for tensor in tensors]
+    kept = [tensor.data for tensor in tensors]  # so that no place is taken again
+    layouts = [tensor.stride() for tensor in tensors]
+    values = bits(networks[0])
+    ready.move()
+    assert all(old != new.data_ptr() for old, new in zip(places, tensors, strict=True))
+    assert [tensor.stride() for tensor in tensors] == layouts
+    assert same(bits(networks[0]), values)
+    assert torch.equal(ready(), before)
+    assert len(kept) == len(tensors)
+
+
+def test_an_optimiser_reaches_the_weights_where_they_lie_now(case, networks, monkeypatch):
+    sgd = torch.optim.SGD
+    monkeypatch.setattr(torch.optim, "SGD", lambda weights, **_: sgd(weights, lr=0.1))
+    train = step(replace(case, mode="training"), "sa")
+    train.move()
+    before = bits(networks[0])
+    train()
+    assert not same(bits(networks[0]), before)
+
+
+def test_only_a_cpu_moves_its_weights(case, spy):
+    spy.to("meta")
+    assert step(replace(case, device="cuda"), PLAIN, "meta").move is None
+    assert step(case, PLAIN, "meta").move is not None
+
+
+def test_training_is_timed_in_its_three_parts_and_inference_whole(case):
+    assert list(step(replace(case, mode="training"), PLAIN).parts) == [
+        *("forward", "backward", "optimizer")
+    ]
+    assert list(step(case, PLAIN).parts) == ["forward"]
+
+
+@pytest.mark.parametrize("mode", ["inference", "training"])
+def test_a_compiled_case_runs_its_forward_through_the_compiler(case, monkeypatch, mode):
+    called = []
+
+    def compiled(model):
+        return lambda image: called.append(image.shape) or model(image)
+
+    monkeypatch.setattr(workload, "compiled", compiled)
+    step(replace(case, mode=mode, compiled=True), PLAIN)()
+    assert called == [(2, 3, 32, 32)]
+    step(replace(case, mode=mode, compiled=True), PLAIN, "meta")()  # nothing to compile there
+    assert len(called) == 1
+
+
+def test_a_captured_case_is_the_whole_step_captured(case, monkeypatch):
+    monkeypatch.setattr(workload, "captured", lambda ready: ("captured", list(ready.parts)))
+    training = replace(case, mode="training", cuda_graph=True)
+    assert step(training, PLAIN) == ("captured", ["forward", "backward", "optimizer"])

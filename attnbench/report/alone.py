@@ -137,10 +137,10 @@ def _cells(row: pd.Series) -> list[str]:  # type: ignore[type-arg]
     def share(name: str) -> str:
         return units.share(row[f"{name}_share"])
 
-    size = [units.whole(row[key]).replace(",", "") for key in ("channels", "height", "width")]
+    size = [row[key] for key in ("channels", "height", "width") if not pd.isna(row[key])]
     return [
         title(row["module"]),
-        "x".join(size),
+        "x".join(f"{each:.0f}" for each in size) or units.NOTHING,
         units.whole(row["kernels"]),
         units.mebibytes(row["moved_bytes"]),
         units.microseconds(_interval(row, "latency_s", "latency_low_s", "latency_high_s")),

@@ -31,14 +31,24 @@ def grid(runs: Sequence[Run]) -> Sheet:
     """Ratios to the plain host, one row a configuration; eager stands above compiled."""
     modules = tuple(dict.fromkeys(module for run in runs for module in run.modules))
     headings = ("configuration", "plain (ms/image)", "control", *map(title, modules))
+    cases = [asdict(run.case) for run in runs]
+    differing = [key for key in cases[0] if len({case[key] for case in cases}) > 1]
+    rows = tuple(
+        (", ".join(_named(key, case[key]) for key in differing), *_cells(run, modules))
+        for case, run in zip(cases, runs, strict=True)
+    )
     words = [run.case.described.split(", ") for run in runs]
     shared = [word for word in words[0] if all(word in each for each in words)]
-    rows = tuple(
-        (", ".join(word for word in each if word not in shared), *_cells(run, modules))
-        for each, run in zip(words, runs, strict=True)
-    )
     caption = "Latency over the plain host of the same configuration; = cannot be told apart"
     return Sheet(f"{caption}. {', '.join(shared)}", headings, rows)
+
+
+def _named(key: str, value: object) -> str:
+    """``batch 8``, ``not compiled``, ``float32``: a value that says which it is."""
+    name = key.removesuffix("_size").replace("_", " ")
+    if isinstance(value, bool):
+        return name if value else f"not {name}"
+    return value if isinstance(value, str) else f"{name} {value}"
 
 
 def _cells(run: Run, modules: Sequence[str]) -> list[str]:

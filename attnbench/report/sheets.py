@@ -192,7 +192,7 @@ def remarks(run: Run) -> list[str]:
     """What must be known before a figure is believed: rounds, control, disturbance, failures."""
     said = [_rounds(run), _control(run), *_disturbed(run)]
     said += [
-        f"{title(variant)} failed at {step}: {failure.type}: {' '.join(failure.message.split())}."
+        f"{title(variant)} failed at {step}: {failure.type}: {_one_line(failure.message)}."
         for variant, steps in run.failures.items()
         for step, failure in steps.items()
     ]
@@ -206,9 +206,17 @@ def _rounds(run: Run) -> str:
     ends = {
         "target": f"every interval reached ±{units.percent(run.plan.target)}",
         "budget": f"the budget of {units.seconds(run.plan.budget_s)} was spent",
-        "failed": f"then it failed: {run.end.message or 'the baseline did, so all is vain'}",
+        "failed": f"then it failed: {_one_line(run.end.message or 'the baseline did')}",
     }
     return f"{count}; {ends[run.end.reason]}."
+
+
+def _rounds_of(count: int) -> str:
+    return f"{count} round{'' if count == 1 else 's'}"
+
+
+def _one_line(message: str) -> str:
+    return " ".join(message.split())
 
 
 def _control(run: Run) -> str:
@@ -231,10 +239,10 @@ def _disturbed(run: Run) -> list[str]:
     throttles = Counter(
         str(each["gpu_throttle"]) for each in run.moments if each.get("gpu_throttle")
     )
-    said += [f"The GPU was throttled after {n} rounds: {why}." for why, n in throttles.items()]
+    said += [f"The GPU was throttled after {_rounds_of(n)}: {why}." for why, n in throttles.items()]
     foreign = sum(bool(each.get("gpu_other_processes")) for each in run.moments)
     if foreign:
-        said.append(f"WARNING: after {foreign} rounds other processes were on the GPU.")
+        said.append(f"WARNING: after {_rounds_of(foreign)} other processes were on the GPU.")
     clocks = [mhz for each in run.moments if isinstance(mhz := each.get("gpu_clock_mhz"), int)]
     if clocks:
         said.append(f"The GPU's clock was at {min(clocks)} to {max(clocks)} MHz after the rounds.")

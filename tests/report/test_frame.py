@@ -5,7 +5,9 @@ import pandas as pd
 import pytest
 
 from attnbench import report
-from attnbench.report.frame import COLUMNS
+from attnbench.records import Block, Compiled, Disturbance, End, Round
+from attnbench.report.frame import COLUMNS, PARTS
+from attnbench.report.sheets import Sheet
 from attnbench.runs import Run
 
 # The stored run: plain takes 100 ms a step of two images, except 110 and 90 ms in rounds 1 and
@@ -90,3 +92,201 @@ def test_a_run_without_any_result_is_still_a_table(run: Run) -> None:
     table = report.frame(empty)
     assert table["params"].isna().all()
     assert table["verdict"].isna().all()
+
+
+def captioned(run: Run, beginning: str) -> list[Sheet]:
+    """The printed tables of a run whose captions begin so."""
+    sheets = report.sheets(run, report.frame(run))
+    return [sheet for sheet in sheets if sheet.caption.startswith(beginning)]
+
+
+def test_a_round_in_which_a_ratio_is_far_off_is_counted_and_kept(run: Run) -> None:
+    assert report.frame(run)["outliers"].dropna().eq(0).all()
+    last = run.rounds[-1]
+    blocks = [
+        replace(block, seconds=block.seconds * 10) if block.variant == "sa" else block
+        for block in last.blocks
+    ]
+    run.rounds[-1] = replace(last, blocks=tuple(blocks))
+    table = report.frame(run).set_index("variant")
+    assert table.loc["sa", "outliers"] == 1
+    assert table.loc["sa", "rounds"] == 9
+    assert table.loc["sa", "ratio"] == pytest.approx(1.20)
+    assert table.loc["sa", "ratio_high"] == pytest.approx(
+        1.22
+    )  # its interval reaches to the second largest
+    assert table.loc["control", "outliers"] == 0
+    assert isnan(table.loc["sk", "outliers"])  # it was never timed
+    (latency,) = captioned(run, "Latency")
+    assert latency.headings[-1] == "outliers"
+    assert [row[-1] for row in latency.rows] == ["0", "0", "1", "–"]
+
+
+def trained(run: Run) -> Run:
+    """The same with six rounds of training steps, of which all are alike."""
+    parts = {
+        "plain": (2, {"forward": 0.2, "backward": 0.4, "optimizer": 0.1}),
+        "control": (2, {"forward": 0.2, "backward": 0.4, "optimizer": 0.1}),
+        "sa": (1, {"forward": 0.15, "backward": 0.5, "optimizer": 0.06}),
+    }
+    blocks = tuple(
+        Block(variant=variant, steps=steps, seconds=sum(each.values()), parts=each)
+        for variant, (steps, each) in parts.items()
+    )
+    rounds = [Round(number=number, blocks=blocks) for number in range(6)]
+    return replace(run, case=replace(run.case, mode="training"), rounds=rounds)
+
+
+# Plain takes 100, 200 and 50 ms of a step of two images, SA 150, 500 and 60 ms.
+@pytest.mark.parametrize(
+    ("part", "plain_s", "sa_s", "ratio"),
+    [
+        ("forward", 0.050, 0.075, 1.5),
+        ("backward", 0.100, 0.250, 2.5),
+        ("optimizer", 0.025, 0.030, 1.2),
+    ],
+)
+def test_each_part_of_a_training_step_has_its_time_and_ratio(
+    run: Run, part: str, plain_s: float, sa_s: float, ratio: float
+) -> None:
+    table = report.frame(trained(run)).set_index("variant")
+    keys = [f"{part}_s", f"{part}_ratio", f"{part}_ratio_low", f"{part}_ratio_high"]
+    assert list(table.loc["plain", keys]) == pytest.approx([plain_s, 1, 1, 1])
+    assert list(table.loc["control", keys]) == pytest.approx([plain_s, 1, 1, 1])
+    assert list(table.loc["sa", keys]) == pytest.approx([sa_s, ratio, ratio, ratio])
+    assert table.loc["sk", keys].isna().all()
+
+
+def test_the_whole_step_is_more_than_its_parts_ratios(run: Run) -> None:
+    table = report.frame(trained(run)).set_index("variant")
+    assert table.loc["sa", "latency_s"] == pytest.approx(0.71 / 2)
+    assert table.loc["sa", "ratio"] == pytest.approx(0.71 / 0.35)
+
+
+def test_the_parts_of_a_training_step_have_a_table_each(run: Run) -> None:
+    of_parts = captioned(trained(run), "Of it the ")
+    assert [sheet.caption.split(", ")[0] for sheet in of_parts] == [
+        f"Of it the {part}" for part in PARTS
+    ]
+    backward = of_parts[1]
+    assert backward.headings == ("module", "backward (ms/image)", "ratio")
+    assert backward.rows == (
+        ("plain", "100.00", "1"),
+        ("control", "100.00", "1.000 [1.000, 1.000]"),
+        ("SA", "250.00", "2.500 [2.500, 2.500]"),
+        ("SK", "–", "–"),
+    )
+
+
+def test_steps_that_are_not_split_have_no_parts(run: Run) -> None:
+    table = report.frame(run)
+    keys = [column for column in table.columns if column.startswith(PARTS)]
+    assert len(keys) == 3 * 4
+    assert table[keys].isna().all(axis=None)
+    assert captioned(run, "Of it the ") == []
+
+
+def test_what_compiling_took_stands_beside_the_latency_it_bought(run: Run) -> None:
+    run.compiled = {"plain": Compiled(seconds=9.0), "sa": Compiled(seconds=12.34)}
+    compiled = replace(run, case=replace(run.case, compiled=True))
+    table = report.frame(compiled).set_index("variant")
+    assert table.loc["plain", "compile_s"] == 9.0
+    assert table.loc["sa", "compile_s"] == 12.34
+    assert table.loc[["control", "sk"], "compile_s"].isna().all()
+    (latency,) = captioned(compiled, "Latency")
+    assert latency.headings[-1] == "compiled in (s)"
+    assert [row[-1] for row in latency.rows] == ["9.0", "–", "12.3", "–"]
+
+
+def test_only_compiled_runs_say_what_compiling_took(run: Run) -> None:
+    assert report.frame(run)["compile_s"].isna().all()
+    (latency,) = captioned(run, "Latency")
+    assert "compiled in (s)" not in latency.headings
+
+
+def with_disturbances(run: Run, *disturbances: Disturbance) -> Run:
+    """The same, its rounds all alike but for what kept the first ones from their work."""
+    blocks = tuple(Block(variant=name, steps=1, seconds=0.1) for name in ("plain", "control", "sa"))
+    rounds = [
+        Round(number=number, blocks=blocks, disturbance=each)
+        for number, each in enumerate([*disturbances, *[None] * 6])
+    ]
+    return replace(run, rounds=rounds)
+
+
+def test_rounds_that_were_disturbed_are_named(run: Run) -> None:
+    asleep = Disturbance(elapsed_s=3.0, asleep_s=2.7)
+    waiting = Disturbance(elapsed_s=1.0, waited_s=0.5, stolen_s=0.0)
+    quiet = Disturbance(elapsed_s=1.0, asleep_s=0.0, waited_s=0.0, stolen_s=0.0)
+    remarks = report.remarks(with_disturbances(run, asleep, waiting, quiet, waiting))
+    assert "Rounds flagged, none dropped: 1 asleep, 2 waiting for a core." in remarks
+
+
+def test_a_round_far_from_the_others_in_length_is_named(run: Run) -> None:
+    # Plain's rounds 1 and 3 take a tenth more and less, where the others differ by 1 in 100.
+    remarks = report.remarks(run)
+    assert "Rounds flagged, none dropped: 2 far from the others in length." in remarks
+
+
+def test_nothing_is_said_of_rounds_that_were_left_alone(run: Run) -> None:
+    remarks = report.remarks(with_disturbances(run, Disturbance(elapsed_s=1.0)))
+    assert not any("flagged" in remark for remark in remarks)
+    assert not any("GPU" in remark for remark in remarks)
+
+
+CALM = {"gpu_throttle": "", "gpu_other_processes": 0, "gpu_clock_mhz": 1980}
+NO_DRIVER = dict.fromkeys(CALM)
+
+
+def said_of_the_gpu(run: Run, *moments: dict) -> list[str]:
+    run.moments = list(moments)
+    return [remark for remark in report.remarks(run) if "GPU" in remark]
+
+
+def test_what_throttled_the_gpu_is_named_with_how_often(run: Run) -> None:
+    hot, capped = CALM | {"gpu_throttle": "too hot"}, CALM | {"gpu_throttle": "power cap"}
+    assert said_of_the_gpu(run, CALM, hot, capped, hot)[:-1] == [
+        "The GPU was throttled after 2 rounds: too hot.",
+        "The GPU was throttled after 1 round: power cap.",
+    ]
+
+
+def test_others_on_the_gpu_are_a_warning(run: Run) -> None:
+    shared = CALM | {"gpu_other_processes": 3}
+    assert said_of_the_gpu(run, shared, CALM, shared)[:-1] == [
+        "WARNING: after 2 rounds other processes were on the GPU."
+    ]
+
+
+def test_the_gpus_clock_is_given_from_least_to_most(run: Run) -> None:
+    slow = CALM | {"gpu_clock_mhz": 1410}
+    assert said_of_the_gpu(run, CALM, slow, NO_DRIVER, CALM) == [
+        "The GPU's clock was at 1410 to 1980 MHz after the rounds."
+    ]
+
+
+def test_nothing_is_said_of_a_gpu_whose_driver_says_nothing(run: Run) -> None:
+    assert said_of_the_gpu(run, NO_DRIVER, {}) == []
+
+
+@pytest.mark.parametrize(
+    ("end", "words"),
+    [
+        (
+            End(reason="failed", rounds=9, message="the process died"),
+            "then it failed: the process died.",
+        ),
+        (End(reason="failed", rounds=9), "then it failed: the baseline did."),
+        (End(reason="target", rounds=9), "every interval reached ±1.0%."),
+        (End(reason="budget", rounds=9), "the budget of 1 min 0 s was spent."),
+        (None, "the run is not finished."),
+    ],
+)
+def test_the_first_remark_says_why_the_rounds_ended(run: Run, end: End | None, words: str) -> None:
+    run.end = end
+    assert report.remarks(run)[0] == f"9 interleaved rounds in 5 s; {words}"
+
+
+def test_a_message_of_several_lines_is_a_remark_of_one(run: Run) -> None:
+    run.end = End(reason="failed", rounds=9, message="RuntimeError: out\n  of luck")
+    assert report.remarks(run)[0].endswith("then it failed: RuntimeError: out of luck.")

@@ -18,3 +18,14 @@ def test_latex_escapes_every_special_character() -> None:
 
 def test_latex_has_a_column_for_every_heading() -> None:
     assert r"\begin{tabular}{lr}" in latex(HOSTILE, "")
+
+
+def test_a_line_break_stays_in_its_cell() -> None:
+    broken = Sheet("caption", ("module", "why"), (("sa", "one\ntwo"),))
+    assert "| sa | one two |" in markdown(broken)
+    assert r"sa & one two \\" in latex(broken, "")
+
+
+def test_a_dash_and_a_doubt_are_set_in_latex_as_its_own() -> None:
+    sheet = Sheet("caption", ("module", "figure"), (("–", "1 ± 2"),))
+    assert r"-- & 1 $\pm$ 2 \\" in latex(sheet, "")

@@ -1,6 +1,7 @@
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,28 @@ def test_every_plot_is_written_twice_and_the_same_each_time(run: Run, folder: Pa
     first = (folder / "latency_overhead.svg").read_bytes()
     report.write(run, folder)
     assert (folder / "latency_overhead.svg").read_bytes() == first
+
+
+def test_plots_say_of_which_setting_they_are_and_whether_the_control_held(
+    run: Run, folder: Path
+) -> None:
+    setting = "resnet50, inference, batch 2, 224x224, float32, cpu"
+    report.write(run, folder)
+    assert f">{setting}<" in (folder / "latency_overhead.svg").read_text()
+    report.write(replace(run, rounds=run.rounds[:5]), folder)  # too few for a control
+    for plot in ("latency_overhead", "params_against_latency", "memory_overhead"):
+        text = (folder / f"{plot}.svg").read_text()
+        assert f">{setting}; the control failed: no verdicts<" in text
+
+
+def test_the_setting_is_the_first_line(run: Run, folder: Path) -> None:
+    case = replace(run.case, mode="training", channels_last=True, compiled=True)
+    report.write(replace(run, case=case), folder)
+    setting = "resnet50, training, batch 2, 224x224, float32, channels last, compiled, cpu"
+    assert (folder / "comparison.md").read_text().splitlines()[0] == f"{setting}."
+    latex = (folder / "comparison.tex").read_text()
+    assert latex.splitlines()[0] == f"% {setting}."
+    assert latex.count(f"{setting}.}}") == latex.count(r"\caption{") == 5
 
 
 def test_an_unwritable_folder_is_bad_input(run: Run, tmp_path: Path) -> None:

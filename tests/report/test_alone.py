@@ -1,0 +1,320 @@
+from dataclasses import replace
+from math import isnan
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from attnbench import report
+from attnbench.pieces import alone
+from attnbench.records import Block, Case, Count, End, Failure, Plan, Round
+from attnbench.report.alone import COLUMNS
+from attnbench.runs import Run
+
+# Powers of two throughout, so that every figure can be followed by eye.
+SECONDS = {
+    "copy": 2**-10,
+    "copy again": 2**-10,
+    "product": 2**-8,
+    "launch": 2**-17,
+    "sa layer1": 2**-9,
+    "sa layer2": 2**-11,
+    "sa layer3": 2**-9,
+}
+"""Of one step. The piece in layer4 fails."""
+
+SPREAD = {"product": (0.5, 1, 1, 1, 1, 2), "sa layer1": (1, 1, 2, 0.5, 1, 1)}
+"""How many times as long it takes in each of six rounds: their interval is from least to most."""
+
+STEPS = {"copy": 2, "launch": 64, "sa layer2": 4}
+"""In a block, where it is not one."""
+
+
+def work(kernels: int, read: int, written: int, macs: int) -> dict[str, Count]:
+    details = {"macs": macs, "bytes_read": read, "bytes_written": written, "kernels": kernels}
+    return {"executed": Count(operations=macs, details=details)}
+
+
+COUNTS = {
+    "copy": work(1, 2**20, 2**20, 0),
+    "product": work(1, 2**13, 2**12, 2**30),
+    "launch": work(1, 4, 4, 0),
+    "sa layer1": work(16, 3 * 2**18, 2**18, 2**22),
+    "sa layer2": work(32, 2**17, 2**17, 2**20),
+    "sa layer3": work(1, 2**15, 2**15, 2**28),
+    "sa layer4": work(32, 2**10, 2**10, 2**10),
+}
+SHAPES = {
+    "sa layer1": (2, 256, 16, 16),
+    "sa layer2": (2, 512, 8, 8),
+    "sa layer3": (2, 1024, 4, 4),
+    "sa layer4": (2, 2048, 2, 2),
+}
+
+
+def rounds_of(seconds: dict[str, float]) -> list[Round]:
+    return [
+        Round(
+            number=number,
+            blocks=tuple(
+                Block(
+                    variant=name,
+                    steps=STEPS.get(name, 1),
+                    seconds=STEPS.get(name, 1) * took * SPREAD.get(name, (1,) * 6)[number],
+                )
+                for name, took in seconds.items()
+            ),
+        )
+        for number in range(6)
+    ]
+
+
+@pytest.fixture
+def run() -> Run:
+    case = Case(
+        host="resnet50",
+        batch_size=2,
+        image_size=64,
+        dtype="float32",
+        channels_last=False,
+        mode="inference",
+        isolated=True,
+        device="cpu",
+        threads=1,
+        seed=0,
+    )
+    return Run(
+        case,
+        Plan(variants=alone(("sa",)), budget_s=60.0, target=0.01),
+        {"cpu": "An imagined CPU", "torch": "2.15.0", "python": "3.11.7", "time": "noon"},
+        counts=dict(COUNTS),
+        shapes=dict.fromkeys(("copy", "product", "launch")) | SHAPES,
+        rounds=rounds_of(SECONDS),
+        failures={
+            "sa layer4": {"latency": Failure(step="latency", type="MemoryError", message="no room")}
+        },
+        end=End(reason="budget", rounds=6),
+    )
+
+
+def at(run: Run, stage: int) -> dict[str, Any]:
+    """The row of SA in a stage."""
+    return dict(report.frame(run).set_index("stage", drop=False).loc[stage])
+
+
+def test_every_module_has_a_row_a_stage_and_every_column_is_there(run: Run) -> None:
+    table = report.frame(run)
+    assert list(table.columns) == [column.key for column in COLUMNS]
+    assert list(table["module"]) == ["sa"] * 4
+    assert list(table["stage"]) == [1, 2, 3, 4]
+
+
+def test_every_column_of_a_piece_that_memory_holds_back(run: Run) -> None:
+    expected = {
+        "module": "sa",
+        "stage": 1,
+        "channels": 256,
+        "height": 16,
+        "width": 16,
+        "kernels": 16,
+        "moved_bytes": 2**20,  # three parts read, one written
+        "macs": 2**22,
+        "latency_s": 2**-9,
+        "latency_low_s": 2**-10,
+        "latency_high_s": 2**-8,
+        "bytes_per_s": 2**29,
+        # Its input is of 2 * 256 * 16 * 16 elements of 4 bytes, 2**19. To copy that moves 2**20,
+        # half of what the large copy moves in 2**-10 s: 2**-11 s, a fourth of its 2**-9 s.
+        "map_copies": 4,
+        "map_copies_low": 2,
+        "map_copies_high": 8,
+        "launch_share": 1 / 16,  # 16 * 2**-17 s = 2**-13 s
+        "bandwidth_share": 1 / 4,  # 2**20 bytes, of the copy's 2**21 in 2**-10 s: 2**-11 s
+        "compute_share": 2**-7,  # 2**22 of the product's 2**30 in 2**-8 s: 2**-16 s
+        "bound": "bandwidth",
+        "rounds": 6,
+        "error": "",
+    }
+    assert list(expected) == [column.key for column in COLUMNS]
+    assert at(run, 1) == pytest.approx(expected)
+
+
+def test_every_column_of_a_piece_that_launches_hold_back(run: Run) -> None:
+    found = at(run, 2)
+    assert [found[key] for key in ("channels", "height", "width")] == [512, 8, 8]
+    assert [found[key] for key in ("kernels", "moved_bytes", "macs")] == [32, 2**18, 2**20]
+    assert found["latency_s"] == found["latency_low_s"] == found["latency_high_s"] == 2**-11
+    assert found["bytes_per_s"] == 2**29  # 2**18 / 2**-11
+    # A copy of its input's 2**18 bytes moves 2**19: 2**-12 s.
+    assert [found[f"map_copies{end}"] for end in ("", "_low", "_high")] == pytest.approx([2, 2, 2])
+    assert found["launch_share"] == pytest.approx(1 / 2)  # 2**-12 s of 2**-11 s
+    assert found["bandwidth_share"] == pytest.approx(1 / 4)  # 2**18 of 2**21 bytes: 2**-13 s
+    assert found["compute_share"] == pytest.approx(2**-7)  # 2**20 of 2**30: 2**-18 s
+    assert found["bound"] == "launch"
+
+
+def test_every_column_of_a_piece_that_arithmetic_holds_back(run: Run) -> None:
+    found = at(run, 3)
+    assert [found[key] for key in ("channels", "height", "width")] == [1024, 4, 4]
+    assert [found[key] for key in ("kernels", "moved_bytes", "macs")] == [1, 2**16, 2**28]
+    assert found["latency_s"] == 2**-9
+    assert found["bytes_per_s"] == 2**25  # 2**16 / 2**-9
+    assert found["map_copies"] == pytest.approx(16)  # its input is of 2**17 bytes: 2**-13 s
+    assert found["launch_share"] == pytest.approx(2**-8)  # 2**-17 s of 2**-9 s
+    assert found["bandwidth_share"] == pytest.approx(2**-6)  # 2**16 of 2**21 bytes: 2**-15 s
+    assert found["compute_share"] == pytest.approx(1 / 2)  # 2**28 of 2**30: 2**-10 s
+    assert found["bound"] == "compute"
+
+
+def test_a_map_of_two_bytes_an_element_is_copied_in_half_of_the_time(run: Run) -> None:
+    run.case = replace(run.case, dtype="bfloat16")
+    found = at(run, 1)
+    assert (found["map_copies"], found["map_copies_low"]) == pytest.approx((8, 4))
+    assert found["bandwidth_share"] == pytest.approx(1 / 4)  # what is moved was counted
+
+
+def test_a_machine_that_is_slow_as_a_whole_has_the_same_shares(run: Run) -> None:
+    slow = replace(run, rounds=rounds_of({name: 3 * took for name, took in SECONDS.items()}))
+    for key in ("map_copies", "launch_share", "bandwidth_share", "compute_share"):
+        assert at(slow, 1)[key] == pytest.approx(at(run, 1)[key])
+    assert at(slow, 1)["bytes_per_s"] == pytest.approx(2**29 / 3)
+
+
+MEASURED = (
+    "latency_s",
+    "latency_low_s",
+    "latency_high_s",
+    "rounds",
+    "bytes_per_s",
+    "map_copies",
+    "map_copies_low",
+    "map_copies_high",
+    "launch_share",
+    "bandwidth_share",
+    "compute_share",
+)
+COUNTED = ("channels", "height", "width", "kernels", "moved_bytes", "macs")
+
+
+def missing(row: dict[str, Any]) -> set[str]:
+    return {key for key in (*COUNTED, *MEASURED) if isnan(row[key])}
+
+
+def test_a_piece_that_failed_keeps_its_row_and_says_why(run: Run) -> None:
+    found = at(run, 4)
+    assert missing(found) == set(MEASURED)
+    assert found["channels"] == 2048
+    assert found["error"] == "latency: MemoryError: no room"
+    assert pd.isna(found["bound"])
+
+
+def test_a_piece_whose_counts_failed_has_its_time_alone(run: Run) -> None:
+    del run.counts["sa layer1"], run.shapes["sa layer1"]
+    run.failures["sa layer1"] = {"counts": Failure(step="counts", type="E", message="m")}
+    found = at(run, 1)
+    assert missing(found) == {*COUNTED, *MEASURED[4:]}
+    assert found["latency_s"] == 2**-9
+    assert found["error"] == "counts: E: m"
+    assert pd.isna(found["bound"])
+
+
+def without_rounds_of(run: Run, *variants: str) -> Run:
+    left = {name: took for name, took in SECONDS.items() if name not in variants}
+    return replace(run, rounds=rounds_of(left))
+
+
+def without_counts_of(run: Run, *variants: str) -> Run:
+    left = {name: each for name, each in run.counts.items() if name not in variants}
+    return replace(run, counts=left)
+
+
+@pytest.mark.parametrize("without", [without_rounds_of, without_counts_of])
+def test_without_the_copy_nothing_is_compared_with_it(run: Run, without: Any) -> None:
+    found = at(without(run, "copy"), 1)
+    assert missing(found) == set(MEASURED[4:])
+    assert found["rounds"] == 6
+    assert pd.isna(found["bound"])
+
+
+@pytest.mark.parametrize("without", [without_rounds_of, without_counts_of])
+def test_without_a_ceiling_its_share_is_missing_and_another_bounds(run: Run, without: Any) -> None:
+    found = at(without(run, "product"), 3)
+    assert missing(found) == {"compute_share"}
+    assert found["bound"] == "bandwidth"  # 2**-6, and 2**-8 of launches
+    found = at(without(run, "launch", "product"), 2)
+    assert missing(found) == {"launch_share", "compute_share"}
+    assert found["bound"] == "bandwidth"
+
+
+def test_a_run_without_any_result_is_still_a_table(run: Run) -> None:
+    empty = Run(run.case, run.plan, run.environment)
+    table = report.frame(empty)
+    assert missing(at(empty, 1)) == {*COUNTED, *MEASURED}
+    ceilings, pieces = report.sheets(empty, table)
+    assert [best for _, best in ceilings.rows] == ["–"] * 3
+    assert len(pieces.rows) == 4
+
+
+def test_the_ceilings_are_printed_as_rates(run: Run) -> None:
+    ceilings, _ = report.sheets(run, report.frame(run))
+    assert ceilings.caption == "What this machine can do"
+    assert ceilings.rows == (
+        # 2**21 bytes in 2**-10 s are 2**31 a second.
+        ("bytes read and written by a large copy", "2.1 [2.1, 2.1] GB/s"),
+        # 2**30 in 2**-8 s are 2**38 a second; the slowest round gives the least.
+        ("multiply-accumulates of a large matrix product", "274.9 [137.4, 549.8] GMAC/s"),
+        ("the smallest operator", "7.6 [7.6, 7.6] us"),  # 2**-17 s
+    )
+
+
+def test_the_pieces_are_printed_with_their_sizes_and_shares(run: Run) -> None:
+    _, pieces = report.sheets(run, report.frame(run))
+    assert pieces.caption == "Modules alone, and what the ceilings explain of their time"
+    assert {len(row) for row in pieces.rows} == {len(pieces.headings)}
+    shown = dict(zip(pieces.headings, pieces.rows[0], strict=True))
+    assert shown == {
+        "module": "SA",
+        "input": "256x16x16",
+        "kernels": "16",
+        "moved (MiB)": "1.0",
+        "latency (us)": "1953.1 [976.6, 3906.2]",
+        "GB/s": "0.5",
+        "copies of its map": "4.0 [2.0, 8.0]",
+        "launch": "6%",
+        "bandwidth": "25%",
+        "compute": "1%",
+        "bound": "bandwidth",
+    }
+    assert pieces.rows[3] == ("SA", "2048x2x2", "32", "0.0", *["–"] * 7)
+
+
+def test_the_control_of_modules_alone_is_the_copy(run: Run) -> None:
+    assert "Control (copy against copy): 1.000 [1.000, 1.000]; it holds." in report.remarks(run)
+    run.rounds = rounds_of(SECONDS | {"copy again": 1.25 * 2**-10})
+    remarks = report.remarks(run)
+    assert any(
+        remark.startswith("Control (copy against copy): 1.250 [1.250, 1.250]. THE CONTROL FAILED")
+        and remark.endswith("the copy against itself is told apart from 1.")
+        for remark in remarks
+    )
+    for sheet in report.sheets(run, report.frame(run)):
+        assert sheet.caption.endswith("; the control failed: no verdicts")
+
+
+def test_tables_are_written_and_no_plots(run: Run, tmp_path: Path) -> None:
+    written = report.write(run, tmp_path)
+    names = ["comparison.md", "comparison.csv", "comparison.tex"]
+    assert written == [tmp_path / name for name in names]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
+
+    markdown, csv, latex = (path.read_text(encoding="utf-8") for path in written)
+    assert markdown.startswith("modules alone at their sizes in resnet50, inference, batch 2, ")
+    assert "| SA | 256x16x16 | 16 | 1.0 | 1953.1 [976.6, 3906.2] | " in markdown
+    assert "SA layer4" not in markdown  # a variant's name has no title of its own
+    assert "sa layer4 failed at latency: MemoryError: no room." in markdown
+    assert "Left at zero" not in markdown  # it speaks of whole networks
+    assert csv.splitlines()[0] == ",".join(column.key for column in COLUMNS)
+    assert csv.splitlines()[1].startswith("sa,1,256,16,16,16,1048576,4194304,0.001953125,")
+    assert latex.count(r"\begin{table}") == 2
+    assert r"SA & 256x16x16 & 16 &" in latex

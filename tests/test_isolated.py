@@ -1,0 +1,93 @@
+from dataclasses import replace
+
+import pytest
+import torch
+
+from attnbench import isolated
+from attnbench.isolated import attention, count, input_shape, step
+from attnbench.pieces import LAUNCH, PRODUCT, Piece
+from attnbench.records import COPY, COPY_AGAIN
+
+pytestmark = pytest.mark.usefixtures("small_host")
+
+
+@pytest.fixture
+def alone(case, monkeypatch):
+    monkeypatch.setitem(isolated.COPY_BYTES, "cpu", 2**16)
+    monkeypatch.setitem(isolated.PRODUCT_SIZE, "cpu", 32)
+    return replace(case, isolated=True, image_size=224)
+
+
+@pytest.mark.parametrize(
+    ("module", "shapes"),
+    [
+        ("sa", [(2, 256, 56, 56), (2, 512, 28, 28), (2, 1024, 14, 14), (2, 2048, 7, 7)]),
+        # SK replaces the 3x3 convolution, a quarter as wide, and here without its stride.
+        ("sk", [(2, 64, 56, 56), (2, 128, 28, 28), (2, 256, 14, 14), (2, 512, 7, 7)]),
+    ],
+)
+def test_a_piece_has_the_size_that_it_has_at_the_end_of_its_stage(case, module, shapes):
+    large = replace(case, image_size=224)
+    # In the host as it is, where every stage's last block has no stride.
+    found = [input_shape(replace(large, host="resnet101"), Piece(module, n)) for n in (1, 2, 3, 4)]
+    assert found == shapes
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_a_step_is_the_modules_forward_in_the_cases_dtype_and_layout(alone, dtype, channels_last):
+    wanted = replace(alone, image_size=64, dtype=dtype, channels_last=channels_last)
+    out = step(wanted, "eca layer2")()
+    assert out.shape == (2, 512, 8, 8)
+    assert out.dtype == getattr(torch, dtype)
+    assert out.is_contiguous(memory_format=torch.channels_last) == channels_last
+    assert out.is_inference()
+
+
+def test_the_module_is_that_of_the_hosts_last_block_with_its_weights(alone):
+    found = attention(alone, Piece("sa", 3), "cpu")
+    again = isolated.network(alone, "sa", "cpu").layer3[-1].attention
+    assert not found.training
+    assert all(map(torch.equal, found.state_dict().values(), again.state_dict().values()))
+
+
+def test_moving_a_piece_moves_it(alone):
+    ready = step(replace(alone, image_size=64), "sa layer1")
+    before = ready()
+    ready.move()
+    assert torch.equal(ready(), before)
+    assert step(alone, COPY).move is None
+
+
+def test_the_counts_of_a_piece_are_of_its_own_forward_by_hand(alone):
+    found = count(alone, "eca layer1")
+    assert found.shape == (2, 256, 56, 56)
+    details = found.rules["executed"].details
+    # ECA: a pool, a convolution of 3 over 256 means of each image, a sigmoid, a product.
+    assert details["macs"] == 2 * 256 * 3
+    pixels = 2 * 256 * 56 * 56 * 4
+    assert details["bytes_read"] + details["bytes_written"] > 3 * pixels  # read twice, written once
+    assert details["bytes_read"] + details["bytes_written"] < 3.01 * pixels
+    half = count(replace(alone, dtype="bfloat16"), "eca layer1").rules["executed"].details
+    assert half["bytes_read"] * 2 == details["bytes_read"]
+
+
+@pytest.mark.parametrize(
+    ("ceiling", "details"),
+    [
+        (COPY, {"macs": 0, "bytes_read": 2**16, "bytes_written": 2**16, "kernels": 1}),
+        (LAUNCH, {"macs": 0, "bytes_read": 4, "bytes_written": 4, "kernels": 1}),
+        # Two matrices of 32 * 32 in, one out.
+        (PRODUCT, {"macs": 32**3, "bytes_read": 8192, "bytes_written": 4096, "kernels": 1}),
+    ],
+)
+def test_the_counts_of_a_ceiling_by_hand(alone, ceiling, details):
+    assert count(alone, ceiling).rules["executed"].details == details
+
+
+@pytest.mark.parametrize(("ceiling", "size"), [(COPY, 2**14), (COPY_AGAIN, 2**14), (LAUNCH, 1)])
+def test_a_ceilings_step_touches_what_its_counts_say(alone, ceiling, size):
+    made = step(alone, ceiling)()
+    assert made.numel() == size
+    assert made.element_size() == 4
+    assert step(alone, PRODUCT)().shape == (32, 32)

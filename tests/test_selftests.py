@@ -1,0 +1,433 @@
+from dataclasses import replace
+from math import log
+from statistics import stdev
+
+import pytest
+import torch
+
+from attnbench import selftests, statistics
+from attnbench.errors import UserError
+from attnbench.records import CONTROL, PLAIN, Block, Round
+from attnbench.selftests import FOUND, HEADINGS, HELD, REAL_HELD, VARIANTS, Findings
+from attnbench.simulated import Machine
+from attnbench.timing import Step
+
+TRUE = {PLAIN: 1.0, CONTROL: 1.0, "+2%": 1.02, "+5%": 1.05}
+
+
+def run_of(*control_s, **others):
+    """Rounds of the control's seconds, one after the other, and of steady other variants."""
+    costs = TRUE | others
+    return [
+        Round(
+            number=number,
+            blocks=tuple(
+                Block(variant=name, steps=1, seconds=costs[name] if name != CONTROL else took)
+                for name in VARIANTS
+            ),
+        )
+        for number, took in enumerate(control_s)
+    ]
+
+
+def good(count):
+    return [run_of(*[1.0] * 6)] * count
+
+
+def biased(count):
+    return [run_of(*[1.01] * 6)] * count
+
+
+def faster(count):
+    return [run_of(*[0.99] * 6)] * count
+
+
+def blind(count):
+    return [run_of(*[1.0] * 6, **{"+2%": 1.0})] * count
+
+
+def wide(high):
+    # Of six samples the interval reaches from the least to the greatest.
+    return run_of(1.0, 1.0, 1.0, 1.0, 1.0, high)
+
+
+def test_a_planted_slowdown_is_named_by_its_share():
+    assert VARIANTS == ("plain", "control", "+2%", "+5%")
+
+
+def test_runs_that_are_all_right_are_a_row_and_no_fault():
+    findings = Findings()
+    findings.take("calm", good(20), HELD, FOUND)
+    assert findings.rows == [("calm", "20", "20", "20", "20", "0.00%")]
+    assert findings.faults == []
+    assert len(findings.rows[0]) == len(HEADINGS)
+
+
+@pytest.mark.parametrize("miss", [biased, faster])
+@pytest.mark.parametrize(
+    ("held", "missing", "faults"),
+    [
+        (HELD, 1, []),  # 0.93 * 20 = 18.6: 19 must
+        (HELD, 2, ["calm: 18 of 20 intervals hold 1; at least 19 must"]),
+        (REAL_HELD, 2, []),  # 0.90 * 20 = 18
+        (REAL_HELD, 3, ["calm: 17 of 20 intervals hold 1; at least 18 must"]),
+        (0.96, 1, ["calm: 19 of 20 intervals hold 1; at least 20 must"]),  # 19.2
+        (1.0, 1, ["calm: 19 of 20 intervals hold 1; at least 20 must"]),
+    ],
+)
+def test_intervals_that_miss_the_truth_are_counted(miss, held, missing, faults):
+    findings = Findings()
+    findings.take("calm", good(20 - missing) + miss(missing), held, FOUND)
+    assert findings.rows[0][:3] == ("calm", "20", str(20 - missing))
+    assert findings.faults == faults
+
+
+def test_runs_that_are_too_short_for_an_interval_hold_nothing():
+    findings = Findings()
+    findings.take("slow machine", [run_of(1.0, 1.0, 1.0)] * 20, REAL_HELD, None)
+    assert findings.faults == ["slow machine: 0 of 20 intervals hold 1; at least 18 must"]
+
+
+@pytest.mark.parametrize("failing", [VARIANTS, VARIANTS[3:]], ids=["all", "one"])
+def test_a_step_that_fails_is_raised(failing):
+    def fail():
+        raise RuntimeError("out of memory")
+
+    machine = Machine()
+    steps = {name: machine.step(1.0) for name in VARIANTS}
+    steps |= {name: Step({"fail": fail}) for name in failing}
+    with pytest.raises(RuntimeError, match="out of memory"):
+        selftests._rounds(steps, dict.fromkeys(steps, 1), machine, 0, 0.01)
+
+
+def test_a_share_that_is_a_whole_number_of_runs_asks_for_no_more():
+    findings = Findings()
+    findings.take("calm", good(14) + biased(11), 0.56, None)  # 0.56 * 25 = 14.000000000000002
+    assert findings.faults == []
+
+
+@pytest.mark.parametrize(
+    ("missing", "faults"),
+    [
+        (1, []),  # 0.95 * 20 = 19
+        (2, ["calm: 18 of 20 runs find +2%; at least 19 must"]),
+    ],
+)
+def test_slowdowns_that_are_not_found_are_counted(missing, faults):
+    findings = Findings()
+    findings.take("calm", good(20 - missing) + blind(missing), HELD, FOUND)
+    assert findings.rows[0][:5] == ("calm", "20", "20", str(20 - missing), "20")
+    assert findings.faults == faults
+
+
+def test_a_slowdown_that_is_measured_as_a_gain_is_not_found():
+    findings = Findings()
+    findings.take("calm", [run_of(*[1.0] * 6, **{"+5%": 0.95})] * 20, HELD, FOUND)
+    assert findings.rows == [("calm", "20", "20", "20", "0", "0.00%")]
+    assert findings.faults == ["calm: 0 of 20 runs find +5%; at least 19 must"]
+
+
+def test_where_no_slowdown_must_be_found_it_is_counted_all_the_same():
+    findings = Findings()
+    findings.take("this machine", blind(20), REAL_HELD, None)
+    assert findings.rows == [("this machine", "20", "20", "0", "20", "0.00%")]
+    assert findings.faults == []
+
+
+def test_every_fault_names_its_machine():
+    findings = Findings()
+    findings.take("calm", good(20), HELD, FOUND)
+    findings.take("windy", biased(20), HELD, FOUND)
+    findings.take("blind", blind(20), HELD, FOUND)
+    assert [row[0] for row in findings.rows] == ["calm", "windy", "blind"]
+    assert [fault.split(":")[0] for fault in findings.faults] == ["windy", "blind"]
+
+
+def test_the_width_is_the_median_of_the_runs():
+    findings = Findings()
+    findings.take("calm", [wide(1.01), wide(1.02), wide(1.08)], HELD, None)
+    assert findings.rows[0][-1] == "1.00%"  # (1.02 - 1) / 2
+    assert findings.rows[0][2] == "3"  # an interval that ends at 1 holds it
+
+
+def calm_run(seed):
+    return selftests.simulated_run(Machine(seed=seed, noise=selftests.NOISE))
+
+
+@pytest.fixture(scope="module")
+def calm_runs():
+    return [calm_run(seed) for seed in range(12)]
+
+
+def test_on_a_calm_machine_the_truth_is_held_and_the_slowdowns_are_found(calm_runs):
+    findings = Findings()
+    findings.take("calm", calm_runs, 11 / 12, 1.0)
+    assert findings.faults == []
+    assert findings.rows[0][3:5] == ("12", "12")
+
+
+def test_a_ruler_that_finds_its_control_slower_is_found_out(calm_runs):
+    findings = Findings()
+    findings.take("bent", [bent(run, 1.02) for run in calm_runs], 11 / 12, 1.0)
+    (fault,) = findings.faults
+    assert fault.startswith("bent: ")
+    assert fault.endswith(" of 12 intervals hold 1; at least 11 must")
+
+
+def bent(run, by):
+    return [
+        replace(
+            each,
+            blocks=tuple(
+                replace(block, seconds=block.seconds * by) if block.variant == CONTROL else block
+                for block in each.blocks
+            ),
+        )
+        for each in run
+    ]
+
+
+def test_a_simulated_run_ends_when_its_ratios_are_known_well_enough(calm_runs):
+    target = statistics.TARGET["cpu"]
+    for run in calm_runs:
+        assert statistics.settled(run, VARIANTS, target)
+        assert not any(
+            statistics.settled(run[:rounds], VARIANTS, target) for rounds in range(len(run))
+        )
+
+
+def test_a_simulated_run_is_the_same_for_the_same_seed_and_another_for_another(calm_runs):
+    assert calm_run(0) == calm_runs[0]
+    assert calm_runs[0] != calm_runs[1]
+
+
+def test_a_run_that_never_knows_well_enough_ends_all_the_same(monkeypatch):
+    monkeypatch.setattr(selftests, "MOST_ROUNDS", 35)
+    assert len(selftests.simulated_run(Machine(noise=2.0))) == 35
+
+
+def test_a_run_ends_after_the_round_that_exceeds_its_budget():
+    machine = Machine()
+    steps = {name: machine.step(0.25, name) for name in VARIANTS}
+    ones = dict.fromkeys(VARIANTS, 1)
+    rounds = selftests._rounds(steps, ones, machine, seed=0, target=0.01, budget_s=5.0)
+    assert len(rounds) == 6  # of 1 s each
+
+
+@pytest.fixture
+def real_machine(monkeypatch):
+    """A machine without noise in the place of this one; looking at its clock takes 1/1024 s."""
+    machine = Machine()
+
+    def look():
+        machine.now += 2**-10
+        return machine.now
+
+    monkeypatch.setattr(selftests, "perf_counter", look)
+    monkeypatch.setattr(selftests.timing, "clock_for", lambda _: machine)
+    monkeypatch.setattr(
+        selftests.settings, "settle", lambda case: machine.log.append(f"settle for {case.host}")
+    )
+    monkeypatch.setattr(
+        selftests.workload, "step", lambda _, variant: machine.step(0.5, f"{variant} host")
+    )
+    monkeypatch.setattr(selftests, "REAL_BUDGET_S", 20.0)
+    return machine
+
+
+def test_a_real_run_times_the_plain_host_four_times_over(case, real_machine):
+    run = selftests.real_run(case, seed=7)
+    assert all({block.variant for block in each.blocks} == set(VARIANTS) for each in run)
+    assert {name for name in real_machine.log if "host" in name} == {"plain host"}
+    # 4 * 0.5 s, 2% and 5% of it, and less than 0.04 s for the looks: 10 rounds exceed 20 s.
+    assert len(run) == 10
+
+
+def test_a_real_run_settles_its_process_first_and_once(case, real_machine):
+    selftests.real_run(case, seed=7)
+    assert real_machine.log.index("settle for resnet50") == 0
+    assert real_machine.log.count("settle for resnet50") == 1
+
+
+@pytest.mark.usefixtures("real_machine")
+def test_a_real_run_plants_the_slowdowns_that_it_says(case):
+    run = selftests.real_run(case, seed=7)
+    assert statistics.ratio(run, CONTROL).median == 1
+    # Two looks around the step, one at most beyond the wait, and the share of them.
+    for name, share in (("+2%", 0.02), ("+5%", 0.05)):
+        planted = statistics.ratio(run, name).median
+        assert 1 + share < planted < 1 + share + 4 * 2**-10 / 0.5
+
+
+def test_a_real_run_may_take_no_more_rounds_than_any(case, real_machine, monkeypatch):
+    monkeypatch.setattr(selftests, "MOST_ROUNDS", 3)
+    assert len(selftests.real_run(case, seed=7)) == 3
+    assert real_machine.now < 20.0
+
+
+@pytest.mark.usefixtures("real_machine")
+def test_the_order_of_a_real_run_comes_from_its_seed(case):
+    first, again, other = (
+        [[block.variant for block in each.blocks] for each in selftests.real_run(case, seed)]
+        for seed in (7, 7, 8)
+    )
+    assert first == again
+    assert first != other
+
+
+def test_a_slower_step_takes_that_share_longer(monkeypatch):
+    looks = iter([10.0, 12.0, 12.25, 12.499, 12.5, 99.0])  # 12 + 0.25 * (12 - 10) = 12.5
+    monkeypatch.setattr(selftests, "perf_counter", looks.__next__)
+    moves = []
+    step = Step({"forward": lambda: "answer"}, lambda: moves.append("moved"))
+    slower = selftests._slower_cpu(step, 0.25)
+    assert slower() == "answer"
+    assert next(looks) == 99.0
+    slower.move()
+    assert moves == ["moved"]
+
+
+def test_a_slower_step_on_a_gpu_spins_for_that_share(monkeypatch):
+    machine, spins = Machine(), []
+
+    def spin(cycles):
+        spins.append(cycles)
+        machine.now += cycles / 2**30
+
+    monkeypatch.setattr(selftests.timing, "CudaClock", lambda: machine)
+    monkeypatch.setattr(torch.cuda, "_sleep", spin)
+    slower = selftests._slower_cuda(machine.step(0.5), 0.25)
+    spins.clear()
+    before = machine.now
+    slower()
+    assert spins == [2**27]  # a quarter of 0.5 s, at 2**30 a second
+    assert machine.now - before == 0.625  # 0.5 + 0.125
+
+
+def test_the_real_case_is_the_plain_host_of_the_main_job():
+    case = selftests.real_case("cpu")
+    assert (case.host, case.batch_size, case.image_size) == ("resnet50", 1, 224)
+    assert (case.device, case.mode, case.dtype) == ("cpu", "inference", "float32")
+    assert case.threads == torch.get_num_threads()
+
+
+@pytest.mark.parametrize("device", [None, "auto"])
+@pytest.mark.parametrize(("available", "chosen"), [(True, "cuda"), (False, "cpu")])
+def test_a_device_that_is_left_open_is_a_gpu_where_there_is_one(
+    monkeypatch, device, available, chosen
+):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: available)
+    assert selftests.real_case(device).device == chosen
+
+
+def test_a_gpu_that_is_not_there_is_refused(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(UserError, match=r"^no CUDA device is available to torch; use"):
+        selftests.real_case("cuda")
+
+
+@pytest.fixture
+def one_machine(monkeypatch):
+    """One simulated machine, and a real one whose runs are all the same."""
+    calls = []
+
+    def call(function, *args):
+        calls.append((function, *args))
+        return run_of(*[1.0] * 6)
+
+    monkeypatch.setattr(selftests, "MACHINES", {"calm": {}})
+    monkeypatch.setattr(selftests.isolation, "call", call)
+    return calls
+
+
+def test_a_selftest_tells_of_every_machine_and_every_real_run(one_machine):
+    found = Findings()
+    lines = list(selftests.run(2, 2, "cpu", found))
+    told = "control 1.000 [1.000, 1.000], +2% 1.020 [1.020, 1.020], +5% 1.050 [1.050, 1.050]"
+    assert lines == [
+        "simulated, calm: 2 runs",
+        f"real run 1 of 2, 6 rounds: {told}",
+        f"real run 2 of 2, 6 rounds: {told}",
+    ]
+    case = selftests.real_case("cpu")
+    assert one_machine == [(selftests.real_run, case, seed) for seed in (1, 2)]
+    assert [row[:2] for row in found.rows] == [
+        ("calm", "2"),
+        (f"this machine: {case.described}", "2"),
+    ]
+    assert found.faults == []
+
+
+def test_a_selftest_may_leave_this_machine_out(one_machine):
+    found = Findings()
+    assert list(selftests.run(2, 0, "cpu", found)) == ["simulated, calm: 2 runs"]
+    assert [row[0] for row in found.rows] == ["calm"]
+    assert one_machine == []
+
+
+def test_a_real_machine_need_not_find_the_slowdowns_but_hold_the_truth(monkeypatch, one_machine):
+    found = Findings()
+    monkeypatch.setattr(
+        selftests.isolation,
+        "call",
+        lambda *_: one_machine.append("run") or run_of(*[1.01] * 6, **{"+2%": 1.0, "+5%": 1.0}),
+    )
+    list(selftests.run(2, 2, "cpu", found))
+    (fault,) = found.faults
+    assert fault.startswith("this machine: resnet50, inference, ")
+    assert fault.endswith(": 0 of 2 intervals hold 1; at least 2 must")
+
+
+def test_a_device_that_is_not_there_is_refused_before_anything_runs(monkeypatch, one_machine):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    found = Findings()
+    with pytest.raises(UserError, match="no CUDA device"):
+        next(selftests.run(2, 2, "cuda", found))
+    assert found.rows == []
+    assert one_machine == []
+
+
+def took(machine, steps, cost_s=1.0):
+    """The seconds of each step, one after the other."""
+    step = machine.step(cost_s)
+    passed = []
+    for _ in range(steps):
+        start = machine.mark()
+        step()
+        passed.append(machine.seconds(start, machine.mark()))
+    return passed
+
+
+def test_a_drifting_machine_gets_slower_by_that_share_in_a_second():
+    assert took(Machine(drift=0.5), 3) == [1.0, 1.5, 2.25]  # 1 + 0.5 * 0, * 1, * 2.5
+
+
+def test_a_machine_that_jumps_is_slower_from_that_second_on():
+    assert took(Machine(jump_at_s=2.0, jump=3.0), 4) == [1.0, 1.0, 3.0, 3.0]
+
+
+def test_drift_and_jump_multiply():
+    machine = Machine(drift=0.5, jump_at_s=1.0, jump=2.0)
+    assert took(machine, 2) == [1.0, 3.0]  # 1 * (1 + 0.5 * 1) * 2
+
+
+def test_a_spike_takes_ten_times_as_long_and_comes_as_often_as_it_should():
+    passed = took(Machine(spikes=0.05), 2000, cost_s=0.25)
+    assert set(passed) == {0.25, 2.5}
+    assert 60 <= passed.count(2.5) <= 140  # 100, and 4.1 deviations of 9.7
+
+
+@pytest.mark.parametrize(
+    ("heavy_tails", "share_beyond"),
+    [(False, 0.0015), (True, 0.05)],  # beyond 3.182: the 97.5% point of Student's t of 3
+)
+def test_the_noise_of_a_machine_has_the_tails_that_it_should(heavy_tails, share_beyond):
+    machine = Machine(noise=0.01, heavy_tails=heavy_tails)
+    steps = 4000
+    beyond = sum(abs(log(each)) > 0.03182 for each in took(machine, steps))
+    assert abs(beyond / steps - share_beyond) < 4 * (share_beyond / steps) ** 0.5
+
+
+def test_the_noise_of_a_machine_has_the_deviation_that_it_should():
+    deviation = stdev(map(log, took(Machine(noise=0.01), 4000)))
+    assert deviation == pytest.approx(0.01, rel=0.05)  # 4.5 deviations of 1 / (2 * 4000)**0.5
