@@ -1,19 +1,39 @@
 """What only a CUDA device can show: ``pytest -m cuda``."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from attnbench import memory, store, timing
+from attnbench import environment, latency, memory, settings, store, timing, workload
 from attnbench.cli import main
-from attnbench.records import Case, Memory, Round
+from attnbench.memory import peak_live_bytes
+from attnbench.modules import ATTENTION
+from attnbench.records import CONTROL, PLAIN, Case, End, Memory, Plan, Record, Round
+from attnbench.runs import Run
 from attnbench.workload import step
 
 pytestmark = [
     pytest.mark.cuda,
     pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no CUDA device"),
 ]
+
+
+@pytest.fixture
+def on_cuda(case: Case) -> Case:
+    return replace(case, device="cuda", image_size=64)
+
+
+def call(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as stop:
+        main(list(arguments))
+    return int(stop.value.code or 0)
+
+
+def rounds_in(folder: Path) -> list[Record]:
+    return [record for record in store.read(folder) if isinstance(record.results, Round)]
 
 
 def test_events_time_the_devices_work_and_not_the_call() -> None:
@@ -23,19 +43,131 @@ def test_events_time_the_devices_work_and_not_the_call() -> None:
     assert 0 < one < many
 
 
-def test_a_steps_peak_is_above_what_was_allocated_before(case: Case) -> None:
-    taken = memory._on_cuda(step(case, "plain", "cuda"), live=0)
+def test_a_steps_peak_is_above_what_was_allocated_before(on_cuda: Case) -> None:
+    taken = memory._on_cuda(step(on_cuda, PLAIN), live=0)
     assert taken.peak_allocated_bytes > taken.allocated_bytes > 102_228_128  # the weights
     assert taken.peak_reserved_bytes >= taken.peak_allocated_bytes
 
 
-def test_the_main_job_small_on_the_device(tmp_path: Path) -> None:
+class Requested(TorchDispatchMode):
+    """The most bytes that tensors had asked the allocator for at the end of an operator.
+
+    As asked for, before the allocator rounds; at the end, when what cuDNN takes within an
+    operator has been given back: what the deterministic figure speaks of.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.peak = self.now()
+
+    @staticmethod
+    def now() -> int:
+        return torch.cuda.memory_stats()["requested_bytes.all.current"]
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        self.peak = max(self.peak, self.now())
+        return out
+
+
+@pytest.mark.parametrize("mode", ["inference", "training"])
+@pytest.mark.parametrize("variant", [PLAIN, *ATTENTION])
+def test_the_deterministic_peak_and_the_allocators_agree(
+    on_cuda: Case, variant: str, mode: str
+) -> None:
+    case = replace(on_cuda, mode=mode)
+    ready = step(case, variant)
+    for _ in range(2):
+        ready()
+    torch.cuda.synchronize()
+    seen = Requested()
+    before = seen.peak
+    with seen:
+        ready()
+    live = peak_live_bytes(step(case, variant, "meta"))
+    # In training cuDNN's batch norm keeps a little of its own from forward to backward.
+    tolerance = 1e-9 if mode == "inference" else 0.01
+    assert seen.peak - before == pytest.approx(live, rel=tolerance)
+
+
+def test_a_captured_step_computes_what_the_step_does(on_cuda: Case) -> None:
+    settings.settle(on_cuda)
+    eager, captured = (step(replace(on_cuda, cuda_graph=graph), "sa") for graph in (False, True))
+    answer = captured()
+    torch.cuda.synchronize()
+    torch.testing.assert_close(answer, eager())
+    assert list(captured.parts) == ["step"]
+
+
+def test_a_whole_training_step_can_be_captured(on_cuda: Case) -> None:
+    case = replace(on_cuda, mode="training")
+    eager, captured = step(case, "sa"), step(replace(case, cuda_graph=True), "sa")
+    for _ in range(4):  # the running statistics move, the weights do not
+        loss = captured()
+    torch.cuda.synchronize()
+    torch.testing.assert_close(loss, eager())
+
+
+def test_the_parts_of_a_training_step_add_up(on_cuda: Case) -> None:
+    clock = timing.CudaClock()
+    ready = step(replace(on_cuda, mode="training"), "sa")
+    blocks = timing.warm_up(ready, clock)
+    (block,) = next(iter(timing.Rounds({"sa": ready}, {"sa": blocks}, clock, 0))).blocks
+    assert sum(block.parts.values()) == pytest.approx(block.seconds, rel=0.01)
+
+
+def test_a_variant_that_does_not_fit_is_a_record_and_the_others_go_on(
+    on_cuda: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build = workload.step
+
+    def greedy(case: Case, variant: str) -> timing.Step:
+        ready = build(case, variant)
+        if variant != "sa":
+            return ready
+        return timing.Step({"forward": lambda: torch.empty(2**50, device="cuda")})
+
+    monkeypatch.setattr(workload, "step", greedy)
+    plan = Plan(variants=(PLAIN, CONTROL, "se", "sa"), budget_s=0.2, target=0.005)
+    run = Run(on_cuda, plan, {})
+    for event in latency.measure(run):
+        if isinstance(event, Record):
+            run.add(event)
+    assert run.failures["sa"]["latency"].type == "OutOfMemoryError"
+    assert {block.variant for block in run.rounds[0].blocks} == {PLAIN, CONTROL, "se"}
+
+
+def test_the_facts_of_the_device_come_from_a_process_of_their_own() -> None:
+    facts = environment.describe_apart("cuda")
+    assert facts["gpu"]
+    assert facts["gpu_uuid"]
+    assert facts["cudnn_benchmark"] is False
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        [],
+        ["--dtype", "bfloat16", "--channels-last"],
+        ["--mode", "training", "--batch-size", "2"],
+        ["--cuda-graph"],
+    ],
+    ids=" ".join,
+)
+def test_the_main_job_small_on_the_device(tmp_path: Path, options: list[str]) -> None:
     small = ["--modules", "se", "--image-size", "64", "--budget", "0.5", "--device", "cuda"]
-    with pytest.raises(SystemExit) as stop:
-        main([*small, "--out", str(tmp_path)])
-    assert stop.value.code == 0
-    records = store.read(tmp_path)
+    assert call(*small, *options, "--out", str(tmp_path / "run")) == 0
+    records = store.read(tmp_path / "run")
     assert all(record.environment["gpu"] for record in records)
+    assert not [record.error for record in records if record.error]
     peaks = [record.results for record in records if isinstance(record.results, Memory)]
     assert all(peak.peak_allocated_bytes and peak.peak_reserved_bytes for peak in peaks)
-    assert any(isinstance(record.results, Round) for record in records)
+    assert rounds_in(tmp_path / "run")
+
+
+def test_modules_alone_on_the_device(tmp_path: Path) -> None:
+    small = ["--modules", "sa", "--isolated", "--budget", "0.5", "--device", "cuda"]
+    assert call(*small, "--out", str(tmp_path / "run")) == 0
+    end = store.read(tmp_path / "run")[-1].results
+    assert isinstance(end, End)
+    assert end.reason in {"target", "budget"}

@@ -83,6 +83,10 @@ COLUMNS = (
         "peak_allocated_above_bytes", "CUDA: most bytes in tensors, less those before the step."
     ),
     Column("peak_allocated_above_ratio", "`peak_allocated_above_bytes` over the plain host's."),
+    Column(
+        "peak_reserved_above_bytes", "CUDA: most bytes the allocator held, less those before."
+    ),
+    Column("peak_reserved_above_ratio", "`peak_reserved_above_bytes` over the plain host's."),
     Column("peak_reserved_bytes", "CUDA: most bytes that the allocator held, network included."),
     Column("peak_reserved_ratio", "`peak_reserved_bytes` over the plain host's."),
     Column("error", "What failed, and why."),
@@ -215,5 +219,6 @@ def _peaks(memory: Memory) -> dict[str, int | None]:
         "peak_live": memory.peak_live_bytes,
         "peak_resident": memory.peak_resident_bytes,
         "peak_allocated_above": _less(memory.peak_allocated_bytes, memory.allocated_bytes),
+        "peak_reserved_above": _less(memory.peak_reserved_bytes, memory.reserved_bytes),
         "peak_reserved": memory.peak_reserved_bytes,
     }

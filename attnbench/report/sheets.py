@@ -119,8 +119,8 @@ ON_DEVICE: dict[str, dict[str, Cell]] = {
     "cuda": {
         "allocated peak (MiB)": lambda row: units.mebibytes(row["peak_allocated_above_bytes"]),
         "allocated ratio": lambda row: units.fraction(row["peak_allocated_above_ratio"]),
-        "reserved peak (MiB)": lambda row: units.mebibytes(row["peak_reserved_bytes"]),
-        "reserved ratio": lambda row: units.fraction(row["peak_reserved_ratio"]),
+        "reserved peak (MiB)": lambda row: units.mebibytes(row["peak_reserved_above_bytes"]),
+        "reserved ratio": lambda row: units.fraction(row["peak_reserved_above_ratio"]),
     },
 }
 

@@ -73,6 +73,8 @@ def test_allocated_memory_is_above_what_was_there(run: Run) -> None:
     assert table.loc["sa", "peak_allocated_above_bytes"] == 75
     assert table.loc["sa", "peak_allocated_above_ratio"] == 75 / 50
     assert table.loc["sa", "peak_reserved_ratio"] == 360 / 300
+    assert table.loc["sa", "peak_reserved_above_bytes"] == 360 - 200
+    assert table.loc["sa", "peak_reserved_above_ratio"] == 160 / 100
 
 
 def test_a_control_that_fails_takes_all_verdicts_away(run: Run) -> None:
