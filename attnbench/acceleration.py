@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import torch
@@ -21,6 +22,13 @@ LIMITS = {
 """The networks of a run share their code, so the compiler sees one function many times. Beyond a
 limit it would silently go back to eager: lifted, and an error where it is reached."""
 
+
+@cache
+def _start_compiler() -> None:
+    """Import it and start its workers, so that the first network does not pay for that."""
+    torch.compile(torch.relu)(torch.ones(2))
+
+
 CAPTURE_AFTER = 3
 """Steps before a capture, in which libraries choose their algorithms."""
 
@@ -33,6 +41,7 @@ def compiled(model: nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
     for name, limit in LIMITS.items():
         if hasattr(torch._dynamo.config, name):
             setattr(torch._dynamo.config, name, limit)
+    _start_compiler()
     forward: Callable[[torch.Tensor], torch.Tensor] = torch.compile(
         model, fullgraph=True, dynamic=False
     )
@@ -51,8 +60,12 @@ def captured(step: Step) -> Step:
             step()
     torch.cuda.current_stream().wait_stream(stream)
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph, pool=_pool()):
-        answer = step()
+    try:
+        with torch.cuda.graph(graph, pool=_pool()):
+            answer = step()
+    except Exception:
+        _POOL.clear()  # what a broken capture began in it may not have ended
+        raise
 
     def replay() -> object:
         graph.replay()

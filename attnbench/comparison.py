@@ -10,11 +10,13 @@ from pathlib import Path
 
 from . import github, runs, statistics, store, units
 from .errors import UserError
-from .records import Case
+from .records import GRID, Case
 from .runs import Run
 from .statistics import Interval
 
 HEADINGS = ("module", "old ratio", "new ratio", "change [95%]", "verdict", "but")
+
+NO_VERDICT = ("not timed in both", "none")
 
 FREE = ("seed",)
 """Fields of a case that may differ between two runs of one setting."""
@@ -78,7 +80,7 @@ def compare(old: Path, new: Path, limit: float, *, force: bool = False) -> Compa
     """
     pairs = _paired(_read(old), _read(new), force=force)
     changes = tuple(change for pair in pairs for change in _changes(*pair, limit, force=force))
-    if not changes:
+    if not any(each.change for each in changes):
         raise UserError(f"{old} and {new} have no module in common that was timed in both")
     return Comparison(limit, changes)
 
@@ -93,10 +95,12 @@ def _read(folder: Path) -> list[Run]:
 def _paired(old: Sequence[Run], new: Sequence[Run], *, force: bool) -> list[tuple[Run, Run]]:
     if len(old) == len(new) == 1:
         return [(old[0], new[0])]
-    by_case = {_configuration(run.case): run for run in old}
-    if len(by_case) < len(old) or len({_configuration(run.case) for run in new}) < len(new):
+    names = GRID if force else tuple(asdict(new[0].case).keys() - set(FREE))
+    by_case = {_configuration(run.case, names): run for run in old}
+    if len(by_case) < len(old) or len({_configuration(run.case, names) for run in new}) < len(new):
         raise UserError("a folder holds two runs of one configuration; compare them one by one")
-    pairs = [(by_case[key], run) for run in new if (key := _configuration(run.case)) in by_case]
+    keys = [_configuration(run.case, names) for run in new]
+    pairs = [(by_case[key], run) for key, run in zip(keys, new, strict=True) if key in by_case]
     if len(pairs) < max(len(old), len(new)) and not force:
         raise UserError(
             f"of {len(old)} and {len(new)} configurations only {len(pairs)} in both; "
@@ -105,8 +109,8 @@ def _paired(old: Sequence[Run], new: Sequence[Run], *, force: bool) -> list[tupl
     return pairs
 
 
-def _configuration(case: Case) -> tuple[object, ...]:
-    return tuple(value for key, value in asdict(case).items() if key not in FREE)
+def _configuration(case: Case, names: Iterable[str]) -> tuple[object, ...]:
+    return tuple(getattr(case, name) for name in names)
 
 
 def _changes(old: Run, new: Run, limit: float, *, force: bool) -> list[Change]:
@@ -119,8 +123,8 @@ def _changes(old: Run, new: Run, limit: float, *, force: bool) -> list[Change]:
         fault = statistics.control_fault(run.rounds, run.plan.target)
         if fault is not None:
             caveats += (f"{name} control failed: {fault}",)
-    both = [module for module in new.modules if module in old.modules]
-    return [_change(old, new, module, limit, caveats) for module in both]
+    every = dict.fromkeys((*new.modules, *old.modules))
+    return [_change(old, new, module, limit, caveats) for module in every]
 
 
 def _differences(old: Run, new: Run) -> list[str]:
@@ -156,9 +160,9 @@ def _change(old: Run, new: Run, module: str, limit: float, caveats: tuple[str, .
 
 def _verdict(change: Interval | None, limit: float, *, fails: bool, failed: bool) -> str:
     if change is None:
-        return "was not timed in both"
+        return NO_VERDICT[0]
     if failed:
-        return "none"
+        return NO_VERDICT[1]
     if fails:
         return f"slower by more than {units.percent(limit)}"
     return statistics.verdict(change)
@@ -195,7 +199,11 @@ def as_json(found: Comparison) -> str:
 def as_github(found: Comparison) -> str:
     """An annotation for every slowdown that fails; the tables go to the step's summary."""
     notes = [github.annotation(each.module, each.fault) for each in found.changes if each.fails]
-    headline = f"{len(notes)} of {len(found.changes)} slower by more than the limit"
+    unknown = sum(each.verdict in NO_VERDICT for each in found.changes)
+    headline = (
+        f"{len(notes)} of {len(found.changes)} slower by more than {units.percent(found.limit)}; "
+        f"{unknown} without a verdict"
+    )
     printed = "\n\n".join(
         f"**{caption}**\n\n{github.markdown_table(HEADINGS, rows)}\n"
         for caption, rows in tables(found)

@@ -11,14 +11,24 @@ from pathlib import Path
 import torch
 
 from . import __version__, isolation, nvml, settings
+from .errors import UserError
 from .records import Environment
 
 PACKAGES = ("torchvision", "fvcore", "thop", "numpy")
 
 
 def describe_apart(device: str) -> Environment:
-    """:func:`describe`, from a process of its own where this one would stay on the device."""
-    return isolation.call(describe, device) if device == "cuda" else describe(device)
+    """:func:`describe`, from a process of its own where this one would stay on the device.
+
+    Raises:
+        UserError: the device cannot be used.
+    """
+    if device != "cuda":
+        return describe(device)
+    try:
+        return isolation.call(describe, device)
+    except RuntimeError as error:
+        raise UserError(f"the device cannot be used: {error}") from error
 
 
 def describe(device: str) -> Environment:

@@ -7,6 +7,7 @@ from functools import lru_cache
 import torch
 from torch import nn
 
+from . import settings
 from .counting import executed
 from .counting.rule import Count
 from .hosts import build
@@ -16,7 +17,7 @@ from .timing import Step
 from .workload import image_for, moving, network
 
 COPY_BYTES = {"cpu": 2**26, "cuda": 2**28}
-"""Of a copy's source, and of its target: more than any cache holds."""
+"""Of a copy's source, and of its target: more than most caches hold."""
 
 PRODUCT_SIZE = {"cpu": 2048, "cuda": 8192}
 """Rows and columns of both matrices."""
@@ -85,7 +86,15 @@ def _ceiling(case: Case, variant: str) -> Step:
     options = {"dtype": dtype, "device": case.device}
     if variant == PRODUCT:
         left, right, out = (torch.ones([PRODUCT_SIZE[case.device]] * 2, **options) for _ in "lro")
-        return Step({"product": lambda: torch.mm(left, right, out=out)})
+
+        def multiply() -> object:
+            # As the convolutions beside it do on CUDA, which is what it is a ceiling for.
+            torch.backends.cuda.matmul.allow_tf32 = settings.CUDNN["allow_tf32"]
+            answer = torch.mm(left, right, out=out)
+            torch.backends.cuda.matmul.allow_tf32 = settings.MATMUL_TF32
+            return answer
+
+        return Step({"product": multiply})
     if variant == LAUNCH:
         one = torch.ones(1, **options)
         return Step({"launch": lambda: one.mul_(1)})

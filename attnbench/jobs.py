@@ -16,7 +16,7 @@ from .errors import UserError
 from .hosts import TOTAL_STRIDE, build
 from .modules import ATTENTION, SettingsError, lookup
 from .pieces import alone
-from .records import CONTROL, PLAIN, Case, Plan, Record
+from .records import CONTROL, GRID, PLAIN, Case, Plan, Record
 from .runs import Run, gather, machine
 from .statistics import TARGET
 
@@ -26,9 +26,6 @@ LIMITS = {
     "threads": (1, 2**12),
     "seed": (0, 2**63 - 1),
 }
-
-GRID = ("mode", "dtype", "batch_size", "image_size", "compiled")
-"""The options that take several values; every combination is a configuration."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,6 +150,11 @@ def _resumed(wanted: Wanted, folders: Sequence[Path]) -> list[Job]:
 def _recorded(runs: Sequence[Run]) -> dict[str, Any]:
     """The options that made these runs."""
     first = runs[0]
+    shared = {name: getattr(first.case, name) for name in GRID}
+    if any(replace(run.case, **shared) != first.case for run in runs) or any(
+        run.plan != first.plan for run in runs
+    ):
+        raise UserError("the folder holds several runs that are no grid; name one of them")
     options = asdict(first.case) | {"modules": first.modules, "budget_s": first.plan.budget_s}
     return options | {
         option: tuple(sorted({getattr(run.case, option) for run in runs})) for option in GRID
@@ -161,7 +163,10 @@ def _recorded(runs: Sequence[Run]) -> dict[str, Any]:
 
 def _foreign(folder: Path) -> bool:
     """Whether there are files, and no beginning of a run."""
-    return any(folder.iterdir()) and not store.holds_a_file(folder)
+    try:
+        return any(folder.iterdir()) and not store.holds_a_file(folder)
+    except OSError as error:
+        raise UserError(f"cannot read {folder}: {error.strerror}") from error
 
 
 def _filled(wanted: Wanted, values: dict[str, Any]) -> Wanted:

@@ -11,10 +11,10 @@ from typing import Literal
 
 import torch
 
-from . import isolated, settings, statistics, timing, watch, workload
+from . import isolated, nvml, settings, statistics, timing, watch, workload
 from .events import Beginning, Event
 from .recording import failure, record
-from .records import Case, Compiled, End, Record
+from .records import Case, Compiled, End, Environment, Failure, Record
 from .runs import Run
 
 
@@ -47,32 +47,53 @@ def _measure(run: Run, clock: timing.Clock, look: Callable[[], watch.Reading]) -
         if run.failed(variant, "latency"):
             continue
         yield Beginning("warm-up", variant)
+        raised: Failure | None = None
         try:
-            start = clock.mark()
-            ready = step(run.case, variant)
-            _check_finite(ready())
-            took = clock.seconds(start, clock.mark())
-            block_steps[variant] = timing.warm_up(ready, clock)
-            steps[variant] = ready
+            steps[variant], block_steps[variant], took = _warmed_up(run.case, variant, clock)
         except Exception as error:
-            _release()
-            yield record(run, variant, error=failure("latency", error))
+            raised = failure("latency", error)
         else:
-            if run.case.compiled and variant not in run.compiled:
+            # The control is the plain host, which is compiled by now.
+            if run.case.compiled and variant not in (*run.compiled, run.plan.control):
                 yield record(run, variant, results=Compiled(seconds=took))
+        if raised is not None:
+            _release()  # here, where nothing holds the error's frames and their tensors
+            yield record(run, variant, error=raised)
     first = run.rounds[-1].number + 1 if run.rounds else 0
-    rounds = timing.Rounds(steps, block_steps, clock, run.case.seed, first, look)
+    busy = _Busy(run)
+    rounds = timing.Rounds(steps, block_steps, clock, run.case.seed, first, look, busy.look)
     series = iter(rounds)
     while (reason := _reason_to_stop(run)) is None:
         yield Beginning("round", None)
         finished = next(series, None)
-        for variant, raised in rounds.failures.items():
+        for variant, why in rounds.failures.items():
             if not run.failed(variant, "latency"):
                 _release()
-                yield record(run, variant, error=failure("latency", raised))
+                yield record(run, variant, error=failure("latency", why))
         if finished:
-            yield record(run, None, results=finished)
+            yield record(run, None, results=finished, facts=busy.facts)
     yield record(run, None, results=End(reason=reason, rounds=len(run.rounds)))
+
+
+def _warmed_up(case: Case, variant: str, clock: timing.Clock) -> tuple[timing.Step, int, float]:
+    """A step that has settled, the steps of its block, and the seconds to its first answer."""
+    start = clock.mark()
+    ready = step(case, variant)
+    _check_finite(ready())
+    took = clock.seconds(start, clock.mark())
+    return ready, timing.warm_up(ready, clock), took
+
+
+class _Busy:
+    """What the driver says while the device still works on a round."""
+
+    def __init__(self, run: Run) -> None:
+        self._uuid = run.environment.get("gpu_uuid")
+        self.facts: Environment = {}
+
+    def look(self) -> None:
+        if isinstance(self._uuid, str):
+            self.facts = nvml.moment(self._uuid)
 
 
 def _check_finite(output: object) -> None:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from . import environment
-from .records import FailedStep, Failure, Record, Results
+from .records import Environment, FailedStep, Failure, Record, Results
 from .runs import Run
 
 
 def record(
-    run: Run, variant: str | None, *, results: Results | None = None, error: Failure | None = None
+    run: Run,
+    variant: str | None,
+    *,
+    results: Results | None = None,
+    error: Failure | None = None,
+    facts: Environment | None = None,
 ) -> Record:
-    """A record of the run, with the facts of this moment."""
+    """A record of the run, with the facts of this moment, or of an earlier one in ``facts``."""
     return Record(
         case=run.case,
         variant=variant,
         results=results,
-        environment=run.environment | environment.moment(run.environment),
+        environment=run.environment | environment.moment(run.environment) | (facts or {}),
         error=error,
     )
 

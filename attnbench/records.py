@@ -24,6 +24,9 @@ COPY, COPY_AGAIN = "copy", "copy again"
 
 BASELINES = ((PLAIN, CONTROL), (COPY, COPY_AGAIN))
 
+GRID = ("mode", "dtype", "batch_size", "image_size", "compiled")
+"""The fields of a case of which a grid has every combination."""
+
 LARGEST = 2**63
 LONGEST_S = 1e9
 
@@ -131,7 +134,8 @@ class Memory:
 
     ``peak_live_bytes`` is what the step creates and holds at once, deterministic (see
     ``attnbench.memory``). The others are what the device saw, with everything that was there
-    before: resident size on a CPU; allocated to tensors and reserved by the allocator on CUDA.
+    before: resident size on a CPU; on CUDA allocated (to tensors, and to what libraries take
+    within an operator) and reserved by the allocator.
     ``None`` where the device has no such figure.
     """
 
@@ -147,7 +151,7 @@ class Memory:
 
 @dataclass(frozen=True, kw_only=True)
 class Compiled:
-    """What compiling one variant took: its first step, in seconds of wall time."""
+    """What one variant took to its first answer: built and compiled, in seconds of wall time."""
 
     kind: Literal["compiled"] = "compiled"
     seconds: float

@@ -36,7 +36,13 @@ MACHINE = (
     "thop",
     "gpu",
     "cuda",
+    "gpu_driver",
     "cudnn",
+    "cudnn_benchmark",
+    "cudnn_allow_tf32",
+    "matmul_allow_tf32",
+    "keeps_freed_memory",
+    "moves_weights_every_rounds",
     "attnbench",
 )
 """The facts of an environment that must agree for rounds to belong to one run."""

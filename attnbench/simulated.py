@@ -29,11 +29,16 @@ class Machine:
     """From jump_at_s on everything takes this many times as long."""
     spikes: float = 0.0
     """The share of steps that take ten times as long."""
+    placement: float = 0.0
+    """Standard deviation of what a step's place in memory does to its log-time, until it moves."""
     now: float = 0.0
     log: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.random = Random(self.seed)
+
+    def fill(self) -> None:
+        """Nothing: steps are done when they return."""
 
     def mark(self) -> float:
         """The simulated moment."""
@@ -51,15 +56,22 @@ class Machine:
 
     def steps_of(self, cost_s: Callable[[int], float], name: str = "step") -> Step:
         """A step whose cost depends on how often it ran before."""
-        calls = 0
+        calls, placed = 0, self._place()
 
         def run() -> None:
             nonlocal calls
             self.log.append(name)
-            self.now += cost_s(calls) * self._slowness() * exp(self._noise())
+            self.now += cost_s(calls) * placed * self._slowness() * exp(self._noise())
             calls += 1
 
-        return Step({name: run})
+        def move() -> None:
+            nonlocal placed
+            placed = self._place()
+
+        return Step({name: run}, move)
+
+    def _place(self) -> float:
+        return exp(self.random.gauss(0.0, self.placement)) if self.placement else 1.0
 
     def _slowness(self) -> float:
         jump = self.jump if self.now >= self.jump_at_s else 1.0

@@ -58,7 +58,7 @@ def runs_in(folder: Path) -> list[Path]:
 
 def holds_a_file(folder: Path) -> bool:
     """Whether a run was at least begun here, perhaps within its first line."""
-    return (folder / FILE_NAME).exists()
+    return os.path.isfile(folder / FILE_NAME)  # noqa: PTH113  Path's raises where it may not look
 
 
 def _has_records(folder: Path) -> bool:

@@ -42,6 +42,8 @@ class Step:
 BLOCK_S = 0.020
 """A block of steps lasts at least this long, so that the clock's own cost is lost in it."""
 
+FILL_CYCLES = 1_000_000
+
 WARM_UP_S = 1.0
 WARM_UP_BLOCKS = 3
 WARM_UP_LIMIT_S = 10.0
@@ -58,7 +60,10 @@ from process to process and no interval would know. ``benchmarks/processes.py`` 
 
 
 class Clock(Protocol):
-    """Two methods, so that a GPU's queue stays full: marks now, seconds when they are past."""
+    """So that a GPU's queue stays full: marks now, seconds when they are past."""
+
+    def fill(self) -> None:
+        """Give an idle device something to do while the first steps of a round are issued."""
 
     def mark(self) -> Any:
         """A point in the stream of work."""
@@ -70,6 +75,9 @@ class Clock(Protocol):
 class CpuClock:
     """Wall time of work that is done when its call returns."""
 
+    def fill(self) -> None:
+        """Nothing: it has no queue."""
+
     def mark(self) -> float:
         """Seconds of a monotonic clock."""
         return perf_counter()
@@ -80,7 +88,15 @@ class CpuClock:
 
 
 class CudaClock:
-    """Events in the current stream: the device's own time between them."""
+    """Events in the current stream: the device's own time between them.
+
+    Where the device is faster than Python issues its work, as with small batches, it waits, and
+    that is in the seconds too; a CUDA graph leaves it out.
+    """
+
+    def fill(self) -> None:
+        """A kernel that spins, for about half a millisecond at 2 GHz."""
+        torch.cuda._sleep(FILL_CYCLES)
 
     def mark(self) -> torch.cuda.Event:
         """An event, recorded without waiting for anything."""
@@ -135,22 +151,24 @@ class Rounds:
 
     Every round runs each variant's block once, in a fresh random order, and waits for the
     device once, at its end. Steps move in memory every MOVE_EVERY rounds. ``watch`` is read
-    before and after a round. A variant whose step raises leaves the series; ``failures`` says
+    before and after a round, ``busy`` called when all is issued and before it is waited for.
+    A variant whose step raises leaves the series; ``failures`` says
     why, and the round goes on without it.
     """
 
-    steps: Mapping[str, Step]
+    steps: dict[str, Step]
     block_steps: Mapping[str, int]
     clock: Clock
     seed: int
     first: int = 0
     watch: Callable[[], Reading] | None = None
+    busy: Callable[[], None] | None = None
     failures: dict[str, Exception] = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[Round]:
         number = self.first
-        while len(self.failures) < len(self.steps):
-            order = [name for name in self.steps if name not in self.failures]
+        while self.steps:
+            order = list(self.steps)
             # Seeded by the round too: a resumed run does not repeat its first orders.
             Random(f"{self.seed} {number}").shuffle(order)
             if number % MOVE_EVERY == 0 and number > self.first:
@@ -166,11 +184,16 @@ class Rounds:
 
     def _run(self, order: list[str]) -> tuple[Block, ...]:
         marks: dict[str, list[Any]] = {}
+        self.clock.fill()
         for name in order:
             try:
                 marks[name] = self._marked(self.steps[name], self.block_steps[name])
             except Exception as error:  # whatever it is, it ends this variant only
                 self.failures[name] = _without_frames(error)
+        for name in self.failures:
+            self.steps.pop(name, None)  # it may hold what it could not finish
+        if self.busy:
+            self.busy()
         return tuple(self._block(name, passed) for name, passed in marks.items())
 
     def _marked(self, step: Step, steps: int) -> list[Any]:

@@ -70,9 +70,15 @@ def microseconds(interval: Interval | None) -> str:
     return _doubted(interval, scale=1e6, digits=1)
 
 
-def share(value: float | None) -> str:
-    """A share in whole percent, where it exists: ``38%``."""
-    return NOTHING if _missing(value) else f"{value:.0%}"
+def giga_with_doubt(interval: Interval | None) -> str:
+    """Bytes a second in 1e9 with their interval: ``78.6 [69.2, 91.7]``."""
+    return _doubted(interval, scale=1e-9, digits=1)
+
+
+def share(interval: Interval | None) -> str:
+    """A share in whole percent with its interval: ``38 [36, 41]%``."""
+    shown = _doubted(interval, scale=100, digits=0)
+    return shown if interval is None else f"{shown}%"
 
 
 def percent(value: float, digits: int = 1) -> str:

@@ -21,6 +21,9 @@ class TickingClock:
         self.tick_s = tick_s
         self.ticks = 0
 
+    def fill(self) -> None:
+        pass
+
     def mark(self) -> int:
         self.ticks += 1
         return self.ticks

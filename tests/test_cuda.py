@@ -2,12 +2,22 @@
 
 from dataclasses import replace
 from pathlib import Path
+from time import perf_counter
 
 import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from attnbench import environment, latency, memory, settings, store, timing, workload
+from attnbench import (
+    environment,
+    latency,
+    memory,
+    selftests,
+    settings,
+    store,
+    timing,
+    workload,
+)
 from attnbench.cli import main
 from attnbench.memory import peak_live_bytes
 from attnbench.modules import ATTENTION
@@ -37,10 +47,18 @@ def rounds_in(folder: Path) -> list[Record]:
 
 
 def test_events_time_the_devices_work_and_not_the_call() -> None:
-    matrix = torch.ones(4096, 4096, device="cuda")
+    matrix = torch.ones(8192, 8192, device="cuda")
     clock = timing.CudaClock()
-    one, many = (timing.timed(lambda: matrix @ matrix, times, clock) for times in (1, 64))
-    assert 0 < one < many
+    timing.timed(lambda: matrix @ matrix, 4, clock)  # sets the library up
+    start = clock.mark()
+    begun = perf_counter()
+    for _ in range(16):
+        matrix @ matrix
+    issued_s = perf_counter() - begun
+    took_s = clock.seconds(start, clock.mark())
+    assert took_s > 5 * issued_s  # the call is long over when the work is
+    one = timing.timed(lambda: matrix @ matrix, 1, clock)
+    assert took_s / one == pytest.approx(16, rel=0.3)
 
 
 def test_a_steps_peak_is_above_what_was_allocated_before(on_cuda: Case) -> None:
@@ -85,9 +103,10 @@ def test_the_deterministic_peak_and_the_allocators_agree(
     with seen:
         ready()
     live = peak_live_bytes(step(case, variant, "meta"))
-    # In training cuDNN's batch norm keeps a little of its own from forward to backward.
-    tolerance = 1e-9 if mode == "inference" else 0.01
-    assert seen.peak - before == pytest.approx(live, rel=tolerance)
+    # The allocator's rounding is 512 bytes a tensor, of which an inference holds few at once. In
+    # training cuDNN's batch norm keeps a little of its own from forward to backward.
+    allowed = {"abs": 64 * 512} if mode == "inference" else {"rel": 0.01}
+    assert seen.peak - before == pytest.approx(live, **allowed)
 
 
 def test_a_captured_step_computes_what_the_step_does(on_cuda: Case) -> None:
@@ -151,6 +170,8 @@ def test_the_facts_of_the_device_come_from_a_process_of_their_own() -> None:
         ["--dtype", "bfloat16", "--channels-last"],
         ["--mode", "training", "--batch-size", "2"],
         ["--cuda-graph"],
+        ["--compile"],
+        ["--compile", "--cuda-graph"],
     ],
     ids=" ".join,
 )
@@ -171,3 +192,11 @@ def test_modules_alone_on_the_device(tmp_path: Path) -> None:
     end = store.read(tmp_path / "run")[-1].results
     assert isinstance(end, End)
     assert end.reason in {"target", "budget"}
+
+
+def test_the_ruler_holds_on_the_device() -> None:
+    findings = selftests.Findings()
+    list(selftests.run(0, 3, "cuda", findings))
+    (row,) = [cells for cells in findings.rows if cells[0].startswith("this machine")]
+    assert row[1] == "3"
+    assert row[4] == "3"  # 5% is found each time

@@ -69,7 +69,7 @@ def test_a_child_that_exits_does_not_take_its_parent_along():
 
 def test_processes_are_spawned_where_there_is_no_fork_server(monkeypatch):
     monkeypatch.setattr(multiprocessing, "get_all_start_methods", lambda: ["spawn"])
-    assert isolation._context().get_start_method() == "spawn"
+    assert isolation._prepared().get_start_method() == "spawn"
 
 
 def test_the_items_of_a_stream_arrive_in_their_order_from_one_other_process():

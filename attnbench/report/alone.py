@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import prod
+from math import inf, prod
 
 import pandas as pd
 
@@ -31,15 +31,27 @@ COLUMNS = (
     Column("latency_low_s", "Lower end of its 95% interval."),
     Column("latency_high_s", "Upper end of its 95% interval."),
     Column("bytes_per_s", "`moved_bytes` over `latency_s`."),
+    Column("bytes_per_s_low", "Lower end of its 95% interval."),
+    Column("bytes_per_s_high", "Upper end of its 95% interval."),
     Column(
         "map_copies", "`latency_s` over the time that a large copy takes for its input's bytes."
     ),
     Column("map_copies_low", "Lower end of its 95% interval."),
     Column("map_copies_high", "Upper end of its 95% interval."),
-    Column("launch_share", "Time of as many smallest operators as `kernels`, over `latency_s`."),
-    Column("bandwidth_share", "Time to copy as many bytes as `moved_bytes`, over `latency_s`."),
-    Column("compute_share", "Time of a product with as many `macs`, over `latency_s`."),
-    Column("bound", "Which of the three shares is the largest."),
+    *(
+        column
+        for name, meaning in (
+            ("launch", "Time of as many smallest operators as `kernels`, over `latency_s`."),
+            ("bandwidth", "Time to copy as many bytes as `moved_bytes`, over `latency_s`."),
+            ("compute", "Time of a product with as many `macs`, over `latency_s`."),
+        )
+        for column in (
+            Column(f"{name}_share", meaning),
+            Column(f"{name}_share_low", "Lower end of its 95% interval."),
+            Column(f"{name}_share_high", "Upper end of its 95% interval."),
+        )
+    ),
+    Column("bound", "Which of the three shares is the largest, where their intervals tell."),
     Column("rounds", "Rounds in which it ran."),
     Column("error", "What failed, and why."),
 )
@@ -78,27 +90,55 @@ def _row(run: Run, piece: Piece) -> Row:
     if shape is None or ratio is None or not _work(run, COPY):
         return row
     map_bytes = prod(shape) * ELEMENT_BYTES[run.case.dtype]
-    copies = _moved(_work(run, COPY)) / (2 * map_bytes)  # a copy reads and writes
-    shares = _shares(run, work, ratio.median)
+    per_map = _moved(_work(run, COPY)) / (2 * map_bytes)  # a copy reads and writes
+    copies, step_bytes = _scaled(ratio, per_map), _moved(work)
+    shares = _shares(run, work, ratio)
     row |= {
-        "bytes_per_s": _moved(work) / step.median,
-        "map_copies": ratio.median * copies,
-        "map_copies_low": ratio.low * copies,
-        "map_copies_high": ratio.high * copies,
-        **{f"{name}_share": share for name, share in shares.items()},
-        "bound": max(shares, key=lambda name: shares[name]) if shares else None,
+        "bytes_per_s": step_bytes / step.median,
+        "bytes_per_s_low": step_bytes / step.high,
+        "bytes_per_s_high": step_bytes / step.low if step.low > 0 else inf,
+        "map_copies": copies.median,
+        "map_copies_low": copies.low,
+        "map_copies_high": copies.high,
+        **{f"{name}_share": share.median for name, share in shares.items()},
+        **{f"{name}_share_low": share.low for name, share in shares.items()},
+        **{f"{name}_share_high": share.high for name, share in shares.items()},
+        "bound": _bound(shares),
     }
     return row
 
 
-def _shares(run: Run, work: Mapping[str, int], ratio: float) -> dict[str, float]:
+def _shares(run: Run, work: Mapping[str, int], ratio: Interval) -> dict[str, Interval]:
     """What each ceiling alone would take, as a share of what the piece took."""
-    shares = {"bandwidth": _moved(work) / _moved(_work(run, COPY)) / ratio}
-    for name, ceiling, key in (("launch", LAUNCH, "kernels"), ("compute", PRODUCT, "macs")):
+    shares = {}
+    for name, ceiling, amount in (
+        ("launch", LAUNCH, lambda of: of["kernels"]),
+        ("bandwidth", COPY, _moved),
+        ("compute", PRODUCT, lambda of: of["macs"]),
+    ):
         best = statistics.ratio(run.rounds, ceiling, baseline=COPY)
         if best is not None and _work(run, ceiling):
-            shares[name] = work[key] / _work(run, ceiling)[key] * best.median / ratio
+            # The copy is its own measure: of it, and of what is compared with it, one doubt.
+            found = _inverse(ratio) if ceiling == COPY else statistics.change(ratio, best)
+            shares[name] = _scaled(found, amount(work) / amount(_work(run, ceiling)))
     return shares
+
+
+def _bound(shares: Mapping[str, Interval]) -> str | None:
+    """The largest share, or None where another could be as large."""
+    if not shares:
+        return None
+    first, *rest = sorted(shares, key=lambda name: shares[name].median, reverse=True)
+    return first if all(shares[first].low > shares[name].high for name in rest) else None
+
+
+def _inverse(interval: Interval) -> Interval:
+    low = 1 / interval.high
+    return Interval(1 / interval.median, low, 1 / interval.low if interval.low else inf)
+
+
+def _scaled(interval: Interval, by: float) -> Interval:
+    return Interval(interval.median * by, interval.low * by, interval.high * by)
 
 
 def _work(run: Run, variant: str) -> Mapping[str, int]:
@@ -135,7 +175,8 @@ def sheets(run: Run, table: pd.DataFrame) -> list[Sheet]:
 
 def _cells(row: pd.Series) -> list[str]:  # type: ignore[type-arg]
     def share(name: str) -> str:
-        return units.share(row[f"{name}_share"])
+        keys = (f"{name}_share", f"{name}_share_low", f"{name}_share_high")
+        return units.share(_interval(row, *keys))
 
     size = [row[key] for key in ("channels", "height", "width") if not pd.isna(row[key])]
     return [
@@ -144,7 +185,7 @@ def _cells(row: pd.Series) -> list[str]:  # type: ignore[type-arg]
         units.whole(row["kernels"]),
         units.mebibytes(row["moved_bytes"]),
         units.microseconds(_interval(row, "latency_s", "latency_low_s", "latency_high_s")),
-        units.tenths(row["bytes_per_s"] / 1e9),
+        units.giga_with_doubt(_interval(row, "bytes_per_s", "bytes_per_s_low", "bytes_per_s_high")),
         units.tenths_with_doubt(_interval(row, "map_copies", "map_copies_low", "map_copies_high")),
         share("launch"),
         share("bandwidth"),
@@ -170,10 +211,8 @@ def _ceilings(run: Run) -> list[tuple[str, str]]:
             found.append((what, units.NOTHING))
             continue
         taken = statistics.median_interval(samples)
-        if variant == LAUNCH:
-            scaled = Interval(taken.median * scale, taken.low * scale, taken.high * scale)
-        else:
-            amount = scale * (work["macs"] if variant == PRODUCT else _moved(work))
-            scaled = Interval(amount / taken.median, amount / taken.high, amount / taken.low)
+        amount = work["macs"] if variant == PRODUCT else _moved(work)
+        wanted = taken if variant == LAUNCH else _scaled(_inverse(taken), amount)
+        scaled = _scaled(wanted, scale)
         found.append((what, f"{units.tenths_with_doubt(scaled)} {unit}"))
     return found

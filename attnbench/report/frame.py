@@ -80,12 +80,11 @@ COLUMNS = (
     Column("peak_resident_bytes", "CPU: the process's peak resident size, libraries included."),
     Column("peak_resident_ratio", "`peak_resident_bytes` over the plain host's."),
     Column(
-        "peak_allocated_above_bytes", "CUDA: most bytes in tensors, less those before the step."
+        "peak_allocated_above_bytes",
+        "CUDA: most bytes in tensors and libraries' workspaces, less those before the step.",
     ),
     Column("peak_allocated_above_ratio", "`peak_allocated_above_bytes` over the plain host's."),
-    Column(
-        "peak_reserved_above_bytes", "CUDA: most bytes the allocator held, less those before."
-    ),
+    Column("peak_reserved_above_bytes", "CUDA: most bytes the allocator held, less those before."),
     Column("peak_reserved_above_ratio", "`peak_reserved_above_bytes` over the plain host's."),
     Column("peak_reserved_bytes", "CUDA: most bytes that the allocator held, network included."),
     Column("peak_reserved_ratio", "`peak_reserved_bytes` over the plain host's."),

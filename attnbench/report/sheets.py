@@ -190,7 +190,7 @@ def machine(case: Case, environment: Environment) -> str:
 
 def remarks(run: Run) -> list[str]:
     """What must be known before a figure is believed: rounds, control, disturbance, failures."""
-    said = [_rounds(run), _control(run), *_disturbed(run)]
+    said = [_rounds(run), _control(run), *_disturbed(run), *_reservations(run.case)]
     said += [
         f"{title(variant)} failed at {step}: {failure.type}: {_one_line(failure.message)}."
         for variant, steps in run.failures.items()
@@ -227,6 +227,20 @@ def _control(run: Run) -> str:
     if why is None:
         return f"{figure}; it holds."
     return f"{figure}. THE CONTROL FAILED, so no verdicts are given: {why}."
+
+
+def _reservations(case: Case) -> list[str]:
+    """What the counted figures do not speak of in this configuration (``attnbench.live``)."""
+    said = []
+    if case.compiled:
+        said.append("Counts, kernels and live peaks are those of the eager networks.")
+    if case.channels_last:
+        said.append("Live peaks are too low for modules that reshape: on meta no copy is seen.")
+    if case.mode == "training" and case.dtype != "float32":
+        said.append("Live peaks take batch norm's statistics for single precision.")
+    if case.device == "cuda" and case.dtype == "float32":
+        said.append("Convolutions may use TF32 within float32, as is PyTorch's default.")
+    return said
 
 
 def _disturbed(run: Run) -> list[str]:
