@@ -16,7 +16,7 @@ from .statistics import Interval
 
 HEADINGS = ("module", "old ratio", "new ratio", "change [95%]", "verdict", "but")
 
-NO_VERDICT = ("not timed in both", "none")
+NO_VERDICT = ("was not timed in both", "none")
 
 FREE = ("seed",)
 """Fields of a case that may differ between two runs of one setting."""

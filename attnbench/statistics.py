@@ -165,6 +165,8 @@ def change(old: Interval, new: Interval) -> Interval:
     Each end combines the distances of two ends in quadrature on the logarithmic scale (the
     MOVER of Zou and Donner 2008, Statistics in Medicine 27, equation 7).
     """
+    if new.median == 0:  # nothing, of whatever
+        return Interval(0.0, 0.0, 0.0)
     middle = log(new.median) - log(old.median)
     down = hypot(_log_distance(new.median, new.low), _log_distance(old.high, old.median))
     up = hypot(_log_distance(new.high, new.median), _log_distance(old.median, old.low))

@@ -1,5 +1,5 @@
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, partial
 
 import pytest
 import torch
@@ -8,7 +8,14 @@ from torch import nn
 from attnbench import acceleration
 from attnbench.timing import Step
 
+START = acceleration._start_compiler.__wrapped__
 NAMES = [name for name in acceleration.LIMITS if hasattr(torch._dynamo.config, name)]
+
+
+@pytest.fixture(autouse=True)
+def started(monkeypatch):
+    """The compiler is warm: how often it is started is a test of its own."""
+    monkeypatch.setattr(acceleration, "_start_compiler", lambda: None)
 
 
 @pytest.fixture
@@ -185,3 +192,30 @@ def test_all_captures_share_one_pool_of_memory(log):
         "capture into pool 1"
     ] * 2
     assert [first(), second()] == ["answer of one", "answer of two"]
+
+
+def test_the_compiler_is_started_once_before_its_first_network(monkeypatch):
+    asked = []
+    monkeypatch.setattr(torch, "compile", lambda model, **_: asked.append(model) or model)
+    monkeypatch.setattr(acceleration, "_start_compiler", cache(START))
+    networks = [nn.Identity(), nn.Identity()]
+    for network in networks:
+        acceleration.compiled(network)
+    assert asked == [torch.relu, *networks]
+
+
+def test_a_capture_that_breaks_takes_its_pool_along(log):
+    calls = iter(range(1, 100))
+
+    def breaks_within_its_capture():
+        if next(calls) == acceleration.CAPTURE_AFTER + 1:
+            raise RuntimeError("operation not permitted when stream is capturing")
+
+    step = Step({"step": breaks_within_its_capture})
+    with pytest.raises(RuntimeError, match="not permitted"):
+        acceleration.captured(step)
+    acceleration.captured(step)
+    assert [entry for entry in log if "pool" in entry] == [
+        "capture into pool 1",
+        "capture into pool 2",
+    ]

@@ -213,9 +213,13 @@ def test_both_controls_can_fail_beside_a_difference_of_machines(stored):
     assert not found.fails
 
 
-def test_modules_of_one_run_only_are_left_out(stored):
+def test_modules_of_one_run_only_are_rows_without_a_verdict(stored):
     old, new = stored("old", sa=1.2, se=1.1), stored("new", eca=1.1, se=1.1)
-    assert the_only(compare(old, new, LIMIT).changes).module == "se"
+    found = compare(old, new, LIMIT)
+    verdicts = {each.module: each.verdict for each in found.changes}
+    alone = "was not timed in both"
+    assert verdicts == {"eca": alone, "se": "cannot be told apart", "sa": alone}
+    assert "0 of 3 slower by more than 3.0%; 2 without a verdict" in as_github(found)
 
 
 def test_runs_without_a_module_in_common_are_bad_input(stored):
@@ -373,7 +377,7 @@ def test_github_gets_an_error_for_each_change_that_fails_and_a_summary(
         "1.050 [1.050, 1.050] times the old one",
         f"::error title=attnbench se::se ({setting}): its ratio to the plain host is "
         "1.200 [1.200, 1.200] times the old one",
-        "2 of 3 slower by more than the limit",
+        "2 of 3 slower by more than 3.0%; 0 without a verdict",
     ]
     lines = summary.read_text().splitlines()
     assert lines[0] == f"**Change of the ratio to the plain host: {setting}**"
@@ -385,7 +389,7 @@ def test_github_prints_the_table_where_there_is_no_summary(grid_of, monkeypatch)
     monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
     folder = grid_of("run", {1: 1.1, 8: 1.2})
     printed = as_github(compare(folder, folder, LIMIT)).splitlines()
-    assert printed[0] == "0 of 2 slower by more than the limit"
+    assert printed[0] == "0 of 2 slower by more than 3.0%; 0 without a verdict"
     assert sum(line.startswith("| sa | ") for line in printed) == 2
     assert not any(line.startswith("::error") for line in printed)
 

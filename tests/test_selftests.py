@@ -10,7 +10,7 @@ from attnbench.errors import UserError
 from attnbench.records import CONTROL, PLAIN, Block, Round
 from attnbench.selftests import FOUND, HEADINGS, HELD, REAL_HELD, VARIANTS, Findings
 from attnbench.simulated import Machine
-from attnbench.timing import Step
+from attnbench.timing import Step, timed
 
 TRUE = {PLAIN: 1.0, CONTROL: 1.0, "+2%": 1.02, "+5%": 1.05}
 
@@ -97,7 +97,7 @@ def test_a_step_that_fails_is_raised(failing):
     steps = {name: machine.step(1.0) for name in VARIANTS}
     steps |= {name: Step({"fail": fail}) for name in failing}
     with pytest.raises(RuntimeError, match="out of memory"):
-        selftests._rounds(steps, dict.fromkeys(steps, 1), machine, 0, 0.01)
+        list(selftests._rounds(steps, dict.fromkeys(steps, 1), machine, 0, 0.01))
 
 
 def test_a_share_that_is_a_whole_number_of_runs_asks_for_no_more():
@@ -210,7 +210,7 @@ def test_a_run_ends_after_the_round_that_exceeds_its_budget():
     machine = Machine()
     steps = {name: machine.step(0.25, name) for name in VARIANTS}
     ones = dict.fromkeys(VARIANTS, 1)
-    rounds = selftests._rounds(steps, ones, machine, seed=0, target=0.01, budget_s=5.0)
+    rounds = list(selftests._rounds(steps, ones, machine, seed=0, target=0.01, budget_s=5.0))
     assert len(rounds) == 6  # of 1 s each
 
 
@@ -236,7 +236,7 @@ def real_machine(monkeypatch):
 
 
 def test_a_real_run_times_the_plain_host_four_times_over(case, real_machine):
-    run = selftests.real_run(case, seed=7)
+    run = list(selftests.real_run(case, seed=7))
     assert all({block.variant for block in each.blocks} == set(VARIANTS) for each in run)
     assert {name for name in real_machine.log if "host" in name} == {"plain host"}
     # 4 * 0.5 s, 2% and 5% of it, and less than 0.04 s for the looks: 10 rounds exceed 20 s.
@@ -244,14 +244,14 @@ def test_a_real_run_times_the_plain_host_four_times_over(case, real_machine):
 
 
 def test_a_real_run_settles_its_process_first_and_once(case, real_machine):
-    selftests.real_run(case, seed=7)
+    list(selftests.real_run(case, seed=7))
     assert real_machine.log.index("settle for resnet50") == 0
     assert real_machine.log.count("settle for resnet50") == 1
 
 
 @pytest.mark.usefixtures("real_machine")
 def test_a_real_run_plants_the_slowdowns_that_it_says(case):
-    run = selftests.real_run(case, seed=7)
+    run = list(selftests.real_run(case, seed=7))
     assert statistics.ratio(run, CONTROL).median == 1
     # Two looks around the step, one at most beyond the wait, and the share of them.
     for name, share in (("+2%", 0.02), ("+5%", 0.05)):
@@ -261,7 +261,7 @@ def test_a_real_run_plants_the_slowdowns_that_it_says(case):
 
 def test_a_real_run_may_take_no_more_rounds_than_any(case, real_machine, monkeypatch):
     monkeypatch.setattr(selftests, "MOST_ROUNDS", 3)
-    assert len(selftests.real_run(case, seed=7)) == 3
+    assert len(list(selftests.real_run(case, seed=7))) == 3
     assert real_machine.now < 20.0
 
 
@@ -336,7 +336,7 @@ def one_machine(monkeypatch):
         return run_of(*[1.0] * 6)
 
     monkeypatch.setattr(selftests, "MACHINES", {"calm": {}})
-    monkeypatch.setattr(selftests.isolation, "call", call)
+    monkeypatch.setattr(selftests.isolation, "stream", call)
     return calls
 
 
@@ -369,13 +369,42 @@ def test_a_real_machine_need_not_find_the_slowdowns_but_hold_the_truth(monkeypat
     found = Findings()
     monkeypatch.setattr(
         selftests.isolation,
-        "call",
+        "stream",
         lambda *_: one_machine.append("run") or run_of(*[1.01] * 6, **{"+2%": 1.0, "+5%": 1.0}),
     )
     list(selftests.run(2, 2, "cpu", found))
     (fault,) = found.faults
     assert fault.startswith("this machine: resnet50, inference, ")
     assert fault.endswith(": 0 of 2 intervals hold 1; at least 2 must")
+
+
+@pytest.mark.usefixtures("one_machine")
+def test_a_real_run_that_fails_is_a_finding_and_the_others_go_on(monkeypatch):
+    def stream(_function, _case, seed):
+        if seed == 1:
+            raise RuntimeError("its process was killed")
+        return run_of(*[1.0] * 6)
+
+    monkeypatch.setattr(selftests.isolation, "stream", stream)
+    found = Findings()
+    lines = list(selftests.run(2, 2, "cpu", found))
+    assert found.faults == ["real run 1: RuntimeError: its process was killed"]
+    assert [line[:15] for line in lines] == ["simulated, calm", "real run 2 of 2"]
+
+
+def test_on_a_gpu_the_ruler_is_tried_on_graphs(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert selftests.real_case("cuda").cuda_graph
+    assert not selftests.real_case("cpu").cuda_graph
+
+
+def test_a_placed_step_is_as_slow_as_its_place_until_it_moves():
+    step = (machine := Machine(placement=0.1)).step(1.0)
+    before, same = (timed(step, 1, machine) for _ in range(2))
+    step.move()
+    assert before == pytest.approx(same)
+    assert abs(timed(step, 1, machine) - before) > 1e-6
+    assert Machine().step(1.0).move is not None
 
 
 def test_a_device_that_is_not_there_is_refused_before_anything_runs(monkeypatch, one_machine):

@@ -18,6 +18,8 @@ from .sheets import Sheet, title, warning
 
 ELEMENT_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 
+ONE = Interval(1.0, 1.0, 1.0)
+
 COLUMNS = (
     Column("module", "The attention module."),
     Column("stage", "1 to 4: it stands as in the last block of this stage of the host."),
@@ -92,7 +94,8 @@ def _row(run: Run, piece: Piece) -> Row:
     map_bytes = prod(shape) * ELEMENT_BYTES[run.case.dtype]
     per_map = _moved(_work(run, COPY)) / (2 * map_bytes)  # a copy reads and writes
     copies, step_bytes = _scaled(ratio, per_map), _moved(work)
-    shares = _shares(run, work, ratio)
+    explained = _explained(run, work)
+    shares = {name: statistics.change(ratio, taken) for name, taken in explained.items()}
     row |= {
         "bytes_per_s": step_bytes / step.median,
         "bytes_per_s_low": step_bytes / step.high,
@@ -103,33 +106,31 @@ def _row(run: Run, piece: Piece) -> Row:
         **{f"{name}_share": share.median for name, share in shares.items()},
         **{f"{name}_share_low": share.low for name, share in shares.items()},
         **{f"{name}_share_high": share.high for name, share in shares.items()},
-        "bound": _bound(shares),
+        "bound": _bound(explained),
     }
     return row
 
 
-def _shares(run: Run, work: Mapping[str, int], ratio: Interval) -> dict[str, Interval]:
-    """What each ceiling alone would take, as a share of what the piece took."""
-    shares = {}
+def _explained(run: Run, work: Mapping[str, int]) -> dict[str, Interval]:
+    """What each ceiling alone would take for that work, in large copies."""
+    explained = {}
     for name, ceiling, amount in (
         ("launch", LAUNCH, lambda of: of["kernels"]),
         ("bandwidth", COPY, _moved),
         ("compute", PRODUCT, lambda of: of["macs"]),
     ):
-        best = statistics.ratio(run.rounds, ceiling, baseline=COPY)
+        best = ONE if ceiling == COPY else statistics.ratio(run.rounds, ceiling, baseline=COPY)
         if best is not None and _work(run, ceiling):
-            # The copy is its own measure: of it, and of what is compared with it, one doubt.
-            found = _inverse(ratio) if ceiling == COPY else statistics.change(ratio, best)
-            shares[name] = _scaled(found, amount(work) / amount(_work(run, ceiling)))
-    return shares
+            explained[name] = _scaled(best, amount(work) / amount(_work(run, ceiling)))
+    return explained
 
 
-def _bound(shares: Mapping[str, Interval]) -> str | None:
-    """The largest share, or None where another could be as large."""
-    if not shares:
+def _bound(explained: Mapping[str, Interval]) -> str | None:
+    """What explains most, or None where another ceiling could explain as much."""
+    if not explained:
         return None
-    first, *rest = sorted(shares, key=lambda name: shares[name].median, reverse=True)
-    return first if all(shares[first].low > shares[name].high for name in rest) else None
+    first, *rest = sorted(explained, key=lambda name: explained[name].median, reverse=True)
+    return first if all(explained[first].low > explained[name].high for name in rest) else None
 
 
 def _inverse(interval: Interval) -> Interval:

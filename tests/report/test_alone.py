@@ -124,14 +124,24 @@ def test_every_column_of_a_piece_that_memory_holds_back(run: Run) -> None:
         "latency_low_s": 2**-10,
         "latency_high_s": 2**-8,
         "bytes_per_s": 2**29,
+        "bytes_per_s_low": 2**28,
+        "bytes_per_s_high": 2**30,
         # Its input is of 2 * 256 * 16 * 16 elements of 4 bytes, 2**19. To copy that moves 2**20,
         # half of what the large copy moves in 2**-10 s: 2**-11 s, a fourth of its 2**-9 s.
         "map_copies": 4,
         "map_copies_low": 2,
         "map_copies_high": 8,
         "launch_share": 1 / 16,  # 16 * 2**-17 s = 2**-13 s
+        "launch_share_low": 1 / 32,
+        "launch_share_high": 1 / 8,
         "bandwidth_share": 1 / 4,  # 2**20 bytes, of the copy's 2**21 in 2**-10 s: 2**-11 s
-        "compute_share": 2**-7,  # 2**22 of the product's 2**30 in 2**-8 s: 2**-16 s
+        "bandwidth_share_low": 1 / 8,
+        "bandwidth_share_high": 1 / 2,
+        # 2**22 of the product's 2**30 in 2**-8 s: 2**-16 s. It and the product are each known
+        # to a factor of 2, both together to one of 2**(2**0.5).
+        "compute_share": 2**-7,
+        "compute_share_low": 2 ** (-7 - 2**0.5),
+        "compute_share_high": 2 ** (-7 + 2**0.5),
         "bound": "bandwidth",
         "rounds": 6,
         "error": "",
@@ -279,11 +289,11 @@ def test_the_pieces_are_printed_with_their_sizes_and_shares(run: Run) -> None:
         "kernels": "16",
         "moved (MiB)": "1.0",
         "latency (us)": "1953.1 [976.6, 3906.2]",
-        "GB/s": "0.5",
+        "GB/s": "0.5 [0.3, 1.1]",
         "copies of its map": "4.0 [2.0, 8.0]",
-        "launch": "6%",
-        "bandwidth": "25%",
-        "compute": "1%",
+        "launch": "6 [3, 13]%",
+        "bandwidth": "25 [13, 50]%",
+        "compute": "1 [0, 2]%",
         "bound": "bandwidth",
     }
     assert pieces.rows[3] == ("SA", "2048x2x2", "32", "0.0", *["–"] * 7)
@@ -318,3 +328,10 @@ def test_tables_are_written_and_no_plots(run: Run, tmp_path: Path) -> None:
     assert csv.splitlines()[1].startswith("sa,1,256,16,16,16,1048576,4194304,0.001953125,")
     assert latex.count(r"\begin{table}") == 2
     assert r"SA & 256x16x16 & 16 &" in latex
+
+
+def test_there_is_no_bound_where_two_ceilings_explain_about_as_much(run: Run) -> None:
+    seconds = SECONDS | {"launch": 2**-15}  # 16 launches as long as the bytes: 2**-11 s
+    run.rounds = rounds_of(seconds)
+    assert at(run, 1)["bandwidth_share"] == pytest.approx(at(run, 1)["launch_share"])
+    assert pd.isna(at(run, 1)["bound"])
