@@ -40,7 +40,7 @@ def stream(function: Callable[..., Iterable[T]], *args: object) -> Iterator[T]:
     of one prepared process would all have its layout of memory, which moves what is measured.
     Raises as :func:`call` does.
     """
-    return _stream(multiprocessing.get_context("spawn"), function, args)
+    return _stream(_from_nothing(), function, args)
 
 
 def _stream(
@@ -122,6 +122,10 @@ def _sendable(error: Exception) -> Exception:
     except Exception:
         return RuntimeError(f"{type(error).__name__}: {error}")
     return error
+
+
+def _from_nothing() -> BaseContext:
+    return multiprocessing.get_context("spawn")
 
 
 def _prepared() -> BaseContext:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import torch
 
 from . import allocator, timing
@@ -24,6 +26,7 @@ def settle(case: Case) -> None:
         allocator.keep_memory()
     if case.compiled:
         torch._inductor.config.force_disable_caches = True  # what compiling takes is recorded
+        warnings.filterwarnings("ignore", message="dynamo_pgo force disabled")
 
 
 def facts(device: str) -> Environment:

@@ -11,6 +11,18 @@ from attnbench import isolation, store
 from attnbench.errors import UserError
 
 
+@pytest.fixture(autouse=True)
+def quick(monkeypatch, request):
+    """Children of a prepared process, in seconds less; but where that is the point."""
+    if "from_nothing" not in request.node.name:
+        monkeypatch.setattr(isolation, "_from_nothing", isolation._prepared)
+
+
+def test_a_stream_comes_from_nothing_and_not_from_a_prepared_process():
+    assert isolation._from_nothing().get_start_method() == "spawn"
+    assert list(isolation.stream(range, 3)) == [0, 1, 2]
+
+
 def test_a_call_returns_what_its_function_returns():
     assert isolation.call(divmod, 17, 5) == (3, 2)
 

@@ -597,6 +597,15 @@ def test_an_error_of_the_engine_ends_the_run_and_the_next_goes_on(new_run, event
     assert after.end.reason == "budget"
 
 
+@pytest.fixture
+def caches():
+    """The compiler's caches are as they were when the test is done."""
+    before = torch._inductor.config.force_disable_caches
+    yield
+    torch._inductor.config.force_disable_caches = before
+
+
+@pytest.mark.usefixtures("caches")
 def test_what_compiling_took_is_recorded_once(new_run, perform, machine):
     run = new_run(compiled=True)
     perform(run, clock=machine)
