@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from attnbench import docs, report
+from attnbench import docs, report, runs
 from attnbench.errors import UserError
 from attnbench.runs import Run
 
@@ -31,12 +31,12 @@ def test_the_claims_document_has_not_drifted() -> None:
     assert (ROOT / docs.CLAIMS).read_text() == docs.claims_page(), "run 'make readme'"
 
 
-def test_the_published_tables_come_from_the_published_records(
-    published: Run, tmp_path: Path
-) -> None:
-    report.write(published, tmp_path)
+@pytest.mark.usefixtures("published")
+@pytest.mark.parametrize("folder", [docs.PUBLISHED, Path(f"{docs.PUBLISHED}-isolated")])
+def test_the_published_tables_come_from_the_published_records(folder: Path, tmp_path: Path) -> None:
+    report.write(runs.read(folder), tmp_path)
     for name in ("comparison.md", "comparison.csv", "comparison.tex"):
-        assert (tmp_path / name).read_text() == (docs.PUBLISHED / name).read_text(), name
+        assert (tmp_path / name).read_text() == (folder / name).read_text(), name
 
 
 def test_the_published_run_is_the_main_job_and_finished(published: Run) -> None:

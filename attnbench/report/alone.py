@@ -18,6 +18,9 @@ from .sheets import Sheet, title, warning
 
 ELEMENT_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 
+LEAST_SHARE = 1 / 3
+"""Of a piece's time, for a ceiling to be called its bound."""
+
 ONE = Interval(1.0, 1.0, 1.0)
 
 COLUMNS = (
@@ -53,7 +56,10 @@ COLUMNS = (
             Column(f"{name}_share_high", "Upper end of its 95% interval."),
         )
     ),
-    Column("bound", "Which of the three shares is the largest, where their intervals tell."),
+    Column(
+        "bound",
+        "The largest of the three shares, where intervals tell; none where all are below 1/3.",
+    ),
     Column("rounds", "Rounds in which it ran."),
     Column("error", "What failed, and why."),
 )
@@ -106,7 +112,7 @@ def _row(run: Run, piece: Piece) -> Row:
         **{f"{name}_share": share.median for name, share in shares.items()},
         **{f"{name}_share_low": share.low for name, share in shares.items()},
         **{f"{name}_share_high": share.high for name, share in shares.items()},
-        "bound": _bound(explained),
+        "bound": _bound(explained, shares),
     }
     return row
 
@@ -125,11 +131,13 @@ def _explained(run: Run, work: Mapping[str, int]) -> dict[str, Interval]:
     return explained
 
 
-def _bound(explained: Mapping[str, Interval]) -> str | None:
-    """What explains most, or None where another ceiling could explain as much."""
+def _bound(explained: Mapping[str, Interval], shares: Mapping[str, Interval]) -> str | None:
+    """What explains most; "none" of too little, None where two could explain as much."""
     if not explained:
         return None
     first, *rest = sorted(explained, key=lambda name: explained[name].median, reverse=True)
+    if shares[first].median < LEAST_SHARE:
+        return "none"
     return first if all(explained[first].low > explained[name].high for name in rest) else None
 
 

@@ -110,7 +110,7 @@ def test_every_module_has_a_row_a_stage_and_every_column_is_there(run: Run) -> N
     assert list(table["stage"]) == [1, 2, 3, 4]
 
 
-def test_every_column_of_a_piece_that_memory_holds_back(run: Run) -> None:
+def test_every_column_of_a_piece_that_no_ceiling_explains(run: Run) -> None:
     expected = {
         "module": "sa",
         "stage": 1,
@@ -142,7 +142,7 @@ def test_every_column_of_a_piece_that_memory_holds_back(run: Run) -> None:
         "compute_share": 2**-7,
         "compute_share_low": 2 ** (-7 - 2**0.5),
         "compute_share_high": 2 ** (-7 + 2**0.5),
-        "bound": "bandwidth",
+        "bound": "none",  # a fourth is no explanation
         "rounds": 6,
         "error": "",
     }
@@ -248,10 +248,12 @@ def test_without_the_copy_nothing_is_compared_with_it(run: Run, without: Any) ->
 
 
 @pytest.mark.parametrize("without", [without_rounds_of, without_counts_of])
-def test_without_a_ceiling_its_share_is_missing_and_another_bounds(run: Run, without: Any) -> None:
+def test_without_a_ceiling_its_share_is_missing_and_the_others_stand(
+    run: Run, without: Any
+) -> None:
     found = at(without(run, "product"), 3)
     assert missing(found) == {"compute_share"}
-    assert found["bound"] == "bandwidth"  # 2**-6, and 2**-8 of launches
+    assert found["bound"] == "none"  # 2**-6 of bandwidth, and 2**-8 of launches
     found = at(without(run, "launch", "product"), 2)
     assert missing(found) == {"launch_share", "compute_share"}
     assert found["bound"] == "bandwidth"
@@ -294,7 +296,7 @@ def test_the_pieces_are_printed_with_their_sizes_and_shares(run: Run) -> None:
         "launch": "6 [3, 13]%",
         "bandwidth": "25 [13, 50]%",
         "compute": "1 [0, 2]%",
-        "bound": "bandwidth",
+        "bound": "none",
     }
     assert pieces.rows[3] == ("SA", "2048x2x2", "32", "0.0", *["–"] * 7)
 
@@ -330,8 +332,15 @@ def test_tables_are_written_and_no_plots(run: Run, tmp_path: Path) -> None:
     assert r"SA & 256x16x16 & 16 &" in latex
 
 
+def test_a_ceiling_that_explains_a_third_or_more_is_the_bound(run: Run) -> None:
+    run.rounds = rounds_of(SECONDS | {"sa layer1": 2**-10})
+    assert at(run, 1)["bandwidth_share"] == pytest.approx(1 / 2)
+    assert at(run, 1)["bound"] == "bandwidth"
+
+
 def test_there_is_no_bound_where_two_ceilings_explain_about_as_much(run: Run) -> None:
-    seconds = SECONDS | {"launch": 2**-15}  # 16 launches as long as the bytes: 2**-11 s
+    # Half of its time is that of its bytes; 16 launches are as long as they, 2**-11 s.
+    seconds = SECONDS | {"sa layer1": 2**-10, "launch": 2**-15}
     run.rounds = rounds_of(seconds)
     assert at(run, 1)["bandwidth_share"] == pytest.approx(at(run, 1)["launch_share"])
     assert pd.isna(at(run, 1)["bound"])
