@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from attnbench import hosts, isolation
+from attnbench import claims, hosts, isolation
 from attnbench.records import Case
 
 # For the tests and for the child processes that they start: both import simulated.
@@ -23,6 +23,12 @@ def case():
         threads=1,
         seed=3,
     )
+
+
+@pytest.fixture(scope="session")
+def every_finding():
+    """Every published figure that can be computed, computed once for all tests."""
+    return claims.check(claims.select(None))
 
 
 @pytest.fixture

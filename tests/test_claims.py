@@ -29,9 +29,9 @@ def computed(pattern: str) -> dict[str, Finding]:
     return {finding.claim.id: finding for finding in check(select(pattern))}
 
 
-@pytest.fixture(scope="module")
-def findings() -> dict[str, Finding]:
-    return computed("*")
+@pytest.fixture
+def findings(every_finding: list[Finding]) -> dict[str, Finding]:
+    return {finding.claim.id: finding for finding in every_finding}
 
 
 def test_every_verdict_is_the_expected_one(findings: dict[str, Finding]) -> None:

@@ -8,12 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from attnbench import claims, isolated, selftests, store
+from attnbench import claims, isolated, report, selftests, store
 from attnbench.cli import main
 from attnbench.records import Counts, End, Memory, Record, Round
 
 ROOT = Path(__file__).parent.parent
 SMALL = ["--modules", "se", "--image-size", "32", "--budget", "0.2", "--device", "cpu"]
+
+
+@pytest.fixture
+def no_plots(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where plots are not the point: they take longer than everything else."""
+    monkeypatch.setattr(report, "PLOTS", {})
 
 
 def call(*arguments: str) -> int:
@@ -49,7 +55,7 @@ def test_the_main_job_small_leaves_records_tables_and_plots(
     assert "finished run" in capsys.readouterr().err
 
 
-@pytest.mark.usefixtures("small_host", "one_process")
+@pytest.mark.usefixtures("small_host", "one_process", "no_plots")
 def test_a_killed_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     killed_after = 3  # the plan and two lines of counts
@@ -78,7 +84,7 @@ def test_a_killed_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
     assert found[-1] is End
 
 
-@pytest.mark.usefixtures("small_host", "one_process")
+@pytest.mark.usefixtures("small_host", "one_process", "no_plots")
 def test_a_variant_that_fails_is_a_record_and_the_others_go_on(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     # SK's squeezed vector has a batch norm, which one image cannot train.
@@ -92,6 +98,7 @@ def test_a_variant_that_fails_is_a_record_and_the_others_go_on(tmp_path: Path) -
     assert {block.variant for block in rounds[0].blocks} == {"plain", "control", "se"}
 
 
+@pytest.mark.usefixtures("no_plots")
 def test_a_child_that_is_killed_is_in_the_records_and_the_run_ends_with_its_tables(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -113,7 +120,7 @@ def test_a_child_that_is_killed_is_in_the_records_and_the_run_ends_with_its_tabl
     assert (tmp_path / "run" / "comparison.md").exists()
 
 
-@pytest.mark.usefixtures("small_host", "one_process")
+@pytest.mark.usefixtures("small_host", "one_process", "no_plots")
 def test_an_interrupted_run_keeps_what_is_finished_and_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -134,7 +141,7 @@ def test_an_interrupted_run_keeps_what_is_finished_and_goes_on(
     assert kinds(folder)[-1] is End
 
 
-@pytest.mark.usefixtures("small_host", "one_process")
+@pytest.mark.usefixtures("small_host", "one_process", "no_plots")
 def test_a_grid_is_a_folder_of_runs_and_a_table_of_them(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
