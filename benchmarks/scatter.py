@@ -2,8 +2,9 @@
 
 In timm's way (benchmark.py of pytorch-image-models): each network in turn, 10 forwards to warm
 up, then the mean of 40. In ours: warm-up and interleaved rounds of both and the control, for the
-seconds that timm's way took. Both in a fresh process each time, in turn; the scatter of SA over
-the plain ResNet-50 is printed for both. ``--repeats N``, at least 15 to say something.
+seconds that timm's way took, in a process that is settled as a run's is (memory kept, weights
+moved). Both in a fresh process each time, in turn; the scatter of SA over the plain ResNet-50 is
+printed for both. ``--repeats N``, at least 15 to say something.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
+from math import exp, sqrt
 from statistics import mean, median, stdev
 
 SETUP = """
@@ -78,7 +80,12 @@ def main() -> None:
         )
         print(" " * 20, " ".join(f"{ratio:.3f}" for ratio in ratios))
     share = scatter["interleaved"] / scatter["one after the other"]
-    print(f"scatter, interleaved over one after the other: {share:.2f} ({repeats} repeats each)")
+    # The logarithm of a standard deviation of n normal samples has a variance of 1 / (2 (n - 1)).
+    doubt = exp(1.96 * sqrt(1 / (repeats - 1)))
+    print(
+        f"scatter, interleaved over one after the other: {share:.2f} "
+        f"[{share / doubt:.2f}, {share * doubt:.2f}], 95% ({repeats} repeats each)"
+    )
 
 
 if __name__ == "__main__":

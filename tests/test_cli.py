@@ -146,6 +146,7 @@ def test_a_grid_is_a_folder_of_runs_and_a_table_of_them(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     grid = ["--modules", "se", "--image-size", "32", "--batch-size", "2", "--budget", "0.05"]
+    grid += ["--threads", "1"]
     folder = tmp_path / "grid"
     assert call(*grid, "--mode", "inference,training", "--out", str(folder)) == 0
     names = [f"{mode}-float32-b2-32" for mode in ("inference", "training")]
