@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -150,10 +151,10 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
         for its_run, record in display.Bar(runs, console).watch(runner.execute(runs)):
             store.append(folders[id(its_run)], record)
     except KeyboardInterrupt:
-        _complain(f"interrupted; go on with: attnbench run --out {folder}")
+        _complain(f"interrupted; go on with: attnbench run --out {shlex.quote(str(folder))}")
         return 130
     _show(folder, console)
-    return 1 if any(run.end is None or run.end.reason == "failed" for run in runs) else 0
+    return 0 if all(run.finished for run in runs) else 1
 
 
 @app.command(name="list")
@@ -245,6 +246,8 @@ def compare(
     failed = [each for each in found.changes if each.fails]
     for each in failed:
         _complain(each.fault)
+    if found.unjudged:
+        _complain(f"{found.unjudged} of {len(found.changes)} modules have no verdict")
     return 1 if failed else 0
 
 
@@ -268,6 +271,8 @@ def selftest(
     console.print(display.table(found.caption, selftests.HEADINGS, found.rows, ("what",)))
     for fault in found.faults:
         _complain(fault)
+    if not found.faults:
+        console.print("Every machine has held what it must.")
     return 1 if found.faults else 0
 
 
@@ -286,6 +291,7 @@ def _show(folder: Path, console: Console) -> None:
 
     read = {each: runs.read(each) for each in store.runs_in(folder) or [folder]}
     for each, run in read.items():
+        console.print(f"\n{run.case.described}", style="bold", markup=False)
         for sheet in report.sheets(run, report.frame(run)):
             console.print()
             console.print(display.table(sheet.caption, sheet.headings, sheet.rows))

@@ -54,6 +54,11 @@ class Comparison:
     limit: float
     changes: tuple[Change, ...]
 
+    @property
+    def unjudged(self) -> int:
+        """How many have no verdict: not timed in both, or a control that failed."""
+        return sum(each.verdict in NO_VERDICT for each in self.changes)
+
 
 def share(text: str) -> float:
     """``3%`` or ``0.03`` as 0.03.
@@ -68,6 +73,8 @@ def share(text: str) -> float:
         value = -inf
     if not 0 <= value < inf:
         raise UserError(f"'{text}' is no share such as 3% or 0.03")
+    if value >= 1 and not number.endswith("%"):
+        raise UserError(f"'{text}' would be {value:.0%}; write {number}% or {value / 100:g}")
     return value
 
 
@@ -199,10 +206,9 @@ def as_json(found: Comparison) -> str:
 def as_github(found: Comparison) -> str:
     """An annotation for every slowdown that fails; the tables go to the step's summary."""
     notes = [github.annotation(each.module, each.fault) for each in found.changes if each.fails]
-    unknown = sum(each.verdict in NO_VERDICT for each in found.changes)
     headline = (
         f"{len(notes)} of {len(found.changes)} slower by more than {units.percent(found.limit)}; "
-        f"{unknown} without a verdict"
+        f"{found.unjudged} without a verdict"
     )
     printed = "\n\n".join(
         f"**{caption}**\n\n{github.markdown_table(HEADINGS, rows)}\n"

@@ -6,7 +6,7 @@ import multiprocessing
 import pickle
 import signal
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 from multiprocessing.context import BaseContext
 from typing import Any, TypeVar
@@ -48,7 +48,8 @@ def _stream(
 ) -> Iterator[T]:
     here, there = context.Pipe()
     process = context.Process(target=_serve, args=(there, function, args))  # type: ignore[attr-defined]
-    process.start()
+    with _interrupts_held():
+        process.start()
     there.close()
     finished = False
     try:
@@ -67,6 +68,19 @@ def _stream(
         if not finished:
             process.kill()
         process.join()
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """An interrupt waits; who is started meanwhile never sees one, not even while it imports."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _ask(connection: Connection) -> tuple[str, Any] | None:

@@ -99,7 +99,7 @@ def prepare(wanted: Wanted, out: Path | None) -> tuple[list[Job], Path]:
     plan, cases = _plan(wanted), list(_cases(wanted))
     for case in cases:
         _check(case, wanted.modules or ())
-    if out is not None and out.is_dir() and _foreign(out):
+    if out is not None and _foreign(out):
         raise UserError(f"{out} holds other files and no run; choose another --out")
     folder = out or _new_folder(cases[0])
     facts = environment.describe_apart(cases[0].device)
@@ -108,6 +108,7 @@ def prepare(wanted: Wanted, out: Path | None) -> tuple[list[Job], Path]:
         for case in cases
     ]
     for job in jobs:
+        store.claim(job.folder)
         if store.holds_a_file(job.folder):
             store.mend(job.folder)  # killed within its first line
         store.append(job.folder, Record(case=job.run.case, results=plan, environment=facts))
@@ -121,9 +122,11 @@ def name(case: Case) -> str:
 
 
 def _resumed(wanted: Wanted, folders: Sequence[Path]) -> list[Job]:
+    for each in folders:
+        store.claim(each)
     jobs = [Job(gather(store.read(each), str(each / store.FILE_NAME)), each) for each in folders]
     where = folders[0] if len(folders) == 1 else folders[0].parent
-    if all(job.run.end is not None for job in jobs):
+    if all(job.run.finished for job in jobs):
         raise UserError(
             f"{where} holds a finished run; show it with 'report', or choose another --out"
         )
@@ -164,7 +167,7 @@ def _recorded(runs: Sequence[Run]) -> dict[str, Any]:
 def _foreign(folder: Path) -> bool:
     """Whether there are files, and no beginning of a run."""
     try:
-        return any(folder.iterdir()) and not store.holds_a_file(folder)
+        return folder.is_dir() and any(folder.iterdir()) and not store.holds_a_file(folder)
     except OSError as error:
         raise UserError(f"cannot read {folder}: {error.strerror}") from error
 

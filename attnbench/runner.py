@@ -57,8 +57,9 @@ def execute(
     """
     count = cache(count_network)  # a grid's configurations share their networks
     for run in runs:
-        if run.end is not None:
+        if run.finished:
             continue
+        run.end = None
         for event in _steps(run, count, measure_memory, measure_latency):
             if isinstance(event, Record):
                 run.add(event)

@@ -84,6 +84,11 @@ class Run:
         return tuple(dict.fromkeys(each.module for each in found if each))
 
     @property
+    def finished(self) -> bool:
+        """Whether there is nothing left to do; a run that failed can be gone on with."""
+        return self.end is not None and self.end.reason != "failed"
+
+    @property
     def timed_s(self) -> float:
         """What all rounds took together."""
         return sum(each.seconds for each in self.rounds)
@@ -106,6 +111,7 @@ class Run:
         self._refuse_other_settings(record)
         self._refuse_other_runs(record)
         variant, results = record.variant or "", record.results
+        self.end = None  # it failed, and was gone on with
         if record.error:
             self.failures.setdefault(variant, {})[record.error.step] = record.error
         elif isinstance(results, Counts):
@@ -134,7 +140,7 @@ class Run:
 
     def _refuse_other_runs(self, record: Record) -> None:
         variant, results = record.variant, record.results
-        if self.end is not None:
+        if self.finished:
             raise UserError("a line after the end of the run")
         if variant is not None and variant not in self.plan.variants:
             raise UserError(f"variant '{variant}' is not in the run's plan")

@@ -24,7 +24,7 @@ MACHINES: dict[str, dict[str, Any]] = {
     "a step: 1.3 times as slow from halfway": {"jump_at_s": 8.0, "jump": 1.3},
     "spikes: one step in twenty takes ten times as long": {"spikes": 0.05},
     "heavy tails (Student's t of 3)": {"heavy_tails": True},
-    "memory: where a step's weights lie makes up to 2% (twice 1%)": {"placement": 0.01},
+    "memory: a step's place shifts it by 1% (standard deviation)": {"placement": 0.01},
     "all of these": {"drift": 0.02, "jump_at_s": 8.0, "jump": 1.3, "spikes": 0.05}
     | {"heavy_tails": True, "placement": 0.01},
 }

@@ -5,16 +5,46 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from .errors import UserError
 from .records import SCHEMA, Record
 
+try:
+    import fcntl
+except ImportError:  # there is none on Windows
+    fcntl = None  # type: ignore[assignment]
+
 FILE_NAME = "records.jsonl"
 
 _READER: TypeAdapter[Record] = TypeAdapter(Record)
+
+
+_CLAIMED: dict[Path, IO[bytes]] = {}
+
+
+def claim(folder: Path) -> None:
+    """Make this process the only one that writes to a folder, for as long as it lives.
+
+    Raises:
+        UserError: another process writes to it, or it cannot be written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = (folder / FILE_NAME).open("ab")
+    except OSError as error:
+        raise UserError(f"cannot write to {folder}: {error.strerror}") from error
+    if fcntl is not None:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            file.close()
+            if folder.resolve() not in _CLAIMED:
+                raise UserError(f"another attnbench is writing to {folder}") from error
+            return
+    _CLAIMED[folder.resolve()] = file
 
 
 def append(folder: Path, record: Record) -> None:

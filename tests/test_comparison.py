@@ -400,3 +400,9 @@ def test_two_runs_of_one_configuration_in_a_folder_are_refused(stored, tmp_path)
         stored(f"{name}/b", sa=1.2, settings={"seed": 9})
     with pytest.raises(UserError, match="two runs of one configuration"):
         compare(tmp_path / "old", tmp_path / "new", LIMIT, force=True)
+
+
+@pytest.mark.parametrize(("text", "meant"), [("3", "3% or 0.03"), ("1", "1% or 0.01")])
+def test_a_bare_number_that_would_be_all_and_more_is_refused(text, meant):
+    with pytest.raises(UserError, match=f"'{text}' would be {text}00%; write {meant}"):
+        share(text)

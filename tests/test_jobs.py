@@ -231,3 +231,15 @@ def test_cuda_without_a_device_is_refused(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     with pytest.raises(UserError, match="no CUDA device"):
         prepare(replace(SMALL, device="cuda"), tmp_path / "run")
+
+
+def test_a_run_that_failed_is_taken_up_again(tmp_path: Path) -> None:
+    run, folder = single(SMALL, tmp_path / "run")
+    end = End(reason="failed", rounds=0, message="its process was killed")
+    store.append(folder, Record(case=run.case, results=end, environment=run.environment))
+    assert not single(SMALL, folder)[0].finished
+
+
+def test_a_name_that_no_system_takes_is_bad_input(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="cannot read"):
+        prepare(SMALL, tmp_path / ("a" * 300))

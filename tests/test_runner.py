@@ -640,3 +640,12 @@ def test_modules_alone_are_counted_and_timed_beside_the_ceilings(new_run, events
     assert run.memory == {}
     assert ran(run) == [set(run.plan.variants)]
     assert set(run.counts) == set(run.plan.variants) - {"copy again"}
+
+
+def test_a_run_whose_process_was_killed_is_gone_on_with(new_run, events, machine, killed_at):
+    run = new_run()
+    events([run], measure_latency=killed_at(Beginning("round", None), time=2))
+    assert not run.finished
+    events([run], machine)
+    assert [each.number for each in run.rounds] == [0, 1, 2, 3]
+    assert run.end == End(reason="budget", rounds=4)

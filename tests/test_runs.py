@@ -232,3 +232,13 @@ def test_a_second_plan_is_refused(record):
 def test_a_round_that_is_there_already_is_refused(record):
     with pytest.raises(UserError, match="line 3"):
         gather([record(PLAN), record(round_of(0, 0.5)), record(round_of(0, 0.25))], "file")
+
+
+def test_a_run_that_failed_can_be_gone_on_with(record):
+    dead = End(reason="failed", rounds=1, message="its process was killed")
+    run = gather([record(PLAN), record(round_of(0, 0.5)), record(dead)], "file")
+    assert (run.end, run.finished) == (dead, False)
+    run.add(record(round_of(1, 0.5)))
+    assert run.end is None
+    run.add(record(End(reason="target", rounds=2)))
+    assert run.finished

@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from attnbench import store
+from attnbench import isolation, store
 from attnbench.errors import UserError
 from attnbench.records import (
     SCHEMA,
@@ -312,3 +312,11 @@ def test_a_file_that_holds_no_whole_line_is_a_beginning_and_no_run(tmp_path):
     (tmp_path / store.FILE_NAME).write_text('{"schema":')
     assert store.holds_a_file(tmp_path)
     assert store.runs_in(tmp_path) == []
+
+
+def test_a_folder_is_one_process_to_write_to(tmp_path):
+    pytest.importorskip("fcntl")
+    store.claim(tmp_path)
+    store.claim(tmp_path)  # this process may go on
+    with pytest.raises(UserError, match=r"^another attnbench is writing to "):
+        isolation.call(store.claim, tmp_path)

@@ -14,7 +14,7 @@ from attnbench.runs import Run
 from attnbench.statistics import Interval
 
 from .frame import Column, Row
-from .sheets import Sheet, title, warning
+from .sheets import Sheet, fault, title
 
 ELEMENT_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 
@@ -58,7 +58,7 @@ COLUMNS = (
     ),
     Column(
         "bound",
-        "The largest of the three shares, where intervals tell; none where all are below 1/3.",
+        "The largest share, where the ceilings' intervals tell which; none where it is below 1/3.",
     ),
     Column("rounds", "Rounds in which it ran."),
     Column("error", "What failed, and why."),
@@ -161,7 +161,7 @@ def _moved(work: Mapping[str, int]) -> int:
 
 def sheets(run: Run, table: pd.DataFrame) -> list[Sheet]:
     """The ceilings, then the pieces beside them."""
-    said = warning(run)
+    said = "" if fault(run) is None else "; the control failed: bounds rest on their intervals"
     headings = (
         "module",
         "input",

@@ -39,8 +39,9 @@ def grid(runs: Sequence[Run]) -> Sheet:
     )
     words = [run.case.described.split(", ") for run in runs]
     shared = [word for word in words[0] if all(word in each for each in words)]
-    caption = "Latency over the plain host of the same configuration; = cannot be told apart"
-    return Sheet(f"{caption}. {', '.join(shared)}", headings, rows)
+    caption = "Latency over the plain host of the same configuration"
+    signs = "= cannot be told apart, ? no verdict"
+    return Sheet(f"{caption}; {signs}. {', '.join(shared)}", headings, rows)
 
 
 def _named(key: str, value: object) -> str:
@@ -64,5 +65,6 @@ def _cells(run: Run, modules: Sequence[str]) -> list[str]:
 
 
 def _ratio(ratio: Interval | None, *, verdicts: bool) -> str:
-    tie = ratio is not None and verdicts and not ratio.excludes_one
-    return f"= {units.ratio(ratio)}" if tie else units.ratio(ratio)
+    if ratio is None or (verdicts and ratio.excludes_one):
+        return units.ratio(ratio)
+    return f"{'=' if verdicts else '?'} {units.ratio(ratio)}"

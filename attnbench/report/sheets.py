@@ -226,6 +226,8 @@ def _control(run: Run) -> str:
     why = fault(run)
     if why is None:
         return f"{figure}; it holds."
+    if run.case.isolated:
+        return f"{figure}. THE CONTROL FAILED; bounds rest on their own intervals: {why}."
     return f"{figure}. THE CONTROL FAILED, so no verdicts are given: {why}."
 
 

@@ -95,7 +95,8 @@ def test_what_all_configurations_share_is_in_the_caption_alone() -> None:
         ]
     )
     assert sheet.caption == (
-        "Latency over the plain host of the same configuration; = cannot be told apart. "
+        "Latency over the plain host of the same configuration; "
+        "= cannot be told apart, ? no verdict. "
         "resnet50, 64x64, float32, cpu"
     )
     assert [row[0] for row in sheet.rows] == [
@@ -120,7 +121,7 @@ def test_a_control_that_failed_is_marked_and_then_nothing_is_a_tie() -> None:
     failed, held = grid(
         [run_of(control=1.05, sa=WIDE, batch_size=1), run_of(sa=WIDE, batch_size=8)]
     ).rows
-    assert failed[2:] == ("1.050 [1.050, 1.050] FAILED", "1.000 [0.900, 1.100]")
+    assert failed[2:] == ("1.050 [1.050, 1.050] FAILED", "? 1.000 [0.900, 1.100]")
     assert held[2:] == ("1.000 [1.000, 1.000]", "= 1.000 [0.900, 1.100]")
 
 
@@ -129,7 +130,7 @@ def test_too_few_rounds_are_a_control_that_failed() -> None:
     assert row[1:] == (
         "100.00",
         "1.000 [too few rounds] FAILED",
-        "1.200 [too few rounds]",
+        "? 1.200 [too few rounds]",
     )
 
 
