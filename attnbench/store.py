@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -22,7 +22,8 @@ FILE_NAME = "records.jsonl"
 _READER: TypeAdapter[Record] = TypeAdapter(Record)
 
 
-_CLAIMED: dict[Path, IO[bytes]] = {}
+_CLAIMED: dict[Path, int] = {}
+"""Folder and open file; the system gives the claim up when this process ends, however it does."""
 
 
 def claim(folder: Path) -> None:
@@ -31,19 +32,19 @@ def claim(folder: Path) -> None:
     Raises:
         UserError: another process writes to it, or it cannot be written to.
     """
+    if folder.resolve() in _CLAIMED:
+        return
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / FILE_NAME).open("ab")
+        file = os.open(folder / FILE_NAME, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
     except OSError as error:
         raise UserError(f"cannot write to {folder}: {error.strerror}") from error
     if fcntl is not None:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            file.close()
-            if folder.resolve() not in _CLAIMED:
-                raise UserError(f"another attnbench is writing to {folder}") from error
-            return
+            os.close(file)
+            raise UserError(f"another attnbench is writing to {folder}") from error
     _CLAIMED[folder.resolve()] = file
 
 
