@@ -96,7 +96,7 @@ def prepare(wanted: Wanted, out: Path | None) -> tuple[list[Job], Path]:
         return _resumed(wanted, recorded), out
     wanted = _filled(wanted, asdict(defaults()))
     _check_numbers(wanted)
-    plan, cases = _plan(wanted), list(_cases(wanted))
+    plan, cases = _plan(wanted), list(cases_of(wanted))
     for case in cases:
         _check(case, wanted.modules or ())
     if out is not None and _foreign(out):
@@ -186,7 +186,8 @@ def _cleaned(wanted: Wanted) -> Wanted:
     return replace(wanted, **ordered)  # type: ignore[arg-type]
 
 
-def _cases(wanted: Wanted) -> Iterable[Case]:
+def cases_of(wanted: Wanted) -> Iterable[Case]:
+    """Every configuration of options that are all stated."""
     values = {key: value for key, value in asdict(wanted).items() if key in get_type_hints(Case)}
     for chosen in product(*(values[option] for option in GRID)):
         yield Case(**(values | dict(zip(GRID, chosen, strict=True))))

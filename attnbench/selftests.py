@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import ceil, isfinite
 from statistics import median
 from time import perf_counter
@@ -134,18 +134,8 @@ def real_case(device: str | None) -> Case:
     chosen = wanted.device if device in (None, "auto") else device
     if chosen == "cuda" and not torch.cuda.is_available():
         raise UserError("no CUDA device is available to torch; use --device cpu")
-    return Case(
-        host="resnet50",
-        batch_size=1,
-        image_size=224,
-        dtype="float32",
-        channels_last=False,
-        mode="inference",
-        cuda_graph=chosen == "cuda",
-        device="cuda" if chosen == "cuda" else "cpu",
-        threads=torch.get_num_threads(),
-        seed=0,
-    )
+    (case,) = jobs.cases_of(replace(wanted, device=chosen, cuda_graph=chosen == "cuda"))
+    return case
 
 
 def real_run(case: Case, seed: int) -> Iterator[Round]:

@@ -14,7 +14,7 @@ from attnbench.runs import Run
 from attnbench.statistics import Interval
 
 from .frame import Column, Row
-from .sheets import Sheet, fault, title
+from .sheets import Sheet, fault, interval, title
 
 ELEMENT_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 
@@ -185,7 +185,7 @@ def sheets(run: Run, table: pd.DataFrame) -> list[Sheet]:
 def _cells(row: pd.Series) -> list[str]:  # type: ignore[type-arg]
     def share(name: str) -> str:
         keys = (f"{name}_share", f"{name}_share_low", f"{name}_share_high")
-        return units.share(_interval(row, *keys))
+        return units.share(interval(row, *keys))
 
     size = [row[key] for key in ("channels", "height", "width") if not pd.isna(row[key])]
     return [
@@ -193,19 +193,14 @@ def _cells(row: pd.Series) -> list[str]:  # type: ignore[type-arg]
         "x".join(f"{each:.0f}" for each in size) or units.NOTHING,
         units.whole(row["kernels"]),
         units.mebibytes(row["moved_bytes"]),
-        units.microseconds(_interval(row, "latency_s", "latency_low_s", "latency_high_s")),
-        units.giga_with_doubt(_interval(row, "bytes_per_s", "bytes_per_s_low", "bytes_per_s_high")),
-        units.tenths_with_doubt(_interval(row, "map_copies", "map_copies_low", "map_copies_high")),
+        units.microseconds(interval(row, "latency_s", "latency_low_s", "latency_high_s")),
+        units.giga_with_doubt(interval(row, "bytes_per_s", "bytes_per_s_low", "bytes_per_s_high")),
+        units.tenths_with_doubt(interval(row, "map_copies", "map_copies_low", "map_copies_high")),
         share("launch"),
         share("bandwidth"),
         share("compute"),
         row["bound"] if isinstance(row["bound"], str) else units.NOTHING,
     ]
-
-
-def _interval(row: pd.Series, *keys: str) -> Interval | None:  # type: ignore[type-arg]
-    median, low, high = (row[key] for key in keys)
-    return None if pd.isna(median) else Interval(median, low, high)
 
 
 def _ceilings(run: Run) -> list[tuple[str, str]]:

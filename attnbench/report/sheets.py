@@ -37,18 +37,19 @@ def title(variant: str) -> str:
     return TITLES.get(variant, variant)
 
 
-def _interval(row: pd.Series, key: str, low: str, high: str) -> Interval | None:  # type: ignore[type-arg]
+def interval(row: pd.Series, key: str, low: str, high: str) -> Interval | None:  # type: ignore[type-arg]
+    """The interval that three columns hold, or None where there is no figure."""
     return None if isnan(row[key]) else Interval(row[key], row[low], row[high])
 
 
 def _latency(row: pd.Series) -> str:  # type: ignore[type-arg]
-    return units.milliseconds(_interval(row, "latency_s", "latency_low_s", "latency_high_s"))
+    return units.milliseconds(interval(row, "latency_s", "latency_low_s", "latency_high_s"))
 
 
 def _ratio(row: pd.Series) -> str:  # type: ignore[type-arg]
     if row["variant"] == PLAIN:
         return "1" if row["rounds"] > 0 else units.NOTHING
-    return units.ratio(_interval(row, "ratio", "ratio_low", "ratio_high"))
+    return units.ratio(interval(row, "ratio", "ratio_low", "ratio_high"))
 
 
 def _total(rule: str) -> Cell:
@@ -98,7 +99,7 @@ def _part(part: str) -> dict[str, Cell]:
         if row["variant"] == PLAIN:
             return "1" if row["rounds"] > 0 else units.NOTHING
         keys = (f"{part}_ratio", f"{part}_ratio_low", f"{part}_ratio_high")
-        return units.ratio(_interval(row, *keys))
+        return units.ratio(interval(row, *keys))
 
     return {f"{part} (ms/image)": lambda row: units.thousandths(row[f"{part}_s"]), "ratio": ratio}
 
