@@ -215,8 +215,8 @@ def check(
 
 @app.command()
 def compare(
-    old: Annotated[Path, typer.Argument(metavar="OLD", help="The folder of a run.")],
-    new: Annotated[Path, typer.Argument(metavar="NEW", help="The folder of a later one.")],
+    old: Annotated[Path, typer.Argument(metavar="OLD", help="A run's folder, or that of several.")],
+    new: Annotated[Path, typer.Argument(metavar="NEW", help="The same of later runs.")],
     fail_above: Annotated[
         str, typer.Option(metavar="SHARE", help="Slowdown that ends in status 1, such as 3%.")
     ] = "3%",
@@ -227,8 +227,9 @@ def compare(
         Format, typer.Option("--format", help="text, json or github.")
     ] = Format.TEXT,
 ) -> int:
-    """How each module's overhead changed between two runs, with its interval.
+    """How each module's overhead changed between runs, with its interval.
 
+    Several runs of one configuration in a folder are taken together.
     Exit status 1 where a slowdown beyond --fail-above is significant.
     """
     from . import comparison, display

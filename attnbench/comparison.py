@@ -1,39 +1,55 @@
-"""Two runs beside each other: how each module's overhead changed, and how sure that is."""
+"""Runs beside later ones: how each module's overhead changed, and how sure that is."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
-from math import inf, isfinite
+from math import expm1, inf, isfinite
 from pathlib import Path
 
-from . import github, runs, statistics, store, units
+from . import github, repeated, runs, statistics, store, units
 from .errors import UserError
-from .records import GRID, Case
+from .records import CONTROL, GRID
 from .runs import Run
 from .statistics import Interval
 
-HEADINGS = ("module", "old ratio", "new ratio", "change [95%]", "verdict", "but")
+HEADINGS = (
+    "module",
+    "old ratio",
+    "new ratio",
+    "change [95%]",
+    "of it between runs",
+    "verdict",
+    "but",
+)
 
 NO_VERDICT = ("was not timed in both", "none")
 
-FREE = ("seed",)
-"""Fields of a case that may differ between two runs of one setting."""
+FREE = ("seed", "attnbench")
+"""Settings and facts that may differ between two runs of one thing."""
+
+Side = list[Run]
+"""Runs of one configuration on one machine, one or several."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
     """One module in one configuration; ``change`` is the new ratio over the old one.
 
-    ``caveats`` say why the two cannot fairly be compared, or why there is no verdict.
+    ``old`` and ``new`` are means over ``runs``, with the doubt of their rounds. ``change`` has
+    that of the runs as well; ``between`` is the share that would be left of it without the
+    rounds' (0.04 for ±4%). ``caveats`` say why the two cannot fairly be compared, or why there
+    is no verdict.
     """
 
     configuration: str
     module: str
+    runs: tuple[int, int]
     old: Interval | None
     new: Interval | None
     change: Interval | None
+    between: float | None
     verdict: str
     fails: bool
     caveats: tuple[str, ...]
@@ -85,29 +101,39 @@ def compare(old: Path, new: Path, limit: float, *, force: bool = False) -> Compa
         UserError: a folder without runs, no configuration or module in common, or, without
             ``force``, runs of different machines or settings.
     """
-    pairs = _paired(_read(old), _read(new), force=force)
+    pairs = _paired(_sides(old), _sides(new), force=force)
     changes = tuple(change for pair in pairs for change in _changes(*pair, limit, force=force))
     if not any(each.change for each in changes):
         raise UserError(f"{old} and {new} have no module in common that was timed in both")
     return Comparison(limit, changes)
 
 
-def _read(folder: Path) -> list[Run]:
+def _sides(folder: Path) -> list[Side]:
+    """The runs in a folder, those of one configuration together."""
     found = [runs.read(each) for each in store.runs_in(folder) or [folder]]
     if any(run.case.isolated for run in found):
         raise UserError(f"{folder} holds modules alone; compare takes runs in a host")
-    return found
+    sides: dict[tuple[object, ...], Side] = {}
+    for run in found:
+        sides.setdefault(_configuration(run), []).append(run)
+    for first, *others in sides.values():
+        for other in others:
+            mixed = _differences(first, other, ("one run", "another"))
+            if mixed:
+                raise UserError(f"{folder} holds runs of two machines: {'; '.join(mixed)}")
+    return list(sides.values())
 
 
-def _paired(old: Sequence[Run], new: Sequence[Run], *, force: bool) -> list[tuple[Run, Run]]:
+def _paired(old: list[Side], new: list[Side], *, force: bool) -> list[tuple[Side, Side]]:
     if len(old) == len(new) == 1:
         return [(old[0], new[0])]
-    names = GRID if force else tuple(asdict(new[0].case).keys() - set(FREE))
-    by_case = {_configuration(run.case, names): run for run in old}
-    if len(by_case) < len(old) or len({_configuration(run.case, names) for run in new}) < len(new):
-        raise UserError("a folder holds two runs of one configuration; compare them one by one")
-    keys = [_configuration(run.case, names) for run in new]
-    pairs = [(by_case[key], run) for key, run in zip(keys, new, strict=True) if key in by_case]
+    names = GRID if force else None
+    before, after = ({_configuration(each[0], names): each for each in side} for side in (old, new))
+    if len(before) < len(old) or len(after) < len(new):
+        raise UserError(
+            f"a folder holds two configurations of one {', '.join(GRID)}; compare them one by one"
+        )
+    pairs = [(before[key], side) for key, side in after.items() if key in before]
     if len(pairs) < max(len(old), len(new)) and not force:
         raise UserError(
             f"of {len(old)} and {len(new)} configurations only {len(pairs)} in both; "
@@ -116,49 +142,73 @@ def _paired(old: Sequence[Run], new: Sequence[Run], *, force: bool) -> list[tupl
     return pairs
 
 
-def _configuration(case: Case, names: Iterable[str]) -> tuple[object, ...]:
-    return tuple(getattr(case, name) for name in names)
+def _configuration(run: Run, names: Iterable[str] | None = None) -> tuple[object, ...]:
+    settings = asdict(run.case)
+    return tuple(settings[name] for name in names or settings if name not in FREE)
 
 
-def _changes(old: Run, new: Run, limit: float, *, force: bool) -> list[Change]:
-    caveats = tuple(_differences(old, new))
+def _changes(old: Side, new: Side, limit: float, *, force: bool) -> list[Change]:
+    caveats = tuple(_differences(old[0], new[0]))
     if caveats and not force:
         raise UserError(
             f"these cannot be compared: {'; '.join(caveats)}. --force compares them all the same"
         )
-    for name, run in (("the old run's", old), ("the new run's", new)):
-        fault = statistics.control_fault(run.rounds, run.plan.target)
+    if _apart(old, new):
+        caveats += ("all runs of one side were made before those of the other",)
+    for name, side in (("old", old), ("new", new)):
+        fault = statistics.fault(_mean(side, CONTROL), max(run.plan.target for run in side))
         if fault is not None:
-            caveats += (f"{name} control failed: {fault}",)
-    every = dict.fromkeys((*new.modules, *old.modules))
+            whose = f"the {name} run's" if len(side) == 1 else f"the {name} runs'"
+            caveats += (f"{whose} control failed: {fault}",)
+    every = dict.fromkeys(module for run in (*new, *old) for module in run.modules)
     return [_change(old, new, module, limit, caveats) for module in every]
 
 
-def _differences(old: Run, new: Run) -> list[str]:
+def _differences(
+    one: Run, other: Run, where: tuple[str, str] = ("the old", "the new")
+) -> list[str]:
     """What is not the same, of the settings and of the machines."""
-    facts = (
-        (asdict(old.case), asdict(new.case), FREE),
-        (runs.machine(old.environment), runs.machine(new.environment), ("attnbench",)),
+    ours, theirs = (
+        {**asdict(run.case), **runs.machine(run.environment), **dict.fromkeys(FREE)}
+        for run in (one, other)
     )
     return [
-        f"{key} is {mine.get(key)} in the old and {theirs.get(key)} in the new"
-        for mine, theirs, free in facts
-        for key in mine
-        if key not in free and mine.get(key) != theirs.get(key)
+        f"{key} is {value} in {where[0]} and {theirs[key]} in {where[1]}"
+        for key, value in ours.items()
+        if theirs[key] != value
     ]
 
 
-def _change(old: Run, new: Run, module: str, limit: float, caveats: tuple[str, ...]) -> Change:
-    before, after = (statistics.ratio(run.rounds, module) for run in (old, new))
-    change = None if before is None or after is None else statistics.change(before, after)
+def _apart(old: Side, new: Side) -> bool:
+    """Whether what changed between two hours could pass for a change between several runs."""
+    before, after = ([str(run.environment.get("time")) for run in side] for side in (old, new))
+    return max(len(old), len(new)) > 1 and (max(before) < min(after) or max(after) < min(before))
+
+
+def _intervals(side: Side, module: str) -> list[Interval]:
+    found = (statistics.ratio(run.rounds, module) for run in side)
+    return [interval for interval in found if interval is not None]
+
+
+def _mean(side: Side, module: str) -> Interval | None:
+    found = _intervals(side, module)
+    return repeated.mean(found) if found else None
+
+
+def _change(old: Side, new: Side, module: str, limit: float, caveats: tuple[str, ...]) -> Change:
+    before, after = _intervals(old, module), _intervals(new, module)
+    both = bool(before and after)
+    change = repeated.change(before, after) if both else None
     failed = any("control failed" in caveat for caveat in caveats)
     fails = change is not None and not failed and change.low > 1 + limit
     return Change(
-        configuration=new.case.described,
+        configuration=new[0].case.described,
         module=module,
-        old=before,
-        new=after,
+        runs=(len(before), len(after)),
+        old=_mean(old, module),
+        new=_mean(new, module),
         change=change,
+        between=expm1(repeated.between(before, after)) if both else None,
         verdict=_verdict(change, limit, fails=fails, failed=failed),
         fails=fails,
         caveats=caveats,
@@ -179,7 +229,12 @@ def tables(found: Comparison) -> Iterable[tuple[str, list[tuple[str, ...]]]]:
     """A caption and rows under HEADINGS for each configuration."""
     for configuration in dict.fromkeys(change.configuration for change in found.changes):
         changes = [each for each in found.changes if each.configuration == configuration]
-        yield f"Change of the ratio to the plain host: {configuration}", list(map(cells, changes))
+        old, new = (max(each.runs[side] for each in changes) for side in (0, 1))
+        yield (
+            f"Change of the ratio to the plain host: {configuration}; "
+            f"old runs: {old}, new runs: {new}",
+            list(map(cells, changes)),
+        )
 
 
 def cells(change: Change) -> tuple[str, ...]:
@@ -189,6 +244,7 @@ def cells(change: Change) -> tuple[str, ...]:
         units.ratio(change.old),
         units.ratio(change.new),
         units.ratio(change.change),
+        units.NOTHING if change.between is None else f"±{units.percent(change.between)}",
         change.verdict,
         "; ".join(change.caveats),
     )

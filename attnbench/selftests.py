@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from math import ceil, isfinite
+from math import ceil, isfinite, sqrt
 from statistics import median
 from time import perf_counter
 from typing import Any
 
 import torch
 
-from . import isolation, jobs, settings, statistics, timing, units, workload
+from . import isolation, jobs, repeated, settings, statistics, timing, units, workload
 from .errors import UserError
 from .records import CONTROL, PLAIN, Case, Round
 from .simulated import Machine
-from .statistics import TARGET
+from .statistics import TARGET, Interval
 from .timing import Step
 
 MACHINES: dict[str, dict[str, Any]] = {
@@ -43,6 +43,9 @@ HELD, REAL_HELD, FOUND = 0.93, 0.90, 0.95
 MOST_ROUNDS = 500
 REAL_BUDGET_S = 25.0
 
+SIDES = (1, 3)
+"""How many old and new runs are compared, in one comparison and in another."""
+
 HEADINGS = ("what", "runs", "interval holds 1", "+2% found", "+5% found", "median half-width")
 
 
@@ -52,6 +55,9 @@ def planted(share: float) -> str:
 
 
 VARIANTS = (PLAIN, CONTROL, *map(planted, PLANTED))
+
+Intervals = dict[str, Interval]
+"""What a run, or a comparison of runs, has found of each variant but the plain one."""
 
 
 @dataclass
@@ -63,23 +69,21 @@ class Findings:
 
     caption = "A against A, and against A with a planted slowdown"
 
-    def take(self, what: str, runs: list[list[Round]], held: float, found: float | None) -> None:
+    def take(
+        self, what: str, intervals: Sequence[Intervals], held: float, found: float | None
+    ) -> None:
         """Add the runs of one machine, with the shares that are asked of it."""
-        intervals = [
-            {name: interval for name in VARIANTS[1:] if (interval := statistics.ratio(run, name))}
-            for run in runs
-        ]
         holding = sum(
             isfinite(each[CONTROL].half_width) and not each[CONTROL].excludes_one
             for each in intervals
         )
         slower = {name: sum(each[name].low > 1 for each in intervals) for name in VARIANTS[2:]}
         widths = [each[CONTROL].half_width for each in intervals]
-        self._need(what, "intervals hold 1", holding, len(runs), held)
+        self._need(what, "intervals hold 1", holding, len(intervals), held)
         for name, count in slower.items():
             if found is not None:
-                self._need(what, f"runs find {name}", count, len(runs), found)
-        cells = (str(count) for count in (len(runs), holding, *slower.values()))
+                self._need(what, f"runs find {name}", count, len(intervals), found)
+        cells = (str(count) for count in (len(intervals), holding, *slower.values()))
         self.rows.append((what, *cells, units.percent(median(widths), digits=2)))
 
     def _need(self, what: str, which: str, count: int, of: int, share: float) -> None:
@@ -99,8 +103,9 @@ def run(simulated: int, real: int, device: str | None, found: Findings) -> Itera
         runs = [
             simulated_run(Machine(seed=seed, noise=NOISE, **machine)) for seed in range(simulated)
         ]
-        found.take(what, runs, HELD, FOUND)
+        found.take(what, [ratios(run) for run in runs], HELD, FOUND)
         yield f"simulated, {what}: {simulated} runs"
+    yield from _simulated_comparisons(simulated, found)
     runs = []
     for number in range(1, real + 1):
         try:
@@ -108,10 +113,43 @@ def run(simulated: int, real: int, device: str | None, found: Findings) -> Itera
         except Exception as error:  # whatever it is, it is one run's, and a finding
             found.faults.append(f"real run {number}: {type(error).__name__}: {error}")
             continue
-        told = (f"{name} {units.ratio(statistics.ratio(runs[-1], name))}" for name in VARIANTS[1:])
+        told = (f"{name} {units.ratio(each)}" for name, each in ratios(runs[-1]).items())
         yield f"real run {number} of {real}, {len(runs[-1])} rounds: {', '.join(told)}"
     if runs:
-        found.take(f"this machine: {case.described}", runs, REAL_HELD, None)
+        what = f"this machine: {case.described}"
+        found.take(what, [ratios(run) for run in runs], REAL_HELD, None)
+    pairs = list(zip(runs[::2], runs[1::2], strict=False))
+    if pairs:
+        compared = [changes([old], [new]) for old, new in pairs]
+        found.take("compare, each of these with the next", compared, REAL_HELD, None)
+
+
+def _simulated_comparisons(count: int, found: Findings) -> Iterator[str]:
+    mood = repeated.ASSUMED / sqrt(2)  # of the plain host and of the module
+    machines = (Machine(seed=seed, noise=NOISE, mood=mood) for seed in range(2**32))
+    most = max(SIDES, default=0)
+    runs = [
+        [[simulated_run(next(machines)) for _ in range(most)] for _ in ("old", "new")]
+        for _ in range(count)
+    ]
+    for side in SIDES:
+        compared = [changes(old[:side], new[:side]) for old, new in runs]
+        what = f"compare, runs that scatter by {units.percent(repeated.ASSUMED)}, {side} a side"
+        found.take(what, compared, HELD, None)
+        yield f"simulated, {what}: {count} comparisons"
+
+
+def ratios(run: list[Round]) -> Intervals:
+    """What one run has found."""
+    found = {name: statistics.ratio(run, name) for name in VARIANTS[1:]}
+    return {name: interval for name, interval in found.items() if interval}
+
+
+def changes(old: list[list[Round]], new: list[list[Round]]) -> Intervals:
+    """What a comparison finds between the control in old runs and each variant in new ones."""
+    before = [ratios(run)[CONTROL] for run in old]
+    after = [ratios(run) for run in new]
+    return {name: repeated.change(before, [run[name] for run in after]) for name in VARIANTS[1:]}
 
 
 def simulated_run(machine: Machine) -> list[Round]:

@@ -31,6 +31,8 @@ class Machine:
     """The share of steps that take ten times as long."""
     placement: float = 0.0
     """Standard deviation of what a step's place in memory does to its log-time, until it moves."""
+    mood: float = 0.0
+    """Standard deviation of what this run does to a step's log-time, from beginning to end."""
     now: float = 0.0
     log: list[str] = field(default_factory=list)
 
@@ -56,22 +58,22 @@ class Machine:
 
     def steps_of(self, cost_s: Callable[[int], float], name: str = "step") -> Step:
         """A step whose cost depends on how often it ran before."""
-        calls, placed = 0, self._place()
+        calls, placed, mood = 0, self._shift(self.placement), self._shift(self.mood)
 
         def run() -> None:
             nonlocal calls
             self.log.append(name)
-            self.now += cost_s(calls) * placed * self._slowness() * exp(self._noise())
+            self.now += cost_s(calls) * mood * placed * self._slowness() * exp(self._noise())
             calls += 1
 
         def move() -> None:
             nonlocal placed
-            placed = self._place()
+            placed = self._shift(self.placement)
 
         return Step({name: run}, move)
 
-    def _place(self) -> float:
-        return exp(self.random.gauss(0.0, self.placement)) if self.placement else 1.0
+    def _shift(self, deviation: float) -> float:
+        return exp(self.random.gauss(0.0, deviation)) if deviation else 1.0
 
     def _slowness(self) -> float:
         jump = self.jump if self.now >= self.jump_at_s else 1.0

@@ -47,6 +47,21 @@ class Interval:
         """Whether a ratio is told apart from 1."""
         return self.low > 1 or self.high < 1
 
+    @property
+    def log_below(self) -> float:
+        """The distance from the lower end to the median of a ratio, in its logarithm."""
+        return inf if self.low <= 0 else log(self.median / self.low)
+
+    @property
+    def log_above(self) -> float:
+        """The distance from the median to the upper end of a ratio, in its logarithm."""
+        return inf if self.high == inf else log(self.high / self.median)
+
+    @classmethod
+    def of_logs(cls, middle: float, below: float, above: float) -> Interval:
+        """A ratio from the logarithm of its median and the distances of the ends."""
+        return cls(exp(middle), exp(middle - below), exp(middle + above))
+
 
 def median_interval(samples: Sequence[float], resamples: int = RESAMPLES) -> Interval:
     """The median of a series in time order and its interval. Deterministic.
@@ -167,24 +182,25 @@ def change(old: Interval, new: Interval) -> Interval:
     """
     if new.median == 0:  # nothing, of whatever
         return Interval(0.0, 0.0, 0.0)
-    middle = log(new.median) - log(old.median)
-    down = hypot(_log_distance(new.median, new.low), _log_distance(old.high, old.median))
-    up = hypot(_log_distance(new.high, new.median), _log_distance(old.median, old.low))
-    return Interval(exp(middle), exp(middle - down), exp(middle + up))
-
-
-def _log_distance(above: float, below: float) -> float:
-    return inf if below <= 0 or above == inf else log(above / below)
+    return Interval.of_logs(
+        log(new.median) - log(old.median),
+        hypot(new.log_below, old.log_above),
+        hypot(new.log_above, old.log_below),
+    )
 
 
 def control_fault(
     rounds: Sequence[Round], target: float, *, baseline: str = PLAIN, control: str = CONTROL
 ) -> str | None:
     """Why the run cannot give verdicts, or None where its control holds."""
-    found = ratio(rounds, control, baseline=baseline)
-    if found is None or len(log_ratios(rounds, control, baseline)) < FEWEST:
-        return f"fewer than {FEWEST} rounds"
     what = "the plain host" if baseline == PLAIN else f"the {baseline}"
+    return fault(ratio(rounds, control, baseline=baseline), target, what)
+
+
+def fault(found: Interval | None, target: float, what: str = "the plain host") -> str | None:
+    """Why the ratio of a thing to itself allows no verdicts, or None where it does."""
+    if found is None or found.half_width == inf:
+        return f"fewer than {FEWEST} rounds"
     if found.excludes_one:
         return f"{what} against itself is told apart from 1"
     if found.high - found.low > 2 * target:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from attnbench import store
+from attnbench import repeated, store
 from attnbench.comparison import HEADINGS, as_github, as_json, cells, compare, share, tables
 from attnbench.errors import UserError
 from attnbench.pieces import alone
@@ -21,6 +21,18 @@ ENVIRONMENT = {
     "load_average": 0.5,
 }
 LIMIT = 0.03
+
+
+@pytest.fixture(autouse=True)
+def steady_runs(monkeypatch):
+    """No scatter between runs, so that the arithmetic of the rounds can be seen."""
+    monkeypatch.setattr(repeated, "ASSUMED", 0.0)
+
+
+@pytest.fixture
+def scattered_runs(monkeypatch):
+    """The scatter between runs that is assumed, as a round number."""
+    monkeypatch.setattr(repeated, "ASSUMED", 0.01)
 
 
 @pytest.fixture
@@ -232,7 +244,7 @@ def test_a_module_that_was_never_timed_in_one_run_is_said_to_be_so(stored):
     old, new = stored("old", sa=1.2, se=1.1), stored("new", sa=[], se=1.1)
     sa, se = compare(old, new, LIMIT).changes
     assert (sa.new, sa.change, sa.fails) == (None, None, False)
-    assert cells(sa) == ("sa", "1.200 [1.200, 1.200]", "–", "–", "was not timed in both", "")
+    assert cells(sa) == ("sa", "1.200 [1.200, 1.200]", "–", "–", "–", "was not timed in both", "")
     assert se.change is not None
 
 
@@ -324,8 +336,8 @@ def test_a_table_has_a_row_a_module_for_each_configuration(grid_of):
     old, new = grid_of("old", {1: 1.1, 8: 1.2}), grid_of("new", {1: 1.1, 8: 1.26})
     (first, few), (second, many) = tables(compare(old, new, LIMIT))
     setting = "resnet50, inference, batch {}, 32x32, float32, cpu"
-    assert first == f"Change of the ratio to the plain host: {setting.format(1)}"
-    assert second == f"Change of the ratio to the plain host: {setting.format(8)}"
+    caption = f"Change of the ratio to the plain host: {setting}; old runs: 1, new runs: 1"
+    assert (first, second) == (caption.format(1), caption.format(8))
     assert few[0][0] == "sa"
     assert many == [
         (
@@ -333,6 +345,7 @@ def test_a_table_has_a_row_a_module_for_each_configuration(grid_of):
             "1.200 [1.200, 1.200]",
             "1.260 [1.260, 1.260]",
             "1.050 [1.050, 1.050]",
+            "±0.0%",
             "slower by more than 3.0%",
             "",
         )
@@ -351,18 +364,22 @@ def test_json_has_every_field_and_null_for_an_infinite_end(stored):
     assert list(sa) == [
         "configuration",
         "module",
+        "runs",
         "old",
         "new",
         "change",
+        "between",
         "verdict",
         "fails",
         "caveats",
     ]
     assert sa["change"] == pytest.approx({"median": 1.05, "low": 1.05, "high": 1.05})
     assert sa["fails"] is True
+    assert (sa["runs"], sa["between"]) == ([1, 1], 0.0)
     assert se["old"] == {"median": pytest.approx(1.1), "low": 0.0, "high": None}
     assert se["change"]["high"] is None
-    assert (eca["new"], eca["change"]) == (None, None)
+    assert (eca["new"], eca["change"], eca["between"]) == (None, None, None)
+    assert eca["runs"] == [1, 0]
 
 
 def test_github_gets_an_error_for_each_change_that_fails_and_a_summary(
@@ -380,8 +397,9 @@ def test_github_gets_an_error_for_each_change_that_fails_and_a_summary(
         "2 of 3 slower by more than 3.0%; 0 without a verdict",
     ]
     lines = summary.read_text().splitlines()
-    assert lines[0] == f"**Change of the ratio to the plain host: {setting}**"
-    assert lines[2] == "| module | old ratio | new ratio | change [95%] | verdict | but |"
+    caption = f"Change of the ratio to the plain host: {setting}; old runs: 1, new runs: 1"
+    assert lines[0] == f"**{caption}**"
+    assert lines[2] == f"| {' | '.join(HEADINGS)} |"
     assert [line.split(" | ")[0] for line in lines[4:]] == ["| sa", "| se", "| eca"]
 
 
@@ -394,11 +412,104 @@ def test_github_prints_the_table_where_there_is_no_summary(grid_of, monkeypatch)
     assert not any(line.startswith("::error") for line in printed)
 
 
-def test_two_runs_of_one_configuration_in_a_folder_are_refused(stored, tmp_path):
+@pytest.mark.usefixtures("scattered_runs")
+def test_one_run_a_side_allows_for_the_scatter_of_runs(stored):
+    found = the_only(compare(stored("old", sa=1.2), stored("new", sa=1.26), 0.0).changes)
+    # Student's t of the six runs that are assumed, times 1% for each of the two.
+    half_width = 2.447 * 0.01 * math.sqrt(2)
+    assert found.between == pytest.approx(math.expm1(half_width), rel=1e-3)
+    assert ends(found.change) == pytest.approx(
+        (1.05, 1.05 * math.exp(-half_width), 1.05 * math.exp(half_width)), rel=1e-4
+    )
+    assert cells(found)[3:5] == ("1.050 [1.014, 1.087]", "±3.5%")
+    assert found.fails
+
+
+@pytest.mark.usefixtures("scattered_runs")
+def test_a_change_that_two_runs_of_one_thing_could_show_does_not_fail(stored):
+    found = the_only(compare(stored("old", sa=1.2), stored("new", sa=1.24), 0.0).changes)
+    assert (found.verdict, found.fails) == ("cannot be told apart", False)
+
+
+@pytest.fixture
+def repeated_runs(stored, tmp_path):
+    """Makes a folder of runs of one configuration from SA's ratio and the time of each."""
+
+    def store_runs(name, ratios, times, **others):
+        for place, (ratio, time) in enumerate(zip(ratios, times, strict=True)):
+            facts = {"time": time, **others.get("facts", {})}
+            stored(f"{name}/{place}", sa=ratio, facts=facts, settings={"seed": place})
+        return tmp_path / name
+
+    return store_runs
+
+
+@pytest.mark.usefixtures("scattered_runs")
+def test_runs_of_one_configuration_are_taken_together(repeated_runs):
+    old = repeated_runs("old", [1.19, 1.20, 1.21], ["10", "12", "14"])
+    new = repeated_runs("new", [1.25, 1.26, 1.27], ["11", "13", "15"])
+    comparison = compare(old, new, 0.0)
+    found = the_only(comparison.changes)
+    means = [math.prod(side) ** (1 / 3) for side in ((1.19, 1.20, 1.21), (1.25, 1.26, 1.27))]
+    assert (found.old.median, found.new.median) == pytest.approx(means)
+    assert found.change.median == pytest.approx(means[1] / means[0])
+    assert found.runs == (3, 3)
+    assert found.between < math.expm1(2.447 * 0.01 * math.sqrt(2 / 3))  # a third of the variance
+    assert found.caveats == ()
+    ((caption, _),) = tables(comparison)
+    assert caption.endswith("; old runs: 3, new runs: 3")
+
+
+@pytest.mark.usefixtures("scattered_runs")
+def test_runs_that_scatter_more_than_is_assumed_widen_the_change(repeated_runs):
+    calm, wild = (
+        the_only(compare(folder, folder, LIMIT).changes)
+        for folder in (
+            repeated_runs("calm", [1.2, 1.2, 1.2], ["1", "2", "3"]),
+            repeated_runs("wild", [1.0, 1.2, 1.44], ["1", "2", "3"]),
+        )
+    )
+    assert wild.between > 5 * calm.between
+
+
+def test_runs_of_one_side_that_were_all_made_first_are_said_to_be_so(repeated_runs):
+    old = repeated_runs("old", [1.2, 1.2], ["10", "11"])
+    new = repeated_runs("new", [1.2, 1.2], ["12", "13"])
+    said = ("all runs of one side were made before those of the other",)
+    for one, other in ((old, new), (new, old)):
+        assert the_only(compare(one, other, LIMIT).changes).caveats == said
+    both = the_only(compare(old, repeated_runs("among", [1.2], ["10:30"]), LIMIT).changes)
+    assert both.caveats == ()
+
+
+def test_the_runs_of_one_side_are_judged_by_the_mean_of_their_controls(stored, tmp_path):
     for name in ("old", "new"):
-        stored(f"{name}/a", sa=1.0)
-        stored(f"{name}/b", sa=1.2, settings={"seed": 9})
-    with pytest.raises(UserError, match="two runs of one configuration"):
+        stored(f"{name}/a", sa=1.2, control=1.02)
+        stored(f"{name}/b", sa=1.2, control=1 / 1.02)
+    assert the_only(compare(tmp_path / "old", tmp_path / "new", LIMIT).changes).caveats == ()
+    for name in ("c", "d"):
+        stored(f"new/{name}", sa=1.2, control=1.02)
+    found = the_only(compare(tmp_path / "old", tmp_path / "new", LIMIT).changes)
+    fault = "the plain host against itself is told apart from 1"
+    assert found.caveats == (f"the new runs' control failed: {fault}",)
+    assert found.verdict == "none"
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_two_machines_in_one_folder_are_refused(stored, tmp_path, force):
+    for name, cpu in (("a", "A"), ("b", "B")):
+        stored(f"old/{name}", sa=1.2, facts={"cpu": cpu})
+    new = stored("new", sa=1.2)
+    with pytest.raises(UserError, match="two machines: cpu is A in one run and B in another"):
+        compare(tmp_path / "old", new, LIMIT, force=force)
+
+
+def test_two_configurations_that_force_cannot_tell_apart_are_refused(stored, tmp_path):
+    for name in ("old", "new"):
+        stored(f"{name}/a", sa=1.2)
+        stored(f"{name}/b", sa=1.2, settings={"threads": 9})
+    assert len(compare(tmp_path / "old", tmp_path / "new", LIMIT).changes) == 2
+    with pytest.raises(UserError, match="two configurations of one mode, dtype"):
         compare(tmp_path / "old", tmp_path / "new", LIMIT, force=True)
 
 

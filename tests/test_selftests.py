@@ -1,14 +1,23 @@
 from dataclasses import replace
-from math import log
+from math import log, sqrt
 from statistics import stdev
 
 import pytest
 import torch
 
-from attnbench import selftests, statistics
+from attnbench import repeated, selftests, statistics
 from attnbench.errors import UserError
 from attnbench.records import CONTROL, PLAIN, Block, Round
-from attnbench.selftests import FOUND, HEADINGS, HELD, REAL_HELD, VARIANTS, Findings
+from attnbench.selftests import (
+    FOUND,
+    HEADINGS,
+    HELD,
+    REAL_HELD,
+    VARIANTS,
+    Findings,
+    changes,
+    ratios,
+)
 from attnbench.simulated import Machine
 from attnbench.timing import Step, timed
 
@@ -31,24 +40,24 @@ def run_of(*control_s, **others):
 
 
 def good(count):
-    return [run_of(*[1.0] * 6)] * count
+    return [ratios(run_of(*[1.0] * 6))] * count
 
 
 def biased(count):
-    return [run_of(*[1.01] * 6)] * count
+    return [ratios(run_of(*[1.01] * 6))] * count
 
 
 def faster(count):
-    return [run_of(*[0.99] * 6)] * count
+    return [ratios(run_of(*[0.99] * 6))] * count
 
 
 def blind(count):
-    return [run_of(*[1.0] * 6, **{"+2%": 1.0})] * count
+    return [ratios(run_of(*[1.0] * 6, **{"+2%": 1.0}))] * count
 
 
 def wide(high):
     # Of six samples the interval reaches from the least to the greatest.
-    return run_of(1.0, 1.0, 1.0, 1.0, 1.0, high)
+    return ratios(run_of(1.0, 1.0, 1.0, 1.0, 1.0, high))
 
 
 def test_a_planted_slowdown_is_named_by_its_share():
@@ -84,7 +93,7 @@ def test_intervals_that_miss_the_truth_are_counted(miss, held, missing, faults):
 
 def test_runs_that_are_too_short_for_an_interval_hold_nothing():
     findings = Findings()
-    findings.take("slow machine", [run_of(1.0, 1.0, 1.0)] * 20, REAL_HELD, None)
+    findings.take("slow machine", [ratios(run_of(1.0, 1.0, 1.0))] * 20, REAL_HELD, None)
     assert findings.faults == ["slow machine: 0 of 20 intervals hold 1; at least 18 must"]
 
 
@@ -122,7 +131,7 @@ def test_slowdowns_that_are_not_found_are_counted(missing, faults):
 
 def test_a_slowdown_that_is_measured_as_a_gain_is_not_found():
     findings = Findings()
-    findings.take("calm", [run_of(*[1.0] * 6, **{"+5%": 0.95})] * 20, HELD, FOUND)
+    findings.take("calm", [ratios(run_of(*[1.0] * 6, **{"+5%": 0.95}))] * 20, HELD, FOUND)
     assert findings.rows == [("calm", "20", "20", "20", "0", "0.00%")]
     assert findings.faults == ["calm: 0 of 20 runs find +5%; at least 19 must"]
 
@@ -161,14 +170,14 @@ def calm_runs():
 
 def test_on_a_calm_machine_the_truth_is_held_and_the_slowdowns_are_found(calm_runs):
     findings = Findings()
-    findings.take("calm", calm_runs, 11 / 12, 1.0)
+    findings.take("calm", [ratios(run) for run in calm_runs], 11 / 12, 1.0)
     assert findings.faults == []
     assert findings.rows[0][3:5] == ("12", "12")
 
 
 def test_a_ruler_that_finds_its_control_slower_is_found_out(calm_runs):
     findings = Findings()
-    findings.take("bent", [bent(run, 1.02) for run in calm_runs], 11 / 12, 1.0)
+    findings.take("bent", [ratios(bent(run, 1.02)) for run in calm_runs], 11 / 12, 1.0)
     (fault,) = findings.faults
     assert fault.startswith("bent: ")
     assert fault.endswith(" of 12 intervals hold 1; at least 11 must")
@@ -328,7 +337,7 @@ def test_a_gpu_that_is_not_there_is_refused(monkeypatch):
 
 @pytest.fixture
 def one_machine(monkeypatch):
-    """One simulated machine, and a real one whose runs are all the same."""
+    """One simulated machine, no comparisons on it, and a real one whose runs are all the same."""
     calls = []
 
     def call(function, *args):
@@ -336,6 +345,7 @@ def one_machine(monkeypatch):
         return run_of(*[1.0] * 6)
 
     monkeypatch.setattr(selftests, "MACHINES", {"calm": {}})
+    monkeypatch.setattr(selftests, "SIDES", ())
     monkeypatch.setattr(selftests.isolation, "stream", call)
     return calls
 
@@ -354,6 +364,7 @@ def test_a_selftest_tells_of_every_machine_and_every_real_run(one_machine):
     assert [row[:2] for row in found.rows] == [
         ("calm", "2"),
         (f"this machine: {case.described}", "2"),
+        ("compare, each of these with the next", "1"),
     ]
     assert found.faults == []
 
@@ -376,6 +387,62 @@ def test_a_real_machine_need_not_find_the_slowdowns_but_hold_the_truth(monkeypat
     (fault,) = found.faults
     assert fault.startswith("this machine: resnet50, inference, ")
     assert fault.endswith(": 0 of 2 intervals hold 1; at least 2 must")
+
+
+def test_real_runs_are_compared_each_with_the_next(monkeypatch, one_machine):
+    shares = iter([1.0, 1.2, 1.2, 1.0, 9.9])
+    monkeypatch.setattr(
+        selftests.isolation,
+        "stream",
+        lambda *_: one_machine.append("run") or run_of(*[next(shares)] * 6),
+    )
+    found = Findings()
+    list(selftests.run(2, 5, "cpu", found))
+    compare = found.rows[-1]
+    # 1.0 to 1.2 and 1.2 to 1.0: no interval of a change holds 1; the fifth run has no other.
+    assert compare[:3] == ("compare, each of these with the next", "2", "0")
+    assert found.faults[-1] == f"{compare[0]}: 0 of 2 intervals hold 1; at least 2 must"
+
+
+@pytest.fixture(scope="module")
+def moody_runs():
+    mood = repeated.ASSUMED / sqrt(2)
+    machines = (Machine(seed=seed, noise=selftests.NOISE, mood=mood) for seed in range(80))
+    return [selftests.simulated_run(machine) for machine in machines]
+
+
+def test_comparisons_of_runs_that_scatter_hold_the_truth(moody_runs):
+    findings = Findings()
+    pairs = zip(moody_runs[::2], moody_runs[1::2], strict=True)
+    findings.take("pairs", [changes([old], [new]) for old, new in pairs], HELD, None)
+    assert findings.faults == []
+
+
+def test_comparisons_that_allow_for_no_scatter_are_found_out(moody_runs, monkeypatch):
+    monkeypatch.setattr(repeated, "ASSUMED", 0.0)
+    findings = Findings()
+    pairs = zip(moody_runs[::2], moody_runs[1::2], strict=True)
+    findings.take("pairs", [changes([old], [new]) for old, new in pairs], HELD, None)
+    assert len(findings.faults) == 1
+
+
+def test_a_change_is_that_from_the_control_to_each_variant():
+    exact = run_of(*[1.0] * 6)
+    found = changes([exact], [exact])
+    assert {name: each.median for name, each in found.items()} == pytest.approx(
+        {CONTROL: 1.0, "+2%": 1.02, "+5%": 1.05}
+    )
+
+
+def test_simulated_runs_are_compared_one_and_three_a_side():
+    found = Findings()
+    lines = list(selftests._simulated_comparisons(2, found))
+    assert [line.split(", ")[-1] for line in lines] == [
+        "1 a side: 2 comparisons",
+        "3 a side: 2 comparisons",
+    ]
+    one, three = (float(row[-1].removesuffix("%")) for row in found.rows)
+    assert three < 0.8 * one
 
 
 @pytest.mark.usefixtures("one_machine")
@@ -405,6 +472,14 @@ def test_a_placed_step_is_as_slow_as_its_place_until_it_moves():
     assert before == pytest.approx(same)
     assert abs(timed(step, 1, machine) - before) > 1e-6
     assert Machine().step(1.0).move is not None
+
+
+def test_a_run_is_in_one_mood_from_beginning_to_end_and_does_not_move_out_of_it():
+    step = (machine := Machine(mood=0.1)).step(1.0)
+    before = timed(step, 1, machine)
+    step.move()
+    assert timed(step, 1, machine) == pytest.approx(before) != 1.0
+    assert timed(machine.step(1.0), 1, machine) != pytest.approx(before)
 
 
 def test_a_device_that_is_not_there_is_refused_before_anything_runs(monkeypatch, one_machine):
