@@ -31,7 +31,7 @@ def test_a_recipe_is_chosen_by_its_name():
 
 
 def test_a_recipe_that_is_not_known_is_bad_input():
-    with pytest.raises(UserError, match="no recipe 'mine' with .* in resnet50; known: Pytorch"):
+    with pytest.raises(UserError, match=r"no recipe .mine. with .* in resnet50; known: Pytorch"):
         recipe("resnet50", "mine")
     with pytest.raises(UserError, match="known: none"):
         recipe("alexnet", "mine")
