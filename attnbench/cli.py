@@ -153,7 +153,7 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
     except KeyboardInterrupt:
         _complain(f"interrupted; go on with: attnbench run --out {shlex.quote(str(folder))}")
         return 130
-    _show(folder, console)
+    _show([folder], folder, console)
     return 0 if all(run.finished for run in runs) else 1
 
 
@@ -279,19 +279,33 @@ def selftest(
 
 @app.command()
 def report(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run's folder, or a grid's.")],
+    folders: Annotated[
+        list[Path], typer.Argument(metavar="DIR...", help="A run's folder, or that of several.")
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Where to write what the runs have in common.",
+            show_default="DIR where there is one",
+        ),
+    ] = None,
 ) -> None:
-    """Write the tables and plots of a run, or of a grid of them, again from the records."""
+    """Write tables, plots and report.html again from the records, of one run or of several."""
     from . import display
 
-    _show(folder, display.console())
+    if out is None and len(folders) > 1:
+        raise UserError("several folders: say with --out where their joint page is to be written")
+    _show(folders, out or folders[0], display.console())
 
 
-def _show(folder: Path, console: Console) -> None:
-    from . import display, report, runs, store
+def _show(folders: list[Path], out: Path, console: Console) -> None:
+    """Print and write each run's own tables, and what several have in common."""
+    from . import display, report
 
-    read = {each: runs.read(each) for each in store.runs_in(folder) or [folder]}
-    for each, run in read.items():
+    runs = report.found(*folders)
+    several = list(runs) != folders[:1]
+    for path, run in runs.items():
         console.print(f"\n{run.case.described}", style="bold", markup=False)
         for sheet in report.sheets(run, report.frame(run)):
             console.print()
@@ -299,14 +313,16 @@ def _show(folder: Path, console: Console) -> None:
         console.print()
         for remark in report.remarks(run):
             console.print(remark, markup=False)
-        report.write(run, each)
-    grid = [run for run in read.values() if not run.case.isolated]
-    if folder not in read and grid:
-        sheet = report.grid(grid)
-        console.print()
-        console.print(display.table(sheet.caption, sheet.headings, sheet.rows))
-        report.write_grid(grid, folder)
-    console.print(f"Tables and plots are in {folder}", markup=False)
+        report.write(run, path if several else out)
+    if several:
+        named = report.named(runs, folders[0] if len(folders) == 1 else None)
+        networks = {name: run for name, run in named.items() if not run.case.isolated}
+        if networks:
+            sheet = report.grid(networks)
+            console.print()
+            console.print(display.table(sheet.caption, sheet.headings, sheet.rows))
+        report.write_joint(named, out)
+    console.print(f"Tables, plots and report.html are in {out}", markup=False)
 
 
 def _names(modules: str | None) -> tuple[str, ...] | None:

@@ -1,7 +1,7 @@
 """Write what is generated in the documents: ``make readme``.
 
-Parts of README.md and reports/README.md, each between two comments that name it, and the whole
-of docs/claims.md. A test fails where one has drifted.
+Parts of README.md and reports/README.md, each between two comments that name it, the whole of
+docs/claims.md, and the reports of the published runs. A test fails where one has drifted.
 """
 
 from __future__ import annotations
@@ -10,16 +10,19 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from . import report, store
+from . import report, runs
 from .claims_page import page
 from .errors import UserError
-from .report import alone
-from .report.frame import COLUMNS, Column
+from .report import alone, stages
+from .report.columns import COLUMNS, CONFIGURATION, Column
 from .report.layouts import markdown
-from .runs import Run, gather
+from .runs import Run
 
 PUBLISHED = Path("reports/2026-11-23-cpu-resnet50")
 """The run that the README shows."""
+
+REPORTS = (PUBLISHED, Path("reports/2026-11-23-cpu-resnet50-isolated"))
+"""The published runs, whose tables, plots and pages are written anew."""
 
 
 def filled(text: str, name: str, content: str) -> str:
@@ -44,9 +47,22 @@ def columns_alone() -> str:
     return _defined(alone.COLUMNS)
 
 
+def columns_before() -> str:
+    """The columns that grid.csv and attnbench.read put before those of a run."""
+    return _defined(CONFIGURATION)
+
+
+def columns_stages() -> str:
+    """The columns of the table of stages."""
+    return _defined(stages.COLUMNS)
+
+
 def _defined(columns: Sequence[Column]) -> str:
-    rows = (f"| `{column.key}` | {column.meaning} |" for column in columns)
-    return "\n".join(["| column | meaning |", "|:--|:--|", *rows])
+    rows = (
+        f"| `{column.key}` | {column.unit} | {column.heading} | {column.meaning} |"
+        for column in columns
+    )
+    return "\n".join(["| column | unit | printed as | meaning |", "|:--|:--|:--|:--|", *rows])
 
 
 def rules() -> str:
@@ -76,12 +92,18 @@ def claims_page() -> str:
 
 
 def _published() -> Run:
-    return gather(store.read(PUBLISHED), str(PUBLISHED))
+    return runs.read(PUBLISHED)
 
 
 PARTS: dict[Path, dict[str, Callable[[], str]]] = {
     Path("README.md"): {"result": result},
-    Path("reports/README.md"): {"columns": columns, "columns alone": columns_alone, "rules": rules},
+    Path("reports/README.md"): {
+        "columns": columns,
+        "columns before": columns_before,
+        "columns alone": columns_alone,
+        "columns stages": columns_stages,
+        "rules": rules,
+    },
 }
 
 
@@ -91,6 +113,8 @@ CLAIMS = Path("docs/claims.md")
 def main() -> None:
     """Write everything anew, from the top of the repository."""
     CLAIMS.write_text(claims_page(), encoding="utf-8")
+    for folder in REPORTS:
+        report.write(runs.read(folder), folder)
     for path, parts in PARTS.items():
         text = path.read_text(encoding="utf-8")
         for name, content in parts.items():

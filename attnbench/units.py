@@ -11,6 +11,20 @@ NOTHING = "–"
 """Printed where a figure does not exist."""
 
 
+class Doubted(str):
+    """``1.182 [1.171, 1.193]``, and how papers print the same."""
+
+    __slots__ = ("plus_minus",)
+
+    plus_minus: str
+    """``1.182 ± 0.011``: the median and the distance to the farther end."""
+
+    def __new__(cls, brackets: str, plus_minus: str) -> Doubted:
+        text = super().__new__(cls, brackets)
+        text.plus_minus = plus_minus
+        return text
+
+
 def whole(value: float | None, *, signed: bool = False) -> str:
     """``25,557,740``; with a sign where it is a difference."""
     return NOTHING if _missing(value) else f"{value:{'+' if signed else ''},.0f}"
@@ -55,6 +69,11 @@ def tenths(value: float | None) -> str:
     return NOTHING if _missing(value) else f"{value:.1f}"
 
 
+def hundredths(value: float | None) -> str:
+    """An accuracy in percent: ``77.18``."""
+    return NOTHING if _missing(value) else f"{value:.2f}"
+
+
 def thousandths(value: float | None) -> str:
     """Seconds in 1e-3: ``76.31``."""
     return NOTHING if _missing(value) else f"{value * 1e3:.2f}"  # type: ignore[operator]
@@ -77,8 +96,7 @@ def giga_with_doubt(interval: Interval | None) -> str:
 
 def share(interval: Interval | None) -> str:
     """A share in whole percent with its interval: ``38 [36, 41]%``."""
-    shown = _doubted(interval, scale=100, digits=0)
-    return shown if interval is None else f"{shown}%"
+    return _doubted(interval, scale=100, digits=0, unit="%")
 
 
 def percent(value: float, digits: int = 1) -> str:
@@ -92,13 +110,18 @@ def seconds(value: float) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
-def _doubted(interval: Interval | None, scale: float, digits: int) -> str:
+def _doubted(interval: Interval | None, scale: float, digits: int, unit: str = "") -> str:
     if interval is None:
         return NOTHING
-    median = f"{interval.median * scale:.{digits}f}"
+    low, median, high = (each * scale for each in (interval.low, interval.median, interval.high))
+    shown = f"{median:.{digits}f}"
     if not isfinite(interval.half_width):
-        return f"{median} [too few rounds]"
-    return f"{median} [{interval.low * scale:.{digits}f}, {interval.high * scale:.{digits}f}]"
+        return f"{shown} [too few rounds]{unit}"
+    farther = max(median - low, high - median)
+    return Doubted(
+        f"{shown} [{low:.{digits}f}, {high:.{digits}f}]{unit}",
+        f"{shown} ± {farther:.{digits}f}{unit}",
+    )
 
 
 def _missing(value: float | None) -> bool:

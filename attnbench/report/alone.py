@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from math import inf, prod
+from typing import Any
 
 import pandas as pd
 
@@ -13,8 +14,10 @@ from attnbench.records import COPY
 from attnbench.runs import Run
 from attnbench.statistics import Interval
 
-from .frame import Column, Row
-from .sheets import Sheet, fault, interval, title
+from .columns import HIGH, LOW, Column, doubted, mebibytes, printed, whole, words
+from .frame import Row, control_fault
+from .names import title
+from .sheets import Sheet
 
 ELEMENT_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 
@@ -23,47 +26,94 @@ LEAST_SHARE = 1 / 3
 
 ONE = Interval(1.0, 1.0, 1.0)
 
+
+def _input(row: pd.Series[Any]) -> str:
+    size = [row[key] for key in ("channels", "height", "width") if not pd.isna(row[key])]
+    return "x".join(f"{each:.0f}" for each in size) or units.NOTHING
+
+
+def _share(ceiling: str, meaning: str) -> Iterator[Column]:
+    key = f"{ceiling}_share"
+    yield Column(key, meaning, "1", f"{ceiling} [95%]", doubted(key, units.share))
+    yield Column(f"{key}_low", LOW, "1")
+    yield Column(f"{key}_high", HIGH, "1")
+
+
 COLUMNS = (
     Column("module", "The attention module."),
-    Column("stage", "1 to 4: it stands as in the last block of this stage of the host."),
-    Column("channels", "Of its input."),
-    Column("height", "Of its input."),
-    Column("width", "Of its input."),
-    Column("kernels", "Operators of one forward that launch work, under the rule `executed`."),
-    Column("moved_bytes", "Bytes that these read and write, each tensor once an operator."),
-    Column("macs", "Multiply-accumulates of one forward, under the rule `executed`."),
-    Column("latency_s", "Median over rounds of the seconds of one forward of the whole batch."),
-    Column("latency_low_s", "Lower end of its 95% interval."),
-    Column("latency_high_s", "Upper end of its 95% interval."),
-    Column("bytes_per_s", "`moved_bytes` over `latency_s`."),
-    Column("bytes_per_s_low", "Lower end of its 95% interval."),
-    Column("bytes_per_s_high", "Upper end of its 95% interval."),
+    Column("stage", "1 to 4: it stands as in the last block of this stage of the host.", "1"),
+    Column("channels", "Of its input.", "1", "input", _input),
+    Column("height", "Of its input.", "pixel"),
+    Column("width", "Of its input.", "pixel"),
     Column(
-        "map_copies", "`latency_s` over the time that a large copy takes for its input's bytes."
+        "kernels",
+        "Operators of one forward that launch work, under the rule `executed`.",
+        "1",
+        "kernels",
+        whole("kernels"),
     ),
-    Column("map_copies_low", "Lower end of its 95% interval."),
-    Column("map_copies_high", "Upper end of its 95% interval."),
-    *(
-        column
-        for name, meaning in (
-            ("launch", "Time of as many smallest operators as `kernels`, over `latency_s`."),
-            ("bandwidth", "Time to copy as many bytes as `moved_bytes`, over `latency_s`."),
-            ("compute", "Time of a product with as many `macs`, over `latency_s`."),
-        )
-        for column in (
-            Column(f"{name}_share", meaning),
-            Column(f"{name}_share_low", "Lower end of its 95% interval."),
-            Column(f"{name}_share_high", "Upper end of its 95% interval."),
-        )
+    Column(
+        "moved_bytes",
+        "Bytes that these read and write, each tensor once an operator.",
+        "byte",
+        "moved (MiB)",
+        mebibytes("moved_bytes"),
     ),
+    Column("macs", "Multiply-accumulates of one forward, under the rule `executed`.", "1"),
+    Column(
+        "latency_s",
+        "Median over rounds of the seconds of one forward of the whole batch.",
+        "s",
+        "latency (us/batch) [95%]",
+        doubted("latency_s", units.microseconds, "s"),
+    ),
+    Column("latency_low_s", LOW, "s"),
+    Column("latency_high_s", HIGH, "s"),
+    Column(
+        "bytes_per_s",
+        "`moved_bytes` over `latency_s`.",
+        "byte/s",
+        "GB/s [95%]",
+        doubted("bytes_per_s", units.giga_with_doubt),
+    ),
+    Column("bytes_per_s_low", LOW, "byte/s"),
+    Column("bytes_per_s_high", HIGH, "byte/s"),
+    Column(
+        "map_copies",
+        "`latency_s` over the time that a large copy takes for its input's bytes.",
+        "1",
+        "copies of its map [95%]",
+        doubted("map_copies", units.tenths_with_doubt),
+    ),
+    Column("map_copies_low", LOW, "1"),
+    Column("map_copies_high", HIGH, "1"),
+    *_share("launch", "Time of as many smallest operators as `kernels`, over `latency_s`."),
+    *_share("bandwidth", "Time to copy as many bytes as `moved_bytes`, over `latency_s`."),
+    *_share("compute", "Time of a product with as many `macs`, over `latency_s`."),
     Column(
         "bound",
         "The largest share, where the ceilings' intervals tell which; none where it is below 1/3.",
+        "",
+        "bound",
+        words("bound"),
     ),
-    Column("rounds", "Rounds in which it ran."),
+    Column("rounds", "Rounds in which it ran.", "1"),
     Column("error", "What failed, and why."),
 )
 """The ceilings (a large copy, a large product, the smallest operator) run in the same rounds."""
+
+PRINTED = (
+    "channels",
+    "kernels",
+    "moved_bytes",
+    "latency_s",
+    "bytes_per_s",
+    "map_copies",
+    "launch_share",
+    "bandwidth_share",
+    "compute_share",
+    "bound",
+)
 
 
 def frame(run: Run) -> pd.DataFrame:
@@ -161,45 +211,19 @@ def _moved(work: Mapping[str, int]) -> int:
 
 def sheets(run: Run, table: pd.DataFrame) -> list[Sheet]:
     """The ceilings, then the pieces beside them."""
-    said = "" if fault(run) is None else "; the control failed: bounds rest on their intervals"
-    headings = (
-        "module",
-        "input",
-        "kernels",
-        "moved (MiB)",
-        "latency (us)",
-        "GB/s",
-        "copies of its map",
-        "launch",
-        "bandwidth",
-        "compute",
-        "bound",
+    failed = control_fault(run) is not None
+    said = "; the control failed: bounds rest on their intervals" if failed else ""
+    headings, cells = printed(COLUMNS, PRINTED)
+    rows = tuple(
+        (title(row["module"]), *(cell(row) for cell in cells)) for _, row in table.iterrows()
     )
-    rows = tuple(tuple(_cells(row)) for _, row in table.iterrows())
     return [
         Sheet(f"What this machine can do{said}", ("ceiling", "best"), tuple(_ceilings(run))),
-        Sheet(f"Modules alone, and what the ceilings explain of their time{said}", headings, rows),
-    ]
-
-
-def _cells(row: pd.Series) -> list[str]:  # type: ignore[type-arg]
-    def share(name: str) -> str:
-        keys = (f"{name}_share", f"{name}_share_low", f"{name}_share_high")
-        return units.share(interval(row, *keys))
-
-    size = [row[key] for key in ("channels", "height", "width") if not pd.isna(row[key])]
-    return [
-        title(row["module"]),
-        "x".join(f"{each:.0f}" for each in size) or units.NOTHING,
-        units.whole(row["kernels"]),
-        units.mebibytes(row["moved_bytes"]),
-        units.microseconds(interval(row, "latency_s", "latency_low_s", "latency_high_s")),
-        units.giga_with_doubt(interval(row, "bytes_per_s", "bytes_per_s_low", "bytes_per_s_high")),
-        units.tenths_with_doubt(interval(row, "map_copies", "map_copies_low", "map_copies_high")),
-        share("launch"),
-        share("bandwidth"),
-        share("compute"),
-        row["bound"] if isinstance(row["bound"], str) else units.NOTHING,
+        Sheet(
+            f"Modules alone, and what the ceilings explain of their time{said}",
+            ("module", *headings),
+            rows,
+        ),
     ]
 
 

@@ -1,100 +1,29 @@
-"""A run as a tidy DataFrame: one row a variant, raw base units, every column defined here."""
+"""A run as a tidy DataFrame: one row a variant, raw and in base units, as ``columns`` says."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict
+from itertools import combinations
 
 import pandas as pd
 
-from attnbench import statistics
+from attnbench import accuracies, statistics
+from attnbench.accuracies import Recipe
 from attnbench.records import CONTROL, PLAIN, Count, Memory
 from attnbench.runs import Run
 from attnbench.statistics import Interval
 
+from .columns import COLUMNS, CONFIGURATION, PARTS, RULES, WORDS
+
 Row = dict[str, object]
-
-
-@dataclass(frozen=True)
-class Column:
-    """A name with its unit, and the sentence that defines it."""
-
-    key: str
-    meaning: str
-
-
-RULES = ("macs", "leaf", "thop", "fvcore")
-"""The rules of counting that tables show, in their order."""
-
-PARTS = ("forward", "backward", "optimizer")
-"""The parts of a training step, in their order."""
-
-COLUMNS = (
-    Column("variant", "A module in the host; `plain` is the host alone, `control` the same again."),
-    Column("params", "Learnable parameters, exact."),
-    Column("added_params", "`params` less the plain host's."),
-    Column("thop_params", "Parameters that thop reports; it misses bare ones."),
-    *(
-        column
-        for rule in RULES
-        for column in (
-            Column(f"{rule}_operations", f"Operations for one image under the rule `{rule}`."),
-            Column(f"added_{rule}_operations", f"`{rule}_operations` less the plain host's."),
-        )
-    ),
-    *(
-        column
-        for key, meaning in (
-            ("kernels", "Operators of one forward that launch work, under the rule `executed`."),
-            ("moved_bytes", "Bytes that these read and write, each tensor once an operator."),
-        )
-        for column in (
-            Column(key, meaning),
-            Column(f"added_{key}", f"`{key}` less the plain host's."),
-        )
-    ),
-    Column("latency_s", "Median over rounds of the seconds of one step, for one image."),
-    Column("latency_low_s", "Lower end of its 95% interval."),
-    Column("latency_high_s", "Upper end of its 95% interval."),
-    Column("ratio", "exp of the median over rounds of log(step / plain step of the same round)."),
-    Column("ratio_low", "Lower end of its 95% interval (`attnbench/statistics.py` says how)."),
-    Column("ratio_high", "Upper end of its 95% interval."),
-    Column("rounds", "Rounds in which the variant ran."),
-    Column("outliers", "Rounds in which its ratio lies beyond Tukey's outer fences; all kept."),
-    *(
-        column
-        for part in PARTS
-        for column in (
-            Column(
-                f"{part}_s", f"Training: median seconds of the {part} of one step, for one image."
-            ),
-            Column(f"{part}_ratio", f"As `ratio`, for the {part} alone."),
-            Column(f"{part}_ratio_low", "Lower end of its 95% interval."),
-            Column(f"{part}_ratio_high", "Upper end of its 95% interval."),
-        )
-    ),
-    Column("compile_s", "Compiled: seconds from nothing to the first answer, compiling included."),
-    Column("verdict", "slower, faster, cannot be told apart; empty where the control fails."),
-    Column("peak_live_bytes", "Most bytes that one step creates and holds at once; deterministic."),
-    Column("peak_live_ratio", "`peak_live_bytes` over the plain host's."),
-    Column("peak_resident_bytes", "CPU: the process's peak resident size, libraries included."),
-    Column("peak_resident_ratio", "`peak_resident_bytes` over the plain host's."),
-    Column(
-        "peak_allocated_above_bytes",
-        "CUDA: most bytes in tensors and libraries' workspaces, less those before the step.",
-    ),
-    Column("peak_allocated_above_ratio", "`peak_allocated_above_bytes` over the plain host's."),
-    Column("peak_reserved_above_bytes", "CUDA: most bytes the allocator held, less those before."),
-    Column("peak_reserved_above_ratio", "`peak_reserved_above_bytes` over the plain host's."),
-    Column("peak_reserved_bytes", "CUDA: most bytes that the allocator held, network included."),
-    Column("peak_reserved_ratio", "`peak_reserved_bytes` over the plain host's."),
-    Column("error", "What failed, and why."),
-)
 
 
 def frame(run: Run) -> pd.DataFrame:
     """One row a variant of the plan, columns as in :data:`COLUMNS`, missing figures as NaN."""
-    fault = statistics.control_fault(run.rounds, run.plan.target)
+    fault = control_fault(run)
+    ties = _ties(run) if fault is None else {}
+    recipe = accuracies.recipe(run.case.host)
     rows = [
         {
             "variant": variant,
@@ -102,7 +31,9 @@ def frame(run: Run) -> pd.DataFrame:
             **_latency(run, variant, verdicts=fault is None),
             **_parts(run, variant),
             "compile_s": run.compiled[variant].seconds if variant in run.compiled else None,
+            "tied_with": ", ".join(ties.get(variant, ())),
             **_memory(run, variant),
+            **_published(recipe, variant),
             "error": "; ".join(
                 f"{step}: {failure.type}: {failure.message}"
                 for step, failure in run.failures.get(variant, {}).items()
@@ -111,8 +42,43 @@ def frame(run: Run) -> pd.DataFrame:
         for variant in run.plan.variants
     ]
     table = pd.DataFrame(rows, columns=[column.key for column in COLUMNS])
-    words = ["variant", "verdict", "error"]
-    return table.astype(dict.fromkeys(table.columns.drop(words), float))
+    return table.astype(dict.fromkeys(table.columns.drop(list(WORDS)), float))
+
+
+def configuration(run: Run, name: str) -> Row:
+    """What a run was: settings, machine and moment; keys as in ``columns.CONFIGURATION``."""
+    known = {
+        "run": name,
+        **run.environment,
+        **asdict(run.case),
+        "control_fault": control_fault(run),
+    }
+    known["processor"] = run.environment.get("gpu") or run.environment.get("cpu")
+    return {column.key: known.get(column.key) for column in CONFIGURATION}
+
+
+def control_fault(run: Run) -> str | None:
+    """Why the run's control does not hold, or None where it does."""
+    return statistics.control_fault(
+        run.rounds, run.plan.target, baseline=run.plan.baseline, control=run.plan.control
+    )
+
+
+def _ties(run: Run) -> dict[str, list[str]]:
+    """For each module those from which the rounds of this run cannot tell it apart."""
+    ties: dict[str, list[str]] = {}
+    for one, other in combinations(run.modules, 2):
+        found = statistics.ratio(run.rounds, one, baseline=other)
+        if found is not None and not found.excludes_one:
+            ties.setdefault(one, []).append(other)
+            ties.setdefault(other, []).append(one)
+    return ties
+
+
+def _published(recipe: Recipe | None, variant: str) -> Row:
+    if recipe is None or variant not in recipe.top1:
+        return {}
+    return {"published_top1": recipe.top1[variant], "published_recipe": recipe.described}
 
 
 def _counts(run: Run, variant: str) -> Row:

@@ -2,42 +2,71 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 import pandas as pd
 
 from attnbench import statistics, units
+from attnbench.errors import UserError
 from attnbench.records import CONTROL, PLAIN
 from attnbench.runs import Run
 from attnbench.statistics import Interval
 
-from .frame import frame
-from .sheets import Sheet, fault, title
+from . import alone
+from .frame import configuration, control_fault, frame
+from .names import title
+from .sheets import Sheet
+
+Runs = Mapping[str, Run]
+"""Several runs by the names of their folders."""
 
 
-def tidy(runs: Sequence[Run]) -> pd.DataFrame:
-    """One row a configuration and variant: the configuration's columns, then those of a run."""
+def tidy(runs: Runs) -> pd.DataFrame:
+    """One row a run and variant: what the run was (``columns.CONFIGURATION``), then its columns.
+
+    Raises:
+        UserError: no runs, or modules alone beside networks, which have other columns.
+    """
+    if not runs:
+        raise UserError("no runs")
+    if len({run.case.isolated for run in runs.values()}) > 1:
+        raise UserError("modules alone beside networks: their columns differ; read them apart")
     tables = []
-    for run in runs:
-        table = frame(run)
-        for place, (key, value) in enumerate(asdict(run.case).items()):
-            table.insert(place, key, value)
-        tables.append(table)
+    for name, run in runs.items():
+        table = alone.frame(run) if run.case.isolated else frame(run)
+        was = pd.DataFrame([configuration(run, name)] * len(table), index=table.index)
+        tables.append(pd.concat([was, table], axis="columns"))
     return pd.concat(tables, ignore_index=True)
 
 
-def grid(runs: Sequence[Run]) -> Sheet:
-    """Ratios to the plain host, one row a configuration; eager stands above compiled."""
-    modules = tuple(dict.fromkeys(module for run in runs for module in run.modules))
-    headings = ("configuration", "plain (ms/image)", "control", *map(title, modules))
-    cases = [asdict(run.case) for run in runs]
-    differing = [key for key in cases[0] if len({case[key] for case in cases}) > 1]
+def labels(runs: Runs) -> dict[str, str]:
+    """What tells each run from the others: settings, machine, and else its folder."""
+    known = {name: _facts(run) for name, run in runs.items()}
+    first = next(iter(known.values()))
+    differing = [key for key in first if len({str(each[key]) for each in known.values()}) > 1]
+    found = {
+        name: ", ".join(_named(key, each[key]) for key in differing) for name, each in known.items()
+    }
+    if len(set(found.values())) == len(found):
+        return found
+    return {name: f"{name}: {text}" if text else name for name, text in found.items()}
+
+
+def _facts(run: Run) -> dict[str, object]:
+    processor = run.environment.get("gpu") or run.environment.get("cpu")
+    return asdict(run.case) | {"processor": processor, "torch": run.environment.get("torch")}
+
+
+def grid(runs: Runs) -> Sheet:
+    """Ratios to the plain host, one row a run; eager stands above compiled."""
+    modules = tuple(dict.fromkeys(module for run in runs.values() for module in run.modules))
+    headings = ("configuration", "plain (ms/image)", "control [95%]", *map(title, modules))
     rows = tuple(
-        (", ".join(_named(key, case[key]) for key in differing), *_cells(run, modules))
-        for case, run in zip(cases, runs, strict=True)
+        (label, *_cells(run, modules))
+        for label, run in zip(labels(runs).values(), runs.values(), strict=True)
     )
-    words = [run.case.described.split(", ") for run in runs]
+    words = [run.case.described.split(", ") for run in runs.values()]
     shared = [word for word in words[0] if all(word in each for each in words)]
     caption = "Latency over the plain host of the same configuration"
     signs = "= cannot be told apart, ? no verdict"
@@ -49,13 +78,15 @@ def _named(key: str, value: object) -> str:
     name = key.removesuffix("_size").replace("_", " ")
     if isinstance(value, bool):
         return name if value else f"not {name}"
-    return value if isinstance(value, str) else f"{name} {value}"
+    if key in {"dtype", "host", "mode", "device", "processor"}:
+        return str(value)
+    return f"{name} {value}"
 
 
 def _cells(run: Run, modules: Sequence[str]) -> list[str]:
     samples = statistics.seconds_per_step(run.rounds, PLAIN)
     plain = statistics.median_interval(samples).median / run.case.batch_size if samples else None
-    failed = fault(run) is not None
+    failed = control_fault(run) is not None
     control = units.ratio(statistics.ratio(run.rounds, CONTROL))
     return [
         units.thousandths(plain),
@@ -65,6 +96,10 @@ def _cells(run: Run, modules: Sequence[str]) -> list[str]:
 
 
 def _ratio(ratio: Interval | None, *, verdicts: bool) -> str:
+    shown = units.ratio(ratio)
     if ratio is None or (verdicts and ratio.excludes_one):
-        return units.ratio(ratio)
-    return f"{'=' if verdicts else '?'} {units.ratio(ratio)}"
+        return shown
+    mark = "=" if verdicts else "?"
+    if isinstance(shown, units.Doubted):
+        return units.Doubted(f"{mark} {shown}", f"{mark} {shown.plus_minus}")
+    return f"{mark} {shown}"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from attnbench.units import Doubted
+
 from .sheets import Sheet
 
 _LATEX = str.maketrans(
@@ -42,8 +44,10 @@ def markdown(sheet: Sheet) -> str:
 
 
 def latex(sheet: Sheet, setting: str) -> str:
-    """A booktabs table; the caption ends with the setting."""
-    caption = f"{sheet.caption}. {setting}.".translate(_LATEX)
+    """A booktabs table; the caption ends with the setting, and says what ± is where it is used."""
+    doubted = any(isinstance(cell, Doubted) for row in sheet.rows for cell in row)
+    doubt = " ± is the distance to the farther end of the 95% interval." if doubted else ""
+    caption = f"{sheet.caption}. {setting}.{doubt}".translate(_LATEX)
     return "\n".join(
         [
             r"\begin{table}",
@@ -62,4 +66,13 @@ def latex(sheet: Sheet, setting: str) -> str:
 
 
 def _latex_row(cells: Sequence[str]) -> str:
-    return "    " + " & ".join(text.replace("\n", " ").translate(_LATEX) for text in cells) + r" \\"
+    guard = (
+        "{}" if cells[0].startswith(("[", "*")) else ""
+    )  # after a line break TeX would take it as an argument
+    return f"    {guard}" + " & ".join(map(_latex_cell, cells)) + r" \\"
+
+
+def _latex_cell(text: str) -> str:
+    """A figure with its doubt as papers print it; anything else as it is."""
+    shown = text.plus_minus if isinstance(text, Doubted) else text.replace("\n", " ")
+    return shown.translate(_LATEX)

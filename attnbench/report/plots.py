@@ -2,135 +2,244 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from textwrap import fill
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from attnbench.records import CONTROL, PLAIN
 from attnbench.units import MIB
 
-from .sheets import title
-from .style import RC, REFERENCE, looks
-
-Plot = Callable[[pd.DataFrame, str], Figure]
+from .drawing import (
+    Plot,
+    canvas,
+    label,
+    modules,
+    percent,
+    point,
+    spoken,
+    timed,
+    titled,
+    with_error,
+    written,
+)
+from .names import title
+from .style import INK, RC, REFERENCE, looks, say
 
 
 def latency_overhead(table: pd.DataFrame, setting: str) -> Figure:
     """Latency over the plain host in percent, ordered, with 95% intervals; the control shaded."""
-    timed = _modules(table).dropna(subset=["ratio"]).sort_values("ratio")
-    figure, axes = _canvas(height=0.9 + 0.32 * max(len(timed), 1))
-    control = table[table["variant"] == CONTROL]
-    for _, row in control.dropna(subset=["ratio"]).iterrows():
-        low, high = _percent(row["ratio_low"]), _percent(row["ratio_high"])
+    known = timed(table).sort_values("ratio")
+    figure, axes = canvas(height=0.9 + 0.32 * max(len(known), 1))
+    control = table[table["variant"] == CONTROL].dropna(subset=["ratio"])
+    for _, row in control.iterrows():
+        low, high = percent(row["ratio_low"]), percent(row["ratio_high"])
         if np.isfinite([low, high]).all():
             label = "control: plain against plain, 95% interval"
             axes.axvspan(low, high, color=REFERENCE, alpha=0.25, linewidth=0, label=label)
     axes.axvline(0, color=REFERENCE, linewidth=0.8)
-    look = looks(list(timed["variant"]))
-    for place, (_, row) in enumerate(timed.iterrows()):
-        colour, marker = look[row["variant"]]
-        x, error = _with_error(row)
-        axes.errorbar(
-            x,
-            place,
-            xerr=error,
-            fmt=marker,
-            color=colour,
-            capsize=3,
-            markeredgecolor="black",
-            markeredgewidth=0.4,
-        )
-    axes.set_yticks(range(len(timed)), [title(name) for name in timed["variant"]])
-    axes.set_ylim(-0.6, len(timed) - 0.4)
+    look = looks(list(known["variant"]))
+    for place, (_, row) in enumerate(known.iterrows()):
+        x, error = with_error(row)
+        point(axes, x, place, look[row["variant"]], spoken(row), xerr=error)
+    axes.set_yticks(range(len(known)), [written(name) for name in known["variant"]])
+    axes.set_ylim(-0.6, max(len(known), 1) - 0.4)
     axes.set_xlabel("latency over plain host (%)")
     if axes.get_legend_handles_labels()[0]:
-        axes.legend(loc="lower right", frameon=False, fontsize=7)
-    return _titled(figure, setting)
+        axes.legend(loc="lower right")
+    return titled(figure, setting)
 
 
-def params_against_latency(table: pd.DataFrame, setting: str) -> Figure:
-    """Added parameters (logarithmic) against latency over the plain host in percent."""
-    known = _modules(table).dropna(subset=["ratio", "added_params"])
-    figure, axes = _canvas(height=3.2)
-    axes.axhline(0, color=REFERENCE, linewidth=0.8)
-    look = looks(list(known["variant"]))
+def accuracy_against_latency(table: pd.DataFrame, setting: str) -> Figure:
+    """Published top-1 of one recipe against measured latency, and the front of both.
+
+    Hollow: surely dominated, that is another one is at least as accurate and its interval ends
+    before this one's begins.
+    """
+    known = _published(table)
+    figure, axes = canvas(height=3.6)
+    front = pareto(known)
+    axes.step(
+        percent(front["ratio"]),
+        front["published_top1"],
+        where="post",
+        color=REFERENCE,
+        linewidth=0.9,
+        linestyle="--",
+        zorder=1,
+    )
+    look = {PLAIN: (INK, "*")} | looks(list(modules(known)["variant"]))
     for _, row in known.iterrows():
-        colour, marker = look[row["variant"]]
-        y, error = _with_error(row)
-        axes.errorbar(
-            row["added_params"],
-            y,
-            yerr=error,
-            fmt=marker,
-            color=colour,
-            capsize=3,
-            markeredgecolor="black",
-            markeredgewidth=0.4,
-        )
-        axes.annotate(
-            title(row["variant"]),
-            (row["added_params"], y + (error[1][0] if error else 0)),
-            xytext=(0, 4),
-            textcoords="offset points",
-            ha="center",
-        )
-    axes.set_xscale("symlog", linthresh=10)
-    axes.set_xlim(0, max([10, *known["added_params"]]) * 8)
-    axes.set_xlabel("added learnable parameters")
-    axes.set_ylabel("latency over plain host (%)")
-    return _titled(figure, setting)
+        x, error = with_error(row)
+        words = f"{spoken(row)}; published top-1 {row['published_top1']:.2f}%"
+        hollow = dominated(row, known)
+        shape = look[row["variant"]]
+        point(axes, x, row["published_top1"], shape, words, xerr=error, hollow=hollow)
+    axes.margins(x=0.1, y=0.12)
+    axes.set_xlabel("latency over plain host (%), measured here; dashed: the front")
+    axes.set_ylabel("top-1 on ImageNet (%), published")
+    recipe = known["published_recipe"].iloc[0]
+    missing = [title(name) for name in timed(table)["variant"] if name not in set(known["variant"])]
+    notes = f"Top-1 of one recipe: {recipe}."
+    if missing:
+        notes += f" It has no figure for {', '.join(missing)}."
+    figure.supxlabel(fill(notes, 105), fontsize=6.5, x=0.01, ha="left")
+    titled(figure, setting).draw_without_rendering()
+    places = zip(percent(known["ratio"]), known["published_top1"], strict=True)
+    label(axes, dict(zip(known["variant"], places, strict=True)))
+    return figure
+
+
+def paper_cost_against_latency(table: pd.DataFrame, setting: str) -> Figure:
+    """What papers print, parameters and GFLOPs, against latency over the plain host in percent."""
+    known = timed(table)
+    with mpl.rc_context(RC):
+        figure = Figure(figsize=(5.2, 3.2), layout="constrained")
+        panels = figure.subplots(1, 2, sharey=True)
+    look = looks(list(known["variant"]))
+    panelled = (
+        (panels[0], "added_params", 1, 10, "added parameters"),
+        (panels[1], "added_leaf_operations", 1e9, 1e-3, "added GFLOPs, rule leaf"),
+    )
+    for axes, key, scale, threshold, what in panelled:
+        axes.axhline(0, color=REFERENCE, linewidth=0.8)
+        counted = known.dropna(subset=[key])
+        for _, row in counted.iterrows():
+            x, (y, error) = row[key] / scale, with_error(row)
+            words = f"{spoken(row)}; {what} {x:+,.4g}"
+            point(axes, x, y, look[row["variant"]], words, yerr=error)
+        largest = max([threshold, *(counted[key] / scale)])
+        axes.set_xscale("symlog", linthresh=threshold)
+        axes.set_xlim(min(0, *(counted[key] / scale), 0), largest * 12)
+        axes.set_xlabel(what)
+    panels[0].set_ylabel("latency over plain host (%)")
+    titled(figure, setting).draw_without_rendering()
+    for axes, key, scale, *_ in panelled:
+        counted = known.dropna(subset=[key])
+        places = zip(counted[key] / scale, percent(counted["ratio"]), strict=True)
+        label(axes, dict(zip(counted["variant"], places, strict=True)))
+    return figure
 
 
 def memory_overhead(table: pd.DataFrame, setting: str) -> Figure:
-    """Peak of live bytes of one step over the plain host in MiB, ordered."""
-    known = _modules(table).dropna(subset=["peak_live_bytes", "peak_live_ratio"])
-    known = known.sort_values("peak_live_bytes")
-    figure, axes = _canvas(height=0.9 + 0.32 * max(len(known), 1))
-    look = looks(list(known["variant"]))
-    plain = known["peak_live_bytes"] / known["peak_live_ratio"]
-    added = (known["peak_live_bytes"] - plain) / MIB
-    colours = [look[name][0] for name in known["variant"]]
-    bars = axes.barh(range(len(known)), added, color=colours, height=0.6)
-    axes.bar_label(bars, [f"{_percent(r):+.1f}%" for r in known["peak_live_ratio"]], padding=3)
-    axes.set_yticks(range(len(known)), [title(name) for name in known["variant"]])
+    """Peak of live bytes of one step over the plain host in MiB; a bar for each mode measured."""
+    known = modules(table).dropna(subset=["peak_live_bytes", "peak_live_ratio"])
+    known = known.reset_index(drop=True)
+    modes = list(dict.fromkeys(known["mode"])) if "mode" in known else [""]
+    added = known.assign(added=known["peak_live_bytes"] * (1 - 1 / known["peak_live_ratio"]) / MIB)
+    order = list(added.groupby("variant")["added"].max().sort_values().index)
+    look = looks(order)
+    figure, axes = canvas(height=0.9 + (0.2 + 0.14 * len(modes)) * max(len(order), 1))
+    height = 0.7 / len(modes)
+    for number, mode in enumerate(modes):
+        part = added[added["mode"] == mode] if "mode" in added else added
+        places = [
+            order.index(name) + (number - (len(modes) - 1) / 2) * height for name in part["variant"]
+        ]
+        bars = axes.barh(
+            places,
+            part["added"],
+            color=[look[name][0] for name in part["variant"]],
+            height=height * 0.9,
+            alpha=1 - 0.45 * number,
+            label=mode,
+        )
+        axes.bar_label(bars, [f"{percent(r):+.1f}%" for r in part["peak_live_ratio"]], padding=3)
+        for bar, (_, row) in zip(bars, part.iterrows(), strict=True):
+            share = percent(row["peak_live_ratio"])
+            words = f"{title(row['variant'])}: {row['added']:+.1f} MiB, {share:+.1f}%"
+            say(bar, f"{words}, {mode}" if mode else words)
+    axes.set_yticks(range(len(order)), [written(name) for name in order])
     axes.axvline(0, color=REFERENCE, linewidth=0.8)
     axes.margins(x=0.15)
     axes.grid(axis="y", visible=False)
     axes.set_xlabel("peak of live bytes over plain host (MiB)")
-    return _titled(figure, setting)
+    if len(modes) > 1:
+        axes.legend(loc="lower right")
+    return titled(figure, setting)
+
+
+def pareto(known: pd.DataFrame) -> pd.DataFrame:
+    """The rows that no other row beats in both, by their medians; fastest first."""
+    ordered = known.sort_values(["ratio", "published_top1"], ascending=[True, False])
+    best = ordered["published_top1"].cummax().shift(fill_value=-np.inf)
+    return ordered[ordered["published_top1"] > best]
+
+
+def dominated(row: pd.Series[Any], known: pd.DataFrame) -> bool:
+    """Whether another row is surely faster and at least as accurate."""
+    faster = known["ratio_high"] < row["ratio_low"]
+    return bool((faster & (known["published_top1"] >= row["published_top1"])).any())
+
+
+def _published(table: pd.DataFrame) -> pd.DataFrame:
+    known = table[table["variant"] != CONTROL].dropna(subset=["ratio"])
+    if "published_top1" not in known:
+        return known.iloc[:0]
+    return known.dropna(subset=["published_top1"])
+
+
+def _describe_latency(table: pd.DataFrame) -> str:
+    known = timed(table).sort_values("ratio")
+    each = "; ".join(spoken(row) for _, row in known.iterrows())
+    return f"Latency over the plain host, from least to most: {each}."
+
+
+def _describe_accuracy(table: pd.DataFrame) -> str:
+    known = _published(table).sort_values("ratio")
+    each = (f"{spoken(row)}, top-1 {row['published_top1']:.2f}%" for _, row in known.iterrows())
+    return (
+        f"Published top-1 against measured latency over the plain host: {'; '.join(each)}. On the "
+        f"front: {', '.join(title(name) for name in pareto(known)['variant'])}."
+    )
+
+
+def _describe_paper_cost(table: pd.DataFrame) -> str:
+    known = timed(table).sort_values("ratio")
+    each = (
+        f"{spoken(row)}, {row['added_params']:+,.0f} parameters, "
+        f"{row['added_leaf_operations'] / 1e9:+.4f} GFLOPs"
+        for _, row in known.iterrows()
+    )
+    return f"What papers print against latency over the plain host: {'; '.join(each)}."
+
+
+def _describe_memory(table: pd.DataFrame) -> str:
+    known = modules(table).dropna(subset=["peak_live_ratio"])
+    each = (
+        f"{title(row['variant'])} {percent(row['peak_live_ratio']):+.1f}%"
+        + (f" in {row['mode']}" if "mode" in known else "")
+        for _, row in known.sort_values("peak_live_ratio").iterrows()
+    )
+    return f"Peak of live bytes over the plain host: {', '.join(each)}."
 
 
 PLOTS: dict[str, Plot] = {
-    "latency_overhead": latency_overhead,
-    "params_against_latency": params_against_latency,
-    "memory_overhead": memory_overhead,
+    "latency_overhead": Plot(
+        "Latency over the plain host, with 95% intervals",
+        latency_overhead,
+        lambda table: len(timed(table)) > 0,
+        _describe_latency,
+    ),
+    "accuracy_against_latency": Plot(
+        "Published accuracy against measured latency",
+        accuracy_against_latency,
+        lambda table: len(modules(_published(table))) > 0,
+        _describe_accuracy,
+    ),
+    "paper_cost_against_latency": Plot(
+        "What papers print against what it costs",
+        paper_cost_against_latency,
+        lambda table: len(timed(table).dropna(subset=["added_params"])) > 0,
+        _describe_paper_cost,
+    ),
+    "memory_overhead": Plot(
+        "Peak memory over the plain host",
+        memory_overhead,
+        lambda table: len(modules(table).dropna(subset=["peak_live_ratio"])) > 0,
+        _describe_memory,
+    ),
 }
-
-
-def _modules(table: pd.DataFrame) -> pd.DataFrame:
-    return table[~table["variant"].isin([PLAIN, CONTROL])]
-
-
-def _percent(ratio: float) -> float:
-    return (ratio - 1) * 100
-
-
-def _with_error(row: pd.Series) -> tuple[float, list[list[float]] | None]:  # type: ignore[type-arg]
-    middle, low, high = (_percent(row[key]) for key in ("ratio", "ratio_low", "ratio_high"))
-    finite = bool(np.isfinite([low, high]).all())
-    return middle, [[middle - low], [high - middle]] if finite else None
-
-
-def _canvas(height: float) -> tuple[Figure, Axes]:
-    with mpl.rc_context(RC):
-        figure = Figure(figsize=(5.2, height), layout="constrained")
-        return figure, figure.subplots()
-
-
-def _titled(figure: Figure, setting: str) -> Figure:
-    figure.suptitle(setting, fontsize=8, x=0.01, ha="left")
-    return figure

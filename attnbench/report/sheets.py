@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isnan
 
 import pandas as pd
 
 from attnbench import statistics, units
 from attnbench.records import CONTROL, PLAIN, Case, Environment
 from attnbench.runs import Run
-from attnbench.statistics import Interval
 
-from .frame import PARTS, RULES
+from .columns import COLUMNS, PARTS, RULES, printed
+from .frame import control_fault
+from .names import title
 
 
 @dataclass(frozen=True)
@@ -26,104 +26,19 @@ class Sheet:
     rows: tuple[tuple[str, ...], ...]
 
 
-Cell = Callable[[pd.Series], str]  # type: ignore[type-arg]  # a Series of mixed values
-
-TITLES = {name: name.upper() for name in ("se", "cbam", "eca", "gc", "sk", "sge", "sa")}
-"""How the papers write the names; any other name stands as it is."""
-
-
-def title(variant: str) -> str:
-    """The name that tables and plots show."""
-    return TITLES.get(variant, variant)
-
-
-def interval(row: pd.Series, key: str, low: str, high: str) -> Interval | None:  # type: ignore[type-arg]
-    """The interval that three columns hold, or None where there is no figure."""
-    return None if isnan(row[key]) else Interval(row[key], row[low], row[high])
-
-
-def _latency(row: pd.Series) -> str:  # type: ignore[type-arg]
-    return units.milliseconds(interval(row, "latency_s", "latency_low_s", "latency_high_s"))
-
-
-def _ratio(row: pd.Series) -> str:  # type: ignore[type-arg]
-    if row["variant"] == PLAIN:
-        return "1" if row["rounds"] > 0 else units.NOTHING
-    return units.ratio(interval(row, "ratio", "ratio_low", "ratio_high"))
-
-
-def _total(rule: str) -> Cell:
-    return lambda row: units.giga(row[f"{rule}_operations"])
-
-
-def _added(rule: str) -> Cell:
-    return lambda row: units.mega(row[f"added_{rule}_operations"], signed=True)
-
-
-def _verdict(row: pd.Series) -> str:  # type: ignore[type-arg]
-    return row["verdict"] if isinstance(row["verdict"], str) else units.NOTHING
-
-
-AT_A_GLANCE: dict[str, Cell] = {
-    "added parameters": lambda row: units.whole(row["added_params"], signed=True),
-    "added leaf (M)": _added("leaf"),
-    "latency ratio [95%]": _ratio,
-    "verdict": _verdict,
-    "live peak ratio": lambda row: units.fraction(row["peak_live_ratio"]),
+AT_A_GLANCE = ("added_params", "added_leaf_operations", "ratio", "verdict", "peak_live_ratio")
+COUNTED = ("params", *(f"{rule}_operations" for rule in RULES))
+ADDED = ("added_params", *(f"added_{rule}_operations" for rule in RULES))
+WORK = ("kernels", "added_kernels", "moved_bytes", "added_moved_bytes")
+LATENCY = ("latency_s", "ratio", "verdict", "tied_with", "outliers")
+MEMORY = {
+    device: tuple(f"{peak}_{figure}" for peak in peaks for figure in ("bytes", "ratio"))
+    for device, peaks in (
+        ("cpu", ("peak_live", "peak_resident")),
+        ("cuda", ("peak_live", "peak_allocated_above", "peak_reserved_above")),
+    )
 }
-
-COUNTED: dict[str, Cell] = {
-    "parameters": lambda row: units.whole(row["params"]),
-    **{f"{rule} (G)": _total(rule) for rule in RULES},
-}
-
-ADDED: dict[str, Cell] = {
-    "parameters": lambda row: units.whole(row["added_params"], signed=True),
-    **{f"{rule} (M)": _added(rule) for rule in RULES},
-    "kernels": lambda row: units.whole(row["added_kernels"], signed=True),
-    "moved (MiB)": lambda row: units.mebibytes(row["added_moved_bytes"], signed=True),
-}
-
-LATENCY: dict[str, Cell] = {
-    "latency (ms/image)": _latency,
-    "ratio to plain": _ratio,
-    "verdict": _verdict,
-    "outliers": lambda row: units.whole(row["outliers"]),
-}
-
-COMPILED: dict[str, Cell] = {"compiled in (s)": lambda row: units.tenths(row["compile_s"])}
-
-
-def _part(part: str) -> dict[str, Cell]:
-    def ratio(row: pd.Series) -> str:  # type: ignore[type-arg]
-        if row["variant"] == PLAIN:
-            return "1" if row["rounds"] > 0 else units.NOTHING
-        keys = (f"{part}_ratio", f"{part}_ratio_low", f"{part}_ratio_high")
-        return units.ratio(interval(row, *keys))
-
-    return {f"{part} (ms/image)": lambda row: units.thousandths(row[f"{part}_s"]), "ratio": ratio}
-
-
-TRAINING = tuple(_part(part) for part in PARTS)
-"""The parts of a step: for each one table, so that it stays narrow enough for print."""
-
-MEMORY: dict[str, Cell] = {
-    "live peak (MiB)": lambda row: units.mebibytes(row["peak_live_bytes"]),
-    "ratio": lambda row: units.fraction(row["peak_live_ratio"]),
-}
-
-ON_DEVICE: dict[str, dict[str, Cell]] = {
-    "cpu": {
-        "resident peak (MiB)": lambda row: units.mebibytes(row["peak_resident_bytes"]),
-        "resident ratio": lambda row: units.fraction(row["peak_resident_ratio"]),
-    },
-    "cuda": {
-        "allocated peak (MiB)": lambda row: units.mebibytes(row["peak_allocated_above_bytes"]),
-        "allocated ratio": lambda row: units.fraction(row["peak_allocated_above_ratio"]),
-        "reserved peak (MiB)": lambda row: units.mebibytes(row["peak_reserved_above_bytes"]),
-        "reserved ratio": lambda row: units.fraction(row["peak_reserved_above_ratio"]),
-    },
-}
+"""The columns of each printed table; ``columns`` has their headings."""
 
 
 def sheets(run: Run, table: pd.DataFrame) -> list[Sheet]:
@@ -131,27 +46,30 @@ def sheets(run: Run, table: pd.DataFrame) -> list[Sheet]:
     networks = table[table["variant"] != CONTROL]
     modules = networks[networks["variant"] != PLAIN]
     said = warning(run)
-    latency = LATENCY | (COMPILED if run.case.compiled else {})
-    parts = TRAINING if table["forward_s"].notna().any() else ()
+    latency = (*LATENCY, "compile_s") if run.case.compiled else LATENCY
+    parts = PARTS if table["forward_s"].notna().any() else ()
     return [
         _sheet(f"At a glance, against the plain host{said}", AT_A_GLANCE, modules),
         _sheet("Parameters, and operations for one image by rule of counting", COUNTED, networks),
         _sheet("The same, over the plain host", ADDED, modules),
+        _sheet("Kernels and traffic of one forward, one image", WORK, networks),
         _sheet(f"Latency, with 95% intervals{said}", latency, table),
         *(
-            _sheet(f"Of it the {name}, with 95% intervals{said}", cells, table)
-            for name, cells in zip(PARTS, parts, strict=False)
+            _sheet(
+                f"Of it the {part}, with 95% intervals{said}", (f"{part}_s", f"{part}_ratio"), table
+            )
+            for part in parts
         ),
-        _sheet("Peak memory of one step", MEMORY | ON_DEVICE[run.case.device], networks),
+        _sheet("Peak memory of one step", MEMORY[run.case.device], networks),
     ]
 
 
-def _sheet(caption: str, cells: dict[str, Cell], table: pd.DataFrame) -> Sheet:
+def _sheet(caption: str, keys: Sequence[str], table: pd.DataFrame) -> Sheet:
+    headings, cells = printed(COLUMNS, keys)
     rows = tuple(
-        (title(row["variant"]), *(cell(row) for cell in cells.values()))
-        for _, row in table.iterrows()
+        (title(row["variant"]), *(cell(row) for cell in cells)) for _, row in table.iterrows()
     )
-    return Sheet(caption, ("module", *cells), rows)
+    return Sheet(caption, ("module", *headings), rows)
 
 
 def uncounted(run: Run) -> list[str]:
@@ -170,14 +88,7 @@ def uncounted(run: Run) -> list[str]:
 
 def warning(run: Run) -> str:
     """What stands above everything measured where the control does not hold; else nothing."""
-    return "" if fault(run) is None else "; the control failed: no verdicts"
-
-
-def fault(run: Run) -> str | None:
-    """Why the run's control does not hold, or None where it does."""
-    return statistics.control_fault(
-        run.rounds, run.plan.target, baseline=run.plan.baseline, control=run.plan.control
-    )
+    return "" if control_fault(run) is None else "; the control failed: no verdicts"
 
 
 def machine(case: Case, environment: Environment) -> str:
@@ -191,7 +102,7 @@ def machine(case: Case, environment: Environment) -> str:
 
 def remarks(run: Run) -> list[str]:
     """What must be known before a figure is believed: rounds, control, disturbance, failures."""
-    said = [_rounds(run), _control(run), *_disturbed(run), *_reservations(run.case)]
+    said = [_rounds(run), control(run), *_disturbed(run), *_reservations(run.case)]
     said += [
         f"{title(variant)} failed at {step}: {failure.type}: {_one_line(failure.message)}."
         for variant, steps in run.failures.items()
@@ -220,11 +131,12 @@ def _one_line(message: str) -> str:
     return " ".join(message.split())
 
 
-def _control(run: Run) -> str:
+def control(run: Run) -> str:
+    """Whether the control holds, with its figure."""
     baseline = run.plan.baseline
-    control = statistics.ratio(run.rounds, run.plan.control, baseline=baseline)
-    figure = f"Control ({baseline} against {baseline}): {units.ratio(control)}"
-    why = fault(run)
+    found = statistics.ratio(run.rounds, run.plan.control, baseline=baseline)
+    figure = f"Control ({baseline} against {baseline}): {units.ratio(found)}"
+    why = control_fault(run)
     if why is None:
         return f"{figure}; it holds."
     if run.case.isolated:

@@ -288,12 +288,12 @@ def test_the_pieces_are_printed_with_their_sizes_and_shares(run: Run) -> None:
         "input": "256x16x16",
         "kernels": "16",
         "moved (MiB)": "1.0",
-        "latency (us)": "1953.1 [976.6, 3906.2]",
-        "GB/s": "0.5 [0.3, 1.1]",
-        "copies of its map": "4.0 [2.0, 8.0]",
-        "launch": "6 [3, 13]%",
-        "bandwidth": "25 [13, 50]%",
-        "compute": "1 [0, 2]%",
+        "latency (us/batch) [95%]": "1953.1 [976.6, 3906.2]",
+        "GB/s [95%]": "0.5 [0.3, 1.1]",
+        "copies of its map [95%]": "4.0 [2.0, 8.0]",
+        "launch [95%]": "6 [3, 13]%",
+        "bandwidth [95%]": "25 [13, 50]%",
+        "compute [95%]": "1 [0, 2]%",
         "bound": "none",
     }
     assert pieces.rows[3] == ("SA", "2048x2x2", "32", "0.0", *["–"] * 7)
@@ -312,13 +312,14 @@ def test_the_control_of_modules_alone_is_the_copy(run: Run) -> None:
         assert sheet.caption.endswith("; the control failed: bounds rest on their intervals")
 
 
-def test_tables_are_written_and_no_plots(run: Run, tmp_path: Path) -> None:
+def test_tables_a_roofline_and_a_page_are_written(run: Run, tmp_path: Path) -> None:
     written = report.write(run, tmp_path)
     names = ["comparison.md", "comparison.csv", "comparison.tex"]
-    assert written == [tmp_path / name for name in names]
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
+    rest = ["report.html", "roofline.svg", "roofline.png"]
+    assert written == [tmp_path / name for name in names + rest]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names + rest)
 
-    markdown, csv, latex = (path.read_text(encoding="utf-8") for path in written)
+    markdown, csv, latex = (path.read_text(encoding="utf-8") for path in written[:3])
     assert markdown.startswith("modules alone at their sizes in resnet50, inference, batch 2, ")
     assert "| SA | 256x16x16 | 16 | 1.0 | 1953.1 [976.6, 3906.2] | " in markdown
     assert "SA layer4" not in markdown  # a variant's name has no title of its own

@@ -6,7 +6,7 @@ import pytest
 
 from attnbench import report
 from attnbench.records import Block, Compiled, Disturbance, End, Round
-from attnbench.report.frame import COLUMNS, PARTS
+from attnbench.report.columns import COLUMNS, PARTS
 from attnbench.report.sheets import Sheet
 from attnbench.runs import Run
 
@@ -171,7 +171,7 @@ def test_the_parts_of_a_training_step_have_a_table_each(run: Run) -> None:
         f"Of it the {part}" for part in PARTS
     ]
     backward = of_parts[1]
-    assert backward.headings == ("module", "backward (ms/image)", "ratio")
+    assert backward.headings == ("module", "backward (ms/image)", "backward ratio [95%]")
     assert backward.rows == (
         ("plain", "100.00", "1"),
         ("control", "100.00", "1.000 [1.000, 1.000]"),

@@ -8,7 +8,7 @@ import pytest
 from attnbench import report
 from attnbench.errors import UserError
 from attnbench.records import Block, Case, Plan, Round
-from attnbench.report.frame import COLUMNS
+from attnbench.report.columns import COLUMNS, CONFIGURATION
 from attnbench.report.grids import grid, tidy
 from attnbench.runs import Run
 
@@ -50,23 +50,13 @@ def run_of(*, plain_s: float = 0.1, rounds: int = 6, control: float = 1.0, **giv
     return Run(replace(CASE, **settings), plan, {"cpu": "An imagined CPU"}, rounds=every)
 
 
+def named(*runs: Run) -> dict[str, Run]:
+    return {f"run {number}": run for number, run in enumerate(runs, start=1)}
+
+
 def test_tidy_begins_with_the_configuration_and_goes_on_with_the_variants() -> None:
-    table = tidy([run_of(sa=1.2), run_of(batch_size=8, mode="training", sa=1.3, se=1.1)])
-    configuration = [
-        "host",
-        "batch_size",
-        "image_size",
-        "dtype",
-        "channels_last",
-        "mode",
-        "compiled",
-        "cuda_graph",
-        "isolated",
-        "device",
-        "threads",
-        "seed",
-    ]
-    assert list(table.columns) == [*configuration, *(column.key for column in COLUMNS)]
+    table = tidy(named(run_of(sa=1.2), run_of(batch_size=8, mode="training", sa=1.3, se=1.1)))
+    assert list(table.columns) == [column.key for column in (*CONFIGURATION, *COLUMNS)]
     assert list(table["variant"]) == ["plain", "control", "sa", "plain", "control", "sa", "se"]
     assert list(table["batch_size"]) == [1] * 3 + [8] * 4
     assert list(table["mode"]) == ["inference"] * 3 + ["training"] * 4
@@ -76,8 +66,8 @@ def test_tidy_begins_with_the_configuration_and_goes_on_with_the_variants() -> N
 
 
 def test_a_grid_has_a_row_a_configuration_and_a_column_a_module() -> None:
-    sheet = grid([run_of(sa=1.2, se=1.1), run_of(batch_size=8, plain_s=0.4, sa=1.3, se=1.05)])
-    assert sheet.headings == ("configuration", "plain (ms/image)", "control", "SA", "SE")
+    sheet = grid(named(run_of(sa=1.2, se=1.1), run_of(batch_size=8, plain_s=0.4, sa=1.3, se=1.05)))
+    assert sheet.headings == ("configuration", "plain (ms/image)", "control [95%]", "SA", "SE")
     one = "1.000 [1.000, 1.000]"
     assert sheet.rows == (
         ("batch 1", "100.00", one, "1.200 [1.200, 1.200]", "1.100 [1.100, 1.100]"),
@@ -88,11 +78,11 @@ def test_a_grid_has_a_row_a_configuration_and_a_column_a_module() -> None:
 
 def test_what_all_configurations_share_is_in_the_caption_alone() -> None:
     sheet = grid(
-        [
+        named(
             run_of(sa=1.2, batch_size=1),
             run_of(sa=1.2, batch_size=1, mode="training"),
             run_of(sa=1.2, batch_size=8, channels_last=True),
-        ]
+        )
     )
     assert sheet.caption == (
         "Latency over the plain host of the same configuration; "
@@ -107,26 +97,26 @@ def test_what_all_configurations_share_is_in_the_caption_alone() -> None:
 
 
 def test_a_configuration_that_stands_alone_is_all_in_the_caption() -> None:
-    sheet = grid([run_of(sa=1.2)])
+    sheet = grid(named(run_of(sa=1.2)))
     assert sheet.caption.endswith(". resnet50, inference, batch 1, 64x64, float32, cpu")
     assert len(sheet.rows) == 1
 
 
 def test_ties_are_marked() -> None:
-    (row,) = grid([run_of(sa=WIDE, se=1.2, eca=0.9)]).rows
+    (row,) = grid(named(run_of(sa=WIDE, se=1.2, eca=0.9))).rows
     assert row[3:] == ("= 1.000 [0.900, 1.100]", "1.200 [1.200, 1.200]", "0.900 [0.900, 0.900]")
 
 
 def test_a_control_that_failed_is_marked_and_then_nothing_is_a_tie() -> None:
     failed, held = grid(
-        [run_of(control=1.05, sa=WIDE, batch_size=1), run_of(sa=WIDE, batch_size=8)]
+        named(run_of(control=1.05, sa=WIDE, batch_size=1), run_of(sa=WIDE, batch_size=8))
     ).rows
     assert failed[2:] == ("1.050 [1.050, 1.050] FAILED", "? 1.000 [0.900, 1.100]")
     assert held[2:] == ("1.000 [1.000, 1.000]", "= 1.000 [0.900, 1.100]")
 
 
 def test_too_few_rounds_are_a_control_that_failed() -> None:
-    (row,) = grid([run_of(sa=1.2, rounds=5)]).rows
+    (row,) = grid(named(run_of(sa=1.2, rounds=5))).rows
     assert row[1:] == (
         "100.00",
         "1.000 [too few rounds] FAILED",
@@ -135,34 +125,38 @@ def test_too_few_rounds_are_a_control_that_failed() -> None:
 
 
 def test_a_module_that_one_configuration_lacks_is_a_dash_there() -> None:
-    sheet = grid([run_of(sa=1.2, batch_size=1), run_of(se=1.1, sa=1.3, batch_size=8)])
+    sheet = grid(named(run_of(sa=1.2, batch_size=1), run_of(se=1.1, sa=1.3, batch_size=8)))
     assert sheet.headings[3:] == ("SA", "SE")
     assert sheet.rows[0][3:] == ("1.200 [1.200, 1.200]", "–")
     assert sheet.rows[1][3:] == ("1.300 [1.300, 1.300]", "1.100 [1.100, 1.100]")
 
 
 def test_a_configuration_without_rounds_is_a_row_of_dashes() -> None:
-    _, empty = grid([run_of(sa=1.2), run_of(sa=1.2, batch_size=8, rounds=0)]).rows
+    _, empty = grid(named(run_of(sa=1.2), run_of(sa=1.2, batch_size=8, rounds=0))).rows
     assert empty == ("batch 8", "–", "– FAILED", "–")
 
 
 def test_a_grid_is_written_for_people_and_for_programs(tmp_path: Path) -> None:
-    runs = [run_of(sa=WIDE), run_of(sa=1.2, se=1.1, batch_size=8, control=1.05)]
-    written = report.write_grid(runs, tmp_path)
-    assert written == [tmp_path / "grid.md", tmp_path / "grid.csv"]
-    lines = written[0].read_text(encoding="utf-8").splitlines()
+    runs = named(run_of(sa=WIDE), run_of(sa=1.2, se=1.1, batch_size=8, control=1.05))
+    written = report.write_joint(runs, tmp_path)
+    assert {path.name for path in written} == {
+        *("grid.md", "grid.csv", "grid.tex", "report.html"),
+        *(f"overhead_across_grid.{kind}" for kind in ("svg", "png")),
+    }
+    lines = (tmp_path / "grid.md").read_text(encoding="utf-8").splitlines()
     assert lines[0].startswith("**Latency over the plain host of the same configuration; = ")
-    assert lines[2] == "| configuration | plain (ms/image) | control | SA | SE |"
+    assert lines[2] == "| configuration | plain (ms/image) | control [95%] | SA | SE |"
     assert lines[4].startswith("| batch 1 | 100.00 | ")
-    table = pd.read_csv(written[1])
+    table = pd.read_csv(tmp_path / "grid.csv")
     assert list(table["batch_size"]) == [1] * 3 + [8] * 4
     assert list(table["ratio"]) == pytest.approx([1, 1, 1, 1, 1.05, 1.2, 1.1])
     assert table["verdict"].dropna().to_dict() == {2: "cannot be told apart"}
 
 
 def test_an_unwritable_folder_is_bad_input(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
     with pytest.raises(UserError, match="cannot write"):
-        report.write_grid([run_of(sa=1.2)], tmp_path / "missing")
+        report.write_joint(named(run_of(sa=1.2)), tmp_path / "file" / "folder")
 
 
 @pytest.mark.parametrize(
@@ -174,5 +168,7 @@ def test_an_unwritable_folder_is_bad_input(tmp_path: Path) -> None:
     ],
 )
 def test_every_configuration_has_a_name(differing: dict, names: tuple[str, str]) -> None:
-    runs = [run_of(sa=1.2, **{key: values[n] for key, values in differing.items()}) for n in (0, 1)]
+    runs = named(
+        *(run_of(sa=1.2, **{key: values[n] for key, values in differing.items()}) for n in (0, 1))
+    )
     assert tuple(row[0] for row in grid(runs).rows) == names

@@ -1,12 +1,59 @@
+from pathlib import Path
+
 import matplotlib.colors
+import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from attnbench import report
 from attnbench.modules import ATTENTION
-from attnbench.report.plots import PLOTS
-from attnbench.report.style import MODULES, looks
+from attnbench.report.drawing import percent
+from attnbench.report.grid_plots import GRID_PLOTS, overhead_across_grid
+from attnbench.report.plots import (
+    PLOTS,
+    accuracy_against_latency,
+    dominated,
+    latency_overhead,
+    memory_overhead,
+    paper_cost_against_latency,
+    pareto,
+)
+from attnbench.report.roofline import ALONE_PLOTS, ceilings, roofline
+from attnbench.report.style import MODULES, SPOKEN, looks
 from attnbench.runs import Run
+
+RECIPE = "someone/somewhere README; 100 epochs"
+
+
+def row(variant: str, ratio: float, doubt: float = 0.005, **others: object) -> dict[str, object]:
+    return {
+        "variant": variant,
+        "ratio": ratio,
+        "ratio_low": ratio - doubt,
+        "ratio_high": ratio + doubt,
+        "added_params": 100.0,
+        "added_leaf_operations": 2e6,
+        "peak_live_bytes": 30 * 2**20,
+        "peak_live_ratio": 1.5,
+        "published_top1": np.nan,
+        "published_recipe": RECIPE,
+        **others,
+    }
+
+
+def rows(*given: dict[str, object]) -> pd.DataFrame:
+    return pd.DataFrame([row("plain", 1.0, 0.0), row("control", 1.001), *given])
+
+
+def spoken(figure) -> list[str]:
+    """The words of every point, in the order in which they were drawn."""
+    ids = (artist.get_gid() or "" for axes in figure.axes for artist in axes.get_children())
+    return [each.removeprefix(SPOKEN) for each in ids if each.startswith(SPOKEN)]
+
+
+def texts(axes) -> list[str]:
+    return [text.get_text() for text in axes.texts]
 
 
 def test_every_module_of_the_table_has_a_colour_and_a_marker_of_its_own() -> None:
@@ -20,29 +67,204 @@ def test_a_module_looks_the_same_whoever_stands_beside_it() -> None:
     assert looks(["mine"])["mine"] not in MODULES.values()
 
 
-@pytest.mark.parametrize("name", PLOTS)
-def test_axes_say_what_they_show_in_which_unit(name: str, table: pd.DataFrame) -> None:
-    axes = PLOTS[name](table, "setting").axes[0]
-    labels = axes.get_xlabel() + axes.get_ylabel()
-    assert "(%)" in labels or "(MiB)" in labels
-
-
-@pytest.mark.parametrize("name", PLOTS)
-def test_a_run_without_results_gives_an_empty_plot(name: str, run: Run) -> None:
+def test_a_run_without_results_fits_no_plot(run: Run) -> None:
     empty = report.frame(Run(run.case, run.plan, run.environment))
-    assert PLOTS[name](empty, "setting").axes
+    assert not any(plot.fits(empty) for plot in PLOTS.values())
+
+
+def test_a_ratio_is_shown_as_what_is_over_one() -> None:
+    assert percent(1.2) == pytest.approx(20)
 
 
 def test_the_latency_plot_shows_the_ratio_in_the_modules_colour(table: pd.DataFrame) -> None:
-    axes = PLOTS["latency_overhead"](table, "setting").axes[0]
+    axes = latency_overhead(table, "setting").axes[0]
     (point,) = [line for line in axes.lines if line.get_marker() == MODULES["sa"][1]]
     assert point.get_xdata()[0] == pytest.approx(20)  # a ratio of 1.20
-    assert point.get_color() == MODULES["sa"][0]
-    assert matplotlib.colors.is_color_like(point.get_color())
+    assert matplotlib.colors.same_color(point.get_color(), MODULES["sa"][0])
+    assert "(%)" in axes.get_xlabel()
+    assert point.get_gid() == f"{SPOKEN}SA +20.0% [+19.0, +21.0]"
+
+
+def test_latencies_are_ordered_and_too_few_rounds_are_said() -> None:
+    endless = row("sge", 1.1, np.inf)
+    figure = latency_overhead(rows(row("sa", 1.2), endless, row("se", 1.05)), "")
+    names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert names == ["SE", "SGE", "SA"]
+    assert "SGE +10.0% [too few rounds]" in spoken(figure)
+
+
+KNOWN = rows(
+    row("se", 1.05, published_top1=77.0),
+    row("sk", 1.10, published_top1=76.9),  # less accurate than se, and slower
+    row("sge", 1.20, published_top1=77.5),
+    row("cbam", 1.205, published_top1=77.4),  # slower than sge by less than is known
+    row("eca", 1.01),
+).assign(
+    published_top1=lambda table: table["published_top1"].where(table["variant"] != "plain", 76)
+)
+
+
+def test_the_front_goes_through_what_nothing_beats_in_both() -> None:
+    known = KNOWN.dropna(subset=["published_top1"])
+    assert list(pareto(known)["variant"]) == ["plain", "se", "sge"]
+
+
+def test_a_module_is_dominated_only_where_that_is_sure() -> None:
+    known = KNOWN.dropna(subset=["published_top1"]).set_index("variant", drop=False)
+    found = {name: dominated(each, known) for name, each in known.iterrows()}
+    assert found == {"plain": False, "se": False, "sk": True, "sge": False, "cbam": False}
+
+
+def test_accuracies_are_of_one_recipe_that_is_named_with_what_it_lacks() -> None:
+    figure = accuracy_against_latency(KNOWN, "setting")
+    note = figure.get_supxlabel()
+    assert note.replace("\n", " ") == f"Top-1 of one recipe: {RECIPE}. It has no figure for ECA."
+    assert any(words.endswith("published top-1 77.50%") for words in spoken(figure))
+    assert set(texts(figure.axes[0])) == {"plain", "SE", "SK", "SGE", "CBAM"}
+    fits = PLOTS["accuracy_against_latency"].fits
+    assert fits(KNOWN)
+    assert not fits(KNOWN.assign(published_top1=np.nan))
+
+
+def test_what_papers_print_has_a_panel_each() -> None:
+    figure = paper_cost_against_latency(rows(row("sa", 1.2, added_params=708.0)), "")
+    params, operations = figure.axes
+    assert (params.get_xlabel(), operations.get_xlabel()) == (
+        "added parameters",
+        "added GFLOPs, rule leaf",
+    )
+    assert spoken(figure) == [
+        "SA +20.0% [+19.5, +20.5]; added parameters +708",
+        "SA +20.0% [+19.5, +20.5]; added GFLOPs, rule leaf +0.002",
+    ]
+
+
+def test_names_beside_points_that_lie_close_do_not_cover_each_other() -> None:
+    close = rows(
+        *(row(name, 1.2 + 0.001 * place) for place, name in enumerate(("sa", "sge", "sk")))
+    )
+    figure = paper_cost_against_latency(close, "")
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    boxes = [text.get_window_extent(renderer) for text in figure.axes[0].texts]
+    assert len(boxes) == 3
+    assert not any(one.overlaps(other) for one in boxes for other in boxes if one is not other)
 
 
 def test_the_memory_plot_shows_the_difference_in_mebibytes(table: pd.DataFrame) -> None:
-    axes = PLOTS["memory_overhead"](table, "setting").axes[0]
+    axes = memory_overhead(table, "setting").axes[0]
     (bar,) = axes.patches
     assert bar.get_width() == pytest.approx(15 - 10)
     assert axes.texts[0].get_text() == "+50.0%"
+    assert "(MiB)" in axes.get_xlabel()
+
+
+def test_inference_and_training_have_a_bar_each() -> None:
+    both = pd.concat(
+        [
+            rows(row("sa", 1.2)).assign(mode="inference"),
+            rows(row("sa", 1.3, peak_live_bytes=40 * 2**20, peak_live_ratio=2.0)).assign(
+                mode="training"
+            ),
+        ]
+    )
+    figure = memory_overhead(both, "")
+    assert sorted(spoken(figure)) == [
+        "SA: +10.0 MiB, +50.0%, inference",  # 30 MiB over 20
+        "SA: +20.0 MiB, +100.0%, training",  # 40 MiB over 20
+    ]
+    assert GRID_PLOTS["memory_across_modes"].fits(both)
+    assert not GRID_PLOTS["memory_across_modes"].fits(both[both["mode"] == "training"])
+
+
+def grid_of(*sizes: tuple[int, int], **others: object) -> pd.DataFrame:
+    settings = {"host": "resnet50", "mode": "inference", "dtype": "float32", "compiled": False}
+    settings |= {"channels_last": False, "cuda_graph": False, "processor": "A", "torch": "2"}
+    return pd.concat(
+        [
+            rows(row("sa", 1 + 1 / batch), row("se", 1.1)).assign(
+                batch_size=batch, image_size=image, **(settings | others)
+            )
+            for batch, image in sizes
+        ]
+    )
+
+
+def test_a_grid_has_a_line_a_module_along_what_varies() -> None:
+    table = grid_of((2, 64), (8, 64))
+    figure = overhead_across_grid(table, "")
+    (axes,) = figure.axes
+    assert axes.get_xlabel() == "batch size"
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["2", "8"]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["SA", "SE"]
+    assert "SA +50.0% [+49.5, +50.5] at batch size 2" in spoken(figure)
+    assert GRID_PLOTS["overhead_across_grid"].describe(table) == (
+        "Latency over the plain host. SA +50.0% at 2, +12.5% at 8 "
+        "SE +10.0% at 2, +10.0% at 8 (batch size)."
+    )
+
+
+def test_a_grid_has_a_panel_for_each_of_the_other_settings() -> None:
+    table = pd.concat([grid_of((2, 64), (8, 64)), grid_of((2, 64), (8, 64), mode="training")])
+    figure = overhead_across_grid(table, "")
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["inference", "training"]
+
+
+def test_two_sizes_that_vary_have_panels_of_both_kinds() -> None:
+    figure = overhead_across_grid(grid_of((2, 64), (8, 64), (2, 128), (8, 128)), "")
+    panels = [(axes.get_xlabel(), axes.get_title(loc="left")) for axes in figure.axes]
+    assert panels == [
+        ("batch size", "image size 64"),
+        ("batch size", "image size 128"),
+        ("image size", "batch size 2"),
+        ("image size", "batch size 8"),
+    ]
+
+
+def test_one_configuration_is_no_grid() -> None:
+    assert not GRID_PLOTS["overhead_across_grid"].fits(grid_of((2, 64)))
+
+
+ALONE = pd.DataFrame(
+    {
+        "module": ["sa", "sk"],
+        "stage": [1.0, 1.0],
+        "macs": [0.0, 2e9],
+        "moved_bytes": [1e6, 1e8],
+        "latency_s": [1e-4, 1e-2],
+        "bytes_per_s": [1e10, 1e10],
+        "bytes_per_s_low": [0.9e10, 0.9e10],
+        "bytes_per_s_high": [1.1e10, np.inf],
+        "bandwidth_share": [0.5, 0.5],
+        "compute_share": [0.0, 0.8],
+    }
+)
+
+
+def test_the_roofs_are_the_rates_of_the_ceilings() -> None:
+    # SA reaches half of the copy's rate; SK 2e9 in 1e-2 s, 0.8 of the product's.
+    assert ceilings(ALONE) == (pytest.approx(2e10), pytest.approx(2.5e11))
+    assert ceilings(ALONE[:1]) == (pytest.approx(2e10), np.inf)
+
+
+def test_a_module_without_multiplications_has_a_place_beneath_the_roof() -> None:
+    figure = roofline(ALONE, "setting")
+    assert spoken(figure) == [
+        "SA, stage 1: 10.0 GB/s, 0 multiply-accumulates a byte",
+        "SK, stage 1: 10.0 GB/s, 20 multiply-accumulates a byte",
+    ]
+    fits = ALONE_PLOTS["roofline"].fits
+    assert fits(ALONE)
+    assert not fits(ALONE.assign(bytes_per_s=np.nan))
+    assert "20.0" in ALONE_PLOTS["roofline"].describe(ALONE)
+
+
+HOSTILE = 'a$b_1$ <b>"x"</b> & %'
+
+
+@pytest.mark.parametrize("name", PLOTS)
+def test_a_hostile_name_is_drawn_as_it_is(name: str, tmp_path: Path) -> None:
+    table = rows(row(HOSTILE, 1.2, published_top1=77.0))
+    figure = PLOTS[name].draw(table, "setting")
+    figure.savefig(tmp_path / "plot.svg")
+    assert any(words.startswith(HOSTILE) for words in spoken(figure))
+    assert HOSTILE in PLOTS[name].describe(table)

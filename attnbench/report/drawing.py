@@ -1,0 +1,152 @@
+"""What all plots share: the canvas, points with their words, and percent over the plain host."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from textwrap import fill
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
+
+from attnbench.records import CONTROL, PLAIN
+
+from .names import title
+from .style import INK, RC, say
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A plot: what draws it, for which tables, and what it says in words."""
+
+    caption: str
+    draw: Callable[[pd.DataFrame, str], Figure]
+    fits: Callable[[pd.DataFrame], bool]
+    describe: Callable[[pd.DataFrame], str]
+
+
+def spoken(row: pd.Series[Any]) -> str:
+    """``SA +16.8% [+15.9, +17.6]``: latency over the plain host."""
+    middle, error = with_error(row)
+    if row["variant"] == PLAIN:
+        return "plain host"
+    if error is None:
+        return f"{title(row['variant'])} {middle:+.1f}% [too few rounds]"
+    low, high = percent(row["ratio_low"]), percent(row["ratio_high"])
+    return f"{title(row['variant'])} {middle:+.1f}% [{low:+.1f}, {high:+.1f}]"
+
+
+def percent(ratio: Any) -> Any:
+    """A ratio, or several, as what is over 1 in percent."""
+    return (ratio - 1) * 100
+
+
+def with_error(row: pd.Series[Any]) -> tuple[float, list[list[float]] | None]:
+    """Latency over the plain host in percent, and the distances of its interval's ends."""
+    middle, low, high = (percent(row[key]) for key in ("ratio", "ratio_low", "ratio_high"))
+    finite = bool(np.isfinite([low, high]).all())
+    return middle, [[middle - low], [high - middle]] if finite else None
+
+
+def canvas(height: float) -> tuple[Figure, Axes]:
+    """A figure as wide as a column of print."""
+    with mpl.rc_context(RC):
+        figure = Figure(figsize=(5.2, height), layout="constrained")
+        return figure, figure.subplots()
+
+
+def titled(figure: Figure, setting: str) -> Figure:
+    """The figure under the setting that it was measured in."""
+    figure.suptitle(fill(setting, 88), fontsize=8, x=0.01, ha="left")
+    return figure
+
+
+def modules(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of modules, without plain host and control."""
+    return table[~table["variant"].isin([PLAIN, CONTROL])]
+
+
+def timed(table: pd.DataFrame) -> pd.DataFrame:
+    """The modules that have a ratio."""
+    return modules(table).dropna(subset=["ratio"])
+
+
+def point(  # noqa: PLR0913  what a point is
+    axes: Axes,
+    x: float,
+    y: float,
+    shape: tuple[str, str],
+    words: str,
+    *,
+    xerr: Sequence[Sequence[float]] | None = None,
+    yerr: Sequence[Sequence[float]] | None = None,
+    hollow: bool = False,
+) -> None:
+    """A marker of that colour and shape with its interval, and words under the pointer."""
+    colour, marker = shape
+    drawn = axes.errorbar(
+        x,
+        y,
+        xerr=xerr,
+        yerr=yerr,
+        fmt=marker,
+        color=colour,
+        markersize=7,
+        markerfacecolor="none" if hollow else colour,
+        markeredgecolor=colour if hollow else INK,
+        markeredgewidth=1.2 if hollow else 0.4,
+    )
+    say(drawn.lines[0], words)
+
+
+LONGEST_NAME = 20
+
+
+def written(variant: str) -> str:
+    """A module's name as plots write it: not too long, and a dollar in it no mathematics."""
+    name = title(variant)
+    short = name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
+    return short.replace("$", r"\$")
+
+
+SIDES = ((7, 3), (7, -11), (-7, 3), (-7, -11), (7, 14), (7, -22))
+"""Where a name may stand beside its point, in points of print, the best place first."""
+
+
+def label(axes: Axes, points: Mapping[str, tuple[float, float]]) -> None:
+    """Each module's name beside its point, clear of the others where it can be.
+
+    To be called when the figure is otherwise finished and laid out.
+    """
+    places = {variant: _place(axes, at) for variant, at in points.items()}
+    taken = [Bbox.from_bounds(x - 4, y - 4, 8, 8) for x, y in places.values()]
+    for variant, at in points.items():
+        boxes = {side: _box(places[variant], side, written(variant)) for side in SIDES}
+        side = min(SIDES, key=lambda side: sum(boxes[side].overlaps(each) for each in taken))
+        taken.append(boxes[side])
+        axes.annotate(
+            written(variant),
+            at,
+            xytext=side,
+            textcoords="offset points",
+            ha="right" if side[0] < 0 else "left",
+            fontsize=8,
+        )
+
+
+def _place(axes: Axes, at: tuple[float, float]) -> tuple[float, float]:
+    """Where a point is on the canvas, in points of print."""
+    x, y = axes.transData.transform(at) * 72 / axes.figure.dpi
+    return float(x), float(y)
+
+
+def _box(place: tuple[float, float], side: tuple[float, float], text: str) -> Bbox:
+    """What a name would cover there, nearly."""
+    width = 5.5 * len(text)
+    left = place[0] + side[0] - (width if side[0] < 0 else 0)
+    return Bbox.from_bounds(left, place[1] + side[1], width, 9)

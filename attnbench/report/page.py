@@ -1,0 +1,169 @@
+"""report.html: one file that asks nobody for anything, with everything that a run says."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import jinja2
+import pandas as pd
+from markupsafe import Markup
+
+from attnbench import units
+from attnbench.records import CONTROL, PLAIN
+from attnbench.runs import Run
+
+from . import alone, published, repeat, stages
+from .columns import COLUMNS, printed
+from .frame import control_fault
+from .grids import Runs, grid, labels
+from .names import title
+from .sheets import Sheet, control, machine, remarks, sheets
+
+COMPARED = (
+    "ratio",
+    "verdict",
+    "tied_with",
+    "latency_s",
+    "added_params",
+    "added_leaf_operations",
+    "added_kernels",
+    "peak_live_ratio",
+    "published_top1",
+)
+"""The columns of the table at the top."""
+
+MARKS = {
+    "slower": "bad",
+    "faster": "good",
+    "cannot be told apart": "tie",
+    "reproduced": "good",
+    "explained": "tie",
+    "contradicted": "bad",
+}
+"""How verdicts are coloured, beside being words."""
+
+FIGURE = re.compile(r"[-+]?\d[\d,]*(\.\d+)?")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A plot as SVG, with what it is and what it says in words."""
+
+    caption: str
+    svg: Markup
+    words: str
+
+
+@dataclass(frozen=True)
+class Section:
+    """One run on a page."""
+
+    anchor: str
+    heading: str
+    holds: bool
+    control: str
+    facts: Sequence[tuple[str, str]]
+    remarks: Sequence[str]
+    compared: Sheet
+    pinned: int
+    """How many rows at the top stay there whatever the table is sorted by."""
+    pictures: Sequence[Picture]
+    stages: Sheet | None
+    claims: Sheet | None
+    unspoken: int
+    tables: Sequence[Sheet]
+    command: str
+    environment: Sequence[tuple[str, str]]
+
+
+def page(runs: Runs, pictures: Mapping[str, Sequence[Picture]], joint: Sequence[Picture]) -> str:
+    """The page of one run or of several; ``pictures`` has the plots of each, ``joint`` of all."""
+    names = labels(runs)
+    sections = [
+        _section(f"run-{number}", names[name] if len(runs) > 1 else "", run, pictures[name])
+        for number, (name, run) in enumerate(runs.items(), start=1)
+    ]
+    hosts = {run.case.host: run for run in runs.values()}
+    networks = [run for run in runs.values() if not run.case.isolated]
+    overview = grid({n: r for n, r in runs.items() if not r.case.isolated}) if networks else None
+    return _template().render(
+        heading=f"Attention modules in {', '.join(hosts)}",
+        sections=sections,
+        overview=overview if len(runs) > 1 else None,
+        joint=joint,
+        marks=MARKS,
+    )
+
+
+def _section(anchor: str, heading: str, run: Run, pictures: Sequence[Picture]) -> Section:
+    case, isolated = run.case, run.case.isolated
+    compared, tables = _alone(run) if isolated else _networks(run)
+    return Section(
+        anchor=anchor,
+        heading=heading or case.described,
+        holds=control_fault(run) is None,
+        control=control(run),
+        facts=[("what", case.described), ("on", machine(case, run.environment))],
+        remarks=[each for each in remarks(run) if each != control(run)],
+        compared=compared,
+        pinned=0 if isolated else sum(row[0] in {PLAIN, CONTROL} for row in compared.rows),
+        pictures=pictures,
+        stages=None if isolated else stages.sheet(run),
+        claims=None if isolated else published.sheet(run),
+        unspoken=0 if isolated else published.unspoken(run),
+        tables=tables,
+        command=repeat.command(run),
+        environment=repeat.environment(run),
+    )
+
+
+def _networks(run: Run) -> tuple[Sheet, list[Sheet]]:
+    from .frame import frame
+
+    table = frame(run)
+    headings, cells = printed(COLUMNS, COMPARED)
+    ordered = pd.concat(
+        [
+            table[table["variant"].isin([PLAIN, CONTROL])],
+            table[~table["variant"].isin([PLAIN, CONTROL])].sort_values("ratio"),
+        ]
+    )
+    rows = tuple(
+        (title(row["variant"]), *(cell(row) for cell in cells)) for _, row in ordered.iterrows()
+    )
+    return Sheet("Beside the plain host", ("module", *headings), rows), sheets(run, table)
+
+
+def _alone(run: Run) -> tuple[Sheet, list[Sheet]]:
+    ceilings, pieces = alone.sheets(run, alone.frame(run))
+    return pieces, [ceilings]
+
+
+def figure(text: str) -> str:
+    """The number that a cell is sorted by, as text; empty where there is none."""
+    found = FIGURE.match(text.removeprefix("= ").removeprefix("? "))
+    return "" if found is None or text == units.NOTHING else found[0].replace(",", "")
+
+
+def kinds(sheet: Sheet) -> list[str]:
+    """For each column whether it is of words or of figures: they are set differently."""
+    columns = zip(*sheet.rows, strict=True) if sheet.rows else ((),) * len(sheet.headings)
+    return [
+        "figures" if any(map(figure, cells)) or not set(cells) - {units.NOTHING} else "words"
+        for cells in columns
+    ]
+
+
+def _template() -> jinja2.Template:
+    loader = jinja2.PackageLoader("attnbench.report", "template")
+    environment = jinja2.Environment(
+        loader=loader,
+        autoescape=True,  # a module's name is data
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"figure": figure, "kinds": kinds}
+    return environment.get_template("page.html")

@@ -1,0 +1,47 @@
+"""The runs in folders, and their tidy table."""
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+
+import pandas as pd
+
+from attnbench import runs, store
+from attnbench.errors import UserError
+from attnbench.runs import Run
+
+from .grids import tidy
+
+
+def found(*folders: Path) -> dict[Path, Run]:
+    """Every run in those folders, each of which is a run's or holds such.
+
+    Raises:
+        UserError: a folder without a run, or with one that cannot be read; a run given twice.
+    """
+    paths = [each for folder in folders for each in store.runs_in(folder) or [folder]]
+    if len({path.resolve() for path in paths}) < len(paths):
+        raise UserError("a run was given twice")
+    return {path: runs.read(path) for path in paths}
+
+
+def named(read: dict[Path, Run], within: Path | None) -> dict[str, Run]:
+    """The runs by their folders' names, in full where these lie in different places."""
+    return {
+        path.name if within in (path, path.parent) else path.as_posix(): run
+        for path, run in read.items()
+    }
+
+
+def read(*folders: str | PathLike[str]) -> pd.DataFrame:
+    """The records of runs as a tidy table: one row a variant and run, raw and in base units.
+
+    Columns are defined in ``reports/README.md``: those of the configuration, then those of
+    ``comparison.csv``. Missing figures are NaN. Does not import torch.
+
+    Raises:
+        UserError: no run there, records that cannot be read, or modules alone beside networks.
+    """
+    paths = [Path(each) for each in folders]
+    return tidy(named(found(*paths), paths[0] if len(paths) == 1 else None))

@@ -1,0 +1,39 @@
+"""Everything that is needed to make a run again."""
+
+from __future__ import annotations
+
+import shlex
+
+from attnbench.runs import Run
+
+
+def command(run: Run) -> str:
+    """The command that measures the same configuration; every setting is stated."""
+    case = run.case
+    options: list[tuple[str, object]] = [
+        ("--modules", ",".join(run.modules)),
+        ("--host", case.host),
+        ("--device", case.device),
+        ("--batch-size", case.batch_size),
+        ("--image-size", case.image_size),
+        ("--dtype", case.dtype),
+        ("--mode", case.mode),
+        ("--budget", f"{run.plan.budget_s:g}"),
+        ("--threads", case.threads),
+        ("--seed", case.seed),
+    ]
+    switches = [
+        ("--channels-last", case.channels_last),
+        ("--compile", case.compiled),
+        ("--cuda-graph", case.cuda_graph),
+        ("--isolated", case.isolated),
+    ]
+    words = ["attnbench", "run"]
+    words += [word for option, value in options for word in (option, str(value))]
+    words += [switch for switch, on in switches if on]
+    return shlex.join(words)
+
+
+def environment(run: Run) -> list[tuple[str, str]]:
+    """Facts of machine and software at the beginning of the run, those that are known."""
+    return [(key, str(value)) for key, value in run.environment.items() if value is not None]

@@ -1,0 +1,90 @@
+"""Figures as SVG that says what it shows: to screen readers, and under the pointer."""
+
+from __future__ import annotations
+
+import io
+import re
+from xml.etree import ElementTree
+
+from matplotlib.figure import Figure
+
+from .style import GRID, INK, PAPER, SPOKEN
+
+NAMESPACES = {"": "http://www.w3.org/2000/svg", "xlink": "http://www.w3.org/1999/xlink"}
+REFERENCE = re.compile(r"url\(#([^)]+)\)")
+
+OF_THE_PAGE = {
+    INK: "currentColor",
+    GRID: "var(--grid)",
+    PAPER: "none",
+    "#332288": "var(--indigo)",
+    "#882255": "var(--wine)",
+    "#117733": "var(--green)",
+    "#661100": "var(--brown)",
+}
+"""Colours of a file that a dark page cannot show, and what stands for them on a page."""
+
+
+def as_svg(figure: Figure, alternative: str) -> str:
+    """The figure; its points carry their words, and the whole its text alternative."""
+    with io.StringIO() as file:
+        # A date would make the same records give another file.
+        figure.savefig(file, format="svg", metadata={"Date": None})
+        text = file.getvalue()
+    root = ElementTree.fromstring(text)
+    root.set("role", "img")
+    root.set("aria-label", alternative)
+    _first(root, "title").text = alternative
+    points = [each for each in root.iter() if each.get("id", "").startswith(SPOKEN)]
+    for number, point in enumerate(points, start=1):
+        _first(point, "title").text = point.get("id", "").removeprefix(SPOKEN)
+        point.set("id", f"point_{number}")
+        point.set("class", "point")
+    return _text(root)
+
+
+def as_png(figure: Figure) -> bytes:
+    """The same as pixels."""
+    with io.BytesIO() as file:
+        figure.savefig(file, format="png")
+        return file.getvalue()
+
+
+def inline(svg: str, prefix: str) -> str:
+    """The SVG as part of a page: in the page's colours, with ids of its own.
+
+    ``prefix`` tells its ids from those of other plots on the page; the page has ``--grid``.
+    """
+    root = ElementTree.fromstring(svg)
+    title = root.find("title", NAMESPACES)
+    if title is not None:  # the page says it beside the plot; as a hint it would be everywhere
+        root.remove(title)
+    for element in root.iter():
+        for key, value in element.items():
+            element.set(key, _on_a_page(key, value, prefix))
+    return _text(root)
+
+
+def _on_a_page(key: str, value: str, prefix: str) -> str:
+    if key == "id":
+        return f"{prefix}-{value}"
+    if key.endswith("href") and value.startswith("#"):
+        return f"#{prefix}-{value[1:]}"
+    if key == "aria-label":
+        return value
+    value = REFERENCE.sub(rf"url(#{prefix}-\1)", value)
+    for colour, shown in OF_THE_PAGE.items():
+        value = value.replace(colour, shown)
+    return value
+
+
+def _first(element: ElementTree.Element, tag: str) -> ElementTree.Element:
+    child = ElementTree.Element(f"{{{NAMESPACES['']}}}{tag}")
+    element.insert(0, child)
+    return child
+
+
+def _text(root: ElementTree.Element) -> str:
+    for prefix, uri in NAMESPACES.items():
+        ElementTree.register_namespace(prefix, uri)
+    return ElementTree.tostring(root, encoding="unicode")

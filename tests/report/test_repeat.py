@@ -1,0 +1,51 @@
+import shlex
+from dataclasses import asdict, replace
+
+import pytest
+
+from attnbench import cli, jobs
+from attnbench.errors import UserError
+from attnbench.pieces import alone
+from attnbench.report.repeat import command, environment
+from attnbench.runs import Run
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"mode": "training", "batch_size": 8, "image_size": 96, "dtype": "bfloat16"},
+        {"channels_last": True, "compiled": True, "threads": 3, "seed": 11},
+        {"isolated": True, "host": "resnet101"},
+    ],
+)
+def test_the_command_asks_for_the_very_configuration(run: Run, settings, monkeypatch) -> None:
+    wanted: list[jobs.Wanted] = []
+
+    def prepare(asked, _):
+        wanted.append(asked)
+        raise UserError("far enough")
+
+    monkeypatch.setattr(jobs, "prepare", prepare)
+    case = replace(run.case, **settings)
+    plan = replace(run.plan, variants=alone(run.modules)) if case.isolated else run.plan
+    again = replace(run, case=case, plan=plan)
+    program, *words = shlex.split(command(again))
+    assert program == "attnbench"
+    with pytest.raises(SystemExit):
+        cli.main(words)
+    (asked,) = wanted
+    (found,) = jobs.cases_of(jobs._filled(jobs._cleaned(asked), asdict(jobs.defaults())))
+    assert asdict(found) == asdict(case)
+    assert asked.modules == again.modules
+    assert asked.budget_s == run.plan.budget_s
+
+
+def test_a_name_that_a_shell_would_read_is_quoted(run: Run) -> None:
+    plan = replace(run.plan, variants=("plain", "control", "a b;rm"))
+    assert "--modules 'a b;rm'" in command(replace(run, plan=plan))
+
+
+def test_only_known_facts_of_the_machine_are_listed(run: Run) -> None:
+    assert ("cpu", "An imagined CPU") in environment(run)
+    assert all(value != "None" for _, value in environment(run))
