@@ -253,6 +253,55 @@ def compare(
 
 
 @app.command()
+def pick(  # noqa: PLR0913, PLR0917  an option each
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder, or of several.")],
+    max_overhead: Annotated[
+        str | None, typer.Option(metavar="SHARE", help="Most latency over the plain host: 10%.")
+    ] = None,
+    max_added_params: Annotated[
+        int | None, typer.Option(metavar="N", help="Most learnable parameters added.")
+    ] = None,
+    max_memory: Annotated[
+        str | None, typer.Option(metavar="SHARE", help="Most live peak over the plain host: 5%.")
+    ] = None,
+    recipe: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Whose published top-1 gives the order.",
+            show_default="the one with most modules",
+        ),
+    ] = None,
+    format_: Annotated[Format, typer.Option("--format", help="text or json.")] = Format.TEXT,
+) -> int:
+    """Which modules are within limits, the most accurate first, and why the others are not.
+
+    Exit status 1 where none surely is.
+    """
+    from . import comparison, display, picking
+
+    if format_ not in {Format.TEXT, Format.JSON}:
+        raise UserError("pick speaks text and json")
+    limits = picking.Limits(
+        overhead=None if max_overhead is None else comparison.share(max_overhead),
+        added_params=max_added_params,
+        memory=None if max_memory is None else comparison.share(max_memory),
+    )
+    choice = picking.pick(folder, limits, recipe)
+    if format_ is Format.JSON:
+        print(picking.as_json(choice))
+    else:
+        console = display.console()
+        rows = map(picking.cells, choice.candidates)
+        caption = f"Held against the limits: {choice.configuration}"
+        words = ("answer", "why")
+        console.print(display.table(caption, picking.HEADINGS, rows, words))
+        for sentence in picking.sentences(choice):
+            console.print(sentence, markup=False)
+    return 0 if choice.of("in") else 1
+
+
+@app.command()
 def selftest(
     simulated: Annotated[
         int, typer.Option(metavar="RUNS", help="Of each simulated machine.", min=20)

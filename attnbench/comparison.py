@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass
 from math import expm1, inf, isfinite
 from pathlib import Path
 
-from . import github, repeated, runs, statistics, store, units
+from . import github, repeated, sides, statistics, units
 from .errors import UserError
-from .records import CONTROL, GRID
-from .runs import Run
+from .records import GRID
+from .sides import Side
 from .statistics import Interval
 
 HEADINGS = (
@@ -25,12 +25,6 @@ HEADINGS = (
 )
 
 NO_VERDICT = ("was not timed in both", "none")
-
-FREE = ("seed", "attnbench")
-"""Settings and facts that may differ between two runs of one thing."""
-
-Side = list[Run]
-"""Runs of one configuration on one machine, one or several."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,34 +95,20 @@ def compare(old: Path, new: Path, limit: float, *, force: bool = False) -> Compa
         UserError: a folder without runs, no configuration or module in common, or, without
             ``force``, runs of different machines or settings.
     """
-    pairs = _paired(_sides(old), _sides(new), force=force)
+    pairs = _paired(sides.read(old), sides.read(new), force=force)
     changes = tuple(change for pair in pairs for change in _changes(*pair, limit, force=force))
     if not any(each.change for each in changes):
         raise UserError(f"{old} and {new} have no module in common that was timed in both")
     return Comparison(limit, changes)
 
 
-def _sides(folder: Path) -> list[Side]:
-    """The runs in a folder, those of one configuration together."""
-    found = [runs.read(each) for each in store.runs_in(folder) or [folder]]
-    if any(run.case.isolated for run in found):
-        raise UserError(f"{folder} holds modules alone; compare takes runs in a host")
-    sides: dict[tuple[object, ...], Side] = {}
-    for run in found:
-        sides.setdefault(_configuration(run), []).append(run)
-    for first, *others in sides.values():
-        for other in others:
-            mixed = _differences(first, other, ("one run", "another"))
-            if mixed:
-                raise UserError(f"{folder} holds runs of two machines: {'; '.join(mixed)}")
-    return list(sides.values())
-
-
 def _paired(old: list[Side], new: list[Side], *, force: bool) -> list[tuple[Side, Side]]:
     if len(old) == len(new) == 1:
         return [(old[0], new[0])]
     names = GRID if force else None
-    before, after = ({_configuration(each[0], names): each for each in side} for side in (old, new))
+    before, after = (
+        {sides.configuration(side.case, names): side for side in each} for each in (old, new)
+    )
     if len(before) < len(old) or len(after) < len(new):
         raise UserError(
             f"a folder holds two configurations of one {', '.join(GRID)}; compare them one by one"
@@ -142,74 +122,47 @@ def _paired(old: list[Side], new: list[Side], *, force: bool) -> list[tuple[Side
     return pairs
 
 
-def _configuration(run: Run, names: Iterable[str] | None = None) -> tuple[object, ...]:
-    settings = asdict(run.case)
-    return tuple(settings[name] for name in names or settings if name not in FREE)
-
-
 def _changes(old: Side, new: Side, limit: float, *, force: bool) -> list[Change]:
-    caveats = tuple(_differences(old[0], new[0]))
+    caveats = tuple(sides.differences(old.runs[0], new.runs[0], ("the old", "the new")))
     if caveats and not force:
         raise UserError(
             f"these cannot be compared: {'; '.join(caveats)}. --force compares them all the same"
         )
     if _apart(old, new):
         caveats += ("all runs of one side were made before those of the other",)
-    for name, side in (("old", old), ("new", new)):
-        fault = statistics.fault(_mean(side, CONTROL), max(run.plan.target for run in side))
-        if fault is not None:
-            whose = f"the {name} run's" if len(side) == 1 else f"the {name} runs'"
-            caveats += (f"{whose} control failed: {fault}",)
-    every = dict.fromkeys(module for run in (*new, *old) for module in run.modules)
-    return [_change(old, new, module, limit, caveats) for module in every]
-
-
-def _differences(
-    one: Run, other: Run, where: tuple[str, str] = ("the old", "the new")
-) -> list[str]:
-    """What is not the same, of the settings and of the machines."""
-    ours, theirs = (
-        {**asdict(run.case), **runs.machine(run.environment), **dict.fromkeys(FREE)}
-        for run in (one, other)
+    faults = tuple(
+        f"the control of the {name} failed: {fault}"
+        for name, side in (("old", old), ("new", new))
+        if (fault := side.control_fault) is not None
     )
+    every = dict.fromkeys((*new.modules, *old.modules))
     return [
-        f"{key} is {value} in {where[0]} and {theirs[key]} in {where[1]}"
-        for key, value in ours.items()
-        if theirs[key] != value
+        _change(old, new, module, limit, caveats + faults, judged=not faults) for module in every
     ]
 
 
 def _apart(old: Side, new: Side) -> bool:
     """Whether what changed between two hours could pass for a change between several runs."""
-    before, after = ([str(run.environment.get("time")) for run in side] for side in (old, new))
-    return max(len(old), len(new)) > 1 and (max(before) < min(after) or max(after) < min(before))
+    several = max(len(old.runs), len(new.runs)) > 1
+    return several and (max(old.times) < min(new.times) or max(new.times) < min(old.times))
 
 
-def _intervals(side: Side, module: str) -> list[Interval]:
-    found = (statistics.ratio(run.rounds, module) for run in side)
-    return [interval for interval in found if interval is not None]
-
-
-def _mean(side: Side, module: str) -> Interval | None:
-    found = _intervals(side, module)
-    return repeated.mean(found) if found else None
-
-
-def _change(old: Side, new: Side, module: str, limit: float, caveats: tuple[str, ...]) -> Change:
-    before, after = _intervals(old, module), _intervals(new, module)
+def _change(  # noqa: PLR0913  what a change is made of
+    old: Side, new: Side, module: str, limit: float, caveats: tuple[str, ...], *, judged: bool
+) -> Change:
+    before, after = old.intervals(module), new.intervals(module)
     both = bool(before and after)
     change = repeated.change(before, after) if both else None
-    failed = any("control failed" in caveat for caveat in caveats)
-    fails = change is not None and not failed and change.low > 1 + limit
+    fails = change is not None and judged and change.low > 1 + limit
     return Change(
-        configuration=new[0].case.described,
+        configuration=new.case.described,
         module=module,
         runs=(len(before), len(after)),
-        old=_mean(old, module),
-        new=_mean(new, module),
+        old=old.mean(module),
+        new=new.mean(module),
         change=change,
         between=expm1(repeated.between(before, after)) if both else None,
-        verdict=_verdict(change, limit, fails=fails, failed=failed),
+        verdict=_verdict(change, limit, fails=fails, failed=not judged),
         fails=fails,
         caveats=caveats,
     )

@@ -55,6 +55,18 @@ def scatter(*sides: Sequence[Interval]) -> tuple[float, int]:
     return sqrt(squares / freedom), freedom
 
 
+def known(intervals: Sequence[Interval]) -> Interval:
+    """The mean ratio, with what rounds and other hours leave open.
+
+    Raises:
+        ValueError: no runs.
+    """
+    found = mean(intervals)
+    deviation, freedom = scatter(intervals)
+    runs = student(freedom) * deviation / sqrt(len(intervals))
+    return _widened(found, runs)
+
+
 def between(old: Sequence[Interval], new: Sequence[Interval]) -> float:
     """How far the mean log-ratios of two sides may lie apart (95%) though nothing has changed."""
     deviation, freedom = scatter(old, new)
@@ -67,7 +79,10 @@ def change(old: Sequence[Interval], new: Sequence[Interval]) -> Interval:
     Raises:
         ValueError: a side without a run.
     """
-    rounds, runs = statistics.change(mean(old), mean(new)), between(old, new)
+    return _widened(statistics.change(mean(old), mean(new)), between(old, new))
+
+
+def _widened(rounds: Interval, runs: float) -> Interval:
     return Interval.of_logs(
         log(rounds.median), hypot(rounds.log_below, runs), hypot(rounds.log_above, runs)
     )

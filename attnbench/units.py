@@ -64,6 +64,16 @@ def ratio(interval: Interval | None) -> str:
     return _doubted(interval, scale=1, digits=3)
 
 
+def overhead(interval: Interval | None) -> str:
+    """A ratio as what is over 1, with its interval: ``+16.8% [+13.5, +20.3]``."""
+    if interval is None:
+        return NOTHING
+    low, median, high = (each - 1 for each in (interval.low, interval.median, interval.high))
+    if not isfinite(interval.half_width):
+        return f"{median:+.1%} [too few rounds]"
+    return f"{median:+.1%} [{low * 100:+.1f}, {high * 100:+.1f}]"
+
+
 def tenths(value: float | None) -> str:
     """A figure of which one digit after the point matters: ``12.3``."""
     return NOTHING if _missing(value) else f"{value:.1f}"

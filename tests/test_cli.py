@@ -2,6 +2,7 @@ import json
 import multiprocessing
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -195,6 +196,48 @@ def test_compare_ends_badly_where_a_slowdown_is_significant(
     assert shown.err.startswith("attnbench: sa ")
     assert call("compare", str(small), str(tmp_path), "--fail-above", "15%") == 0
     assert call("compare", str(small), str(small)) == 0
+
+
+SMALL_RUN = ROOT / "tests/data/small-run"
+
+
+@pytest.mark.parametrize(
+    ("limit", "status", "said"),
+    [
+        (["--max-overhead", "50%"], 0, "Within the limits: sa."),
+        (["--max-overhead", "5%"], 1, "Nothing is surely within the limits."),
+        (["--max-added-params", "708", "--max-memory", "0.5"], 0, "Within the limits: sa."),
+    ],
+)
+def test_pick_answers_in_words_and_with_its_status(
+    limit: list[str], status: int, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("pick", *limit, str(SMALL_RUN)) == status
+    assert said in capsys.readouterr().out
+    assert call("pick", *limit, "--format", "json", str(SMALL_RUN)) == status
+    assert json.loads(capsys.readouterr().out)["runs"] == 1
+
+
+@pytest.mark.usefixtures("no_plots")
+def test_runs_of_several_folders_have_a_page_of_their_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folders = [tmp_path / name for name in ("laptop", "server")]
+    for folder in folders:
+        shutil.copytree(SMALL_RUN, folder)
+    both = [str(folder) for folder in folders]
+    assert call("report", *both, "--out", str(tmp_path / "both")) == 0
+    assert {path.name for path in (tmp_path / "both").iterdir()} == {
+        "grid.md",
+        "grid.csv",
+        "grid.tex",
+        "report.html",
+    }
+    assert all((folder / "report.html").exists() for folder in folders)
+    shown = " ".join(capsys.readouterr().out.split())
+    assert shown.endswith(f"Tables, plots and report.html are in {tmp_path / 'both'}")
+    assert call("report", *both) == 2
+    assert "say with --out" in capsys.readouterr().err
 
 
 def test_selftest_says_what_it_found(

@@ -210,7 +210,7 @@ def test_a_failed_control_gives_no_verdict_and_never_fails(stored, which, contro
     found = the_only(compare(old, new, LIMIT).changes)
     assert found.change.median == pytest.approx(9.0)
     assert (found.verdict, found.fails) == ("none", False)
-    assert cells(found)[-1] == f"the {which} run's control failed: {fault}"
+    assert cells(found)[-1] == f"the control of the {which} failed: {fault}"
 
 
 def test_both_controls_can_fail_beside_a_difference_of_machines(stored):
@@ -219,8 +219,8 @@ def test_both_controls_can_fail_beside_a_difference_of_machines(stored):
     found = the_only(compare(old, new, LIMIT, force=True).changes)
     assert [caveat.split(" is ")[0] for caveat in found.caveats] == [
         "cpu",
-        "the old run's control failed: the plain host against itself",
-        "the new run's control failed: the plain host against itself",
+        "the control of the old failed: the plain host against itself",
+        "the control of the new failed: the plain host against itself",
     ]
     assert not found.fails
 
@@ -491,7 +491,7 @@ def test_the_runs_of_one_side_are_judged_by_the_mean_of_their_controls(stored, t
         stored(f"new/{name}", sa=1.2, control=1.02)
     found = the_only(compare(tmp_path / "old", tmp_path / "new", LIMIT).changes)
     fault = "the plain host against itself is told apart from 1"
-    assert found.caveats == (f"the new runs' control failed: {fault}",)
+    assert found.caveats == (f"the control of the new failed: {fault}",)
     assert found.verdict == "none"
 
 

@@ -4,7 +4,7 @@ from random import Random
 import pytest
 
 from attnbench import repeated
-from attnbench.repeated import between, change, mean, scatter, student
+from attnbench.repeated import between, change, known, mean, scatter, student
 from attnbench.statistics import Interval
 
 
@@ -70,6 +70,15 @@ def test_a_change_has_the_doubt_of_its_rounds_and_of_its_runs():
     assert found.median == pytest.approx(1.1)
     assert log(1.1 / found.low) == pytest.approx(sqrt(0.02**2 + 0.01**2 + runs**2), rel=1e-3)
     assert log(found.high / 1.1) == pytest.approx(sqrt(0.01**2 + runs**2), rel=1e-3)
+
+
+def test_what_is_known_of_a_ratio_has_the_doubt_of_other_hours() -> None:
+    found = known([Interval(1.1, 1.1 * exp(-0.02), 1.1 * exp(0.02))])
+    assert found.median == pytest.approx(1.1)
+    assert log(found.high / 1.1) == pytest.approx(sqrt(0.02**2 + (2.4469 * 0.01) ** 2), rel=1e-3)
+    four = known([exact(1.1)] * 4)  # nine degrees of freedom, and half the deviation
+    deviation = sqrt(6 * 0.01**2 / 9) / 2
+    assert log(four.high / 1.1) == pytest.approx(2.2622 * deviation, rel=1e-3)
 
 
 @pytest.mark.parametrize(

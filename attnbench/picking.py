@@ -1,0 +1,240 @@
+"""Which modules are within a budget on the machine that was measured, and how sure that is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from math import inf, isfinite
+from pathlib import Path
+from typing import Literal
+
+from . import accuracies, repeated, sides, units
+from .accuracies import Recipe
+from .errors import UserError
+from .records import PLAIN
+from .sides import Side
+from .statistics import Interval
+
+Answer = Literal["in", "out", "cannot say"]
+ORDER: tuple[Answer, ...] = ("in", "cannot say", "out")
+
+HEADINGS = (
+    "module",
+    "answer",
+    "published top-1 (%)",
+    "latency over plain [95%]",
+    "added parameters",
+    "live peak over plain",
+    "why",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """The most that a module may cost; None where it does not matter."""
+
+    overhead: float | None = None
+    """Latency over the plain host, as a share."""
+    added_params: int | None = None
+    memory: float | None = None
+    """Peak of live bytes of one step over the plain host, as a share."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A module with its figures, the answer, and the reasons for it where it is not simply in."""
+
+    module: str
+    answer: Answer
+    reasons: tuple[str, ...]
+    ratio: Interval | None
+    """Latency over the plain host's, with the doubt of rounds and of other hours."""
+    added_params: int | None
+    memory_ratio: float | None
+    top1: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """The answer to a question: candidates in their order, and what it rests on."""
+
+    configuration: str
+    runs: int
+    limits: Limits
+    recipe: Recipe | None
+    candidates: tuple[Candidate, ...]
+
+    def of(self, answer: Answer) -> list[Candidate]:
+        """The candidates with that answer."""
+        return [each for each in self.candidates if each.answer == answer]
+
+
+def pick(folder: Path, limits: Limits, recipe: str | None = None) -> Choice:
+    """Hold every module of a folder's runs against the limits.
+
+    Raises:
+        UserError: no limit, no run, several configurations, or a recipe that is not known.
+    """
+    if limits == Limits():
+        raise UserError("name a limit: --max-overhead, --max-added-params or --max-memory")
+    side, *others = sides.read(folder)
+    if others:
+        described = "; ".join(each.case.described for each in (side, *others))
+        raise UserError(f"{folder} holds several configurations, pick from one: {described}")
+    chosen = accuracies.recipe(side.case.host, recipe)
+    candidates = (_candidate(side, module, limits, chosen) for module in side.modules)
+    return Choice(
+        configuration=side.case.described,
+        runs=len(side.runs),
+        limits=limits,
+        recipe=chosen,
+        candidates=tuple(sorted(candidates, key=_place)),
+    )
+
+
+def _place(candidate: Candidate) -> tuple[int, float, float]:
+    """The surest first, of these the most accurate, and of equals the fastest."""
+    latency = candidate.ratio.median if candidate.ratio else inf
+    return ORDER.index(candidate.answer), -(candidate.top1 or 0), latency
+
+
+def _candidate(side: Side, module: str, limits: Limits, recipe: Recipe | None) -> Candidate:
+    intervals = side.intervals(module)
+    ratio = repeated.known(intervals) if intervals else None
+    added, memory = _added_params(side, module), _memory_ratio(side, module)
+    judged = [
+        *_of_latency(side, ratio, limits.overhead),
+        *_of_exact("added parameters", added, limits.added_params, units.whole),
+        *_of_exact("live peak", memory and memory - 1, limits.memory, units.percent),
+    ]
+    answer = max((answer for answer, _ in judged), key=ORDER.index)
+    errors = _errors(side, module) if answer == "cannot say" else []
+    return Candidate(
+        module=module,
+        answer=answer,
+        reasons=(*(reason for found, reason in judged if found == answer and reason), *errors),
+        ratio=ratio,
+        added_params=added,
+        memory_ratio=memory,
+        top1=recipe.top1.get(module) if recipe else None,
+    )
+
+
+def _of_latency(
+    side: Side, ratio: Interval | None, limit: float | None
+) -> list[tuple[Answer, str]]:
+    if limit is None:
+        return []
+    if ratio is None:
+        return [("cannot say", "it was not timed")]
+    if side.control_fault is not None:
+        return [("cannot say", f"the control failed: {side.control_fault}")]
+    stated = units.percent(limit)
+    if ratio.high <= 1 + limit:
+        return [("in", "")]
+    if ratio.low > 1 + limit:
+        return [("out", f"latency is above {stated}")]
+    return [("cannot say", f"the interval of the latency holds {stated}")]
+
+
+def _of_exact(
+    what: str, value: float | None, limit: float | None, shown: Callable[[float], str]
+) -> list[tuple[Answer, str]]:
+    if limit is None:
+        return []
+    if value is None:
+        return [("cannot say", f"no {what} in the records")]
+    if value > limit:
+        return [("out", f"{what} above {shown(limit)}")]
+    return [("in", "")]
+
+
+def _added_params(side: Side, module: str) -> int | None:
+    for run in side.runs:
+        mine, plain = (run.counts.get(name, {}).get("learnable") for name in (module, PLAIN))
+        if mine and plain and mine.params is not None and plain.params is not None:
+            return mine.params - plain.params
+    return None
+
+
+def _memory_ratio(side: Side, module: str) -> float | None:
+    for run in side.runs:
+        mine, plain = run.memory.get(module), run.memory.get(PLAIN)
+        if mine and plain and mine.peak_live_bytes and plain.peak_live_bytes:
+            return mine.peak_live_bytes / plain.peak_live_bytes
+    return None
+
+
+def _errors(side: Side, module: str) -> list[str]:
+    """What failed of it, once each."""
+    failures = (failure for run in side.runs for failure in run.failures.get(module, {}).values())
+    said = (f"{each.step} failed: {each.type}: {each.message}" for each in failures)
+    return list(dict.fromkeys(" ".join(each.split()) for each in said))
+
+
+def cells(candidate: Candidate) -> tuple[str, ...]:
+    """A row under HEADINGS."""
+    memory = candidate.memory_ratio
+    return (
+        candidate.module,
+        candidate.answer,
+        units.hundredths(candidate.top1),
+        units.overhead(candidate.ratio),
+        units.whole(candidate.added_params, signed=True),
+        units.NOTHING if memory is None else f"{memory - 1:+.1%}",
+        "; ".join(candidate.reasons),
+    )
+
+
+def sentences(choice: Choice) -> list[str]:
+    """The answer in plain words, and what it rests on."""
+    surely, perhaps = choice.of("in"), choice.of("cannot say")
+    said = [
+        f"Within the limits: {_listed(surely)}."
+        if surely
+        else "Nothing is surely within the limits."
+    ]
+    if perhaps:
+        said.append(
+            f"The records do not allow an answer for {_listed(perhaps)}. An interval that is too "
+            "wide becomes narrower with more runs in the folder, and with more rounds (--budget)."
+        )
+    return [*said, _order(choice), _rests_on(choice)]
+
+
+def _order(choice: Choice) -> str:
+    if choice.recipe is None:
+        return "No top-1 is published for this host; the order is that of latency."
+    missing = [each for each in choice.candidates if each.top1 is None]
+    said = (
+        f"Top-1 is published, not measured here: {choice.recipe.described}. The most accurate "
+        "stands first."
+    )
+    if missing:
+        said += f" That recipe has none for {_listed(missing)}: their place says nothing."
+    return said
+
+
+def _rests_on(choice: Choice) -> str:
+    count = f"{choice.runs} run{'' if choice.runs == 1 else 's'}"
+    return (
+        f"From {count} of {choice.configuration}. Intervals allow for rounds and for other hours, "
+        f"between which runs are taken to scatter by {units.percent(repeated.ASSUMED)} until "
+        "several show it."
+    )
+
+
+def _listed(candidates: Iterable[Candidate]) -> str:
+    return ", ".join(each.module for each in candidates)
+
+
+def as_json(choice: Choice) -> str:
+    """All of it as one object; an infinite end is null."""
+    data = asdict(choice)
+    for candidate in data["candidates"]:
+        if candidate["ratio"]:
+            candidate["ratio"] = {
+                key: value if isfinite(value) else None for key, value in candidate["ratio"].items()
+            }
+    return json.dumps(data, indent=2, allow_nan=False)
