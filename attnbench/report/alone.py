@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from math import inf, prod
 from typing import Any
 
@@ -102,18 +102,9 @@ COLUMNS = (
 )
 """The ceilings (a large copy, a large product, the smallest operator) run in the same rounds."""
 
-PRINTED = (
-    "channels",
-    "kernels",
-    "moved_bytes",
-    "latency_s",
-    "bytes_per_s",
-    "map_copies",
-    "launch_share",
-    "bandwidth_share",
-    "compute_share",
-    "bound",
-)
+REACHED = ("channels", "kernels", "moved_bytes", "latency_s", "bytes_per_s", "map_copies")
+EXPLAINED = ("channels", "launch_share", "bandwidth_share", "compute_share", "bound")
+"""The columns of each printed table."""
 
 
 def frame(run: Run) -> pd.DataFrame:
@@ -210,21 +201,22 @@ def _moved(work: Mapping[str, int]) -> int:
 
 
 def sheets(run: Run, table: pd.DataFrame) -> list[Sheet]:
-    """The ceilings, then the pieces beside them."""
+    """The ceilings, then what the pieces reach, and what of that the ceilings explain."""
     failed = control_fault(run) is not None
     said = "; the control failed: bounds rest on their intervals" if failed else ""
-    headings, cells = printed(COLUMNS, PRINTED)
+    return [
+        Sheet(f"What this machine can do{said}", ("ceiling", "best"), tuple(_ceilings(run))),
+        _sheet(f"Modules alone{said}", REACHED, table),
+        _sheet(f"What the ceilings explain of their time{said}", EXPLAINED, table),
+    ]
+
+
+def _sheet(caption: str, keys: Sequence[str], table: pd.DataFrame) -> Sheet:
+    headings, cells = printed(COLUMNS, keys)
     rows = tuple(
         (title(row["module"]), *(cell(row) for cell in cells)) for _, row in table.iterrows()
     )
-    return [
-        Sheet(f"What this machine can do{said}", ("ceiling", "best"), tuple(_ceilings(run))),
-        Sheet(
-            f"Modules alone, and what the ceilings explain of their time{said}",
-            ("module", *headings),
-            rows,
-        ),
-    ]
+    return Sheet(caption, ("module", *headings), rows)
 
 
 def _ceilings(run: Run) -> list[tuple[str, str]]:

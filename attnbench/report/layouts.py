@@ -30,6 +30,10 @@ _LATEX = str.maketrans(
 _MARKDOWN = str.maketrans({"|": r"\|", "<": "&lt;", ">": "&gt;", "\n": " "})
 
 
+MOST_AT_FULL_SIZE = 5
+"""Columns that a page of print is wide enough for."""
+
+
 def escaped(text: str) -> str:
     """Text that Markdown shows as it is."""
     return text.translate(_MARKDOWN)
@@ -52,9 +56,10 @@ def latex(sheet: Sheet, setting: str) -> str:
         [
             r"\begin{table}",
             rf"  \caption{{{caption}}}",
+            *([r"  \small"] if len(sheet.headings) > MOST_AT_FULL_SIZE else []),
             rf"  \begin{{tabular}}{{l{'r' * (len(sheet.headings) - 1)}}}",
             r"    \toprule",
-            _latex_row(sheet.headings),
+            _latex_row([heading.removesuffix(" [95%]") for heading in sheet.headings]),
             r"    \midrule",
             *map(_latex_row, sheet.rows),
             r"    \bottomrule",

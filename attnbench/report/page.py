@@ -137,8 +137,8 @@ def _networks(run: Run) -> tuple[Sheet, list[Sheet]]:
 
 
 def _alone(run: Run) -> tuple[Sheet, list[Sheet]]:
-    ceilings, pieces = alone.sheets(run, alone.frame(run))
-    return pieces, [ceilings]
+    ceilings, reached, explained = alone.sheets(run, alone.frame(run))
+    return reached, [ceilings, explained]
 
 
 def figure(text: str) -> str:

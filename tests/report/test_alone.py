@@ -261,13 +261,13 @@ def test_a_run_without_any_result_is_still_a_table(run: Run) -> None:
     empty = Run(run.case, run.plan, run.environment)
     table = report.frame(empty)
     assert missing(at(empty, 1)) == {*COUNTED, *MEASURED}
-    ceilings, pieces = report.sheets(empty, table)
+    ceilings, pieces, explained = report.sheets(empty, table)
     assert [best for _, best in ceilings.rows] == ["–"] * 3
-    assert len(pieces.rows) == 4
+    assert len(pieces.rows) == len(explained.rows) == 4
 
 
 def test_the_ceilings_are_printed_as_rates(run: Run) -> None:
-    ceilings, _ = report.sheets(run, report.frame(run))
+    ceilings, *_ = report.sheets(run, report.frame(run))
     assert ceilings.caption == "What this machine can do"
     assert ceilings.rows == (
         # 2**21 bytes in 2**-10 s are 2**31 a second.
@@ -279,10 +279,12 @@ def test_the_ceilings_are_printed_as_rates(run: Run) -> None:
 
 
 def test_the_pieces_are_printed_with_their_sizes_and_shares(run: Run) -> None:
-    _, pieces = report.sheets(run, report.frame(run))
-    assert pieces.caption == "Modules alone, and what the ceilings explain of their time"
-    assert {len(row) for row in pieces.rows} == {len(pieces.headings)}
-    shown = dict(zip(pieces.headings, pieces.rows[0], strict=True))
+    _, pieces, explained = report.sheets(run, report.frame(run))
+    assert pieces.caption == "Modules alone"
+    assert explained.caption == "What the ceilings explain of their time"
+    shown = {}
+    for sheet in (pieces, explained):
+        shown |= dict(zip(sheet.headings, sheet.rows[0], strict=True))
     assert shown == {
         "module": "SA",
         "input": "256x16x16",
@@ -296,7 +298,8 @@ def test_the_pieces_are_printed_with_their_sizes_and_shares(run: Run) -> None:
         "compute [95%]": "1 [0, 2]%",
         "bound": "none",
     }
-    assert pieces.rows[3] == ("SA", "2048x2x2", "32", "0.0", *["–"] * 7)
+    assert pieces.rows[3] == ("SA", "2048x2x2", "32", "0.0", *["–"] * 3)
+    assert explained.rows[3] == ("SA", "2048x2x2", *["–"] * 4)
 
 
 def test_the_control_of_modules_alone_is_the_copy(run: Run) -> None:
@@ -327,7 +330,7 @@ def test_tables_a_roofline_and_a_page_are_written(run: Run, tmp_path: Path) -> N
     assert "Left at zero" not in markdown  # it speaks of whole networks
     assert csv.splitlines()[0] == ",".join(column.key for column in COLUMNS)
     assert csv.splitlines()[1].startswith("sa,1,256,16,16,16,1048576,4194304,0.001953125,")
-    assert latex.count(r"\begin{table}") == 2
+    assert latex.count(r"\begin{table}") == 3
     assert r"SA & 256x16x16 & 16 &" in latex
 
 

@@ -1,5 +1,7 @@
+from attnbench import units
 from attnbench.report.layouts import latex, markdown
 from attnbench.report.sheets import Sheet
+from attnbench.statistics import Interval
 
 HOSTILE = Sheet("50% of_it", ("module", "a & b"), (("x|<b>y</b>", "$1_000 \\ {#} ~ ^"),))
 
@@ -29,3 +31,26 @@ def test_a_line_break_stays_in_its_cell() -> None:
 def test_a_dash_and_a_doubt_are_set_in_latex_as_its_own() -> None:
     sheet = Sheet("caption", ("module", "figure"), (("–", "1 ± 2"),))
     assert r"-- & 1 $\pm$ 2 \\" in latex(sheet, "")
+
+
+def test_a_doubted_figure_is_set_as_papers_do_and_explained() -> None:
+    ratio = units.ratio(Interval(1.182, 1.171, 1.195))
+    sheet = Sheet("Latency", ("module", "ratio [95%]"), (("SA", ratio),))
+    text = latex(sheet, "resnet50")
+    assert r"SA & 1.182 $\pm$ 0.013 \\" in text  # the farther end
+    assert r"module & ratio \\" in text
+    assert r"$\pm$ is the distance to the farther end of the 95\% interval." in text
+    assert "| SA | 1.182 [1.171, 1.195] |" in markdown(sheet)
+    assert "farther" not in latex(HOSTILE, "")
+
+
+def test_a_row_that_begins_like_an_argument_is_none() -> None:
+    sheet = Sheet("", ("module", "figure"), (("[1cm]", "1"), ("*", "2")))
+    text = latex(sheet, "")
+    assert "    {}[1cm] & 1" in text
+    assert "    {}* & 2" in text
+
+
+def test_a_wide_table_is_set_smaller() -> None:
+    assert r"\small" in latex(Sheet("", tuple("abcdef"), ()), "")
+    assert r"\small" not in latex(Sheet("", tuple("abcde"), ()), "")
