@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import ceil, exp, floor, hypot, inf, lgamma, log, sqrt
 
 import numpy as np
@@ -71,6 +72,11 @@ def median_interval(samples: Sequence[float], resamples: int = RESAMPLES) -> Int
     """
     if not samples:
         raise ValueError("no samples")
+    return _median_interval(tuple(samples), resamples)
+
+
+@lru_cache(maxsize=256)  # tables, plots and page ask for the same ones
+def _median_interval(samples: tuple[float, ...], resamples: int) -> Interval:
     series = np.asarray(samples, dtype=float)
     median = float(np.median(series))
     if len(series) < FEWEST:

@@ -89,9 +89,9 @@ def thousandths(value: float | None) -> str:
     return NOTHING if _missing(value) else f"{value * 1e3:.2f}"  # type: ignore[operator]
 
 
-def tenths_with_doubt(interval: Interval | None) -> str:
-    """The same with its interval: ``12.3 [12.1, 12.6]``."""
-    return _doubted(interval, scale=1, digits=1)
+def tenths_with_doubt(interval: Interval | None, unit: str = "") -> str:
+    """The same with its interval and unit: ``12.3 [12.1, 12.6] GB/s``."""
+    return _doubted(interval, scale=1, digits=1, unit=unit and f" {unit}")
 
 
 def microseconds(interval: Interval | None) -> str:

@@ -234,5 +234,5 @@ def _ceilings(run: Run) -> list[tuple[str, str]]:
         amount = work["macs"] if variant == PRODUCT else _moved(work)
         wanted = taken if variant == LAUNCH else _scaled(_inverse(taken), amount)
         scaled = _scaled(wanted, scale)
-        found.append((what, f"{units.tenths_with_doubt(scaled)} {unit}"))
+        found.append((what, units.tenths_with_doubt(scaled, unit)))
     return found

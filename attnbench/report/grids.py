@@ -55,7 +55,8 @@ def labels(runs: Runs) -> dict[str, str]:
 
 def _facts(run: Run) -> dict[str, object]:
     processor = run.environment.get("gpu") or run.environment.get("cpu")
-    return asdict(run.case) | {"processor": processor, "torch": run.environment.get("torch")}
+    facts = {"processor": processor, "torch": run.environment.get("torch")}
+    return {key: value for key, value in (asdict(run.case) | facts).items() if key != "isolated"}
 
 
 def grid(runs: Runs) -> Sheet:
