@@ -10,13 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from . import __version__
+from . import __version__, options
 from .errors import UserError
 from .modules import ATTENTION, SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from rich.console import Console
 
 app = typer.Typer(
@@ -41,12 +39,27 @@ MODES = ("inference", "training")
 
 
 class Format(StrEnum):
-    """For people, for programs, for test reports, for GitHub's checks."""
+    """Of a check: for people, for programs, for test reports, for GitHub's checks."""
 
     TEXT = "text"
     JSON = "json"
     JUNIT = "junit"
     GITHUB = "github"
+
+
+class ChangeFormat(StrEnum):
+    """Of a comparison."""
+
+    TEXT = "text"
+    JSON = "json"
+    GITHUB = "github"
+
+
+class ChoiceFormat(StrEnum):
+    """Of a choice."""
+
+    TEXT = "text"
+    JSON = "json"
 
 
 @app.callback(invoke_without_command=True)
@@ -126,15 +139,15 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
     from . import display, jobs, runner, store
 
     wanted = jobs.Wanted(
-        modules=_names(modules),
+        modules=options.names(modules),
         host=host,
         device=device,
-        batch_size=_numbers(batch_size, "--batch-size"),
-        image_size=_numbers(image_size, "--image-size"),
-        dtype=_choices(dtype, "--dtype", DTYPES),
+        batch_size=options.numbers(batch_size, "--batch-size"),
+        image_size=options.numbers(image_size, "--image-size"),
+        dtype=options.choices(dtype, "--dtype", DTYPES),
         channels_last=channels_last,
-        mode=_choices(mode, "--mode", MODES),
-        compiled=_executions(compile_, eager),
+        mode=options.choices(mode, "--mode", MODES),
+        compiled=options.executions(compile_, eager),
         cuda_graph=cuda_graph,
         isolated=isolated,
         budget_s=budget,
@@ -223,9 +236,7 @@ def compare(
     force: Annotated[
         bool, typer.Option("--force", help="Compare other machines or settings all the same.")
     ] = False,
-    format_: Annotated[
-        Format, typer.Option("--format", help="text, json or github.")
-    ] = Format.TEXT,
+    format_: Annotated[ChangeFormat, typer.Option("--format")] = ChangeFormat.TEXT,
 ) -> int:
     """How each module's overhead changed between runs, with its interval.
 
@@ -234,10 +245,8 @@ def compare(
     """
     from . import comparison, display
 
-    if format_ is Format.JUNIT:
-        raise UserError("compare speaks text, json and github")
-    found = comparison.compare(old, new, comparison.share(fail_above), force=force)
-    if format_ is Format.TEXT:
+    found = comparison.compare(old, new, options.share(fail_above), force=force)
+    if format_ is ChangeFormat.TEXT:
         console = display.console()
         for caption, rows in comparison.tables(found):
             words = ("verdict", "but")
@@ -259,7 +268,7 @@ def pick(  # noqa: PLR0913, PLR0917  an option each
         str | None, typer.Option(metavar="SHARE", help="Most latency over the plain host: 10%.")
     ] = None,
     max_added_params: Annotated[
-        int | None, typer.Option(metavar="N", help="Most learnable parameters added.")
+        int | None, typer.Option(metavar="N", help="Most learnable parameters added.", min=0)
     ] = None,
     max_memory: Annotated[
         str | None, typer.Option(metavar="SHARE", help="Most live peak over the plain host: 5%.")
@@ -272,23 +281,21 @@ def pick(  # noqa: PLR0913, PLR0917  an option each
             show_default="the one with most modules",
         ),
     ] = None,
-    format_: Annotated[Format, typer.Option("--format", help="text or json.")] = Format.TEXT,
+    format_: Annotated[ChoiceFormat, typer.Option("--format")] = ChoiceFormat.TEXT,
 ) -> int:
     """Which modules are within limits, the most accurate first, and why the others are not.
 
     Exit status 1 where none surely is.
     """
-    from . import comparison, display, picking
+    from . import display, picking
 
-    if format_ not in {Format.TEXT, Format.JSON}:
-        raise UserError("pick speaks text and json")
     limits = picking.Limits(
-        overhead=None if max_overhead is None else comparison.share(max_overhead),
+        overhead=None if max_overhead is None else options.share(max_overhead),
         added_params=max_added_params,
-        memory=None if max_memory is None else comparison.share(max_memory),
+        memory=None if max_memory is None else options.share(max_memory),
     )
     choice = picking.pick(folder, limits, recipe)
-    if format_ is Format.JSON:
+    if format_ is ChoiceFormat.JSON:
         print(picking.as_json(choice))
     else:
         console = display.console()
@@ -372,40 +379,6 @@ def _show(folders: list[Path], out: Path, console: Console) -> None:
             console.print(display.table(sheet.caption, sheet.headings, sheet.rows))
         report.write_joint(named, out)
     console.print(f"Tables, plots and report.html are in {out}", markup=False)
-
-
-def _names(modules: str | None) -> tuple[str, ...] | None:
-    if modules is None or modules == "all":
-        return None if modules is None else tuple(ATTENTION)
-    names = tuple(name.strip() for name in modules.split(",") if name.strip())
-    if not names:
-        raise UserError(f"--modules names none; known: {', '.join(ATTENTION)}")
-    return names
-
-
-def _numbers(text: str | None, option: str) -> tuple[int, ...] | None:
-    if text is None:
-        return None
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError as error:
-        raise UserError(f"{option}: '{text}' is no number, nor several with commas") from error
-
-
-def _choices(text: str | None, option: str, known: Sequence[str]) -> tuple[str, ...] | None:
-    if text is None:
-        return None
-    values = tuple(part.strip() for part in text.split(","))
-    for value in values:
-        if value not in known:
-            raise UserError(f"{option}: '{value}' is not one of {', '.join(known)}")
-    return values
-
-
-def _executions(compiled: bool | None, eager: bool | None) -> tuple[bool, ...] | None:
-    if compiled:
-        return (False, True) if eager else (True,)
-    return (False,) if eager else None
 
 
 def _complain(message: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
-from math import expm1, inf, isfinite
+from math import expm1, isfinite
 from pathlib import Path
 
 from . import github, repeated, sides, statistics, units
@@ -68,24 +68,6 @@ class Comparison:
     def unjudged(self) -> int:
         """How many have no verdict: not timed in both, or a control that failed."""
         return sum(each.verdict in NO_VERDICT for each in self.changes)
-
-
-def share(text: str) -> float:
-    """``3%`` or ``0.03`` as 0.03.
-
-    Raises:
-        UserError: neither, or below zero.
-    """
-    number = text.strip()
-    try:
-        value = float(number.removesuffix("%")) / (100 if number.endswith("%") else 1)
-    except ValueError:
-        value = -inf
-    if not 0 <= value < inf:
-        raise UserError(f"'{text}' is no share such as 3% or 0.03")
-    if value >= 1 and not number.endswith("%"):
-        raise UserError(f"'{text}' would be {value:.0%}; write {number}% or {value / 100:g}")
-    return value
 
 
 def compare(old: Path, new: Path, limit: float, *, force: bool = False) -> Comparison:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from attnbench import repeated, store
-from attnbench.comparison import HEADINGS, as_github, as_json, cells, compare, share, tables
+from attnbench.comparison import HEADINGS, as_github, as_json, cells, compare, tables
 from attnbench.errors import UserError
 from attnbench.pieces import alone
 from attnbench.records import Block, Plan, Record, Round
@@ -72,22 +72,6 @@ def ends(interval):
 def the_only(changes):
     (found,) = changes
     return found
-
-
-@pytest.mark.parametrize(
-    ("text", "value"),
-    [("3%", 0.03), ("0.03", 0.03), (" 3 % ", 0.03), ("0", 0.0), ("0%", 0.0), ("150%", 1.5)],
-)
-def test_a_share_is_given_in_percent_or_as_a_number(text, value):
-    assert share(text) == pytest.approx(value)
-
-
-@pytest.mark.parametrize(
-    "text", ["x", "-1%", "-0.01", "nan", "nan%", "inf", "inf%", "", "%", "3%%"]
-)
-def test_what_is_no_share_is_bad_input(text):
-    with pytest.raises(UserError, match=f"'{text}' is no share such as 3% or 0.03"):
-        share(text)
 
 
 def test_a_run_against_itself_changes_nothing(stored):
@@ -511,9 +495,3 @@ def test_two_configurations_that_force_cannot_tell_apart_are_refused(stored, tmp
     assert len(compare(tmp_path / "old", tmp_path / "new", LIMIT).changes) == 2
     with pytest.raises(UserError, match="two configurations of one mode, dtype"):
         compare(tmp_path / "old", tmp_path / "new", LIMIT, force=True)
-
-
-@pytest.mark.parametrize(("text", "meant"), [("3", "3% or 0.03"), ("1", "1% or 0.01")])
-def test_a_bare_number_that_would_be_all_and_more_is_refused(text, meant):
-    with pytest.raises(UserError, match=f"'{text}' would be {text}00%; write {meant}"):
-        share(text)

@@ -1,0 +1,65 @@
+"""What users write after an option, as values. Whatever cannot be one is a ``UserError``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import inf
+
+from .errors import UserError
+from .modules import ATTENTION
+
+
+def names(modules: str | None) -> tuple[str, ...] | None:
+    """``se,sa`` or ``all`` as names of modules; None where nothing was stated."""
+    if modules is None or modules == "all":
+        return None if modules is None else tuple(ATTENTION)
+    named = tuple(name.strip() for name in modules.split(",") if name.strip())
+    if not named:
+        raise UserError(f"--modules names none; known: {', '.join(ATTENTION)}")
+    return named
+
+
+def numbers(text: str | None, option: str) -> tuple[int, ...] | None:
+    """``1,8`` as whole numbers."""
+    if text is None:
+        return None
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError as error:
+        raise UserError(f"{option}: '{text}' is no number, nor several with commas") from error
+
+
+def choices(text: str | None, option: str, known: Sequence[str]) -> tuple[str, ...] | None:
+    """``inference,training`` as values of an option that knows these."""
+    if text is None:
+        return None
+    values = tuple(part.strip() for part in text.split(","))
+    for value in values:
+        if value not in known:
+            raise UserError(f"{option}: '{value}' is not one of {', '.join(known)}")
+    return values
+
+
+def executions(compiled: bool | None, eager: bool | None) -> tuple[bool, ...] | None:
+    """Whether compiled, eager or both; None where neither was stated."""
+    if compiled:
+        return (False, True) if eager else (True,)
+    return (False,) if eager else None
+
+
+def share(text: str) -> float:
+    """``3%`` or ``0.03`` as 0.03.
+
+    Raises:
+        UserError: neither, or below zero.
+    """
+    number = text.strip()
+    try:
+        value = float(number.removesuffix("%")) / (100 if number.endswith("%") else 1)
+    except ValueError:
+        value = -inf
+    if not 0 <= value < inf:
+        raise UserError(f"'{text}' is no share such as 3% or 0.03")
+    if value >= 1 and not number.endswith("%"):
+        raise UserError(f"'{text}' would be {value:.0%}; write {number}% or {value / 100:g}")
+    return value

@@ -1,0 +1,62 @@
+import pytest
+
+from attnbench.errors import UserError
+from attnbench.modules import ATTENTION
+from attnbench.options import choices, executions, names, numbers, share
+
+
+def test_modules_are_named_with_commas_or_all_at_once():
+    assert names(None) is None
+    assert names("all") == tuple(ATTENTION)
+    assert names(" se, sa,") == ("se", "sa")
+    with pytest.raises(UserError, match="--modules names none; known: se, "):
+        names(" ,")
+
+
+def test_numbers_are_whole_and_may_be_several():
+    assert numbers(None, "--batch-size") is None
+    assert numbers("1, 8", "--batch-size") == (1, 8)
+    with pytest.raises(UserError, match="--batch-size: '1,x' is no number"):
+        numbers("1,x", "--batch-size")
+
+
+def test_a_choice_is_one_of_those_that_are_known():
+    assert choices(None, "--mode", ("a", "b")) is None
+    assert choices("b, a", "--mode", ("a", "b")) == ("b", "a")
+    with pytest.raises(UserError, match="--mode: 'c' is not one of a, b"):
+        choices("a,c", "--mode", ("a", "b"))
+
+
+@pytest.mark.parametrize(
+    ("compiled", "eager", "meant"),
+    [
+        (None, None, None),
+        (True, None, (True,)),
+        (True, True, (False, True)),
+        (None, True, (False,)),
+    ],
+)
+def test_networks_are_compiled_or_eager_or_both(compiled, eager, meant):
+    assert executions(compiled, eager) == meant
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("3%", 0.03), ("0.03", 0.03), (" 3 % ", 0.03), ("0", 0.0), ("0%", 0.0), ("150%", 1.5)],
+)
+def test_a_share_is_given_in_percent_or_as_a_number(text, value):
+    assert share(text) == pytest.approx(value)
+
+
+@pytest.mark.parametrize(
+    "text", ["x", "-1%", "-0.01", "nan", "nan%", "inf", "inf%", "", "%", "3%%"]
+)
+def test_what_is_no_share_is_bad_input(text):
+    with pytest.raises(UserError, match=f"'{text}' is no share such as 3% or 0.03"):
+        share(text)
+
+
+@pytest.mark.parametrize(("text", "meant"), [("3", "3% or 0.03"), ("1", "1% or 0.01")])
+def test_a_bare_number_that_would_be_all_and_more_is_refused(text, meant):
+    with pytest.raises(UserError, match=f"'{text}' would be {text}00%; write {meant}"):
+        share(text)
