@@ -24,10 +24,18 @@ for network in networks:
     count_all(network, (1, 3, 224, 224))
 """
 
+REPORT = """
+import sys, tempfile
+from attnbench.cli import main
+with tempfile.TemporaryDirectory() as folder:
+    main(["report", "reports/2026-11-23-cpu-resnet50", "--out", folder])
+"""
+
 COMMANDS = {
     "start Python": ["-c", "pass"],
     "attnbench --help": ["-m", "attnbench", "--help"],
     "attnbench list": ["-m", "attnbench", "list"],
+    "attnbench report": ["-c", REPORT],
     "import torch, torchvision": ["-c", "import torch, torchvision"],
     "static table: 8 networks, all rules": ["-c", STATIC_TABLE],
     "attnbench check": ["-m", "attnbench", "check"],
