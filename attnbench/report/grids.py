@@ -59,6 +59,12 @@ def _facts(run: Run) -> dict[str, object]:
     return {key: value for key, value in (asdict(run.case) | facts).items() if key != "isolated"}
 
 
+def shared(runs: Runs) -> str:
+    """The settings that all runs have in common, in one line."""
+    first, *others = (run.case.described.split(", ") for run in runs.values())
+    return ", ".join(word for word in first if all(word in each for each in others))
+
+
 def grid(runs: Runs) -> Sheet:
     """Ratios to the plain host, one row a run; eager stands above compiled."""
     modules = tuple(dict.fromkeys(module for run in runs.values() for module in run.modules))
@@ -67,11 +73,9 @@ def grid(runs: Runs) -> Sheet:
         (label, *_cells(run, modules))
         for label, run in zip(labels(runs).values(), runs.values(), strict=True)
     )
-    words = [run.case.described.split(", ") for run in runs.values()]
-    shared = [word for word in words[0] if all(word in each for each in words)]
     caption = "Latency over the plain host of the same configuration"
     signs = "= cannot be told apart, ? no verdict"
-    return Sheet(f"{caption}; {signs}. {', '.join(shared)}", headings, rows)
+    return Sheet(f"{caption}; {signs}. {shared(runs)}", headings, rows)
 
 
 def _named(key: str, value: object) -> str:

@@ -81,9 +81,9 @@ def accuracy_against_latency(table: pd.DataFrame, setting: str) -> Figure:
     axes.margins(x=0.1, y=0.12)
     axes.set_xlabel("latency over plain host (%), measured here; dashed: the front")
     axes.set_ylabel("top-1 on ImageNet (%), published")
-    recipe = known["published_recipe"].iloc[0]
-    missing = [title(name) for name in timed(table)["variant"] if name not in set(known["variant"])]
-    notes = f"Top-1 of one recipe: {recipe}."
+    notes = f"Top-1 of one recipe: {known['published_recipe'].iloc[0]}."
+    shown = set(known["variant"])
+    missing = [written(name) for name in timed(table)["variant"] if name not in shown]
     if missing:
         notes += f" It has no figure for {', '.join(missing)}."
     figure.supxlabel(fill(notes, 105), fontsize=6.5, x=0.01, ha="left")

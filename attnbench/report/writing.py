@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from . import alone, svg
 from .drawing import Plot
 from .frame import frame as network_frame
 from .grid_plots import GRID_PLOTS
-from .grids import Runs, grid, tidy
+from .grids import Runs, grid, shared, tidy
 from .layouts import escaped, latex, markdown
 from .page import Picture, page
 from .plots import PLOTS
@@ -65,7 +66,7 @@ def write_joint(runs: Runs, folder: Path) -> list[Path]:
         text["grid.md"] = markdown(sheet)
         text["grid.tex"] = latex(sheet, f"Runs: {', '.join(networks)}")
         text["grid.csv"] = table.convert_dtypes().to_csv(index=False)
-        joint, plots = _drawn(GRID_PLOTS, table, sheet.caption, "joint")
+        joint, plots = _drawn(GRID_PLOTS, table, shared(networks), "joint")
         text |= plots
     pictures = {
         name: _plots(run, frame(run), f"plot-{number}")[0]
@@ -104,7 +105,8 @@ def _drawn(
 ) -> tuple[list[Picture], dict[str, bytes]]:
     """Every plot for which there are data, for the page and as files."""
     pictures, files = [], {}
-    with mpl.rc_context(RC):
+    with mpl.rc_context(RC), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # the SVG has its text all the same
         for name, plot in plots.items():
             if not plot.fits(table):
                 continue
