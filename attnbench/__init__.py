@@ -8,13 +8,27 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .hosts import resnet
     from .report import read
+    from .weights import load_authors_state_dict, read_weights, to_authors_state_dict
 
-__all__ = ["__version__", "read", "resnet"]
+__all__ = [
+    "__version__",
+    "load_authors_state_dict",
+    "read",
+    "read_weights",
+    "resnet",
+    "to_authors_state_dict",
+]
 
 __version__ = "0.1.0"
 
 
-_HOMES = {"resnet": ".hosts", "read": ".report"}
+_HOMES = {
+    "load_authors_state_dict": ".weights",
+    "read": ".report",
+    "read_weights": ".weights",
+    "resnet": ".hosts",
+    "to_authors_state_dict": ".weights",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -41,6 +41,7 @@ class AfterBn3(nn.Module):
 
     def __init__(self, block: Bottleneck, attention: Attention, settings: dict[str, Any]) -> None:
         super().__init__()
+        self.attention_name = attention.name
         self.conv1, self.bn1 = block.conv1, block.bn1
         self.conv2, self.bn2 = block.conv2, block.bn2
         self.conv3, self.bn3 = block.conv3, block.bn3
@@ -62,6 +63,7 @@ class ReplaceConv2(nn.Module):
 
     def __init__(self, block: Bottleneck, attention: Attention, settings: dict[str, Any]) -> None:
         super().__init__()
+        self.attention_name = attention.name
         self.conv1, self.bn1 = block.conv1, block.bn1
         self.attention = attention.build(
             block.conv2.in_channels, stride=block.conv2.stride[0], **settings

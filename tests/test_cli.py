@@ -265,7 +265,7 @@ def test_selftest_says_what_it_found(
         (["compare", "/nonexistent", "/nonexistent"], "cannot read"),
         (["compare", "a"], "NEW"),
         (["compare", "a", "b", "--fail-above", "x"], "'x' is no share"),
-        (["compare", "a", "b", "--format", "junit"], "text, json and github"),
+        (["compare", "a", "b", "--format", "junit"], "is not one of 'text', 'json', 'github'"),
         (["selftest", "--simulated", "3"], "--simulated"),
         (["--batch-size", "x"], "--batch-size"),
         (["--bogus"], "No such option"),

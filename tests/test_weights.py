@@ -1,0 +1,177 @@
+import pickle
+import subprocess
+import sys
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+import attnbench
+from attnbench import load_authors_state_dict, read_weights, to_authors_state_dict
+from attnbench.errors import UserError
+from attnbench.hosts import build
+from attnbench.modules import ATTENTION, Attention, Site, create
+
+# The names that the authors' code gives, for the first block (the sources are in modules/).
+NAMES = {
+    "se": ["se.fc.0.weight", "se.fc.0.bias", "se.fc.2.weight", "se.fc.2.bias"],
+    "cbam": [
+        "cbam.ChannelGate.mlp.1.weight",
+        "cbam.ChannelGate.mlp.3.bias",
+        "cbam.SpatialGate.spatial.conv.weight",
+        "cbam.SpatialGate.spatial.bn.running_mean",
+    ],
+    "eca": ["eca.conv.weight"],
+    "gc": ["context_block.conv_mask.weight", "context_block.channel_add_conv.1.bias"],
+    "sk": ["conv2.weight", "bn2.weight", "conv2g.weight", "bn2g.bias", "conv_fc2.weight"],
+    "sge": ["sge.weight", "sge.bias"],
+    "sa": ["sa.cweight", "sa.cbias", "sa.sweight", "sa.sbias", "sa.gn.weight", "sa.gn.bias"],
+}
+
+pytestmark = pytest.mark.usefixtures("small_host")
+
+
+def network(attention: str | None, seed: int) -> nn.Module:
+    """A network in which nothing stands at an initial value that could hide a mistake."""
+    torch.manual_seed(seed)
+    found = build("resnet50", attention).double().eval()
+    for tensor in found.state_dict().values():
+        if tensor.is_floating_point():
+            tensor.copy_(torch.rand_like(tensor) * 0.2 + 0.1)
+    return found
+
+
+def images() -> torch.Tensor:
+    return torch.rand(2, 3, 64, 64, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+
+
+def test_every_module_of_the_table_has_authors_names():
+    assert set(NAMES) == set(ATTENTION)
+
+
+@pytest.mark.parametrize("attention", ATTENTION)
+def test_a_network_is_written_under_the_authors_names(attention):
+    names = to_authors_state_dict(network(attention, 0))
+    assert {f"layer1.0.{name}" for name in NAMES[attention]} <= set(names)
+    assert not any("attention" in name for name in names)
+    assert "layer1.0.conv1.weight" in names
+    assert "fc.weight" in names
+
+
+@pytest.mark.parametrize("attention", [None, *ATTENTION])
+def test_a_network_that_is_filled_computes_what_the_other_one_does(attention):
+    one, other = network(attention, 1), network(attention, 2)
+    with torch.no_grad():
+        wanted = one(images())
+        assert not torch.allclose(other(images()), wanted)
+        load_authors_state_dict(other, to_authors_state_dict(one))
+        assert torch.equal(other(images()), wanted)
+
+
+def test_a_wrapper_and_a_parallel_prefix_are_taken_off():
+    one, other = network("sa", 1), network("sa", 2)
+    weights = {f"module.{name}": value for name, value in to_authors_state_dict(one).items()}
+    load_authors_state_dict(other, {"epoch": 100, "state_dict": weights, "optimizer": {}})
+    assert torch.equal(other.state_dict()["fc.weight"], one.state_dict()["fc.weight"])
+
+
+def test_counters_that_old_files_lack_may_be_missing():
+    one, other = network("cbam", 1), network("cbam", 2)
+    weights = to_authors_state_dict(one)
+    old = {name: value for name, value in weights.items() if not name.endswith("_tracked")}
+    assert len(old) < len(weights)
+    load_authors_state_dict(other, old)
+
+
+def test_what_is_missing_left_over_or_of_another_shape_is_listed_and_nothing_is_filled():
+    one, other = network("sa", 1), network("sa", 2)
+    weights = to_authors_state_dict(one)
+    del weights["fc.bias"]
+    weights["layer1.0.se.fc.0.weight"] = torch.zeros(1)
+    weights["layer1.0.sa.cweight"] = torch.zeros(1, 4, 1, 1)
+    before = {name: value.clone() for name, value in other.state_dict().items()}
+    with pytest.raises(UserError) as refused:
+        load_authors_state_dict(other, weights)
+    for said in (
+        "missing: fc.bias",
+        "left over: layer1.0.se.fc.0.weight",
+        "of another shape: layer1.0.sa.cweight (1, 4, 1, 1), not (1, 2, 1, 1)",
+    ):
+        assert said in str(refused.value)
+    assert all(torch.equal(before[name], value) for name, value in other.state_dict().items())
+
+
+def test_many_faults_are_counted():
+    with pytest.raises(UserError, match=r"missing: conv1.weight.* and \d+ more"):
+        load_authors_state_dict(network("sa", 1), {})
+
+
+def test_weights_of_another_module_do_not_fit():
+    with pytest.raises(UserError, match=r"missing: layer1.0.sa.*left over: layer1.0.sge"):
+        load_authors_state_dict(network("sa", 1), to_authors_state_dict(network("sge", 1)))
+
+
+def test_a_module_alone_has_the_authors_own_names():
+    one, other = create("gc", 64), create("gc", 64)
+    assert "conv_mask.weight" in to_authors_state_dict(one)
+    load_authors_state_dict(other, to_authors_state_dict(one))
+    assert torch.equal(one.conv_mask.weight, other.conv_mask.weight)
+
+
+def test_a_module_of_no_known_authors_is_refused():
+    own = Attention("mine", "", "", Site.AFTER_BN3, lambda channels: nn.BatchNorm2d(channels))
+    with pytest.raises(UserError, match="no authors' names are known for 'mine'; for se, cbam"):
+        to_authors_state_dict(build("resnet50", own))
+
+
+def test_what_is_no_tensor_is_refused():
+    with pytest.raises(UserError, match="no tensors: epoch"):
+        load_authors_state_dict(network(None, 1), {"epoch": 3})
+
+
+@pytest.mark.parametrize("kind", ["pth", "safetensors"])
+def test_files_are_read_as_they_were_written(tmp_path, kind):
+    path, weights = tmp_path / f"weights.{kind}", {"a": torch.arange(3.0)}
+    (torch.save if kind == "pth" else save_file)(weights, path)
+    assert torch.equal(read_weights(path)["a"], weights["a"])
+
+
+class Attack:
+    def __reduce__(self):
+        return (exec, ("raise SystemExit('code from a file was run')",))
+
+
+def test_code_in_a_file_is_never_run(tmp_path):
+    path = tmp_path / "weights.pth"
+    torch.save({"a": Attack()}, path)
+    with pytest.raises(UserError, match="holds no weights that are safe to read"):
+        read_weights(path)
+    path.write_bytes(pickle.dumps({"a": Attack()}))
+    with pytest.raises(UserError, match="holds no weights that are safe to read"):
+        read_weights(path)
+
+
+@pytest.mark.parametrize("name", ["missing.pth", "missing.safetensors"])
+def test_a_file_that_is_not_there_is_bad_input(tmp_path, name):
+    with pytest.raises(UserError, match="cannot read"):
+        read_weights(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["junk.pth", "junk.safetensors"])
+def test_junk_is_no_weights(tmp_path, name):
+    (tmp_path / name).write_bytes(b"junk" * 100)
+    with pytest.raises(UserError, match="holds no weights"):
+        read_weights(tmp_path / name)
+
+
+def test_a_file_of_something_else_is_said_to_be_so(tmp_path):
+    torch.save([torch.zeros(1)], tmp_path / "list.pth")
+    with pytest.raises(UserError, match="holds a list, not weights by their names"):
+        read_weights(tmp_path / "list.pth")
+
+
+def test_importing_the_package_imports_neither_torch_nor_pandas():
+    code = "import sys, attnbench; assert not {'torch', 'pandas'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert set(attnbench.__all__) == {*attnbench._HOMES, "__version__"}
