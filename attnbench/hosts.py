@@ -1,30 +1,41 @@
-"""torchvision's networks with an attention module at its site in every bottleneck."""
+"""torchvision's networks with an attention module at its site in their blocks."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 from torch import Tensor, nn
-from torchvision.models.resnet import Bottleneck, ResNet
+from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 
 from attnbench.modules import Attention, SettingsError, Site, lookup
 
 
 @dataclass(frozen=True)
 class Host:
-    """Bottlenecks in each stage, and the groups and width of their 3x3 convolution."""
+    """Blocks in each stage, their kind, and the groups and width of a bottleneck's 3x3."""
 
     layers: tuple[int, int, int, int]
     groups: int = 1
     width_per_group: int = 64
+    block: type[BasicBlock | Bottleneck] = Bottleneck
 
 
 HOSTS = {
     # He et al., arXiv 1512.03385, table 1.
+    "resnet18": Host((2, 2, 2, 2), block=BasicBlock),
+    "resnet34": Host((3, 4, 6, 3), block=BasicBlock),
     "resnet50": Host((3, 4, 6, 3)),
     "resnet101": Host((3, 4, 23, 3)),
+    "resnet152": Host((3, 8, 36, 3)),
+    # Xie et al., arXiv 1611.05431; the wider ones are torchvision's.
+    "resnext50_32x4d": Host((3, 4, 6, 3), groups=32, width_per_group=4),
+    "resnext101_32x8d": Host((3, 4, 23, 3), groups=32, width_per_group=8),
+    "resnext101_64x4d": Host((3, 4, 23, 3), groups=64, width_per_group=4),
+    # Zagoruyko and Komodakis, arXiv 1605.07146: the 3x3 twice as wide.
+    "wide_resnet50_2": Host((3, 4, 6, 3), width_per_group=128),
+    "wide_resnet101_2": Host((3, 4, 23, 3), width_per_group=128),
     # The ResNeXt base of the original SKNets (Li et al., arXiv 1903.06586, table 1).
     "sknet50": Host((3, 4, 6, 3), groups=32, width_per_group=4),
     "sknet101": Host((3, 4, 23, 3), groups=32, width_per_group=4),
@@ -32,8 +43,31 @@ HOSTS = {
 
 STAGES = (1, 2, 3, 4)
 
+Blocks = Literal["all", "last"]
+"""Which blocks of a stage carry the module."""
+
 TOTAL_STRIDE = 32
 """A smaller image would leave the last stage less than one position."""
+
+
+class AfterBn2(nn.Module):
+    """torchvision's basic block; its output passes through ``attention`` before the addition."""
+
+    def __init__(self, block: BasicBlock, attention: Attention, settings: dict[str, Any]) -> None:
+        super().__init__()
+        self.attention_name = attention.name
+        self.conv1, self.bn1 = block.conv1, block.bn1
+        self.conv2, self.bn2 = block.conv2, block.bn2
+        self.attention = attention.build(block.conv2.out_channels, **settings)
+        self.relu = block.relu
+        self.downsample = block.downsample
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = self.relu(self.bn1(self.conv1(x)))
+        out = self.attention(self.bn2(self.conv2(out)))
+        out += x if self.downsample is None else self.downsample(x)
+        activated: Tensor = self.relu(out)
+        return activated
 
 
 class AfterBn3(nn.Module):
@@ -80,7 +114,11 @@ class ReplaceConv2(nn.Module):
         return activated
 
 
-BLOCKS = {Site.AFTER_BN3: AfterBn3, Site.REPLACE_CONV2: ReplaceConv2}
+SITES: dict[tuple[type[BasicBlock | Bottleneck], Site], Callable[..., nn.Module]] = {
+    (BasicBlock, Site.AFTER_BN3): AfterBn2,  # as there: behind the last norm
+    (Bottleneck, Site.AFTER_BN3): AfterBn3,
+    (Bottleneck, Site.REPLACE_CONV2): ReplaceConv2,
+}
 
 
 def build(
@@ -88,24 +126,29 @@ def build(
     attention: str | Attention | None = None,
     *,
     stages: Collection[int] = STAGES,
+    blocks: Blocks = "all",
     **settings: Any,
 ) -> ResNet:
     """A host network with 1000 classes: (B, 3, H, W) -> (B, 1000), float32, training mode.
 
     The host's own parameters keep torchvision's names and, under one seed, torchvision's
     initial values, whatever module is put in; without ``attention`` the network is
-    torchvision's. ``settings`` go to every module and override the published ones.
+    torchvision's. ``stages`` and ``blocks`` (of each stage) say where the module stands.
+    ``settings`` go to every module and override the published ones.
 
     Raises:
-        SettingsError: unknown host, module or stage, or a width that does not divide.
+        SettingsError: unknown host, module, stage or choice of blocks, a width that does not
+            divide, or a host without the site of the module.
     """
     if host not in HOSTS:
         raise SettingsError(f"unknown host '{host}'; known: {', '.join(HOSTS)}")
     if not set(stages) <= set(STAGES):
         raise SettingsError(f"unknown stages {sorted(set(stages) - set(STAGES))}; known: 1 to 4")
+    if blocks not in get_args(Blocks):
+        raise SettingsError(f"unknown blocks '{blocks}'; known: {', '.join(get_args(Blocks))}")
     base = HOSTS[host]
     network = ResNet(
-        Bottleneck, list(base.layers), groups=base.groups, width_per_group=base.width_per_group
+        base.block, list(base.layers), groups=base.groups, width_per_group=base.width_per_group
     )
     if attention is None:
         if settings:
@@ -113,13 +156,31 @@ def build(
         return network
     if isinstance(attention, str):
         attention = lookup(attention)
-    block_class = BLOCKS[attention.site]
+    put = _site(host, base, attention)
     for number in sorted(set(stages)):
         stage = network.get_submodule(f"layer{number}")
         chosen = attention.settings(host, number) | settings
-        for name, block in stage.named_children():
-            stage.register_module(name, block_class(block, attention, chosen))
+        children = list(stage.named_children())
+        for name, block in children if blocks == "all" else children[-1:]:
+            stage.register_module(name, put(block, attention, chosen))
     return network
+
+
+def _site(host: str, base: Host, attention: Attention) -> Callable[..., nn.Module]:
+    """What puts the module into a block of this host."""
+    if attention.site is Site.REPLACE_CONV2:
+        if base.block is BasicBlock:
+            raise SettingsError(
+                f"{attention.name} stands for the 3x3 of a bottleneck; {host} has basic blocks"
+            )
+        if base.groups > 1 and host not in attention.published:
+            grouped = [name for name in attention.published if HOSTS[name].groups > 1]
+            hint = f"; it is published in {' and '.join(grouped)}" if grouped else ""
+            raise SettingsError(
+                f"nobody has said how {attention.name} stands for a 3x3 in groups as {host} "
+                f"has it{hint}"
+            )
+    return SITES[base.block, attention.site]
 
 
 def resnet(
@@ -127,7 +188,8 @@ def resnet(
     attention: str | Attention | None = None,
     *,
     stages: Collection[int] = STAGES,
+    blocks: Blocks = "all",
     **settings: Any,
 ) -> ResNet:
     """:func:`build` by depth: ``resnet(50, attention="sa")``."""
-    return build(f"resnet{depth}", attention, stages=stages, **settings)
+    return build(f"resnet{depth}", attention, stages=stages, blocks=blocks, **settings)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from importlib import import_module
+from math import gcd
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -60,16 +61,22 @@ def in_file(file: str, class_name: str) -> Callable[..., nn.Module]:
     return build
 
 
-def divide(channels: int, by: int, what: str) -> int:
-    """``channels / by``, which must come out whole: nothing is ever rounded.
+def divide(channels: int, by: int, what: str, each: int = 1) -> int:
+    """``channels / (by * each)``, which must come out whole: nothing is ever rounded.
 
     Raises:
-        SettingsError: ``channels`` or ``by`` is not positive, or does not divide.
+        SettingsError: a number is not positive, or does not divide; the message says which widths
+            would do, and what in the place of ``by`` would.
     """
     if channels < 1 or by < 1:
         raise SettingsError(f"{what}: {channels} channels by {by}: both must be positive")
-    if channels % by:
-        below = channels - channels % by
-        widths = f"{below} or {below + by}" if below else f"{by}"
-        raise SettingsError(f"{what}: {channels} channels do not divide by {by}; {widths} would")
-    return channels // by
+    whole = by * each
+    if channels % whole:
+        below = channels - channels % whole
+        widths = f"{below} or {below + whole}" if below else f"{whole}"
+        fitting = gcd(channels // each, by) if channels % each == 0 else 0
+        instead = f", and {fitting} in the place of {by} fits these" if fitting else ""
+        raise SettingsError(
+            f"{what}: {channels} channels do not divide by {whole}; {widths} would{instead}"
+        )
+    return channels // whole

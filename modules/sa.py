@@ -24,7 +24,7 @@ class ShuffleAttention(nn.Module):
 
     def __init__(self, channels: int, groups: int = 64) -> None:
         super().__init__()
-        half = divide(channels, 2 * groups, "sa, two halves for each of the groups")
+        half = divide(channels, groups, "sa, two halves for each of the groups", each=2)
         self.groups = groups
         self.avg_pool = nn.AdaptiveAvgPool2d(1)
         self.cweight = nn.Parameter(torch.zeros(1, half, 1, 1))

@@ -8,10 +8,11 @@ import pytest
 import torch
 import torchvision
 from torch import nn
-from torchvision.models.resnet import Bottleneck
+from torchvision.models.resnet import BasicBlock, Bottleneck
 
 import attnbench
-from attnbench.hosts import AfterBn3, ReplaceConv2, build, resnet
+from attnbench.hosts import HOSTS as REGISTRY
+from attnbench.hosts import AfterBn2, AfterBn3, ReplaceConv2, build, resnet
 from attnbench.modules import ATTENTION, Attention, SettingsError, Site
 
 HOSTS = ("resnet50", "resnet101")
@@ -182,6 +183,74 @@ def test_no_stages_leave_torchvisions_network():
     }
 
 
+TORCHVISIONS = [name for name in REGISTRY if not name.startswith("sknet")]
+
+
+@pytest.mark.parametrize("host", TORCHVISIONS)
+def test_every_other_host_is_torchvisions_by_its_name(host):
+    with torch.device("meta"):
+        expected = getattr(torchvision.models, host)().state_dict()
+    state = on_meta(host).state_dict()
+    assert list(state) == list(expected)
+    assert all(state[key].shape == value.shape for key, value in expected.items())
+
+
+def test_no_resnet_of_torchvision_is_left_out():
+    kinds = ("resnet", "resnext", "wide_resnet")
+    builders = torchvision.models.list_models(module=torchvision.models)
+    assert set(TORCHVISIONS) == {name for name in builders if name.startswith(kinds)}
+
+
+BASIC = {"resnet18", "resnet34"}
+GROUPED = {"resnext50_32x4d", "resnext101_32x8d", "resnext101_64x4d"}
+REFUSED = {("sk", host) for host in BASIC | GROUPED} | {("sa", host) for host in BASIC}
+
+
+@pytest.mark.parametrize("host", REGISTRY)
+@pytest.mark.parametrize("name", ATTENTION)
+def test_a_module_fits_every_host_or_says_why_not(host, name):
+    if (name, host) in REFUSED:
+        with pytest.raises(SettingsError, match=r"resnet|resnext|would, and 32 in the place of 64"):
+            on_meta(host, name)
+    else:
+        images = torch.empty(2, 3, 64, 64, device="meta")
+        assert on_meta(host, name)(images).shape == (2, 1000)
+
+
+def test_a_basic_block_has_its_module_behind_bn2_and_before_the_addition():
+    torch.manual_seed(0)
+    block = BasicBlock(4, 4).eval()
+    seen = []
+
+    class Nothing(nn.Module):
+        def forward(self, x):
+            seen.append(x)
+            return torch.zeros_like(x)
+
+    x = torch.randn(2, 4, 9, 7)
+    assert torch.equal(
+        AfterBn2(deepcopy(block), entry(lambda _: Nothing()), {}).eval()(x), x.relu()
+    )
+    assert torch.equal(seen[0], block.bn2(block.conv2(block.bn1(block.conv1(x)).relu())))
+
+
+def test_a_basic_block_with_an_identity_is_torchvisions_exactly():
+    torch.manual_seed(0)
+    shortcut = nn.Sequential(nn.Conv2d(4, 8, 1, 2, bias=False), nn.BatchNorm2d(8))
+    block = BasicBlock(4, 8, 2, shortcut)
+    ours = AfterBn2(deepcopy(block), IDENTITY, {})
+    x = torch.randn(2, 4, 9, 7)
+    assert all(map(torch.equal, everything(ours, x), everything(block, x)))
+
+
+def test_the_last_block_of_each_stage_alone_may_carry_the_module():
+    network = on_meta("resnet50", "sa", blocks="last")
+    carrying = [hasattr(block, "attention") for block in bottlenecks(network)]
+    assert carrying == [n in {2, 6, 12, 15} for n in range(16)]  # of 3, 4, 6 and 3 blocks
+    both = on_meta("resnet50", "sa", stages=(2, 4), blocks="last")
+    assert sum(hasattr(block, "attention") for block in bottlenecks(both)) == 2
+
+
 def narrow_block(stride: int) -> Bottleneck:
     """torchvision's block from 64 channels to 4 * 16, with and without a downsample path."""
     shortcut = nn.Sequential(nn.Conv2d(64, 64, 1, stride, bias=False), nn.BatchNorm2d(64))
@@ -267,8 +336,18 @@ def test_resnet_is_build_by_depth():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: resnet(18), "unknown host 'resnet18'; known: resnet50, resnet101"),
-        (lambda: build("vgg"), "unknown host 'vgg'; known: resnet50, resnet101"),
+        (lambda: resnet(19), "unknown host 'resnet19'; known: resnet18, resnet34, resnet50, "),
+        (lambda: build("vgg"), "unknown host 'vgg'; known: resnet18, resnet34, resnet50, "),
+        (lambda: resnet(50, "se", blocks="first"), "unknown blocks 'first'; known: all, last"),
+        (lambda: on_meta("resnet18", "sk"), "sk stands for the 3x3 of a bottleneck; resnet18 has"),
+        (
+            lambda: on_meta("resnext101_32x8d", "sk"),
+            "nobody has said how sk .* resnext101_32x8d has it; it is published in sknet50 and",
+        ),
+        (
+            lambda: on_meta("resnet18", "sa"),
+            "64 channels do not divide by 128; 128 would, and 32 in the place of 64 fits these",
+        ),
         (
             lambda: on_meta("resnet50", "simam"),
             "unknown attention module 'simam'; known: se, cbam, eca, gc, sk, sge, sa",
