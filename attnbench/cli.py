@@ -111,6 +111,14 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
         bool | None,
         typer.Option("--isolated", help="Modules alone, at the sizes they have in the host."),
     ] = None,
+    stages: Annotated[
+        str | None,
+        typer.Option(metavar="N,...", help="That carry the module.", show_default="1,2,3,4"),
+    ] = None,
+    blocks: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Of each stage: all, last.", show_default="all"),
+    ] = None,
     budget: Annotated[
         float | None,
         typer.Option(
@@ -150,6 +158,8 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
         compiled=options.executions(compile_, eager),
         cuda_graph=cuda_graph,
         isolated=isolated,
+        stages=options.numbers(stages, "--stages"),
+        blocks=blocks,
         budget_s=budget,
         threads=threads,
         seed=seed,

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 
 from attnbench.modules import Attention, SettingsError, Site, lookup
+from attnbench.records import STAGES
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,6 @@ HOSTS = {
     "sknet50": Host((3, 4, 6, 3), groups=32, width_per_group=4),
     "sknet101": Host((3, 4, 23, 3), groups=32, width_per_group=4),
 }
-
-STAGES = (1, 2, 3, 4)
 
 Blocks = Literal["all", "last"]
 """Which blocks of a stage carry the module."""

@@ -16,7 +16,7 @@ from .errors import UserError
 from .hosts import TOTAL_STRIDE, build
 from .modules import ATTENTION, SettingsError, lookup
 from .pieces import alone
-from .records import CONTROL, GRID, PLAIN, Case, Plan, Record
+from .records import CONTROL, GRID, PLAIN, STAGES, Case, Plan, Record
 from .runs import Run, gather, machine
 from .statistics import TARGET
 
@@ -43,6 +43,8 @@ class Wanted:
     compiled: tuple[bool, ...] | None = None
     cuda_graph: bool | None = None
     isolated: bool | None = None
+    stages: tuple[int, ...] | None = None
+    blocks: str | None = None
     budget_s: float | None = None
     threads: int | None = None
     seed: int | None = None
@@ -70,6 +72,8 @@ def defaults() -> Wanted:
         compiled=(False,),
         cuda_graph=False,
         isolated=False,
+        stages=STAGES,
+        blocks="all",
         budget_s=100.0,
         threads=torch.get_num_threads(),
         seed=0,
@@ -178,7 +182,9 @@ def _filled(wanted: Wanted, values: dict[str, Any]) -> Wanted:
 
 
 def _cleaned(wanted: Wanted) -> Wanted:
-    """Modules once each, in the order asked for; a grid's values once each, sorted."""
+    """Modules once each, in the order asked for; stages and a grid's values once each, sorted."""
+    if wanted.stages is not None:
+        wanted = replace(wanted, stages=tuple(sorted(set(wanted.stages))))
     if wanted.modules is not None:
         wanted = replace(wanted, modules=tuple(dict.fromkeys(wanted.modules)))
     grid = {option: getattr(wanted, option) for option in GRID}
@@ -224,6 +230,8 @@ def _check(case: Case, modules: Sequence[str]) -> None:
         raise UserError("no CUDA device is available to torch; use --device cpu")
     if case.cuda_graph and case.device != "cuda":
         raise UserError("--cuda-graph needs a CUDA device")
+    if case.isolated and case.stages != STAGES:
+        raise UserError("--isolated measures all stages; leave --stages out")
     if case.isolated and (case.mode == "training" or case.compiled or case.cuda_graph):
         raise UserError(
             "--isolated times the eager forward: no --mode training, --compile or --cuda-graph"
@@ -231,7 +239,7 @@ def _check(case: Case, modules: Sequence[str]) -> None:
     with torch.device("meta"):
         for module in modules:
             try:
-                build(case.host, lookup(module))
+                build(case.host, lookup(module), stages=case.stages, blocks=case.blocks)
             except SettingsError as error:
                 raise UserError(str(error)) from error
 

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from .records import COPY, COPY_AGAIN
+from .records import COPY, COPY_AGAIN, STAGES
 
 PRODUCT = "product"
 LAUNCH = "launch"
 CEILINGS = (COPY, COPY_AGAIN, PRODUCT, LAUNCH)
 """A large copy, the same again, a large matrix product, and the smallest operator there is."""
-
-STAGES = (1, 2, 3, 4)
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,9 @@ COPY, COPY_AGAIN = "copy", "copy again"
 
 BASELINES = ((PLAIN, CONTROL), (COPY, COPY_AGAIN))
 
+STAGES = (1, 2, 3, 4)
+"""All stages of a host."""
+
 GRID = ("mode", "dtype", "batch_size", "image_size", "compiled")
 """The fields of a case of which a grid has every combination."""
 
@@ -46,6 +49,10 @@ class Case:
     compiled: bool = False
     cuda_graph: bool = False
     isolated: bool = False
+    stages: tuple[int, ...] = STAGES
+    """Of the host, 1 to 4: those that carry the module."""
+    blocks: Literal["all", "last"] = "all"
+    """Of each of these stages."""
     device: Literal["cpu", "cuda"]
     threads: int
     seed: int
@@ -67,6 +74,8 @@ class Case:
             "channels last" if self.channels_last else "",
             "compiled" if self.compiled else "",
             "CUDA graphs" if self.cuda_graph else "",
+            "" if self.stages == STAGES else f"stages {' '.join(map(str, self.stages))}",
+            "last blocks" if self.blocks == "last" else "",
             self.device,
         ]
         return ", ".join(filter(None, words))

@@ -16,13 +16,13 @@ from . import isolated, isolation, latency, memory
 from .counting import count_all
 from .counting.rule import Count
 from .events import Beginning, Event
-from .hosts import build
+from .hosts import Blocks, build
 from .isolation import ChildDiedError
 from .recording import failure, record
-from .records import PLAIN, Case, Counts, End, FailedStep, Memory, Record, Results
+from .records import PLAIN, STAGES, Case, Counts, End, FailedStep, Memory, Record, Results
 from .runs import Run
 
-CountNetwork = Callable[[str, str, int], dict[str, Count]]
+CountNetwork = Callable[[str, str, int, tuple[int, ...], Blocks], dict[str, Count]]
 MeasureMemory = Callable[[Case, str], Memory]
 MeasureLatency = Callable[[Run], Iterator[Event]]
 
@@ -37,10 +37,17 @@ def latency_apart(run: Run) -> Iterator[Event]:
     return isolation.stream(latency.measure, run)
 
 
-def count_network(host: str, variant: str, image_size: int) -> dict[str, Count]:
+def count_network(
+    host: str,
+    variant: str,
+    image_size: int,
+    stages: tuple[int, ...] = STAGES,
+    blocks: Blocks = "all",
+) -> dict[str, Count]:
     """A network by every rule, for one float32 image."""
     with torch.device("meta"):
-        network = build(host, None if variant == PLAIN else variant)
+        attention = None if variant == PLAIN else variant
+        network = build(host, attention, stages=stages, blocks=blocks)
     return count_all(network, (1, 3, image_size, image_size))
 
 
@@ -86,7 +93,7 @@ def _steps(
 def _counts(case: Case, variant: str, count: CountNetwork) -> Counts:
     if case.isolated:
         return isolated.count(case, variant)
-    return Counts(rules=count(case.host, variant, case.image_size))
+    return Counts(rules=count(case.host, variant, case.image_size, case.stages, case.blocks))
 
 
 def _attempt(run: Run, variant: str, kind: FailedStep, measure: Callable[[], Results]) -> Record:

@@ -26,7 +26,7 @@ def network(case: Case, variant: str, device: str) -> nn.Module:
     attention = None if variant in (PLAIN, CONTROL) else variant
     torch.manual_seed(case.seed)
     with torch.device("meta" if device == "meta" else "cpu"):  # the same weights on any device
-        model = build(case.host, attention)
+        model = build(case.host, attention, stages=case.stages, blocks=case.blocks)
     layout = torch.channels_last if case.channels_last else torch.contiguous_format
     return model.to(device=device, dtype=getattr(torch, case.dtype)).to(memory_format=layout)  # type: ignore[call-overload,no-any-return]
 

@@ -195,7 +195,7 @@ def test_a_run_that_was_killed_within_its_first_line_begins_anew(tmp_path: Path)
     ("change", "message"),
     [
         ({"modules": ("foo",)}, "unknown attention module 'foo'; known: se, cbam, eca"),
-        ({"host": "vgg16"}, "unknown host 'vgg16'; known: resnet50"),
+        ({"host": "vgg16"}, "unknown host 'vgg16'; known: resnet18, resnet34, resnet50, "),
         ({"image_size": (31,)}, "image_size 31 is too small"),
         ({"batch_size": (0,)}, "batch_size must be at least 1"),
         ({"threads": 0}, "threads must be at least 1"),

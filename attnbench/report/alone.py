@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 
 from attnbench import statistics, units
-from attnbench.pieces import LAUNCH, PRODUCT, STAGES, Piece
-from attnbench.records import COPY
+from attnbench.pieces import LAUNCH, PRODUCT, Piece
+from attnbench.records import COPY, STAGES
 from attnbench.runs import Run
 from attnbench.statistics import Interval
 

@@ -151,6 +151,8 @@ CONFIGURATION = (
     Column("compiled", "Whether by torch.compile."),
     Column("cuda_graph", "Whether each step is captured and replayed."),
     Column("isolated", "Whether modules run alone."),
+    Column("stages", "Of the host, those that carry the module, with spaces."),
+    Column("blocks", "Of each of these: `all`, or the `last`."),
     Column("device", "`cpu` or `cuda`."),
     Column("threads", "Of a CPU.", "1"),
     Column("seed", "Of weights, images and order."),

@@ -48,6 +48,7 @@ def frame(run: Run) -> pd.DataFrame:
 def configuration(run: Run, name: str) -> Row:
     """What a run was: settings, machine and moment; keys as in ``columns.CONFIGURATION``."""
     known = {
+        "stages": " ".join(map(str, run.case.stages)),
         "run": name,
         **run.environment,
         **asdict(run.case),

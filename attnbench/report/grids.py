@@ -85,6 +85,8 @@ def _named(key: str, value: object) -> str:
         return name if value else f"not {name}"
     if key in {"dtype", "host", "mode", "device", "processor"}:
         return str(value)
+    if isinstance(value, tuple):
+        return f"{name} {' '.join(map(str, value))}"
     return f"{name} {value}"
 
 

@@ -18,6 +18,8 @@ def command(run: Run) -> str:
         ("--image-size", case.image_size),
         ("--dtype", case.dtype),
         ("--mode", case.mode),
+        ("--stages", ",".join(map(str, case.stages))),
+        ("--blocks", case.blocks),
         ("--budget", f"{run.plan.budget_s:g}"),
         ("--threads", case.threads),
         ("--seed", case.seed),
