@@ -4,9 +4,9 @@
     sa in resnet50: added params <= 708, added executed kernels <= 192
     mine.py:Mine in resnet50: added params <= 1_000
 
-A module is a name of the table or a class in a file of one's own (relative to the file of limits),
-built with ``channels`` and put behind bn3; loading the file runs its code. Only what is the same
-on every machine can be limited here.
+A module is a name of the table or one of one's own, as ``attnbench.sources`` takes them (files
+relative to the file of limits); loading one runs its code. Only what is the same on every machine
+can be limited here.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 from .errors import UserError
-from .modules import Attention, SettingsError, Site
+from .modules import Attention, SettingsError
 from .outcomes import Outcome
+from .sources import is_own, lookup
 
 METRICS: dict[str, tuple[str, str]] = {
     "params": ("learnable", "params"),
@@ -120,7 +120,8 @@ def check(limits: Sequence[Limit]) -> list[Outcome]:
     from .claims import INPUT_SHAPE
     from .figures import Figures
 
-    own = {limit.module: _load(limit) for limit in limits if ":" in limit.module}
+    each = {(limit.module, limit.host): limit for limit in limits if is_own(limit.module)}
+    own = {limit.module: _load(limit) for limit in each.values()}
     figures, outcomes = Figures(INPUT_SHAPE, own), []
     for limit in limits:
         rule, quantity = METRICS[limit.metric]
@@ -154,15 +155,16 @@ def check(limits: Sequence[Limit]) -> list[Outcome]:
 
 
 def _load(limit: Limit) -> Attention:
-    file, _, name = limit.module.rpartition(":")
-    path = limit.folder / file
-    spec = spec_from_file_location(path.stem, path)
-    if spec is None or spec.loader is None or not path.is_file():
-        raise UserError(f"{limit.where}: there is no Python file {path}")
-    module = module_from_spec(spec)
+    """The limit's module, which has been tried in its host."""
+    from . import trial
+    from .claims import INPUT_SHAPE
+
     try:
-        spec.loader.exec_module(module)
-        build = getattr(module, name)
-    except Exception as error:
-        raise UserError(f"{limit.where}: cannot load {limit.module}: {error!r}") from error
-    return Attention(limit.module, name, "", Site.AFTER_BN3, build)
+        attention = lookup(limit.module, limit.folder)
+    except SettingsError as error:
+        raise UserError(f"{limit.where}: {error}") from error
+    try:
+        trial.demand_fit(attention, trial.places(attention, limit.host, INPUT_SHAPE))
+    except SettingsError as error:
+        raise UserError(f"{limit.where}: {limit.module} is refused: {error}") from error
+    return attention

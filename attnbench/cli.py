@@ -12,7 +12,7 @@ import typer
 
 from . import __version__, options
 from .errors import UserError
-from .modules import ATTENTION, SettingsError
+from .modules import SettingsError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -32,6 +32,17 @@ class Device(StrEnum):
     CPU = "cpu"
     CUDA = "cuda"
 
+
+OwnModules = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--module",
+        metavar="SPEC",
+        help="One of your own, whose code is run: file.py:ClassName, timm:NAME, or an entry point; "
+        "with ,site=after_bn3 and ,key=value for its settings. May be repeated; without --modules "
+        "alone.",
+    ),
+]
 
 SEVERAL = "One, or several with commas."
 DTYPES = ("float32", "bfloat16", "float16")
@@ -76,9 +87,13 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
     modules: Annotated[
         str | None, typer.Option(help="Names, comma-separated.", show_default="all seven")
     ] = None,
+    module: OwnModules = None,
     host: Annotated[
         str | None,
-        typer.Option(help="resnet50, resnet101, sknet50 or sknet101.", show_default="resnet50"),
+        typer.Option(
+            help="A ResNet, ResNeXt or Wide-ResNet of torchvision, sknet50 or sknet101.",
+            show_default="resnet50",
+        ),
     ] = None,
     device: Annotated[Device | None, typer.Option(show_default="auto")] = None,
     batch_size: Annotated[
@@ -113,7 +128,11 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
     ] = None,
     stages: Annotated[
         str | None,
-        typer.Option(metavar="N,...", help="That carry the module.", show_default="1,2,3,4"),
+        typer.Option(
+            metavar="N,...",
+            help="That carry the module, such as 2,3,4 or c3-c5.",
+            show_default="1,2,3,4",
+        ),
     ] = None,
     blocks: Annotated[
         str | None,
@@ -147,7 +166,7 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
     from . import display, jobs, runner, store
 
     wanted = jobs.Wanted(
-        modules=options.names(modules),
+        modules=options.modules(modules, module),
         host=host,
         device=device,
         batch_size=options.numbers(batch_size, "--batch-size"),
@@ -158,7 +177,7 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
         compiled=options.executions(compile_, eager),
         cuda_graph=cuda_graph,
         isolated=isolated,
-        stages=options.numbers(stages, "--stages"),
+        stages=options.stages(stages),
         blocks=blocks,
         budget_s=budget,
         threads=threads,
@@ -181,26 +200,16 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
 
 
 @app.command(name="list")
-def list_modules() -> None:
-    """The modules: name, site, added learnable parameters, paper."""
-    from . import display
+def list_modules(module: OwnModules = None) -> None:
+    """The modules: name, site, added learnable parameters, paper or package."""
+    from . import display, listing
 
-    headings = ("module", "site", "in resnet50", "in resnet101", "arXiv", "paper")
-    rows = [
-        (
-            entry.name,
-            entry.site,
-            *(
-                f"{entry.added_params[host]:,}" if host in entry.added_params else "not stated"
-                for host in ("resnet50", "resnet101")
-            ),
-            entry.arxiv,
-            entry.title,
-        )
-        for entry in ATTENTION.values()
-    ]
     caption = "Attention modules, and the learnable parameters that they add"
-    display.console().print(display.table(caption, headings, rows, words=("site", "paper")))
+    rows = listing.rows(module or ())
+    console = display.console()
+    console.print(display.table(caption, listing.HEADINGS, rows, words=("site", "paper")))
+    for remark in listing.remarks():
+        console.print(remark, markup=False)
 
 
 @app.command()

@@ -9,8 +9,9 @@ from typing import Any, Literal, get_args
 from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 
-from attnbench.modules import Attention, SettingsError, Site, lookup
+from attnbench.modules import Attention, SettingsError, Site
 from attnbench.records import STAGES
+from attnbench.sources import lookup
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,7 @@ class ReplaceConv2(nn.Module):
 
 
 SITES: dict[tuple[type[BasicBlock | Bottleneck], Site], Callable[..., nn.Module]] = {
+    (BasicBlock, Site.AFTER_BN2): AfterBn2,
     (BasicBlock, Site.AFTER_BN3): AfterBn2,  # as there: behind the last norm
     (Bottleneck, Site.AFTER_BN3): AfterBn3,
     (Bottleneck, Site.REPLACE_CONV2): ReplaceConv2,
@@ -167,18 +169,18 @@ def build(
 
 def _site(host: str, base: Host, attention: Attention) -> Callable[..., nn.Module]:
     """What puts the module into a block of this host."""
-    if attention.site is Site.REPLACE_CONV2:
-        if base.block is BasicBlock:
-            raise SettingsError(
-                f"{attention.name} stands for the 3x3 of a bottleneck; {host} has basic blocks"
-            )
-        if base.groups > 1 and host not in attention.published:
-            grouped = [name for name in attention.published if HOSTS[name].groups > 1]
-            hint = f"; it is published in {' and '.join(grouped)}" if grouped else ""
-            raise SettingsError(
-                f"nobody has said how {attention.name} stands for a 3x3 in groups as {host} "
-                f"has it{hint}"
-            )
+    if (base.block, attention.site) not in SITES:
+        known = ", ".join(site for block, site in SITES if block is base.block)
+        raise SettingsError(
+            f"{attention.name}: the blocks of {host} have no site {attention.site}; known: {known}"
+        )
+    in_groups = base.groups > 1 and attention.site is Site.REPLACE_CONV2
+    if in_groups and attention.published and host not in attention.published:
+        grouped = [name for name in attention.published if HOSTS[name].groups > 1]
+        raise SettingsError(
+            f"nobody has said how {attention.name} stands for a 3x3 in groups as {host} "
+            f"has it; it is published in {' and '.join(grouped)}"
+        )
     return SITES[base.block, attention.site]
 
 

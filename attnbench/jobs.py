@@ -11,10 +11,11 @@ from typing import Any, get_type_hints
 
 import torch
 
-from . import environment, store
+from . import environment, isolation, sources, store, trial
 from .errors import UserError
 from .hosts import TOTAL_STRIDE, build
-from .modules import ATTENTION, SettingsError, lookup
+from .isolation import ChildDiedError
+from .modules import ATTENTION, SettingsError
 from .pieces import alone
 from .records import CONTROL, GRID, PLAIN, STAGES, Case, Plan, Record
 from .runs import Run, gather, machine
@@ -103,6 +104,7 @@ def prepare(wanted: Wanted, out: Path | None) -> tuple[list[Job], Path]:
     plan, cases = _plan(wanted), list(cases_of(wanted))
     for case in cases:
         _check(case, wanted.modules or ())
+    _try({case.image_size: case for case in cases}.values(), wanted.modules or ())
     if out is not None and _foreign(out):
         raise UserError(f"{out} holds other files and no run; choose another --out")
     folder = out or _new_folder(cases[0])
@@ -144,6 +146,8 @@ def _resumed(wanted: Wanted, folders: Sequence[Path]) -> list[Job]:
     here = machine(environment.describe_apart(jobs[0].run.case.device))
     for job in jobs:
         _check(job.run.case, job.run.modules)
+        if sources.origins(job.run.modules) != job.run.plan.sources:
+            raise UserError(f"{job.folder} was begun with other code of its modules")
         for fact, value in here.items():
             if value != job.run.environment.get(fact):
                 raise UserError(
@@ -205,6 +209,7 @@ def _plan(wanted: Wanted) -> Plan:
         variants=alone(modules) if wanted.isolated else (PLAIN, CONTROL, *modules),
         budget_s=wanted.budget_s or 0.0,
         target=TARGET[wanted.device or "cpu"],
+        sources=sources.origins(modules),
     )
 
 
@@ -239,9 +244,21 @@ def _check(case: Case, modules: Sequence[str]) -> None:
     with torch.device("meta"):
         for module in modules:
             try:
-                build(case.host, lookup(module), stages=case.stages, blocks=case.blocks)
+                attention = sources.lookup(module)
+                if not sources.is_own(module):  # the others are tried instead
+                    build(case.host, attention, stages=case.stages, blocks=case.blocks)
             except SettingsError as error:
                 raise UserError(str(error)) from error
+
+
+def _try(cases: Iterable[Case], modules: Iterable[str]) -> None:
+    """Modules that nobody here has seen, each at every size that it will have."""
+    for case in cases:
+        for module in filter(sources.is_own, modules):
+            try:
+                isolation.call(trial.check, case, module)
+            except (SettingsError, ChildDiedError) as error:
+                raise UserError(f"{module} is refused: {error}") from error
 
 
 def _new_folder(case: Case) -> Path:

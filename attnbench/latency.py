@@ -11,7 +11,8 @@ from typing import Literal
 
 import torch
 
-from . import isolated, nvml, settings, statistics, timing, watch, workload
+from . import isolated, nvml, settings, sources, statistics, timing, watch, workload
+from .errors import UserError
 from .events import Beginning, Event
 from .recording import failure, record
 from .records import Case, Compiled, End, Environment, Failure, Record
@@ -31,8 +32,13 @@ def measure(
     """Warm every variant up, then time rounds until the run's target or budget; ends with End.
 
     ``run`` stays as it is; what it holds of rounds and failures is gone on from.
+
+    Raises:
+        UserError: a module's code is no longer what the plan says.
     """
     run = deepcopy(run)
+    if sources.origins(run.modules) != run.plan.sources:
+        raise UserError("the code of its modules has changed since the run began")
     settings.settle(run.case)
     for event in _measure(run, clock or timing.clock_for(run.case.device), look):
         if isinstance(event, Record):

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from math import inf
 
 from .errors import UserError
 from .modules import ATTENTION
+
+
+def modules(named: str | None, own: Sequence[str] | None) -> tuple[str, ...] | None:
+    """Those of ``--modules``, then each ``--module``; None where nothing was stated."""
+    if not own:
+        return names(named)
+    return (*(names(named) or ()), *(spec.strip() for spec in own))
 
 
 def names(modules: str | None) -> tuple[str, ...] | None:
@@ -27,6 +35,17 @@ def numbers(text: str | None, option: str) -> tuple[int, ...] | None:
         return tuple(int(part) for part in text.split(","))
     except ValueError as error:
         raise UserError(f"{option}: '{text}' is no number, nor several with commas") from error
+
+
+def stages(text: str | None) -> tuple[int, ...] | None:
+    """``2,3,4`` or, as detection counts them, ``c3-c5``: the stages 1 to 4 of a host."""
+    if text is None or "c" not in text.lower():
+        return numbers(text, "--stages")
+    span = re.fullmatch(r"c([2-5])(?:-c([2-5]))?", text.strip().lower())
+    if span is None:
+        raise UserError(f"--stages: '{text}' is neither 2,3,4 nor such as c3-c5")
+    first, last = int(span[1]), int(span[2] or span[1])
+    return tuple(range(first - 1, last))
 
 
 def choices(text: str | None, option: str, known: Sequence[str]) -> tuple[str, ...] | None:

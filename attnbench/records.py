@@ -8,7 +8,7 @@ Quantities are stored in base units (bytes, seconds, single operations) and neve
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -111,6 +111,8 @@ class Plan:
     variants: tuple[str, ...]
     budget_s: float
     target: float
+    sources: Mapping[str, str] = field(default_factory=dict)
+    """For each module that is not the suite's own, what tells its code from any other."""
 
     def __post_init__(self) -> None:
         """Refuse a run without its baseline."""

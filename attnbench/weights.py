@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from .errors import UserError
+from .sources.spec import parse
 
 PLACE = ".attention."
 """What stands before a module's own names in our networks."""
@@ -133,7 +134,7 @@ def _authors_name(network: nn.Module, name: str) -> str:
     block, found, own = name.partition(PLACE)
     if not found:
         return name
-    attention = str(network.get_submodule(block).attention_name)
+    attention = parse(str(network.get_submodule(block).attention_name)).source
     if attention not in AUTHORS:
         raise UserError(f"no authors' names are known for '{attention}'; for {', '.join(AUTHORS)}")
     return f"{block}{AUTHORS[attention]}{own}"

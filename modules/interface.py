@@ -18,10 +18,16 @@ class SettingsError(ValueError):
 
 
 class Site(StrEnum):
-    """Where in a bottleneck a module sits."""
+    """Where in a block a module sits."""
 
     AFTER_BN3 = "after_bn3"
-    """Sees the block's output before the residual addition. Built with ``channels``."""
+    """Sees the block's output before the residual addition. Built with ``channels``.
+
+    A basic block ends in its second norm, and so the module sits there.
+    """
+
+    AFTER_BN2 = "after_bn2"
+    """The same by its name in a basic block; a bottleneck has no such site."""
 
     REPLACE_CONV2 = "replace_conv2"
     """Stands for conv2, bn2 and their ReLU. Built with ``channels`` and ``stride``."""

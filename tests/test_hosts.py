@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from copy import deepcopy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -339,7 +340,14 @@ def test_resnet_is_build_by_depth():
         (lambda: resnet(19), "unknown host 'resnet19'; known: resnet18, resnet34, resnet50, "),
         (lambda: build("vgg"), "unknown host 'vgg'; known: resnet18, resnet34, resnet50, "),
         (lambda: resnet(50, "se", blocks="first"), "unknown blocks 'first'; known: all, last"),
-        (lambda: on_meta("resnet18", "sk"), "sk stands for the 3x3 of a bottleneck; resnet18 has"),
+        (
+            lambda: on_meta("resnet18", "sk"),
+            "sk: the blocks of resnet18 have no site replace_conv2; known: after_bn2, after_bn3",
+        ),
+        (
+            lambda: on_meta("resnet50", replace(ATTENTION["se"], site=Site.AFTER_BN2)),
+            "se: the blocks of resnet50 have no site after_bn2; known: after_bn3, replace_conv2",
+        ),
         (
             lambda: on_meta("resnext101_32x8d", "sk"),
             "nobody has said how sk .* resnext101_32x8d has it; it is published in sknet50 and",

@@ -11,7 +11,7 @@ def command(run: Run) -> str:
     """The command that measures the same configuration; every setting is stated."""
     case = run.case
     options: list[tuple[str, object]] = [
-        ("--modules", ",".join(run.modules)),
+        *_modules(run),
         ("--host", case.host),
         ("--device", case.device),
         ("--batch-size", case.batch_size),
@@ -34,6 +34,12 @@ def command(run: Run) -> str:
     words += [word for option, value in options for word in (option, str(value))]
     words += [switch for switch, on in switches if on]
     return shlex.join(words)
+
+
+def _modules(run: Run) -> list[tuple[str, object]]:
+    listed = [name for name in run.modules if name.isidentifier()]
+    own = [("--module", name) for name in run.modules if name not in listed]
+    return [*([("--modules", ",".join(listed))] if listed else []), *own]
 
 
 def environment(run: Run) -> list[tuple[str, str]]:

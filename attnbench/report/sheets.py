@@ -103,6 +103,7 @@ def machine(case: Case, environment: Environment) -> str:
 def remarks(run: Run) -> list[str]:
     """What must be known before a figure is believed: rounds, control, disturbance, failures."""
     said = [_rounds(run), control(run), *_disturbed(run), *_reservations(run.case)]
+    said += [f"The code of {title(name)}: {origin}." for name, origin in run.plan.sources.items()]
     said += [
         f"{title(variant)} failed at {step}: {failure.type}: {_one_line(failure.message)}."
         for variant, steps in run.failures.items()

@@ -1,0 +1,71 @@
+"""What ``attnbench list`` says: the table, what packages offer, and what was asked for.
+
+Without anything asked for, nothing is loaded: neither torch nor a package.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from importlib.util import find_spec
+
+from . import sources, units
+from .errors import UserError
+from .modules import ATTENTION, Attention, SettingsError
+from .sources import installed, timm
+
+HOSTS = ("resnet50", "resnet101")
+
+HEADINGS = ("module", "site", *(f"in {host}" for host in HOSTS), "arXiv", "paper")
+
+Row = tuple[str, ...]
+
+
+def rows(own: Iterable[str] = ()) -> Iterator[Row]:
+    """A row a module; those that were asked for are loaded and put into both hosts."""
+    for entry in ATTENTION.values():
+        yield _row(entry, [_stated(entry, host) for host in HOSTS])
+    for name in own:
+        try:
+            attention, origin = sources.lookup(name), sources.origins([name]).get(name, "")
+        except SettingsError as error:
+            raise UserError(str(error)) from error
+        yield _row(attention, [_added(attention, host) for host in HOSTS], origin)
+    asked = set(own)
+    for offered in installed.offered():
+        if offered.name not in asked:
+            unknown = (units.NOTHING,) * (1 + len(HOSTS))
+            yield (offered.name, *unknown, units.NOTHING, installed.origin(offered))
+
+
+def remarks() -> list[str]:
+    """What else could be asked for."""
+    here = "" if find_spec("timm") else "; it is not installed: pip install 'attnbench[timm]'"
+    return [
+        f"timm:NAME for {', '.join(timm.NAMES)} (of timm{here}).",
+        "path/to/file.py:ClassName for a class of your own.",
+    ]
+
+
+def _row(entry: Attention, added: list[str], origin: str = "") -> Row:
+    paper = f"{entry.title}, {origin}" if origin else entry.title
+    return (entry.name, entry.site, *added, entry.arxiv or units.NOTHING, paper)
+
+
+def _stated(entry: Attention, host: str) -> str:
+    return f"{entry.added_params[host]:,}" if host in entry.added_params else "not stated"
+
+
+def _added(attention: Attention, host: str) -> str:
+    """The learnable parameters that it adds to a host, or why it cannot be put there."""
+    from torch import device
+
+    from .counting import learnable
+    from .hosts import build
+
+    try:
+        with device("meta"):
+            with_it, without = build(host, attention), build(host)
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    params = [learnable.count(network, ()).params or 0 for network in (with_it, without)]
+    return f"{params[0] - params[1]:,}"

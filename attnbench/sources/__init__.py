@@ -1,0 +1,106 @@
+"""A module by the name that its user gives it: of the table, a file's, a package's or timm's.
+
+    sa                          a row of the table
+    path/to/file.py:ClassName   a class in a file, built with ``channels``
+    timm:eca                    what timm's factory makes
+    name                        an entry point in the group ``attnbench.modules``
+
+Each may be followed by ``,site=...`` and by settings, ``,key=value``. The name as it was given is
+the variant's name in the records, so that every process finds the module again by its name alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from attnbench.modules import ATTENTION, Attention, SettingsError, Site
+
+from . import file, installed, timm
+from .spec import Spec, parse
+
+__all__ = ["HERE", "is_own", "lookup", "origins"]
+
+HERE = Path()
+
+
+def is_own(name: str) -> bool:
+    """Whether it is anything but a row of the table as it stands there."""
+    return name not in ATTENTION
+
+
+def lookup(name: str, folder: Path = HERE) -> Attention:
+    """The module of that name, ready to be put into a host; what is not in the table is loaded.
+
+    Paths are relative to ``folder``.
+
+    Raises:
+        SettingsError: there is none, or it cannot be loaded; the message says why.
+    """
+    if not is_own(name):
+        return ATTENTION[name]
+    spec = parse(name)
+    return _adapted(_row(spec.source, folder), spec, name)
+
+
+def origins(names: Iterable[str]) -> dict[str, str]:
+    """For each module that comes from elsewhere, what tells its code from another's of that name.
+
+    Raises:
+        SettingsError: one of them is not there any more.
+    """
+    found = {name: _origin(parse(name).source) for name in names if is_own(name)}
+    return {name: origin for name, origin in found.items() if origin is not None}
+
+
+def _row(source: str, folder: Path) -> Attention:
+    if source in ATTENTION:
+        return ATTENTION[source]
+    if source.startswith(timm.PREFIX):
+        return timm.row(source)
+    if file.names_one(source):
+        return _as_row(file.load(source, folder), source)
+    entry = installed.find(source)
+    if entry is not None:
+        return _as_row(installed.load(entry), source)
+    known = ", ".join([*ATTENTION, *(entry.name for entry in installed.offered())])
+    raise SettingsError(
+        f"unknown attention module '{source}'; known: {known}; or file.py:ClassName, or timm:NAME"
+    )
+
+
+def _origin(source: str) -> str | None:
+    if source.startswith(timm.PREFIX):
+        return timm.origin()
+    if file.names_one(source):
+        return file.origin(source, HERE)
+    entry = installed.find(source)
+    return None if entry is None else installed.origin(entry)
+
+
+def _as_row(target: object, source: str) -> Attention:
+    """A row as it is, or one for a class that takes ``channels``."""
+    if isinstance(target, Attention):
+        return target
+    if not callable(target):
+        raise SettingsError(f"{source} is neither a class that takes channels nor an Attention")
+    title = getattr(target, "__name__", source)
+    return Attention(source, title, arxiv="", site=Site.AFTER_BN3, build=target)
+
+
+def _adapted(row: Attention, spec: Spec, name: str) -> Attention:
+    """The row under the user's name; what they state goes before what was published."""
+    published = {
+        host: {key: values for key, values in settings.items() if key not in spec.settings}
+        for host, settings in row.published.items()
+    }
+    return replace(
+        row,
+        name=name,
+        site=spec.site or row.site,
+        build=partial(row.build, **spec.settings),
+        published=published,
+        added_params={},
+    )

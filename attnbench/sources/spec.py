@@ -1,0 +1,57 @@
+"""What a user writes for a module of their own: where it is, its site, its settings."""
+
+from __future__ import annotations
+
+import re
+from ast import literal_eval
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from attnbench.modules import SettingsError, Site
+
+SEPARATOR = re.compile(r",\s*(?=[A-Za-z_]\w*\s*=)")
+"""A comma before ``key=``; the one within ``sizes=(3, 5)`` separates nothing."""
+
+
+@dataclass(frozen=True)
+class Spec:
+    """``source,site=...,key=value,...`` taken apart."""
+
+    source: str
+    site: Site | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+def parse(text: str) -> Spec:
+    """Take a specification apart; values are Python's literals, anything else is a text.
+
+    Raises:
+        SettingsError: nothing stands before the settings, a value is missing or stated twice, or
+            the site is not known.
+    """
+    source, *pairs = SEPARATOR.split(text.strip())
+    if not source or "=" in source.rpartition(":")[2]:
+        raise SettingsError(f"'{text}' names no module before its settings")
+    settings: dict[str, Any] = {}
+    for pair in pairs:
+        key, _, value = (part.strip() for part in pair.partition("="))
+        if not value or key in settings:
+            raise SettingsError(f"'{text}': {key} has {'two values' if value else 'no value'}")
+        settings[key] = _literal(value)
+    site = settings.pop("site", None)
+    return Spec(source, None if site is None else _site(text, site), settings)
+
+
+def _literal(value: str) -> Any:
+    try:
+        return literal_eval(value)
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        return value
+
+
+def _site(text: str, site: object) -> Site:
+    try:
+        return Site(site)
+    except ValueError:
+        raise SettingsError(f"'{text}': unknown site '{site}'; known: {', '.join(Site)}") from None

@@ -1,0 +1,149 @@
+"""A module that nobody here has seen, tried alone in every place that it has in the host.
+
+Whatever fails here would end in the figure of something that is no attention module: it changes
+the shape, computes no numbers or other ones each time, or cannot be copied to be counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from pathlib import Path
+from traceback import extract_tb
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .counting.rule import Shape
+from .hosts import Blocks, build
+from .modules import Attention, SettingsError
+from .records import STAGES, Case
+from .sources import lookup
+
+IMAGES = 2
+"""So that a module which mixes images up has another shape than one that does not."""
+
+
+TORCH = str(Path(torch.__file__).parent)
+
+
+@dataclass(frozen=True)
+class Place:
+    """What a module is built with there, and the (channels, height, width) that it sees."""
+
+    channels: int
+    settings: Mapping[str, Any]
+    shape: Shape
+
+    @property
+    def returned(self) -> Shape:
+        """The shape that it must return: the same, or less by the stride of a convolution."""
+        channels, *size = self.shape
+        stride = self.settings.get("stride", 1)
+        return (channels, *(-(-length // stride) for length in size))
+
+
+def check(case: Case, name: str) -> None:
+    """Try the module of that name as the case's host will have it.
+
+    Raises:
+        SettingsError: it cannot be loaded or is not fit to be measured; the message says why.
+    """
+    attention, image = lookup(name), (1, 3, case.image_size, case.image_size)
+    demand_fit(attention, places(attention, case.host, image, case.stages, case.blocks))
+
+
+def places(
+    attention: Attention,
+    host: str,
+    image: Shape,
+    stages: Collection[int] = STAGES,
+    blocks: Blocks = "all",
+) -> list[Place]:
+    """The different places of the module in a host that sees an image (batch, 3, height, width)."""
+    seen: list[Place] = []
+
+    def stand(channels: int, **settings: Any) -> nn.Module:
+        return _Stand(channels, settings, seen)
+
+    with torch.device("meta"), torch.no_grad():
+        network = build(host, replace(attention, build=stand), stages=stages, blocks=blocks)
+        network.eval()(torch.empty(image))
+    return seen
+
+
+class _Stand(nn.Module):
+    """Stands where the module will, and notes what is given to it."""
+
+    def __init__(self, channels: int, settings: dict[str, Any], seen: list[Place]) -> None:
+        super().__init__()
+        self._built, self._seen = (channels, settings), seen
+
+    def forward(self, x: Tensor) -> Tensor:
+        place = Place(*self._built, shape=tuple(x.shape[1:]))
+        if place not in self._seen:
+            self._seen.append(place)
+        return x.new_empty(x.shape[0], *place.returned)
+
+
+def demand_fit(attention: Attention, where: Iterable[Place]) -> None:
+    """Try the module in each of these places, on the CPU in float32 and in evaluation mode.
+
+    Raises:
+        SettingsError: it is not fit to be measured in one of them; the message says why.
+    """
+    for place in where:
+        try:
+            _demand_fit(attention, place)
+        except (Exception, SystemExit) as error:
+            plain = isinstance(error, (_UnfitError, SettingsError))
+            why = str(error) if plain else f"it fails: {_said(error)}"
+            size = "x".join(map(str, place.shape))
+            raise SettingsError(f"on an input of {size} {why}") from error
+
+
+class _UnfitError(Exception):
+    """What is wrong with a module that runs."""
+
+
+def _demand(condition: object, why: str) -> None:
+    if not condition:
+        raise _UnfitError(why)
+
+
+def _demand_fit(attention: Attention, place: Place) -> None:
+    x = torch.randn(IMAGES, *place.shape, generator=torch.Generator().manual_seed(0))
+    wanted = (IMAGES, *place.returned)
+    module = _built(attention, place)
+    _demand(isinstance(module, nn.Module), f"it is a {type(module).__name__}, not a torch module")
+    out = _output(module, x)
+    _demand(isinstance(out, Tensor), f"it returns a {type(out).__name__}, not a tensor")
+    returned = tuple(out.shape)
+    _demand(returned == wanted, f"it returns the shape {returned} where {wanted} is wanted")
+    _demand(torch.isfinite(out).all(), "it returns numbers that are not finite")
+    again, twin = _output(module, x), _output(_built(attention, place), x)
+    _demand(torch.equal(out, again), "it is not deterministic: the same input, other numbers")
+    _demand(torch.equal(out, twin), "it is not deterministic: built from one seed, other numbers")
+    try:
+        copied = _output(deepcopy(module), x)
+    except Exception as error:
+        raise _UnfitError(f"it cannot be copied: {_said(error)}") from error
+    _demand(torch.equal(out, copied), "its copy computes other numbers")
+
+
+def _built(attention: Attention, place: Place) -> Any:
+    torch.manual_seed(0)
+    return attention.build(place.channels, **place.settings)
+
+
+def _output(module: nn.Module, x: Tensor) -> Any:
+    with torch.inference_mode():
+        return module.eval()(x.clone())
+
+
+def _said(error: BaseException) -> str:
+    """What an error says in one line; the line of code that raised it where it says nothing."""
+    frames = [f for f in extract_tb(error.__traceback__) if not f.filename.startswith(TORCH)]
+    return f"{type(error).__name__}: {' '.join(str(error).split()) or frames[-1].line}"
