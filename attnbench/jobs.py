@@ -241,14 +241,14 @@ def _check(case: Case, modules: Sequence[str]) -> None:
         raise UserError(
             "--isolated times the eager forward: no --mode training, --compile or --cuda-graph"
         )
-    with torch.device("meta"):
-        for module in modules:
-            try:
-                attention = sources.lookup(module)
-                if not sources.is_own(module):  # the others are tried instead
+    try:
+        with torch.device("meta"):
+            build(case.host, stages=case.stages, blocks=case.blocks)
+            for attention in map(sources.lookup, modules):
+                if not sources.is_own(attention.name):  # the others are tried instead
                     build(case.host, attention, stages=case.stages, blocks=case.blocks)
-            except SettingsError as error:
-                raise UserError(str(error)) from error
+    except SettingsError as error:
+        raise UserError(str(error)) from error
 
 
 def _try(cases: Iterable[Case], modules: Iterable[str]) -> None:

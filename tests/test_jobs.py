@@ -1,4 +1,5 @@
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -216,6 +217,61 @@ def test_what_cannot_be_is_refused_before_a_file_is_written(
     with pytest.raises(UserError, match=message):
         prepare(replace(SMALL, **change), tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+@pytest.fixture
+def mine(tmp_path: Path) -> Path:
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "from torch import nn\n"
+        "class Mine(nn.Conv2d):\n"
+        "    def __init__(self, channels):\n"
+        "        super().__init__(channels, channels, 1, groups=channels)\n"
+        "class Short(Mine):\n"
+        "    def forward(self, x):\n"
+        "        return x[..., :-1]\n"
+    )
+    return path
+
+
+@pytest.mark.usefixtures("one_process")
+def test_a_module_of_ones_own_is_planned_with_the_digest_of_its_code(
+    tmp_path: Path, mine: Path
+) -> None:
+    name = f"{mine}:Mine"
+    run, folder = single(replace(SMALL, modules=("sa", name)), tmp_path / "run")
+    assert run.modules == ("sa", name)
+    digest = sha256(mine.read_bytes()).hexdigest()
+    (plan,) = (record.results for record in store.read(folder))
+    assert isinstance(plan, Plan)
+    assert plan.sources == {name: f"sha256 {digest}"}
+    assert single(Wanted(), folder)[0].plan == plan
+    mine.write_text(mine.read_text() + "# another\n")
+    with pytest.raises(UserError, match="begun with other code of its modules"):
+        prepare(Wanted(), folder)
+
+
+@pytest.mark.usefixtures("one_process")
+def test_a_module_of_ones_own_that_is_not_fit_is_refused_before_a_file_is_written(
+    tmp_path: Path, mine: Path
+) -> None:
+    for name, why in (("Short", "on an input of 256x16x16 it returns"), ("None_", "no None_ in")):
+        with pytest.raises(UserError, match=f"mine.py:{name}.*{why}"):
+            prepare(replace(SMALL, modules=(f"{mine}:{name}",)), tmp_path / "run")
+        assert not (tmp_path / "run").exists()
+
+
+def test_chosen_stages_are_sorted_and_must_exist(tmp_path: Path) -> None:
+    run, _ = single(replace(SMALL, stages=(4, 2, 4), blocks="last"), tmp_path / "run")
+    assert (run.case.stages, run.case.blocks) == ((2, 4), "last")
+    assert run.case.described.endswith("stages 2 4, last blocks, cpu")
+    for change, message in (
+        ({"stages": (5,)}, r"unknown stages \[5\]; known: 1 to 4"),
+        ({"blocks": "first"}, "unknown blocks 'first'; known: all, last"),
+        ({"stages": (2,), "isolated": True}, "--isolated measures all stages"),
+    ):
+        with pytest.raises(UserError, match=message):
+            prepare(replace(SMALL, **change), tmp_path / "other")
 
 
 def test_widths_that_do_not_divide_are_refused(

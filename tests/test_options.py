@@ -2,7 +2,7 @@ import pytest
 
 from attnbench.errors import UserError
 from attnbench.modules import ATTENTION
-from attnbench.options import choices, executions, names, numbers, share
+from attnbench.options import choices, executions, modules, names, numbers, share, stages
 
 
 def test_modules_are_named_with_commas_or_all_at_once():
@@ -11,6 +11,23 @@ def test_modules_are_named_with_commas_or_all_at_once():
     assert names(" se, sa,") == ("se", "sa")
     with pytest.raises(UserError, match="--modules names none; known: se, "):
         names(" ,")
+
+
+def test_modules_of_ones_own_stand_alone_or_beside_named_ones():
+    assert modules(None, None) is None
+    assert modules("se,sa", None) == ("se", "sa")
+    assert modules(None, [" mine.py:Mine,k=(3, 5)"]) == ("mine.py:Mine,k=(3, 5)",)
+    assert modules("all", ["timm:eca"]) == (*ATTENTION, "timm:eca")
+
+
+def test_stages_are_counted_from_1_or_as_detection_does():
+    assert stages(None) is None
+    assert stages("2, 4") == (2, 4)
+    assert stages("c3-c5") == (2, 3, 4)
+    assert stages("C2") == (1,)
+    for text in ("c1", "c3-", "c3,c4", "c6", "c3-c5,1", "every"):
+        with pytest.raises(UserError, match=f"--stages: '{text}' is "):
+            stages(text)
 
 
 def test_numbers_are_whole_and_may_be_several():

@@ -27,6 +27,7 @@ from attnbench.records import (
 from attnbench.runner import execute, latency_apart, memory_apart
 from attnbench.runs import Run, gather
 from attnbench.simulated import Machine
+from attnbench.sources import origins
 from attnbench.timing import Step
 from attnbench.watch import Reading
 
@@ -512,6 +513,21 @@ def test_measuring_leaves_the_run_that_it_was_given_as_it_was(new_run, machine):
     run = new_run()
     list(latency.measure(run, machine, undisturbed))
     assert (run.rounds, run.end) == ([], None)
+
+
+def test_a_module_whose_code_changes_meanwhile_ends_the_run_without_a_round(
+    new_run, perform, machine, tmp_path
+):
+    path = tmp_path / "mine.py"
+    path.write_text("from torch import nn\nclass Mine(nn.Identity): ...\n")
+    run = new_run()
+    name = f"{path}:Mine"
+    run.plan = replace(run.plan, variants=(PLAIN, CONTROL, name), sources=origins([name]))
+    path.write_text(path.read_text() + "# saved again\n")
+    perform(run, machine)
+    assert run.end.reason == "failed"
+    assert "the code of its modules has changed since the run began" in run.end.message
+    assert not run.rounds
 
 
 def test_runs_are_done_one_after_the_other_and_networks_counted_once(

@@ -37,9 +37,12 @@ def command(run: Run) -> str:
 
 
 def _modules(run: Run) -> list[tuple[str, object]]:
-    listed = [name for name in run.modules if name.isidentifier()]
-    own = [("--module", name) for name in run.modules if name not in listed]
-    return [*([("--modules", ",".join(listed))] if listed else []), *own]
+    own = [name for name in run.modules if set(name) & {",", ":"}]
+    listed = [name for name in run.modules if name not in own]
+    return [
+        *([("--modules", ",".join(listed))] if listed else []),
+        *(("--module", name) for name in own),
+    ]
 
 
 def environment(run: Run) -> list[tuple[str, str]]:

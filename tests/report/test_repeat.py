@@ -17,6 +17,7 @@ from attnbench.runs import Run
         {"mode": "training", "batch_size": 8, "image_size": 96, "dtype": "bfloat16"},
         {"channels_last": True, "compiled": True, "threads": 3, "seed": 11},
         {"isolated": True, "host": "resnet101"},
+        {"stages": (2, 4), "blocks": "last"},
     ],
 )
 def test_the_command_asks_for_the_very_configuration(run: Run, settings, monkeypatch) -> None:
@@ -44,6 +45,16 @@ def test_the_command_asks_for_the_very_configuration(run: Run, settings, monkeyp
 def test_a_name_that_a_shell_would_read_is_quoted(run: Run) -> None:
     plan = replace(run.plan, variants=("plain", "control", "a b;rm"))
     assert "--modules 'a b;rm'" in command(replace(run, plan=plan))
+
+
+def test_modules_of_ones_own_are_asked_for_one_by_one(run: Run) -> None:
+    variants = ("plain", "control", "sa", "my gates.py:Mine,k=(3, 5)", "gate", "timm:eca")
+    words = shlex.split(command(replace(run, plan=replace(run.plan, variants=variants))))
+    assert words[2:8] == [
+        *("--modules", "sa,gate"),
+        *("--module", "my gates.py:Mine,k=(3, 5)"),
+        *("--module", "timm:eca"),
+    ]
 
 
 def test_only_known_facts_of_the_machine_are_listed(run: Run) -> None:

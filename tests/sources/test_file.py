@@ -1,0 +1,117 @@
+import hashlib
+from pathlib import Path
+
+import pytest
+import torch
+
+from attnbench.modules import SettingsError, Site
+from attnbench.sources import is_own, lookup, origins
+
+GATE = (
+    "from torch import nn\n"
+    "class Gate(nn.Conv2d):\n"
+    "    def __init__(self, channels, groups=1):\n"
+    "        super().__init__(channels, channels, 1, groups=groups)\n"
+)
+
+
+def test_a_class_is_built_with_its_channels_and_settings(written):
+    name = f"{written(GATE)}:Gate,groups=4,site=after_bn2"
+    found = lookup(name)
+    assert (found.name, found.title, found.site) == (name, "Gate", Site.AFTER_BN2)
+    assert found.build(8).weight.shape == (8, 2, 1, 1)
+    assert is_own(name)
+
+
+def test_a_path_is_relative_to_the_folder_that_is_given(written, tmp_path: Path, monkeypatch):
+    written(GATE)
+    assert lookup("mine.py:Gate", tmp_path).build(8).groups == 1
+    monkeypatch.chdir(tmp_path)
+    assert lookup("mine.py:Gate").build(8).groups == 1
+
+
+def test_files_of_one_name_in_two_folders_are_two_modules(tmp_path: Path):
+    for folder, value in (("old", 1), ("new", 2)):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "mine.py").write_text(f"def Gate(channels): return {value}\n")
+    assert [lookup(f"{tmp_path}/{each}/mine.py:Gate").build(8) for each in ("old", "new")] == [1, 2]
+
+
+def test_a_file_runs_once_and_finds_what_lies_beside_it(written):
+    written("VALUE = 3\nLOADED = []\n", "beside_mine.py")
+    name = f"{written('import beside_mine as b; b.LOADED.append(1)' + chr(10) + GATE)}:Gate"
+    assert lookup(name).build(6).weight.shape[0] == 6
+    lookup(name)
+    import beside_mine
+
+    assert beside_mine.LOADED == [1]
+
+
+def test_a_row_in_a_file_keeps_its_paper_under_the_users_name(written):
+    path = written(
+        "from attnbench.modules import Attention, Site\n"
+        "ROW = Attention('own', 'Own: a paper', '0000.00000', Site.REPLACE_CONV2, list,\n"
+        "                published={'resnet50': {'groups': (1, 2, 3, 4), 'k': (3, 3, 5, 7)}})\n"
+    )
+    row = lookup(f"{path}:ROW,groups=9")
+    assert (row.title, row.arxiv, row.site) == ("Own: a paper", "0000.00000", Site.REPLACE_CONV2)
+    assert row.settings("resnet50", 4) == {"k": 7}  # what the user states goes before
+
+
+def test_settings_of_ones_own_for_a_row_of_the_table():
+    row = lookup("eca,kernel_size=9")
+    assert row.settings("resnet50", 1) == {}
+    assert row.build(64).conv.kernel_size == (9,)
+    assert row.added_params == {}
+    assert is_own("eca,kernel_size=9")
+    assert not is_own("eca")
+
+
+def test_the_origin_is_the_digest_of_the_file(written):
+    path = written(GATE)
+    name = f"{path}:Gate,groups=4"
+    digest = hashlib.sha256(GATE.encode()).hexdigest()
+    assert origins(["sa", name, "eca,kernel_size=9"]) == {name: f"sha256 {digest}"}
+    path.write_text(GATE + "#")
+    assert origins([name]) != {name: f"sha256 {digest}"}
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "message"),
+    [
+        (None, "Gate", "there is no Python file"),
+        ("", "Gate", "there is no Gate in"),
+        ("1 / 0", "Gate", r"cannot be loaded: ZeroDivisionError\('division by zero'\)"),
+        ("def (", "Gate", "cannot be loaded: SyntaxError"),
+        ("import not_there_at_all", "Gate", "cannot be loaded: ModuleNotFoundError"),
+        ("raise SystemExit(0)", "Gate", r"cannot be loaded: SystemExit\(0\)"),
+        ("Gate = 3", "Gate", "neither a class that takes channels nor an Attention"),
+        (GATE, "Gate,4", "'Gate,4' names no class; settings are written ',key=value'"),
+        (GATE, "", "'' names no class"),
+    ],
+)
+def test_what_cannot_be_loaded_is_refused_with_the_reason(
+    written, tmp_path: Path, text: str | None, name: str, message: str
+):
+    path = tmp_path / "none.py" if text is None else written(text)
+    with pytest.raises(SettingsError, match=message):
+        lookup(f"{path}:{name}")
+
+
+def test_a_folder_is_no_file(tmp_path: Path):
+    (tmp_path / "folder.py").mkdir()
+    with pytest.raises(SettingsError, match="there is no Python file"):
+        lookup(f"{tmp_path}/folder.py:Gate")
+
+
+def test_an_unknown_name_is_told_all_that_would_do():
+    with pytest.raises(
+        SettingsError, match=r"'simam'; known: se, .*, sa; or file.py:ClassName, or"
+    ):
+        lookup("simam")
+
+
+def test_a_class_of_a_file_takes_gradients(written):
+    gate = lookup(f"{written(GATE)}:Gate").build(4)
+    gate(torch.rand(1, 4, 2, 2)).sum().backward()
+    assert gate.weight.grad is not None

@@ -1,0 +1,43 @@
+import pytest
+
+from attnbench.modules import SettingsError, Site
+from attnbench.sources.spec import parse
+
+
+def test_a_source_alone():
+    spec = parse(" path/to/my file.py:Mine ")
+    assert (spec.source, spec.site, spec.settings) == ("path/to/my file.py:Mine", None, {})
+
+
+def test_settings_are_pythons_literals_and_else_texts():
+    spec = parse("mine.py:Mine,site=replace_conv2, groups=32,sizes=(3, 5),act=relu,bias=False,p=.5")
+    assert spec.source == "mine.py:Mine"
+    assert spec.site is Site.REPLACE_CONV2
+    assert spec.settings == {
+        "groups": 32,
+        "sizes": (3, 5),
+        "act": "relu",
+        "bias": False,
+        "p": 0.5,
+    }
+
+
+def test_what_is_no_literal_is_never_computed():
+    assert parse("m,x=__import__('os').getcwd()").settings == {"x": "__import__('os').getcwd()"}
+    assert parse("m,x=" + "(" * 500).settings["x"].startswith("((")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "names no module before its settings"),
+        ("groups=3", "names no module before its settings"),
+        ("mine.py:Mine,groups=", "groups has no value"),
+        ("mine.py:Mine,groups=3,groups=4", "groups has two values"),
+        ("mine.py:Mine,site=bn7", "unknown site 'bn7'; known: after_bn3, after_bn2, replace_conv2"),
+        ("mine.py:Mine,site=(1, [2])", "unknown site"),
+    ],
+)
+def test_what_cannot_be_taken_apart_is_refused(text: str, message: str):
+    with pytest.raises(SettingsError, match=message):
+        parse(text)

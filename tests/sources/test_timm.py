@@ -1,0 +1,65 @@
+import importlib.metadata
+
+import pytest
+import torch
+from torch import nn
+
+from attnbench.modules import SettingsError, Site
+from attnbench.sources import lookup, origins, timm
+from attnbench.trial import Place, demand_fit
+
+pytest.importorskip("timm", reason="the extra 'timm' is not installed")
+
+SETTINGS = {
+    "bottleneck": ",feat_size=8",  # it wants to know the size of its input
+    "ge": ",use_mlp=False",  # timm 1.0.31 cannot build its own default
+    "bat": ",block_size=4",  # 7 does not divide the 8 of the test's input
+}
+"""What some need on the small input of this test."""
+
+
+@pytest.mark.parametrize("name", timm.NAMES)
+def test_every_layer_of_the_factory_is_fit_to_be_measured(name: str):
+    row = lookup(f"timm:{name}{SETTINGS.get(name, '')}")
+    settings = {"stride": 1} if row.site is Site.REPLACE_CONV2 else {}
+    demand_fit(row, [Place(64, settings, (64, 8, 8))])
+
+
+def test_the_names_are_those_that_the_factory_knows():
+    from timm.layers import get_attn
+
+    for name in timm.NAMES:
+        assert get_attn(name) is not None
+    assert len(set(timm.NAMES)) == len(timm.NAMES)
+
+
+def test_a_layer_for_a_convolution_alone_has_its_norm_and_activation_behind_it():
+    row = lookup("timm:lambda")
+    built = row.build(64, stride=2)
+    assert [type(part) for part in built][1:] == [nn.BatchNorm2d, nn.ReLU]
+    assert built(torch.rand(2, 64, 8, 8)).shape == (2, 64, 4, 4)
+
+
+def test_timms_settings_are_ones_own():
+    assert lookup("timm:se,rd_ratio=0.25").build(64).fc1.out_channels == 16
+
+
+def test_timms_version_is_its_origin():
+    version = importlib.metadata.version("timm")
+    assert origins(["timm:se", "se"]) == {"timm:se": f"timm {version}"}
+
+
+def test_what_timm_does_not_make_is_refused():
+    for name in ("simam", ""):
+        with pytest.raises(SettingsError, match=rf"makes no '{name}'; known: se, ese"):
+            lookup(f"timm:{name}")
+
+
+def test_without_timm_it_is_said_how_to_get_it(monkeypatch):
+    def missing(_: str) -> str:
+        raise importlib.metadata.PackageNotFoundError
+
+    monkeypatch.setattr(timm, "version", missing)
+    for call in (lambda: lookup("timm:se"), lambda: origins(["timm:se"])):
+        with pytest.raises(SettingsError, match=r"not installed: pip install 'attnbench\[timm\]'"):
+            call()

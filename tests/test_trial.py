@@ -1,0 +1,182 @@
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from attnbench import isolation, trial
+from attnbench.modules import ATTENTION, Attention, SettingsError, Site
+from attnbench.trial import Place, demand_fit, places
+
+IMAGE = (1, 3, 64, 64)
+
+# The stem divides 64 by 4 and each later stage by 2; a conv2 in its stage's first block sees the
+# size before its stride.
+AFTER_BN3 = [(256, 16, 16), (512, 8, 8), (1024, 4, 4), (2048, 2, 2)]
+CONV2 = [
+    (64, 16, 16, 1),
+    (128, 16, 16, 2),
+    (128, 8, 8, 1),
+    (256, 8, 8, 2),
+    (256, 4, 4, 1),
+    (512, 4, 4, 2),
+    (512, 2, 2, 1),
+]
+
+
+def own(build: Callable[..., object], site: Site = Site.AFTER_BN3) -> Attention:
+    return Attention("own", "Own", "0000.00000", site, build)
+
+
+def test_the_places_of_a_module_behind_the_last_norm():
+    found = places(ATTENTION["eca"], "resnet50", IMAGE)
+    assert [place.shape for place in found] == AFTER_BN3
+    assert [place.settings["kernel_size"] for place in found] == [3, 5, 5, 7]
+    assert all(place.returned == place.shape for place in found)
+
+
+def test_the_places_of_a_module_for_a_convolution():
+    found = places(ATTENTION["sk"], "resnet50", IMAGE)
+    assert [(*place.shape, place.settings["stride"]) for place in found] == CONV2
+    assert found[1].returned == (128, 8, 8)
+    assert Place(4, {"stride": 2}, (4, 7, 5)).returned == (4, 4, 3)
+
+
+def test_chosen_stages_and_blocks_alone_are_places():
+    found = places(ATTENTION["sk"], "resnet50", IMAGE, (2, 4), "last")
+    assert [place.shape for place in found] == [(128, 8, 8), (512, 2, 2)]
+
+
+@pytest.mark.parametrize("name", ATTENTION)
+def test_every_row_of_the_table_is_fit(name: str):
+    demand_fit(ATTENTION[name], places(ATTENTION[name], "resnet50", IMAGE, (1, 4)))
+
+
+class Same(nn.Module):
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.rand(channels, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.weight
+
+
+class Halved(Same):
+    def forward(self, x: Tensor) -> Tensor:
+        return x[:, :, ::2]
+
+
+class Mixing(Same):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.mean(0, keepdim=True)
+
+
+class NotFinite(Same):
+    def forward(self, x: Tensor) -> Tensor:
+        return x / 0
+
+
+class Random(Same):
+    def forward(self, x: Tensor) -> Tensor:
+        return x * torch.rand(1)
+
+
+class Counting(Same):
+    calls = 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.calls += 1
+        return x * self.calls
+
+
+class Unseeded(Same):
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels)
+        torch.seed()
+        nn.init.normal_(self.weight)
+
+
+class Locked(Same):
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels)
+        self.lock = threading.Lock()
+
+
+class Forgetful(Same):
+    def __deepcopy__(self, memo: object) -> nn.Module:
+        return nn.Identity()
+
+
+class Listing(Same):
+    def forward(self, x: Tensor) -> list[Tensor]:  # type: ignore[override]
+        return [x]
+
+
+class Failing(Same):
+    def forward(self, x: Tensor) -> Tensor:
+        raise ValueError(f"{x.ndim}\ndimensions")
+
+
+class Asserting(Same):
+    def forward(self, x: Tensor) -> Tensor:
+        torch._assert(x.shape[1] % 7 == 0, "")
+        return x
+
+
+class Leaving(Same):
+    def forward(self, x: Tensor) -> Tensor:
+        raise SystemExit(x.ndim)
+
+
+@pytest.mark.parametrize(
+    ("build", "why"),
+    [
+        (Halved, r"returns the shape \(2, 4, 3, 5\) where \(2, 4, 6, 5\) is wanted"),
+        (Mixing, r"returns the shape \(1, 4, 6, 5\) where"),
+        (NotFinite, "returns numbers that are not finite"),
+        (Random, "not deterministic: the same input, other numbers"),
+        (Counting, "not deterministic: the same input, other numbers"),
+        (Unseeded, "not deterministic: built from one seed, other numbers"),
+        (Locked, "cannot be copied: TypeError: cannot pickle"),
+        (Forgetful, "its copy computes other numbers"),
+        (Listing, "returns a list, not a tensor"),
+        (Failing, "it fails: ValueError: 4 dimensions"),
+        (Asserting, r"it fails: AssertionError: torch._assert\(x.shape\[1\] % 7 == 0, "),
+        (Leaving, "it fails: SystemExit: 4"),
+        (lambda channels: channels, "it is a int, not a torch module"),
+        (lambda: None, "it fails: TypeError: .* takes 0 positional"),
+    ],
+)
+def test_a_module_that_is_not_fit_is_refused_with_the_reason(build, why: str):
+    with pytest.raises(SettingsError, match=f"^on an input of 4x6x5 .*{why}"):
+        demand_fit(own(build), [Place(4, {}, (4, 6, 5))])
+
+
+def test_a_module_that_is_fit_passes_and_keeps_its_own_randomness_in_training():
+    demand_fit(own(lambda channels: nn.Sequential(Same(channels), nn.Dropout(0.5))), PLACES)
+
+
+PLACES = [Place(4, {}, (4, 6, 5)), Place(8, {}, (8, 3, 3))]
+
+
+def test_a_width_that_the_module_refuses_is_said_in_its_own_words():
+    with pytest.raises(SettingsError, match="on an input of 4x6x5 sge, groups: 4 channels do not"):
+        demand_fit(ATTENTION["sge"], PLACES)
+
+
+def test_a_file_is_tried_in_a_process_that_it_may_take_along(case, tmp_path: Path):
+    path = tmp_path / "killer.py"
+    path.write_text(
+        "import os\n"
+        "from torch import nn\n"
+        "class Killer(nn.Module):\n"
+        "    def __init__(self, channels):\n"
+        "        super().__init__()\n"
+        "    def forward(self, x):\n"
+        "        os.abort()\n"
+    )
+    with pytest.raises(isolation.ChildDiedError, match="killed by SIGABRT"):
+        isolation.call(trial.check, replace(case, image_size=32), f"{path}:Killer")
