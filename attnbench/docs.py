@@ -21,7 +21,13 @@ from .runs import Run
 PUBLISHED = Path("reports/2026-11-23-cpu-resnet50")
 """The run that the README shows."""
 
-REPORTS = (PUBLISHED, Path("reports/2026-11-23-cpu-resnet50-isolated"))
+OWN = Path("reports/2026-11-25-cpu-resnet50-own")
+"""A run of the README's own module beside SA."""
+
+EXAMPLE = Path("docs/mine.py")
+"""That module."""
+
+REPORTS = (PUBLISHED, Path("reports/2026-11-23-cpu-resnet50-isolated"), OWN)
 """The published runs, whose tables, plots and pages are written anew."""
 
 
@@ -74,6 +80,18 @@ def rules() -> str:
     return "\n".join(["| rule | what it counts | who counts so |", "|:--|:--|:--|", *rows])
 
 
+def own_module() -> str:
+    """The README's own module as it stands in its file."""
+    return f"```python\n{EXAMPLE.read_text(encoding='utf-8')}```"
+
+
+def own_row() -> str:
+    """What a run says of it, at a glance."""
+    run = runs.read(OWN)
+    notes = [f"{run.case.described}.", *report.remarks(run)]
+    return "\n\n".join([*notes, markdown(report.sheets(run, report.frame(run))[0])])
+
+
 def result() -> str:
     """The published run at a glance."""
     run = _published()
@@ -96,7 +114,7 @@ def _published() -> Run:
 
 
 PARTS: dict[Path, dict[str, Callable[[], str]]] = {
-    Path("README.md"): {"result": result},
+    Path("README.md"): {"result": result, "own module": own_module, "own row": own_row},
     Path("reports/README.md"): {
         "columns": columns,
         "columns before": columns_before,
