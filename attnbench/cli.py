@@ -44,6 +44,17 @@ OwnModules = Annotated[
     ),
 ]
 
+BetweenRuns = Annotated[
+    str | None,
+    typer.Option(
+        "--between-runs",
+        metavar="SHARE",
+        help="By how much one thing's ratio scatters between runs on this machine (standard "
+        "deviation), until enough runs show it.",
+        show_default="1.3%, seen on a CPU",
+    ),
+]
+
 SEVERAL = "One, or several with commas."
 DTYPES = ("float32", "bfloat16", "float16")
 MODES = ("inference", "training")
@@ -246,7 +257,7 @@ def check(
 
 
 @app.command()
-def compare(
+def compare(  # noqa: PLR0913, PLR0917  an option each
     old: Annotated[Path, typer.Argument(metavar="OLD", help="A run's folder, or that of several.")],
     new: Annotated[Path, typer.Argument(metavar="NEW", help="The same of later runs.")],
     fail_above: Annotated[
@@ -254,6 +265,11 @@ def compare(
     ] = "3%",
     force: Annotated[
         bool, typer.Option("--force", help="Compare other machines or settings all the same.")
+    ] = False,
+    between_runs: BetweenRuns = None,
+    require_verdicts: Annotated[
+        bool,
+        typer.Option("--require-verdicts", help="Status 1 too where a module has no verdict."),
     ] = False,
     format_: Annotated[ChangeFormat, typer.Option("--format")] = ChangeFormat.TEXT,
 ) -> int:
@@ -264,7 +280,13 @@ def compare(
     """
     from . import comparison, display
 
-    found = comparison.compare(old, new, options.share(fail_above), force=force)
+    found = comparison.compare(
+        old,
+        new,
+        options.share(fail_above),
+        force=force,
+        between_runs=options.share(between_runs) if between_runs else None,
+    )
     if format_ is ChangeFormat.TEXT:
         console = display.console()
         for caption, rows in comparison.tables(found):
@@ -277,7 +299,7 @@ def compare(
         _complain(each.fault)
     if found.unjudged:
         _complain(f"{found.unjudged} of {len(found.changes)} modules have no verdict")
-    return 1 if failed else 0
+    return 1 if failed or (require_verdicts and found.unjudged) else 0
 
 
 @app.command()
@@ -300,6 +322,7 @@ def pick(  # noqa: PLR0913, PLR0917  an option each
             show_default="the one with most modules",
         ),
     ] = None,
+    between_runs: BetweenRuns = None,
     format_: Annotated[ChoiceFormat, typer.Option("--format")] = ChoiceFormat.TEXT,
 ) -> int:
     """Which modules are within limits, the most accurate first, and why the others are not.
@@ -313,7 +336,8 @@ def pick(  # noqa: PLR0913, PLR0917  an option each
         added_params=max_added_params,
         memory=None if max_memory is None else options.share(max_memory),
     )
-    choice = picking.pick(folder, limits, recipe)
+    scatter = options.share(between_runs) if between_runs else None
+    choice = picking.pick(folder, limits, recipe, scatter)
     if format_ is ChoiceFormat.JSON:
         print(picking.as_json(choice))
     else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
+from functools import partial
 from math import expm1, isfinite
 from pathlib import Path
 
@@ -63,6 +64,8 @@ class Comparison:
 
     limit: float
     changes: tuple[Change, ...]
+    between_runs: float
+    """Standard deviation of log-ratios between runs, until enough of them show it."""
 
     @property
     def unjudged(self) -> int:
@@ -70,18 +73,27 @@ class Comparison:
         return sum(each.verdict in NO_VERDICT for each in self.changes)
 
 
-def compare(old: Path, new: Path, limit: float, *, force: bool = False) -> Comparison:
+def compare(
+    old: Path,
+    new: Path,
+    limit: float,
+    *,
+    force: bool = False,
+    between_runs: float | None = None,
+) -> Comparison:
     """Each module of every configuration that both folders hold.
 
     Raises:
         UserError: a folder without runs, no configuration or module in common, or, without
             ``force``, runs of different machines or settings.
     """
+    scatter = repeated.ASSUMED if between_runs is None else between_runs
     pairs = _paired(sides.read(old), sides.read(new), force=force)
-    changes = tuple(change for pair in pairs for change in _changes(*pair, limit, force=force))
+    judge = partial(_change, limit=limit, between_runs=scatter)
+    changes = tuple(change for pair in pairs for change in _changes(*pair, judge, force=force))
     if not any(each.change for each in changes):
         raise UserError(f"{old} and {new} have no module in common that was timed in both")
-    return Comparison(limit, changes)
+    return Comparison(limit, changes, scatter)
 
 
 def _paired(old: list[Side], new: list[Side], *, force: bool) -> list[tuple[Side, Side]]:
@@ -104,7 +116,7 @@ def _paired(old: list[Side], new: list[Side], *, force: bool) -> list[tuple[Side
     return pairs
 
 
-def _changes(old: Side, new: Side, limit: float, *, force: bool) -> list[Change]:
+def _changes(old: Side, new: Side, judge: Callable[..., Change], *, force: bool) -> list[Change]:
     caveats = tuple(sides.differences(old.runs[0], new.runs[0], ("the old", "the new")))
     if caveats and not force:
         raise UserError(
@@ -119,7 +131,7 @@ def _changes(old: Side, new: Side, limit: float, *, force: bool) -> list[Change]
     )
     every = dict.fromkeys((*new.modules, *old.modules))
     return [
-        _change(old, new, module, limit, caveats + faults, judged=not faults) for module in every
+        judge(old, new, module, caveats=caveats + faults, judged=not faults) for module in every
     ]
 
 
@@ -130,11 +142,18 @@ def _apart(old: Side, new: Side) -> bool:
 
 
 def _change(  # noqa: PLR0913  what a change is made of
-    old: Side, new: Side, module: str, limit: float, caveats: tuple[str, ...], *, judged: bool
+    old: Side,
+    new: Side,
+    module: str,
+    *,
+    limit: float,
+    between_runs: float,
+    caveats: tuple[str, ...],
+    judged: bool,
 ) -> Change:
     before, after = old.intervals(module), new.intervals(module)
     both = bool(before and after)
-    change = repeated.change(before, after) if both else None
+    change = repeated.change(before, after, between_runs) if both else None
     fails = change is not None and judged and change.low > 1 + limit
     return Change(
         configuration=new.case.described,
@@ -143,7 +162,7 @@ def _change(  # noqa: PLR0913  what a change is made of
         old=old.mean(module),
         new=new.mean(module),
         change=change,
-        between=expm1(repeated.between(before, after)) if both else None,
+        between=expm1(repeated.between(before, after, between_runs)) if both else None,
         verdict=_verdict(change, limit, fails=fails, failed=not judged),
         fails=fails,
         caveats=caveats,
@@ -166,8 +185,8 @@ def tables(found: Comparison) -> Iterable[tuple[str, list[tuple[str, ...]]]]:
         changes = [each for each in found.changes if each.configuration == configuration]
         old, new = (max(each.runs[side] for each in changes) for side in (0, 1))
         yield (
-            f"Change of the ratio to the plain host: {configuration}; "
-            f"old runs: {old}, new runs: {new}",
+            f"Change of the ratio to the plain host: {configuration}; old runs: {old}, new runs: "
+            f"{new}; taken to scatter by {units.percent(found.between_runs)} until they show it",
             list(map(cells, changes)),
         )
 
@@ -187,7 +206,11 @@ def cells(change: Change) -> tuple[str, ...]:
 
 def as_json(found: Comparison) -> str:
     """The limit, and a list of objects, one a change; an infinite end is null."""
-    data = {"limit": found.limit, "changes": [asdict(change) for change in found.changes]}
+    data = {
+        "limit": found.limit,
+        "between_runs": found.between_runs,
+        "changes": [asdict(change) for change in found.changes],
+    }
     for change in data["changes"]:  # type: ignore[attr-defined]
         for interval in filter(None, (change[key] for key in ("old", "new", "change"))):
             interval |= {key: value if isfinite(value) else None for key, value in interval.items()}

@@ -64,13 +64,20 @@ class Choice:
     limits: Limits
     recipe: Recipe | None
     candidates: tuple[Candidate, ...]
+    between_runs: float
+    """Standard deviation of log-ratios between runs, until enough of them show it."""
 
     def of(self, answer: Answer) -> list[Candidate]:
         """The candidates with that answer."""
         return [each for each in self.candidates if each.answer == answer]
 
 
-def pick(folder: Path, limits: Limits, recipe: str | None = None) -> Choice:
+def pick(
+    folder: Path,
+    limits: Limits,
+    recipe: str | None = None,
+    between_runs: float | None = None,
+) -> Choice:
     """Hold every module of a folder's runs against the limits.
 
     Raises:
@@ -82,14 +89,16 @@ def pick(folder: Path, limits: Limits, recipe: str | None = None) -> Choice:
     if others:
         described = "; ".join(each.case.described for each in (side, *others))
         raise UserError(f"{folder} holds several configurations, pick from one: {described}")
+    scatter = repeated.ASSUMED if between_runs is None else between_runs
     chosen = accuracies.recipe(side.case.host, recipe)
-    candidates = (_candidate(side, module, limits, chosen) for module in side.modules)
+    candidates = (_candidate(side, module, limits, chosen, scatter) for module in side.modules)
     return Choice(
         configuration=side.case.described,
         runs=len(side.runs),
         limits=limits,
         recipe=chosen,
         candidates=tuple(sorted(candidates, key=_place)),
+        between_runs=scatter,
     )
 
 
@@ -99,9 +108,11 @@ def _place(candidate: Candidate) -> tuple[int, float, float]:
     return ORDER.index(candidate.answer), -(candidate.top1 or 0), latency
 
 
-def _candidate(side: Side, module: str, limits: Limits, recipe: Recipe | None) -> Candidate:
+def _candidate(
+    side: Side, module: str, limits: Limits, recipe: Recipe | None, between_runs: float
+) -> Candidate:
     intervals = side.intervals(module)
-    ratio = repeated.known(intervals) if intervals else None
+    ratio = repeated.known(intervals, between_runs) if intervals else None
     added, memory = _added_params(side, module), _memory_ratio(side, module)
     judged = [
         *_of_latency(side, ratio, limits.overhead),
@@ -220,7 +231,7 @@ def _rests_on(choice: Choice) -> str:
     count = f"{choice.runs} run{'' if choice.runs == 1 else 's'}"
     return (
         f"From {count} of {choice.configuration}. Intervals allow for rounds and for other hours, "
-        f"between which runs are taken to scatter by {units.percent(repeated.ASSUMED)} until "
+        f"between which runs are taken to scatter by {units.percent(choice.between_runs)} until "
         "several show it."
     )
 

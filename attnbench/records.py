@@ -9,11 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
-SCHEMA = 2
+SCHEMA = 3
+"""What is written."""
+
+READABLE = (2, SCHEMA)
+"""What is read: a line of schema 2 is one in which no field that came later is stated."""
 
 PLAIN = "plain"
 CONTROL = "control"
@@ -250,6 +254,9 @@ Results = Annotated[Plan | Counts | Memory | Compiled | Round | End, Field(discr
 @dataclass(frozen=True, kw_only=True)
 class Record:
     """One line. ``variant`` is None where the line speaks of all of them."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+    """A field that nobody here knows, of a line or within it, could mean anything."""
 
     schema: int = SCHEMA
     case: Case

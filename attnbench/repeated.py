@@ -20,7 +20,7 @@ ASSUMED = 0.013
 """Standard deviation of a module's log-ratio between runs of the same thing, hours apart.
 
 That of the modules that scatter most, GC and SA, in ``benchmarks/hours.py`` on the machine of the
-published run; the others have half of it.
+published run, a CPU; the others have half of it. Where another is known, callers state it.
 """
 
 WEIGHT = 6
@@ -45,9 +45,10 @@ def mean(intervals: Sequence[Interval]) -> Interval:
     )
 
 
-def scatter(*sides: Sequence[Interval]) -> tuple[float, int]:
+def scatter(*sides: Sequence[Interval], assumed: float | None = None) -> tuple[float, int]:
     """Standard deviation of log-ratios between runs of one side, and its degrees of freedom."""
-    squares, freedom = ASSUMED**2 * WEIGHT, WEIGHT
+    prior = ASSUMED if assumed is None else assumed
+    squares, freedom = prior**2 * WEIGHT, WEIGHT
     for side in sides:
         logs = [log(each.median) for each in side]
         squares += sum((each - fmean(logs)) ** 2 for each in logs)
@@ -55,31 +56,35 @@ def scatter(*sides: Sequence[Interval]) -> tuple[float, int]:
     return sqrt(squares / freedom), freedom
 
 
-def known(intervals: Sequence[Interval]) -> Interval:
+def known(intervals: Sequence[Interval], assumed: float | None = None) -> Interval:
     """The mean ratio, with what rounds and other hours leave open.
 
     Raises:
         ValueError: no runs.
     """
     found = mean(intervals)
-    deviation, freedom = scatter(intervals)
+    deviation, freedom = scatter(intervals, assumed=assumed)
     runs = student(freedom) * deviation / sqrt(len(intervals))
     return _widened(found, runs)
 
 
-def between(old: Sequence[Interval], new: Sequence[Interval]) -> float:
+def between(
+    old: Sequence[Interval], new: Sequence[Interval], assumed: float | None = None
+) -> float:
     """How far the mean log-ratios of two sides may lie apart (95%) though nothing has changed."""
-    deviation, freedom = scatter(old, new)
+    deviation, freedom = scatter(old, new, assumed=assumed)
     return student(freedom) * deviation * sqrt(1 / len(old) + 1 / len(new))
 
 
-def change(old: Sequence[Interval], new: Sequence[Interval]) -> Interval:
+def change(
+    old: Sequence[Interval], new: Sequence[Interval], assumed: float | None = None
+) -> Interval:
     """The mean of ``new`` over that of ``old``; its rounds and its runs in quadrature.
 
     Raises:
         ValueError: a side without a run.
     """
-    return _widened(statistics.change(mean(old), mean(new)), between(old, new))
+    return _widened(statistics.change(mean(old), mean(new)), between(old, new, assumed))
 
 
 def _widened(rounds: Interval, runs: float) -> Interval:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from math import ceil, isfinite, sqrt
-from statistics import median
+from math import ceil, isfinite, log, sqrt
+from statistics import median, stdev
 from time import perf_counter
 from typing import Any
 
@@ -40,8 +40,11 @@ PLANTED = (0.02, 0.05)
 HELD, REAL_HELD, FOUND = 0.93, 0.90, 0.95
 """Shares of runs: whose interval holds the truth, the same here, and with the slowdown found."""
 
+MODULE = "sa"
+"""Timed in the real runs too: between two of them it scatters as modules do, and a control not."""
+
 MOST_ROUNDS = 500
-REAL_BUDGET_S = 25.0
+REAL_BUDGET_S = 30.0
 
 SIDES = (1, 3)
 """How many old and new runs are compared, in one comparison and in another."""
@@ -86,6 +89,15 @@ class Findings:
         cells = (str(count) for count in (len(intervals), holding, *slower.values()))
         self.rows.append((what, *cells, units.percent(median(widths), digits=2)))
 
+    def take_changes(self, what: str, found: Sequence[Interval], held: float) -> None:
+        """Add changes between runs of one thing, of which that share must hold 1."""
+        holding = sum(not each.excludes_one for each in found)
+        self._need(what, "intervals hold 1", holding, len(found), held)
+        width = median(each.half_width for each in found)
+        none = (units.NOTHING,) * len(PLANTED)
+        row = (what, str(len(found)), str(holding), *none, units.percent(width, digits=2))
+        self.rows.append(row)
+
     def _need(self, what: str, which: str, count: int, of: int, share: float) -> None:
         least = ceil(share * of - 1e-9)
         if count < least:
@@ -118,10 +130,23 @@ def run(simulated: int, real: int, device: str | None, found: Findings) -> Itera
     if runs:
         what = f"this machine: {case.described}"
         found.take(what, [ratios(run) for run in runs], REAL_HELD, None)
-    pairs = list(zip(runs[::2], runs[1::2], strict=False))
-    if pairs:
-        compared = [changes([old], [new]) for old, new in pairs]
-        found.take("compare, each of these with the next", compared, REAL_HELD, None)
+    yield from _real_comparisons(runs, found)
+
+
+def _real_comparisons(runs: Sequence[list[Round]], found: Findings) -> Iterator[str]:
+    """The module in each real run and in the next, as ``compare`` would see them."""
+    every = [each for run in runs if (each := statistics.ratio(run, MODULE)) is not None]
+    pairs = list(zip(every[::2], every[1::2], strict=False))
+    if not pairs:
+        return
+    medians = [each.median for each in every]
+    yield (
+        f"{MODULE} in {len(every)} real runs: {min(medians):.3f} to {max(medians):.3f}, which "
+        f"scatter by {units.percent(stdev(map(log, medians)))} (standard deviation); compare "
+        f"takes them to scatter by {units.percent(repeated.ASSUMED)} until they show it"
+    )
+    compared = [repeated.change([old], [new]) for old, new in pairs]
+    found.take_changes(f"compare, {MODULE} in each of these with the next", compared, REAL_HELD)
 
 
 def _simulated_comparisons(count: int, found: Findings) -> Iterator[str]:
@@ -177,10 +202,11 @@ def real_case(device: str | None) -> Case:
 
 
 def real_run(case: Case, seed: int) -> Iterator[Round]:
-    """Rounds of the plain host, twice as it is and twice with a planted slowdown, here."""
+    """Rounds here: the plain host twice, twice with a planted slowdown, and with a module."""
     settings.settle(case)
     clock = timing.clock_for(case.device)
     steps = {name: workload.step(case, PLAIN) for name in VARIANTS}
+    steps[MODULE] = workload.step(case, MODULE)
     blocks = {name: timing.warm_up(step, clock) for name, step in steps.items()}
     slow_down = _slower_cuda if case.device == "cuda" else _slower_cpu
     for share in PLANTED:

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from .errors import UserError
-from .records import SCHEMA, Record
+from .records import READABLE, Record
 
 try:
     import fcntl
@@ -139,8 +139,9 @@ def _parse(line: bytes, where: str) -> Record:
     schema = data.get("schema") if isinstance(data, dict) else None
     if not isinstance(schema, int) or isinstance(schema, bool):
         raise UserError(f"{where}: not an attnbench record (it states no schema)")
-    if schema != SCHEMA:
-        raise UserError(f"{where}: schema {schema}; this attnbench reads schema {SCHEMA}")
+    if schema not in READABLE:
+        known = " and ".join(map(str, READABLE))
+        raise UserError(f"{where}: schema {schema}; this attnbench reads schema {known}")
     try:
         return _READER.validate_json(line, strict=True)
     except ValidationError as error:

@@ -309,7 +309,7 @@ def test_an_unwritable_folder_is_bad_input(
         ("", "no records"),
         ("hello\n\n", "line 1: not JSON"),
         ('{"a": 1}\n', "line 1: not an attnbench record"),
-        ('{"schema": 99}\n', "line 1: schema 99; this attnbench reads schema 2"),
+        ('{"schema": 99}\n', "line 1: schema 99; this attnbench reads schema 2 and 3"),
     ],
 )
 def test_a_foreign_records_file_is_bad_input(

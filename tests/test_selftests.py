@@ -32,7 +32,7 @@ def run_of(*control_s, **others):
             number=number,
             blocks=tuple(
                 Block(variant=name, steps=1, seconds=costs[name] if name != CONTROL else took)
-                for name in VARIANTS
+                for name in costs
             ),
         )
         for number, took in enumerate(control_s)
@@ -244,12 +244,13 @@ def real_machine(monkeypatch):
     return machine
 
 
-def test_a_real_run_times_the_plain_host_four_times_over(case, real_machine):
+def test_a_real_run_times_the_plain_host_four_times_over_and_a_module(case, real_machine):
     run = list(selftests.real_run(case, seed=7))
-    assert all({block.variant for block in each.blocks} == set(VARIANTS) for each in run)
-    assert {name for name in real_machine.log if "host" in name} == {"plain host"}
-    # 4 * 0.5 s, 2% and 5% of it, and less than 0.04 s for the looks: 10 rounds exceed 20 s.
-    assert len(run) == 10
+    variants = {*VARIANTS, selftests.MODULE}
+    assert all({block.variant for block in each.blocks} == variants for each in run)
+    assert {name for name in real_machine.log if "host" in name} == {"plain host", "sa host"}
+    # 5 * 0.5 s, 2% and 5% of it, and less than 0.04 s for the looks: 8 rounds exceed 20 s.
+    assert len(run) == 8
 
 
 def test_a_real_run_settles_its_process_first_and_once(case, real_machine):
@@ -342,7 +343,7 @@ def one_machine(monkeypatch):
 
     def call(function, *args):
         calls.append((function, *args))
-        return run_of(*[1.0] * 6)
+        return run_of(*[1.0] * 6, sa=1.2)
 
     monkeypatch.setattr(selftests, "MACHINES", {"calm": {}})
     monkeypatch.setattr(selftests, "SIDES", ())
@@ -358,13 +359,15 @@ def test_a_selftest_tells_of_every_machine_and_every_real_run(one_machine):
         "simulated, calm: 2 runs",
         f"real run 1 of 2, 6 rounds: {told}",
         f"real run 2 of 2, 6 rounds: {told}",
+        "sa in 2 real runs: 1.200 to 1.200, which scatter by 0.0% (standard deviation); compare "
+        "takes them to scatter by 1.3% until they show it",
     ]
     case = selftests.real_case("cpu")
     assert one_machine == [(selftests.real_run, case, seed) for seed in (1, 2)]
     assert [row[:2] for row in found.rows] == [
         ("calm", "2"),
         (f"this machine: {case.described}", "2"),
-        ("compare, each of these with the next", "1"),
+        ("compare, sa in each of these with the next", "1"),
     ]
     assert found.faults == []
 
@@ -389,19 +392,21 @@ def test_a_real_machine_need_not_find_the_slowdowns_but_hold_the_truth(monkeypat
     assert fault.endswith(": 0 of 2 intervals hold 1; at least 2 must")
 
 
-def test_real_runs_are_compared_each_with_the_next(monkeypatch, one_machine):
-    shares = iter([1.0, 1.2, 1.2, 1.0, 9.9])
+def test_a_module_is_compared_between_each_real_run_and_the_next(monkeypatch, one_machine):
+    ratios_of_sa = iter([1.2, 1.4, 1.2, 1.21, 9.9])
     monkeypatch.setattr(
         selftests.isolation,
         "stream",
-        lambda *_: one_machine.append("run") or run_of(*[next(shares)] * 6),
+        lambda *_: one_machine.append("run") or run_of(*[1.0] * 6, sa=next(ratios_of_sa)),
     )
     found = Findings()
-    list(selftests.run(2, 5, "cpu", found))
+    *_, told = selftests.run(2, 5, "cpu", found)
     compare = found.rows[-1]
-    # 1.0 to 1.2 and 1.2 to 1.0: no interval of a change holds 1; the fifth run has no other.
-    assert compare[:3] == ("compare, each of these with the next", "2", "0")
-    assert found.faults[-1] == f"{compare[0]}: 0 of 2 intervals hold 1; at least 2 must"
+    # From 1.2 to 1.4 is more than runs are taken to scatter, to 1.21 is not; the fifth is alone.
+    assert compare[:5] == ("compare, sa in each of these with the next", "2", "1", "–", "–")
+    assert found.faults == [f"{compare[0]}: 1 of 2 intervals hold 1; at least 2 must"]
+    scatter = stdev(map(log, (1.2, 1.4, 1.2, 1.21, 9.9)))
+    assert told.startswith(f"sa in 5 real runs: 1.200 to 9.900, which scatter by {scatter:.1%} (")
 
 
 @pytest.fixture(scope="module")

@@ -46,6 +46,7 @@ def line_of(record):
 def test_every_kind_of_record_is_read_as_it_was_written(tmp_path, case):
     results = (
         Plan(variants=("plain", "control", "sa"), budget_s=100.0, target=0.01),
+        Plan(variants=("plain", "control"), budget_s=1.0, target=0.01, sources={"m": "sha256 0"}),
         Counts(rules={"leaf": Count(operations=7, not_counted={"sigmoid": 2}), "none": Count()}),
         Memory(peak_live_bytes=8),
         Memory(peak_live_bytes=8, allocated_bytes=1, peak_allocated_bytes=2, reserved_bytes=3),
@@ -118,7 +119,12 @@ DAMAGE = {
     "no schema": ("{}", "states no schema"),
     "a schema that is no number": ('{"schema": "1"}', "states no schema"),
     "a schema that is true": ('{"schema": true}', "states no schema"),
-    "a newer schema": ({"schema": SCHEMA + 1}, f"schema {SCHEMA + 1}; .* reads schema {SCHEMA}"),
+    "a newer schema": (
+        {"schema": SCHEMA + 1},
+        f"schema {SCHEMA + 1}; .* reads schema 2 and {SCHEMA}",
+    ),
+    "an older schema than any that is read": ({"schema": 1}, "schema 1; this attnbench reads"),
+    "a field that nobody knows": ({"tea": 1}, "line 2: tea: Unexpected keyword argument"),
     "a missing field": ({"case": {"host": "resnet50"}}, "case.batch_size: Field required"),
     "a text for a number": ({"seconds": "0.5"}, "blocks.0.seconds: Input should be a valid number"),
     "a number for a text": ({"variant": 3}, "variant: Input should be a valid string"),
@@ -156,6 +162,26 @@ def damaged(record, damage):
     for key, value in damage.items():
         (data["results"]["blocks"][0] if key in ("seconds", "steps") else data)[key] = value
     return json.dumps(data)
+
+
+@pytest.mark.parametrize("place", ["case", "results"])
+def test_a_field_within_a_line_that_nobody_knows_is_refused(file, record, place):
+    data = record.as_json()
+    data[place]["tensor_parallel"] = 8  # it could change what every figure means
+    file.write_text(json.dumps(data) + "\n")
+    with pytest.raises(UserError, match=r"tensor_parallel: Unexpected keyword argument"):
+        store.read(file.parent)
+
+
+def test_a_line_of_schema_2_is_about_all_blocks_of_all_stages(file, record):
+    data = record.as_json()
+    data["schema"] = 2
+    for later in ("stages", "blocks"):
+        del data["case"][later]
+    file.write_text(json.dumps(data) + "\n")
+    (read,) = store.read(file.parent)
+    assert (read.case.stages, read.case.blocks) == ((1, 2, 3, 4), "all")
+    assert read.schema == 2
 
 
 @pytest.mark.parametrize("text", ["1" * 5000, "[" * 100_000], ids=["digits", "brackets"])
