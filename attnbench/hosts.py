@@ -145,24 +145,41 @@ def build(
         raise SettingsError(f"unknown stages {sorted(set(stages) - set(STAGES))}; known: 1 to 4")
     if blocks not in get_args(Blocks):
         raise SettingsError(f"unknown blocks '{blocks}'; known: {', '.join(get_args(Blocks))}")
-    base = HOSTS[host]
-    network = ResNet(
-        base.block, list(base.layers), groups=base.groups, width_per_group=base.width_per_group
-    )
+    network = classifier(host)
     if attention is None:
         if settings:
             raise SettingsError(f"settings without a module: {', '.join(settings)}")
         return network
+    put(network, host, attention, stages, blocks, settings)
+    return network
+
+
+def classifier(host: str) -> ResNet:
+    """torchvision's network of that row of the table."""
+    base = HOSTS[host]
+    return ResNet(
+        base.block, list(base.layers), groups=base.groups, width_per_group=base.width_per_group
+    )
+
+
+def put(  # noqa: PLR0913, PLR0917  as build
+    body: nn.Module,
+    host: str,
+    attention: str | Attention,
+    stages: Collection[int],
+    blocks: Blocks,
+    settings: dict[str, Any],
+) -> None:
+    """Put a module into the blocks of a body that has this host's ``layer1`` to ``layer4``."""
     if isinstance(attention, str):
         attention = lookup(attention)
-    put = _site(host, base, attention)
+    replaced = _site(host, HOSTS[host], attention)
     for number in sorted(set(stages)):
-        stage = network.get_submodule(f"layer{number}")
+        stage = body.get_submodule(f"layer{number}")
         chosen = attention.settings(host, number) | settings
         children = list(stage.named_children())
         for name, block in children if blocks == "all" else children[-1:]:
-            stage.register_module(name, put(block, attention, chosen))
-    return network
+            stage.register_module(name, replaced(block, attention, chosen))
 
 
 def _site(host: str, base: Host, attention: Attention) -> Callable[..., nn.Module]:
