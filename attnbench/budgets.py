@@ -112,16 +112,15 @@ def _parse(text: str, where: str, folder: Path) -> list[Limit]:
 
 
 def check(limits: Sequence[Limit]) -> list[Outcome]:
-    """Hold every limit against the code; for one image of 224x224.
+    """Hold every limit against the code; for one image of 224x224, of a detector 800x1333.
 
     Raises:
         UserError: a line names a module or a host that does not exist or cannot be loaded.
     """
-    from .claims import INPUT_SHAPE
     from .figures import Figures
 
     own = {limit.module: _load(limit) for limit in limits if ":" in limit.module}
-    figures, outcomes = Figures(INPUT_SHAPE, own), []
+    figures, outcomes = Figures(own), []
     for limit in limits:
         rule, quantity = METRICS[limit.metric]
         try:

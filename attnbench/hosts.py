@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 
+from attnbench.detectors import DETECTORS, SIZE, body, freeze
 from attnbench.modules import Attention, SettingsError, Site, lookup
 from attnbench.records import STAGES
 
@@ -47,6 +48,11 @@ Blocks = Literal["all", "last"]
 
 TOTAL_STRIDE = 32
 """A smaller image would leave the last stage less than one position."""
+
+
+def default_size(host: str) -> tuple[int, int]:
+    """Height and width of an image where none is stated: what the host is published with."""
+    return SIZE if host in DETECTORS else (224, 224)
 
 
 class AfterBn2(nn.Module):
@@ -127,11 +133,12 @@ def build(
     stages: Collection[int] = STAGES,
     blocks: Blocks = "all",
     **settings: Any,
-) -> ResNet:
-    """A host network with 1000 classes: (B, 3, H, W) -> (B, 1000), float32, training mode.
+) -> nn.Module:
+    """A host network in float32 and training mode, for images (B, 3, H, W).
 
-    The host's own parameters keep torchvision's names and, under one seed, torchvision's
-    initial values, whatever module is put in; without ``attention`` the network is
+    Those of :data:`HOSTS` give logits (B, 1000), those of ``detectors.DETECTORS`` maps or what a
+    detector's heads say. The host's own parameters keep torchvision's names and, under one seed,
+    torchvision's initial values, whatever module is put in; without ``attention`` the network is
     torchvision's. ``stages`` and ``blocks`` (of each stage) say where the module stands.
     ``settings`` go to every module and override the published ones.
 
@@ -139,18 +146,23 @@ def build(
         SettingsError: unknown host, module, stage or choice of blocks, a width that does not
             divide, or a host without the site of the module.
     """
-    if host not in HOSTS:
-        raise SettingsError(f"unknown host '{host}'; known: {', '.join(HOSTS)}")
+    if host not in HOSTS | DETECTORS:
+        raise SettingsError(f"unknown host '{host}'; known: {', '.join([*HOSTS, *DETECTORS])}")
     if not set(stages) <= set(STAGES):
         raise SettingsError(f"unknown stages {sorted(set(stages) - set(STAGES))}; known: 1 to 4")
     if blocks not in get_args(Blocks):
         raise SettingsError(f"unknown blocks '{blocks}'; known: {', '.join(get_args(Blocks))}")
-    network = classifier(host)
-    if attention is None:
-        if settings:
-            raise SettingsError(f"settings without a module: {', '.join(settings)}")
-        return network
-    put(network, host, attention, stages, blocks, settings)
+    detector = DETECTORS.get(host)
+    base = detector.backbone if detector else host
+    network: nn.Module = classifier(base)
+    if detector:
+        network = detector.make(network)
+    if attention is not None:  # last, so that all else has the values that it has without
+        put(body(network), base, attention, stages, blocks, settings)
+    elif settings:
+        raise SettingsError(f"settings without a module: {', '.join(settings)}")
+    if detector and detector.frozen:
+        freeze(network)
     return network
 
 
@@ -208,4 +220,6 @@ def resnet(
     **settings: Any,
 ) -> ResNet:
     """:func:`build` by depth: ``resnet(50, attention="sa")``."""
-    return build(f"resnet{depth}", attention, stages=stages, blocks=blocks, **settings)
+    network = build(f"resnet{depth}", attention, stages=stages, blocks=blocks, **settings)
+    assert isinstance(network, ResNet)
+    return network

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import inf
 
+from . import sizes
 from .errors import UserError
 from .modules import ATTENTION
+from .sizes import Size
 
 
 def names(modules: str | None) -> tuple[str, ...] | None:
@@ -27,6 +29,16 @@ def numbers(text: str | None, option: str) -> tuple[int, ...] | None:
         return tuple(int(part) for part in text.split(","))
     except ValueError as error:
         raise UserError(f"{option}: '{text}' is no number, nor several with commas") from error
+
+
+def image_sizes(text: str | None, option: str) -> tuple[Size, ...] | None:
+    """``224,800x1333`` as sizes: a square by its side, else height and width."""
+    if text is None:
+        return None
+    try:
+        return tuple(sizes.parse(part) for part in text.split(","))
+    except ValueError as error:
+        raise UserError(f"{option}: {error}, nor several with commas") from error
 
 
 def choices(text: str | None, option: str, known: Sequence[str]) -> tuple[str, ...] | None:
