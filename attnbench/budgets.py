@@ -112,17 +112,16 @@ def _parse(text: str, where: str, folder: Path) -> list[Limit]:
 
 
 def check(limits: Sequence[Limit]) -> list[Outcome]:
-    """Hold every limit against the code; for one image of 224x224.
+    """Hold every limit against the code; for one image of 224x224, of a detector 800x1333.
 
     Raises:
         UserError: a line names a module or a host that does not exist or cannot be loaded.
     """
-    from .claims import INPUT_SHAPE
     from .figures import Figures
 
     each = {(limit.module, limit.host): limit for limit in limits if is_own(limit.module)}
     own = {limit.module: _load(limit) for limit in each.values()}
-    figures, outcomes = Figures(INPUT_SHAPE, own), []
+    figures, outcomes = Figures(own), []
     for limit in limits:
         rule, quantity = METRICS[limit.metric]
         try:
@@ -157,14 +156,15 @@ def check(limits: Sequence[Limit]) -> list[Outcome]:
 def _load(limit: Limit) -> Attention:
     """The limit's module, which has been tried in its host."""
     from . import trial
-    from .claims import INPUT_SHAPE
+    from .hosts import default_size
 
     try:
         attention = lookup(limit.module, limit.folder)
     except SettingsError as error:
         raise UserError(f"{limit.where}: {error}") from error
     try:
-        trial.demand_fit(attention, trial.places(attention, limit.host, INPUT_SHAPE))
+        image = (1, 3, *default_size(limit.host))
+        trial.demand_fit(attention, trial.places(attention, limit.host, image))
     except SettingsError as error:
         raise UserError(f"{limit.where}: {limit.module} is refused: {error}") from error
     return attention

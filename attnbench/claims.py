@@ -11,11 +11,13 @@ from functools import cache
 from importlib.resources import files
 from typing import Literal
 
+from . import sizes
 from .errors import UserError
 from .outcomes import Outcome
+from .sizes import Size
 
-INPUT_SHAPE = (1, 3, 224, 224)
-"""The image that every published figure here was counted for."""
+IMAGE_SIZE: Size = 224
+"""Of the image that a published figure was counted for, where its row does not say."""
 
 Verdict = Literal["reproduced", "explained", "contradicted", "needs data"]
 
@@ -29,6 +31,7 @@ class Claim:
     host: str
     attention: str | None = None
     options: str | None = None
+    size: str | None = None
     metric: str
     printed: str
     unit: int = 1
@@ -42,7 +45,13 @@ class Claim:
     def subject(self) -> str:
         """What it is about: ``sa in resnet50: added params``."""
         network = self.host if self.attention is None else f"{self.attention} in {self.host}"
-        return f"{network}: {self.metric}"
+        at = "" if self.size is None else f" at {self.size}"
+        return f"{network}: {self.metric}{at}"
+
+    @property
+    def image_size(self) -> Size:
+        """Of the image that it was counted for."""
+        return IMAGE_SIZE if self.size is None else sizes.parse(self.size)
 
 
 @dataclass(frozen=True)
@@ -125,12 +134,17 @@ def check(claims: Sequence[Claim]) -> list[Finding]:
     """Compute every claim's figure. Nothing is kept from an earlier call."""
     from .figures import Figures
 
-    figures = Figures(INPUT_SHAPE)
+    figures = Figures()
 
     def figure(claim: Claim, rule: str) -> int:
         quantity = "params" if claim.metric.endswith("params") else "operations"
         return figures.get(
-            claim.host, claim.attention, rule, quantity, added=claim.metric.startswith("added ")
+            claim.host,
+            claim.attention,
+            rule,
+            quantity,
+            added=claim.metric.startswith("added "),
+            size=claim.image_size,
         )
 
     return [

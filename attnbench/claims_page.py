@@ -53,10 +53,11 @@ def _summary(findings: Sequence[Finding], accuracies: Sequence[Claim]) -> str:
 
 def _story(found: Finding) -> str:
     claim = found.claim
+    at = f", at {claim.size}" if claim.size else ""
     lines = [
         f"### {_subject(claim)}: printed {claim.printed}, {found.verdict}",
         "",
-        f"{claim.source}. By the rule `{claim.rule}` it is {_both(claim, found.computed)}.",
+        f"{claim.source}{at}. By the rule `{claim.rule}` it is {_both(claim, found.computed)}.",
     ]
     if found.verdict == "explained" and found.explanation is not None:
         lines.append(f"By `{claim.explained_by}` it is {_both(claim, found.explanation)}.")
@@ -73,7 +74,7 @@ def _table(findings: Iterable[Finding]) -> str:
     for found in findings:
         claim = found.claim
         lines.append(
-            f"| {_subject(claim)} | {claim.options or ''} | {claim.printed} "
+            f"| {_subject(claim)} | {_setting(claim)} | {claim.printed} "
             f"| {_rounded(claim, found.computed)} | {found.computed:,} | `{claim.rule}` "
             f"| {found.verdict} |"
         )
@@ -92,6 +93,10 @@ def _accuracies(claims: Sequence[Claim]) -> str:
 def _subject(claim: Claim) -> str:
     network = claim.host if claim.attention is None else f"{claim.attention} in {claim.host}"
     return f"{network}, {claim.metric.replace('gflops', 'GFLOPs').replace('params', 'parameters')}"
+
+
+def _setting(claim: Claim) -> str:
+    return ", ".join(filter(None, (claim.options, claim.size)))
 
 
 def _both(claim: Claim, figure: int) -> str:

@@ -111,7 +111,12 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
         str | None, typer.Option(metavar="N,...", show_default="1", help=SEVERAL)
     ] = None,
     image_size: Annotated[
-        str | None, typer.Option(metavar="N,...", show_default="224", help=SEVERAL)
+        str | None,
+        typer.Option(
+            metavar="N|HxW,...",
+            show_default="224; 800x1333 for a detector",
+            help=f"A square's side, or height x width. {SEVERAL}",
+        ),
     ] = None,
     dtype: Annotated[
         str | None,
@@ -181,7 +186,7 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
         host=host,
         device=device,
         batch_size=options.numbers(batch_size, "--batch-size"),
-        image_size=options.numbers(image_size, "--image-size"),
+        image_size=options.image_sizes(image_size, "--image-size"),
         dtype=options.choices(dtype, "--dtype", DTYPES),
         channels_last=channels_last,
         mode=options.choices(mode, "--mode", MODES),

@@ -9,54 +9,64 @@ import torch
 from torch import nn
 
 from .counting import DERIVED, RULES
-from .counting.rule import Count, Shape
-from .hosts import build
+from .counting.rule import Count
+from .hosts import build, default_size
 from .modules import Attention
+from .sizes import Size, of, sides
 
 
 @dataclass
 class Figures:
     """Counts by host, module and rule, made when first asked for."""
 
-    input_shape: Shape
     own: Mapping[str, Attention] = field(default_factory=dict)
     """Modules that are not in the table, by the names that callers give them."""
 
     _networks: dict[tuple[str, str | None], nn.Module] = field(default_factory=dict)
-    _counts: dict[tuple[str, str | None, str], Count] = field(default_factory=dict)
+    _counts: dict[tuple[str, str | None, str, Size], Count] = field(default_factory=dict)
 
-    def get(
-        self, host: str, attention: str | None, rule: str, quantity: str, *, added: bool
+    def get(  # noqa: PLR0913  what a figure is of
+        self,
+        host: str,
+        attention: str | None,
+        rule: str,
+        quantity: str,
+        *,
+        added: bool,
+        size: Size | None = None,
     ) -> int:
-        """One figure of a network, or what the module adds to it.
+        """One figure of a network for one image, or what the module adds to it.
 
         ``quantity`` is ``params``, ``operations``, or the name of one of the rule's details.
+        ``size`` is the image's; where it is None, the host's own (``hosts.default_size``).
 
         Raises:
             KeyError: the rule, or that quantity of it, does not exist.
         """
-        figure = self._one(host, attention, rule, quantity)
-        return figure - self._one(host, None, rule, quantity) if added else figure
+        size = of(*default_size(host)) if size is None else size
+        figure = self._one((host, attention, rule, size), quantity)
+        return figure - self._one((host, None, rule, size), quantity) if added else figure
 
     def unknown(self, host: str, attention: str | None, rule: str) -> dict[str, int]:
         """Operators that a rule cannot cost, where it is one that should know them all."""
         if rule != "executed":
             return {}
-        return dict(self._count(host, attention, rule).not_counted or {})
+        size = of(*default_size(host))
+        return dict(self._count((host, attention, rule, size)).not_counted or {})
 
-    def _one(self, host: str, attention: str | None, rule: str, quantity: str) -> int:
-        count = self._count(host, attention, rule)
+    def _one(self, key: tuple[str, str | None, str, Size], quantity: str) -> int:
+        count = self._count(key)
         amounts = {"params": count.params, "operations": count.operations}
         figure = (amounts | dict(count.details or {}))[quantity]
         if figure is None:
             raise KeyError(quantity)
         return figure
 
-    def _count(self, host: str, attention: str | None, rule: str) -> Count:
-        key = (host, attention, rule)
+    def _count(self, key: tuple[str, str | None, str, Size]) -> Count:
+        host, attention, rule, size = key
         if key not in self._counts:
             network = self._network(host, attention)
-            self._counts[key] = (RULES | DERIVED)[rule].count(network, self.input_shape)
+            self._counts[key] = (RULES | DERIVED)[rule].count(network, (1, 3, *sides(size)))
         return self._counts[key]
 
     def _network(self, host: str, attention: str | None) -> nn.Module:

@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 
+from attnbench.detectors import DETECTORS, SIZE, body, freeze
 from attnbench.modules import Attention, SettingsError, Site
 from attnbench.records import STAGES
 from attnbench.sources import lookup
@@ -48,6 +49,11 @@ Blocks = Literal["all", "last"]
 
 TOTAL_STRIDE = 32
 """A smaller image would leave the last stage less than one position."""
+
+
+def default_size(host: str) -> tuple[int, int]:
+    """Height and width of an image where none is stated: what the host is published with."""
+    return SIZE if host in DETECTORS else (224, 224)
 
 
 class AfterBn2(nn.Module):
@@ -129,11 +135,12 @@ def build(
     stages: Collection[int] = STAGES,
     blocks: Blocks = "all",
     **settings: Any,
-) -> ResNet:
-    """A host network with 1000 classes: (B, 3, H, W) -> (B, 1000), float32, training mode.
+) -> nn.Module:
+    """A host network in float32 and training mode, for images (B, 3, H, W).
 
-    The host's own parameters keep torchvision's names and, under one seed, torchvision's
-    initial values, whatever module is put in; without ``attention`` the network is
+    Those of :data:`HOSTS` give logits (B, 1000), those of ``detectors.DETECTORS`` maps or what a
+    detector's heads say. The host's own parameters keep torchvision's names and, under one seed,
+    torchvision's initial values, whatever module is put in; without ``attention`` the network is
     torchvision's. ``stages`` and ``blocks`` (of each stage) say where the module stands.
     ``settings`` go to every module and override the published ones.
 
@@ -141,30 +148,52 @@ def build(
         SettingsError: unknown host, module, stage or choice of blocks, a width that does not
             divide, or a host without the site of the module.
     """
-    if host not in HOSTS:
-        raise SettingsError(f"unknown host '{host}'; known: {', '.join(HOSTS)}")
+    if host not in HOSTS | DETECTORS:
+        raise SettingsError(f"unknown host '{host}'; known: {', '.join([*HOSTS, *DETECTORS])}")
     if not set(stages) <= set(STAGES):
         raise SettingsError(f"unknown stages {sorted(set(stages) - set(STAGES))}; known: 1 to 4")
     if blocks not in get_args(Blocks):
         raise SettingsError(f"unknown blocks '{blocks}'; known: {', '.join(get_args(Blocks))}")
+    detector = DETECTORS.get(host)
+    base = detector.backbone if detector else host
+    network: nn.Module = classifier(base)
+    if detector:
+        network = detector.make(network)
+    if attention is not None:  # last, so that all else has the values that it has without
+        put(body(network), base, attention, stages, blocks, settings)
+    elif settings:
+        raise SettingsError(f"settings without a module: {', '.join(settings)}")
+    if detector and detector.frozen:
+        freeze(network)
+    return network
+
+
+def classifier(host: str) -> ResNet:
+    """torchvision's network of that row of the table."""
     base = HOSTS[host]
-    network = ResNet(
+    return ResNet(
         base.block, list(base.layers), groups=base.groups, width_per_group=base.width_per_group
     )
-    if attention is None:
-        if settings:
-            raise SettingsError(f"settings without a module: {', '.join(settings)}")
-        return network
+
+
+def put(  # noqa: PLR0913, PLR0917  as build
+    body: nn.Module,
+    host: str,
+    attention: str | Attention,
+    stages: Collection[int],
+    blocks: Blocks,
+    settings: dict[str, Any],
+) -> None:
+    """Put a module into the blocks of a body that has this host's ``layer1`` to ``layer4``."""
     if isinstance(attention, str):
         attention = lookup(attention)
-    put = _site(host, base, attention)
+    replaced = _site(host, HOSTS[host], attention)
     for number in sorted(set(stages)):
-        stage = network.get_submodule(f"layer{number}")
+        stage = body.get_submodule(f"layer{number}")
         chosen = attention.settings(host, number) | settings
         children = list(stage.named_children())
         for name, block in children if blocks == "all" else children[-1:]:
-            stage.register_module(name, put(block, attention, chosen))
-    return network
+            stage.register_module(name, replaced(block, attention, chosen))
 
 
 def _site(host: str, base: Host, attention: Attention) -> Callable[..., nn.Module]:
@@ -193,4 +222,6 @@ def resnet(
     **settings: Any,
 ) -> ResNet:
     """:func:`build` by depth: ``resnet(50, attention="sa")``."""
-    return build(f"resnet{depth}", attention, stages=stages, blocks=blocks, **settings)
+    network = build(f"resnet{depth}", attention, stages=stages, blocks=blocks, **settings)
+    assert isinstance(network, ResNet)
+    return network

@@ -10,6 +10,7 @@ from torch import nn
 from . import settings
 from .counting import executed
 from .counting.rule import Count
+from .detectors import body
 from .hosts import build
 from .pieces import LAUNCH, PRODUCT, Piece, piece
 from .records import Case, Counts
@@ -58,7 +59,7 @@ def count(case: Case, variant: str) -> Counts:
 def attention(case: Case, wanted: Piece, device: str) -> nn.Module:
     """The module of the last block of a stage, in evaluation mode."""
     host = _host(case, wanted.module, device)
-    block = host.get_submodule(f"layer{wanted.stage}")[-1]  # type: ignore[index]
+    block = body(host).get_submodule(f"layer{wanted.stage}")[-1]  # type: ignore[index]
     module: nn.Module = block.attention
     return module
 
@@ -74,10 +75,10 @@ def input_shape(case: Case, wanted: Piece) -> tuple[int, ...]:
     with torch.device("meta"):
         host = build(case.host, wanted.module).eval()
     seen: list[torch.Size] = []
-    block = host.get_submodule(f"layer{wanted.stage}")[-1]  # type: ignore[index]
+    block = body(host).get_submodule(f"layer{wanted.stage}")[-1]  # type: ignore[index]
     block.attention.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].shape))
     with torch.no_grad():
-        host(torch.empty(case.batch_size, 3, case.image_size, case.image_size, device="meta"))
+        host(torch.empty(case.input_shape, device="meta"))
     return tuple(seen[0])
 
 

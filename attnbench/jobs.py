@@ -11,19 +11,21 @@ from typing import Any, get_type_hints
 
 import torch
 
-from . import environment, isolation, sources, store, trial
+from . import environment, isolation, sizes, sources, store, trial
+from .detectors import DETECTORS
 from .errors import UserError
-from .hosts import TOTAL_STRIDE, build
+from .hosts import TOTAL_STRIDE, build, default_size
 from .isolation import ChildDiedError
 from .modules import ATTENTION, SettingsError
 from .pieces import alone
 from .records import CONTROL, GRID, PLAIN, STAGES, Case, Plan, Record
 from .runs import Run, gather, machine
+from .sizes import Size
 from .statistics import TARGET
 
 LIMITS = {
     "batch_size": (1, 2**20),
-    "image_size": (1, 2**16),
+    "image_size": (1, 2**16),  # each side
     "threads": (1, 2**12),
     "seed": (0, 2**63 - 1),
 }
@@ -37,7 +39,7 @@ class Wanted:
     host: str | None = None
     device: str | None = None
     batch_size: tuple[int, ...] | None = None
-    image_size: tuple[int, ...] | None = None
+    image_size: tuple[Size, ...] | None = None
     dtype: tuple[str, ...] | None = None
     channels_last: bool | None = None
     mode: tuple[str, ...] | None = None
@@ -59,14 +61,14 @@ class Job:
     folder: Path
 
 
-def defaults() -> Wanted:
-    """The main job: every module in ResNet-50, one image of 224x224."""
+def defaults(host: str | None = None) -> Wanted:
+    """The main job: every module in ResNet-50, one image of 224x224; a detector's is larger."""
     return Wanted(
         modules=tuple(ATTENTION),
         host="resnet50",
         device="cuda" if torch.cuda.is_available() else "cpu",
         batch_size=(1,),
-        image_size=(224,),
+        image_size=(sizes.of(*default_size(host or "resnet50")),),
         dtype=("float32",),
         channels_last=False,
         mode=("inference",),
@@ -99,7 +101,7 @@ def prepare(wanted: Wanted, out: Path | None) -> tuple[list[Job], Path]:
     wanted = _cleaned(wanted)
     if out is not None and (recorded := store.runs_in(out)):
         return _resumed(wanted, recorded), out
-    wanted = _filled(wanted, asdict(defaults()))
+    wanted = _filled(wanted, asdict(defaults(wanted.host)))
     _check_numbers(wanted)
     plan, cases = _plan(wanted), list(cases_of(wanted))
     for case in cases:
@@ -123,7 +125,7 @@ def prepare(wanted: Wanted, out: Path | None) -> tuple[list[Job], Path]:
 
 def name(case: Case) -> str:
     """The folder of a configuration within that of its grid: ``inference-float32-b1-224``."""
-    words = [case.mode, case.dtype, f"b{case.batch_size}", str(case.image_size)]
+    words = [case.mode, case.dtype, f"b{case.batch_size}", sizes.option(case.image_size)]
     return "-".join([*words, "compiled"] if case.compiled else words)
 
 
@@ -168,7 +170,7 @@ def _recorded(runs: Sequence[Run]) -> dict[str, Any]:
         raise UserError("the folder holds several runs that are no grid; name one of them")
     options = asdict(first.case) | {"modules": first.modules, "budget_s": first.plan.budget_s}
     return options | {
-        option: tuple(sorted({getattr(run.case, option) for run in runs})) for option in GRID
+        option: _in_order(option, [getattr(run.case, option) for run in runs]) for option in GRID
     }
 
 
@@ -192,8 +194,14 @@ def _cleaned(wanted: Wanted) -> Wanted:
     if wanted.modules is not None:
         wanted = replace(wanted, modules=tuple(dict.fromkeys(wanted.modules)))
     grid = {option: getattr(wanted, option) for option in GRID}
-    ordered = {option: tuple(sorted(set(values))) for option, values in grid.items() if values}
+    ordered = {option: _in_order(option, values) for option, values in grid.items() if values}
     return replace(wanted, **ordered)  # type: ignore[arg-type]
+
+
+def _in_order(option: str, values: Iterable[Any]) -> tuple[Any, ...]:
+    """Each value once, sorted; images by height, then width."""
+    key = sizes.sides if option == "image_size" else None
+    return tuple(sorted(set(values), key=key))
 
 
 def cases_of(wanted: Wanted) -> Iterable[Case]:
@@ -217,19 +225,26 @@ def _check_numbers(wanted: Wanted) -> None:
     for option, (least, most) in LIMITS.items():
         values = getattr(wanted, option)
         for value in values if isinstance(values, tuple) else (values,):
-            if not least <= value <= most:
+            shortest, longest = sorted(sizes.sides(value))
+            if not least <= shortest <= longest <= most:
                 raise UserError(
-                    f"{option} must be at least {least} and at most {most}, not {value}"
+                    f"{option} must be at least {least} and at most {most}, "
+                    f"not {sizes.option(value)}"
                 )
     if not 0 < (wanted.budget_s or 0) < float("inf"):
         raise UserError(f"the budget must be a positive number of seconds, not {wanted.budget_s}")
 
 
 def _check(case: Case, modules: Sequence[str]) -> None:
-    if case.image_size < TOTAL_STRIDE:
+    if min(sizes.sides(case.image_size)) < TOTAL_STRIDE:
         raise UserError(
-            f"image_size {case.image_size} is too small: {case.host} divides it by "
+            f"image_size {sizes.option(case.image_size)} is too small: {case.host} divides it by "
             f"{TOTAL_STRIDE}, so it must be at least {TOTAL_STRIDE}"
+        )
+    if case.host in DETECTORS and case.mode == "training":
+        raise UserError(
+            f"{case.host} has no --mode training: what its step does depends on the objects that "
+            "it is shown, so there is no fixed work to time"
         )
     if case.device == "cuda" and not torch.cuda.is_available():
         raise UserError("no CUDA device is available to torch; use --device cpu")
@@ -277,4 +292,8 @@ def _new_folder(case: Case) -> Path:
 
 
 def _shown(value: object) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    if not isinstance(value, tuple):
+        return str(value)
+    return ", ".join(
+        sizes.written(each) if isinstance(each, tuple) else str(each) for each in value
+    )

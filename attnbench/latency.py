@@ -10,6 +10,7 @@ from copy import deepcopy
 from typing import Literal
 
 import torch
+from torch.utils._pytree import tree_leaves
 
 from . import isolated, nvml, settings, sources, statistics, timing, watch, workload
 from .errors import UserError
@@ -103,7 +104,8 @@ class _Busy:
 
 
 def _check_finite(output: object) -> None:
-    if isinstance(output, torch.Tensor) and not torch.isfinite(output).all():
+    tensors = (leaf for leaf in tree_leaves(output) if isinstance(leaf, torch.Tensor))
+    if not all(torch.isfinite(tensor).all() for tensor in tensors):
         raise FloatingPointError("the output is not finite: what follows would time a defect")
 
 

@@ -6,8 +6,10 @@ import re
 from collections.abc import Sequence
 from math import inf
 
+from . import sizes
 from .errors import UserError
 from .modules import ATTENTION
+from .sizes import Size
 
 
 def modules(named: str | None, own: Sequence[str] | None) -> tuple[str, ...] | None:
@@ -46,6 +48,16 @@ def stages(text: str | None) -> tuple[int, ...] | None:
         raise UserError(f"--stages: '{text}' is neither 2,3,4 nor such as c3-c5")
     first, last = int(span[1]), int(span[2] or span[1])
     return tuple(range(first - 1, last))
+
+
+def image_sizes(text: str | None, option: str) -> tuple[Size, ...] | None:
+    """``224,800x1333`` as sizes: a square by its side, else height and width."""
+    if text is None:
+        return None
+    try:
+        return tuple(sizes.parse(part) for part in text.split(","))
+    except ValueError as error:
+        raise UserError(f"{option}: {error}, nor several with commas") from error
 
 
 def choices(text: str | None, option: str, known: Sequence[str]) -> tuple[str, ...] | None:

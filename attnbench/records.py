@@ -13,6 +13,9 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 
+from . import sizes
+from .sizes import Size
+
 SCHEMA = 3
 """What is written."""
 
@@ -46,7 +49,8 @@ class Case:
 
     host: str
     batch_size: int
-    image_size: int
+    image_size: Size
+    """Of a square image its side, else (height, width)."""
     dtype: Literal["float32", "bfloat16", "float16"]
     channels_last: bool
     mode: Literal["inference", "training"]
@@ -63,8 +67,15 @@ class Case:
 
     def __post_init__(self) -> None:
         """Refuse what no run can have."""
-        if min(self.batch_size, self.image_size, self.threads) < 1:
+        if min(self.batch_size, *sizes.sides(self.image_size), self.threads) < 1:
             raise ValueError("batch_size, image_size and threads are at least 1")
+        if sizes.of(*sizes.sides(self.image_size)) != self.image_size:
+            raise ValueError("image_size is a single number where the image is square")
+
+    @property
+    def input_shape(self) -> tuple[int, int, int, int]:
+        """(batch, channels, height, width) of one step's images."""
+        return (self.batch_size, 3, *sizes.sides(self.image_size))
 
     @property
     def described(self) -> str:
@@ -73,7 +84,7 @@ class Case:
             f"modules alone at their sizes in {self.host}" if self.isolated else self.host,
             self.mode,
             f"batch {self.batch_size}",
-            f"{self.image_size}x{self.image_size}",
+            sizes.written(self.image_size),
             self.dtype,
             "channels last" if self.channels_last else "",
             "compiled" if self.compiled else "",

@@ -21,8 +21,9 @@ from .isolation import ChildDiedError
 from .recording import failure, record
 from .records import PLAIN, STAGES, Case, Counts, End, FailedStep, Memory, Record, Results
 from .runs import Run
+from .sizes import Size, sides
 
-CountNetwork = Callable[[str, str, int, tuple[int, ...], Blocks], dict[str, Count]]
+CountNetwork = Callable[[str, str, Size, tuple[int, ...], Blocks], dict[str, Count]]
 MeasureMemory = Callable[[Case, str], Memory]
 MeasureLatency = Callable[[Run], Iterator[Event]]
 
@@ -40,7 +41,7 @@ def latency_apart(run: Run) -> Iterator[Event]:
 def count_network(
     host: str,
     variant: str,
-    image_size: int,
+    image_size: Size,
     stages: tuple[int, ...] = STAGES,
     blocks: Blocks = "all",
 ) -> dict[str, Count]:
@@ -48,7 +49,7 @@ def count_network(
     with torch.device("meta"):
         attention = None if variant == PLAIN else variant
         network = build(host, attention, stages=stages, blocks=blocks)
-    return count_all(network, (1, 3, image_size, image_size))
+    return count_all(network, (1, 3, *sides(image_size)))
 
 
 def execute(

@@ -51,7 +51,7 @@ def check(case: Case, name: str) -> None:
     Raises:
         SettingsError: it cannot be loaded or is not fit to be measured; the message says why.
     """
-    attention, image = lookup(name), (1, 3, case.image_size, case.image_size)
+    attention, image = lookup(name), (1, *case.input_shape[1:])
     demand_fit(attention, places(attention, case.host, image, case.stages, case.blocks))
 
 

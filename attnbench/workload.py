@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import nn
@@ -15,7 +16,7 @@ from .timing import Step
 
 CLASSES = 1000
 
-Forward = Callable[[torch.Tensor], torch.Tensor]
+Forward = Callable[[torch.Tensor], Any]
 
 
 def network(case: Case, variant: str, device: str) -> nn.Module:
@@ -34,7 +35,8 @@ def network(case: Case, variant: str, device: str) -> nn.Module:
 def step(case: Case, variant: str, device: str | None = None) -> Step:
     """One inference or one whole training step, ready to be called again and again.
 
-    Inference is a forward and returns the logits (batch, 1000). Training is a forward, a
+    Inference is a forward and returns the logits (batch, 1000), or what a detector's heads say.
+    Training is a forward, a
     backward and an optimiser's step (SGD with momentum, and the release of the gradients), and
     returns the loss. Its learning rate is 0: the arithmetic is that of any step, and the weights
     stay, so that every step does the same work.
@@ -44,7 +46,7 @@ def step(case: Case, variant: str, device: str | None = None) -> Step:
     """
     device = device or case.device
     model = network(case, variant, device)
-    image = image_for(case, (case.batch_size, 3, case.image_size, case.image_size), device)
+    image = image_for(case, case.input_shape, device)
     if device == "meta":  # computes nothing, so there is nothing to compile or to capture
         return _step(case, model, model, image)
     forward = compiled(model) if case.compiled else model
@@ -84,7 +86,7 @@ def _inference(
 ) -> dict[str, Callable[[], object]]:
     model.eval()
 
-    def infer() -> torch.Tensor:
+    def infer() -> object:
         with torch.inference_mode(image.device.type != "meta"), torch.no_grad():
             return forward(image)
 

@@ -7,7 +7,18 @@ from __future__ import annotations
 
 from torch import nn
 
-from . import derived, executed, fvcore, leaf, learnable, macs, thop, thop_0_0_23, torch
+from . import (
+    derived,
+    executed,
+    fvcore,
+    leaf,
+    learnable,
+    macs,
+    mmdetection,
+    thop,
+    thop_0_0_23,
+    torch,
+)
 from .rule import Count, Rule, Shape
 
 __all__ = ["DERIVED", "RULES", "Count", "Rule", "Shape", "count_all"]
@@ -29,7 +40,14 @@ RULES: dict[str, Rule] = {
 
 DERIVED: dict[str, Rule] = {
     rule.name: rule
-    for rule in (fvcore.TRAINING, derived.STORED, derived.RESIDUALS, derived.BY_MEAN)
+    for rule in (
+        fvcore.TRAINING,
+        derived.STORED,
+        derived.RESIDUALS,
+        derived.BY_MEAN,
+        mmdetection.RULE,
+        mmdetection.LEARNABLE,
+    )
 }
 """Rules that no run needs, but a published figure or a comparison does."""
 

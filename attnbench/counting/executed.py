@@ -167,14 +167,19 @@ def trace(model: nn.Module, input_shape: Shape) -> Trace:
     return found
 
 
+def _in_network(path: str) -> list[str]:
+    """The steps of a path; those of a detector's backbone as in a network that is nothing else."""
+    return path.removeprefix("backbone.").removeprefix("body.").split(".")
+
+
 def stage(path: str, _: str) -> str:
-    """A key for :meth:`Trace.by`: ``layer1``, or the stem's or head's module."""
-    return path.split(".")[0] or "network"
+    """A key for :meth:`Trace.by`: ``layer1``, or the stem's, pyramid's or head's module."""
+    return _in_network(path)[0] or "network"
 
 
 def block(path: str, _: str) -> str:
-    """A key for :meth:`Trace.by`: ``layer1.0``, or the stem's or head's module."""
-    return ".".join(path.split(".")[:2]) or "network"
+    """A key for :meth:`Trace.by`: ``layer1.0``, or the stem's, pyramid's or head's module."""
+    return ".".join(_in_network(path)[:2]) or "network"
 
 
 def part(path: str, _: str) -> str:

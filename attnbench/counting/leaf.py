@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from torch import Tensor, nn
@@ -47,17 +47,23 @@ COSTS: dict[type[nn.Module], Callable[..., int]] = {
 
 def count(model: nn.Module, input_shape: Shape) -> Count:
     """The sum over leaf modules of one forward on the meta device."""
-    twin = meta_twin(model)
+    return count_by(COSTS, meta_twin(model), input_shape)
+
+
+def count_by(
+    costs: Mapping[type[nn.Module], Callable[..., int]], twin: nn.Module, input_shape: Shape
+) -> Count:
+    """The same by another table; the network is a twin already and keeps the hooks."""
     total = 0
 
     def add(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], out: Tensor) -> None:
         nonlocal total
-        total += COSTS[type(module)](module, first_input(args, kwargs), out)
+        total += costs[type(module)](module, first_input(args, kwargs), out)
 
     for module in twin.modules():
-        if type(module) in COSTS:
+        if type(module) in costs:
             module.register_forward_hook(add, with_kwargs=True)
-    not_counted = outside(twin, input_shape, lambda module: type(module) in COSTS)
+    not_counted = outside(twin, input_shape, lambda module: type(module) in costs)
     return Count(operations=total, not_counted=not_counted)
 
 

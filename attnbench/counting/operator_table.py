@@ -99,6 +99,18 @@ def window(out: Tensor, x: Tensor, kernel: Any, *_: Any) -> int:
     return out.numel() * prod(sizes)
 
 
+def sampled_neighbours(out: Tensor, *args: Any) -> int:
+    """Of each output the four neighbours of every sample in its bin.
+
+    Raises:
+        ValueError: the boxes say how many samples there are, and shapes cannot.
+    """
+    ratio = args[5]  # after features, boxes, scale, height and width
+    if ratio <= 0:
+        raise ValueError("roi_align without a sampling ratio: its cost depends on the boxes")
+    return out.numel() * 4 * ratio**2
+
+
 def adaptive_window(out: Tensor, x: Tensor, *_: Any) -> int:
     """The elements of the windows, which may differ and overlap (PyTorch's bounds)."""
     spans = 1
@@ -160,6 +172,12 @@ OPERATORS: dict[str, Operator] = {
     "aten.avg_pool2d": Operator(reductions=window, elementwise=per_output(1)),
     "aten.adaptive_max_pool2d": Operator(reductions=adaptive_window),
     "aten._adaptive_avg_pool2d": Operator(reductions=adaptive_window, elementwise=per_output(1)),
+    # A bin is the mean of its samples, a sample the weighted sum of four neighbours: weight them,
+    # fold them, and divide once. As everywhere each tensor is read once, whole.
+    "torchvision.roi_align": Operator(
+        reductions=sampled_neighbours,
+        elementwise=lambda out, *args: sampled_neighbours(out, *args) + out.numel(),
+    ),
     # Move, and compute nothing.
     **_rows(
         """

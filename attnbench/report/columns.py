@@ -144,7 +144,7 @@ CONFIGURATION = (
     Column("run", "The run's folder."),
     Column("host", "The network that the modules are put into."),
     Column("batch_size", "Images in one step.", "1"),
-    Column("image_size", "Height and width of an image.", "pixel"),
+    Column("image_size", "Height and width of an image, or `800x1333` where they differ.", "pixel"),
     Column("dtype", "Of weights and images."),
     Column("channels_last", "Whether images lie in memory with their channels last."),
     Column("mode", "`inference`, or `training`: forward, backward and optimiser step."),

@@ -8,10 +8,11 @@ from itertools import combinations
 
 import pandas as pd
 
-from attnbench import accuracies, statistics
+from attnbench import accuracies, sizes, statistics
 from attnbench.accuracies import Recipe
 from attnbench.records import CONTROL, PLAIN, Count, Memory
 from attnbench.runs import Run
+from attnbench.sizes import Size
 from attnbench.statistics import Interval
 
 from .columns import COLUMNS, CONFIGURATION, PARTS, RULES, WORDS
@@ -52,10 +53,16 @@ def configuration(run: Run, name: str) -> Row:
         "run": name,
         **run.environment,
         **asdict(run.case),
+        "image_size": _size(run.case.image_size),
         "control_fault": control_fault(run),
     }
     known["processor"] = run.environment.get("gpu") or run.environment.get("cpu")
     return {column.key: known.get(column.key) for column in CONFIGURATION}
+
+
+def _size(size: Size) -> int | str:
+    """A number where the image is square, so that tables can compute with it."""
+    return size if isinstance(size, int) else sizes.option(size)
 
 
 def control_fault(run: Run) -> str | None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import matplotlib as mpl
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from attnbench import sizes
 
 from .drawing import Plot, modules, percent, point, spoken, timed, titled, with_error, written
 from .names import title
@@ -68,27 +71,47 @@ def _named(key: str, value: object) -> str:
 def _lines(axes: Axes, along: str, part: pd.DataFrame) -> None:
     look = looks(list(dict.fromkeys(part["variant"])))
     axes.axhline(0, color=REFERENCE, linewidth=0.8)
-    for variant, its in part.sort_values(along).groupby("variant", sort=False):
+    places = _places(part[along])
+    for variant, its in _sorted(part, along).groupby("variant", sort=False):
         colour, marker = look[str(variant)]
-        axes.plot(its[along], percent(its["ratio"]), color=colour, linewidth=1)
+        axes.plot(its[along].map(places), percent(its["ratio"]), color=colour, linewidth=1)
         for _, row in its.iterrows():
             y, error = with_error(row)
             words = f"{spoken(row)} at {AXES[along]} {row[along]}"
-            point(axes, row[along], y, (colour, marker), words, yerr=error)
+            point(axes, places[row[along]], y, (colour, marker), words, yerr=error)
         axes.plot([], [], color=colour, marker=marker, label=written(str(variant)))
-    values = sorted(part[along].unique())
-    axes.set_xscale("log", base=2)
-    axes.set_xticks(values, [str(value) for value in values])
+    if list(places) == list(places.values()):
+        axes.set_xscale("log", base=2)
+    axes.set_xticks(list(places.values()), [str(value) for value in places])
     axes.minorticks_off()
     axes.set_xlabel(AXES[along])
     axes.set_ylabel("latency over plain host (%)")
     axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
 
 
+def _places(values: pd.Series[Any]) -> dict[Any, float]:
+    """Where each value stands along the line: at itself, or side by side where images have two
+    sides that differ (``800x1333``), of which none is the place."""
+    found = sorted(set(values), key=_order)
+    if any(isinstance(value, str) for value in found):
+        return {value: float(number) for number, value in enumerate(found)}
+    return {value: float(value) for value in found}
+
+
+def _order(value: object) -> tuple[int, int]:
+    """A batch by its images, an image by its pixels; those of as many by their height."""
+    height, width = sizes.sides(sizes.parse(str(value)))
+    return height * width, height
+
+
+def _sorted(part: pd.DataFrame, along: str) -> pd.DataFrame:
+    return part.sort_values(along, key=lambda column: column.map(_order))
+
+
 def _describe(table: pd.DataFrame) -> str:
     said = []
     for along, name, part in _panels(table):
-        for variant, its in part.sort_values(along).groupby("variant", sort=False):
+        for variant, its in _sorted(part, along).groupby("variant", sort=False):
             points = ", ".join(
                 f"{percent(row['ratio']):+.1f}% at {row[along]}" for _, row in its.iterrows()
             )

@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 import pandas as pd
 
-from attnbench import statistics, units
+from attnbench import sizes, statistics, units
 from attnbench.errors import UserError
 from attnbench.records import CONTROL, PLAIN
 from attnbench.runs import Run
@@ -85,6 +85,8 @@ def _named(key: str, value: object) -> str:
         return name if value else f"not {name}"
     if key in {"dtype", "host", "mode", "device", "processor"}:
         return str(value)
+    if key == "image_size":
+        return f"{name} {sizes.option(value)}"  # type: ignore[arg-type]
     if isinstance(value, tuple):
         return f"{name} {' '.join(map(str, value))}"
     return f"{name} {value}"

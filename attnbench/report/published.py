@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from attnbench.claims import INPUT_SHAPE, Claim, Finding, catalogue
+from attnbench.claims import Claim, Finding, catalogue
 from attnbench.records import PLAIN, STAGES
 from attnbench.runs import Run
 
@@ -65,7 +65,7 @@ def _finding(run: Run, claim: Claim) -> Finding | None:
 def _figure(run: Run, claim: Claim, rule: str | None) -> int | None:
     """The claim's figure by that rule, from the records; None where they do not hold it."""
     params = claim.metric.endswith("params")
-    if rule is None or (not params and run.case.image_size != INPUT_SHAPE[-1]):
+    if rule is None or (not params and run.case.image_size != claim.image_size):
         return None
 
     def of(variant: str) -> int | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 
+from attnbench import sizes
 from attnbench.runs import Run
 
 
@@ -15,7 +16,7 @@ def command(run: Run) -> str:
         ("--host", case.host),
         ("--device", case.device),
         ("--batch-size", case.batch_size),
-        ("--image-size", case.image_size),
+        ("--image-size", sizes.option(case.image_size)),
         ("--dtype", case.dtype),
         ("--mode", case.mode),
         ("--stages", ",".join(map(str, case.stages))),

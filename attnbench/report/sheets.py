@@ -41,6 +41,19 @@ MEMORY = {
 """The columns of each printed table; ``columns`` has their headings."""
 
 
+_TO_THE_HEADS = "backbone, feature pyramid, heads over all levels"
+FIXED_WORK = {
+    "fasterrcnn": f"{_TO_THE_HEADS}, the box head on 1000 proposals an image",
+    "maskrcnn": (
+        f"{_TO_THE_HEADS}, the box head on 1000 proposals an image, the mask branch on 100"
+    ),
+    "retinanet": _TO_THE_HEADS,
+}
+"""What a detector does here, by the family that its host's name begins with."""
+
+NO_PART_OF_IT = "Resizing, decoding, thresholds and non-maximum suppression are not in it."
+
+
 def sheets(run: Run, table: pd.DataFrame) -> list[Sheet]:
     """The printed tables, each narrow enough for a column of print or a terminal."""
     networks = table[table["variant"] != CONTROL]
@@ -148,6 +161,9 @@ def control(run: Run) -> str:
 def _reservations(case: Case) -> list[str]:
     """What the counted figures do not speak of in this configuration (``attnbench.live``)."""
     said = []
+    work = FIXED_WORK.get(case.host.partition("_resnet")[0])
+    if work is not None and not case.isolated:
+        said.append(f"Fixed work, the same for every variant: {work}. {NO_PART_OF_IT}")
     if case.compiled:
         said.append("Counts, kernels and live peaks are those of the eager networks.")
     if case.channels_last:
