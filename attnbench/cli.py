@@ -78,7 +78,11 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
     ] = None,
     host: Annotated[
         str | None,
-        typer.Option(help="resnet50, resnet101, sknet50 or sknet101.", show_default="resnet50"),
+        typer.Option(
+            help="A ResNet or detector of torchvision by its name there, sknet50, sknet101, "
+            "resnet50_backbone, ...",
+            show_default="resnet50",
+        ),
     ] = None,
     device: Annotated[Device | None, typer.Option(show_default="auto")] = None,
     batch_size: Annotated[

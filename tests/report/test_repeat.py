@@ -17,6 +17,7 @@ from attnbench.runs import Run
         {"mode": "training", "batch_size": 8, "image_size": 96, "dtype": "bfloat16"},
         {"channels_last": True, "compiled": True, "threads": 3, "seed": 11},
         {"isolated": True, "host": "resnet101"},
+        {"host": "maskrcnn_resnet50_fpn", "image_size": (800, 1333)},
     ],
 )
 def test_the_command_asks_for_the_very_configuration(run: Run, settings, monkeypatch) -> None:
