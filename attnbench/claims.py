@@ -104,7 +104,7 @@ def rounds_to(claim: Claim, figure: int) -> bool:
 
 def off_by(claim: Claim, figure: int) -> str:
     """How far a printed figure is from the computed one: ``2.36 times what is printed``."""
-    return f"{Decimal(figure) / claim.unit / Decimal(claim.printed):.2f} times what is printed"
+    return f"{Decimal(figure) / claim.unit / Decimal(claim.printed):.3g} times what is printed"
 
 
 @cache

@@ -102,7 +102,8 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
     host: Annotated[
         str | None,
         typer.Option(
-            help="A ResNet, ResNeXt or Wide-ResNet of torchvision, sknet50 or sknet101.",
+            help="A ResNet or detector of torchvision by its name there, sknet50, sknet101, "
+            "resnet50_backbone, ...",
             show_default="resnet50",
         ),
     ] = None,

@@ -6,6 +6,7 @@ import pytest
 from attnbench import modules
 from attnbench.claims import Claim, Finding, catalogue, check, off_by, select
 from attnbench.counting import DERIVED, RULES
+from attnbench.detectors import DETECTORS
 from attnbench.errors import UserError
 from attnbench.hosts import HOSTS
 from attnbench.modules import ATTENTION, in_file
@@ -37,9 +38,9 @@ def findings(every_finding: list[Finding]) -> dict[str, Finding]:
 def test_every_verdict_is_the_expected_one(findings: dict[str, Finding]) -> None:
     assert [found.outcome().fault for found in findings.values() if not found.holds] == []
     assert Counter(found.verdict for found in findings.values()) == {
-        "reproduced": 53,
-        "explained": 5,
-        "contradicted": 1,
+        "reproduced": 66,
+        "explained": 13,
+        "contradicted": 2,
     }
 
 
@@ -52,13 +53,13 @@ def test_every_claim_is_computed_unless_it_is_an_accuracy(findings: dict[str, Fi
 
 def test_the_catalogue_speaks_of_what_exists() -> None:
     for each in catalogue():
-        assert each.host in HOSTS
+        assert each.host in HOSTS | DETECTORS
         assert each.attention is None or each.attention in ATTENTION
         assert {each.rule, each.explained_by} - {None} <= set(RULES | DERIVED)
         assert (each.verdict == "explained") == (each.explained_by is not None)
         assert (each.verdict == "contradicted") == (each.true is not None)
         assert each.verdict == "reproduced" or each.note or each.verdict == "needs data"
-    assert len({each.id for each in catalogue()}) == len(catalogue()) == 95
+    assert len({each.id for each in catalogue()}) == len(catalogue()) == 117
 
 
 def test_the_abstracts_two_figures(findings: dict[str, Finding]) -> None:
@@ -72,15 +73,42 @@ def test_the_abstracts_two_figures(findings: dict[str, Finding]) -> None:
 
 def test_no_rule_gives_what_is_called_contradicted() -> None:
     contradicted = [each for each in catalogue() if each.verdict == "contradicted"]
-    for rule in ("learnable", "thop", "fvcore", "stored"):  # those that speak of parameters
-        for found in check([replace(each, rule=rule) for each in contradicted]):
-            assert found.verdict == "contradicted", (rule, found.computed)
+    speaking = {
+        "params": ("learnable", "thop", "fvcore", "stored"),
+        "gflops": ("macs", "leaf", "thop", "thop 0.0.23"),  # the quick ones
+    }
+    for each in contradicted:
+        rules = speaking[each.metric.split()[-1]]
+        for found in check([replace(each, rule=rule) for rule in rules]):
+            assert found.verdict == "contradicted", (found.claim.rule, found.computed)
 
 
 def test_the_eca_papers_figures_in_its_own_units(findings: dict[str, Finding]) -> None:
     assert findings["eca-r50-gflops"].computed == 4_147_732_480  # / 2**30 = 3.8629
     assert findings["eca-r101-gflops"].computed == 7_887_349_760  # / 2**30 = 7.3457
     assert findings["eca-r50-params"].computed == 25_557_112  # / 2**20 = 24.373
+
+
+def test_ecas_detectors_are_what_mmdetection_counts(findings: dict[str, Finding]) -> None:
+    # Their rows are exact to the last printed digit by that rule, and by no other.
+    detectors = [found for key, found in findings.items() if "_fpn" in found.claim.host]
+    assert len(detectors) == 12
+    gflops = [found for found in detectors if found.claim.metric == "gflops"]
+    assert {found.claim.explained_by for found in gflops} == {"leaf, mmdetection"}
+    assert {found.claim.image_size for found in gflops} == {(1280, 800)}
+    assert findings["eca-fasterrcnn50-params"].computed == 41_531_812 + 4 * 5 + 6 * 5 + 3 * 7
+    assert findings["eca-retinanet50-params"].explanation == 37_743_419
+
+
+def test_a_backbone_is_counted_for_the_size_that_its_row_states(
+    findings: dict[str, Finding],
+) -> None:
+    plain = findings["pi-backbone101-none-gflops"]
+    assert plain.claim.subject == "resnet101_backbone: gflops at 800x1333"
+    assert plain.computed == 167_906_009_600
+    se = findings["pi-backbone101-se-gflops"]
+    assert (se.verdict, se.computed) == ("contradicted", 168_101_628_400)
+    assert Claim(**({**vars(plain.claim), "size": None})).image_size == 224
 
 
 def test_the_original_sknets(findings: dict[str, Finding]) -> None:

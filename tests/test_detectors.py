@@ -15,6 +15,7 @@ from attnbench.counting import DERIVED, RULES, executed
 from attnbench.detectors import DETECTORS, SIZE, body, fixed_proposals, pooled
 from attnbench.hosts import HOSTS, Host, build, default_size
 from attnbench.modules import ATTENTION, SettingsError
+from attnbench.report.sheets import FIXED_WORK
 
 FAMILIES = {"fasterrcnn": FasterRCNN, "maskrcnn": MaskRCNN, "retinanet": RetinaNet}
 WITH_HEADS = [name for name in DETECTORS if not name.endswith("_backbone")]
@@ -121,6 +122,11 @@ def test_stages_and_blocks_are_those_of_the_backbone():
     assert places == {
         f"backbone.body.{place}.attention" for place in ("layer2.3", "layer3.5", "layer4.2")
     }
+
+
+def test_every_detector_has_its_work_stated_in_its_report():
+    named = {host.partition("_resnet")[0] for host in WITH_HEADS}
+    assert named == set(FIXED_WORK) == set(FAMILIES)
 
 
 def test_an_unknown_host_names_the_detectors_too():

@@ -106,6 +106,32 @@ def test_several_values_are_a_configuration_each_in_a_folder_of_its_own(tmp_path
     assert [job.run.case.batch_size for job in prepared] == [1, 2, 1, 2]
 
 
+def test_a_detector_has_its_own_size_where_none_is_stated(tmp_path: Path) -> None:
+    detector = Wanted(modules=("sa",), host="fasterrcnn_resnet50_fpn", device="cpu")
+    run, folder = single(detector, tmp_path / "run")
+    assert run.case.image_size == (800, 1333)
+    assert single(Wanted(), folder)[0].case == run.case
+    with pytest.raises(UserError, match="image_size is 800x1333 there and 64 here"):
+        prepare(replace(detector, image_size=(64,)), folder)
+
+
+def test_images_need_not_be_square_in_a_grid_either(tmp_path: Path) -> None:
+    wanted = replace(SMALL, image_size=((96, 64), 64, (64, 96), 64))
+    prepared, folder = prepare(wanted, tmp_path / "grid")
+    names = [f"inference-float32-b1-{size}" for size in ("64", "64x96", "96x64")]
+    assert [job.folder.name for job in prepared] == names
+    assert [job.run.case.image_size for job in prepared] == [64, (64, 96), (96, 64)]
+    again, _ = prepare(wanted, folder)
+    assert sorted(job.folder.name for job in again) == names
+
+
+def test_a_detectors_training_step_has_no_fixed_work(tmp_path: Path) -> None:
+    for host in ("retinanet_resnet50_fpn", "resnet50_backbone"):
+        with pytest.raises(UserError, match=f"{host} has no --mode training: what its step does"):
+            prepare(replace(SMALL, host=host, mode=("training",)), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_eager_beside_compiled_is_a_grid_too(tmp_path: Path) -> None:
     prepared, _ = prepare(replace(SMALL, compiled=(True, False)), tmp_path / "grid")
     names = ["inference-float32-b1-64", "inference-float32-b1-64-compiled"]
@@ -198,6 +224,8 @@ def test_a_run_that_was_killed_within_its_first_line_begins_anew(tmp_path: Path)
         ({"modules": ("foo",)}, "unknown attention module 'foo'; known: se, cbam, eca"),
         ({"host": "vgg16"}, "unknown host 'vgg16'; known: resnet18, resnet34, resnet50, "),
         ({"image_size": (31,)}, "image_size 31 is too small"),
+        ({"image_size": ((800, 31),)}, "image_size 800x31 is too small"),
+        ({"image_size": ((64, 10**20),)}, "image_size must be at least 1 .* not 64x1000"),
         ({"batch_size": (0,)}, "batch_size must be at least 1"),
         ({"threads": 0}, "threads must be at least 1"),
         ({"threads": 10**20}, "threads must be at least 1 and at most 4096"),

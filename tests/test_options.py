@@ -2,7 +2,16 @@ import pytest
 
 from attnbench.errors import UserError
 from attnbench.modules import ATTENTION
-from attnbench.options import choices, executions, modules, names, numbers, share, stages
+from attnbench.options import (
+    choices,
+    executions,
+    image_sizes,
+    modules,
+    names,
+    numbers,
+    share,
+    stages,
+)
 
 
 def test_modules_are_named_with_commas_or_all_at_once():
@@ -35,6 +44,16 @@ def test_numbers_are_whole_and_may_be_several():
     assert numbers("1, 8", "--batch-size") == (1, 8)
     with pytest.raises(UserError, match="--batch-size: '1,x' is no number"):
         numbers("1,x", "--batch-size")
+
+
+def test_an_image_is_a_square_or_has_a_height_and_a_width():
+    assert image_sizes(None, "--image-size") is None
+    assert image_sizes("224, 800x1333,64X64", "--image-size") == (224, (800, 1333), 64)
+    for text in ("800x", "x800", "800x1333x3", "-1", "2.5", "", "224;8"):
+        with pytest.raises(
+            UserError, match=r"--image-size: '.*' is no size such as 224 or 800x1333"
+        ):
+            image_sizes(text, "--image-size")
 
 
 def test_a_choice_is_one_of_those_that_are_known():

@@ -6,11 +6,12 @@ from itertools import groupby
 import pytest
 import torch
 from simulated import TickingClock
+from torch.utils._pytree import tree_map
 
-from attnbench import isolated, isolation, latency, runner, statistics, store, timing
+from attnbench import isolated, isolation, latency, report, runner, statistics, store, timing
 from attnbench.events import Beginning
 from attnbench.isolation import ChildDiedError
-from attnbench.pieces import alone
+from attnbench.pieces import Piece, alone
 from attnbench.records import (
     CONTROL,
     PLAIN,
@@ -191,6 +192,41 @@ def test_the_control_is_neither_counted_nor_its_memory_measured(new_run, perform
     perform(run, clock=machine)
     assert len(counted) == 3
     assert set(run.counts) == set(run.memory) == {PLAIN, "se", "eca"}
+
+
+def test_a_detector_with_a_module_is_run_and_reported(new_run, perform, counted, tmp_path):
+    run = new_run(
+        variants=(PLAIN, CONTROL, "eca"),
+        host="retinanet_resnet50_fpn",
+        batch_size=1,
+        image_size=(32, 64),
+        budget_s=3 * TICK_S,
+    )
+    perform(run)
+    assert not run.failures
+    assert [len(each.blocks) for each in run.rounds] == [3]
+    assert [shape for _, shape in counted] == [(1, 3, 32, 64)] * 2
+    said = report.remarks(run)
+    assert any(each.startswith("Fixed work, the same for every variant: backbone") for each in said)
+    assert set(report.frame(run)["variant"]) == {PLAIN, CONTROL, "eca"}
+    report.write(run, tmp_path)
+    assert "retinanet_resnet50_fpn, inference, batch 1, 32x64" in (
+        tmp_path / "comparison.md"
+    ).read_text(encoding="utf-8")
+
+
+def test_a_module_of_a_detector_alone_has_the_size_of_its_backbone(case):
+    detector = replace(case, host="fasterrcnn_resnet50_fpn", image_size=(32, 64), isolated=True)
+    assert isolated.input_shape(detector, Piece("sa", 2)) == (2, 512, 4, 8)
+    assert isolated.step(detector, "sa layer2")().shape == (2, 512, 4, 8)
+
+
+@pytest.mark.parametrize("nested", [(1.0, (2.0, float("nan"))), {"a": float("inf"), "b": 1.0}])
+def test_every_tensor_of_an_output_must_be_finite(nested):
+    output = tree_map(torch.tensor, nested)
+    with pytest.raises(FloatingPointError, match="not finite"):
+        latency._check_finite(output)
+    latency._check_finite(tree_map(torch.zeros_like, output))
 
 
 def test_counts_are_of_one_float32_image_on_meta(new_run, perform, machine, counted):

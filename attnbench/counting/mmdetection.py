@@ -21,6 +21,8 @@ With an image of 1280x800, the script's default.
 
 from __future__ import annotations
 
+from typing import Any  # what torchvision's heads are, which have no types
+
 import torch
 from torch import Tensor, nn
 from torchvision.models.detection.faster_rcnn import TwoMLPHead
@@ -49,11 +51,11 @@ def with_its_heads(model: nn.Module) -> nn.Module:
     return twin
 
 
-def _without_background(head: nn.Module) -> None:
-    last: nn.Conv2d = head.cls_logits  # type: ignore[assignment]
-    head.num_classes -= 1  # type: ignore[operator]
-    outputs = head.num_anchors * head.num_classes  # type: ignore[operator]
-    head.cls_logits = nn.Conv2d(last.in_channels, outputs, 3, padding=1)  # type: ignore[arg-type]
+def _without_background(head: Any) -> None:
+    last = head.cls_logits
+    head.num_classes -= 1
+    outputs = head.num_anchors * head.num_classes
+    head.cls_logits = nn.Conv2d(last.in_channels, outputs, 3, padding=1)
 
 
 def _relu_as_function(head: nn.Module) -> None:
@@ -64,15 +66,15 @@ def _relu_as_function(head: nn.Module) -> None:
                 setattr(layer, name, nn.Identity())
 
 
-def _relu_as_module(head: nn.Module) -> None:
+def _relu_as_module(head: Any) -> None:
     """Before torchvision's call of the function, which then changes nothing."""
     head.fc6, head.fc7 = (nn.Sequential(layer, nn.ReLU()) for layer in (head.fc6, head.fc7))
 
 
-def _from_the_last_map(pyramid: nn.Module) -> None:
+def _from_the_last_map(pyramid: Any) -> None:
     extra = pyramid.extra_blocks
     if isinstance(extra, LastLevelP6P7):
-        lateral: nn.Conv2d = pyramid.inner_blocks[-1][0]  # type: ignore[index,assignment]
+        lateral = pyramid.inner_blocks[-1][0]
         extra.p6 = nn.Conv2d(lateral.in_channels, extra.p6.out_channels, 3, 2, 1)
         extra.use_P5 = False
 

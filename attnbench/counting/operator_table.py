@@ -105,10 +105,10 @@ def sampled_neighbours(out: Tensor, *args: Any) -> int:
     Raises:
         ValueError: the boxes say how many samples there are, and shapes cannot.
     """
-    ratio = args[5]  # after features, boxes, scale, height and width
+    ratio: int = args[5]  # after features, boxes, scale, height and width
     if ratio <= 0:
         raise ValueError("roi_align without a sampling ratio: its cost depends on the boxes")
-    return out.numel() * 4 * ratio**2
+    return out.numel() * 4 * ratio * ratio
 
 
 def adaptive_window(out: Tensor, x: Tensor, *_: Any) -> int:

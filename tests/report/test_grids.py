@@ -65,6 +65,11 @@ def test_tidy_begins_with_the_configuration_and_goes_on_with_the_variants() -> N
     assert table["latency_s"][5] == pytest.approx(0.13 / 8)
 
 
+def test_a_size_that_is_not_square_is_written_as_its_option() -> None:
+    table = tidy(named(run_of(sa=1.2), run_of(image_size=(64, 96), sa=1.2)))
+    assert list(table["image_size"]) == [64] * 3 + ["64x96"] * 3
+
+
 def test_a_grid_has_a_row_a_configuration_and_a_column_a_module() -> None:
     sheet = grid(named(run_of(sa=1.2, se=1.1), run_of(batch_size=8, plain_s=0.4, sa=1.3, se=1.05)))
     assert sheet.headings == ("configuration", "plain (ms/image)", "control [95%]", "SA", "SE")
@@ -164,6 +169,7 @@ def test_an_unwritable_folder_is_bad_input(tmp_path: Path) -> None:
     [
         ({"compiled": (False, True)}, ("not compiled", "compiled")),
         ({"threads": (1, 2)}, ("threads 1", "threads 2")),
+        ({"image_size": (64, (64, 96))}, ("image 64", "image 64x96")),
         ({"seed": (0, 7), "dtype": ("float32", "float16")}, ("float32, seed 0", "float16, seed 7")),
     ],
 )

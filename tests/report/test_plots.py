@@ -176,7 +176,7 @@ def test_inference_and_training_have_a_bar_each() -> None:
     assert not GRID_PLOTS["memory_across_modes"].fits(both[both["mode"] == "training"])
 
 
-def grid_of(*sizes: tuple[int, int], **others: object) -> pd.DataFrame:
+def grid_of(*sizes: tuple[int, int | str], **others: object) -> pd.DataFrame:
     settings = {"host": "resnet50", "mode": "inference", "dtype": "float32", "compiled": False}
     settings |= {"channels_last": False, "cuda_graph": False, "processor": "A", "torch": "2"}
     return pd.concat(
@@ -217,6 +217,19 @@ def test_two_sizes_that_vary_have_panels_of_both_kinds() -> None:
         ("batch size", "image size 128"),
         ("image size", "batch size 2"),
         ("image size", "batch size 8"),
+    ]
+
+
+def test_images_that_are_not_square_stand_side_by_side_by_their_pixels() -> None:
+    table = grid_of((2, "96x64"), (2, 96), (2, "64x96"), (2, 64))
+    figure = overhead_across_grid(table, "")
+    (axes,) = figure.axes
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["64", "64x96", "96x64", "96"]
+    assert list(axes.get_xticks()) == [0, 1, 2, 3]
+    assert "SA +50.0% [+49.5, +50.5] at image size 64x96" in spoken(figure)
+    two = overhead_across_grid(pd.concat([table, grid_of((8, 64), (8, "64x96"))]), "")
+    assert ("batch size", "image size 64x96") in [
+        (axes.get_xlabel(), axes.get_title(loc="left")) for axes in two.axes
     ]
 
 

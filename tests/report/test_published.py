@@ -35,6 +35,25 @@ def test_operations_of_another_image_size_are_not_those_that_were_printed(run: R
     assert "sa-abstract-module-gflops" not in verdicts(small)
 
 
+def test_a_detectors_operations_are_held_at_the_published_size_alone(run: Run) -> None:
+    counts = {
+        "eca": {
+            "learnable": Count(params=41_531_883),
+            "leaf": Count(operations=207_201_652_660),
+            "leaf, mmdetection": Count(operations=207_181_960_372),
+        }
+    }
+    case = replace(run.case, host="fasterrcnn_resnet50_fpn", image_size=(1280, 800))
+    plan = replace(run.plan, variants=("plain", "control", "eca"))
+    detector = replace(run, case=case, plan=plan, counts=counts)
+    assert verdicts(detector) == {
+        "eca-fasterrcnn50-params": "reproduced",
+        "eca-fasterrcnn50-gflops": "explained",
+    }
+    other = replace(detector, case=replace(case, image_size=(800, 1333)))
+    assert verdicts(other) == {"eca-fasterrcnn50-params": "reproduced"}
+
+
 def test_what_cannot_be_judged_is_counted(run: Run) -> None:
     assert unspoken(replace(run, counts={})) == unspoken(run) + len(findings(run))
 

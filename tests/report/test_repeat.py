@@ -18,6 +18,7 @@ from attnbench.runs import Run
         {"channels_last": True, "compiled": True, "threads": 3, "seed": 11},
         {"isolated": True, "host": "resnet101"},
         {"stages": (2, 4), "blocks": "last"},
+        {"host": "maskrcnn_resnet50_fpn", "image_size": (800, 1333)},
     ],
 )
 def test_the_command_asks_for_the_very_configuration(run: Run, settings, monkeypatch) -> None:
