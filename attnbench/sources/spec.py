@@ -50,7 +50,7 @@ def _literal(value: str) -> Any:
         return value
 
 
-def _site(text: str, site: object) -> Site:
+def _site(text: str, site: Any) -> Site:
     try:
         return Site(site)
     except ValueError:

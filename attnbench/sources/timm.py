@@ -58,7 +58,7 @@ def origin() -> str:
 
 def _layer(name: str) -> Any:
     installed = origin()
-    from timm.layers import get_attn
+    from timm.layers.create_attn import get_attn
 
     try:
         layer = get_attn(name)
