@@ -95,7 +95,7 @@ class Finding:
         )
 
 
-def rounds_to(claim: Claim, figure: int) -> bool:
+def rounds_to(claim: Claim, figure: int | Decimal) -> bool:
     """Whether a figure, rounded to the digits that the source prints, is the printed one."""
     printed = Decimal(claim.printed)
     last_digit = Decimal((0, (1,), int(printed.as_tuple().exponent)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,7 +16,11 @@ from .errors import UserError
 from .modules import SettingsError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rich.console import Console
+
+    from .runs import Run
 
 app = typer.Typer(
     help="What an attention module really costs: counted, timed, tabled and plotted. "
@@ -263,6 +268,76 @@ def check(
 
 
 @app.command()
+def evaluate(  # noqa: PLR0913, PLR0917  an option each
+    weights: Annotated[
+        Path, typer.Option(metavar="FILE", help="Checkpoint; no code in it is run.")
+    ],
+    data: Annotated[Path, typer.Option(metavar="DIR", help="A folder of images for each class.")],
+    module: Annotated[
+        str | None, typer.Option(metavar="NAME", show_default="none: the plain host")
+    ] = None,
+    host: Annotated[str, typer.Option()] = "resnet50",
+    device: Annotated[Device, typer.Option()] = Device.AUTO,
+    batch_size: Annotated[int, typer.Option(metavar="N")] = 32,
+    image_size: Annotated[
+        int, typer.Option(metavar="N", help="Of the centre crop; resized in proportion before.")
+    ] = 224,
+    dtype: Annotated[str, typer.Option(metavar="NAME", help=", ".join(DTYPES))] = "float32",
+    channels_last: Annotated[
+        bool, typer.Option("--channels-last", help="NHWC memory layout.")
+    ] = False,
+    threads: Annotated[int | None, typer.Option(show_default="torch's choice")] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(help="Processes that read images.", show_default="0; up to 8 on CUDA"),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Folder for the record, perhaps that of a run.",
+            show_default="a new one under reports/",
+        ),
+    ] = None,
+) -> int:
+    """Top-1 and top-5 of given weights on a folder of images, beside what was published."""
+    from . import display, evaluating, evaluations, report
+
+    prepared = evaluating.prepare(
+        evaluating.Wanted(
+            weights=weights,
+            data=data,
+            module=module,
+            host=host,
+            device=None if device is Device.AUTO else device.value,
+            dtype=options.choice(dtype, "--dtype", DTYPES),
+            channels_last=channels_last,
+            batch_size=batch_size,
+            image_size=image_size,
+            threads=threads,
+            workers=workers,
+        )
+    )
+    console = display.console()
+    try:
+        with evaluating.place(prepared, out) as folder:
+            console.print(f"{prepared.described}; record in {folder}", markup=False)
+            with display.images_bar(len(prepared.folder), console) as told:
+                found = evaluating.evaluate(prepared, told)
+            evaluations.append(folder, found)
+    except KeyboardInterrupt:
+        _complain("interrupted; nothing was written")
+        return 130
+    for sheet in report.accuracy([found]):
+        console.print()
+        console.print(display.table(sheet.caption, sheet.headings, sheet.rows))
+    for note in report.accuracy_notes([found]):
+        console.print(note, markup=False)
+    _write([folder], folder, console)
+    return 0
+
+
+@app.command()
 def compare(  # noqa: PLR0913, PLR0917  an option each
     old: Annotated[Path, typer.Argument(metavar="OLD", help="A run's folder, or that of several.")],
     new: Annotated[Path, typer.Argument(metavar="NEW", help="The same of later runs.")],
@@ -408,26 +483,53 @@ def _show(folders: list[Path], out: Path, console: Console) -> None:
     """Print and write each run's own tables, and what several have in common."""
     from . import display, report
 
-    runs = report.found(*folders)
-    several = list(runs) != folders[:1]
-    for path, run in runs.items():
+    runs, apart = report.found(*folders), report.apart(*folders)
+    for run in runs.values():
         console.print(f"\n{run.case.described}", style="bold", markup=False)
         for sheet in report.sheets(run, report.frame(run)):
             console.print()
             console.print(display.table(sheet.caption, sheet.headings, sheet.rows))
         console.print()
-        for remark in report.remarks(run):
+        for remark in (*report.remarks(run), *report.accuracy_notes(run.evaluations)):
             console.print(remark, markup=False)
-        report.write(run, path if several else out)
-    if several:
-        named = report.named(runs, folders[0] if len(folders) == 1 else None)
-        networks = {name: run for name, run in named.items() if not run.case.isolated}
-        if networks:
-            sheet = report.grid(networks)
-            console.print()
-            console.print(display.table(sheet.caption, sheet.headings, sheet.rows))
-        report.write_joint(named, out)
+    named, joint = _named(runs, folders), []
+    networks = {name: run for name, run in named.items() if not run.case.isolated}
+    if networks and not _one_run(runs, folders):
+        joint = [report.grid(networks)]
+    for sheet in (*joint, *report.accuracy(apart)):
+        console.print()
+        console.print(display.table(sheet.caption, sheet.headings, sheet.rows))
+    for note in report.accuracy_notes(apart):
+        console.print(note, markup=False)
+    _write(folders, out, console)
+
+
+def _write(folders: list[Path], out: Path, console: Console) -> None:
+    """Write each run's own tables, plots and page, and those of what several have in common."""
+    from . import report
+
+    runs, apart = report.found(*folders), report.apart(*folders)
+    if not runs:
+        report.write_accuracy(apart, out)
+    elif _one_run(runs, folders):
+        (run,) = runs.values()
+        report.write(replace(run, evaluations=(*run.evaluations, *apart)), out)
+    else:
+        for path, run in runs.items():
+            report.write(run, path)
+        report.write_joint(_named(runs, folders), out, apart)
     console.print(f"Tables, plots and report.html are in {out}", markup=False)
+
+
+def _one_run(runs: Mapping[Path, Run], folders: list[Path]) -> bool:
+    """Whether a run's own folder was named, and besides at most folders of evaluations."""
+    return len(runs) == 1 and set(runs) <= set(folders)
+
+
+def _named(runs: dict[Path, Run], folders: list[Path]) -> dict[str, Run]:
+    from . import report
+
+    return report.named(runs, folders[0] if len(folders) == 1 else None)
 
 
 def _complain(message: str) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 from rich.console import Console, Group
 from rich.markup import escape
@@ -37,6 +38,33 @@ def table(
     return Group(Text(caption, style="italic"), shown)
 
 
+@contextmanager
+def images_bar(total: int, console: Console) -> Iterator[Callable[[str, int], None]]:
+    """One bar over images; what it gives is told what goes on and how many are done."""
+    with _progress(console) as progress:
+        task = progress.add_task("starting", total=total)
+
+        def told(what: str, done: int) -> None:
+            if done == 0:
+                progress.reset(task)
+            progress.update(task, completed=done, description=what, refresh=True)
+
+        yield told
+
+
+def _progress(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:3.0f}%"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=console,
+        auto_refresh=False,
+    )
+
+
 class Bar:
     """One bar over all runs, scaled in seconds that their steps are expected to take.
 
@@ -45,16 +73,7 @@ class Bar:
 
     def __init__(self, runs: Sequence[Run], console: Console) -> None:
         self._runs = list(runs)
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.percentage:3.0f}%"),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-            console=console,
-            auto_refresh=False,
-        )
+        self._progress = _progress(console)
         total = sum(map(_expected_s, self._runs))
         self._task = self._progress.add_task("starting", total=total)
         self._done = {id(run): _done_s(run) for run in self._runs}

@@ -47,6 +47,9 @@ HOSTS = {
 Blocks = Literal["all", "last"]
 """Which blocks of a stage carry the module."""
 
+CLASSES = 1000
+"""Of ImageNet, which every published network here was trained for."""
+
 TOTAL_STRIDE = 32
 """A smaller image would leave the last stage less than one position."""
 
@@ -134,11 +137,12 @@ def build(
     *,
     stages: Collection[int] = STAGES,
     blocks: Blocks = "all",
+    classes: int = CLASSES,
     **settings: Any,
 ) -> nn.Module:
     """A host network in float32 and training mode, for images (B, 3, H, W).
 
-    Those of :data:`HOSTS` give logits (B, 1000), those of ``detectors.DETECTORS`` maps or what a
+    Those of :data:`HOSTS` give logits (B, classes), those of ``detectors.DETECTORS`` maps or what a
     detector's heads say. The host's own parameters keep torchvision's names and, under one seed,
     torchvision's initial values, whatever module is put in; without ``attention`` the network is
     torchvision's. ``stages`` and ``blocks`` (of each stage) say where the module stands.
@@ -156,7 +160,7 @@ def build(
         raise SettingsError(f"unknown blocks '{blocks}'; known: {', '.join(get_args(Blocks))}")
     detector = DETECTORS.get(host)
     base = detector.backbone if detector else host
-    network: nn.Module = classifier(base)
+    network: nn.Module = classifier(base, classes)
     if detector:
         network = detector.make(network)
     if attention is not None:  # last, so that all else has the values that it has without
@@ -168,11 +172,15 @@ def build(
     return network
 
 
-def classifier(host: str) -> ResNet:
+def classifier(host: str, classes: int = CLASSES) -> ResNet:
     """torchvision's network of that row of the table."""
     base = HOSTS[host]
     return ResNet(
-        base.block, list(base.layers), groups=base.groups, width_per_group=base.width_per_group
+        base.block,
+        list(base.layers),
+        num_classes=classes,
+        groups=base.groups,
+        width_per_group=base.width_per_group,
     )
 
 

@@ -109,7 +109,8 @@ def prepare(wanted: Wanted, out: Path | None) -> tuple[list[Job], Path]:
     _try({case.image_size: case for case in cases}.values(), wanted.modules or ())
     if out is not None and _foreign(out):
         raise UserError(f"{out} holds other files and no run; choose another --out")
-    folder = out or _new_folder(cases[0])
+    kind = "-isolated" if cases[0].isolated else ""
+    folder = out or new_folder(f"{cases[0].device}-{cases[0].host}{kind}")
     facts = environment.describe_apart(cases[0].device)
     jobs = [
         Job(Run(case, plan, facts), folder if len(cases) == 1 else folder / name(case))
@@ -276,9 +277,13 @@ def _try(cases: Iterable[Case], modules: Iterable[str]) -> None:
                 raise UserError(f"{module} is refused: {error}") from error
 
 
-def _new_folder(case: Case) -> Path:
-    kind = "-isolated" if case.isolated else ""
-    stem = f"{datetime.now(UTC):%Y-%m-%d}-{case.device}-{case.host}{kind}"
+def new_folder(what: str) -> Path:
+    """A new folder under ``reports/``, named by the date and what is in it.
+
+    Raises:
+        UserError: it cannot be made.
+    """
+    stem = f"{datetime.now(UTC):%Y-%m-%d}-{what}"
     for number in count(1):
         folder = Path("reports") / (stem if number == 1 else f"{stem}-{number}")
         try:

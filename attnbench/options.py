@@ -71,6 +71,13 @@ def choices(text: str | None, option: str, known: Sequence[str]) -> tuple[str, .
     return values
 
 
+def choice(text: str, option: str, known: Sequence[str]) -> str:
+    """``float32`` as the value of an option that knows these and takes one."""
+    if text not in known:
+        raise UserError(f"{option}: '{text}' is not one of {', '.join(known)}")
+    return text
+
+
 def executions(compiled: bool | None, eager: bool | None) -> tuple[bool, ...] | None:
     """Whether compiled, eager or both; None where neither was stated."""
     if compiled:

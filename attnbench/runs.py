@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from . import store
+from . import evaluations, store
 from .errors import UserError
+from .evaluations import Evaluation
 from .pieces import piece
 from .records import (
     PLAIN,
@@ -64,6 +65,8 @@ class Run:
     """The environment at the end of each round."""
     failures: dict[str, dict[str, Failure]] = field(default_factory=dict)
     end: End | None = None
+    evaluations: tuple[Evaluation, ...] = ()
+    """Of weights, that lie in the run's folder; they are no part of its records."""
 
     @property
     def counted(self) -> tuple[str, ...]:
@@ -182,9 +185,11 @@ def gather(records: Iterable[Record], where: str) -> Run:
 
 
 def read(folder: Path) -> Run:
-    """The run in a folder.
+    """The run in a folder, with the evaluations beside it.
 
     Raises:
-        UserError: there is none, or its file is not one run's.
+        UserError: there is none, its file is not one run's, or one of evaluations is damaged.
     """
-    return gather(store.read(folder), str(folder / store.FILE_NAME))
+    run = gather(store.read(folder), str(folder / store.FILE_NAME))
+    run.evaluations = evaluations.read(folder)
+    return run

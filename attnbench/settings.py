@@ -16,17 +16,26 @@ MATMUL_TF32 = False
 """PyTorch's own default too."""
 
 
+OF_TIMING = ("cache_state", "keeps_freed_memory", "moves_weights_every_rounds")
+"""Facts about timed rounds alone: they say nothing of what a network answers."""
+
+
 def settle(case: Case) -> None:
     """Set this process up for a case."""
-    torch.set_num_threads(case.threads)
-    for name, value in CUDNN.items():
-        setattr(torch.backends.cudnn, name, value)
-    torch.backends.cuda.matmul.allow_tf32 = MATMUL_TF32
+    settle_arithmetic(case.threads)
     if case.device == "cpu":
         allocator.keep_memory()
     if case.compiled:
         torch._inductor.config.force_disable_caches = True  # what compiling takes is recorded
         warnings.filterwarnings("ignore", message="dynamo_pgo force disabled")
+
+
+def settle_arithmetic(threads: int) -> None:
+    """What decides how numbers are computed."""
+    torch.set_num_threads(threads)
+    for name, value in CUDNN.items():
+        setattr(torch.backends.cudnn, name, value)
+    torch.backends.cuda.matmul.allow_tf32 = MATMUL_TF32
 
 
 def facts(device: str) -> Environment:

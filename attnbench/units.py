@@ -84,6 +84,11 @@ def hundredths(value: float | None) -> str:
     return NOTHING if _missing(value) else f"{value:.2f}"
 
 
+def accuracy(interval: Interval | None) -> str:
+    """A percentage of images with its interval: ``77.184 [76.814, 77.550]``."""
+    return _doubted(interval, scale=1, digits=3)
+
+
 def thousandths(value: float | None) -> str:
     """Seconds in 1e-3: ``76.31``."""
     return NOTHING if _missing(value) else f"{value * 1e3:.2f}"  # type: ignore[operator]

@@ -38,6 +38,12 @@ PARALLEL = "module."
 COUNTER = "num_batches_tracked"
 """A counter of batch norms that files of before torch 0.4.1 lack; nothing is computed from it."""
 
+CLASSIFIER = "fc.weight"
+"""The last layer's matrix, a row a class."""
+
+MOST_CLASSES = 100_000
+"""ImageNet-21k has fewer; a file that asks for more asks for memory."""
+
 SHOWN = 10
 
 
@@ -80,6 +86,23 @@ def load_authors_state_dict(network: nn.Module, state_dict: Mapping[str, object]
         raise UserError(f"these weights do not fit the network; {'; '.join(faults)}")
     filled = {ours: given.get(theirs, mine[ours]) for ours, theirs in named.items()}
     network.load_state_dict(filled)
+
+
+def classes_of(state_dict: Mapping[str, object]) -> int:
+    """How many classes the network had whose weights these are.
+
+    Raises:
+        UserError: they have no classifier ``fc``, or one that is none.
+    """
+    classifier = _unwrapped(state_dict).get(CLASSIFIER)
+    if classifier is None:
+        raise UserError(f"these weights hold no {CLASSIFIER}, so no classes can be told apart")
+    if classifier.dim() != 2 or not 0 < len(classifier) <= MOST_CLASSES:  # noqa: PLR2004
+        raise UserError(
+            f"these weights have {CLASSIFIER} of shape {tuple(classifier.shape)}, not of one to "
+            f"{MOST_CLASSES:,} classes by features"
+        )
+    return len(classifier)
 
 
 def read_weights(path: Path) -> Mapping[str, object]:

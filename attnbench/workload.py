@@ -10,11 +10,9 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from .acceleration import captured, compiled
-from .hosts import build
+from .hosts import CLASSES, build
 from .records import CONTROL, PLAIN, Case
 from .timing import Step
-
-CLASSES = 1000
 
 Forward = Callable[[torch.Tensor], Any]
 

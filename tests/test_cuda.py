@@ -4,12 +4,14 @@ from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 
+import colours
 import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from attnbench import (
     environment,
+    evaluations,
     latency,
     memory,
     selftests,
@@ -200,3 +202,15 @@ def test_the_ruler_holds_on_the_device() -> None:
     (row,) = [cells for cells in findings.rows if cells[0].startswith("this machine")]
     assert row[1] == "3"
     assert row[4] == "3"  # 5% is found each time
+
+
+@pytest.mark.usefixtures("small_host")
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
+def test_weights_are_evaluated_with_the_known_answers(tmp_path: Path, dtype: str) -> None:
+    weights, data = colours.weights(tmp_path / "colours.pth"), colours.folder(tmp_path / "images")
+    options = ["--weights", str(weights), "--data", str(data), "--image-size", colours.SIZE]
+    assert call("evaluate", *options, "--dtype", dtype, "--out", str(tmp_path / "new")) == 0
+    (found,) = evaluations.read(tmp_path / "new")
+    assert (found.device, found.dtype) == ("cuda", dtype)
+    assert (found.top1_right, found.top5_right) == (4, 7)
+    assert found.environment["gpu"]

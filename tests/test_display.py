@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from attnbench.display import STEP_S, Bar
+from attnbench.display import STEP_S, Bar, images_bar
 from attnbench.events import Beginning
 from attnbench.records import Block, Counts, End, Plan, Record, Round
 from attnbench.runs import Run
@@ -83,3 +83,15 @@ def test_what_an_earlier_call_did_is_done(new_run):
 
 def test_the_bar_draws_nothing_of_its_own_accord(new_run):
     assert not Bar([new_run()], quiet())._progress.live.auto_refresh
+
+
+def test_a_bar_over_images_begins_again_for_each_thing_that_is_done_with_them():
+    shown = io.StringIO()
+    with images_bar(9, Console(file=shown, width=80, force_terminal=True)) as told:
+        told("reading", 0)
+        told("reading", 9)
+        told("evaluating", 0)
+        told("evaluating", 3)
+    text = shown.getvalue()
+    assert text.index("reading") < text.rindex("100%") < text.index("evaluating")
+    assert " 33%" in text

@@ -12,6 +12,7 @@ from attnbench import load_authors_state_dict, read_weights, to_authors_state_di
 from attnbench.errors import UserError
 from attnbench.hosts import build
 from attnbench.modules import ATTENTION, Attention, Site, create
+from attnbench.weights import classes_of
 
 # The names that the authors' code gives, for the first block (the sources are in modules/).
 NAMES = {
@@ -123,6 +124,31 @@ def test_a_module_of_no_known_authors_is_refused():
     own = Attention("mine", "", "", Site.AFTER_BN3, lambda channels: nn.BatchNorm2d(channels))
     with pytest.raises(UserError, match="no authors' names are known for 'mine'; for se, cbam"):
         to_authors_state_dict(build("resnet50", own))
+
+
+def test_the_classes_are_the_rows_of_the_classifier():
+    ours = to_authors_state_dict(build("resnet50", "sa", classes=10))
+    assert classes_of(ours) == 10
+    wrapped = {"state_dict": {f"module.{name}": value for name, value in ours.items()}}
+    assert classes_of(wrapped) == 10
+    other = build("resnet50", "sa", classes=10)
+    load_authors_state_dict(other, wrapped)
+    assert torch.equal(other.fc.weight, ours["fc.weight"])
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ({}, "hold no fc.weight"),
+        ({"fc.weight": torch.zeros(())}, r"fc.weight of shape \(\), not"),
+        ({"fc.weight": torch.zeros(0, 2048)}, r"of shape \(0, 2048\), not"),
+        ({"fc.weight": torch.zeros(1).expand(100_001, 1)}, "not of one to 100,000 classes"),
+        ({"fc.weight": "many"}, "no tensors: fc.weight"),
+    ],
+)
+def test_weights_without_classes_are_refused(weights, message):
+    with pytest.raises(UserError, match=message):
+        classes_of(weights)
 
 
 def test_what_is_no_tensor_is_refused():

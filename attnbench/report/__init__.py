@@ -3,8 +3,24 @@
 from __future__ import annotations
 
 from .grids import grid
-from .reading import found, named, read
+from .measured import notes as accuracy_notes
+from .measured import sheets as accuracy
+from .reading import apart, found, named, read
 from .sheets import remarks
-from .writing import frame, sheets, write, write_joint
+from .writing import frame, sheets, write, write_accuracy, write_joint
 
-__all__ = ["found", "frame", "grid", "named", "read", "remarks", "sheets", "write", "write_joint"]
+__all__ = [
+    "accuracy",
+    "accuracy_notes",
+    "apart",
+    "found",
+    "frame",
+    "grid",
+    "named",
+    "read",
+    "remarks",
+    "sheets",
+    "write",
+    "write_accuracy",
+    "write_joint",
+]

@@ -282,10 +282,21 @@ COLUMNS = (
         lambda row: units.hundredths(row["published_top1"]),
     ),
     Column("published_recipe", "The one source of `published_top1`, and how it trained."),
+    Column(
+        "measured_top1",
+        "Top-1 of weights evaluated here (below); empty where there are none, or several.",
+        "percent",
+    ),
+    Column("measured_top1_low", LOW, "percent"),
+    Column("measured_top1_high", HIGH, "percent"),
+    Column("measured_top5", "Top-5 of the same.", "percent"),
+    Column("measured_top5_low", LOW, "percent"),
+    Column("measured_top5_high", HIGH, "percent"),
+    Column("measured_on", "The folder of images of `measured_top1`, and the file of weights."),
     Column("error", "What failed, and why."),
 )
 
-WORDS = ("variant", "verdict", "tied_with", "published_recipe", "error")
+WORDS = ("variant", "verdict", "tied_with", "published_recipe", "measured_on", "error")
 """The columns of text; all others are numbers."""
 
 

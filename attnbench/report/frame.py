@@ -8,9 +8,9 @@ from itertools import combinations
 
 import pandas as pd
 
-from attnbench import accuracies, sizes, statistics
+from attnbench import accuracies, evaluations, sizes, statistics
 from attnbench.accuracies import Recipe
-from attnbench.records import CONTROL, PLAIN, Count, Memory
+from attnbench.records import CONTROL, PLAIN, STAGES, Count, Memory
 from attnbench.runs import Run
 from attnbench.sizes import Size
 from attnbench.statistics import Interval
@@ -35,6 +35,7 @@ def frame(run: Run) -> pd.DataFrame:
             "tied_with": ", ".join(ties.get(variant, ())),
             **_memory(run, variant),
             **_published(recipe, variant),
+            **_measured(run, variant),
             "error": "; ".join(
                 f"{step}: {failure.type}: {failure.message}"
                 for step, failure in run.failures.get(variant, {}).items()
@@ -87,6 +88,24 @@ def _published(recipe: Recipe | None, variant: str) -> Row:
     if recipe is None or variant not in recipe.top1:
         return {}
     return {"published_top1": recipe.top1[variant], "published_recipe": recipe.described}
+
+
+def _measured(run: Run, variant: str) -> Row:
+    """The accuracy of weights that were evaluated here; none where there are several."""
+    everywhere = run.case.stages == STAGES and run.case.blocks == "all"  # as in evaluations
+    mine = evaluations.of(run.evaluations, run.case.host, variant)
+    if len(mine) != 1 or not (everywhere or variant == PLAIN):
+        return {}
+    top1, top5 = mine[0].percent("top1"), mine[0].percent("top5")
+    return {
+        "measured_top1": top1.median,
+        "measured_top1_low": top1.low,
+        "measured_top1_high": top1.high,
+        "measured_top5": top5.median,
+        "measured_top5_low": top5.low,
+        "measured_top5_high": top5.high,
+        "measured_on": f"{mine[0].data.name}, {mine[0].images:,} images; {mine[0].weights.name}",
+    }
 
 
 def _counts(run: Run, variant: str) -> Row:

@@ -10,11 +10,12 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
-from attnbench import units
+from attnbench import evaluations, store, units
+from attnbench.evaluations import Evaluation
 from attnbench.records import CONTROL, PLAIN
 from attnbench.runs import Run
 
-from . import alone, published, repeat, stages
+from . import alone, measured, published, repeat, stages
 from .columns import COLUMNS, printed
 from .frame import control_fault
 from .grids import Runs, grid, labels
@@ -57,6 +58,15 @@ class Picture:
 
 
 @dataclass(frozen=True)
+class Accuracy:
+    """Evaluations on a page: how each was made is said below the table."""
+
+    table: Sheet
+    notes: Sequence[str]
+    commands: Sequence[str]
+
+
+@dataclass(frozen=True)
 class Section:
     """One run on a page."""
 
@@ -70,6 +80,7 @@ class Section:
     pinned: int
     """How many rows at the top stay there whatever the table is sorted by."""
     pictures: Sequence[Picture]
+    accuracy: Accuracy | None
     stages: Sheet | None
     claims: Sheet | None
     unspoken: int
@@ -78,14 +89,23 @@ class Section:
     environment: Sequence[tuple[str, str]]
 
 
-def page(runs: Runs, pictures: Mapping[str, Sequence[Picture]], joint: Sequence[Picture]) -> str:
-    """The page of one run or of several; ``pictures`` has the plots of each, ``joint`` of all."""
-    names = labels(runs)
+def page(
+    runs: Runs,
+    pictures: Mapping[str, Sequence[Picture]],
+    joint: Sequence[Picture],
+    apart: Sequence[Evaluation] = (),
+) -> str:
+    """The page of one run or of several; ``pictures`` has the plots of each, ``joint`` of all.
+
+    ``apart`` are evaluations that lie beside none of the runs; a page may hold nothing else.
+    """
+    names = labels(runs) if len(runs) > 1 else {}
     sections = [
         _section(f"run-{number}", names[name] if len(runs) > 1 else "", run, pictures[name])
         for number, (name, run) in enumerate(runs.items(), start=1)
     ]
-    hosts = {run.case.host: run for run in runs.values()}
+    hosts = dict.fromkeys(run.case.host for run in runs.values())
+    hosts |= dict.fromkeys(each.host for each in apart)
     networks = [run for run in runs.values() if not run.case.isolated]
     overview = grid({n: r for n, r in runs.items() if not r.case.isolated}) if networks else None
     return _template().render(
@@ -93,6 +113,8 @@ def page(runs: Runs, pictures: Mapping[str, Sequence[Picture]], joint: Sequence[
         sections=sections,
         overview=overview if len(runs) > 1 else None,
         joint=joint,
+        accuracy=_accuracy(apart),
+        sources=[Markup("<code>{}</code>").format(name) for name in _sources(runs, apart)],
         marks=MARKS,
     )
 
@@ -110,6 +132,7 @@ def _section(anchor: str, heading: str, run: Run, pictures: Sequence[Picture]) -
         compared=compared,
         pinned=0 if isolated else sum(row[0] in {PLAIN, CONTROL} for row in compared.rows),
         pictures=pictures,
+        accuracy=_accuracy(run.evaluations),
         stages=None if isolated else stages.sheet(run),
         claims=None if isolated else published.sheet(run),
         unspoken=0 if isolated else published.unspoken(run),
@@ -117,6 +140,20 @@ def _section(anchor: str, heading: str, run: Run, pictures: Sequence[Picture]) -
         command=repeat.command(run),
         environment=repeat.environment(run),
     )
+
+
+def _sources(runs: Runs, apart: Sequence[Evaluation]) -> list[str]:
+    """The files that the page's figures come from."""
+    evaluated = bool(apart) or any(run.evaluations for run in runs.values())
+    found = {store.FILE_NAME: bool(runs), evaluations.FILE_NAME: evaluated}
+    return [name for name, used in found.items() if used]
+
+
+def _accuracy(found: Sequence[Evaluation]) -> Accuracy | None:
+    if not found:
+        return None
+    (table,) = measured.sheets(found)
+    return Accuracy(table, measured.notes(found), [*map(measured.command, found)])
 
 
 def _networks(run: Run) -> tuple[Sheet, list[Sheet]]:

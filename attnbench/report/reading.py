@@ -7,23 +7,50 @@ from pathlib import Path
 
 import pandas as pd
 
-from attnbench import runs, store
+from attnbench import evaluations, runs, store
 from attnbench.errors import UserError
+from attnbench.evaluations import Evaluation
 from attnbench.runs import Run
 
 from .grids import tidy
 
 
 def found(*folders: Path) -> dict[Path, Run]:
-    """Every run in those folders, each of which is a run's or holds such.
+    """Every run in those folders, each of which is a run's, holds such, or has evaluations alone.
 
     Raises:
-        UserError: a folder without a run, or with one that cannot be read; a run given twice.
+        UserError: a folder without any, or with one that cannot be read; a run given twice.
     """
-    paths = [each for folder in folders for each in store.runs_in(folder) or [folder]]
+    paths = [
+        each
+        for folder in folders
+        for each in store.runs_in(folder) or ([] if apart(folder) else [folder])
+    ]
     if len({path.resolve() for path in paths}) < len(paths):
         raise UserError("a run was given twice")
     return {path: runs.read(path) for path in paths}
+
+
+def apart(*folders: Path) -> list[Evaluation]:
+    """The evaluations in those folders, and in the folders in them, that lie beside no run.
+
+    Raises:
+        UserError: evaluations that cannot be read.
+    """
+    places = {
+        place.resolve(): place
+        for folder in folders
+        for place in (folder, *_inside(folder))
+        if not store.holds_a_file(place)
+    }
+    return [each for place in places.values() for each in evaluations.read(place)]
+
+
+def _inside(folder: Path) -> list[Path]:
+    try:
+        return sorted(each for each in folder.iterdir() if each.is_dir())
+    except OSError:
+        return []
 
 
 def named(read: dict[Path, Run], within: Path | None) -> dict[str, Run]:
@@ -44,4 +71,7 @@ def read(*folders: str | PathLike[str]) -> pd.DataFrame:
         UserError: no run there, records that cannot be read, or modules alone beside networks.
     """
     paths = [Path(each) for each in folders]
-    return tidy(named(found(*paths), paths[0] if len(paths) == 1 else None))
+    its_runs = found(*paths)
+    if paths and not its_runs:
+        raise UserError(f"no run in {paths[0]}, but evaluations: they are evaluations.jsonl there")
+    return tidy(named(its_runs, paths[0] if len(paths) == 1 else None))

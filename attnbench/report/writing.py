@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import matplotlib as mpl
@@ -11,9 +11,10 @@ import pandas as pd
 from markupsafe import Markup
 
 from attnbench.errors import UserError
+from attnbench.evaluations import Evaluation
 from attnbench.runs import Run
 
-from . import alone, svg
+from . import alone, measured, svg
 from .drawing import Plot
 from .frame import frame as network_frame
 from .grid_plots import GRID_PLOTS
@@ -34,7 +35,8 @@ def frame(run: Run) -> pd.DataFrame:
 
 def sheets(run: Run, table: pd.DataFrame) -> list[Sheet]:
     """The printed tables of a run, given its frame."""
-    return alone.sheets(run, table) if run.case.isolated else network_sheets(run, table)
+    made = alone.sheets(run, table) if run.case.isolated else network_sheets(run, table)
+    return [*made, *measured.sheets(run.evaluations)]
 
 
 def write(run: Run, folder: Path) -> list[Path]:
@@ -50,10 +52,31 @@ def write(run: Run, folder: Path) -> list[Path]:
     return _write(folder, text | plots)
 
 
-def write_joint(runs: Runs, folder: Path) -> list[Path]:
+def write_accuracy(evaluations: Sequence[Evaluation], folder: Path) -> list[Path]:
+    """Write comparison.md, .tex and report.html of evaluations that lie beside no run.
+
+    Raises:
+        UserError: the folder cannot be written to.
+    """
+    tables, notes = measured.sheets(evaluations), measured.notes(evaluations)
+    networks = ", ".join(dict.fromkeys(map(measured.network, evaluations)))
+    return _write(
+        folder,
+        {
+            "comparison.md": _tables_and_notes(tables, notes),
+            "comparison.tex": "\n".join(
+                [*(f"% {note}" for note in notes), *(latex(each, networks) for each in tables)]
+            ),
+            "report.html": page({}, {}, (), evaluations),
+        },
+    )
+
+
+def write_joint(runs: Runs, folder: Path, apart: Sequence[Evaluation] = ()) -> list[Path]:
     """Write what several runs say beside each other: grid.md, .tex and .csv, plots and one page.
 
     Modules alone have columns of their own: they are on the page, and in no joint table.
+    ``apart`` are evaluations that lie beside none of the runs.
 
     Raises:
         UserError: the folder cannot be written to.
@@ -62,9 +85,11 @@ def write_joint(runs: Runs, folder: Path) -> list[Path]:
     text: dict[str, str | bytes] = {}
     joint: list[Picture] = []
     if networks:
-        table, sheet = tidy(networks), grid(networks)
-        text["grid.md"] = markdown(sheet)
-        text["grid.tex"] = latex(sheet, f"Runs: {', '.join(networks)}")
+        table, setting = tidy(networks), f"Runs: {', '.join(networks)}"
+        evaluated = [each for run in runs.values() for each in run.evaluations] + [*apart]
+        tables, notes = [grid(networks), *measured.sheets(evaluated)], measured.notes(evaluated)
+        text["grid.md"] = _tables_and_notes(tables, notes)
+        text["grid.tex"] = "\n".join(latex(sheet, setting) for sheet in tables)
         text["grid.csv"] = table.convert_dtypes().to_csv(index=False)
         joint, plots = _drawn(GRID_PLOTS, table, shared(networks), "joint")
         text |= plots
@@ -72,13 +97,22 @@ def write_joint(runs: Runs, folder: Path) -> list[Path]:
         name: _plots(run, frame(run), f"plot-{number}")[0]
         for number, (name, run) in enumerate(runs.items())
     }
-    text["report.html"] = page(runs, pictures, joint)
+    text["report.html"] = page(runs, pictures, joint, apart)
     return _write(folder, text)
+
+
+def _tables_and_notes(tables: Sequence[Sheet], notes: Sequence[str]) -> str:
+    return "\n".join([*map(markdown, tables), *(f"{escaped(note)}\n" for note in notes)])
 
 
 def _tables(run: Run, table: pd.DataFrame) -> dict[str, str | bytes]:
     tables = sheets(run, table)
-    notes = [f"{run.case.described}.", f"{machine(run.case, run.environment)}.", *remarks(run)]
+    notes = [
+        f"{run.case.described}.",
+        f"{machine(run.case, run.environment)}.",
+        *remarks(run),
+        *measured.notes(run.evaluations),
+    ]
     left_out = "\n".join(
         ["**Left at zero by each rule, beyond the plain host**", ""]
         + [f"- {escaped(line)}" for line in uncounted(run)]

@@ -1,0 +1,182 @@
+"""A folder of images by class, as networks for ImageNet are evaluated on it."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Literal
+
+import torch
+from PIL import Image, UnidentifiedImageError
+from torch.utils.data import Dataset
+from torchvision.datasets import ImageFolder
+from torchvision.datasets.folder import IMG_EXTENSIONS
+from torchvision.transforms import (
+    CenterCrop,
+    Compose,
+    InterpolationMode,
+    Normalize,
+    Resize,
+    ToTensor,
+)
+
+from .errors import UserError
+from .evaluations import Data, Preprocessing
+
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""Of ImageNet's training images, red, green and blue from 0 to 1, as every source here uses."""
+
+SHOWN = 5
+
+Order = Literal["sorted", "numbers"]
+
+
+class Folder(ImageFolder):  # type: ignore[misc]  # torchvision has no types
+    """torchvision's, with classes that are those of a network of so many.
+
+    Raises:
+        UserError: no folders of images, or folders that cannot be this network's classes.
+    """
+
+    order: Order
+
+    def __init__(self, path: Path, classes: int) -> None:
+        self._network_classes = classes
+        try:
+            super().__init__(str(path.absolute()))
+        except OSError as error:  # of torchvision too: a class without images
+            raise UserError(f"cannot take images from {path}: {_first_line(error)}") from error
+
+    def find_classes(self, directory: str) -> tuple[list[str], dict[str, int]]:
+        """The class folders, sorted by name, and the number of each one's class."""
+        path = Path(directory)
+        names = sorted(e.name for e in path.iterdir() if e.is_dir() and e.name[0] != ".")
+        if not names:
+            raise UserError(f"{path} holds no folders; wanted is one folder of images a class")
+        self.order, numbers = class_numbers(names, self._network_classes)
+        return names, dict(zip(names, numbers, strict=True))
+
+    @property
+    def names(self) -> list[str]:
+        """Every image as ``class folder/file``, in the dataset's order."""
+        return [Path(path).relative_to(self.root).as_posix() for path, _ in self.samples]
+
+    @property
+    def others(self) -> int:
+        """Files in the class folders that are no images by their ending; they are left aside."""
+        root = Path(self.root)
+        files = (file for name in self.classes for file in (root / name).rglob("[!.]*"))
+        return sum(
+            not file.name.lower().endswith(IMG_EXTENSIONS) and file.is_file() for file in files
+        )
+
+
+def class_numbers(names: Sequence[str], classes: int) -> tuple[Order, list[int]]:
+    """The class of each folder in a network of so many classes, and by which of two rules.
+
+    Folders that are all named by whole numbers have these numbers, however many they are: sorted
+    by name, 10 would come before 2. Else the folders are all classes, and sorted names are 0, 1,
+    and so on, as the networks of torchvision were trained.
+
+    Raises:
+        UserError: numbers that are none of the network's or given twice, or other names that are
+            not as many as its classes: which class each is, nobody could say.
+    """
+    if all(name.isascii() and name.isdecimal() for name in names):
+        numbers = [int(name) for name in names]
+        beyond = [name for name, number in zip(names, numbers, strict=True) if number >= classes]
+        if beyond:
+            raise UserError(
+                f"the network has the classes 0 to {classes - 1}; there are folders "
+                f"{_listed(beyond)}"
+            )
+        if len(set(numbers)) < len(numbers):
+            raise UserError("two folders are named by the same number")
+        return "numbers", numbers
+    if len(names) != classes:
+        raise UserError(
+            f"the network has {classes} classes and there are {len(names)} folders "
+            f"({_listed(names)}): which class is which? Give a folder for every class, whose "
+            f"sorted names are 0 to {classes - 1}, or name folders by the numbers of their classes"
+        )
+    return "sorted", list(range(classes))
+
+
+class Checked(Dataset[tuple[str, str]]):
+    """Of each image the digest of its file, and what is wrong with it; empty where nothing is."""
+
+    def __init__(self, folder: Folder) -> None:
+        self._paths = [Path(path) for path, _ in folder.samples]
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def __getitem__(self, index: int) -> tuple[str, str]:
+        path = self._paths[index]
+        try:
+            content = path.read_bytes()
+            with Image.open(io.BytesIO(content)) as image:
+                image.draft("RGB", (1, 1))  # a JPEG is read to its end, and the fastest way
+                image.load()
+        except Exception as error:  # whatever a file that is no image makes of it
+            return "", f"{path} cannot be read as an image: {_reason(error)}"
+        return hashlib.sha256(content).hexdigest(), ""
+
+
+def described(folder: Folder, digests: Iterable[str]) -> Data:
+    """The folder as a record says it; a digest for each image, in the dataset's order."""
+    # The text is that of `sha256sum`, sorted by path, so that anybody can make it again.
+    by_path = sorted(zip(folder.names, digests, strict=True))
+    text = "".join(f"{digest}  {name}\n" for name, digest in by_path)
+    return Data(
+        name=Path(folder.root).resolve().name,
+        sha256=hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest(),
+        folders=len(folder.classes),
+        order=folder.order,
+    )
+
+
+def preprocessing(image_size: int) -> Preprocessing:
+    """The usual one: at 224 pixels a shorter side of 256 is cropped, and so in proportion."""
+    return Preprocessing(resize=round(image_size * 256 / 224), crop=image_size, mean=MEAN, std=STD)
+
+
+def transform(how: Preprocessing) -> Compose:
+    """From a PIL image to what a network takes: (3, crop, crop), float32."""
+    return Compose(
+        [
+            Resize(how.resize, InterpolationMode(how.interpolation)),
+            CenterCrop(how.crop),
+            ToTensor(),
+            Normalize(how.mean, how.std),
+        ]
+    )
+
+
+def right(logits: torch.Tensor, labels: torch.Tensor) -> tuple[int, int, int]:
+    """How many are right in the top 1, tied there, and right in the top 5.
+
+    ``logits`` (images, classes), ``labels`` (images). An image is right in the top k where fewer
+    than k other classes have a logit at least as high: a tie is never luck, on no device.
+    """
+    own = logits.gather(1, labels[:, None])
+    above = (logits > own).sum(1)
+    others = (logits >= own).sum(1) - 1
+    tied = (above == 0) & (others > 0)
+    return int((others == 0).sum()), int(tied.sum()), int((others < 5).sum())  # noqa: PLR2004
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, UnidentifiedImageError):  # its own words name the object in memory
+        return "no format that is known"
+    return getattr(error, "strerror", None) or _first_line(error)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,73 @@
+"""Accuracies measured here, held against what was published of the same networks. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import get_args
+
+from .claims import Claim, catalogue, rounds_to
+from .evaluations import (
+    IMAGENET_CLASSES,
+    IMAGENET_IMAGES,
+    PUBLISHED_SIZE,
+    Evaluation,
+    Metric,
+)
+
+FOR_ORIENTATION = "for orientation only"
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """One metric of an evaluation, and one source's figure for it; None where there is none."""
+
+    evaluation: Evaluation
+    metric: Metric
+    claim: Claim | None
+
+    @property
+    def verdict(self) -> str | None:
+        """How far the measured figure is from the printed one; None where none is printed."""
+        if self.claim is None:
+            return None
+        if otherwise(self.evaluation) is not None:
+            return FOR_ORIENTATION
+        measured = Decimal(100 * self.evaluation.right(self.metric)) / self.evaluation.images
+        if rounds_to(self.claim, measured):
+            return "reproduced"
+        printed = Decimal(self.claim.printed)
+        interval = self.evaluation.percent(self.metric)
+        side = "higher" if measured > printed else "lower"
+        within = "within" if interval.low <= printed <= interval.high else "beyond"
+        return f"{side} by {abs(measured - printed):.3f}, {within}"
+
+
+def reproductions(evaluations: Iterable[Evaluation]) -> Iterator[Reproduction]:
+    """Every metric of each evaluation beside every source that prints it."""
+    for evaluation in evaluations:
+        for metric in get_args(Metric):
+            for claim in published(evaluation, metric) or (None,):
+                yield Reproduction(evaluation, metric, claim)
+
+
+def published(evaluation: Evaluation, metric: Metric) -> list[Claim]:
+    """What every source of the catalogue prints of that network."""
+    network = (evaluation.host, evaluation.module, metric)
+    return [
+        claim for claim in catalogue() if (claim.host, claim.attention, claim.metric) == network
+    ]
+
+
+def otherwise(evaluation: Evaluation) -> str | None:
+    """Why this cannot be the measurement of which accuracies are published; else None."""
+    if (evaluation.classes, evaluation.images) != (IMAGENET_CLASSES, IMAGENET_IMAGES):
+        return (
+            f"{evaluation.images:,} images and {evaluation.classes:,} classes are another set than "
+            f"ImageNet's validation set of {IMAGENET_IMAGES:,} and {IMAGENET_CLASSES:,}"
+        )
+    if evaluation.preprocessing.crop != PUBLISHED_SIZE:
+        crop, usual = evaluation.preprocessing.crop, PUBLISHED_SIZE
+        return f"a crop of {crop}x{crop} is another one than the published {usual}x{usual}"
+    return None

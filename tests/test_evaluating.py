@@ -1,0 +1,251 @@
+import hashlib
+from pathlib import Path
+
+import colours
+import pytest
+import torch
+
+from attnbench import evaluating, evaluations, settings
+from attnbench.errors import UserError
+from attnbench.evaluating import Wanted, evaluate, place, prepare
+from attnbench.evaluations import Evaluation
+from attnbench.hosts import build
+from attnbench.modules import ATTENTION, SettingsError
+from attnbench.weights import to_authors_state_dict
+
+pytestmark = pytest.mark.usefixtures("small_host")
+
+
+@pytest.fixture
+def wanted(tmp_path: Path):
+    """Options for the network of colours, with whatever a test changes."""
+    weights = colours.weights(tmp_path / "colours.pth")
+    data = colours.folder(tmp_path / "val")
+
+    def options(**changes) -> Wanted:
+        stated = {"weights": weights, "data": data, "device": "cpu", "threads": 1}
+        return Wanted(**stated | {"image_size": int(colours.SIZE), "batch_size": 4} | changes)
+
+    return options
+
+
+def quiet(what: str, done: int) -> None:
+    """Nobody is told."""
+
+
+def evaluated(wanted: Wanted) -> Evaluation:
+    return evaluate(prepare(wanted), quiet)
+
+
+def test_the_known_answers_are_counted(wanted) -> None:
+    found = evaluated(wanted())
+    assert (found.images, found.classes) == (9, colours.CLASSES)
+    assert (found.top1_right, found.top1_tied, found.top5_right) == (4, 0, 7)
+
+
+@pytest.mark.parametrize("batch_size", [1, 9, 100])
+def test_the_batch_changes_nothing(wanted, batch_size: int) -> None:
+    found = evaluated(wanted(batch_size=batch_size))
+    assert (found.top1_right, found.top5_right) == (4, 7)
+
+
+@pytest.mark.parametrize("changes", [{"dtype": "bfloat16"}, {"channels_last": True}])
+def test_other_arithmetic_is_used_and_recorded(wanted, changes: dict) -> None:
+    found = evaluated(wanted(**changes))
+    assert (found.top1_right, found.top5_right) == (4, 7)
+    assert {key: getattr(found, key) for key in changes} == changes
+
+
+# Where threads run, newer Pythons warn of the fork by which torch starts its workers.
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_images_may_be_read_by_other_processes(wanted) -> None:
+    found = evaluated(wanted(workers=1))
+    assert (found.top1_right, found.top5_right) == (4, 7)
+
+
+def test_sorted_names_are_the_classes_where_there_are_as_many(wanted, tmp_path: Path) -> None:
+    for number, name in enumerate("abcdefgh"):
+        colours.image(tmp_path / "named" / name / "1.png", list(colours.COLOURS)[number % 3])
+    found = evaluated(wanted(data=tmp_path / "named"))
+    # a, b and c are 0, 1 and 2; the colours of d and e are others, and these are 3 and 4.
+    assert (found.data.order, found.images) == ("sorted", 8)
+    assert (found.top1_right, found.top5_right) == (3, 5)
+
+
+def test_the_record_says_what_was_evaluated_and_how(wanted) -> None:
+    asked = wanted()
+    found = evaluated(asked)
+    assert (found.host, found.module) == ("resnet50", None)
+    assert found.weights.name == "colours.pth"
+    assert found.weights.sha256 == hashlib.sha256(asked.weights.read_bytes()).hexdigest()
+    assert (found.data.name, found.data.folders, found.data.order) == ("val", 7, "numbers")
+    assert (found.preprocessing.resize, found.preprocessing.crop) == (37, 32)
+    assert (found.device, found.threads, found.batch_size) == ("cpu", 1, 4)
+    assert {"torch", "torchvision", "pillow", "libjpeg", "cpu"} <= set(found.environment)
+    assert not set(settings.OF_TIMING) & set(found.environment)
+
+
+def test_everybody_is_told_how_far_it_is(wanted) -> None:
+    said = []
+    evaluate(prepare(wanted()), lambda what, done: said.append((what, done)))
+    steps = [0, 4, 8, 9]
+    assert said == [(what, done) for what in ("reading", "evaluating") for done in steps]
+
+
+@pytest.mark.parametrize("module", ATTENTION)
+def test_weights_of_every_module_are_evaluated(wanted, tmp_path: Path, module: str) -> None:
+    network = build("resnet50", module, classes=colours.CLASSES)
+    with torch.no_grad():
+        network.fc.weight.zero_()
+        network.fc.bias.copy_(torch.arange(float(colours.CLASSES)).flip(0))
+    torch.save({"state_dict": to_authors_state_dict(network)}, tmp_path / "module.pth")
+    found = evaluated(wanted(weights=tmp_path / "module.pth", module=module, image_size=64))
+    # The answer is always 0, then 1, 2, 3, 4: two images are of 0, two of 5 and 7.
+    assert (found.module, found.top1_right, found.top5_right) == (module, 2, 7)
+
+
+def test_weights_of_another_module_are_refused(wanted) -> None:
+    with pytest.raises(UserError, match=r"colours.pth: these weights do not fit.*missing.*sa"):
+        prepare(wanted(module="sa"))
+
+
+@pytest.mark.parametrize("kind", [torch.Tensor.to_sparse, lambda tensor: tensor.to("meta")])
+def test_tensors_that_cannot_fill_a_network_are_refused(wanted, tmp_path: Path, kind) -> None:
+    state = colours.network().state_dict()
+    torch.save(state | {"fc.weight": kind(state["fc.weight"])}, tmp_path / "odd.pth")
+    with pytest.raises(UserError, match=r"odd\.pth"):
+        prepare(wanted(weights=tmp_path / "odd.pth"))
+
+
+def test_weights_of_another_host_are_refused(wanted) -> None:
+    with pytest.raises(UserError, match="do not fit the network"):
+        prepare(wanted(host="resnet18"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"batch_size": 0}, "batch_size must be at least 1"),
+        ({"image_size": 31}, "image_size must be at least 32"),
+        ({"threads": 0}, "threads must be at least 1"),
+        ({"workers": -1}, "workers must be at least 0"),
+        ({"weights": Path("missing.pth")}, "cannot read missing.pth"),
+        ({"data": Path("missing")}, "cannot take images from missing"),
+    ],
+)
+def test_options_that_cannot_be_are_refused(wanted, changes: dict, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        prepare(wanted(**changes))
+
+
+def test_unknown_names_list_the_known(wanted) -> None:
+    with pytest.raises(SettingsError, match="unknown attention module 'sha'; known: se, cbam"):
+        prepare(wanted(module="sha"))
+    with pytest.raises(SettingsError, match="unknown host 'resnet'; known: resnet18"):
+        prepare(wanted(host="resnet"))
+
+
+def test_cuda_without_a_device_is_refused(wanted, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(UserError, match="no CUDA device is available"):
+        prepare(wanted(device="cuda"))
+    assert prepare(wanted(device=None)).device == "cpu"
+
+
+def test_a_damaged_image_is_named_before_anything_is_computed(wanted) -> None:
+    asked = wanted()
+    prepared = prepare(asked)
+    path = asked.data / "5" / "7.png"
+    path.write_bytes(path.read_bytes()[:60])
+    said = []
+    with pytest.raises(UserError, match=rf"{path} cannot be read as an image"):
+        evaluate(prepared, lambda what, _: said.append(what))
+    assert set(said) == {"reading"}
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_answers_that_are_no_numbers_are_an_error(wanted, tmp_path: Path, value: float) -> None:
+    state = colours.network().state_dict()
+    state["fc.bias"][2] = value
+    torch.save(state, tmp_path / "damaged.pth")
+    with pytest.raises(UserError, match=r"damaged.pth gives answers that are not finite.*float32"):
+        evaluated(wanted(weights=tmp_path / "damaged.pth"))
+
+
+def test_what_torch_cannot_do_is_one_line(wanted, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory.\nTried to allocate everything")
+
+    prepared = prepare(wanted())
+    monkeypatch.setattr(prepared.network, "forward", fail)
+    with pytest.raises(UserError, match=r"^the evaluation failed: CUDA out of memory"):
+        evaluate(prepared, quiet)
+
+
+# Where threads run, newer Pythons warn of the fork by which torch starts its workers.
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_image_that_changes_meanwhile_is_one_line(wanted, workers: int) -> None:
+    asked = wanted(workers=workers)
+    prepared = prepare(asked)
+
+    def told(what: str, done: int) -> None:
+        if (what, done) == ("reading", 9):
+            (asked.data / "5" / "7.png").write_text("no image")
+
+    with pytest.raises(UserError, match=r"^the evaluation failed: .*cannot identify image file"):
+        evaluate(prepared, told)
+
+
+def test_a_place_is_taken_back_where_nothing_was_written(wanted, tmp_path: Path) -> None:
+    prepared = prepare(wanted())
+    with pytest.raises(KeyboardInterrupt), place(prepared, tmp_path / "a" / "b"):
+        raise KeyboardInterrupt
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_place_that_others_have_written_to_is_left_alone(wanted, tmp_path: Path) -> None:
+    prepared, found = prepare(wanted()), evaluated(wanted())
+    evaluations.append(tmp_path / "a", found)
+    with pytest.raises(KeyboardInterrupt), place(prepared, tmp_path / "a"):
+        raise KeyboardInterrupt
+    assert evaluations.read(tmp_path / "a") == (found,)
+
+
+def test_without_out_a_new_folder_says_what_is_in_it(
+    wanted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared = prepare(wanted())
+    monkeypatch.chdir(tmp_path)
+    with place(prepared, None) as folder:
+        assert folder.match("reports/*-cpu-resnet50-accuracy")
+        assert folder.is_dir()
+
+
+def test_a_folder_of_other_things_is_refused(wanted, tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "thesis.tex").touch()
+    with (
+        pytest.raises(UserError, match="holds other files, no run and no evaluations"),
+        place(prepare(wanted()), tmp_path / "a"),
+    ):
+        pass
+    assert [each.name for each in (tmp_path / "a").iterdir()] == ["thesis.tex"]
+
+
+def test_a_folder_that_cannot_be_written_to_is_refused(wanted, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with (
+        pytest.raises(UserError, match="cannot write to"),
+        place(prepare(wanted()), tmp_path / "file" / "a"),
+    ):
+        pass
+
+
+def test_on_a_gpu_images_are_read_by_several_processes(
+    wanted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.get_num_threads", lambda: 64)
+    assert prepare(wanted(device=None)).workers == evaluating.MOST_WORKERS
+    assert prepare(wanted()).workers == 0

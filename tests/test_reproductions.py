@@ -1,0 +1,62 @@
+from dataclasses import replace
+
+import pytest
+from evaluated import evaluation
+
+from attnbench.evaluations import PUBLISHED_SIZE, Evaluation
+from attnbench.reproductions import otherwise, reproductions
+
+
+def verdicts(found: Evaluation) -> dict[tuple[str, str], str | None]:
+    return {
+        (each.metric, each.claim.printed if each.claim else ""): each.verdict
+        for each in reproductions([found])
+    }
+
+
+def test_a_figure_that_rounds_to_the_printed_digits_is_reproduced() -> None:
+    assert verdicts(evaluation())["top1", "77.882"] == "reproduced"
+
+
+def test_a_figure_that_does_not_is_so_many_points_off() -> None:
+    # 46,900 of 50,000 are 93.800%, 0.092 below 93.892; Wilson gives 93.586 to 94.007.
+    assert verdicts(evaluation())["top5", "93.892"] == "lower by 0.092, within"
+    better = evaluation(top5_right=47_100)  # 94.200%, from 93.992
+    assert verdicts(better)["top5", "93.892"] == "higher by 0.308, beyond"
+
+
+def test_every_source_is_held_against_its_own_digits() -> None:
+    plain = evaluation(module=None, top1_right=37_951)  # 75.902%
+    found = verdicts(plain)
+    assert found["top1", "75.90"] == "reproduced"  # DCANet prints two digits
+    assert found["top1", "76.384"] == "lower by 0.482, beyond"
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"images": 49_999}, "49,999 images and 1,000 classes are another set"),
+        ({"classes": 10}, "50,000 images and 10 classes are another set"),
+    ],
+)
+def test_another_set_has_no_verdict(changes: dict, why: str) -> None:
+    found = evaluation(**changes)
+    assert why in str(otherwise(found))
+    assert set(verdicts(found).values()) == {"for orientation only"}
+
+
+def test_another_crop_has_no_verdict() -> None:
+    large = evaluation(preprocessing=replace(evaluation().preprocessing, crop=288))
+    assert "a crop of 288x288 is another one than the published 224x224" in str(otherwise(large))
+    assert set(verdicts(large).values()) == {"for orientation only"}
+
+
+def test_the_published_measurement_is_the_usual_one() -> None:
+    assert otherwise(evaluation()) is None
+    assert evaluation().preprocessing.crop == PUBLISHED_SIZE
+
+
+def test_where_nothing_is_published_there_is_nothing_to_say() -> None:
+    assert verdicts(evaluation(host="resnet18")) == {("top1", ""): None, ("top5", ""): None}
+    # Of SA in ResNet-101 the authors print a top-1 and no top-5.
+    assert verdicts(evaluation(host="resnet101"))["top5", ""] is None
