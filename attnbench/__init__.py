@@ -6,12 +6,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .hosts import resnet
+    from .hosts import build, resnet
     from .report import read
     from .weights import load_authors_state_dict, read_weights, to_authors_state_dict
 
 __all__ = [
     "__version__",
+    "build",
     "load_authors_state_dict",
     "read",
     "read_weights",
@@ -23,6 +24,7 @@ __version__ = "0.1.0"
 
 
 _HOMES = {
+    "build": ".hosts",
     "load_authors_state_dict": ".weights",
     "read": ".report",
     "read_weights": ".weights",

@@ -14,12 +14,12 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
-from . import environment, evaluations, images, settings, store
+from . import environment, evaluations, images, settings, sources, store, trial
 from .errors import UserError
 from .evaluations import Data, Evaluation, Weights
-from .hosts import TOTAL_STRIDE, build
+from .hosts import HOSTS, TOTAL_STRIDE, build
 from .jobs import LIMITS, new_folder
-from .modules import lookup
+from .modules import Attention, SettingsError
 from .records import PLAIN, Environment
 from .weights import classes_of, load_authors_state_dict, read_weights
 
@@ -56,6 +56,7 @@ class Prepared:
     folder: images.Folder
     classes: int
     module: str | None
+    source: str | None
     wanted: Wanted
     device: Literal["cpu", "cuda"]
     threads: int
@@ -80,13 +81,15 @@ def prepare(wanted: Wanted) -> Prepared:
             that does not hold the network's classes.
         SettingsError: a module or host that is not known or does not fit.
     """
+    if wanted.host not in HOSTS:
+        raise SettingsError(f"no classifier '{wanted.host}' is known; known: {', '.join(HOSTS)}")
     cuda = wanted.device == "cuda" or (wanted.device is None and torch.cuda.is_available())
     device: Literal["cpu", "cuda"] = "cuda" if cuda else "cpu"
     workers = wanted.workers
     if workers is None:
         workers = min(MOST_WORKERS, torch.get_num_threads()) if cuda else 0
     _check(wanted, device, workers)
-    attention = None if wanted.module is None else lookup(wanted.module)
+    attention = None if wanted.module is None else _module(wanted.module, wanted)
     state_dict = read_weights(wanted.weights)
     try:
         classes = classes_of(state_dict)
@@ -99,7 +102,8 @@ def prepare(wanted: Wanted) -> Prepared:
         weights=Weights(name=wanted.weights.name, sha256=_digest(wanted.weights)),
         folder=images.Folder(wanted.data, classes),
         classes=classes,
-        module=None if attention is None else attention.name,
+        module=wanted.module,
+        source=sources.origins(filter(None, [wanted.module])).get(wanted.module or PLAIN),
         wanted=wanted,
         device=device,
         threads=wanted.threads or torch.get_num_threads(),
@@ -161,6 +165,7 @@ def evaluate(prepared: Prepared, told: Told) -> Evaluation:
     return Evaluation(
         host=wanted.host,
         module=prepared.module,
+        source=prepared.source,
         weights=prepared.weights,
         data=data,
         classes=prepared.classes,
@@ -190,6 +195,18 @@ def _check(wanted: Wanted, device: str, workers: int) -> None:
             raise UserError(f"{option} must be at least {least} and at most {most}, not {value}")
     if device == "cuda" and not torch.cuda.is_available():
         raise UserError("no CUDA device is available to torch; use --device cpu")
+
+
+def _module(name: str, wanted: Wanted) -> Attention:
+    """The module of that name; one that nobody here has seen is tried first."""
+    attention = sources.lookup(name)
+    if sources.is_own(name):
+        image = (1, 3, wanted.image_size, wanted.image_size)
+        try:
+            trial.demand_fit(attention, trial.places(attention, wanted.host, image))
+        except SettingsError as error:
+            raise UserError(f"{name} is refused: {error}") from error
+    return attention
 
 
 def _digest(path: Path) -> str:

@@ -68,7 +68,8 @@ class Preprocessing:
 class Evaluation:
     """One line: how many of the images a network with these weights had right.
 
-    ``module`` is None for the plain host. An image is right in the top k where fewer than k other
+    ``module`` is None for the plain host; ``source`` tells the code of one that is not the suite's
+    own, as in a run's plan. An image is right in the top k where fewer than k other
     classes have a logit at least as high as its own; ``top1_tied`` counts the images that are
     wrong in the top 1 for an equal logit alone.
     """
@@ -76,6 +77,7 @@ class Evaluation:
     schema: int = SCHEMA
     host: str
     module: str | None
+    source: str | None = None
     weights: Weights
     data: Data
     classes: int

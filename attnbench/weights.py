@@ -1,7 +1,8 @@
 """The authors' released weights in our networks, and ours under the authors' names.
 
 What a network computes does not depend on whose names its parameters have: only ``attention``, the
-module's place in a block, is renamed. Names are those of the sources in ``modules/``.
+module's place in a block, is renamed. Names are those of the sources in ``modules/``; a module from
+elsewhere has no others than ours.
 """
 
 from __future__ import annotations
@@ -48,11 +49,7 @@ SHOWN = 10
 
 
 def to_authors_state_dict(network: nn.Module) -> dict[str, Tensor]:
-    """The network's state under the names that its module's authors use; the tensors are shared.
-
-    Raises:
-        UserError: it holds a module whose authors' names are not known.
-    """
+    """The network's state under the names that its module's authors use; the tensors are shared."""
     named = _authors_names(network)
     return {named[name]: value for name, value in network.state_dict().items()}
 
@@ -158,9 +155,7 @@ def _authors_name(network: nn.Module, name: str) -> str:
     if not found:
         return name
     attention = parse(str(network.get_submodule(block).attention_name)).source
-    if attention not in AUTHORS:
-        raise UserError(f"no authors' names are known for '{attention}'; for {', '.join(AUTHORS)}")
-    return f"{block}{AUTHORS[attention]}{own}"
+    return f"{block}{AUTHORS.get(attention, PLACE)}{own}"
 
 
 def _listed(what: str, names: list[str]) -> list[str]:

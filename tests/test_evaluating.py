@@ -104,6 +104,39 @@ def test_weights_of_every_module_are_evaluated(wanted, tmp_path: Path, module: s
     assert (found.module, found.top1_right, found.top5_right) == (module, 2, 7)
 
 
+MINE = """
+import torch
+from torch import nn
+
+
+class Mine(nn.Module):
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(channels, 1, 1))
+
+    def forward(self, x):
+        return {returned}
+"""
+
+
+def test_a_module_of_ones_own_is_evaluated_and_its_code_recorded(wanted, tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(MINE.format(returned="self.scale * x"))
+    name = f"{path}:Mine"
+    state = build("resnet50", name, classes=colours.CLASSES).state_dict()
+    state |= colours.network().state_dict()
+    torch.save(state, tmp_path / "mine.pth")
+    found = evaluated(wanted(weights=tmp_path / "mine.pth", module=name))
+    assert (found.module, found.top1_right) == (name, 4)
+    assert found.source == f"sha256 {hashlib.sha256(path.read_bytes()).hexdigest()}"
+
+
+def test_a_module_that_is_not_fit_is_refused(wanted, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(MINE.format(returned="x[:, ::2]"))
+    with pytest.raises(UserError, match=r"mine.py:Mine is refused: .* it returns the shape"):
+        prepare(wanted(module=f"{tmp_path}/mine.py:Mine"))
+
+
 def test_weights_of_another_module_are_refused(wanted) -> None:
     with pytest.raises(UserError, match=r"colours.pth: these weights do not fit.*missing.*sa"):
         prepare(wanted(module="sa"))
@@ -141,8 +174,10 @@ def test_options_that_cannot_be_are_refused(wanted, changes: dict, message: str)
 def test_unknown_names_list_the_known(wanted) -> None:
     with pytest.raises(SettingsError, match="unknown attention module 'sha'; known: se, cbam"):
         prepare(wanted(module="sha"))
-    with pytest.raises(SettingsError, match="unknown host 'resnet'; known: resnet18"):
+    with pytest.raises(SettingsError, match="no classifier 'resnet' is known; known: resnet18"):
         prepare(wanted(host="resnet"))
+    with pytest.raises(SettingsError, match="no classifier 'fasterrcnn_resnet50_fpn'"):
+        prepare(wanted(host="fasterrcnn_resnet50_fpn"))
 
 
 def test_cuda_without_a_device_is_refused(wanted, monkeypatch: pytest.MonkeyPatch) -> None:

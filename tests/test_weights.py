@@ -12,6 +12,7 @@ from attnbench import load_authors_state_dict, read_weights, to_authors_state_di
 from attnbench.errors import UserError
 from attnbench.hosts import build
 from attnbench.modules import ATTENTION, Attention, Site, create
+from attnbench.sources import lookup
 from attnbench.weights import classes_of
 
 # The names that the authors' code gives, for the first block (the sources are in modules/).
@@ -120,10 +121,17 @@ def test_a_module_alone_has_the_authors_own_names():
     assert torch.equal(one.conv_mask.weight, other.conv_mask.weight)
 
 
-def test_a_module_of_no_known_authors_is_refused():
+def test_a_module_from_elsewhere_has_our_names():
     own = Attention("mine", "", "", Site.AFTER_BN3, lambda channels: nn.BatchNorm2d(channels))
-    with pytest.raises(UserError, match="no authors' names are known for 'mine'; for se, cbam"):
-        to_authors_state_dict(build("resnet50", own))
+    network = build("resnet50", own)
+    state = to_authors_state_dict(network)
+    assert "layer1.0.attention.weight" in state
+    load_authors_state_dict(build("resnet50", own), state)
+
+
+def test_settings_change_no_names():
+    theirs = to_authors_state_dict(build("resnet50", lookup("sa,groups=32")))
+    assert "layer1.0.sa.cweight" in theirs
 
 
 def test_the_classes_are_the_rows_of_the_classifier():

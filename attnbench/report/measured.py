@@ -84,6 +84,7 @@ def _note(evaluation: Evaluation) -> str:
             if evaluation.top1_tied
             else []
         ),
+        *([f"the module's code: {evaluation.source}"] if evaluation.source else []),
         f"weights {evaluation.weights.name}, sha256 {evaluation.weights.sha256}",
         f"images in {evaluation.data.name}/, {evaluation.data.folders:,} folders {order}, "
         f"sha256 {evaluation.data.sha256}",
