@@ -26,12 +26,12 @@ rule of counting that the source used:
 """
 
 BELIEF = """\
-What a reader should take from this. Two figures are wrong: SA adds 708 parameters to ResNet-50,
-not 300, and SE as much to the GFLOPs of a detector's backbone as SGE, not twice that. The others
-are right, once one knows what was counted, but they cannot be compared
-between sources: the same plain ResNet-50 is 4.089, 4.11 or 4.122 GFLOPs, and ECA's, which is
-larger, 3.86, because its giga is 2^30. And added GFLOPs say little about cost: by the rule of the
-SGE and SA papers a gate, a group norm, a concatenation and a shuffle all count nothing.
+What a reader should take from this. Two figures come from no rule that we know: SA adds 708
+parameters to ResNet-50, not 300, and SE makes a detector's ResNet-101 one of 168.1 GFLOPs, not
+168.3. The others are right, once one knows what was counted, but they cannot be compared between
+sources: the same plain ResNet-50 is 4.089, 4.11 or 4.122 GFLOPs, and ECA's, which is larger, 3.86,
+because its giga is 2^30. And added GFLOPs say little about cost: by the rule of the SGE and SA
+papers a gate, a group norm, a concatenation and a shuffle all count nothing.
 """
 
 
