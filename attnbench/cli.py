@@ -400,7 +400,7 @@ def pick(  # noqa: PLR0913, PLR0917  an option each
         typer.Option(
             metavar="NAME",
             help="Whose published top-1 gives the order.",
-            show_default="the one with most modules",
+            show_default="the one with most of the run's modules",
         ),
     ] = None,
     between_runs: BetweenRuns = None,

@@ -9,9 +9,10 @@ from math import inf, isfinite
 from pathlib import Path
 from typing import Literal
 
-from . import accuracies, repeated, sides, units
+from . import accuracies, repeated, sides, sizes, units
 from .accuracies import Recipe
 from .errors import UserError
+from .evaluations import PUBLISHED_SIZE
 from .records import PLAIN
 from .sides import Side
 from .statistics import Interval
@@ -63,6 +64,9 @@ class Choice:
     runs: int
     limits: Limits
     recipe: Recipe | None
+    unlike_published: str | None
+    """How the modules' networks differ from those that its top-1 is of."""
+    plain_top1: float | None
     candidates: tuple[Candidate, ...]
     between_runs: float
     """Standard deviation of log-ratios between runs, until enough of them show it."""
@@ -90,16 +94,22 @@ def pick(
         described = "; ".join(each.case.described for each in (side, *others))
         raise UserError(f"{folder} holds several configurations, pick from one: {described}")
     scatter = repeated.ASSUMED if between_runs is None else between_runs
-    chosen = accuracies.recipe(side.case.host, recipe)
+    chosen = accuracies.recipe(side.case.host, recipe, side.modules)
     candidates = (_candidate(side, module, limits, chosen, scatter) for module in side.modules)
     return Choice(
         configuration=side.case.described,
         runs=len(side.runs),
         limits=limits,
         recipe=chosen,
+        unlike_published=_unlike(side),
+        plain_top1=accuracies.top1(chosen, side.case, PLAIN),
         candidates=tuple(sorted(candidates, key=_place)),
         between_runs=scatter,
     )
+
+
+def _unlike(side: Side) -> str | None:
+    return next((accuracies.unlike_published(side.case, each) for each in side.modules), None)
 
 
 def _place(candidate: Candidate) -> tuple[int, float, float]:
@@ -128,7 +138,7 @@ def _candidate(
         ratio=ratio,
         added_params=added,
         memory_ratio=memory,
-        top1=recipe.top1.get(module) if recipe else None,
+        top1=accuracies.top1(recipe, side.case, module),
     )
 
 
@@ -217,6 +227,12 @@ def sentences(choice: Choice) -> list[str]:
 def _order(choice: Choice) -> str:
     if choice.recipe is None:
         return "No top-1 is published for this host; the order is that of latency."
+    if choice.unlike_published is not None:
+        usual = sizes.written(PUBLISHED_SIZE)
+        return (
+            f"Top-1 is published for {usual} with the module in all blocks; this run is "
+            f"{choice.unlike_published}, so none is shown. The order is that of latency."
+        )
     missing = [each for each in choice.candidates if each.top1 is None]
     said = (
         f"Top-1 is published, not measured here: {choice.recipe.described}. The most accurate "

@@ -51,7 +51,8 @@ def stored(tmp_path, case):
             )
             for number in range(6)
         ]
-        its_case, facts = replace(case, **dict(settings)), {"cpu": "A", "time": "noon"}
+        its_case = replace(case, **({"image_size": 224} | dict(settings)))
+        facts = {"cpu": "A", "time": "noon"}
         for variant, each in results:
             record = Record(case=its_case, variant=variant, results=each, environment=facts)
             store.append(tmp_path / name, record)
@@ -149,6 +150,30 @@ def test_the_order_is_of_the_recipe_that_is_asked_for(stored):
         pick(folder, Limits(overhead=0.1), "mine")
 
 
+def test_without_a_recipe_it_is_the_one_with_most_of_the_modules(stored):
+    choice = pick(stored(gc=1.01, se=1.02), Limits(overhead=0.1))
+    assert choice.recipe.name == "DCANet"  # PytorchInsight has most of all, but no GC
+    assert [(each.module, each.top1) for each in choice.candidates] == [("se", 77.29), ("gc", 74.9)]
+
+
+@pytest.mark.parametrize(
+    ("settings", "unlike", "plain"),
+    [
+        ({"image_size": 64}, "of 64x64", None),
+        ({"stages": (3, 4)}, "in stages 3 4", 76.384),
+        ({"image_size": (224, 64), "blocks": "last"}, "of 224x64, in last blocks", None),
+    ],
+)
+def test_an_accuracy_is_of_the_network_that_was_published(stored, settings, unlike, plain):
+    choice = pick(stored(se=1.02, sge=1.01, settings=settings), Limits(overhead=0.1))
+    assert [(each.module, each.top1) for each in choice.candidates] == [("sge", None), ("se", None)]
+    assert choice.plain_top1 == plain
+    assert (
+        "Top-1 is published for 224x224 with the module in all blocks; "
+        f"this run is {unlike}, so none is shown. The order is that of latency."
+    ) in sentences(choice)
+
+
 def test_a_host_without_accuracies_is_ordered_by_latency_and_says_so(stored):
     folder = stored(sa=1.02, se=1.01, settings={"host": "alexnet"})
     choice = pick(folder, Limits(overhead=0.1))
@@ -209,4 +234,4 @@ def test_json_is_strict_and_whole(stored):
 def test_a_row_has_a_cell_for_every_heading(stored):
     (found,) = pick(stored(sa=1.1), Limits(overhead=0.2)).candidates
     assert len(cells(found)) == len(HEADINGS)
-    assert cells(found) == ("sa", "in", "–", "+10.0% [+10.0, +10.0]", "+708", "+50.0%", "")
+    assert cells(found) == ("sa", "in", "77.88", "+10.0% [+10.0, +10.0]", "+708", "+50.0%", "")

@@ -276,15 +276,21 @@ COLUMNS = (
     ),
     Column(
         "published_top1",
-        "Top-1 on ImageNet as `published_recipe` states it; never measured here.",
+        "Top-1 on ImageNet as `published_recipe` states it; never measured here. Only where the "
+        "run is of 224x224 and the module in every block.",
         "percent",
         "published top-1 (%)",
         lambda row: units.hundredths(row["published_top1"]),
     ),
-    Column("published_recipe", "The one source of `published_top1`, and how it trained."),
+    Column(
+        "published_recipe",
+        "The one source of `published_top1`, and how it trained; the one with most of the run's "
+        "modules.",
+    ),
     Column(
         "measured_top1",
-        "Top-1 of weights evaluated here (below); empty where there are none, or several.",
+        "Top-1 of weights evaluated here (below) on images of the run's size; empty where there "
+        "are none, or several, or the module is not in every block.",
         "percent",
     ),
     Column("measured_top1_low", LOW, "percent"),

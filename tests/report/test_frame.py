@@ -77,6 +77,20 @@ def test_allocated_memory_is_above_what_was_there(run: Run) -> None:
     assert table.loc["sa", "peak_reserved_above_ratio"] == 160 / 100
 
 
+def test_a_published_accuracy_is_of_one_recipe_and_of_the_network_that_was_published(
+    run: Run,
+) -> None:
+    table = report.frame(run).set_index("variant")
+    assert table["published_top1"].dropna().to_dict() == {"plain": 76.384, "sk": 77.538}
+    assert "PytorchInsight" in table.loc["sk", "published_recipe"]
+    plan = replace(run.plan, variants=("plain", "control", "sa"))
+    of_sa = report.frame(replace(run, plan=plan)).set_index("variant")
+    assert of_sa["published_top1"].dropna().to_dict() == {"sa": 77.882}
+    for change in ({"image_size": 288}, {"stages": (4,)}, {"blocks": "last"}):
+        other = report.frame(replace(run, case=replace(run.case, **change)))
+        assert other.set_index("variant")["published_top1"].drop("plain").isna().all(), change
+
+
 def test_a_control_that_fails_takes_all_verdicts_away(run: Run) -> None:
     for number, each in enumerate(run.rounds):
         blocks = [
