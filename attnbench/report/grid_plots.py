@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from attnbench import sizes
 
-from .drawing import Plot, modules, percent, point, spoken, timed, titled, with_error, written
+from .drawing import Plot, modules, percent, point, spoken, sure, timed, titled, with_error, written
 from .names import title
 from .plots import PLOTS
 from .style import RC, REFERENCE, looks
@@ -47,7 +47,7 @@ def overhead_across_grid(table: pd.DataFrame, setting: str) -> Figure:
     for axes, (along, name, part) in zip(canvases, panels, strict=True):
         _lines(axes, along, part)
         axes.set_title(name, fontsize=8, loc="left")
-    return titled(figure, setting)
+    return titled(figure, setting, pd.concat([part for *_, part in panels]))
 
 
 def _panels(table: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
@@ -78,7 +78,8 @@ def _lines(axes: Axes, along: str, part: pd.DataFrame) -> None:
         for _, row in its.iterrows():
             y, error = with_error(row)
             words = f"{spoken(row)} at {AXES[along]} {row[along]}"
-            point(axes, places[row[along]], y, (colour, marker), words, yerr=error)
+            x, shape = places[row[along]], (colour, marker)
+            point(axes, x, y, shape, words, yerr=error, pale=not sure(row))
         axes.plot([], [], color=colour, marker=marker, label=written(str(variant)))
     if list(places) == list(places.values()):
         axes.set_xscale("log", base=2)
@@ -113,7 +114,9 @@ def _describe(table: pd.DataFrame) -> str:
     for along, name, part in _panels(table):
         for variant, its in _sorted(part, along).groupby("variant", sort=False):
             points = ", ".join(
-                f"{percent(row['ratio']):+.1f}% at {row[along]}" for _, row in its.iterrows()
+                f"{percent(row['ratio']):+.1f}% at {row[along]}"
+                + ("" if sure(row) else " (no verdict)")
+                for _, row in its.iterrows()
             )
             said.append(f"{title(str(variant))} {points}")
         said[-1] += f" ({AXES[along]}{'; ' + name if name else ''})."

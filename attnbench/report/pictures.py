@@ -14,11 +14,11 @@ from attnbench.runs import Run
 
 from . import svg
 from .drawing import Plot
+from .frame import control_fault
 from .grid_plots import GRID_PLOTS
 from .page import Picture
 from .plots import PLOTS
 from .roofline import ALONE_PLOTS
-from .sheets import warning
 from .style import RC
 
 
@@ -36,8 +36,8 @@ class Drawing:
 def of_run(run: Run, table: pd.DataFrame) -> list[Drawing]:
     """Every plot for which the run, whose frame is ``table``, has data."""
     plots = ALONE_PLOTS if run.case.isolated else PLOTS
-    setting = run.case.described + warning(run)
-    return _drawn(plots, table.assign(mode=run.case.mode), setting)
+    known = table.assign(mode=run.case.mode, control_fault=control_fault(run))
+    return _drawn(plots, known, run.case.described)
 
 
 def of_grid(table: pd.DataFrame, setting: str) -> list[Drawing]:
