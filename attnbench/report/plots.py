@@ -132,40 +132,41 @@ def paper_cost_against_latency(table: pd.DataFrame, setting: str) -> Figure:
 
 
 def memory_overhead(table: pd.DataFrame, setting: str) -> Figure:
-    """Peak of live bytes of one step over the plain host in MiB; a bar for each mode measured."""
+    """Peak of live bytes of one step over the plain host in MiB; a panel for each mode measured.
+
+    ``table`` has at most one row a module and mode.
+    """
     known = modules(table).dropna(subset=["peak_live_bytes", "peak_live_ratio"])
-    known = known.reset_index(drop=True)
-    modes = list(dict.fromkeys(known["mode"])) if "mode" in known else [""]
+    known = known.reset_index(drop=True)  # a frame may be indexed by its variants
     added = known.assign(added=known["peak_live_bytes"] * (1 - 1 / known["peak_live_ratio"]) / MIB)
+    modes = list(dict.fromkeys(added["mode"])) if "mode" in added else [""]
     order = list(added.groupby("variant")["added"].max().sort_values().index)
     look = looks(order)
-    figure, axes = canvas(height=0.9 + (0.2 + 0.14 * len(modes)) * max(len(order), 1))
-    height = 0.7 / len(modes)
-    for number, mode in enumerate(modes):
+    with mpl.rc_context(RC):
+        size = (5.2, 1.1 + 0.32 * max(len(order), 1))
+        figure = Figure(figsize=size, layout="constrained")
+        panels = figure.subplots(1, len(modes), sharey=True, squeeze=False)[0]
+    for axes, mode in zip(panels, modes, strict=True):
         part = added[added["mode"] == mode] if "mode" in added else added
-        places = [
-            order.index(name) + (number - (len(modes) - 1) / 2) * height for name in part["variant"]
-        ]
-        bars = axes.barh(
-            places,
-            part["added"],
-            color=[look[name][0] for name in part["variant"]],
-            height=height * 0.9,
-            alpha=1 - 0.45 * number,
-            label=mode,
-        )
+        colours = [look[name][0] for name in part["variant"]]
+        places = [order.index(name) for name in part["variant"]]
+        bars = axes.barh(places, part["added"], color=colours, height=0.6)
         axes.bar_label(bars, [f"{percent(r):+.1f}%" for r in part["peak_live_ratio"]], padding=3)
         for bar, (_, row) in zip(bars, part.iterrows(), strict=True):
             share = percent(row["peak_live_ratio"])
             words = f"{title(row['variant'])}: {row['added']:+.1f} MiB, {share:+.1f}%"
             say(bar, f"{words}, {mode}" if mode else words)
-    axes.set_yticks(range(len(order)), [written(name) for name in order])
-    axes.axvline(0, color=REFERENCE, linewidth=0.8)
-    axes.margins(x=0.15)
-    axes.grid(axis="y", visible=False)
-    axes.set_xlabel("peak of live bytes over plain host (MiB)")
+        axes.axvline(0, color=REFERENCE, linewidth=0.8)
+        axes.margins(x=0.3 if len(modes) > 1 else 0.15)
+        axes.grid(axis="y", visible=False)
+        if len(modes) > 1:
+            axes.set_title(mode, fontsize=8, loc="left")
+    panels[0].set_yticks(range(len(order)), [written(name) for name in order])
+    what = "peak of live bytes over plain host (MiB)"
     if len(modes) > 1:
-        axes.legend(loc="lower right")
+        figure.supxlabel(what, fontsize=9)
+    else:
+        panels[0].set_xlabel(what)
     return titled(figure, setting, table, exact=True)
 
 

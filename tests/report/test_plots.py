@@ -220,7 +220,7 @@ def test_the_memory_plot_shows_the_difference_in_mebibytes(table: pd.DataFrame) 
     assert "(MiB)" in axes.get_xlabel()
 
 
-def test_inference_and_training_have_a_bar_each() -> None:
+def test_inference_and_training_have_a_panel_each() -> None:
     both = pd.concat(
         [
             rows(row("sa", 1.2)).assign(mode="inference"),
@@ -234,6 +234,10 @@ def test_inference_and_training_have_a_bar_each() -> None:
         "SA: +10.0 MiB, +50.0%, inference",  # 30 MiB over 20
         "SA: +20.0 MiB, +100.0%, training",  # 40 MiB over 20
     ]
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["inference", "training"]
+    assert [round(axes.patches[0].get_width()) for axes in figure.axes] == [10, 20]
+    assert "(MiB)" in figure.get_supxlabel()
+    assert len(memory_overhead(both[both["mode"] == "training"], "").axes) == 1
     assert GRID_PLOTS["memory_across_modes"].fits(both)
     assert not GRID_PLOTS["memory_across_modes"].fits(both[both["mode"] == "training"])
 
