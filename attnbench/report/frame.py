@@ -50,10 +50,10 @@ def frame(run: Run) -> pd.DataFrame:
 def configuration(run: Run, name: str) -> Row:
     """What a run was: settings, machine and moment; keys as in ``columns.CONFIGURATION``."""
     known = {
-        "stages": " ".join(map(str, run.case.stages)),
         "run": name,
         **run.environment,
         **asdict(run.case),
+        "stages": " ".join(map(str, run.case.stages)),
         "image_size": _size(run.case.image_size),
         "control_fault": control_fault(run),
     }

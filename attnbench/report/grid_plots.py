@@ -28,6 +28,10 @@ SETTINGS = (
     "channels_last",
     "compiled",
     "cuda_graph",
+    "stages",
+    "blocks",
+    "device",
+    "threads",
     "processor",
     "torch",
 )
@@ -54,7 +58,11 @@ def _panels(table: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
     """What runs along the lines, the name of the rest, and the rows, for each panel."""
     known = timed(table)
     for along in AXES:
-        others = [key for key in (*AXES, *SETTINGS) if key != along and known[key].nunique() > 1]
+        others = [
+            key
+            for key in (*AXES, *SETTINGS)
+            if key != along and key in known and known[key].nunique() > 1
+        ]
         for values, part in known.groupby(others, dropna=False) if others else [((), known)]:
             if part[along].nunique() > 1:
                 named = (_named(key, value) for key, value in zip(others, values, strict=True))
@@ -65,7 +73,8 @@ def _named(key: str, value: object) -> str:
     what = AXES.get(key, key.replace("_", " "))
     if isinstance(value, bool):
         return what if value else f"not {what}"
-    return str(value) if key in {"host", "mode", "dtype", "processor"} else f"{what} {value}"
+    speaks = key in {"host", "mode", "dtype", "device", "processor"}
+    return str(value) if speaks else f"{what} {value}"
 
 
 def _lines(axes: Axes, along: str, part: pd.DataFrame) -> None:

@@ -275,6 +275,13 @@ def test_a_grid_has_a_panel_for_each_of_the_other_settings() -> None:
     assert [axes.get_title(loc="left") for axes in figure.axes] == ["inference", "training"]
 
 
+def test_a_line_joins_runs_of_the_same_blocks_only() -> None:
+    parts = [grid_of((2, 64), (8, 64), stages=stages) for stages in ("1 2 3 4", "3 4")]
+    figure = overhead_across_grid(pd.concat(parts), "")
+    titles = [axes.get_title(loc="left") for axes in figure.axes]
+    assert titles == ["stages 1 2 3 4", "stages 3 4"]
+
+
 def test_two_sizes_that_vary_have_panels_of_both_kinds() -> None:
     figure = overhead_across_grid(grid_of((2, 64), (8, 64), (2, 128), (8, 128)), "")
     panels = [(axes.get_xlabel(), axes.get_title(loc="left")) for axes in figure.axes]
