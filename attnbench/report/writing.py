@@ -14,11 +14,12 @@ from attnbench.runs import Run
 from . import alone, measured, pictures
 from .frame import frame as network_frame
 from .grids import Runs, grid, shared, tidy
-from .layouts import escaped, latex, markdown
+from .layouts import escaped, markdown
 from .page import page
 from .pictures import Drawing
 from .sheets import Sheet, machine, remarks, uncounted
 from .sheets import sheets as network_sheets
+from .tex import NOTES, comments, latex
 
 
 def frame(run: Run) -> pd.DataFrame:
@@ -64,9 +65,7 @@ def write_accuracy(evaluations: Sequence[Evaluation], folder: Path) -> list[Path
         folder,
         {
             "comparison.md": _tables_and_notes(tables, notes),
-            "comparison.tex": "\n".join(
-                [*(f"% {note}" for note in notes), *(latex(each, networks) for each in tables)]
-            ),
+            "comparison.tex": _latex(tables, networks, notes),
             "report.html": page({}, {}, (), evaluations),
         },
     )
@@ -95,7 +94,7 @@ def write_joint(
         evaluated = [each for run in runs.values() for each in run.evaluations] + [*apart]
         tables, notes = [grid(networks), *measured.sheets(evaluated)], measured.notes(evaluated)
         text["grid.md"] = _tables_and_notes(tables, notes)
-        text["grid.tex"] = "\n".join(latex(sheet, setting) for sheet in tables)
+        text["grid.tex"] = _latex(tables, setting, notes)
         text["grid.csv"] = table.convert_dtypes().to_csv(index=False)
         joint = pictures.of_grid(table, shared(networks))
         text |= pictures.files(joint)
@@ -109,6 +108,10 @@ def write_joint(
 
 def _tables_and_notes(tables: Sequence[Sheet], notes: Sequence[str]) -> str:
     return "\n".join([*map(markdown, tables), *(f"{escaped(note)}\n" for note in notes)])
+
+
+def _latex(tables: Sequence[Sheet], setting: str, notes: Sequence[str]) -> str:
+    return "\n".join([*comments([*notes, *NOTES]), *(latex(each, setting) for each in tables)])
 
 
 def _tables(run: Run, table: pd.DataFrame) -> dict[str, str | bytes]:
@@ -128,9 +131,7 @@ def _tables(run: Run, table: pd.DataFrame) -> dict[str, str | bytes]:
     return {
         "comparison.md": "\n\n".join([*map(escaped, notes), *map(markdown, tables), *rest]),
         "comparison.csv": table.convert_dtypes().to_csv(index=False),
-        "comparison.tex": "\n".join(
-            [*(f"% {note}" for note in notes), *(latex(s, run.case.described) for s in tables)]
-        ),
+        "comparison.tex": _latex(tables, run.case.described, notes),
     }
 
 
