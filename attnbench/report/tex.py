@@ -33,7 +33,7 @@ MOST_LINES = 45
 LONGEST_WORDS = 22
 """Signs of a cell that is not broken into lines."""
 
-LONGEST_TOKEN = 15
+LONGEST_TOKEN = 18
 """Signs that are never broken."""
 
 NARROWEST_HEADING = 10
@@ -76,7 +76,9 @@ class _Column:
         widest = LONGEST_WORDS if self.broken else longest
         self.heading = _lines(heading, max(widest, NARROWEST_HEADING))
         shown = [*self.heading, *([] if self.broken else cells)]
-        self.cell_pt = _width_pt("n" * LONGEST_WORDS) if self.broken else 0.0
+        tokens = [token for cell in cells for token in _TOKEN.findall(cell)]
+        least = ["n" * LONGEST_WORDS, *tokens]
+        self.cell_pt = max(map(_width_pt, least)) if self.broken else 0.0
         self.width_pt = max([self.cell_pt, *map(_width_pt, shown)])
 
     def layout(self, *, first: bool) -> str:

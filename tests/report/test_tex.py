@@ -107,7 +107,7 @@ HOSTILE_NAMES = {
     "sa": "a/long/path/of_mine.py:WithALongClassName,groups=32",
     "se": "Ä ö é ñ ç ő š å µ Σ 注意 \\ & % $ # _ { } ~ ^ < > | ` ' \" -- ,, ?`",
     "gc": "line\nbreak% \\end{table}",
-    "sk": "x" * 60,
+    "sk": "x" * 30 + "W" * 30,
     "cbam": "<script>alert(1)</script>",
     "sge": "file.py:C,sizes=(3, 5)",
     "eca": "[*] timm:bottleneck,feat_size=7",
