@@ -169,7 +169,9 @@ def _width_pt(text: str) -> float:
 def _sign_pt(char: str) -> float:
     if char in " .,:;'|fijlrt[]()":
         return 3.4
-    if char in "mwMW±%+@–":
+    if char in "MW":
+        return 10.4
+    if char in "mw±%+@–":
         return 8.4
     if char.isascii():
         return 7.4 if char.isupper() else 5.1
