@@ -21,7 +21,7 @@ NOTES = (
 PAGE_PT = 345
 """The width of the text in ``\\documentclass[a4paper]{article}``."""
 
-SMALL = 0.9
+SMALL = 0.925
 """Of ``\\small``, beside the size of the text."""
 
 MOST_AT_FULL_SIZE = 5
@@ -35,6 +35,9 @@ LONGEST_WORDS = 22
 
 LONGEST_TOKEN = 18
 """Signs that are never broken."""
+
+BROKEN_PT = 114
+"""The width of a column whose cells are broken into lines: LONGEST_WORDS of letters like n."""
 
 NARROWEST_HEADING = 10
 """Signs for which a heading is not broken into lines."""
@@ -76,9 +79,7 @@ class _Column:
         widest = LONGEST_WORDS if self.broken else longest
         self.heading = _lines(heading, max(widest, NARROWEST_HEADING))
         shown = [*self.heading, *([] if self.broken else cells)]
-        tokens = [token for cell in cells for token in _TOKEN.findall(cell)]
-        least = ["n" * LONGEST_WORDS, *tokens]
-        self.cell_pt = max(map(_width_pt, least)) if self.broken else 0.0
+        self.cell_pt = BROKEN_PT if self.broken else 0.0
         self.width_pt = max([self.cell_pt, *map(_width_pt, shown)])
 
     def layout(self, *, first: bool) -> str:
@@ -170,7 +171,7 @@ def _sign_pt(char: str) -> float:
     if char in " .,:;'|fijlrt[]()":
         return 3.4
     if char in "MW":
-        return 10.4
+        return 10.5
     if char in "mw±%+@–":
         return 8.4
     if char.isascii():
@@ -187,7 +188,7 @@ def _lines(text: str, width: int) -> list[str]:
     """The text in lines of so many signs, broken within a word only where it has more."""
     lines = [""]
     for word in text.split():
-        for number, piece in enumerate([word] if len(word) <= width else _TOKEN.findall(word)):
+        for number, piece in enumerate([word] if len(word) <= width else _tokens(word)):
             joined = f"{lines[-1]} {piece}" if number == 0 else lines[-1] + piece
             if lines[-1] and len(joined) > width:
                 lines.append(piece)
@@ -204,9 +205,18 @@ def _stacked(lines: Sequence[str], side: str) -> str:
     return rf"\begin{{tabular}}[b]{{@{{}}{side}@{{}}}}{stacked}\end{{tabular}}"
 
 
+def _tokens(text: str) -> list[str]:
+    """What no line is broken in: words, to where they are joined, and parts of long ones."""
+    tokens = []
+    for token in _TOKEN.findall(text):
+        half = len(token) // 2 if _width_pt(token) > BROKEN_PT else len(token)
+        tokens += [token[:half], token[half:]] if half < len(token) else [token]
+    return tokens
+
+
 def _breakable(text: str) -> str:
     """Text that may be broken behind signs that join words, and within long ones."""
-    tokens = _TOKEN.findall(text)
+    tokens = _tokens(text)
     return "".join(
         " "
         if token.isspace()
