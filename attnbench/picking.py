@@ -13,6 +13,7 @@ from . import accuracies, repeated, sides, sizes, units
 from .accuracies import Recipe
 from .errors import UserError
 from .evaluations import PUBLISHED_SIZE
+from .naming import joined
 from .records import PLAIN
 from .sides import Side
 from .statistics import Interval
@@ -253,7 +254,7 @@ def _rests_on(choice: Choice) -> str:
 
 
 def _listed(candidates: Iterable[Candidate]) -> str:
-    return ", ".join(each.module for each in candidates)
+    return joined(each.module for each in candidates)
 
 
 def as_json(choice: Choice) -> str:

@@ -15,7 +15,7 @@ from attnbench.runs import Run
 from attnbench.sizes import Size
 from attnbench.statistics import Interval
 
-from .columns import COLUMNS, CONFIGURATION, PARTS, RULES, WORDS
+from .columns import COLUMNS, CONFIGURATION, PARTS, RULES, WORDS, listed
 
 Row = dict[str, object]
 
@@ -32,7 +32,7 @@ def frame(run: Run) -> pd.DataFrame:
             **_latency(run, variant, verdicts=fault is None),
             **_parts(run, variant),
             "compile_s": run.compiled[variant].seconds if variant in run.compiled else None,
-            "tied_with": ", ".join(ties.get(variant, ())),
+            "tied_with": listed(ties.get(variant, [])),
             **_memory(run, variant),
             **_published(run, recipe, variant),
             **_measured(run, variant),

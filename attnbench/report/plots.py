@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from attnbench.naming import joined
 from attnbench.records import CONTROL, PLAIN
 from attnbench.units import MIB
 
@@ -90,7 +91,7 @@ def accuracy_against_latency(table: pd.DataFrame, setting: str) -> Figure:
     shown = set(known["variant"])
     missing = [written(name) for name in timed(table)["variant"] if name not in shown]
     if missing:
-        notes += f" It has no figure for {', '.join(missing)}."
+        notes += f" It has no figure for {joined(missing)}."
     if judged and any(dominated(row, known) for _, row in known.iterrows()):
         notes += " Hollow: another is surely faster, and at least as accurate."
     figure.supxlabel(fill(notes, 105), fontsize=6.5, x=0.01, ha="left")
@@ -207,7 +208,7 @@ def _describe_accuracy(table: pd.DataFrame) -> str:
     said = f"Published top-1 against measured latency over the plain host: {'; '.join(each)}."
     if not _judged(known):
         return said
-    return f"{said} On the front: {', '.join(title(name) for name in pareto(known)['variant'])}."
+    return f"{said} On the front: {joined(map(title, pareto(known)['variant']))}."
 
 
 def _describe_paper_cost(table: pd.DataFrame) -> str:
