@@ -50,6 +50,8 @@ class Candidate:
     module: str
     answer: Answer
     reasons: tuple[str, ...]
+    interval_holds_limit: bool
+    """Whether it is the doubt of its latency, and nothing that failed, that leaves it open."""
     ratio: Interval | None
     """Latency over the plain host's, with the doubt of rounds and of other hours."""
     added_params: int | None
@@ -132,10 +134,13 @@ def _candidate(
     ]
     answer = max((answer for answer, _ in judged), key=ORDER.index)
     errors = _errors(side, module) if answer == "cannot say" else []
+    reasons = [reason for found, reason in judged if found == answer and reason]
+    holds = limits.overhead is not None and _holding(limits.overhead) in reasons
     return Candidate(
         module=module,
         answer=answer,
-        reasons=(*(reason for found, reason in judged if found == answer and reason), *errors),
+        reasons=(*reasons, *errors),
+        interval_holds_limit=holds,
         ratio=ratio,
         added_params=added,
         memory_ratio=memory,
@@ -157,7 +162,11 @@ def _of_latency(
         return [("in", "")]
     if ratio.low > 1 + limit:
         return [("out", f"latency is above {stated}")]
-    return [("cannot say", f"the interval of the latency holds {stated}")]
+    return [("cannot say", _holding(limit))]
+
+
+def _holding(limit: float) -> str:
+    return f"the interval of the latency holds {units.percent(limit)}"
 
 
 def _of_exact(
@@ -217,12 +226,27 @@ def sentences(choice: Choice) -> list[str]:
         if surely
         else "Nothing is surely within the limits."
     ]
-    if perhaps:
+    for reasons, alike in _by_reasons(perhaps).items():
+        why = "; ".join(reasons)
+        said.append(f"The records do not allow an answer for {_listed(alike)}: {_sentence(why)}")
+    if any(each.interval_holds_limit for each in perhaps):
         said.append(
-            f"The records do not allow an answer for {_listed(perhaps)}. An interval that is too "
-            "wide becomes narrower with more runs in the folder, and with more rounds (--budget)."
+            "An interval that is too wide becomes narrower with more runs in the folder, and with "
+            "more rounds (--budget)."
         )
     return [*said, _order(choice), _rests_on(choice)]
+
+
+def _by_reasons(candidates: Iterable[Candidate]) -> dict[tuple[str, ...], list[Candidate]]:
+    """Those that have the same reasons together."""
+    found: dict[tuple[str, ...], list[Candidate]] = {}
+    for each in candidates:
+        found.setdefault(each.reasons, []).append(each)
+    return found
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith(".") else f"{text}."
 
 
 def _order(choice: Choice) -> str:
@@ -235,10 +259,17 @@ def _order(choice: Choice) -> str:
             f"{choice.unlike_published}, so none is shown. The order is that of latency."
         )
     missing = [each for each in choice.candidates if each.top1 is None]
+    if len(missing) == len(choice.candidates):
+        return (
+            f"{choice.recipe.name} has no top-1 of these modules in this host; the order is that "
+            "of latency."
+        )
     said = (
         f"Top-1 is published, not measured here: {choice.recipe.described}. The most accurate "
         "stands first."
     )
+    if choice.plain_top1 is not None:
+        said += f" The plain host has {units.hundredths(choice.plain_top1)} there."
     if missing:
         said += f" That recipe has none for {_listed(missing)}: their place says nothing."
     return said

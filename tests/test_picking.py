@@ -184,9 +184,49 @@ def test_a_host_without_accuracies_is_ordered_by_latency_and_says_so(stored):
 def test_the_answer_is_said_in_plain_words(stored):
     said = sentences(pick(stored(sa=SIX, se=1.01, sge=1.5), Limits(overhead=0.1)))
     assert said[0] == "Within the limits: se."
-    assert said[1].startswith("The records do not allow an answer for sa.")
+    assert said[1:3] == [
+        "The records do not allow an answer for sa: the interval of the latency holds 10.0%.",
+        "An interval that is too wide becomes narrower with more runs in the folder, and with "
+        "more rounds (--budget).",
+    ]
     assert sentences(pick(stored("out", sa=1.5), Limits(overhead=0.1)))[0] == (
         "Nothing is surely within the limits."
+    )
+
+
+def test_what_failed_alike_is_said_once_and_more_rounds_are_no_advice(stored):
+    failure = Failure(step="latency", type="MemoryError", message="no room.")
+    folder = stored(
+        gc=[], sk=[], mine=[], failures=[(name, failure) for name in ("gc", "sk")], sa=1.01
+    )
+    said = sentences(pick(folder, Limits(overhead=0.1)))
+    assert said[:3] == [
+        "Within the limits: sa.",
+        "The records do not allow an answer for sk, gc: it was not timed; latency failed: "
+        "MemoryError: no room.",
+        "The records do not allow an answer for mine: it was not timed.",
+    ]
+    assert "--budget" not in " ".join(said)
+    failed = sentences(pick(stored("other", sa=1.1, se=1.1, control=1.05), Limits(overhead=0.5)))
+    assert failed[1] == (
+        "The records do not allow an answer for se, sa: the control failed: the plain host "
+        "against itself is told apart from 1."
+    )
+    assert "--budget" not in " ".join(failed)
+
+
+def test_the_plain_host_is_there_to_compare_accuracies_with(stored):
+    said = " ".join(sentences(pick(stored(sge=1.01), Limits(overhead=0.1))))
+    assert "The plain host has 76.38 there." in said
+    assert "The plain host has" not in " ".join(
+        sentences(pick(stored("sa", sa=1.01), Limits(overhead=0.1)))  # SA-Net prints SA alone
+    )
+
+
+def test_a_recipe_without_any_of_the_modules_gives_no_order(stored):
+    said = sentences(pick(stored(mine=1.01), Limits(overhead=0.1)))
+    assert said[1] == (
+        "PytorchInsight has no top-1 of these modules in this host; the order is that of latency."
     )
 
 
