@@ -6,12 +6,14 @@ another's differ by more than the modules do. So figures are only ever taken fro
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from . import sizes
 from .claims import catalogue
 from .errors import UserError
-from .records import PLAIN
+from .evaluations import PUBLISHED_SIZE
+from .records import PLAIN, Case
 
 
 @dataclass(frozen=True)
@@ -47,17 +49,41 @@ def recipes(host: str) -> tuple[Recipe, ...]:
     return tuple(sorted(found, key=lambda recipe: -len(recipe.top1)))
 
 
-def recipe(host: str, name: str | None = None) -> Recipe | None:
-    """The recipe of that name, or the one with most modules; None where the host has none.
+def recipe(host: str, name: str | None = None, modules: Iterable[str] = ()) -> Recipe | None:
+    """The recipe of that name, or the one with most of these modules; None where there is none.
+
+    Of those with as many the one with most modules overall, then the catalogue's first.
 
     Raises:
         UserError: no recipe of that name in that host.
     """
     known = recipes(host)
     if name is None:
-        return known[0] if known else None
+        asked = set(modules)
+        return max(known, key=lambda each: len(asked & set(each.top1)), default=None)
     for each in known:
         if each.name.lower() == name.lower():
             return each
     listed = ", ".join(each.name for each in known) or "none"
     raise UserError(f"no recipe '{name}' with accuracies in {host}; known: {listed}")
+
+
+def unlike_published(case: Case, variant: str) -> str | None:
+    """How a network of a run differs from those of published accuracies; None where it does not.
+
+    These carry the module in every block and saw square images of 224 pixels. A module with
+    settings of its own needs no word here: under its own name nothing is published.
+    """
+    found = []
+    if case.image_size != PUBLISHED_SIZE:
+        found.append(f"of {sizes.written(case.image_size)}")
+    if variant != PLAIN and not case.everywhere:
+        found.append(f"in {case.placed}")
+    return ", ".join(found) or None
+
+
+def top1(known: Recipe | None, case: Case, variant: str) -> float | None:
+    """What the recipe has for that very network, in percent; None where it has nothing."""
+    if known is None or unlike_published(case, variant) is not None:
+        return None
+    return known.top1.get(variant)

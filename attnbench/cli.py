@@ -400,7 +400,7 @@ def pick(  # noqa: PLR0913, PLR0917  an option each
         typer.Option(
             metavar="NAME",
             help="Whose published top-1 gives the order.",
-            show_default="the one with most modules",
+            show_default="the one with most of the run's modules",
         ),
     ] = None,
     between_runs: BetweenRuns = None,
@@ -515,9 +515,11 @@ def _write(folders: list[Path], out: Path, console: Console) -> None:
         (run,) = runs.values()
         report.write(replace(run, evaluations=(*run.evaluations, *apart)), out)
     else:
-        for path, run in runs.items():
-            report.write(run, path)
-        report.write_joint(_named(runs, folders), out, apart)
+        names, drawings = _named(runs, folders), {}
+        for name, (path, run) in zip(names, runs.items(), strict=True):
+            drawings[name] = report.draw(run)
+            report.write(run, path, drawings[name])
+        report.write_joint(names, out, apart, drawings)
     console.print(f"Tables, plots and report.html are in {out}", markup=False)
 
 

@@ -9,9 +9,11 @@ from math import inf, isfinite
 from pathlib import Path
 from typing import Literal
 
-from . import accuracies, repeated, sides, units
+from . import accuracies, repeated, sides, sizes, units
 from .accuracies import Recipe
 from .errors import UserError
+from .evaluations import PUBLISHED_SIZE
+from .naming import joined
 from .records import PLAIN
 from .sides import Side
 from .statistics import Interval
@@ -48,6 +50,8 @@ class Candidate:
     module: str
     answer: Answer
     reasons: tuple[str, ...]
+    interval_holds_limit: bool
+    """Whether it is the doubt of its latency, and nothing that failed, that leaves it open."""
     ratio: Interval | None
     """Latency over the plain host's, with the doubt of rounds and of other hours."""
     added_params: int | None
@@ -63,6 +67,9 @@ class Choice:
     runs: int
     limits: Limits
     recipe: Recipe | None
+    unlike_published: str | None
+    """How the modules' networks differ from those that its top-1 is of."""
+    plain_top1: float | None
     candidates: tuple[Candidate, ...]
     between_runs: float
     """Standard deviation of log-ratios between runs, until enough of them show it."""
@@ -90,16 +97,22 @@ def pick(
         described = "; ".join(each.case.described for each in (side, *others))
         raise UserError(f"{folder} holds several configurations, pick from one: {described}")
     scatter = repeated.ASSUMED if between_runs is None else between_runs
-    chosen = accuracies.recipe(side.case.host, recipe)
+    chosen = accuracies.recipe(side.case.host, recipe, side.modules)
     candidates = (_candidate(side, module, limits, chosen, scatter) for module in side.modules)
     return Choice(
         configuration=side.case.described,
         runs=len(side.runs),
         limits=limits,
         recipe=chosen,
+        unlike_published=_unlike(side),
+        plain_top1=accuracies.top1(chosen, side.case, PLAIN),
         candidates=tuple(sorted(candidates, key=_place)),
         between_runs=scatter,
     )
+
+
+def _unlike(side: Side) -> str | None:
+    return next((accuracies.unlike_published(side.case, each) for each in side.modules), None)
 
 
 def _place(candidate: Candidate) -> tuple[int, float, float]:
@@ -121,14 +134,17 @@ def _candidate(
     ]
     answer = max((answer for answer, _ in judged), key=ORDER.index)
     errors = _errors(side, module) if answer == "cannot say" else []
+    reasons = [reason for found, reason in judged if found == answer and reason]
+    holds = limits.overhead is not None and _holding(limits.overhead) in reasons
     return Candidate(
         module=module,
         answer=answer,
-        reasons=(*(reason for found, reason in judged if found == answer and reason), *errors),
+        reasons=(*reasons, *errors),
+        interval_holds_limit=holds,
         ratio=ratio,
         added_params=added,
         memory_ratio=memory,
-        top1=recipe.top1.get(module) if recipe else None,
+        top1=accuracies.top1(recipe, side.case, module),
     )
 
 
@@ -146,7 +162,11 @@ def _of_latency(
         return [("in", "")]
     if ratio.low > 1 + limit:
         return [("out", f"latency is above {stated}")]
-    return [("cannot say", f"the interval of the latency holds {stated}")]
+    return [("cannot say", _holding(limit))]
+
+
+def _holding(limit: float) -> str:
+    return f"the interval of the latency holds {units.percent(limit)}"
 
 
 def _of_exact(
@@ -206,22 +226,50 @@ def sentences(choice: Choice) -> list[str]:
         if surely
         else "Nothing is surely within the limits."
     ]
-    if perhaps:
+    for reasons, alike in _by_reasons(perhaps).items():
+        why = "; ".join(reasons)
+        said.append(f"The records do not allow an answer for {_listed(alike)}: {_sentence(why)}")
+    if any(each.interval_holds_limit for each in perhaps):
         said.append(
-            f"The records do not allow an answer for {_listed(perhaps)}. An interval that is too "
-            "wide becomes narrower with more runs in the folder, and with more rounds (--budget)."
+            "An interval that is too wide becomes narrower with more runs in the folder, and with "
+            "more rounds (--budget)."
         )
     return [*said, _order(choice), _rests_on(choice)]
+
+
+def _by_reasons(candidates: Iterable[Candidate]) -> dict[tuple[str, ...], list[Candidate]]:
+    """Those that have the same reasons together."""
+    found: dict[tuple[str, ...], list[Candidate]] = {}
+    for each in candidates:
+        found.setdefault(each.reasons, []).append(each)
+    return found
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith(".") else f"{text}."
 
 
 def _order(choice: Choice) -> str:
     if choice.recipe is None:
         return "No top-1 is published for this host; the order is that of latency."
+    if choice.unlike_published is not None:
+        usual = sizes.written(PUBLISHED_SIZE)
+        return (
+            f"Top-1 is published for {usual} with the module in all blocks; this run is "
+            f"{choice.unlike_published}, so none is shown. The order is that of latency."
+        )
     missing = [each for each in choice.candidates if each.top1 is None]
+    if len(missing) == len(choice.candidates):
+        return (
+            f"{choice.recipe.name} has no top-1 of these modules in this host; the order is that "
+            "of latency."
+        )
     said = (
         f"Top-1 is published, not measured here: {choice.recipe.described}. The most accurate "
         "stands first."
     )
+    if choice.plain_top1 is not None:
+        said += f" The plain host has {units.hundredths(choice.plain_top1)} there."
     if missing:
         said += f" That recipe has none for {_listed(missing)}: their place says nothing."
     return said
@@ -237,7 +285,7 @@ def _rests_on(choice: Choice) -> str:
 
 
 def _listed(candidates: Iterable[Candidate]) -> str:
-    return ", ".join(each.module for each in candidates)
+    return joined(each.module for each in candidates)
 
 
 def as_json(choice: Choice) -> str:

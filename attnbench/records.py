@@ -78,6 +78,20 @@ class Case:
         return (self.batch_size, 3, *sizes.sides(self.image_size))
 
     @property
+    def everywhere(self) -> bool:
+        """Whether every block carries the module, as in all networks that papers speak of."""
+        return self.stages == STAGES and self.blocks == "all"
+
+    @property
+    def placed(self) -> str:
+        """Which blocks carry the module: ``stages 3 4, last blocks``; empty where all do."""
+        words = [
+            "" if self.stages == STAGES else f"stages {' '.join(map(str, self.stages))}",
+            "last blocks" if self.blocks == "last" else "",
+        ]
+        return ", ".join(filter(None, words))
+
+    @property
     def described(self) -> str:
         """The configuration in one line."""
         words = [
@@ -89,8 +103,7 @@ class Case:
             "channels last" if self.channels_last else "",
             "compiled" if self.compiled else "",
             "CUDA graphs" if self.cuda_graph else "",
-            "" if self.stages == STAGES else f"stages {' '.join(map(str, self.stages))}",
-            "last blocks" if self.blocks == "last" else "",
+            self.placed,
             self.device,
         ]
         return ", ".join(filter(None, words))

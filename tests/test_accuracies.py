@@ -1,6 +1,8 @@
+from dataclasses import replace
+
 import pytest
 
-from attnbench.accuracies import recipe, recipes
+from attnbench.accuracies import recipe, recipes, top1, unlike_published
 from attnbench.errors import UserError
 
 
@@ -15,6 +17,47 @@ def test_the_recipe_with_most_modules_comes_first():
         "cbam": 77.626,
         "sge": 77.584,
     }
+
+
+def test_the_recipe_with_most_of_the_modules_asked_for_is_taken():
+    assert recipe("resnet50", modules=["gc", "se"]).name == "DCANet"
+    assert recipe("resnet50", modules=["eca"]).name == "ECANet"
+    # One each: of these the one with most overall, and the catalogue's first of as many.
+    assert recipe("resnet50", modules=["sa", "se"]).name == "PytorchInsight"
+    assert recipe("resnet50", modules=["sa", "eca"]).name == "SA-Net"
+    assert recipe("resnet50", modules=["mine"]).name == "PytorchInsight"
+
+
+@pytest.fixture
+def published(case):
+    return replace(case, image_size=224)
+
+
+def test_a_network_as_published_has_its_accuracy(published):
+    found = recipe("resnet50")
+    assert top1(found, published, "se") == 77.184
+    assert top1(found, published, "plain") == 76.384
+    assert top1(found, published, "sa") is None  # by another recipe
+    assert top1(found, published, "sge,groups=32") is None
+    assert top1(None, published, "se") is None
+
+
+@pytest.mark.parametrize(
+    ("change", "module", "plain"),
+    [
+        ({}, None, None),
+        ({"image_size": 288}, "of 288x288", "of 288x288"),
+        ({"image_size": (224, 288)}, "of 224x288", "of 224x288"),
+        ({"stages": (3, 4)}, "in stages 3 4", None),
+        ({"blocks": "last"}, "in last blocks", None),
+        ({"batch_size": 8, "mode": "training", "dtype": "float16", "compiled": True}, None, None),
+    ],
+)
+def test_other_networks_have_none_and_it_is_said_why(published, change, module, plain):
+    case = replace(published, **change)
+    for variant, why in (("se", module), ("plain", plain)):
+        assert unlike_published(case, variant) == why
+        assert (top1(recipe("resnet50"), case, variant) is None) == (why is not None)
 
 
 def test_each_source_is_a_recipe_of_its_own():

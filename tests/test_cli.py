@@ -14,7 +14,7 @@ import pytest
 from attnbench import claims, evaluations, images, isolated, selftests, store
 from attnbench.cli import main
 from attnbench.records import Counts, End, Memory, Record, Round
-from attnbench.report import writing
+from attnbench.report import pictures
 
 ROOT = Path(__file__).parent.parent
 SMALL = ["--modules", "se", "--image-size", "32", "--budget", "0.2", "--device", "cpu"]
@@ -23,7 +23,7 @@ SMALL = ["--modules", "se", "--image-size", "32", "--budget", "0.2", "--device",
 @pytest.fixture
 def no_plots(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where plots are not the point: they take longer than everything else."""
-    monkeypatch.setattr(writing, "PLOTS", {})
+    monkeypatch.setattr(pictures, "PLOTS", {})
 
 
 def call(*arguments: str) -> int:

@@ -51,7 +51,8 @@ def stored(tmp_path, case):
             )
             for number in range(6)
         ]
-        its_case, facts = replace(case, **dict(settings)), {"cpu": "A", "time": "noon"}
+        its_case = replace(case, **({"image_size": 224} | dict(settings)))
+        facts = {"cpu": "A", "time": "noon"}
         for variant, each in results:
             record = Record(case=its_case, variant=variant, results=each, environment=facts)
             store.append(tmp_path / name, record)
@@ -149,6 +150,30 @@ def test_the_order_is_of_the_recipe_that_is_asked_for(stored):
         pick(folder, Limits(overhead=0.1), "mine")
 
 
+def test_without_a_recipe_it_is_the_one_with_most_of_the_modules(stored):
+    choice = pick(stored(gc=1.01, se=1.02), Limits(overhead=0.1))
+    assert choice.recipe.name == "DCANet"  # PytorchInsight has most of all, but no GC
+    assert [(each.module, each.top1) for each in choice.candidates] == [("se", 77.29), ("gc", 74.9)]
+
+
+@pytest.mark.parametrize(
+    ("settings", "unlike", "plain"),
+    [
+        ({"image_size": 64}, "of 64x64", None),
+        ({"stages": (3, 4)}, "in stages 3 4", 76.384),
+        ({"image_size": (224, 64), "blocks": "last"}, "of 224x64, in last blocks", None),
+    ],
+)
+def test_an_accuracy_is_of_the_network_that_was_published(stored, settings, unlike, plain):
+    choice = pick(stored(se=1.02, sge=1.01, settings=settings), Limits(overhead=0.1))
+    assert [(each.module, each.top1) for each in choice.candidates] == [("sge", None), ("se", None)]
+    assert choice.plain_top1 == plain
+    assert (
+        "Top-1 is published for 224x224 with the module in all blocks; "
+        f"this run is {unlike}, so none is shown. The order is that of latency."
+    ) in sentences(choice)
+
+
 def test_a_host_without_accuracies_is_ordered_by_latency_and_says_so(stored):
     folder = stored(sa=1.02, se=1.01, settings={"host": "alexnet"})
     choice = pick(folder, Limits(overhead=0.1))
@@ -159,9 +184,49 @@ def test_a_host_without_accuracies_is_ordered_by_latency_and_says_so(stored):
 def test_the_answer_is_said_in_plain_words(stored):
     said = sentences(pick(stored(sa=SIX, se=1.01, sge=1.5), Limits(overhead=0.1)))
     assert said[0] == "Within the limits: se."
-    assert said[1].startswith("The records do not allow an answer for sa.")
+    assert said[1:3] == [
+        "The records do not allow an answer for sa: the interval of the latency holds 10.0%.",
+        "An interval that is too wide becomes narrower with more runs in the folder, and with "
+        "more rounds (--budget).",
+    ]
     assert sentences(pick(stored("out", sa=1.5), Limits(overhead=0.1)))[0] == (
         "Nothing is surely within the limits."
+    )
+
+
+def test_what_failed_alike_is_said_once_and_more_rounds_are_no_advice(stored):
+    failure = Failure(step="latency", type="MemoryError", message="no room.")
+    folder = stored(
+        gc=[], sk=[], mine=[], failures=[(name, failure) for name in ("gc", "sk")], sa=1.01
+    )
+    said = sentences(pick(folder, Limits(overhead=0.1)))
+    assert said[:3] == [
+        "Within the limits: sa.",
+        "The records do not allow an answer for sk, gc: it was not timed; latency failed: "
+        "MemoryError: no room.",
+        "The records do not allow an answer for mine: it was not timed.",
+    ]
+    assert "--budget" not in " ".join(said)
+    failed = sentences(pick(stored("other", sa=1.1, se=1.1, control=1.05), Limits(overhead=0.5)))
+    assert failed[1] == (
+        "The records do not allow an answer for se, sa: the control failed: the plain host "
+        "against itself is told apart from 1."
+    )
+    assert "--budget" not in " ".join(failed)
+
+
+def test_the_plain_host_is_there_to_compare_accuracies_with(stored):
+    said = " ".join(sentences(pick(stored(sge=1.01), Limits(overhead=0.1))))
+    assert "The plain host has 76.38 there." in said
+    assert "The plain host has" not in " ".join(
+        sentences(pick(stored("sa", sa=1.01), Limits(overhead=0.1)))  # SA-Net prints SA alone
+    )
+
+
+def test_a_recipe_without_any_of_the_modules_gives_no_order(stored):
+    said = sentences(pick(stored(mine=1.01), Limits(overhead=0.1)))
+    assert said[1] == (
+        "PytorchInsight has no top-1 of these modules in this host; the order is that of latency."
     )
 
 
@@ -209,4 +274,4 @@ def test_json_is_strict_and_whole(stored):
 def test_a_row_has_a_cell_for_every_heading(stored):
     (found,) = pick(stored(sa=1.1), Limits(overhead=0.2)).candidates
     assert len(cells(found)) == len(HEADINGS)
-    assert cells(found) == ("sa", "in", "–", "+10.0% [+10.0, +10.0]", "+708", "+50.0%", "")
+    assert cells(found) == ("sa", "in", "77.88", "+10.0% [+10.0, +10.0]", "+708", "+50.0%", "")

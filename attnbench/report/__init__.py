@@ -7,12 +7,13 @@ from .measured import notes as accuracy_notes
 from .measured import sheets as accuracy
 from .reading import apart, found, named, read
 from .sheets import remarks
-from .writing import frame, sheets, write, write_accuracy, write_joint
+from .writing import draw, frame, sheets, write, write_accuracy, write_joint
 
 __all__ = [
     "accuracy",
     "accuracy_notes",
     "apart",
+    "draw",
     "found",
     "frame",
     "grid",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from math import isnan
@@ -10,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from attnbench import units
+from attnbench.naming import joined
 from attnbench.records import PLAIN
 from attnbench.statistics import Interval
 
@@ -44,8 +46,18 @@ def words(key: str) -> Cell:
     return lambda row: row[key] if isinstance(row[key], str) and row[key] else units.NOTHING
 
 
+def listed(names: Sequence[str]) -> str:
+    """Names in one cell, as a list of JSON: a name may hold whatever could stand between two."""
+    return json.dumps(names, ensure_ascii=False) if names else ""
+
+
 def _titles(key: str) -> Cell:
-    return lambda row: ", ".join(map(title, words(key)(row).split(", ")))
+    def show(row: pd.Series[Any]) -> str:
+        if not (isinstance(row[key], str) and row[key]):
+            return units.NOTHING
+        return joined(map(title, json.loads(row[key])))
+
+    return show
 
 
 def doubted(key: str, show: Callable[[Interval | None], str], unit: str = "") -> Cell:
@@ -246,7 +258,8 @@ COLUMNS = (
     ),
     Column(
         "tied_with",
-        "Modules to which its ratio, within the rounds of this run, has an interval that holds 1.",
+        "Modules to which its ratio, within the rounds of this run, has an interval that holds 1; "
+        "a list in JSON, as a name may hold commas.",
         "",
         "tied with",
         _titles("tied_with"),
@@ -276,15 +289,21 @@ COLUMNS = (
     ),
     Column(
         "published_top1",
-        "Top-1 on ImageNet as `published_recipe` states it; never measured here.",
+        "Top-1 on ImageNet as `published_recipe` states it; never measured here. Only where the "
+        "run is of 224x224 and the module in every block.",
         "percent",
         "published top-1 (%)",
         lambda row: units.hundredths(row["published_top1"]),
     ),
-    Column("published_recipe", "The one source of `published_top1`, and how it trained."),
+    Column(
+        "published_recipe",
+        "The one source of `published_top1`, and how it trained; the one with most of the run's "
+        "modules.",
+    ),
     Column(
         "measured_top1",
-        "Top-1 of weights evaluated here (below); empty where there are none, or several.",
+        "Top-1 of weights evaluated here (below) on images of the run's size; empty where there "
+        "are none, or several, or the module is not in every block.",
         "percent",
     ),
     Column("measured_top1_low", LOW, "percent"),

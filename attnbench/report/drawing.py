@@ -17,6 +17,7 @@ from matplotlib.transforms import Bbox
 from attnbench.records import CONTROL, PLAIN
 
 from .names import title
+from .sheets import FAILED
 from .style import INK, RC, say
 
 
@@ -35,10 +36,16 @@ def spoken(row: pd.Series[Any]) -> str:
     middle, error = with_error(row)
     if row["variant"] == PLAIN:
         return "plain host"
-    if error is None:
-        return f"{title(row['variant'])} {middle:+.1f}% [too few rounds]"
     low, high = percent(row["ratio_low"]), percent(row["ratio_high"])
-    return f"{title(row['variant'])} {middle:+.1f}% [{low:+.1f}, {high:+.1f}]"
+    doubt = "too few rounds" if error is None else f"{low:+.1f}, {high:+.1f}"
+    verdict = "" if sure(row) else ", no verdict"
+    return f"{title(row['variant'])} {middle:+.1f}% [{doubt}]{verdict}"
+
+
+def sure(row: pd.Series[Any]) -> bool:
+    """Whether the control of the row's run held, as far as the table says."""
+    fault = row.get("control_fault")
+    return not (isinstance(fault, str) and fault)
 
 
 def percent(ratio: Any) -> Any:
@@ -60,8 +67,16 @@ def canvas(height: float) -> tuple[Figure, Axes]:
         return figure, figure.subplots()
 
 
-def titled(figure: Figure, setting: str) -> Figure:
-    """The figure under the setting that it was measured in."""
+def titled(figure: Figure, setting: str, table: pd.DataFrame, *, exact: bool = False) -> Figure:
+    """The figure under the setting that its table was measured in, and whether controls held.
+
+    Of several runs the points tell which; ``exact`` figures stand whatever a control says.
+    """
+    held = [sure(row) for _, row in table.iterrows()]
+    if not any(held):
+        setting += FAILED
+    elif not all(held) and not exact:
+        setting += "; pale and hollow: there the control failed, no verdicts"
     figure.suptitle(fill(setting, 88), fontsize=8, x=0.01, ha="left")
     return figure
 
@@ -76,6 +91,10 @@ def timed(table: pd.DataFrame) -> pd.DataFrame:
     return modules(table).dropna(subset=["ratio"])
 
 
+PALE = 0.5
+"""How much ink a point has that no control vouches for."""
+
+
 def point(  # noqa: PLR0913  what a point is
     axes: Axes,
     x: float,
@@ -86,9 +105,14 @@ def point(  # noqa: PLR0913  what a point is
     xerr: Sequence[Sequence[float]] | None = None,
     yerr: Sequence[Sequence[float]] | None = None,
     hollow: bool = False,
+    pale: bool = False,
 ) -> None:
-    """A marker of that colour and shape with its interval, and words under the pointer."""
+    """A marker of that colour and shape with its interval, and words under the pointer.
+
+    One that is pale, as without a verdict, is hollow too.
+    """
     colour, marker = shape
+    hollow = hollow or pale
     drawn = axes.errorbar(
         x,
         y,
@@ -100,6 +124,7 @@ def point(  # noqa: PLR0913  what a point is
         markerfacecolor="none" if hollow else colour,
         markeredgecolor=colour if hollow else INK,
         markeredgewidth=1.2 if hollow else 0.4,
+        alpha=PALE if pale else None,
     )
     say(drawn.lines[0], words)
 

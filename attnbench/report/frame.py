@@ -10,12 +10,12 @@ import pandas as pd
 
 from attnbench import accuracies, evaluations, sizes, statistics
 from attnbench.accuracies import Recipe
-from attnbench.records import CONTROL, PLAIN, STAGES, Count, Memory
+from attnbench.records import CONTROL, PLAIN, Count, Memory
 from attnbench.runs import Run
 from attnbench.sizes import Size
 from attnbench.statistics import Interval
 
-from .columns import COLUMNS, CONFIGURATION, PARTS, RULES, WORDS
+from .columns import COLUMNS, CONFIGURATION, PARTS, RULES, WORDS, listed
 
 Row = dict[str, object]
 
@@ -24,7 +24,7 @@ def frame(run: Run) -> pd.DataFrame:
     """One row a variant of the plan, columns as in :data:`COLUMNS`, missing figures as NaN."""
     fault = control_fault(run)
     ties = _ties(run) if fault is None else {}
-    recipe = accuracies.recipe(run.case.host)
+    recipe = accuracies.recipe(run.case.host, modules=run.modules)
     rows = [
         {
             "variant": variant,
@@ -32,9 +32,9 @@ def frame(run: Run) -> pd.DataFrame:
             **_latency(run, variant, verdicts=fault is None),
             **_parts(run, variant),
             "compile_s": run.compiled[variant].seconds if variant in run.compiled else None,
-            "tied_with": ", ".join(ties.get(variant, ())),
+            "tied_with": listed(ties.get(variant, [])),
             **_memory(run, variant),
-            **_published(recipe, variant),
+            **_published(run, recipe, variant),
             **_measured(run, variant),
             "error": "; ".join(
                 f"{step}: {failure.type}: {failure.message}"
@@ -50,10 +50,10 @@ def frame(run: Run) -> pd.DataFrame:
 def configuration(run: Run, name: str) -> Row:
     """What a run was: settings, machine and moment; keys as in ``columns.CONFIGURATION``."""
     known = {
-        "stages": " ".join(map(str, run.case.stages)),
         "run": name,
         **run.environment,
         **asdict(run.case),
+        "stages": " ".join(map(str, run.case.stages)),
         "image_size": _size(run.case.image_size),
         "control_fault": control_fault(run),
     }
@@ -84,17 +84,25 @@ def _ties(run: Run) -> dict[str, list[str]]:
     return ties
 
 
-def _published(recipe: Recipe | None, variant: str) -> Row:
-    if recipe is None or variant not in recipe.top1:
+def _published(run: Run, recipe: Recipe | None, variant: str) -> Row:
+    top1 = accuracies.top1(recipe, run.case, variant)
+    if recipe is None or top1 is None:
         return {}
-    return {"published_top1": recipe.top1[variant], "published_recipe": recipe.described}
+    return {"published_top1": top1, "published_recipe": recipe.described}
 
 
 def _measured(run: Run, variant: str) -> Row:
-    """The accuracy of weights that were evaluated here; none where there are several."""
-    everywhere = run.case.stages == STAGES and run.case.blocks == "all"  # as in evaluations
-    mine = evaluations.of(run.evaluations, run.case.host, variant)
-    if len(mine) != 1 or not (everywhere or variant == PLAIN):
+    """The accuracy of weights that were evaluated here; none where there are several.
+
+    Only of the network that was timed, on images of the size that it was timed on: evaluated are
+    networks with the module in every block.
+    """
+    mine = [
+        each
+        for each in evaluations.of(run.evaluations, run.case.host, variant)
+        if each.preprocessing.crop == run.case.image_size
+    ]
+    if len(mine) != 1 or not (run.case.everywhere or variant == PLAIN):
         return {}
     top1, top5 = mine[0].percent("top1"), mine[0].percent("top5")
     return {

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from attnbench import sizes
 
-from .drawing import Plot, modules, percent, point, spoken, timed, titled, with_error, written
+from .drawing import Plot, modules, percent, point, spoken, sure, timed, titled, with_error, written
 from .names import title
 from .plots import PLOTS
 from .style import RC, REFERENCE, looks
@@ -28,6 +28,10 @@ SETTINGS = (
     "channels_last",
     "compiled",
     "cuda_graph",
+    "stages",
+    "blocks",
+    "device",
+    "threads",
     "processor",
     "torch",
 )
@@ -47,14 +51,18 @@ def overhead_across_grid(table: pd.DataFrame, setting: str) -> Figure:
     for axes, (along, name, part) in zip(canvases, panels, strict=True):
         _lines(axes, along, part)
         axes.set_title(name, fontsize=8, loc="left")
-    return titled(figure, setting)
+    return titled(figure, setting, pd.concat([part for *_, part in panels]))
 
 
 def _panels(table: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
     """What runs along the lines, the name of the rest, and the rows, for each panel."""
     known = timed(table)
     for along in AXES:
-        others = [key for key in (*AXES, *SETTINGS) if key != along and known[key].nunique() > 1]
+        others = [
+            key
+            for key in (*AXES, *SETTINGS)
+            if key != along and key in known and known[key].nunique() > 1
+        ]
         for values, part in known.groupby(others, dropna=False) if others else [((), known)]:
             if part[along].nunique() > 1:
                 named = (_named(key, value) for key, value in zip(others, values, strict=True))
@@ -65,7 +73,8 @@ def _named(key: str, value: object) -> str:
     what = AXES.get(key, key.replace("_", " "))
     if isinstance(value, bool):
         return what if value else f"not {what}"
-    return str(value) if key in {"host", "mode", "dtype", "processor"} else f"{what} {value}"
+    speaks = key in {"host", "mode", "dtype", "device", "processor"}
+    return str(value) if speaks else f"{what} {value}"
 
 
 def _lines(axes: Axes, along: str, part: pd.DataFrame) -> None:
@@ -78,7 +87,8 @@ def _lines(axes: Axes, along: str, part: pd.DataFrame) -> None:
         for _, row in its.iterrows():
             y, error = with_error(row)
             words = f"{spoken(row)} at {AXES[along]} {row[along]}"
-            point(axes, places[row[along]], y, (colour, marker), words, yerr=error)
+            x, shape = places[row[along]], (colour, marker)
+            point(axes, x, y, shape, words, yerr=error, pale=not sure(row))
         axes.plot([], [], color=colour, marker=marker, label=written(str(variant)))
     if list(places) == list(places.values()):
         axes.set_xscale("log", base=2)
@@ -113,7 +123,9 @@ def _describe(table: pd.DataFrame) -> str:
     for along, name, part in _panels(table):
         for variant, its in _sorted(part, along).groupby("variant", sort=False):
             points = ", ".join(
-                f"{percent(row['ratio']):+.1f}% at {row[along]}" for _, row in its.iterrows()
+                f"{percent(row['ratio']):+.1f}% at {row[along]}"
+                + ("" if sure(row) else " (no verdict)")
+                for _, row in its.iterrows()
             )
             said.append(f"{title(str(variant))} {points}")
         said[-1] += f" ({AXES[along]}{'; ' + name if name else ''})."

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from attnbench.naming import joined
 from attnbench.records import CONTROL, PLAIN
 from attnbench.units import MIB
 
@@ -21,6 +22,7 @@ from .drawing import (
     percent,
     point,
     spoken,
+    sure,
     timed,
     titled,
     with_error,
@@ -44,50 +46,56 @@ def latency_overhead(table: pd.DataFrame, setting: str) -> Figure:
     look = looks(list(known["variant"]))
     for place, (_, row) in enumerate(known.iterrows()):
         x, error = with_error(row)
-        point(axes, x, place, look[row["variant"]], spoken(row), xerr=error)
+        shape = look[row["variant"]]
+        point(axes, x, place, shape, spoken(row), xerr=error, pale=not sure(row))
     axes.set_yticks(range(len(known)), [written(name) for name in known["variant"]])
     axes.set_ylim(-0.6, max(len(known), 1) - 0.4)
     axes.set_xlabel("latency over plain host (%)")
     if axes.get_legend_handles_labels()[0]:
         axes.legend(loc="lower right")
-    return titled(figure, setting)
+    return titled(figure, setting, table)
 
 
 def accuracy_against_latency(table: pd.DataFrame, setting: str) -> Figure:
     """Published top-1 of one recipe against measured latency, and the front of both.
 
     Hollow: surely dominated, that is another one is at least as accurate and its interval ends
-    before this one's begins.
+    before this one's begins. Where the control failed there is neither front nor dominance.
     """
     known = _published(table)
     figure, axes = canvas(height=3.6)
-    front = pareto(known)
-    axes.step(
-        percent(front["ratio"]),
-        front["published_top1"],
-        where="post",
-        color=REFERENCE,
-        linewidth=0.9,
-        linestyle="--",
-        zorder=1,
-    )
+    judged = _judged(known)
+    if judged:
+        front = pareto(known)
+        axes.step(
+            percent(front["ratio"]),
+            front["published_top1"],
+            where="post",
+            color=REFERENCE,
+            linewidth=0.9,
+            linestyle="--",
+            zorder=1,
+        )
     look = {PLAIN: (INK, "*")} | looks(list(modules(known)["variant"]))
     for _, row in known.iterrows():
         x, error = with_error(row)
         words = f"{spoken(row)}; published top-1 {row['published_top1']:.2f}%"
-        hollow = dominated(row, known)
-        shape = look[row["variant"]]
-        point(axes, x, row["published_top1"], shape, words, xerr=error, hollow=hollow)
+        hollow = judged and dominated(row, known)
+        y, shape, pale = row["published_top1"], look[row["variant"]], not sure(row)
+        point(axes, x, y, shape, words, xerr=error, hollow=hollow, pale=pale)
     axes.margins(x=0.1, y=0.12)
-    axes.set_xlabel("latency over plain host (%), measured here; dashed: the front")
+    front_said = "; dashed: the front" if judged else ""
+    axes.set_xlabel(f"latency over plain host (%), measured here{front_said}")
     axes.set_ylabel("top-1 on ImageNet (%), published")
     notes = f"Top-1 of one recipe: {known['published_recipe'].iloc[0]}."
     shown = set(known["variant"])
     missing = [written(name) for name in timed(table)["variant"] if name not in shown]
     if missing:
-        notes += f" It has no figure for {', '.join(missing)}."
+        notes += f" It has no figure for {joined(missing)}."
+    if judged and any(dominated(row, known) for _, row in known.iterrows()):
+        notes += " Hollow: another is surely faster, and at least as accurate."
     figure.supxlabel(fill(notes, 105), fontsize=6.5, x=0.01, ha="left")
-    titled(figure, setting).draw_without_rendering()
+    titled(figure, setting, table).draw_without_rendering()
     places = zip(percent(known["ratio"]), known["published_top1"], strict=True)
     label(axes, dict(zip(known["variant"], places, strict=True)))
     return figure
@@ -110,13 +118,13 @@ def paper_cost_against_latency(table: pd.DataFrame, setting: str) -> Figure:
         for _, row in counted.iterrows():
             x, (y, error) = row[key] / scale, with_error(row)
             words = f"{spoken(row)}; {what} {x:+,.4g}"
-            point(axes, x, y, look[row["variant"]], words, yerr=error)
+            point(axes, x, y, look[row["variant"]], words, yerr=error, pale=not sure(row))
         largest = max([threshold, *(counted[key] / scale)])
         axes.set_xscale("symlog", linthresh=threshold)
         axes.set_xlim(min(0, *(counted[key] / scale), 0), largest * 12)
         axes.set_xlabel(what)
     panels[0].set_ylabel("latency over plain host (%)")
-    titled(figure, setting).draw_without_rendering()
+    titled(figure, setting, table).draw_without_rendering()
     for axes, key, scale, *_ in panelled:
         counted = known.dropna(subset=[key])
         places = zip(counted[key] / scale, percent(counted["ratio"]), strict=True)
@@ -125,41 +133,42 @@ def paper_cost_against_latency(table: pd.DataFrame, setting: str) -> Figure:
 
 
 def memory_overhead(table: pd.DataFrame, setting: str) -> Figure:
-    """Peak of live bytes of one step over the plain host in MiB; a bar for each mode measured."""
+    """Peak of live bytes of one step over the plain host in MiB; a panel for each mode measured.
+
+    ``table`` has at most one row a module and mode.
+    """
     known = modules(table).dropna(subset=["peak_live_bytes", "peak_live_ratio"])
-    known = known.reset_index(drop=True)
-    modes = list(dict.fromkeys(known["mode"])) if "mode" in known else [""]
+    known = known.reset_index(drop=True)  # a frame may be indexed by its variants
     added = known.assign(added=known["peak_live_bytes"] * (1 - 1 / known["peak_live_ratio"]) / MIB)
+    modes = list(dict.fromkeys(added["mode"])) if "mode" in added else [""]
     order = list(added.groupby("variant")["added"].max().sort_values().index)
     look = looks(order)
-    figure, axes = canvas(height=0.9 + (0.2 + 0.14 * len(modes)) * max(len(order), 1))
-    height = 0.7 / len(modes)
-    for number, mode in enumerate(modes):
+    with mpl.rc_context(RC):
+        size = (5.2, 1.1 + 0.32 * max(len(order), 1))
+        figure = Figure(figsize=size, layout="constrained")
+        panels = figure.subplots(1, len(modes), sharey=True, squeeze=False)[0]
+    for axes, mode in zip(panels, modes, strict=True):
         part = added[added["mode"] == mode] if "mode" in added else added
-        places = [
-            order.index(name) + (number - (len(modes) - 1) / 2) * height for name in part["variant"]
-        ]
-        bars = axes.barh(
-            places,
-            part["added"],
-            color=[look[name][0] for name in part["variant"]],
-            height=height * 0.9,
-            alpha=1 - 0.45 * number,
-            label=mode,
-        )
+        colours = [look[name][0] for name in part["variant"]]
+        places = [order.index(name) for name in part["variant"]]
+        bars = axes.barh(places, part["added"], color=colours, height=0.6)
         axes.bar_label(bars, [f"{percent(r):+.1f}%" for r in part["peak_live_ratio"]], padding=3)
         for bar, (_, row) in zip(bars, part.iterrows(), strict=True):
             share = percent(row["peak_live_ratio"])
             words = f"{title(row['variant'])}: {row['added']:+.1f} MiB, {share:+.1f}%"
             say(bar, f"{words}, {mode}" if mode else words)
-    axes.set_yticks(range(len(order)), [written(name) for name in order])
-    axes.axvline(0, color=REFERENCE, linewidth=0.8)
-    axes.margins(x=0.15)
-    axes.grid(axis="y", visible=False)
-    axes.set_xlabel("peak of live bytes over plain host (MiB)")
+        axes.axvline(0, color=REFERENCE, linewidth=0.8)
+        axes.margins(x=0.3 if len(modes) > 1 else 0.15)
+        axes.grid(axis="y", visible=False)
+        if len(modes) > 1:
+            axes.set_title(mode, fontsize=8, loc="left")
+    panels[0].set_yticks(range(len(order)), [written(name) for name in order])
+    what = "peak of live bytes over plain host (MiB)"
     if len(modes) > 1:
-        axes.legend(loc="lower right")
-    return titled(figure, setting)
+        figure.supxlabel(what, fontsize=9)
+    else:
+        panels[0].set_xlabel(what)
+    return titled(figure, setting, table, exact=True)
 
 
 def pareto(known: pd.DataFrame) -> pd.DataFrame:
@@ -173,6 +182,11 @@ def dominated(row: pd.Series[Any], known: pd.DataFrame) -> bool:
     """Whether another row is surely faster and at least as accurate."""
     faster = known["ratio_high"] < row["ratio_low"]
     return bool((faster & (known["published_top1"] >= row["published_top1"])).any())
+
+
+def _judged(known: pd.DataFrame) -> bool:
+    """Whether the controls vouch for all of it, so that one may be said to beat another."""
+    return all(sure(row) for _, row in known.iterrows())
 
 
 def _published(table: pd.DataFrame) -> pd.DataFrame:
@@ -191,10 +205,10 @@ def _describe_latency(table: pd.DataFrame) -> str:
 def _describe_accuracy(table: pd.DataFrame) -> str:
     known = _published(table).sort_values("ratio")
     each = (f"{spoken(row)}, top-1 {row['published_top1']:.2f}%" for _, row in known.iterrows())
-    return (
-        f"Published top-1 against measured latency over the plain host: {'; '.join(each)}. On the "
-        f"front: {', '.join(title(name) for name in pareto(known)['variant'])}."
-    )
+    said = f"Published top-1 against measured latency over the plain host: {'; '.join(each)}."
+    if not _judged(known):
+        return said
+    return f"{said} On the front: {joined(map(title, pareto(known)['variant']))}."
 
 
 def _describe_paper_cost(table: pd.DataFrame) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from attnbench.claims import Claim, Finding, catalogue
-from attnbench.records import PLAIN, STAGES
+from attnbench.records import PLAIN
 from attnbench.runs import Run
 
 from .sheets import Sheet
@@ -43,8 +43,7 @@ def unspoken(run: Run) -> int:
 
 
 def _about(run: Run) -> list[Claim]:
-    everywhere = run.case.stages == STAGES and run.case.blocks == "all"  # as it is published
-    networks = {PLAIN, *run.networks} if everywhere else {PLAIN}
+    networks = {PLAIN, *run.networks} if run.case.everywhere else {PLAIN}
     return [
         claim
         for claim in catalogue()

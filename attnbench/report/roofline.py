@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from .drawing import Plot, canvas, point, titled, written
+from .drawing import Plot, canvas, point, sure, titled, written
 from .names import title
 from .style import REFERENCE, looks
 
@@ -47,7 +47,7 @@ def roofline(table: pd.DataFrame, setting: str) -> Figure:
             f"{title(row['module'])}, stage {row['stage']:.0f}: {y:.1f} GB/s, "
             f"{row['macs'] / row['moved_bytes']:.3g} multiply-accumulates a byte"
         )
-        point(axes, x, y, look[row["module"]], words, yerr=error)
+        point(axes, x, y, look[row["module"]], words, yerr=error, pale=not sure(row))
         axes.annotate(
             f"{row['stage']:.0f}", (x, y), xytext=(5, 3), textcoords="offset points", fontsize=6
         )
@@ -60,7 +60,7 @@ def roofline(table: pd.DataFrame, setting: str) -> Figure:
     axes.set_xlabel("multiply-accumulates a byte moved (left of dots: almost none)")
     axes.set_ylabel("GB/s moved")
     axes.legend(loc="upper left", bbox_to_anchor=(1, 1), title="number: stage", title_fontsize=7)
-    return titled(figure, setting)
+    return titled(figure, setting, table)
 
 
 def ceilings(known: pd.DataFrame) -> tuple[float, float]:

@@ -99,9 +99,13 @@ def uncounted(run: Run) -> list[str]:
     return said
 
 
+FAILED = "; the control failed: no verdicts"
+"""What stands behind the setting of everything measured where the control does not hold."""
+
+
 def warning(run: Run) -> str:
     """What stands above everything measured where the control does not hold; else nothing."""
-    return "" if control_fault(run) is None else "; the control failed: no verdicts"
+    return "" if control_fault(run) is None else FAILED
 
 
 def machine(case: Case, environment: Environment) -> str:

@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import matplotlib as mpl
 import pandas as pd
-from markupsafe import Markup
 
 from attnbench.errors import UserError
 from attnbench.evaluations import Evaluation
 from attnbench.runs import Run
 
-from . import alone, measured, svg
-from .drawing import Plot
+from . import alone, measured, pictures
 from .frame import frame as network_frame
-from .grid_plots import GRID_PLOTS
 from .grids import Runs, grid, shared, tidy
-from .layouts import escaped, latex, markdown
-from .page import Picture, page
-from .plots import PLOTS
-from .roofline import ALONE_PLOTS
-from .sheets import Sheet, machine, remarks, uncounted, warning
+from .layouts import escaped, markdown
+from .page import page
+from .pictures import Drawing
+from .sheets import Sheet, machine, remarks, uncounted
 from .sheets import sheets as network_sheets
-from .style import RC
+from .tex import NOTES, comments, latex
 
 
 def frame(run: Run) -> pd.DataFrame:
@@ -39,17 +33,24 @@ def sheets(run: Run, table: pd.DataFrame) -> list[Sheet]:
     return [*made, *measured.sheets(run.evaluations)]
 
 
-def write(run: Run, folder: Path) -> list[Path]:
+def draw(run: Run) -> list[Drawing]:
+    """Every plot of a run: to be drawn once where several reports show it."""
+    return pictures.of_run(run, frame(run))
+
+
+def write(run: Run, folder: Path, drawings: Sequence[Drawing] | None = None) -> list[Path]:
     """Write comparison.md, .csv and .tex, every plot and report.html; returns the files.
+
+    ``drawings`` are the run's plots where they have been drawn.
 
     Raises:
         UserError: the folder cannot be written to.
     """
-    table = frame(run)
-    text = _tables(run, table)
-    pictures, plots = _plots(run, table, "plot")
-    text["report.html"] = page({folder.name: run}, {folder.name: pictures}, ())
-    return _write(folder, text | plots)
+    drawn = draw(run) if drawings is None else drawings
+    text = _tables(run, frame(run))
+    shown = {folder.name: pictures.on_page(drawn, "plot")}
+    text["report.html"] = page({folder.name: run}, shown, ())
+    return _write(folder, text | pictures.files(drawn))
 
 
 def write_accuracy(evaluations: Sequence[Evaluation], folder: Path) -> list[Path]:
@@ -64,45 +65,53 @@ def write_accuracy(evaluations: Sequence[Evaluation], folder: Path) -> list[Path
         folder,
         {
             "comparison.md": _tables_and_notes(tables, notes),
-            "comparison.tex": "\n".join(
-                [*(f"% {note}" for note in notes), *(latex(each, networks) for each in tables)]
-            ),
+            "comparison.tex": _latex(tables, networks, notes),
             "report.html": page({}, {}, (), evaluations),
         },
     )
 
 
-def write_joint(runs: Runs, folder: Path, apart: Sequence[Evaluation] = ()) -> list[Path]:
+def write_joint(
+    runs: Runs,
+    folder: Path,
+    apart: Sequence[Evaluation] = (),
+    drawings: Mapping[str, Sequence[Drawing]] | None = None,
+) -> list[Path]:
     """Write what several runs say beside each other: grid.md, .tex and .csv, plots and one page.
 
     Modules alone have columns of their own: they are on the page, and in no joint table.
-    ``apart`` are evaluations that lie beside none of the runs.
+    ``apart`` are evaluations that lie beside none of the runs; ``drawings`` are the plots of each
+    run where they have been drawn.
 
     Raises:
         UserError: the folder cannot be written to.
     """
     networks = {name: run for name, run in runs.items() if not run.case.isolated}
     text: dict[str, str | bytes] = {}
-    joint: list[Picture] = []
+    joint: list[Drawing] = []
     if networks:
         table, setting = tidy(networks), f"Runs: {', '.join(networks)}"
         evaluated = [each for run in runs.values() for each in run.evaluations] + [*apart]
         tables, notes = [grid(networks), *measured.sheets(evaluated)], measured.notes(evaluated)
         text["grid.md"] = _tables_and_notes(tables, notes)
-        text["grid.tex"] = "\n".join(latex(sheet, setting) for sheet in tables)
+        text["grid.tex"] = _latex(tables, setting, notes)
         text["grid.csv"] = table.convert_dtypes().to_csv(index=False)
-        joint, plots = _drawn(GRID_PLOTS, table, shared(networks), "joint")
-        text |= plots
-    pictures = {
-        name: _plots(run, frame(run), f"plot-{number}")[0]
-        for number, (name, run) in enumerate(runs.items())
+        joint = pictures.of_grid(table, shared(networks))
+        text |= pictures.files(joint)
+    drawn = {name: draw(run) for name, run in runs.items()} if drawings is None else drawings
+    shown = {
+        name: pictures.on_page(drawn[name], f"plot-{number}") for number, name in enumerate(runs)
     }
-    text["report.html"] = page(runs, pictures, joint, apart)
+    text["report.html"] = page(runs, shown, pictures.on_page(joint, "joint"), apart)
     return _write(folder, text)
 
 
 def _tables_and_notes(tables: Sequence[Sheet], notes: Sequence[str]) -> str:
     return "\n".join([*map(markdown, tables), *(f"{escaped(note)}\n" for note in notes)])
+
+
+def _latex(tables: Sequence[Sheet], setting: str, notes: Sequence[str]) -> str:
+    return "\n".join([*comments([*notes, *NOTES]), *(latex(each, setting) for each in tables)])
 
 
 def _tables(run: Run, table: pd.DataFrame) -> dict[str, str | bytes]:
@@ -122,37 +131,8 @@ def _tables(run: Run, table: pd.DataFrame) -> dict[str, str | bytes]:
     return {
         "comparison.md": "\n\n".join([*map(escaped, notes), *map(markdown, tables), *rest]),
         "comparison.csv": table.convert_dtypes().to_csv(index=False),
-        "comparison.tex": "\n".join(
-            [*(f"% {note}" for note in notes), *(latex(s, run.case.described) for s in tables)]
-        ),
+        "comparison.tex": _latex(tables, run.case.described, notes),
     }
-
-
-def _plots(run: Run, table: pd.DataFrame, prefix: str) -> tuple[list[Picture], dict[str, bytes]]:
-    plots = ALONE_PLOTS if run.case.isolated else PLOTS
-    setting = run.case.described + warning(run)
-    return _drawn(plots, table.assign(mode=run.case.mode), setting, prefix)
-
-
-def _drawn(
-    plots: Mapping[str, Plot], table: pd.DataFrame, setting: str, prefix: str
-) -> tuple[list[Picture], dict[str, bytes]]:
-    """Every plot for which there are data, for the page and as files."""
-    pictures, files = [], {}
-    with mpl.rc_context(RC), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing")  # the SVG has its text all the same
-        for name, plot in plots.items():
-            if not plot.fits(table):
-                continue
-            figure = plot.draw(table, setting)
-            words = plot.describe(table)
-            drawn = svg.as_svg(figure, alternative=words)
-            files[f"{name}.svg"] = drawn.encode()
-            files[f"{name}.png"] = svg.as_png(figure)
-            pictures.append(
-                Picture(plot.caption, Markup(svg.inline(drawn, f"{prefix}-{name}")), words)
-            )
-    return pictures, files
 
 
 def _write(folder: Path, files: Mapping[str, str | bytes]) -> list[Path]:

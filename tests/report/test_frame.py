@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 from math import isnan
 
@@ -77,6 +78,20 @@ def test_allocated_memory_is_above_what_was_there(run: Run) -> None:
     assert table.loc["sa", "peak_reserved_above_ratio"] == 160 / 100
 
 
+def test_a_published_accuracy_is_of_one_recipe_and_of_the_network_that_was_published(
+    run: Run,
+) -> None:
+    table = report.frame(run).set_index("variant")
+    assert table["published_top1"].dropna().to_dict() == {"plain": 76.384, "sk": 77.538}
+    assert "PytorchInsight" in table.loc["sk", "published_recipe"]
+    plan = replace(run.plan, variants=("plain", "control", "sa"))
+    of_sa = report.frame(replace(run, plan=plan)).set_index("variant")
+    assert of_sa["published_top1"].dropna().to_dict() == {"sa": 77.882}
+    for change in ({"image_size": 288}, {"stages": (4,)}, {"blocks": "last"}):
+        other = report.frame(replace(run, case=replace(run.case, **change)))
+        assert other.set_index("variant")["published_top1"].drop("plain").isna().all(), change
+
+
 def test_a_control_that_fails_takes_all_verdicts_away(run: Run) -> None:
     for number, each in enumerate(run.rounds):
         blocks = [
@@ -87,6 +102,33 @@ def test_a_control_that_fails_takes_all_verdicts_away(run: Run) -> None:
     assert report.frame(run)["verdict"].isna().all()
     assert any("THE CONTROL FAILED" in remark for remark in report.remarks(run))
     assert any("no verdicts" in sheet.caption for sheet in report.sheets(run, report.frame(run)))
+
+
+COMMAS = "file.py:C,sizes=(3, 5)"
+
+
+def tied(run: Run) -> Run:
+    """Six rounds in which SK, SA and a module with commas in its name take as long."""
+    names = ("plain", "control", "sk", "sa", COMMAS)
+    blocks = tuple(Block(variant=name, steps=1, seconds=0.1) for name in names)
+    rounds = [Round(number=number, blocks=blocks) for number in range(6)]
+    return replace(run, plan=replace(run.plan, variants=names), rounds=rounds)
+
+
+def test_modules_that_are_tied_are_a_list_whatever_they_are_called(run: Run) -> None:
+    table = report.frame(tied(run)).set_index("variant")
+    assert json.loads(table.loc["sa", "tied_with"]) == ["sk", COMMAS]
+    assert json.loads(table.loc[COMMAS, "tied_with"]) == ["sk", "sa"]
+    assert table.loc["plain", "tied_with"] == ""
+    (latency,) = captioned(tied(run), "Latency")
+    shown = {row[0]: row[latency.headings.index("tied with")] for row in latency.rows}
+    assert shown == {
+        "plain": "–",
+        "control": "–",
+        "SK": f"SA; {COMMAS}",
+        "SA": f"SK; {COMMAS}",
+        COMMAS: "SK, SA",
+    }
 
 
 def test_a_run_without_any_result_is_still_a_table(run: Run) -> None:

@@ -65,6 +65,14 @@ def test_tidy_begins_with_the_configuration_and_goes_on_with_the_variants() -> N
     assert table["latency_s"][5] == pytest.approx(0.13 / 8)
 
 
+def test_stages_are_text_in_the_table_and_in_its_file(tmp_path: Path) -> None:
+    runs = named(run_of(sa=1.2), run_of(stages=(3, 4), blocks="last", sa=1.2))
+    assert list(tidy(runs)["stages"]) == ["1 2 3 4"] * 3 + ["3 4"] * 3
+    report.write_joint(runs, tmp_path)
+    read = pd.read_csv(tmp_path / "grid.csv")
+    assert list(read["stages"]) == ["1 2 3 4"] * 3 + ["3 4"] * 3
+
+
 def test_a_size_that_is_not_square_is_written_as_its_option() -> None:
     table = tidy(named(run_of(sa=1.2), run_of(image_size=(64, 96), sa=1.2)))
     assert list(table["image_size"]) == [64] * 3 + ["64x96"] * 3

@@ -163,6 +163,17 @@ def test_modules_in_some_blocks_are_another_network(beside: Path) -> None:
     assert report.frame(some)["measured_top1"].isna().all()
 
 
+def test_what_was_evaluated_on_images_of_another_size_is_no_figure_of_the_run(beside: Path) -> None:
+    ((_, run),) = report.found(beside).items()
+    large = replace(run, case=replace(run.case, image_size=288))
+    assert report.frame(large)["measured_top1"].isna().all()
+    how = replace(evaluation().preprocessing, crop=288)
+    both = replace(large, evaluations=(evaluation(), evaluation(preprocessing=how, images=49_999)))
+    assert report.frame(both).set_index("variant").loc["sa", "measured_on"] == (
+        "val, 49,999 images; sa_resnet50.pth.tar"
+    )
+
+
 def test_evaluations_are_no_run(alone: Path) -> None:
     with pytest.raises(UserError, match=r"no run in .*, but evaluations"):
         attnbench.read(alone)

@@ -5,10 +5,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from attnbench import report
 from attnbench.modules import ATTENTION
-from attnbench.report.drawing import percent
+from attnbench.report.drawing import PALE, percent
 from attnbench.report.grid_plots import GRID_PLOTS, overhead_across_grid
 from attnbench.report.plots import (
     PLOTS,
@@ -118,12 +120,72 @@ def test_a_module_is_dominated_only_where_that_is_sure() -> None:
 def test_accuracies_are_of_one_recipe_that_is_named_with_what_it_lacks() -> None:
     figure = accuracy_against_latency(KNOWN, "setting")
     note = figure.get_supxlabel()
-    assert note.replace("\n", " ") == f"Top-1 of one recipe: {RECIPE}. It has no figure for ECA."
+    assert note.replace("\n", " ") == (
+        f"Top-1 of one recipe: {RECIPE}. It has no figure for ECA. "
+        "Hollow: another is surely faster, and at least as accurate."
+    )
     assert any(words.endswith("published top-1 77.50%") for words in spoken(figure))
     assert set(texts(figure.axes[0])) == {"plain", "SE", "SK", "SGE", "CBAM"}
     fits = PLOTS["accuracy_against_latency"].fits
     assert fits(KNOWN)
     assert not fits(KNOWN.assign(published_top1=np.nan))
+
+
+FAULT = "the plain host against itself is told apart from 1"
+
+
+def markers(figure: Figure) -> list[Line2D]:
+    """The points of a figure that have words."""
+    found = [artist for axes in figure.axes for artist in axes.get_children()]
+    return [each for each in found if isinstance(each, Line2D) and each.get_gid()]
+
+
+def unsure(figure: Figure) -> list[bool]:
+    """Of every point whether it is pale and hollow."""
+    return [
+        (each.get_alpha(), each.get_markerfacecolor()) == (PALE, "none") for each in markers(figure)
+    ]
+
+
+TIMED = ("latency_overhead", "accuracy_against_latency", "paper_cost_against_latency")
+
+
+@pytest.mark.parametrize("name", TIMED)
+def test_without_a_control_no_point_is_drawn_as_if_it_were_sure(name: str) -> None:
+    held = PLOTS[name].draw(KNOWN.assign(control_fault=None), "setting")
+    assert held.get_suptitle() == "setting"
+    assert not any(unsure(held))
+    table = KNOWN.assign(control_fault=FAULT)
+    failed = PLOTS[name].draw(table, "setting")
+    assert failed.get_suptitle() == "setting; the control failed: no verdicts"
+    assert all(unsure(failed))
+    assert all(words.count(", no verdict") == 1 for words in spoken(failed) if "plain" not in words)
+    assert "no verdict" in PLOTS[name].describe(table)
+
+
+def test_without_a_control_there_is_neither_front_nor_dominance() -> None:
+    table = KNOWN.assign(control_fault=FAULT)
+    figure = accuracy_against_latency(table, "")
+    (axes,) = figure.axes
+    assert "front" not in axes.get_xlabel()
+    assert not [line for line in axes.lines if line.get_linestyle() == "--"]
+    assert "Hollow" not in figure.get_supxlabel()
+    assert "front" not in PLOTS["accuracy_against_latency"].describe(table)
+
+
+def test_of_a_grid_the_points_of_runs_without_a_control_are_told_apart() -> None:
+    held, failed = grid_of((2, 64)), grid_of((8, 64)).assign(control_fault=FAULT)
+    table = pd.concat([held, failed])
+    figure = overhead_across_grid(table, "setting")
+    assert (
+        figure.get_suptitle() == "setting; pale and hollow: there the control failed, no verdicts"
+    )
+    assert unsure(figure) == [False, True] * 2
+    assert GRID_PLOTS["overhead_across_grid"].describe(table) == (
+        "Latency over the plain host. SA +50.0% at 2, +12.5% at 8 (no verdict) "
+        "SE +10.0% at 2, +10.0% at 8 (no verdict) (batch size)."
+    )
+    assert memory_overhead(table, "setting").get_suptitle() == "setting"
 
 
 def test_what_papers_print_has_a_panel_each() -> None:
@@ -158,7 +220,7 @@ def test_the_memory_plot_shows_the_difference_in_mebibytes(table: pd.DataFrame) 
     assert "(MiB)" in axes.get_xlabel()
 
 
-def test_inference_and_training_have_a_bar_each() -> None:
+def test_inference_and_training_have_a_panel_each() -> None:
     both = pd.concat(
         [
             rows(row("sa", 1.2)).assign(mode="inference"),
@@ -172,6 +234,10 @@ def test_inference_and_training_have_a_bar_each() -> None:
         "SA: +10.0 MiB, +50.0%, inference",  # 30 MiB over 20
         "SA: +20.0 MiB, +100.0%, training",  # 40 MiB over 20
     ]
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["inference", "training"]
+    assert [round(axes.patches[0].get_width()) for axes in figure.axes] == [10, 20]
+    assert "(MiB)" in figure.get_supxlabel()
+    assert len(memory_overhead(both[both["mode"] == "training"], "").axes) == 1
     assert GRID_PLOTS["memory_across_modes"].fits(both)
     assert not GRID_PLOTS["memory_across_modes"].fits(both[both["mode"] == "training"])
 
@@ -207,6 +273,13 @@ def test_a_grid_has_a_panel_for_each_of_the_other_settings() -> None:
     table = pd.concat([grid_of((2, 64), (8, 64)), grid_of((2, 64), (8, 64), mode="training")])
     figure = overhead_across_grid(table, "")
     assert [axes.get_title(loc="left") for axes in figure.axes] == ["inference", "training"]
+
+
+def test_a_line_joins_runs_of_the_same_blocks_only() -> None:
+    parts = [grid_of((2, 64), (8, 64), stages=stages) for stages in ("1 2 3 4", "3 4")]
+    figure = overhead_across_grid(pd.concat(parts), "")
+    titles = [axes.get_title(loc="left") for axes in figure.axes]
+    assert titles == ["stages 1 2 3 4", "stages 3 4"]
 
 
 def test_two_sizes_that_vary_have_panels_of_both_kinds() -> None:
@@ -257,6 +330,12 @@ def test_the_roofs_are_the_rates_of_the_ceilings() -> None:
     # SA reaches half of the copy's rate; SK 2e9 in 1e-2 s, 0.8 of the product's.
     assert ceilings(ALONE) == (pytest.approx(2e10), pytest.approx(2.5e11))
     assert ceilings(ALONE[:1]) == (pytest.approx(2e10), np.inf)
+
+
+def test_without_a_control_a_roofline_is_as_unsure() -> None:
+    figure = roofline(ALONE.assign(control_fault=FAULT), "setting")
+    assert figure.get_suptitle() == "setting; the control failed: no verdicts"
+    assert all(unsure(figure))
 
 
 def test_a_module_without_multiplications_has_a_place_beneath_the_roof() -> None:

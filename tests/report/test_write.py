@@ -3,11 +3,15 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from matplotlib.figure import Figure
 
-from attnbench import report
+from attnbench import cli, report
 from attnbench.errors import UserError
+from attnbench.report import pictures
+from attnbench.report.drawing import Plot
 from attnbench.runs import Run
 
 PLOTS = (
@@ -78,3 +82,22 @@ def test_reporting_does_not_import_torch(folder: Path) -> None:
         "assert 'torch' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_a_plot_that_two_pages_show_is_drawn_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[str] = []
+    for name, plot in pictures.PLOTS.items():
+
+        def counted(*given: Any, name: str = name, plot: Plot = plot) -> Figure:
+            drawn.append(name)
+            return plot.draw(*given)
+
+        monkeypatch.setitem(pictures.PLOTS, name, replace(plot, draw=counted))
+    shutil.copytree(SMALL_RUN, tmp_path / "runs" / "one")
+    with pytest.raises(SystemExit):
+        cli.main(["report", str(tmp_path / "runs")])
+    assert sorted(drawn) == sorted(PLOTS)
+    for page in (tmp_path / "runs", tmp_path / "runs" / "one"):
+        assert (page / "report.html").read_text().count("<figure>") == len(PLOTS)
