@@ -15,9 +15,12 @@ from attnbench.records import CONTROL, PLAIN
 from attnbench.units import MIB
 
 from .drawing import (
+    LONGEST_BESIDE,
     Plot,
     canvas,
+    keyed,
     label,
+    labelled,
     modules,
     percent,
     point,
@@ -48,7 +51,7 @@ def latency_overhead(table: pd.DataFrame, setting: str) -> Figure:
         x, error = with_error(row)
         shape = look[row["variant"]]
         point(axes, x, place, shape, spoken(row), xerr=error, pale=not sure(row))
-    axes.set_yticks(range(len(known)), [written(name) for name in known["variant"]])
+    labelled(axes, list(known["variant"]))
     axes.set_ylim(-0.6, max(len(known), 1) - 0.4)
     axes.set_xlabel("latency over plain host (%)")
     if axes.get_legend_handles_labels()[0]:
@@ -124,7 +127,11 @@ def paper_cost_against_latency(table: pd.DataFrame, setting: str) -> Figure:
         axes.set_xlim(min(0, *(counted[key] / scale), 0), largest * 12)
         axes.set_xlabel(what)
     panels[0].set_ylabel("latency over plain host (%)")
-    titled(figure, setting, table).draw_without_rendering()
+    titled(figure, setting, table)
+    if max(map(len, map(written, known["variant"]))) > LONGEST_BESIDE:
+        keyed(figure, look, list(known["variant"]))
+        return figure
+    figure.draw_without_rendering()
     for axes, key, scale, *_ in panelled:
         counted = known.dropna(subset=[key])
         places = zip(counted[key] / scale, percent(counted["ratio"]), strict=True)
@@ -162,7 +169,7 @@ def memory_overhead(table: pd.DataFrame, setting: str) -> Figure:
         axes.grid(axis="y", visible=False)
         if len(modes) > 1:
             axes.set_title(mode, fontsize=8, loc="left")
-    panels[0].set_yticks(range(len(order)), [written(name) for name in order])
+    labelled(panels[0], order)
     what = "peak of live bytes over plain host (MiB)"
     if len(modes) > 1:
         figure.supxlabel(what, fontsize=9)
