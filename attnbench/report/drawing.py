@@ -138,7 +138,7 @@ LONGEST_NAME, LONGEST_BESIDE = 20, 9
 
 def written(variant: str) -> str:
     """A module's name as plots write it: not too long, and a dollar in it no mathematics."""
-    name = _on_a_line(variant)
+    name = title(variant)
     if len(name) > LONGEST_NAME:
         half = LONGEST_NAME // 2
         name = f"{name[: half - 1]}…{name[-half:]}"
@@ -148,7 +148,7 @@ def written(variant: str) -> str:
 def name(texts: Iterable[Text], variants: Iterable[str]) -> None:
     """Give those labels that are shortened their whole names, for whoever points at them."""
     for text, variant in zip(texts, variants, strict=True):
-        if len(_on_a_line(variant)) > LONGEST_NAME:
+        if len(title(variant)) > LONGEST_NAME:
             say(text, title(variant))
 
 
@@ -156,10 +156,6 @@ def labelled(axes: Axes, variants: Sequence[str]) -> None:
     """A line of the upright axis for each module."""
     axes.set_yticks(range(len(variants)), [written(variant) for variant in variants])
     name(axes.get_yticklabels(), variants)
-
-
-def _on_a_line(variant: str) -> str:
-    return " ".join(title(variant).split())
 
 
 def keyed(figure: Figure, look: Mapping[str, tuple[str, str]], variants: Sequence[str]) -> None:
