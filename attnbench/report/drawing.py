@@ -17,6 +17,7 @@ from matplotlib.lines import Line2D
 from matplotlib.text import Text
 from matplotlib.transforms import Affine2D, Bbox
 
+from attnbench.errors import UserError
 from attnbench.records import CONTROL, PLAIN
 
 from .names import title
@@ -82,6 +83,16 @@ def titled(figure: Figure, setting: str, table: pd.DataFrame, *, exact: bool = F
         setting += "; pale and hollow: there the control failed, no verdicts"
     figure.suptitle(fill(setting, 88), fontsize=8, x=0.01, ha="left")
     return figure
+
+
+def refuse_several(known: pd.DataFrame, *keys: str) -> None:
+    """See that each module stands there once: points of several runs would be taken for one's.
+
+    Raises:
+        UserError: it does not.
+    """
+    if known.duplicated(["variant", *(key for key in keys if key in known)]).any():
+        raise UserError("several rows of one module: choose one run of the table for this plot")
 
 
 def modules(table: pd.DataFrame) -> pd.DataFrame:

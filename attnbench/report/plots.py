@@ -1,4 +1,8 @@
-"""Each plot is one function from the DataFrame of a run to a figure, usable alone."""
+"""Each plot is one function from the DataFrame of a run to a figure, usable alone.
+
+Of the table of several runs (``attnbench.read``) choose one first: a plot refuses modules that
+stand there twice. Only memory takes both modes.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +28,7 @@ from .drawing import (
     modules,
     percent,
     point,
+    refuse_several,
     spoken,
     sure,
     timed,
@@ -38,6 +43,7 @@ from .style import INK, RC, REFERENCE, looks, say
 def latency_overhead(table: pd.DataFrame, setting: str) -> Figure:
     """Latency over the plain host in percent, ordered, with 95% intervals; the control shaded."""
     known = timed(table).sort_values("ratio")
+    refuse_several(known)
     figure, axes = canvas(height=0.9 + 0.32 * max(len(known), 1))
     control = table[table["variant"] == CONTROL].dropna(subset=["ratio"])
     for _, row in control.iterrows():
@@ -66,6 +72,7 @@ def accuracy_against_latency(table: pd.DataFrame, setting: str) -> Figure:
     before this one's begins. Where the control failed there is neither front nor dominance.
     """
     known = _published(table)
+    refuse_several(known)
     figure, axes = canvas(height=3.6)
     judged = _judged(known)
     if judged:
@@ -107,6 +114,7 @@ def accuracy_against_latency(table: pd.DataFrame, setting: str) -> Figure:
 def paper_cost_against_latency(table: pd.DataFrame, setting: str) -> Figure:
     """What papers print, parameters and GFLOPs, against latency over the plain host in percent."""
     known = timed(table)
+    refuse_several(known)
     with mpl.rc_context(RC):
         figure = Figure(figsize=(5.2, 3.2), layout="constrained")
         panels = figure.subplots(1, 2, sharey=True)
@@ -145,6 +153,7 @@ def memory_overhead(table: pd.DataFrame, setting: str) -> Figure:
     ``table`` has at most one row a module and mode.
     """
     known = modules(table).dropna(subset=["peak_live_bytes", "peak_live_ratio"])
+    refuse_several(known, "mode")
     known = known.reset_index(drop=True)  # a frame may be indexed by its variants
     added = known.assign(added=known["peak_live_bytes"] * (1 - 1 / known["peak_live_ratio"]) / MIB)
     modes = list(dict.fromkeys(added["mode"])) if "mode" in added else [""]

@@ -10,6 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
 from attnbench import report
+from attnbench.errors import UserError
 from attnbench.modules import ATTENTION
 from attnbench.report.drawing import PALE, percent, written
 from attnbench.report.grid_plots import GRID_PLOTS, overhead_across_grid
@@ -398,6 +399,13 @@ def test_names_beside_points_stay_within_their_axes() -> None:
         (text,) = axes.texts
         box = text.get_window_extent(canvas.get_renderer())
         assert axes.bbox.x0 <= box.x0 < box.x1 <= axes.bbox.x1
+
+
+@pytest.mark.parametrize("name", PLOTS)
+def test_two_runs_in_one_table_are_not_drawn_as_one(name: str) -> None:
+    one = rows(row("sa", 1.2, published_top1=77.0)).assign(mode="inference")
+    with pytest.raises(UserError, match="choose one run of the table"):
+        PLOTS[name].draw(pd.concat([one, one]), "")
 
 
 HOSTILE = 'a$b_1$ <b>"x"</b> & %'
