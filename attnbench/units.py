@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from math import isfinite
+from math import floor, isfinite, log10
 
 from .statistics import Interval
 
 MIB = 2**20
+LEAST = 0.1
+"""What is less has its digits behind the zeros."""
+
 NOTHING = "–"
 """Printed where a figure does not exist."""
 
@@ -43,10 +46,10 @@ def mega(value: float | None, *, signed: bool = False) -> str:
 
 
 def mebibytes(value: float | None, *, signed: bool = False) -> str:
-    """Bytes in 2**20: ``16.8``; with a sign where it is a difference."""
-    if _missing(value):
+    """Bytes in 2**20: ``16.8``, ``0.0020``; with a sign where it is a difference."""
+    if value is None or _missing(value):
         return NOTHING
-    return f"{value / MIB:{'+' if signed else ''},.1f}"  # type: ignore[operator]
+    return f"{value / MIB:{'+' if signed else ''},.{_digits(value / MIB)}f}"
 
 
 def fraction(value: float | None) -> str:
@@ -96,7 +99,8 @@ def thousandths(value: float | None) -> str:
 
 def tenths_with_doubt(interval: Interval | None, unit: str = "") -> str:
     """The same with its interval and unit: ``12.3 [12.1, 12.6] GB/s``."""
-    return _doubted(interval, scale=1, digits=1, unit=unit and f" {unit}")
+    digits = _digits(interval.median) if interval else 1
+    return _doubted(interval, scale=1, digits=digits, unit=unit and f" {unit}")
 
 
 def microseconds(interval: Interval | None) -> str:
@@ -106,7 +110,8 @@ def microseconds(interval: Interval | None) -> str:
 
 def giga_with_doubt(interval: Interval | None) -> str:
     """Bytes a second in 1e9 with their interval: ``78.6 [69.2, 91.7]``."""
-    return _doubted(interval, scale=1e-9, digits=1)
+    digits = _digits(interval.median * 1e-9) if interval else 1
+    return _doubted(interval, scale=1e-9, digits=digits)
 
 
 def share(interval: Interval | None) -> str:
@@ -137,6 +142,12 @@ def _doubted(interval: Interval | None, scale: float, digits: int, unit: str = "
         f"{shown} [{low:.{digits}f}, {high:.{digits}f}]{unit}",
         f"{shown} ± {farther:.{digits}f}{unit}",
     )
+
+
+def _digits(value: float) -> int:
+    """One after the point, or as many as it takes for two that are not zero."""
+    size = abs(value)
+    return 1 if size == 0 or size >= LEAST else 1 - floor(log10(size))
 
 
 def _missing(value: float | None) -> bool:

@@ -12,6 +12,12 @@ from attnbench.statistics import Interval
         (units.giga(4_124_683_776), "4.125"),
         (units.mega(2_759_680, signed=True), "+2.760"),
         (units.mebibytes(17_661_952), "16.8"),
+        (units.mebibytes(2**11), "0.0020"),  # 2**11 / 2**20 = 0.00195
+        (units.mebibytes(-(2**15), signed=True), "-0.031"),
+        (units.mebibytes(0, signed=True), "+0.0"),
+        (units.giga_with_doubt(Interval(0.537e9, 0.27e9, 1.07e9)), "0.5 [0.3, 1.1]"),
+        (units.giga_with_doubt(Interval(0.0123e9, 0.01e9, 0.02e9)), "0.012 [0.010, 0.020]"),
+        (units.tenths_with_doubt(Interval(0.05, 0.04, 0.06), "us"), "0.050 [0.040, 0.060] us"),
         (units.fraction(1.5), "1.500"),
         (units.percent(0.013), "1.3%"),
         (units.seconds(100.4), "1 min 40 s"),

@@ -106,6 +106,9 @@ REACHED = ("channels", "kernels", "moved_bytes", "latency_s", "bytes_per_s", "ma
 EXPLAINED = ("channels", "launch_share", "bandwidth_share", "compute_share", "bound")
 """The columns of each printed table."""
 
+TOP = ("channels", "latency_s", "bound", "bytes_per_s", "map_copies", "kernels", "moved_bytes")
+"""The columns of the table at the top of a page."""
+
 
 def frame(run: Run) -> pd.DataFrame:
     """One row a module and stage, columns as in :data:`COLUMNS`, missing figures as NaN."""
@@ -202,13 +205,22 @@ def _moved(work: Mapping[str, int]) -> int:
 
 def sheets(run: Run, table: pd.DataFrame) -> list[Sheet]:
     """The ceilings, then what the pieces reach, and what of that the ceilings explain."""
-    failed = control_fault(run) is not None
-    said = "; the control failed: bounds rest on their intervals" if failed else ""
+    said = _said(run)
     return [
         Sheet(f"What this machine can do{said}", ("ceiling", "best"), tuple(_ceilings(run))),
         _sheet(f"Modules alone{said}", REACHED, table),
         _sheet(f"What the ceilings explain of their time{said}", EXPLAINED, table),
     ]
+
+
+def at_the_top(run: Run, table: pd.DataFrame) -> Sheet:
+    """What the pieces reach, and what holds each back."""
+    return _sheet(f"Modules alone{_said(run)}", TOP, table)
+
+
+def _said(run: Run) -> str:
+    failed = control_fault(run) is not None
+    return "; the control failed: bounds rest on their intervals" if failed else ""
 
 
 def _sheet(caption: str, keys: Sequence[str], table: pd.DataFrame) -> Sheet:

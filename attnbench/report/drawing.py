@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil
 from textwrap import fill
 from typing import Any
 
@@ -12,8 +13,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.transforms import Bbox
+from matplotlib.lines import Line2D
+from matplotlib.text import Text
+from matplotlib.transforms import Affine2D, Bbox
 
+from attnbench.errors import UserError
 from attnbench.records import CONTROL, PLAIN
 
 from .names import title
@@ -81,6 +85,16 @@ def titled(figure: Figure, setting: str, table: pd.DataFrame, *, exact: bool = F
     return figure
 
 
+def refuse_several(known: pd.DataFrame, *keys: str) -> None:
+    """See that each module stands there once: points of several runs would be taken for one's.
+
+    Raises:
+        UserError: it does not.
+    """
+    if known.duplicated(["variant", *(key for key in keys if key in known)]).any():
+        raise UserError("several rows of one module: choose one run of the table for this plot")
+
+
 def modules(table: pd.DataFrame) -> pd.DataFrame:
     """The rows of modules, without plain host and control."""
     return table[~table["variant"].isin([PLAIN, CONTROL])]
@@ -129,39 +143,70 @@ def point(  # noqa: PLR0913  what a point is
     say(drawn.lines[0], words)
 
 
-LONGEST_NAME = 20
+LONGEST_NAME, LONGEST_BESIDE = 20, 9
+"""Signs of a name, and of one that can stand beside its point in half of a figure's width."""
 
 
 def written(variant: str) -> str:
     """A module's name as plots write it: not too long, and a dollar in it no mathematics."""
     name = title(variant)
-    short = name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
-    return short.replace("$", r"\$")
+    if len(name) > LONGEST_NAME:
+        half = LONGEST_NAME // 2
+        name = f"{name[: half - 1]}…{name[-half:]}"
+    return name.replace("$", r"\$")
 
 
-SIDES = ((7, 3), (7, -11), (-7, 3), (-7, -11), (7, 14), (7, -22))
+def name(texts: Iterable[Text], variants: Iterable[str]) -> None:
+    """Give those labels that are shortened their whole names, for whoever points at them."""
+    for text, variant in zip(texts, variants, strict=True):
+        if len(title(variant)) > LONGEST_NAME:
+            say(text, title(variant))
+
+
+def labelled(axes: Axes, variants: Sequence[str]) -> None:
+    """A line of the upright axis for each module."""
+    axes.set_yticks(range(len(variants)), [written(variant) for variant in variants])
+    name(axes.get_yticklabels(), variants)
+
+
+def keyed(figure: Figure, look: Mapping[str, tuple[str, str]], variants: Sequence[str]) -> None:
+    """A key below the figure, where names are too long to stand beside their points."""
+    points = [
+        Line2D([], [], color=look[each][0], marker=look[each][1], linestyle="none")
+        for each in variants
+    ]
+    names = [written(each) for each in variants]
+    key = figure.legend(points, names, loc="outside lower left", ncols=3, fontsize=7, frameon=False)
+    name(key.get_texts(), variants)
+    figure.set_figheight(figure.get_figheight() + 0.17 * ceil(len(names) / 3))
+
+
+SIDES = ((7, 3), (7, -11), (-7, 3), (-7, -11), (0, 8), (0, -16), (7, 14), (7, -22))
 """Where a name may stand beside its point, in points of print, the best place first."""
 
 
 def label(axes: Axes, points: Mapping[str, tuple[float, float]]) -> None:
-    """Each module's name beside its point, clear of the others where it can be.
+    """Each module's name beside its point, within the axes and clear of others where it can be.
 
     To be called when the figure is otherwise finished and laid out.
     """
     places = {variant: _place(axes, at) for variant, at in points.items()}
     taken = [Bbox.from_bounds(x - 4, y - 4, 8, 8) for x, y in places.values()]
+    room = axes.bbox.transformed(Affine2D().scale(72 / axes.figure.dpi))
     for variant, at in points.items():
-        boxes = {side: _box(places[variant], side, written(variant)) for side in SIDES}
-        side = min(SIDES, key=lambda side: sum(boxes[side].overlaps(each) for each in taken))
-        taken.append(boxes[side])
-        axes.annotate(
+        x, y = places[variant]
+        boxes = [_within(room, _box((x, y), side, written(variant))) for side in SIDES]
+        box = min(boxes, key=lambda box: sum(box.overlaps(each) for each in taken))
+        taken.append(box)
+        text = axes.annotate(
             written(variant),
             at,
-            xytext=side,
+            xytext=(box.x0 - x, box.y0 - y),
             textcoords="offset points",
-            ha="right" if side[0] < 0 else "left",
             fontsize=8,
         )
+        text.set_in_layout(False)  # it has its place within what is laid out
+        name([text], [variant])
 
 
 def _place(axes: Axes, at: tuple[float, float]) -> tuple[float, float]:
@@ -173,5 +218,11 @@ def _place(axes: Axes, at: tuple[float, float]) -> tuple[float, float]:
 def _box(place: tuple[float, float], side: tuple[float, float], text: str) -> Bbox:
     """What a name would cover there, nearly."""
     width = 5.5 * len(text)
-    left = place[0] + side[0] - (width if side[0] < 0 else 0)
-    return Bbox.from_bounds(left, place[1] + side[1], width, 9)
+    before = {-1: width, 0: width / 2, 1: 0}[int(np.sign(side[0]))]
+    return Bbox.from_bounds(place[0] + side[0] - before, place[1] + side[1], width, 9)
+
+
+def _within(room: Bbox, box: Bbox) -> Bbox:
+    """The box, moved sideways to where there is room."""
+    x = max(min(box.x0, room.x1 - box.width), room.x0 + 2)
+    return Bbox.from_bounds(x, box.y0, box.width, box.height)

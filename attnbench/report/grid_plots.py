@@ -13,7 +13,19 @@ from matplotlib.figure import Figure
 
 from attnbench import sizes
 
-from .drawing import Plot, modules, percent, point, spoken, sure, timed, titled, with_error, written
+from .drawing import (
+    Plot,
+    modules,
+    name,
+    percent,
+    point,
+    spoken,
+    sure,
+    timed,
+    titled,
+    with_error,
+    written,
+)
 from .names import title
 from .plots import PLOTS
 from .style import RC, REFERENCE, looks
@@ -48,9 +60,9 @@ def overhead_across_grid(table: pd.DataFrame, setting: str) -> Figure:
     with mpl.rc_context(RC):
         figure = Figure(figsize=(5.2, 0.6 + 2.6 * len(panels)), layout="constrained")
         canvases = figure.subplots(len(panels), 1, squeeze=False)[:, 0]
-    for axes, (along, name, part) in zip(canvases, panels, strict=True):
+    for axes, (along, heading, part) in zip(canvases, panels, strict=True):
         _lines(axes, along, part)
-        axes.set_title(name, fontsize=8, loc="left")
+        axes.set_title(heading, fontsize=8, loc="left")
     return titled(figure, setting, pd.concat([part for *_, part in panels]))
 
 
@@ -96,7 +108,8 @@ def _lines(axes: Axes, along: str, part: pd.DataFrame) -> None:
     axes.minorticks_off()
     axes.set_xlabel(AXES[along])
     axes.set_ylabel("latency over plain host (%)")
-    axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    legend = axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    name(legend.get_texts(), dict.fromkeys(_sorted(part, along)["variant"]))
 
 
 def _places(values: pd.Series[Any]) -> dict[Any, float]:
@@ -120,7 +133,7 @@ def _sorted(part: pd.DataFrame, along: str) -> pd.DataFrame:
 
 def _describe(table: pd.DataFrame) -> str:
     said = []
-    for along, name, part in _panels(table):
+    for along, heading, part in _panels(table):
         for variant, its in _sorted(part, along).groupby("variant", sort=False):
             points = ", ".join(
                 f"{percent(row['ratio']):+.1f}% at {row[along]}"
@@ -128,7 +141,7 @@ def _describe(table: pd.DataFrame) -> str:
                 for _, row in its.iterrows()
             )
             said.append(f"{title(str(variant))} {points}")
-        said[-1] += f" ({AXES[along]}{'; ' + name if name else ''})."
+        said[-1] += f" ({AXES[along]}{'; ' + heading if heading else ''})."
     return f"Latency over the plain host. {' '.join(said)}"
 
 

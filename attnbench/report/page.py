@@ -72,6 +72,7 @@ class Section:
 
     anchor: str
     heading: str
+    isolated: bool
     holds: bool
     control: str
     facts: Sequence[tuple[str, str]]
@@ -109,7 +110,8 @@ def page(
     networks = [run for run in runs.values() if not run.case.isolated]
     overview = grid({n: r for n, r in runs.items() if not r.case.isolated}) if networks else None
     return _template().render(
-        heading=f"Attention modules in {', '.join(hosts)}",
+        heading=f"Attention modules {'in' if networks or apart else 'alone, as in'} "
+        f"{', '.join(hosts)}",
         sections=sections,
         overview=overview if len(runs) > 1 else None,
         joint=joint,
@@ -125,6 +127,7 @@ def _section(anchor: str, heading: str, run: Run, pictures: Sequence[Picture]) -
     return Section(
         anchor=anchor,
         heading=heading or case.described,
+        isolated=isolated,
         holds=control_fault(run) is None,
         control=control(run),
         facts=[("what", case.described), ("on", machine(case, run.environment))],
@@ -174,8 +177,8 @@ def _networks(run: Run) -> tuple[Sheet, list[Sheet]]:
 
 
 def _alone(run: Run) -> tuple[Sheet, list[Sheet]]:
-    ceilings, reached, explained = alone.sheets(run, alone.frame(run))
-    return reached, [ceilings, explained]
+    table = alone.frame(run)
+    return alone.at_the_top(run, table), alone.sheets(run, table)
 
 
 def figure(text: str) -> str:

@@ -1,4 +1,8 @@
-"""Each plot is one function from the DataFrame of a run to a figure, usable alone."""
+"""Each plot is one function from the DataFrame of a run to a figure, usable alone.
+
+Of the table of several runs (``attnbench.read``) choose one first: a plot refuses modules that
+stand there twice. Only memory takes both modes.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +19,16 @@ from attnbench.records import CONTROL, PLAIN
 from attnbench.units import MIB
 
 from .drawing import (
+    LONGEST_BESIDE,
     Plot,
     canvas,
+    keyed,
     label,
+    labelled,
     modules,
     percent,
     point,
+    refuse_several,
     spoken,
     sure,
     timed,
@@ -35,6 +43,7 @@ from .style import INK, RC, REFERENCE, looks, say
 def latency_overhead(table: pd.DataFrame, setting: str) -> Figure:
     """Latency over the plain host in percent, ordered, with 95% intervals; the control shaded."""
     known = timed(table).sort_values("ratio")
+    refuse_several(known)
     figure, axes = canvas(height=0.9 + 0.32 * max(len(known), 1))
     control = table[table["variant"] == CONTROL].dropna(subset=["ratio"])
     for _, row in control.iterrows():
@@ -48,7 +57,7 @@ def latency_overhead(table: pd.DataFrame, setting: str) -> Figure:
         x, error = with_error(row)
         shape = look[row["variant"]]
         point(axes, x, place, shape, spoken(row), xerr=error, pale=not sure(row))
-    axes.set_yticks(range(len(known)), [written(name) for name in known["variant"]])
+    labelled(axes, list(known["variant"]))
     axes.set_ylim(-0.6, max(len(known), 1) - 0.4)
     axes.set_xlabel("latency over plain host (%)")
     if axes.get_legend_handles_labels()[0]:
@@ -63,6 +72,7 @@ def accuracy_against_latency(table: pd.DataFrame, setting: str) -> Figure:
     before this one's begins. Where the control failed there is neither front nor dominance.
     """
     known = _published(table)
+    refuse_several(known)
     figure, axes = canvas(height=3.6)
     judged = _judged(known)
     if judged:
@@ -104,6 +114,7 @@ def accuracy_against_latency(table: pd.DataFrame, setting: str) -> Figure:
 def paper_cost_against_latency(table: pd.DataFrame, setting: str) -> Figure:
     """What papers print, parameters and GFLOPs, against latency over the plain host in percent."""
     known = timed(table)
+    refuse_several(known)
     with mpl.rc_context(RC):
         figure = Figure(figsize=(5.2, 3.2), layout="constrained")
         panels = figure.subplots(1, 2, sharey=True)
@@ -124,7 +135,11 @@ def paper_cost_against_latency(table: pd.DataFrame, setting: str) -> Figure:
         axes.set_xlim(min(0, *(counted[key] / scale), 0), largest * 12)
         axes.set_xlabel(what)
     panels[0].set_ylabel("latency over plain host (%)")
-    titled(figure, setting, table).draw_without_rendering()
+    titled(figure, setting, table)
+    if max(map(len, map(written, known["variant"]))) > LONGEST_BESIDE:
+        keyed(figure, look, list(known["variant"]))
+        return figure
+    figure.draw_without_rendering()
     for axes, key, scale, *_ in panelled:
         counted = known.dropna(subset=[key])
         places = zip(counted[key] / scale, percent(counted["ratio"]), strict=True)
@@ -138,6 +153,7 @@ def memory_overhead(table: pd.DataFrame, setting: str) -> Figure:
     ``table`` has at most one row a module and mode.
     """
     known = modules(table).dropna(subset=["peak_live_bytes", "peak_live_ratio"])
+    refuse_several(known, "mode")
     known = known.reset_index(drop=True)  # a frame may be indexed by its variants
     added = known.assign(added=known["peak_live_bytes"] * (1 - 1 / known["peak_live_ratio"]) / MIB)
     modes = list(dict.fromkeys(added["mode"])) if "mode" in added else [""]
@@ -162,7 +178,7 @@ def memory_overhead(table: pd.DataFrame, setting: str) -> Figure:
         axes.grid(axis="y", visible=False)
         if len(modes) > 1:
             axes.set_title(mode, fontsize=8, loc="left")
-    panels[0].set_yticks(range(len(order)), [written(name) for name in order])
+    labelled(panels[0], order)
     what = "peak of live bytes over plain host (MiB)"
     if len(modes) > 1:
         figure.supxlabel(what, fontsize=9)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from .drawing import Plot, canvas, point, sure, titled, written
+from .drawing import Plot, canvas, name, point, sure, titled, written
 from .names import title
 from .style import REFERENCE, looks
 
@@ -27,7 +27,7 @@ def roofline(table: pd.DataFrame, setting: str) -> Figure:
     figure, axes = canvas(height=3.6)
     names = list(dict.fromkeys(known["module"]))
     intensity = known["macs"] / known["moved_bytes"]
-    beside = [LEAST_INTENSITY / 1.5 ** (names.index(name) + 1) for name in known["module"]]
+    beside = [LEAST_INTENSITY / 1.5 ** (names.index(module) + 1) for module in known["module"]]
     intensity = intensity.where(intensity >= LEAST_INTENSITY, beside)
     left, right = float(intensity.min()) / 2, max(float(intensity.max()) * 10, 10.0)
     along = np.geomspace(left, right, 200)
@@ -59,7 +59,10 @@ def roofline(table: pd.DataFrame, setting: str) -> Figure:
     axes.set_xlim(left, right)
     axes.set_xlabel("multiply-accumulates a byte moved (left of dots: almost none)")
     axes.set_ylabel("GB/s moved")
-    axes.legend(loc="upper left", bbox_to_anchor=(1, 1), title="number: stage", title_fontsize=7)
+    legend = axes.legend(
+        loc="upper left", bbox_to_anchor=(1, 1), title="number: stage", title_fontsize=7
+    )
+    name(legend.get_texts()[1:], names)
     return titled(figure, setting, table)
 
 

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 import pandas as pd
 
 from attnbench import statistics, units
-from attnbench.records import CONTROL, PLAIN, Case, Environment
+from attnbench.naming import joined
+from attnbench.pieces import Piece, piece
+from attnbench.records import CONTROL, PLAIN, STAGES, Case, Environment
 from attnbench.runs import Run
 
 from .columns import COLUMNS, PARTS, RULES, printed
@@ -121,12 +123,36 @@ def remarks(run: Run) -> list[str]:
     """What must be known before a figure is believed: rounds, control, disturbance, failures."""
     said = [_rounds(run), control(run), *_disturbed(run), *_reservations(run.case)]
     said += [f"The code of {title(name)}: {origin}." for name, origin in run.plan.sources.items()]
-    said += [
-        f"{title(variant)} failed at {step}: {failure.type}: {_one_line(failure.message)}."
-        for variant, steps in run.failures.items()
-        for step, failure in steps.items()
+    return [*said, *_failed(run)]
+
+
+def _failed(run: Run) -> list[str]:
+    """What failed, each error once with all that it befell."""
+    alike: dict[str, list[str]] = {}
+    for variant, steps in run.failures.items():
+        for step, failure in steps.items():
+            error = f"{step}: {failure.type}: {_one_line(failure.message)}"
+            alike.setdefault(error, []).append(variant)
+    return [
+        f"{joined(_titles(run, variants))} failed at {error}." for error, variants in alike.items()
     ]
-    return said
+
+
+def _titles(run: Run, variants: Sequence[str]) -> list[str]:
+    """What tables call them; a module alone that is there at every stage is called once."""
+    if not run.case.isolated:
+        return [title(variant) for variant in variants]
+    whole = [
+        module
+        for module in run.modules
+        if {Piece(module, stage).name for stage in STAGES} <= set(variants)
+    ]
+    found = ((variant, piece(variant)) for variant in variants)
+    named = (
+        title(each.module) if each is not None and each.module in whole else title(variant)
+        for variant, each in found
+    )
+    return list(dict.fromkeys(named))
 
 
 def _rounds(run: Run) -> str:
@@ -164,9 +190,16 @@ def control(run: Run) -> str:
 
 def _reservations(case: Case) -> list[str]:
     """What the counted figures do not speak of in this configuration (``attnbench.live``)."""
+    said = [] if case.isolated else _of_networks(case)
+    if case.device == "cuda" and case.dtype == "float32":
+        said.append("Convolutions may use TF32 within float32, as is PyTorch's default.")
+    return said
+
+
+def _of_networks(case: Case) -> list[str]:
     said = []
     work = FIXED_WORK.get(case.host.partition("_resnet")[0])
-    if work is not None and not case.isolated:
+    if work is not None:
         said.append(f"Fixed work, the same for every variant: {work}. {NO_PART_OF_IT}")
     if case.compiled:
         said.append("Counts, kernels and live peaks are those of the eager networks.")
@@ -174,8 +207,6 @@ def _reservations(case: Case) -> list[str]:
         said.append("Live peaks are too low for modules that reshape: on meta no copy is seen.")
     if case.mode == "training" and case.dtype != "float32":
         said.append("Live peaks take batch norm's statistics for single precision.")
-    if case.device == "cuda" and case.dtype == "float32":
-        said.append("Convolutions may use TF32 within float32, as is PyTorch's default.")
     return said
 
 

@@ -17,7 +17,12 @@ MODULES = {
     "sge": ("#999933", "P"),
     "sa": ("#AA4499", "X"),
 }
-OTHERS = (("#44AA99", "<"), ("#DDCC77", ">"), ("#661100", "p"), ("#6699CC", "h"))
+COLOURS, MARKERS = ("#44AA99", "#DDCC77", "#661100", "#6699CC"), "<>ph"
+OTHERS = tuple(
+    (colour, MARKERS[(turn + place) % len(MARKERS)])
+    for turn in range(len(MARKERS))
+    for place, colour in enumerate(COLOURS)
+)
 """For modules that are not in the table, in the order in which they appear."""
 
 INK, PAPER, GRID = "#1b1f24", "#ffffff", "#dddddd"

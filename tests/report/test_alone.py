@@ -298,7 +298,7 @@ def test_the_pieces_are_printed_with_their_sizes_and_shares(run: Run) -> None:
         "compute [95%]": "1 [0, 2]%",
         "bound": "none",
     }
-    assert pieces.rows[3] == ("SA", "2048x2x2", "32", "0.0", *["–"] * 3)
+    assert pieces.rows[3] == ("SA", "2048x2x2", "32", "0.0020", *["–"] * 3)  # 2**11 of 2**20
     assert explained.rows[3] == ("SA", "2048x2x2", *["–"] * 4)
 
 
@@ -332,6 +332,32 @@ def test_tables_a_roofline_and_a_page_are_written(run: Run, tmp_path: Path) -> N
     assert csv.splitlines()[1].startswith("sa,1,256,16,16,16,1048576,4194304,0.001953125,")
     assert latex.count(r"\begin{table}") == 3
     assert r"SA & 256x16x16 & 16 &" in latex
+
+
+def test_the_page_speaks_of_modules_alone_and_shows_their_bounds(run: Run, tmp_path: Path) -> None:
+    report.write(run, tmp_path)
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "<h1>Attention modules alone, as in resnet50</h1>" in page
+    assert "at the sizes that they have in the host" in page
+    for said in ("beside the same network", "plain host", "cannot be told apart"):
+        assert said not in page
+    top = page[page.index('class="sortable"') :]
+    top = top[: top.index("</table>")]
+    assert "bound</button>" in top
+    assert [word for word in ("none", "launch", "compute") if f">{word}</td>" in top] == [
+        "none",
+        "launch",
+        "compute",
+    ]
+
+
+def test_an_error_of_many_pieces_is_said_once(run: Run) -> None:
+    plan = replace(run.plan, variants=alone(("sa", "se")))
+    failure = run.failures["sa layer4"]
+    pieces = [*(f"se layer{stage}" for stage in (1, 2, 3, 4)), "sa layer4"]
+    failed = replace(run, plan=plan, failures=dict.fromkeys(pieces, failure))
+    said = [remark for remark in report.remarks(failed) if "failed at" in remark]
+    assert said == ["SE, sa layer4 failed at latency: MemoryError: no room."]
 
 
 def test_a_ceiling_that_explains_a_third_or_more_is_the_bound(run: Run) -> None:

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from attnbench import report
-from attnbench.records import Block, Compiled, Disturbance, End, Round
+from attnbench.records import Block, Compiled, Disturbance, End, Failure, Round
 from attnbench.report.columns import COLUMNS, PARTS
 from attnbench.report.sheets import Sheet
 from attnbench.runs import Run
@@ -276,6 +276,18 @@ def test_nothing_is_said_of_rounds_that_were_left_alone(run: Run) -> None:
     remarks = report.remarks(with_disturbances(run, Disturbance(elapsed_s=1.0)))
     assert not any("flagged" in remark for remark in remarks)
     assert not any("GPU" in remark for remark in remarks)
+
+
+def test_an_error_of_many_modules_is_said_once(run: Run) -> None:
+    failure = Failure(step="latency", type="MemoryError", message="no\nroom")
+    other = replace(failure, message="no bread")
+    run.failures = {name: {"latency": failure} for name in ("sa", "mine")}
+    run.failures["sk"] = {"latency": other}
+    said = [remark for remark in report.remarks(run) if "failed at" in remark]
+    assert said == [
+        "SA, mine failed at latency: MemoryError: no room.",
+        "SK failed at latency: MemoryError: no bread.",
+    ]
 
 
 CALM = {"gpu_throttle": "", "gpu_other_processes": 0, "gpu_clock_mhz": 1980}

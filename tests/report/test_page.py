@@ -2,6 +2,7 @@ import json
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pandas as pd
 import pytest
@@ -109,6 +110,20 @@ def test_a_hostile_name_keeps_its_row_in_every_table(run: Run, tmp_path: Path) -
     assert list(read["variant"]) == ["plain", "control", HOSTILE, "sk"]
     latex = (tmp_path / "comparison.tex").read_text(encoding="utf-8")
     assert r"\textless{}img src=x onerror=alert(1)\textgreater{}\&" in latex
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a\x07b\x1b[31m\x00c", "\N{RIGHT-TO-LEFT OVERRIDE}evil\uffff", "two\nlines", "", " ", "=1+1"],
+)
+def test_no_name_breaks_a_file(run: Run, tmp_path: Path, name: str) -> None:
+    written = report.write(renamed(run, "sa", name), tmp_path)
+    found = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
+    assert found.open == []
+    for path in written:
+        if path.suffix == ".svg":
+            ElementTree.fromstring(path.read_text(encoding="utf-8"))
+    assert len(pd.read_csv(tmp_path / "comparison.csv")) == 4
 
 
 def test_a_run_in_which_everything_failed_is_a_page(run: Run, tmp_path: Path) -> None:

@@ -7,10 +7,12 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.text import Text
 
 from attnbench import report
+from attnbench.errors import UserError
 from attnbench.modules import ATTENTION
-from attnbench.report.drawing import PALE, percent
+from attnbench.report.drawing import PALE, percent, written
 from attnbench.report.grid_plots import GRID_PLOTS, overhead_across_grid
 from attnbench.report.plots import (
     PLOTS,
@@ -67,6 +69,8 @@ def test_every_module_of_the_table_has_a_colour_and_a_marker_of_its_own() -> Non
 def test_a_module_looks_the_same_whoever_stands_beside_it() -> None:
     assert looks(["sa"])["sa"] == looks(["mine", "se", "sa"])["sa"]
     assert looks(["mine"])["mine"] not in MODULES.values()
+    others = [f"mine {number}" for number in range(16)]
+    assert len(set(looks(others).values())) == len(MODULES) + 16
 
 
 def test_a_run_without_results_fits_no_plot(run: Run) -> None:
@@ -185,7 +189,8 @@ def test_of_a_grid_the_points_of_runs_without_a_control_are_told_apart() -> None
         "Latency over the plain host. SA +50.0% at 2, +12.5% at 8 (no verdict) "
         "SE +10.0% at 2, +10.0% at 8 (no verdict) (batch size)."
     )
-    assert memory_overhead(table, "setting").get_suptitle() == "setting"
+    modes = pd.concat([held, failed.assign(mode="training")])
+    assert memory_overhead(modes, "setting").get_suptitle() == "setting"  # its figures are exact
 
 
 def test_what_papers_print_has_a_panel_each() -> None:
@@ -348,6 +353,60 @@ def test_a_module_without_multiplications_has_a_place_beneath_the_roof() -> None
     assert fits(ALONE)
     assert not fits(ALONE.assign(bytes_per_s=np.nan))
     assert "20.0" in ALONE_PLOTS["roofline"].describe(ALONE)
+
+
+LONG = "a/long/path/of_mine.py:WithALongClassName,groups=32"
+
+
+def test_a_long_name_is_shortened_in_its_middle_and_on_one_line() -> None:
+    assert written(LONG) == "a/long/pa…,groups=32"
+    assert written("timm:bottleneck,feat_size=7") == "timm:bott…eat_size=7"
+    assert written("sa") == "SA"
+    assert written("two\nlines") == "two lines"
+
+
+@pytest.mark.parametrize("name", PLOTS)
+def test_a_name_that_is_shortened_is_whole_under_the_pointer(name: str) -> None:
+    table = rows(row(LONG, 1.2, published_top1=77.0), row("se", 1.1, published_top1=77.1))
+    figure = PLOTS[name].draw(table, "setting")
+    whole = [text.get_text() for text in figure.findobj(Text) if text.get_gid() == SPOKEN + LONG]
+    assert set(whole) == {"a/long/pa…,groups=32"}
+
+
+def test_long_names_stand_in_a_key_below_two_panels_and_within_the_figure() -> None:
+    table = rows(
+        row(LONG, 1.2),
+        row("timm:bottleneck,feat_size=7", 1.201),
+        *(row(f"another/file_{number}.py:Gate", 1.21) for number in range(5)),
+    )
+    figure = paper_cost_against_latency(table, "setting")
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    assert not any(texts(axes) for axes in figure.axes)
+    (key,) = figure.legends
+    boxes = [text.get_window_extent(canvas.get_renderer()) for text in key.get_texts()]
+    assert len(boxes) == 7
+    assert all(box.x0 >= 0 and box.x1 <= figure.bbox.x1 for box in boxes)
+    assert not any(one.overlaps(other) for one in boxes for other in boxes if one is not other)
+    assert all(axes.bbox.width > figure.bbox.width / 3 for axes in figure.axes)
+
+
+def test_names_beside_points_stay_within_their_axes() -> None:
+    name = "nine_sign"
+    figure = paper_cost_against_latency(rows(row(name, 1.2, added_params=2e6)), "")
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    for axes in figure.axes:
+        (text,) = axes.texts
+        box = text.get_window_extent(canvas.get_renderer())
+        assert axes.bbox.x0 <= box.x0 < box.x1 <= axes.bbox.x1
+
+
+@pytest.mark.parametrize("name", PLOTS)
+def test_two_runs_in_one_table_are_not_drawn_as_one(name: str) -> None:
+    one = rows(row("sa", 1.2, published_top1=77.0)).assign(mode="inference")
+    with pytest.raises(UserError, match="choose one run of the table"):
+        PLOTS[name].draw(pd.concat([one, one]), "")
 
 
 HOSTILE = 'a$b_1$ <b>"x"</b> & %'

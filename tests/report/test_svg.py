@@ -41,6 +41,12 @@ def test_a_point_has_its_words_and_the_whole_its_alternative(drawn: str) -> None
     assert "<script" not in drawn
 
 
+def test_on_a_page_it_is_still_an_image_with_its_alternative(drawn: str) -> None:
+    root = ElementTree.fromstring(inline(drawn, "one"))
+    assert root.get("role") == "img"
+    assert root.get("aria-label") == f"One point. {HOSTILE}"
+
+
 def test_text_stays_text(drawn: str) -> None:
     texts = [each.text for each in ElementTree.fromstring(drawn).iter(f"{SVG}text")]
     assert "x & <y>" in texts
