@@ -133,13 +133,12 @@ def _candidate(
         *_of_exact("live peak", memory and memory - 1, limits.memory, units.percent),
     ]
     answer = max((answer for answer, _ in judged), key=ORDER.index)
-    errors = _errors(side, module) if answer == "cannot say" else []
     reasons = [reason for found, reason in judged if found == answer and reason]
     holds = limits.overhead is not None and _holding(limits.overhead) in reasons
     return Candidate(
         module=module,
         answer=answer,
-        reasons=(*reasons, *errors),
+        reasons=(*reasons, *_errors(side, module)),
         interval_holds_limit=holds,
         ratio=ratio,
         added_params=added,
@@ -198,7 +197,7 @@ def _memory_ratio(side: Side, module: str) -> float | None:
 
 
 def _errors(side: Side, module: str) -> list[str]:
-    """What failed of it, once each."""
+    """What failed of it, once each; a module that is in by its first rounds may fail later."""
     failures = (failure for run in side.runs for failure in run.failures.get(module, {}).values())
     said = (f"{each.step} failed: {each.type}: {each.message}" for each in failures)
     return list(dict.fromkeys(" ".join(each.split()) for each in said))

@@ -194,6 +194,14 @@ def test_the_answer_is_said_in_plain_words(stored):
     )
 
 
+def test_a_module_that_is_in_and_failed_in_later_rounds_says_so(stored):
+    failure = Failure(step="latency", type="MemoryError", message="no room")
+    (found,) = pick(
+        stored(mine=1.01, failures=[("mine", failure)]), Limits(overhead=0.5)
+    ).candidates
+    assert (found.answer, found.reasons) == ("in", ("latency failed: MemoryError: no room",))
+
+
 def test_what_failed_alike_is_said_once_and_more_rounds_are_no_advice(stored):
     failure = Failure(step="latency", type="MemoryError", message="no room.")
     folder = stored(

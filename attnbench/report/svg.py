@@ -59,6 +59,9 @@ def inline(svg: str, prefix: str) -> str:
     title = root.find("title", NAMESPACES)
     if title is not None:  # the page says it beside the plot; as a hint it would be everywhere
         root.remove(title)
+    root.set(
+        "role", "group"
+    )  # an image would hide from screen readers that its points can be reached
     for element in root.iter():
         for key, value in element.items():
             element.set(key, _on_a_page(key, value, prefix))

@@ -27,9 +27,11 @@ def parse(text: str) -> Spec:
     """Take a specification apart; values are Python's literals, anything else is a text.
 
     Raises:
-        SettingsError: nothing stands before the settings, a value is missing or stated twice, or
-            the site is not known.
+        SettingsError: nothing stands before the settings, a value is missing or stated twice, the
+            site is not known, or it is no text that a record could hold.
     """
+    if text.encode(errors="replace").decode() != text:
+        raise SettingsError(f"{text!a} holds bytes that are no UTF-8")
     source, *pairs = SEPARATOR.split(text.strip())
     if not source or "=" in source.rpartition(":")[2]:
         raise SettingsError(f"'{text}' names no module before its settings")

@@ -36,6 +36,7 @@ def test_what_is_no_literal_is_never_computed():
         ("mine.py:Mine,groups=3,groups=4", "groups has two values"),
         ("mine.py:Mine,site=bn7", "unknown site 'bn7'; known: after_bn3, after_bn2, replace_conv2"),
         ("mine.py:Mine,site=(1, [2])", "unknown site"),
+        ("\udcff.py:Mine", r"'\\udcff.py:Mine' holds bytes that are no UTF-8"),
     ],
 )
 def test_what_cannot_be_taken_apart_is_refused(text: str, message: str):
