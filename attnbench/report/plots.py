@@ -257,7 +257,7 @@ PLOTS: dict[str, Plot] = {
     "accuracy_against_latency": Plot(
         "Published accuracy against measured latency",
         accuracy_against_latency,
-        lambda table: len(modules(_published(table))) > 0,
+        lambda table: len(modules(_published(table))) > 0 and len(_published(table)) > 1,
         _describe_accuracy,
     ),
     "paper_cost_against_latency": Plot(
