@@ -4,23 +4,15 @@ from __future__ import annotations
 
 import shlex
 import sys
-from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from . import __version__, options
 from .errors import UserError
 from .modules import SettingsError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from rich.console import Console
-
-    from .runs import Run
 
 app = typer.Typer(
     help="What an attention module really costs: counted, timed, tabled and plotted. "
@@ -185,7 +177,7 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
 
     Several values of an option, comma-separated, make a grid of configurations.
     """
-    from . import display, jobs, runner, store
+    from . import display, jobs, runner, shown, store
 
     wanted = jobs.Wanted(
         modules=options.modules(modules, module),
@@ -217,7 +209,7 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
     except KeyboardInterrupt:
         _complain(f"interrupted; go on with: attnbench run --out {shlex.quote(str(folder))}")
         return 130
-    _show([folder], folder, console)
+    shown.show([folder], folder, console)
     return 0 if all(run.finished for run in runs) else 1
 
 
@@ -301,7 +293,7 @@ def evaluate(  # noqa: PLR0913, PLR0917  an option each
     ] = None,
 ) -> int:
     """Top-1 and top-5 of given weights on a folder of images, beside what was published."""
-    from . import display, evaluating, evaluations, report
+    from . import display, evaluating, evaluations, report, shown
 
     prepared = evaluating.prepare(
         evaluating.Wanted(
@@ -333,7 +325,7 @@ def evaluate(  # noqa: PLR0913, PLR0917  an option each
         console.print(display.table(sheet.caption, sheet.headings, sheet.rows))
     for note in report.accuracy_notes([found]):
         console.print(note, markup=False)
-    _write([folder], folder, console)
+    shown.write([folder], folder, console)
     return 0
 
 
@@ -410,7 +402,7 @@ def pick(  # noqa: PLR0913, PLR0917  an option each
 
     Exit status 1 where none surely is.
     """
-    from . import display, picking
+    from . import answers, display, picking
 
     limits = picking.Limits(
         overhead=None if max_overhead is None else options.share(max_overhead),
@@ -420,14 +412,14 @@ def pick(  # noqa: PLR0913, PLR0917  an option each
     scatter = options.share(between_runs) if between_runs else None
     choice = picking.pick(folder, limits, recipe, scatter)
     if format_ is ChoiceFormat.JSON:
-        print(picking.as_json(choice))
+        print(answers.as_json(choice))
     else:
         console = display.console()
-        rows = map(picking.cells, choice.candidates)
+        rows = map(answers.cells, choice.candidates)
         caption = f"Held against the limits: {choice.configuration}"
         words = ("answer", "why")
-        console.print(display.table(caption, picking.HEADINGS, rows, words))
-        for sentence in picking.sentences(choice):
+        console.print(display.table(caption, answers.HEADINGS, rows, words))
+        for sentence in answers.sentences(choice):
             console.print(sentence, markup=False)
     return 0 if choice.of("in") else 1
 
@@ -472,66 +464,11 @@ def report(
     ] = None,
 ) -> None:
     """Write tables, plots and report.html again from the records, of one run or of several."""
-    from . import display
+    from . import display, shown
 
     if out is None and len(folders) > 1:
         raise UserError("several folders: say with --out where their joint page is to be written")
-    _show(folders, out or folders[0], display.console())
-
-
-def _show(folders: list[Path], out: Path, console: Console) -> None:
-    """Print and write each run's own tables, and what several have in common."""
-    from . import display, report
-
-    runs, apart = report.found(*folders), report.apart(*folders)
-    for run in runs.values():
-        console.print(f"\n{run.case.described}", style="bold", markup=False)
-        for sheet in report.sheets(run, report.frame(run)):
-            console.print()
-            console.print(display.table(sheet.caption, sheet.headings, sheet.rows))
-        console.print()
-        for remark in (*report.remarks(run), *report.accuracy_notes(run.evaluations)):
-            console.print(remark, markup=False)
-    named, joint = _named(runs, folders), []
-    networks = {name: run for name, run in named.items() if not run.case.isolated}
-    if networks and not _one_run(runs, folders):
-        joint = [report.grid(networks)]
-    for sheet in (*joint, *report.accuracy(apart)):
-        console.print()
-        console.print(display.table(sheet.caption, sheet.headings, sheet.rows))
-    for note in report.accuracy_notes(apart):
-        console.print(note, markup=False)
-    _write(folders, out, console)
-
-
-def _write(folders: list[Path], out: Path, console: Console) -> None:
-    """Write each run's own tables, plots and page, and those of what several have in common."""
-    from . import report
-
-    runs, apart = report.found(*folders), report.apart(*folders)
-    if not runs:
-        report.write_accuracy(apart, out)
-    elif _one_run(runs, folders):
-        (run,) = runs.values()
-        report.write(replace(run, evaluations=(*run.evaluations, *apart)), out)
-    else:
-        names, drawings = _named(runs, folders), {}
-        for name, (path, run) in zip(names, runs.items(), strict=True):
-            drawings[name] = report.draw(run)
-            report.write(run, path, drawings[name])
-        report.write_joint(names, out, apart, drawings)
-    console.print(f"Tables, plots and report.html are in {out}", markup=False)
-
-
-def _one_run(runs: Mapping[Path, Run], folders: list[Path]) -> bool:
-    """Whether a run's own folder was named, and besides at most folders of evaluations."""
-    return len(runs) == 1 and set(runs) <= set(folders)
-
-
-def _named(runs: dict[Path, Run], folders: list[Path]) -> dict[str, Run]:
-    from . import report
-
-    return report.named(runs, folders[0] if len(folders) == 1 else None)
+    shown.show(folders, out or folders[0], display.console())
 
 
 def _complain(message: str) -> None:

@@ -1,0 +1,127 @@
+import json
+import math
+from dataclasses import replace
+from functools import partial
+
+import pytest
+from picked import SIX, store_run
+
+from attnbench import repeated
+from attnbench.answers import HEADINGS, as_json, cells, sentences
+from attnbench.picking import Limits, pick
+from attnbench.records import Failure
+
+
+@pytest.fixture(autouse=True)
+def steady_runs(monkeypatch):
+    """No scatter between runs, so that limits can be put where intervals end."""
+    monkeypatch.setattr(repeated, "ASSUMED", 0.0)
+
+
+@pytest.fixture
+def stored(tmp_path, case):
+    return partial(store_run, tmp_path, case)
+
+
+@pytest.mark.parametrize(
+    ("settings", "unlike", "plain"),
+    [
+        ({"image_size": 64}, "of 64x64", None),
+        ({"stages": (3, 4)}, "in stages 3 4", 76.384),
+        ({"image_size": (224, 64), "blocks": "last"}, "of 224x64, in last blocks", None),
+    ],
+)
+def test_an_accuracy_is_of_the_network_that_was_published(stored, settings, unlike, plain):
+    choice = pick(stored(se=1.02, sge=1.01, settings=settings), Limits(overhead=0.1))
+    assert [(each.module, each.top1) for each in choice.candidates] == [("sge", None), ("se", None)]
+    assert choice.plain_top1 == plain
+    assert (
+        "Top-1 is published for 224x224 with the module in all blocks; "
+        f"this run is {unlike}, so none is shown. The order is that of latency."
+    ) in sentences(choice)
+
+
+def test_a_host_without_accuracies_is_ordered_by_latency_and_says_so(stored):
+    folder = stored(sa=1.02, se=1.01, settings={"host": "alexnet"})
+    choice = pick(folder, Limits(overhead=0.1))
+    assert [each.module for each in choice.candidates] == ["se", "sa"]
+    assert "No top-1 is published for this host" in " ".join(sentences(choice))
+
+
+def test_the_answer_is_said_in_plain_words(stored):
+    said = sentences(pick(stored(sa=SIX, se=1.01, sge=1.5), Limits(overhead=0.1)))
+    assert said[0] == "Within the limits: se."
+    assert said[1:3] == [
+        "The records do not allow an answer for sa: the interval of the latency holds 10.0%.",
+        "An interval that is too wide becomes narrower with more runs in the folder, and with "
+        "more rounds (--budget).",
+    ]
+    assert sentences(pick(stored("out", sa=1.5), Limits(overhead=0.1)))[0] == (
+        "Nothing is surely within the limits."
+    )
+
+
+def test_what_failed_alike_is_said_once_and_more_rounds_are_no_advice(stored):
+    failure = Failure(step="latency", type="MemoryError", message="no room.")
+    folder = stored(
+        gc=[], sk=[], mine=[], failures=[(name, failure) for name in ("gc", "sk")], sa=1.01
+    )
+    said = sentences(pick(folder, Limits(overhead=0.1)))
+    assert said[:3] == [
+        "Within the limits: sa.",
+        "The records do not allow an answer for sk, gc: it was not timed; latency failed: "
+        "MemoryError: no room.",
+        "The records do not allow an answer for mine: it was not timed.",
+    ]
+    assert "--budget" not in " ".join(said)
+    failed = sentences(pick(stored("other", sa=1.1, se=1.1, control=1.05), Limits(overhead=0.5)))
+    assert failed[1] == (
+        "The records do not allow an answer for se, sa: the control failed: the plain host "
+        "against itself is told apart from 1."
+    )
+    assert "--budget" not in " ".join(failed)
+
+
+def test_the_plain_host_is_there_to_compare_accuracies_with(stored):
+    said = " ".join(sentences(pick(stored(sge=1.01), Limits(overhead=0.1))))
+    assert "The plain host has 76.38 there." in said
+    assert "The plain host has" not in " ".join(
+        sentences(pick(stored("sa", sa=1.01), Limits(overhead=0.1)))  # SA-Net prints SA alone
+    )
+
+
+def test_a_recipe_without_any_of_the_modules_gives_no_order(stored):
+    said = sentences(pick(stored(mine=1.01), Limits(overhead=0.1)))
+    assert said[1] == (
+        "PytorchInsight has no top-1 of these modules in this host; the order is that of latency."
+    )
+
+
+def test_json_is_strict_and_whole(stored):
+    choice = pick(stored(sa=[1.1] * 3 + [1.1] * 3, se=1.1), Limits(overhead=0.2))
+    endless = replace(
+        choice.candidates[0], ratio=replace(choice.candidates[0].ratio, high=math.inf)
+    )
+    text = as_json(replace(choice, candidates=(endless, *choice.candidates[1:])))
+    data = json.loads(text, parse_constant=pytest.fail)
+    assert data["limits"] == {"overhead": 0.2, "added_params": None, "memory": None}
+    assert data["recipe"]["source"].startswith("implus/PytorchInsight")
+    assert data["candidates"][0]["ratio"]["high"] is None
+    assert data["candidates"][1]["answer"] == "in"
+
+
+def test_a_row_has_a_cell_for_every_heading(stored):
+    (found,) = pick(stored(sa=1.1), Limits(overhead=0.2)).candidates
+    assert len(cells(found)) == len(HEADINGS)
+    assert cells(found) == ("sa", "in", "77.88", "+10.0% [+10.0, +10.0]", "+708", "+50.0%", "")
+
+
+def test_a_figure_that_there_is_not_is_a_dash(stored):
+    failure = Failure(step="latency", type="MemoryError", message="no room")
+    (found,) = pick(stored(mine=[], failures=[("mine", failure)]), Limits(overhead=0.5)).candidates
+    assert cells(found)[2:6] == ("–", "–", "–", "–")
+
+
+def test_a_module_without_an_accuracy_has_no_place(stored):
+    said = sentences(pick(stored(eca=1.01, se=1.02, sa=1.03), Limits(overhead=0.1)))
+    assert "That recipe has none for eca, sa: their place says nothing." in " ".join(said)
