@@ -72,8 +72,12 @@ class AfterBn2(nn.Module):
         self.downsample = block.downsample
 
     def forward(self, x: Tensor) -> Tensor:
-        out = self.relu(self.bn1(self.conv1(x)))
-        out = self.attention(self.bn2(self.conv2(out)))
+        out = self.conv1(x)
+        out = self.bn1(out)
+        out = self.relu(out)
+        out = self.conv2(out)
+        out = self.bn2(out)
+        out = self.attention(out)
         out += x if self.downsample is None else self.downsample(x)
         activated: Tensor = self.relu(out)
         return activated
@@ -93,9 +97,15 @@ class AfterBn3(nn.Module):
         self.downsample = block.downsample
 
     def forward(self, x: Tensor) -> Tensor:
-        out = self.relu(self.bn1(self.conv1(x)))
-        out = self.relu(self.bn2(self.conv2(out)))
-        out = self.attention(self.bn3(self.conv3(out)))
+        out = self.conv1(x)
+        out = self.bn1(out)
+        out = self.relu(out)
+        out = self.conv2(out)
+        out = self.bn2(out)
+        out = self.relu(out)
+        out = self.conv3(out)
+        out = self.bn3(out)
+        out = self.attention(out)
         out += x if self.downsample is None else self.downsample(x)
         activated: Tensor = self.relu(out)
         return activated
@@ -116,8 +126,12 @@ class ReplaceConv2(nn.Module):
         self.downsample = block.downsample
 
     def forward(self, x: Tensor) -> Tensor:
-        out = self.attention(self.relu(self.bn1(self.conv1(x))))
-        out = self.bn3(self.conv3(out))
+        out = self.conv1(x)
+        out = self.bn1(out)
+        out = self.relu(out)
+        out = self.attention(out)
+        out = self.conv3(out)
+        out = self.bn3(out)
         out += x if self.downsample is None else self.downsample(x)
         activated: Tensor = self.relu(out)
         return activated

@@ -14,6 +14,7 @@ from torchvision.models.resnet import BasicBlock, Bottleneck
 import attnbench
 from attnbench.hosts import HOSTS as REGISTRY
 from attnbench.hosts import AfterBn2, AfterBn3, ReplaceConv2, build, resnet
+from attnbench.memory import peak_live_bytes
 from attnbench.modules import ATTENTION, Attention, SettingsError, Site
 
 HOSTS = ("resnet50", "resnet101")
@@ -390,3 +391,27 @@ def test_importing_the_package_does_not_import_torch():
 def test_the_package_has_no_other_lazy_names():
     with pytest.raises(AttributeError, match="no attribute 'no_such_name'"):
         _ = attnbench.no_such_name
+
+
+def live(network: nn.Module) -> int:
+    """The most bytes alive in one forward of an image of 64x64."""
+    network, image = network.to("meta").eval(), torch.empty(1, 3, 64, 64, device="meta")
+    with torch.no_grad():
+        return peak_live_bytes(lambda: network(image))
+
+
+@pytest.mark.parametrize("host", ["resnet18", "resnet50"])
+def test_a_block_holds_what_torchvisions_holds_and_not_a_byte_more(host):
+    # Two calls in one expression would keep the first one's input alive during the second.
+    site = Site.AFTER_BN2 if host == "resnet18" else Site.AFTER_BN3
+    nothing = entry(lambda _: nn.Identity(), site)
+    plain = live(build(host))
+    assert live(build(host, nothing)) == plain
+    assert plain == live(getattr(torchvision.models, host)())
+
+
+def test_what_stands_in_place_of_conv2_frees_what_conv2_would():
+    def conv2(channels, stride):
+        return nn.Conv2d(channels, channels, 3, stride, padding=1)
+
+    assert live(build("resnet50", entry(conv2, Site.REPLACE_CONV2))) == live(build("resnet50"))
