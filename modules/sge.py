@@ -33,9 +33,9 @@ class SpatialGroupEnhance(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         grouped = x.reshape(x.shape[0] * self.groups, -1, *x.shape[2:])
         likeness = (grouped * self.avg_pool(grouped)).sum(1).flatten(1)  # (B * G, H * W)
-        centred = likeness - likeness.mean(1, keepdim=True)
-        normalised = centred / (centred.std(1, keepdim=True) + 1e-5)
-        scaled = normalised.reshape(-1, self.groups, *x.shape[2:]) * self.weight + self.bias
-        gate = scaled.reshape(-1, 1, *x.shape[2:]).sigmoid()
-        enhanced: Tensor = grouped * gate
+        # One name for what follows, so that no map lives longer than in the authors' code.
+        gate = likeness - likeness.mean(1, keepdim=True)
+        gate = gate / (gate.std(1, keepdim=True) + 1e-5)
+        gate = gate.reshape(-1, self.groups, *x.shape[2:]) * self.weight + self.bias
+        enhanced: Tensor = grouped * gate.reshape(-1, 1, *x.shape[2:]).sigmoid()
         return enhanced.reshape(x.shape)

@@ -3,6 +3,7 @@ from math import exp
 import pytest
 import torch
 
+from attnbench.memory import peak_live_bytes
 from attnbench.modules import SettingsError, create
 
 
@@ -66,3 +67,10 @@ def test_the_norm_is_of_single_channels():
 def test_wrong_widths_say_which_would_do():
     with pytest.raises(SettingsError, match="192 channels do not divide by 128; 128 or 256 would"):
         create("sa", 192)  # divides into 64 groups, but not into their halves
+
+
+def test_its_peak_is_that_of_the_authors_code():
+    module, x = create("sa", 256).to("meta"), torch.empty(1, 256, 8, 8, device="meta")
+    # At the shuffle live both halves, what they were joined to, and the shuffled copy.
+    with torch.no_grad():
+        assert peak_live_bytes(lambda: module(x)) == 3 * 4 * 256 * 8 * 8

@@ -3,6 +3,7 @@ from math import exp, sqrt
 import pytest
 import torch
 
+from attnbench.memory import peak_live_bytes
 from attnbench.modules import SettingsError, create
 
 
@@ -68,3 +69,11 @@ def test_a_map_of_one_position_has_no_deviation_as_its_docstring_says():
 def test_wrong_widths_say_which_would_do():
     with pytest.raises(SettingsError, match="100 channels do not divide by 64; 64 or 128 would"):
         create("sge", 100)
+
+
+def test_its_peak_is_that_of_the_authors_code():
+    module, x = create("sge", 256).to("meta"), torch.empty(1, 256, 8, 8, device="meta")
+    result, maps = 4 * 256 * 8 * 8, 4 * 64 * 8 * 8
+    # At the last product live its result and three maps of 64 groups: likeness, scaled, gate.
+    with torch.no_grad():
+        assert peak_live_bytes(lambda: module(x)) == result + 3 * maps
