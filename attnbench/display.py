@@ -20,9 +20,12 @@ STEP_S = {"counts": 1.5, "memory": 2.5, "warm-up": 1.0}
 
 
 def console() -> Console:
-    """Standard output; wide where no terminal sets a width, so that nothing is folded."""
-    shown = Console()
-    return shown if shown.is_terminal else Console(width=160)
+    """Standard output; wide where no terminal sets a width, so that nothing is folded.
+
+    Without emoji: ``mine.py:Key:`` is a name.
+    """
+    shown = Console(emoji=False)
+    return shown if shown.is_terminal else Console(width=160, emoji=False)
 
 
 def table(

@@ -7,8 +7,10 @@ elsewhere has no others than ours.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
+from pickle import UnpicklingError
 
 import torch
 from torch import Tensor, nn
@@ -61,7 +63,8 @@ def load_authors_state_dict(network: nn.Module, state_dict: Mapping[str, object]
     counters of batch norms may be missing, everything else must fit.
 
     Raises:
-        UserError: names that are missing or left over, or tensors of another shape, all listed.
+        UserError: names that are missing or left over, or tensors of another kind (integers or
+            complex numbers for real ones) or shape, all listed.
     """
     given = _unwrapped(state_dict)
     named = _authors_names(network)
@@ -70,6 +73,14 @@ def load_authors_state_dict(network: nn.Module, state_dict: Mapping[str, object]
     faults = [
         *_listed("missing", [n for n in wanted if n not in given and not n.endswith(COUNTER)]),
         *_listed("left over", [name for name in given if name not in wanted]),
+        *_listed(
+            "of another kind",
+            [
+                f"{name} {_kind(value)}, not {_kind(wanted[name])}"
+                for name, value in given.items()
+                if name in wanted and value.is_floating_point() != wanted[name].is_floating_point()
+            ],
+        ),
         *_listed(
             "of another shape",
             [
@@ -111,11 +122,18 @@ def read_weights(path: Path) -> Mapping[str, object]:
     try:
         if path.suffix == ".safetensors":
             return _safetensors(path)
-        found = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of files that are refused next
+            found = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror or error}") from error
+    except UnpicklingError as error:
+        raise UserError(
+            f"{path} holds no weights that are safe to read: it is damaged or asks for code to be "
+            "run, which is never done"
+        ) from error
     except Exception as error:  # whatever a file that is no file of weights makes of it
-        reason = " ".join(str(error).split())[:200]
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise UserError(f"{path} holds no weights that are safe to read: {reason}") from error
     if not isinstance(found, Mapping):
         raise UserError(f"{path} holds a {type(found).__name__}, not weights by their names")
@@ -136,13 +154,21 @@ def _unwrapped(state_dict: Mapping[str, object]) -> dict[str, Tensor]:
         inner = state_dict.get(wrapper)
         if isinstance(inner, Mapping):
             state_dict = inner
-    tensors = {name: value for name, value in state_dict.items() if isinstance(value, Tensor)}
-    others = [name for name in state_dict if name not in tensors]
+    tensors = {
+        name: value
+        for name, value in state_dict.items()
+        if isinstance(name, str) and isinstance(value, Tensor)
+    }
+    others = [str(name) for name in state_dict if name not in tensors]
     if others:
         raise UserError(f"these are no weights; {'; '.join(_listed('no tensors', others))}")
     if tensors and all(name.startswith(PARALLEL) for name in tensors):
         return {name.removeprefix(PARALLEL): value for name, value in tensors.items()}
     return tensors
+
+
+def _kind(tensor: Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
 
 
 def _authors_names(network: nn.Module) -> dict[str, str]:

@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from attnbench.display import STEP_S, Bar, images_bar
+from attnbench.display import STEP_S, Bar, console, images_bar
 from attnbench.events import Beginning
 from attnbench.records import Block, Counts, End, Plan, Record, Round
 from attnbench.runs import Run
@@ -95,3 +95,8 @@ def test_a_bar_over_images_begins_again_for_each_thing_that_is_done_with_them():
     text = shown.getvalue()
     assert text.index("reading") < text.rindex("100%") < text.index("evaluating")
     assert " 33%" in text
+
+
+def test_a_name_between_colons_is_no_emoji(capsys: pytest.CaptureFixture[str]) -> None:
+    console().print("The code of mine.py:Key: sha256", markup=False)
+    assert capsys.readouterr().out == "The code of mine.py:Key: sha256\n"

@@ -159,9 +159,21 @@ def test_weights_without_classes_are_refused(weights, message):
         classes_of(weights)
 
 
-def test_what_is_no_tensor_is_refused():
-    with pytest.raises(UserError, match="no tensors: epoch"):
-        load_authors_state_dict(network(None, 1), {"epoch": 3})
+@pytest.mark.parametrize("name", ["epoch", 7])
+def test_what_is_no_tensor_or_has_no_name_is_refused(name):
+    with pytest.raises(UserError, match=f"no tensors: {name}"):
+        load_authors_state_dict(network(None, 1), {name: 3})
+    with pytest.raises(UserError, match="no tensors: 7"):
+        classes_of({7: torch.zeros(1)})
+
+
+@pytest.mark.parametrize("kind", [torch.int64, torch.complex64])
+def test_numbers_of_another_kind_do_not_fit(kind):
+    state = to_authors_state_dict(network(None, 1))
+    odd = {**state, "fc.bias": state["fc.bias"].to(kind)}
+    with pytest.raises(UserError, match=r"of another kind: fc.bias (int|complex)64, not float64"):
+        load_authors_state_dict(network(None, 1), odd)
+    load_authors_state_dict(network(None, 1), {**state, "fc.bias": state["fc.bias"].float()})
 
 
 @pytest.mark.parametrize("kind", ["pth", "safetensors"])
@@ -176,20 +188,29 @@ class Attack:
         return (exec, ("raise SystemExit('code from a file was run')",))
 
 
-def test_code_in_a_file_is_never_run(tmp_path):
+def test_code_in_a_file_is_never_run_and_nobody_is_told_to_run_it(tmp_path, recwarn):
     path = tmp_path / "weights.pth"
     torch.save({"a": Attack()}, path)
-    with pytest.raises(UserError, match="holds no weights that are safe to read"):
-        read_weights(path)
-    path.write_bytes(pickle.dumps({"a": Attack()}))
-    with pytest.raises(UserError, match="holds no weights that are safe to read"):
-        read_weights(path)
+    for content in (path.read_bytes(), pickle.dumps({"a": Attack()})):
+        path.write_bytes(content)
+        with pytest.raises(
+            UserError, match="safe to read: it is damaged or asks for code"
+        ) as found:
+            read_weights(path)
+        assert "weights_only" not in str(found.value)
+    assert not recwarn.list
 
 
 @pytest.mark.parametrize("name", ["missing.pth", "missing.safetensors"])
 def test_a_file_that_is_not_there_is_bad_input(tmp_path, name):
     with pytest.raises(UserError, match="cannot read"):
         read_weights(tmp_path / name)
+
+
+def test_an_empty_file_is_said_to_hold_nothing(tmp_path):
+    (tmp_path / "empty.pth").touch()
+    with pytest.raises(UserError, match=r"safe to read: \w+"):
+        read_weights(tmp_path / "empty.pth")
 
 
 @pytest.mark.parametrize("name", ["junk.pth", "junk.safetensors"])
