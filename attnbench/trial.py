@@ -21,6 +21,7 @@ from .hosts import Blocks, build
 from .modules import Attention, SettingsError
 from .records import STAGES, Case
 from .sources import lookup
+from .sources.undisturbed import undisturbed
 
 IMAGES = 2
 """So that a module which mixes images up has another shape than one that does not."""
@@ -96,7 +97,8 @@ def demand_fit(attention: Attention, where: Iterable[Place]) -> None:
     """
     for place in where:
         try:
-            _demand_fit(attention, place)
+            with undisturbed("it"):
+                _demand_fit(attention, place)
         except (Exception, SystemExit) as error:
             plain = isinstance(error, (_UnfitError, SettingsError))
             why = str(error) if plain else f"it fails: {_said(error)}"

@@ -131,6 +131,31 @@ class Leaving(Same):
         raise SystemExit(x.ndim)
 
 
+class Doubling(Same):
+    def forward(self, x: Tensor) -> Tensor:
+        torch.set_default_dtype(torch.float64)
+        return x
+
+
+class Benchmarking(Same):
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels)
+        torch.backends.cudnn.benchmark = True
+
+
+@pytest.mark.parametrize(
+    ("build", "why"),
+    [(Doubling, "default dtype from torch.float32"), (Benchmarking, "cudnn.benchmark from False")],
+)
+def test_a_module_that_changes_torch_is_refused(build, why: str):
+    try:
+        with pytest.raises(SettingsError, match=f"^on an input of 4x6x5 it changes torch's {why}"):
+            demand_fit(own(build), [Place(4, {}, (4, 6, 5))])
+    finally:
+        torch.set_default_dtype(torch.float32)
+        torch.backends.cudnn.benchmark = False
+
+
 @pytest.mark.parametrize(
     ("build", "why"),
     [

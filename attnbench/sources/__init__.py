@@ -11,7 +11,9 @@ the variant's name in the records, so that every process finds the module again 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -34,15 +36,20 @@ def is_own(name: str) -> bool:
 def lookup(name: str, folder: Path = HERE) -> Attention:
     """The module of that name, ready to be put into a host; what is not in the table is loaded.
 
-    Paths are relative to ``folder``.
+    Paths are relative to ``folder``. What its code prints goes to stderr.
 
     Raises:
-        SettingsError: there is none, or it cannot be loaded; the message says why.
+        SettingsError: there is none, it cannot be loaded, or loading it changes the state of
+            torch; the message says why.
     """
     if not is_own(name):
         return ATTENTION[name]
     spec = parse(name)
-    return _adapted(_row(spec.source, folder), spec, name)
+    if spec.source in ATTENTION:
+        return _adapted(ATTENTION[spec.source], spec, name)
+    with _loading(spec.source):
+        row = _row(spec.source, folder)
+    return _adapted(row, spec, name)
 
 
 def origins(names: Iterable[str]) -> dict[str, str]:
@@ -55,9 +62,18 @@ def origins(names: Iterable[str]) -> dict[str, str]:
     return {name: origin for name, origin in found.items() if origin is not None}
 
 
+@contextmanager
+def _loading(source: str) -> Iterator[None]:
+    """Somebody's code may run: on the CPU, even where a network is built on another device."""
+    from torch import device
+
+    from .undisturbed import undisturbed
+
+    with redirect_stdout(sys.stderr), device("cpu"), undisturbed(f"{source}: loading it"):
+        yield
+
+
 def _row(source: str, folder: Path) -> Attention:
-    if source in ATTENTION:
-        return ATTENTION[source]
     if source.startswith(timm.PREFIX):
         return timm.row(source)
     if file.names_one(source):

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from attnbench.modules import SettingsError
 from attnbench.sources import installed, lookup, origins
@@ -66,3 +67,14 @@ def test_what_is_offered_is_known(package):
     package("gate = nets_of_somebody:Gate")
     with pytest.raises(SettingsError, match=r"unknown .*'gat'; known: se, .*, sa, gate; or"):
         lookup("gat")
+
+
+def test_an_entry_point_that_changes_torch_is_refused(package):
+    package(
+        "gate = nets_of_somebody:Gate", f"import torch\ntorch.set_grad_enabled(False)\n{MODULE}"
+    )
+    try:
+        with pytest.raises(SettingsError, match=r"^gate: loading it changes torch's gradients"):
+            lookup("gate")
+    finally:
+        torch.set_grad_enabled(True)
