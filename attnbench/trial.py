@@ -1,7 +1,7 @@
 """A module that nobody here has seen, tried alone in every place that it has in the host.
 
 Whatever fails here would end in the figure of something that is no attention module: it changes
-the shape, computes no numbers or other ones each time, or cannot be copied to be counted.
+the shape or dtype, computes no numbers or other ones each time, or cannot be copied to be counted.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from .counting.rule import Shape
 from .hosts import Blocks, build
@@ -26,6 +27,8 @@ from .sources.undisturbed import undisturbed
 IMAGES = 2
 """So that a module which mixes images up has another shape than one that does not."""
 
+ROUNDING = 1e-3
+"""Of the largest number; far above what the order of a sum in float32 changes."""
 
 TORCH = str(Path(torch.__file__).parent)
 
@@ -99,11 +102,9 @@ def demand_fit(attention: Attention, where: Iterable[Place]) -> None:
         try:
             with undisturbed("it"):
                 _demand_fit(attention, place)
-        except (Exception, SystemExit) as error:
-            plain = isinstance(error, (_UnfitError, SettingsError))
-            why = str(error) if plain else f"it fails: {_said(error)}"
+        except BaseException as error:
             size = "x".join(map(str, place.shape))
-            raise SettingsError(f"on an input of {size} {why}") from error
+            raise SettingsError(f"on an input of {size} {_why(error)}") from error
 
 
 class _UnfitError(Exception):
@@ -117,14 +118,11 @@ def _demand(condition: object, why: str) -> None:
 
 def _demand_fit(attention: Attention, place: Place) -> None:
     x = torch.randn(IMAGES, *place.shape, generator=torch.Generator().manual_seed(0))
-    wanted = (IMAGES, *place.returned)
     module = _built(attention, place)
     _demand(isinstance(module, nn.Module), f"it is a {type(module).__name__}, not a torch module")
+    _demand_sizes(module)
     out = _output(module, x)
-    _demand(isinstance(out, Tensor), f"it returns a {type(out).__name__}, not a tensor")
-    returned = tuple(out.shape)
-    _demand(returned == wanted, f"it returns the shape {returned} where {wanted} is wanted")
-    _demand(torch.isfinite(out).all(), "it returns numbers that are not finite")
+    _demand_answer(out, (IMAGES, *place.returned), x.dtype)
     again, twin = _output(module, x), _output(_built(attention, place), x)
     _demand(torch.equal(out, again), "it is not deterministic: the same input, other numbers")
     _demand(torch.equal(out, twin), "it is not deterministic: built from one seed, other numbers")
@@ -133,6 +131,36 @@ def _demand_fit(attention: Attention, place: Place) -> None:
     except Exception as error:
         raise _UnfitError(f"it cannot be copied: {_said(error)}") from error
     _demand(torch.equal(out, copied), "its copy computes other numbers")
+    try:
+        one = _output(module, x[:1])
+        _demand_answer(one, (1, *place.returned), x.dtype)
+        _demand(_close(one, out[:1]), "it returns other numbers than for that image among two")
+    except Exception as error:
+        raise _UnfitError(f"of one image {_why(error)}") from error
+
+
+def _demand_sizes(module: nn.Module) -> None:
+    """No lazy parameters: nobody could count them, and the first forward would make them."""
+    lazy = [
+        name
+        for name, tensor in (*module.named_parameters(), *module.named_buffers())
+        if is_lazy(tensor)
+    ]
+    _demand(not lazy, f"it is built without the sizes of {', '.join(lazy)} (a lazy layer)")
+
+
+def _demand_answer(out: Any, wanted: Shape, dtype: torch.dtype) -> None:
+    _demand(isinstance(out, Tensor), f"it returns a {type(out).__name__}, not a tensor")
+    returned = tuple(out.shape)
+    _demand(returned == wanted, f"it returns the shape {returned} where {wanted} is wanted")
+    _demand(out.dtype == dtype, f"it returns {out.dtype} where {dtype} is given")
+    _demand(torch.isfinite(out).all(), "it returns numbers that are not finite")
+
+
+def _close(one: Tensor, other: Tensor) -> bool:
+    """Whether they differ by rounding alone: torch may sum a smaller batch in another order."""
+    most = other.abs().max()
+    return bool(((one - other).abs() <= ROUNDING * most).all())
 
 
 def _built(attention: Attention, place: Place) -> Any:
@@ -143,6 +171,11 @@ def _built(attention: Attention, place: Place) -> Any:
 def _output(module: nn.Module, x: Tensor) -> Any:
     with torch.inference_mode():
         return module.eval()(x.clone())
+
+
+def _why(error: BaseException) -> str:
+    plain = isinstance(error, (_UnfitError, SettingsError))
+    return str(error) if plain else f"it fails: {_said(error)}"
 
 
 def _said(error: BaseException) -> str:

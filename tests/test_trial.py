@@ -131,6 +131,44 @@ class Leaving(Same):
         raise SystemExit(x.ndim)
 
 
+class Interrupting(Same):
+    def forward(self, x: Tensor) -> Tensor:
+        if x.ndim:
+            raise KeyboardInterrupt
+        return x
+
+
+class Widening(Same):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.double()
+
+
+class NeverAlone(Same):
+    def forward(self, x: Tensor) -> Tensor:
+        if len(x) == 1:
+            raise ValueError("no batch")
+        return x
+
+
+class LazyAlone(Same):
+    def forward(self, x: Tensor) -> Tensor:
+        return x if len(x) == 1 else x * self.weight
+
+
+class Squeezing(Same):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.squeeze(0)
+
+
+class Unsized(nn.Module):
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv = nn.LazyConv2d(channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(x)
+
+
 class Doubling(Same):
     def forward(self, x: Tensor) -> Tensor:
         torch.set_default_dtype(torch.float64)
@@ -171,6 +209,12 @@ def test_a_module_that_changes_torch_is_refused(build, why: str):
         (Failing, "it fails: ValueError: 4 dimensions"),
         (Asserting, r"it fails: AssertionError: torch._assert\(x.shape\[1\] % 7 == 0, "),
         (Leaving, "it fails: SystemExit: 4"),
+        (Interrupting, "it fails: KeyboardInterrupt: raise KeyboardInterrupt"),
+        (Widening, "it returns torch.float64 where torch.float32 is given"),
+        (NeverAlone, "of one image it fails: ValueError: no batch"),
+        (LazyAlone, "of one image it returns other numbers than for that image among two"),
+        (Squeezing, r"of one image it returns the shape \(4, 6, 5\) where \(1, 4, 6, 5\)"),
+        (Unsized, r"it is built without the sizes of conv.weight, conv.bias \(a lazy layer\)"),
         (lambda channels: channels, "it is a int, not a torch module"),
         (lambda: None, "it fails: TypeError: .* takes 0 positional"),
     ],
