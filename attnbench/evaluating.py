@@ -199,14 +199,11 @@ def _check(wanted: Wanted, device: str, workers: int) -> None:
 
 def _module(name: str, wanted: Wanted) -> Attention:
     """The module of that name; one that nobody here has seen is tried first."""
-    attention = sources.lookup(name)
+    sources.demand_known(name)
     if sources.is_own(name):
         image = (1, 3, wanted.image_size, wanted.image_size)
-        try:
-            trial.demand_fit(attention, trial.places(attention, wanted.host, image))
-        except SettingsError as error:
-            raise UserError(f"{name} is refused: {error}") from error
-    return attention
+        trial.demand_sound(name, wanted.host, [image])
+    return sources.lookup(name)
 
 
 def _digest(path: Path) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from traceback import extract_tb
 from typing import Any
@@ -17,11 +18,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+from . import isolation
 from .counting.rule import Shape
+from .errors import UserError
 from .hosts import Blocks, build
 from .modules import Attention, SettingsError
-from .records import STAGES, Case
-from .sources import lookup
+from .records import STAGES
+from .sources import HERE, hint, lookup
 from .sources.undisturbed import undisturbed
 
 IMAGES = 2
@@ -49,14 +52,42 @@ class Place:
         return (channels, *(-(-length // stride) for length in size))
 
 
-def check(case: Case, name: str) -> None:
-    """Try the module of that name as the case's host will have it.
+def demand_sound(name: str, *use: Any, **options: Any) -> None:
+    """:func:`check`, in a process of its own: what is loaded and tried there may end it.
+
+    Raises:
+        UserError: it is not fit to be measured, or has ended its process; the message says why.
+    """
+    try:
+        isolation.call(partial(check, name, *use, **options))
+    except SettingsError as error:
+        raise UserError(str(error)) from error
+    except RuntimeError as error:
+        raise UserError(f"{name} is refused: {error}") from error
+
+
+def check(  # noqa: PLR0913, PLR0917  where it will stand
+    name: str,
+    host: str,
+    images: Iterable[Shape],
+    stages: Collection[int] = STAGES,
+    blocks: Blocks = "all",
+    folder: Path = HERE,
+) -> None:
+    """Load the module of that name and try it as the host will have it for each of the images.
+
+    An image is a shape (batch, 3, height, width); the batch does not matter.
 
     Raises:
         SettingsError: it cannot be loaded or is not fit to be measured; the message says why.
     """
-    attention, image = lookup(name), (1, *case.input_shape[1:])
-    demand_fit(attention, places(attention, case.host, image, case.stages, case.blocks))
+    attention = lookup(name, folder)
+    try:
+        for image in images:
+            demand_fit(attention, places(attention, host, (1, *image[1:]), stages, blocks))
+    except SettingsError as error:
+        why = ". ".join(filter(None, [str(error), hint(name)]))
+        raise SettingsError(f"{name} is refused: {why}") from error
 
 
 def places(

@@ -137,6 +137,13 @@ def test_a_module_that_is_not_fit_is_refused(wanted, tmp_path: Path) -> None:
         prepare(wanted(module=f"{tmp_path}/mine.py:Mine"))
 
 
+@pytest.mark.parametrize("returned", ["x if len(x) == 1 else os._exit(0)", "exit(0)"])
+def test_a_module_cannot_end_the_evaluation(wanted, tmp_path: Path, returned: str) -> None:
+    (tmp_path / "mine.py").write_text("import os" + MINE.format(returned=returned))
+    with pytest.raises(UserError, match=r"mine.py:Mine is refused: "):
+        prepare(wanted(module=f"{tmp_path}/mine.py:Mine"))
+
+
 def test_weights_of_another_module_are_refused(wanted) -> None:
     with pytest.raises(UserError, match=r"colours.pth: these weights do not fit.*missing.*sa"):
         prepare(wanted(module="sa"))

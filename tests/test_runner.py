@@ -538,6 +538,18 @@ def test_memory_and_rounds_are_measured_in_processes_of_their_own(case, new_run,
     assert latency_apart(run) == (latency.measure, run)
 
 
+def test_what_nobody_has_seen_is_counted_in_a_process_of_its_own(case, monkeypatch):
+    own = "mine.py:Mine"
+    monkeypatch.setattr(isolation, "call", lambda *call: call)
+    what = ("resnet18", own, 64, (1, 2), "all")
+    assert runner.count_apart(*what) == (runner.count_network, *what)
+    piece = f"{own} layer2"
+    asked = runner._alone(replace(case, isolated=True), piece)
+    assert asked == (isolated.count, replace(case, isolated=True), piece)
+    for variant in ("plain", "eca"):
+        assert isinstance(runner.count_apart("resnet18", variant, 64), dict)
+
+
 def test_the_clock_is_the_devices_where_none_is_given(new_run, monkeypatch, machine):
     asked = []
     monkeypatch.setattr(timing, "clock_for", lambda device: asked.append(device) or machine)

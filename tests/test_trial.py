@@ -1,13 +1,13 @@
 import threading
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from attnbench import isolation, trial
+from attnbench import trial
+from attnbench.errors import UserError
 from attnbench.modules import ATTENTION, Attention, SettingsError, Site
 from attnbench.trial import Place, demand_fit, places
 
@@ -236,7 +236,7 @@ def test_a_width_that_the_module_refuses_is_said_in_its_own_words():
         demand_fit(ATTENTION["sge"], PLACES)
 
 
-def test_a_file_is_tried_in_a_process_that_it_may_take_along(case, tmp_path: Path):
+def test_a_file_is_tried_in_a_process_that_it_may_take_along(tmp_path: Path):
     path = tmp_path / "killer.py"
     path.write_text(
         "import os\n"
@@ -247,5 +247,35 @@ def test_a_file_is_tried_in_a_process_that_it_may_take_along(case, tmp_path: Pat
         "    def forward(self, x):\n"
         "        os.abort()\n"
     )
-    with pytest.raises(isolation.ChildDiedError, match="killed by SIGABRT"):
-        isolation.call(trial.check, replace(case, image_size=32), f"{path}:Killer")
+    name = f"{path}:Killer"
+    with pytest.raises(UserError, match="Killer is refused: its process was killed by SIGABRT"):
+        trial.demand_sound(name, "resnet50", [IMAGE])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("import os; os._exit(0)", "Gate is refused: its process ended with status 0"),
+        ("raise KeyboardInterrupt", "Gate is refused: KeyboardInterrupt"),
+        ("1 / 0", "Gate: the file cannot be loaded: ZeroDivisionError"),
+        ("Gate = list", r"Gate is refused: on an input of 256x16x16 it fails: TypeError"),
+    ],
+)
+def test_what_a_file_does_when_it_is_loaded_is_one_line(tmp_path: Path, text: str, message: str):
+    (tmp_path / "gate.py").write_text(text)
+    with pytest.raises(UserError, match=message) as raised:
+        trial.demand_sound("gate.py:Gate", "resnet50", [IMAGE], folder=tmp_path)
+    assert "\n" not in str(raised.value)
+
+
+def test_each_size_of_image_is_tried(tmp_path: Path):
+    path = tmp_path / "wide.py"
+    path.write_text(
+        "from torch import nn\n"
+        "class Wide(nn.Identity):\n"
+        "    def forward(self, x):\n"
+        "        return x[..., :16]\n"
+    )
+    trial.check(f"{path}:Wide", "resnet50", [IMAGE])
+    with pytest.raises(SettingsError, match="on an input of 256x16x24 it returns the shape"):
+        trial.check(f"{path}:Wide", "resnet50", [IMAGE, (1, 3, 64, 96)])

@@ -21,9 +21,10 @@ from pathlib import Path
 from attnbench.modules import ATTENTION, Attention, SettingsError, Site
 
 from . import file, installed, timm
+from .names import RESERVED
 from .spec import Spec, parse
 
-__all__ = ["HERE", "is_own", "lookup", "origins"]
+__all__ = ["HERE", "demand_known", "hint", "is_own", "lookup", "origins"]
 
 HERE = Path()
 
@@ -31,6 +32,27 @@ HERE = Path()
 def is_own(name: str) -> bool:
     """Whether it is anything but a row of the table as it stands there."""
     return name not in ATTENTION
+
+
+def demand_known(name: str) -> None:
+    """Refuse a name that stands for no place where a module could be; nothing is loaded.
+
+    Raises:
+        SettingsError: it is not known, or the records use it for something else.
+    """
+    if not is_own(name):
+        return
+    source = parse(name).source
+    if source in RESERVED:
+        raise SettingsError(f"no module can have the name '{source}': records use it for another")
+    if source in ATTENTION or source.startswith(timm.PREFIX) or file.names_one(source):
+        return
+    if installed.find(source) is None:
+        known = ", ".join([*ATTENTION, *(entry.name for entry in installed.offered())])
+        raise SettingsError(
+            f"unknown attention module '{source}'; known: {known}; or file.py:ClassName, "
+            "or timm:NAME"
+        )
 
 
 def lookup(name: str, folder: Path = HERE) -> Attention:
@@ -42,6 +64,7 @@ def lookup(name: str, folder: Path = HERE) -> Attention:
         SettingsError: there is none, it cannot be loaded, or loading it changes the state of
             torch; the message says why.
     """
+    demand_known(name)
     if not is_own(name):
         return ATTENTION[name]
     spec = parse(name)
@@ -50,6 +73,12 @@ def lookup(name: str, folder: Path = HERE) -> Attention:
     with _loading(spec.source):
         row = _row(spec.source, folder)
     return _adapted(row, spec, name)
+
+
+def hint(name: str) -> str:
+    """What may help where the module of that name is refused: a sentence, or nothing."""
+    source = parse(name).source
+    return timm.hint(source) if source.startswith(timm.PREFIX) else ""
 
 
 def origins(names: Iterable[str]) -> dict[str, str]:
@@ -79,12 +108,8 @@ def _row(source: str, folder: Path) -> Attention:
     if file.names_one(source):
         return _as_row(file.load(source, folder), source)
     entry = installed.find(source)
-    if entry is not None:
-        return _as_row(installed.load(entry), source)
-    known = ", ".join([*ATTENTION, *(entry.name for entry in installed.offered())])
-    raise SettingsError(
-        f"unknown attention module '{source}'; known: {known}; or file.py:ClassName, or timm:NAME"
-    )
+    assert entry is not None  # the name is known
+    return _as_row(installed.load(entry), source)
 
 
 def _origin(source: str) -> str | None:
