@@ -14,7 +14,7 @@ from functools import cache, partial
 import torch
 
 from . import isolated, isolation, latency, memory, sources
-from .counting import count_all
+from .counting import NotCountedError, count_all
 from .counting.rule import Count
 from .events import Beginning, Event
 from .hosts import Blocks, build
@@ -107,7 +107,7 @@ def _steps(
     for variant in run.counted:
         if not run.has(variant, "counts"):
             yield Beginning("counts", variant)
-            yield _attempt(run, variant, "counts", partial(_counts, run.case, variant, count))
+            yield from _counted(run, variant, partial(_counts, run.case, variant, count))
     for variant in run.networks:
         if not run.has(variant, "memory"):
             yield Beginning("memory", variant)
@@ -119,6 +119,18 @@ def _counts(case: Case, variant: str, count: CountNetwork) -> Counts:
     if case.isolated:
         return _alone(case, variant)
     return Counts(rules=count(case.host, variant, case.image_size, case.stages, case.blocks))
+
+
+def _counted(run: Run, variant: str, count: Callable[[], Counts]) -> Iterator[Record]:
+    """The counts; where some rules fail, their failure and then what the others say."""
+    try:
+        yield record(run, variant, results=count())
+    except NotCountedError as error:
+        yield record(run, variant, error=failure("counts", error))
+        if error.counts:
+            yield record(run, variant, results=Counts(rules=error.counts))
+    except Exception as error:
+        yield record(run, variant, error=failure("counts", error))
 
 
 def _attempt(run: Run, variant: str, kind: FailedStep, measure: Callable[[], Results]) -> Record:

@@ -9,6 +9,7 @@ from simulated import TickingClock
 from torch.utils._pytree import tree_map
 
 from attnbench import isolated, isolation, latency, report, runner, statistics, store, timing
+from attnbench.counting import NotCountedError
 from attnbench.events import Beginning
 from attnbench.isolation import ChildDiedError
 from attnbench.pieces import Piece, alone
@@ -427,6 +428,28 @@ def test_a_plain_host_that_fails_within_a_round_ends_the_run_after_it(
     perform(run, clock=machine)
     assert run.end == End(reason="failed", rounds=3)
     assert names(run.rounds[2]) == {CONTROL, "se", "eca"}
+
+
+def test_rules_that_count_keep_their_counts_where_others_fail(
+    new_run, perform, machine, monkeypatch
+):
+    def count(model, _):
+        found = {"learnable": Count(params=7)}
+        if hasattr(model.layer1[0], "attention"):
+            raise NotCountedError(found, {"macs": "ValueError: no", "leaf": "ValueError: no"})
+        return found
+
+    monkeypatch.setattr(runner, "count_all", count)
+    run = new_run(variants=(PLAIN, CONTROL, "se"))
+    records = perform(run, clock=machine)
+    error = Failure(step="counts", type="NotCountedError", message="by macs, leaf: ValueError: no")
+    assert run.failures == {"se": {"counts": error}}
+    assert run.counts["se"] == run.counts[PLAIN] == {"learnable": Count(params=7)}
+    again = gather(first_records(new_run(variants=(PLAIN, CONTROL, "se"))) + records, "here")
+    assert (again.counts, again.failures) == (run.counts, run.failures)
+    frame = report.frame(run).set_index("variant")
+    assert frame.loc["se", "error"] == "counts: NotCountedError: by macs, leaf: ValueError: no"
+    assert frame.loc["se", "added_params"] == 0
 
 
 def test_a_plain_host_that_cannot_be_counted_is_timed(new_run, perform, machine, monkeypatch):
