@@ -137,13 +137,13 @@ def _messages(
 
 def _sendable(error: BaseException) -> Exception:
     """The error, or one that names it: here a KeyboardInterrupt would be taken for the user's."""
-    named = RuntimeError(": ".join(filter(None, [type(error).__name__, str(error)])))
+    said = ": ".join(filter(None, [type(error).__name__, str(error)]))
     if not isinstance(error, Exception):
-        return named
+        return ChildDiedError(f"its process was ended by {said}")
     try:
         pickle.loads(pickle.dumps(error))
     except Exception:
-        return named
+        return RuntimeError(said)
     return error
 
 

@@ -256,7 +256,7 @@ def test_a_file_is_tried_in_a_process_that_it_may_take_along(tmp_path: Path):
     ("text", "message"),
     [
         ("import os; os._exit(0)", "Gate is refused: its process ended with status 0"),
-        ("raise KeyboardInterrupt", "Gate is refused: KeyboardInterrupt"),
+        ("raise KeyboardInterrupt", "Gate is refused: its process was ended by KeyboardInterrupt"),
         ("1 / 0", "Gate: the file cannot be loaded: ZeroDivisionError"),
         ("Gate = list", r"Gate is refused: on an input of 256x16x16 it fails: TypeError"),
     ],

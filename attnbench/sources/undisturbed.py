@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
+from torch.nn.modules.module import _has_any_global_hook
 
 from attnbench.modules import SettingsError
 
@@ -34,15 +35,19 @@ WATCHED: dict[str, Callable[[], object]] = {
     "deterministic algorithms": torch.get_deterministic_debug_mode,
     "precision of float32 products": torch.get_float32_matmul_precision,
     "TF32 in products on CUDA": lambda: torch.backends.cuda.matmul.allow_tf32,
+    "sums in float16": lambda: torch.backends.cuda.matmul.allow_fp16_reduced_precision_reduction,
+    "sums in bfloat16": lambda: torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction,
     "cudnn.enabled": lambda: torch.backends.cudnn.enabled,
     "cudnn.benchmark": lambda: torch.backends.cudnn.benchmark,
     "cudnn.deterministic": lambda: torch.backends.cudnn.deterministic,
     "cudnn.allow_tf32": lambda: torch.backends.cudnn.allow_tf32,
-    "mkldnn.enabled": torch._C._get_mkldnn_enabled,
+    "mkldnn.enabled": lambda: torch.backends.mkldnn.enabled,
+    "mkldnn.deterministic": lambda: torch.backends.mkldnn.deterministic,
     "flash attention": torch.backends.cuda.flash_sdp_enabled,
     "memory-efficient attention": torch.backends.cuda.mem_efficient_sdp_enabled,
     "attention by plain products": torch.backends.cuda.math_sdp_enabled,
     "denormal numbers": _denormals,
+    "hooks of every module": lambda: bool(_has_any_global_hook()),
 }
 """What is read before and after; each can be set for the whole process."""
 
@@ -77,5 +82,7 @@ def _state() -> dict[str, str]:
 def _read(read: Callable[[], object]) -> str:
     try:
         return str(read())
-    except RuntimeError as error:  # the old and the new way of setting a precision are mixed
-        return " ".join(str(error).split())
+    except AttributeError:  # this torch has no such setting
+        return "none"
+    except RuntimeError:  # the old and the new way of setting a precision, mixed
+        return "a mixture that torch cannot read"

@@ -1,6 +1,7 @@
 """What is set for a whole process is set in another one here."""
 
 import random
+from functools import partial
 
 import pytest
 import torch
@@ -23,6 +24,8 @@ CHANGES = {
     "torch.backends.cudnn.benchmark = True": "cudnn.benchmark from False to True",
     "torch.backends.cudnn.deterministic = True": "cudnn.deterministic from False to True",
     "torch.backends.cudnn.allow_tf32 = False": "cudnn.allow_tf32 from True to False",
+    "torch.backends.mkldnn.enabled = False": "mkldnn.enabled from True to False",
+    "torch.nn.modules.module.register_module_forward_hook(print)": "hooks of every module from",
     "torch.backends.cuda.enable_flash_sdp(False)": "flash attention from True to False",
     "torch.set_flush_denormal(True)": "denormal numbers from True to False",
 }
@@ -67,20 +70,17 @@ def test_what_raises_stays_what_it_is():
         raise ValueError("mine")
 
 
-def test_a_setting_that_cannot_be_read_is_only_another_value(monkeypatch: pytest.MonkeyPatch):
-    values = iter(["1", None])
+@pytest.mark.parametrize(
+    ("error", "said"), [(RuntimeError("old\nand new"), "a mixture"), (AttributeError(), "none")]
+)
+def test_a_setting_that_cannot_be_read_is_only_another_value(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, said: str
+):
+    def fail() -> object:
+        raise error
 
-    def read() -> object:
-        if (value := next(values)) is None:
-            raise RuntimeError("the old\nand the new way are mixed")
-        return value
-
-    monkeypatch.setitem(WATCHED, "mixture", read)
-    with (
-        pytest.raises(SettingsError, match="mixture from 1 to the old and the new"),
-        undisturbed("it"),
-    ):
-        pass
+    with pytest.raises(SettingsError, match=f"number of threads from [0-9]+ to {said}"):
+        undisturbed("it")(partial(monkeypatch.setitem, WATCHED, "number of threads", fail))()
 
 
 def test_a_file_is_loaded_on_the_cpu_wherever_its_network_is_built(written):
