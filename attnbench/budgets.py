@@ -3,23 +3,25 @@
     # module in host: metric <= limit, ...
     sa in resnet50: added params <= 708, added executed kernels <= 192
     mine.py:Mine in resnet50: added params <= 1_000
+    "my gates/mine.py:Mine,sizes=(3, 5)" in resnet50: added params <= 1_000
 
 A module is a name of the table or one of one's own, as ``attnbench.sources`` takes them (files
-relative to the file of limits); loading one runs its code. Only what is the same on every machine
-can be limited here.
+relative to the file of limits), in quotes where it holds spaces or ``#``; loading one runs its
+code. Only what is the same on every machine can be limited here.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from . import isolation
 from .errors import UserError
 from .modules import Attention, SettingsError
 from .outcomes import Outcome
-from .sources import is_own, lookup
+from .sources import demand_known, is_own, lookup
 
 METRICS: dict[str, tuple[str, str]] = {
     "params": ("learnable", "params"),
@@ -38,7 +40,10 @@ METRICS: dict[str, tuple[str, str]] = {
 }
 """A metric's rule of counting and the quantity of it; ``added`` in front: over the plain host."""
 
-_LINE = re.compile(r"(?P<module>\S+) in (?P<host>\S+): *(?P<limits>.+)")
+_LINE = re.compile(
+    r'(?:"(?P<quoted>[^"]+)"|(?P<module>[^\s"]+))\s+in\s+(?P<host>\S+):\s*(?P<limits>.+)'
+)
+_COMMENT = re.compile(r'^((?:"[^"]*"|[^"#])*)#.*$')
 _LIMIT = re.compile(
     r"(?P<added>added )?(?P<metric>[a-z ]+?) *<= *(?P<most>[0-9]{1,3}(?:_?[0-9]{1,3}){0,5})"
 )
@@ -75,7 +80,7 @@ def read(path: Path) -> list[Limit]:
         raise UserError(f"cannot read {path}: {reason}") from error
     limits = []
     for number, line in enumerate(lines, start=1):
-        text = " ".join(line.partition("#")[0].split())
+        text = _COMMENT.sub(r"\1", line).strip()
         if text:
             limits += _parse(text, f"{path}, line {number}", path.parent)
     if not limits:
@@ -89,9 +94,10 @@ def _parse(text: str, where: str, folder: Path) -> list[Limit]:
         raise UserError(f"{where}: not of the form 'sa in resnet50: added params <= 708'")
     limits = []
     for part in line["limits"].split(","):
-        limit = _LIMIT.fullmatch(part.strip())
+        stated = " ".join(part.split())
+        limit = _LIMIT.fullmatch(stated)
         if limit is None:
-            raise UserError(f"{where}: '{part.strip()}' is not of the form 'added params <= 708'")
+            raise UserError(f"{where}: '{stated}' is not of the form 'added params <= 708'")
         if limit["metric"] not in METRICS:
             raise UserError(
                 f"{where}: '{limit['metric']}' cannot be limited; only what is the same on every "
@@ -101,7 +107,7 @@ def _parse(text: str, where: str, folder: Path) -> list[Limit]:
             Limit(
                 where,
                 folder,
-                line["module"],
+                line["quoted"] or line["module"],
                 line["host"],
                 limit["metric"],
                 limit["added"] is not None,
@@ -114,13 +120,51 @@ def _parse(text: str, where: str, folder: Path) -> list[Limit]:
 def check(limits: Sequence[Limit]) -> list[Outcome]:
     """Hold every limit against the code; for one image of 224x224, of a detector 800x1333.
 
+    Modules that nobody here has seen are loaded, tried and counted in a process of their own each,
+    which they may end.
+
     Raises:
         UserError: a line names a module or a host that does not exist or cannot be loaded.
     """
+    found: dict[Limit, Outcome] = {}
+    together: dict[tuple[str, str] | None, list[Limit]] = {}
+    for limit in limits:
+        try:
+            demand_known(limit.module)
+        except SettingsError as error:
+            raise UserError(f"{limit.where}: {error}") from error
+        key = (limit.module, limit.host) if is_own(limit.module) else None
+        together.setdefault(key, []).append(limit)
+    for key, each in together.items():
+        outcomes = _held(each, {}) if key is None else _apart(each)
+        found |= zip(each, outcomes, strict=True)
+    return [found[limit] for limit in limits]
+
+
+def _apart(limits: Sequence[Limit]) -> list[Outcome]:
+    """Limits of one module in one host."""
+    first = limits[0]
+    try:
+        return isolation.call(_tried, limits)
+    except SettingsError as error:
+        raise UserError(f"{first.where}: {error}") from error
+    except RuntimeError as error:
+        raise UserError(f"{first.where}: {first.module} is refused: {error}") from error
+
+
+def _tried(limits: Sequence[Limit]) -> list[Outcome]:
+    from . import trial
+    from .hosts import default_size
+
+    first = limits[0]
+    image = (1, 3, *default_size(first.host))
+    trial.check(first.module, first.host, [image], folder=first.folder)
+    return _held(limits, {first.module: lookup(first.module, first.folder)})
+
+
+def _held(limits: Sequence[Limit], own: Mapping[str, Attention]) -> list[Outcome]:
     from .figures import Figures
 
-    each = {(limit.module, limit.host): limit for limit in limits if is_own(limit.module)}
-    own = {limit.module: _load(limit) for limit in each.values()}
     figures, outcomes = Figures(own), []
     for limit in limits:
         rule, quantity = METRICS[limit.metric]
@@ -151,20 +195,3 @@ def check(limits: Sequence[Limit]) -> list[Outcome]:
             )
         )
     return outcomes
-
-
-def _load(limit: Limit) -> Attention:
-    """The limit's module, which has been tried in its host."""
-    from . import trial
-    from .hosts import default_size
-
-    try:
-        attention = lookup(limit.module, limit.folder)
-    except SettingsError as error:
-        raise UserError(f"{limit.where}: {error}") from error
-    try:
-        image = (1, 3, *default_size(limit.host))
-        trial.demand_fit(attention, trial.places(attention, limit.host, image))
-    except SettingsError as error:
-        raise UserError(f"{limit.where}: {limit.module} is refused: {error}") from error
-    return attention

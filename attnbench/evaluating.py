@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -93,7 +94,8 @@ def prepare(wanted: Wanted) -> Prepared:
     state_dict = read_weights(wanted.weights)
     try:
         classes = classes_of(state_dict)
-        network = build(wanted.host, attention, classes=classes)
+        with redirect_stdout(sys.stderr):  # what the module's code prints is no answer
+            network = build(wanted.host, attention, classes=classes)
         load_authors_state_dict(network, state_dict)
     except (UserError, RuntimeError) as error:  # torch's: sparse tensors, or such without values
         raise UserError(f"{wanted.weights}: {error}") from error
@@ -199,14 +201,11 @@ def _check(wanted: Wanted, device: str, workers: int) -> None:
 
 def _module(name: str, wanted: Wanted) -> Attention:
     """The module of that name; one that nobody here has seen is tried first."""
-    attention = sources.lookup(name)
+    sources.demand_known(name)
     if sources.is_own(name):
         image = (1, 3, wanted.image_size, wanted.image_size)
-        try:
-            trial.demand_fit(attention, trial.places(attention, wanted.host, image))
-        except SettingsError as error:
-            raise UserError(f"{name} is refused: {error}") from error
-    return attention
+        trial.demand_sound(name, wanted.host, [image])
+    return sources.lookup(name)
 
 
 def _digest(path: Path) -> str:

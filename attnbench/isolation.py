@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import pickle
 import signal
 from collections.abc import Callable, Iterable, Iterator
@@ -112,6 +113,8 @@ def _serve(
     connection: Connection, function: Callable[..., Iterable[object]], args: tuple[object, ...]
 ) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
+    with suppress(OSError):  # there is no stderr
+        os.dup2(2, 1)  # answers go through the connection; what somebody's code prints is no output
     messages = _messages(function, args)
     with suppress(EOFError, ConnectionError):  # the parent is gone, or wants no more
         while connection.recv():
@@ -124,17 +127,23 @@ def _messages(
     try:
         for item in function(*args):
             yield pickle.dumps(("item", item))
-    except Exception as error:
+    except (SystemExit, GeneratorExit):
+        raise
+    except BaseException as error:
         yield pickle.dumps(("error", _sendable(error)))
     else:
         yield pickle.dumps(("end", None))
 
 
-def _sendable(error: Exception) -> Exception:
+def _sendable(error: BaseException) -> Exception:
+    """The error, or one that names it: here a KeyboardInterrupt would be taken for the user's."""
+    said = ": ".join(filter(None, [type(error).__name__, str(error)]))
+    if not isinstance(error, Exception):
+        return ChildDiedError(f"its process was ended by {said}")
     try:
         pickle.loads(pickle.dumps(error))
     except Exception:
-        return RuntimeError(f"{type(error).__name__}: {error}")
+        return RuntimeError(said)
     return error
 
 

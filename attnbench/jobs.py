@@ -11,11 +11,10 @@ from typing import Any, get_type_hints
 
 import torch
 
-from . import environment, isolation, sizes, sources, store, trial
+from . import environment, sizes, sources, store, trial
 from .detectors import DETECTORS
 from .errors import UserError
 from .hosts import TOTAL_STRIDE, build, default_size
-from .isolation import ChildDiedError
 from .modules import ATTENTION, SettingsError
 from .pieces import alone
 from .records import CONTROL, GRID, PLAIN, STAGES, Case, Plan, Record
@@ -103,10 +102,11 @@ def prepare(wanted: Wanted, out: Path | None) -> tuple[list[Job], Path]:
         return _resumed(wanted, recorded), out
     wanted = _filled(wanted, asdict(defaults(wanted.host)))
     _check_numbers(wanted)
+    _demand_known(wanted.modules or ())
     plan, cases = _plan(wanted), list(cases_of(wanted))
     for case in cases:
         _check(case, wanted.modules or ())
-    _try({case.image_size: case for case in cases}.values(), wanted.modules or ())
+    _try(cases, wanted.modules or ())
     if out is not None and _foreign(out):
         raise UserError(f"{out} holds other files and no run; choose another --out")
     kind = "-isolated" if cases[0].isolated else ""
@@ -236,6 +236,14 @@ def _check_numbers(wanted: Wanted) -> None:
         raise UserError(f"the budget must be a positive number of seconds, not {wanted.budget_s}")
 
 
+def _demand_known(modules: Iterable[str]) -> None:
+    try:
+        for module in modules:
+            sources.demand_known(module)
+    except SettingsError as error:
+        raise UserError(str(error)) from error
+
+
 def _check(case: Case, modules: Sequence[str]) -> None:
     if min(sizes.sides(case.image_size)) < TOTAL_STRIDE:
         raise UserError(
@@ -260,21 +268,19 @@ def _check(case: Case, modules: Sequence[str]) -> None:
     try:
         with torch.device("meta"):
             build(case.host, stages=case.stages, blocks=case.blocks)
-            for attention in map(sources.lookup, modules):
-                if not sources.is_own(attention.name):  # the others are tried instead
-                    build(case.host, attention, stages=case.stages, blocks=case.blocks)
+            for module in modules:
+                if not sources.is_own(module):  # the others are tried instead, in another process
+                    build(case.host, module, stages=case.stages, blocks=case.blocks)
     except SettingsError as error:
         raise UserError(str(error)) from error
 
 
-def _try(cases: Iterable[Case], modules: Iterable[str]) -> None:
+def _try(cases: Sequence[Case], modules: Iterable[str]) -> None:
     """Modules that nobody here has seen, each at every size that it will have."""
-    for case in cases:
-        for module in filter(sources.is_own, modules):
-            try:
-                isolation.call(trial.check, case, module)
-            except (SettingsError, ChildDiedError) as error:
-                raise UserError(f"{module} is refused: {error}") from error
+    first = cases[0]
+    images = {case.image_size: case.input_shape for case in cases}
+    for module in filter(sources.is_own, modules):
+        trial.demand_sound(module, first.host, [*images.values()], first.stages, first.blocks)
 
 
 def new_folder(what: str) -> Path:

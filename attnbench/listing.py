@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from importlib.util import find_spec
 
-from . import sources, units
+from . import isolation, sources, units
 from .errors import UserError
 from .modules import ATTENTION, Attention, SettingsError
 from .sources import installed, timm
@@ -21,15 +21,15 @@ Row = tuple[str, ...]
 
 
 def rows(own: Iterable[str] = ()) -> Iterator[Row]:
-    """A row a module; those that were asked for are loaded and put into both hosts."""
+    """A row a module; those that were asked for are loaded, tried and put into both hosts.
+
+    Raises:
+        UserError: one of them cannot be loaded, or has ended the process in which it was.
+    """
     for entry in ATTENTION.values():
         yield _row(entry, [_stated(entry, host) for host in HOSTS])
     for name in own:
-        try:
-            attention, origin = sources.lookup(name), sources.origins([name]).get(name, "")
-        except SettingsError as error:
-            raise UserError(str(error)) from error
-        yield _row(attention, [_added(attention, host) for host in HOSTS], origin)
+        yield _own(name)
     asked = set(own)
     for offered in installed.offered():
         if offered.name not in asked:
@@ -40,10 +40,27 @@ def rows(own: Iterable[str] = ()) -> Iterator[Row]:
 def remarks() -> list[str]:
     """What else could be asked for."""
     here = "" if find_spec("timm") else "; it is not installed: pip install 'attnbench[timm]'"
+    vain = ", ".join(f"{each.name} of {installed.origin(each)}" for each in installed.in_vain())
     return [
         f"timm:NAME for {', '.join(timm.NAMES)} (of timm{here}).",
         "path/to/file.py:ClassName for a class of your own.",
+        *([f"Their names are taken, so that nobody can ask for: {vain}."] if vain else []),
     ]
+
+
+def _own(name: str) -> Row:
+    try:
+        sources.demand_known(name)
+        return isolation.call(_loaded, name)
+    except SettingsError as error:
+        raise UserError(str(error)) from error
+    except RuntimeError as error:
+        raise UserError(f"{name} is refused: {error}") from error
+
+
+def _loaded(name: str) -> Row:
+    attention, origin = sources.lookup(name), sources.origins([name]).get(name, "")
+    return _row(attention, [_added(attention, host) for host in HOSTS], origin)
 
 
 def _row(entry: Attention, added: list[str], origin: str = "") -> Row:
@@ -59,12 +76,16 @@ def _added(attention: Attention, host: str) -> str:
     """The learnable parameters that it adds to a host, or why it cannot be put there."""
     from torch import device
 
+    from . import trial
     from .counting import learnable
-    from .hosts import build
+    from .hosts import build, default_size
 
     try:
+        trial.demand_fit(attention, trial.places(attention, host, (1, 3, *default_size(host))))
         with device("meta"):
             with_it, without = build(host, attention), build(host)
+    except SettingsError as error:
+        return f"refused: {error}"
     except Exception as error:
         return f"{type(error).__name__}: {error}"
     params = [learnable.count(network, ()).params or 0 for network in (with_it, without)]

@@ -2,7 +2,8 @@
 
 A generator: it stores nothing and shows nothing. What an earlier, interrupted call finished
 is in the run that it is given, and is not done again. Networks are counted here, on the meta
-device; memory and time are taken in processes of their own, which may die.
+device; memory and time are taken in processes of their own, which may die, and so is everything
+of modules that nobody here has seen.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ from functools import cache, partial
 
 import torch
 
-from . import isolated, isolation, latency, memory
-from .counting import count_all
+from . import isolated, isolation, latency, memory, sources
+from .counting import NotCountedError, count_all
 from .counting.rule import Count
 from .events import Beginning, Event
 from .hosts import Blocks, build
 from .isolation import ChildDiedError
+from .pieces import piece
 from .recording import failure, record
 from .records import PLAIN, STAGES, Case, Counts, End, FailedStep, Memory, Record, Results
 from .runs import Run
@@ -52,6 +54,28 @@ def count_network(
     return count_all(network, (1, 3, *sides(image_size)))
 
 
+def count_apart(
+    host: str,
+    variant: str,
+    image_size: Size,
+    stages: tuple[int, ...] = STAGES,
+    blocks: Blocks = "all",
+) -> dict[str, Count]:
+    """:func:`count_network`, where nothing that the module's code does can end this process."""
+    what = (host, variant, image_size, stages, blocks)
+    if variant == PLAIN or not sources.is_own(variant):
+        return count_network(*what)
+    return isolation.call(count_network, *what)
+
+
+def _alone(case: Case, variant: str) -> Counts:
+    """The same of a module alone, and of the ceilings."""
+    found = piece(variant)
+    if found is None or not sources.is_own(found.module):
+        return isolated.count(case, variant)
+    return isolation.call(isolated.count, case, variant)
+
+
 def execute(
     runs: Iterable[Run],
     *,
@@ -63,7 +87,7 @@ def execute(
     Records are added to their run before they are yielded. What fails is a record, and the rest
     goes on.
     """
-    count = cache(count_network)  # a grid's configurations share their networks
+    count = cache(count_apart)  # a grid's configurations share their networks
     for run in runs:
         if run.finished:
             continue
@@ -83,7 +107,7 @@ def _steps(
     for variant in run.counted:
         if not run.has(variant, "counts"):
             yield Beginning("counts", variant)
-            yield _attempt(run, variant, "counts", partial(_counts, run.case, variant, count))
+            yield from _counted(run, variant, partial(_counts, run.case, variant, count))
     for variant in run.networks:
         if not run.has(variant, "memory"):
             yield Beginning("memory", variant)
@@ -93,8 +117,20 @@ def _steps(
 
 def _counts(case: Case, variant: str, count: CountNetwork) -> Counts:
     if case.isolated:
-        return isolated.count(case, variant)
+        return _alone(case, variant)
     return Counts(rules=count(case.host, variant, case.image_size, case.stages, case.blocks))
+
+
+def _counted(run: Run, variant: str, count: Callable[[], Counts]) -> Iterator[Record]:
+    """The counts; where some rules fail, their failure and then what the others say."""
+    try:
+        yield record(run, variant, results=count())
+    except NotCountedError as error:
+        yield record(run, variant, error=failure("counts", error))
+        if error.counts:
+            yield record(run, variant, results=Counts(rules=error.counts))
+    except Exception as error:
+        yield record(run, variant, error=failure("counts", error))
 
 
 def _attempt(run: Run, variant: str, kind: FailedStep, measure: Callable[[], Results]) -> Record:

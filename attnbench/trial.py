@@ -1,7 +1,7 @@
 """A module that nobody here has seen, tried alone in every place that it has in the host.
 
 Whatever fails here would end in the figure of something that is no attention module: it changes
-the shape, computes no numbers or other ones each time, or cannot be copied to be counted.
+the shape or dtype, computes no numbers or other ones each time, or cannot be copied to be counted.
 """
 
 from __future__ import annotations
@@ -9,22 +9,29 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from traceback import extract_tb
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
+from . import isolation
 from .counting.rule import Shape
+from .errors import UserError
 from .hosts import Blocks, build
 from .modules import Attention, SettingsError
-from .records import STAGES, Case
-from .sources import lookup
+from .records import STAGES
+from .sources import HERE, hint, lookup
+from .sources.undisturbed import undisturbed
 
 IMAGES = 2
 """So that a module which mixes images up has another shape than one that does not."""
 
+ROUNDING = 1e-3
+"""Of the largest number; far above what the order of a sum in float32 changes."""
 
 TORCH = str(Path(torch.__file__).parent)
 
@@ -45,14 +52,42 @@ class Place:
         return (channels, *(-(-length // stride) for length in size))
 
 
-def check(case: Case, name: str) -> None:
-    """Try the module of that name as the case's host will have it.
+def demand_sound(name: str, *use: Any, **options: Any) -> None:
+    """:func:`check`, in a process of its own: what is loaded and tried there may end it.
+
+    Raises:
+        UserError: it is not fit to be measured, or has ended its process; the message says why.
+    """
+    try:
+        isolation.call(partial(check, name, *use, **options))
+    except SettingsError as error:
+        raise UserError(str(error)) from error
+    except RuntimeError as error:
+        raise UserError(f"{name} is refused: {error}") from error
+
+
+def check(  # noqa: PLR0913, PLR0917  where it will stand
+    name: str,
+    host: str,
+    images: Iterable[Shape],
+    stages: Collection[int] = STAGES,
+    blocks: Blocks = "all",
+    folder: Path = HERE,
+) -> None:
+    """Load the module of that name and try it as the host will have it for each of the images.
+
+    An image is a shape (batch, 3, height, width); the batch does not matter.
 
     Raises:
         SettingsError: it cannot be loaded or is not fit to be measured; the message says why.
     """
-    attention, image = lookup(name), (1, *case.input_shape[1:])
-    demand_fit(attention, places(attention, case.host, image, case.stages, case.blocks))
+    attention = lookup(name, folder)
+    try:
+        for image in images:
+            demand_fit(attention, places(attention, host, (1, *image[1:]), stages, blocks))
+    except SettingsError as error:
+        why = ". ".join(filter(None, [str(error), hint(name)]))
+        raise SettingsError(f"{name} is refused: {why}") from error
 
 
 def places(
@@ -96,12 +131,11 @@ def demand_fit(attention: Attention, where: Iterable[Place]) -> None:
     """
     for place in where:
         try:
-            _demand_fit(attention, place)
-        except (Exception, SystemExit) as error:
-            plain = isinstance(error, (_UnfitError, SettingsError))
-            why = str(error) if plain else f"it fails: {_said(error)}"
+            with undisturbed("it"):
+                _demand_fit(attention, place)
+        except BaseException as error:
             size = "x".join(map(str, place.shape))
-            raise SettingsError(f"on an input of {size} {why}") from error
+            raise SettingsError(f"on an input of {size} {_why(error)}") from error
 
 
 class _UnfitError(Exception):
@@ -115,14 +149,11 @@ def _demand(condition: object, why: str) -> None:
 
 def _demand_fit(attention: Attention, place: Place) -> None:
     x = torch.randn(IMAGES, *place.shape, generator=torch.Generator().manual_seed(0))
-    wanted = (IMAGES, *place.returned)
     module = _built(attention, place)
     _demand(isinstance(module, nn.Module), f"it is a {type(module).__name__}, not a torch module")
+    _demand_sizes(module)
     out = _output(module, x)
-    _demand(isinstance(out, Tensor), f"it returns a {type(out).__name__}, not a tensor")
-    returned = tuple(out.shape)
-    _demand(returned == wanted, f"it returns the shape {returned} where {wanted} is wanted")
-    _demand(torch.isfinite(out).all(), "it returns numbers that are not finite")
+    _demand_answer(out, (IMAGES, *place.returned), x.dtype)
     again, twin = _output(module, x), _output(_built(attention, place), x)
     _demand(torch.equal(out, again), "it is not deterministic: the same input, other numbers")
     _demand(torch.equal(out, twin), "it is not deterministic: built from one seed, other numbers")
@@ -131,6 +162,36 @@ def _demand_fit(attention: Attention, place: Place) -> None:
     except Exception as error:
         raise _UnfitError(f"it cannot be copied: {_said(error)}") from error
     _demand(torch.equal(out, copied), "its copy computes other numbers")
+    try:
+        one = _output(module, x[:1])
+        _demand_answer(one, (1, *place.returned), x.dtype)
+        _demand(_close(one, out[:1]), "it returns other numbers than for that image among two")
+    except Exception as error:
+        raise _UnfitError(f"of one image {_why(error)}") from error
+
+
+def _demand_sizes(module: nn.Module) -> None:
+    """No lazy parameters: nobody could count them, and the first forward would make them."""
+    lazy = [
+        name
+        for name, tensor in (*module.named_parameters(), *module.named_buffers())
+        if is_lazy(tensor)
+    ]
+    _demand(not lazy, f"it is built without the sizes of {', '.join(lazy)} (a lazy layer)")
+
+
+def _demand_answer(out: Any, wanted: Shape, dtype: torch.dtype) -> None:
+    _demand(isinstance(out, Tensor), f"it returns a {type(out).__name__}, not a tensor")
+    returned = tuple(out.shape)
+    _demand(returned == wanted, f"it returns the shape {returned} where {wanted} is wanted")
+    _demand(out.dtype == dtype, f"it returns {out.dtype} where {dtype} is given")
+    _demand(torch.isfinite(out).all(), "it returns numbers that are not finite")
+
+
+def _close(one: Tensor, other: Tensor) -> bool:
+    """Whether they differ by rounding alone: torch may sum a smaller batch in another order."""
+    most = other.abs().max()
+    return bool(((one - other).abs() <= ROUNDING * most).all())
 
 
 def _built(attention: Attention, place: Place) -> Any:
@@ -141,6 +202,11 @@ def _built(attention: Attention, place: Place) -> Any:
 def _output(module: nn.Module, x: Tensor) -> Any:
     with torch.inference_mode():
         return module.eval()(x.clone())
+
+
+def _why(error: BaseException) -> str:
+    plain = isinstance(error, (_UnfitError, SettingsError))
+    return str(error) if plain else f"it fails: {_said(error)}"
 
 
 def _said(error: BaseException) -> str:

@@ -117,3 +117,7 @@ class FailsOnArrival:
 
 def give_what_fails_on_arrival():
     yield FailsOnArrival()
+
+
+def throw(error: BaseException) -> None:
+    raise error

@@ -27,9 +27,22 @@ def test_a_line_may_set_several_limits(file) -> None:
     ]
 
 
+def test_a_name_with_spaces_is_quoted(file) -> None:
+    name = "my  gates/no. #1.py:Mine,sizes=(3, 5)"
+    for text in (
+        f'"{name}" in resnet50: params <= 1',
+        f'  "{name}"  in resnet50:  params  <= 1 # "ours" # all of it',
+    ):
+        (limit,) = read(file(f'# "no" limit\n{text}\n'))
+        assert (limit.module, limit.host, limit.most) == (name, "resnet50", 1)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        ("my gates/mine.py:Mine in resnet50: params <= 1", "line 1: not of the form"),
+        ('"mine.py:Mine in resnet50: params <= 1', "line 1: not of the form"),
+        ('"" in resnet50: params <= 1', "line 1: not of the form"),
         ("sa: params <= 1", "line 1: not of the form"),
         ("sa in resnet50: params < 1", "'params < 1' is not of the form"),
         ("sa in resnet50: params <= 1.5", "is not of the form"),
@@ -119,3 +132,31 @@ def test_a_file_that_cannot_be_loaded_is_named(
     (tmp_path / "other.py").write_text("def Other(): ...\n")
     with pytest.raises(UserError, match=message):
         check(read(file(f"{module} in resnet50: params <= 1")))
+
+
+@pytest.mark.parametrize(
+    ("forward", "message"),
+    [
+        ("os._exit(0)", "line 2: mine.py:Mine is refused: its process ended with status 0"),
+        ("raise KeyboardInterrupt", "line 2: mine.py:Mine is refused: .* KeyboardInterrupt"),
+        ("os._exit(0) if x.is_meta else None; return x", "is refused: its process ended with"),
+    ],
+)
+def test_a_module_cannot_end_the_gate(file, tmp_path: Path, forward: str, message: str) -> None:
+    (tmp_path / "mine.py").write_text(
+        "import os\n"
+        "from torch import nn\n"
+        "class Mine(nn.Identity):\n"
+        f"    def forward(self, x): {forward}\n"
+    )
+    path = file("sa in resnet50: params <= 1\nmine.py:Mine in resnet18: executed kernels <= 1\n")
+    with pytest.raises(UserError, match=message):
+        check(read(path))
+
+
+def test_outcomes_have_the_order_of_the_lines(file, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("from torch.nn import Identity as Mine\n")
+    lines = [f"{name} in resnet18: added params <= 0" for name in ("eca", "mine.py:Mine", "sge")]
+    found = check(read(file("\n".join([*lines, lines[1]]))))
+    assert [outcome.name[-1] for outcome in found] == ["1", "2", "3", "4"]
+    assert [outcome.holds for outcome in found] == [False, True, False, True]

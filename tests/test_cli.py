@@ -257,6 +257,10 @@ def test_selftest_says_what_it_found(
     ("arguments", "message"),
     [
         (["--modules", "foo"], "unknown attention module 'foo'; known: se, cbam"),
+        (["--modules", "plain"], "no module can have the name 'plain'"),
+        (["--module", "control"], "no module can have the name 'control'"),
+        (["--module", "copy again", "--isolated"], "no module can have the name 'copy again'"),
+        (["list", "--module", "launch"], "no module can have the name 'launch'"),
         (["--modules", ","], "--modules names none"),
         (["--image-size", "16"], "image_size 16 is too small"),
         (["--dtype", "int8"], "'int8' is not one of"),
@@ -363,6 +367,27 @@ def test_check_holds_a_budget(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     budget.write_text("sa in resnet50: added params <= 300\n")
     assert call("check", "--budget", str(budget)) == 1
     assert "over by 408" in capsys.readouterr().out
+
+
+def test_what_a_module_prints_is_no_part_of_an_answer(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "loud.py").write_text(
+        "from torch import nn\n"
+        "print('loaded')\n"
+        "class Loud(nn.Identity):\n"
+        "    def __init__(self, channels):\n"
+        "        super().__init__()\n"
+        "        print('built')\n"
+        "    def forward(self, x):\n"
+        "        print('called')\n"
+        "        return x\n"
+    )
+    budget = tmp_path / "budget.txt"
+    budget.write_text("loud.py:Loud in resnet18: added params <= 0, executed kernels <= 0\n")
+    assert call("check", "--budget", str(budget), "--format", "json") == 1
+    found = json.loads(capfd.readouterr().out)
+    assert [outcome["holds"] for outcome in found] == [True, False]
 
 
 def test_list_and_help_answer_without_torch() -> None:

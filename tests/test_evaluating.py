@@ -119,14 +119,19 @@ class Mine(nn.Module):
 """
 
 
-def test_a_module_of_ones_own_is_evaluated_and_its_code_recorded(wanted, tmp_path: Path) -> None:
+def test_a_module_of_ones_own_is_evaluated_and_its_code_recorded(
+    wanted, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "mine.py"
-    path.write_text(MINE.format(returned="self.scale * x"))
+    loud = MINE.replace("super().__init__()", "super().__init__(); print('built')")
+    path.write_text("print('loaded')\n" + loud.format(returned="self.scale * x"))
     name = f"{path}:Mine"
     state = build("resnet50", name, classes=colours.CLASSES).state_dict()
     state |= colours.network().state_dict()
     torch.save(state, tmp_path / "mine.pth")
+    capsys.readouterr()
     found = evaluated(wanted(weights=tmp_path / "mine.pth", module=name))
+    assert capsys.readouterr().out == ""
     assert (found.module, found.top1_right) == (name, 4)
     assert found.source == f"sha256 {hashlib.sha256(path.read_bytes()).hexdigest()}"
 
@@ -134,6 +139,13 @@ def test_a_module_of_ones_own_is_evaluated_and_its_code_recorded(wanted, tmp_pat
 def test_a_module_that_is_not_fit_is_refused(wanted, tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(MINE.format(returned="x[:, ::2]"))
     with pytest.raises(UserError, match=r"mine.py:Mine is refused: .* it returns the shape"):
+        prepare(wanted(module=f"{tmp_path}/mine.py:Mine"))
+
+
+@pytest.mark.parametrize("returned", ["x if len(x) == 1 else os._exit(0)", "exit(0)"])
+def test_a_module_cannot_end_the_evaluation(wanted, tmp_path: Path, returned: str) -> None:
+    (tmp_path / "mine.py").write_text("import os" + MINE.format(returned=returned))
+    with pytest.raises(UserError, match=r"mine.py:Mine is refused: "):
         prepare(wanted(module=f"{tmp_path}/mine.py:Mine"))
 
 

@@ -1,6 +1,7 @@
 import multiprocessing
 import os
 import signal
+import subprocess
 import sys
 from pickle import PicklingError
 
@@ -72,6 +73,30 @@ def test_the_users_errors_stay_the_users(tmp_path):
 def test_an_exception_that_cannot_be_sent_is_named():
     with pytest.raises(RuntimeError, match=r"^TwoPartError: fire in the kitchen$"):
         isolation.call(simulated.raise_two_parts)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [(KeyboardInterrupt(), "KeyboardInterrupt"), (BaseException("x"), "BaseException: x")],
+)
+def test_what_is_no_exception_is_a_death_and_interrupts_nobody(error, said):
+    with pytest.raises(isolation.ChildDiedError, match=f"^its process was ended by {said}$"):
+        isolation.call(simulated.throw, error)
+
+
+def test_what_a_child_prints_goes_to_stderr(tmp_path):
+    code = (
+        "import os\n"
+        "from attnbench import isolation\n"
+        "if __name__ == '__main__':\n"
+        "    isolation.call(print, 'printed')\n"
+        "    isolation.call(os.system, 'echo by another')\n"
+    )
+    (tmp_path / "prints.py").write_text(code)
+    shown = subprocess.run(
+        [sys.executable, tmp_path / "prints.py"], check=True, capture_output=True, text=True
+    )
+    assert (shown.stdout, shown.stderr.split()) == ("", ["printed", "by", "another"])
 
 
 def test_a_child_that_exits_does_not_take_its_parent_along():

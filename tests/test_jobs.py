@@ -289,6 +289,25 @@ def test_a_module_of_ones_own_that_is_not_fit_is_refused_before_a_file_is_writte
         assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("import os; os._exit(0)", "Mine is refused: its process ended with status 0"),
+        (
+            "import torch; torch.set_num_threads(7); Mine = list",
+            "Mine: loading it changes torch's number of",
+        ),
+    ],
+)
+def test_a_file_is_first_loaded_in_a_process_that_it_may_end(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    (tmp_path / "mine.py").write_text(text)
+    with pytest.raises(UserError, match=message):
+        prepare(replace(SMALL, modules=(f"{tmp_path}/mine.py:Mine",)), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_chosen_stages_are_sorted_and_must_exist(tmp_path: Path) -> None:
     run, _ = single(replace(SMALL, stages=(4, 2, 4), blocks="last"), tmp_path / "run")
     assert (run.case.stages, run.case.blocks) == ((2, 4), "last")

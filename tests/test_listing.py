@@ -1,3 +1,4 @@
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
@@ -21,24 +22,45 @@ def test_one_of_ones_own_is_listed_with_what_it_adds(tmp_path: Path):
         "class Mine(nn.Conv2d):\n"
         "    def __init__(self, channels):\n"
         "        super().__init__(channels, channels, 1, groups=channels)\n"
+        "class Short(Mine):\n"
+        "    def forward(self, x):\n"
+        "        return x[:, :-1]\n"
+        "class Leaving(Mine):\n"
+        "    def __init__(self, channels):\n"
+        "        raise SystemExit(0)\n"
         "class Broken(Mine):\n"
         "    def __init__(self, channels, more):\n"
         "        super().__init__(channels)\n"
     )
-    mine, broken = (
-        row for row in listing.rows([f"{path}:Mine", f"{path}:Broken"]) if "/" in row[0]
-    )
+    names = [f"{path}:{name}" for name in ("Mine", "Short", "Leaving", "Broken")]
+    mine, short, leaving, broken = (row for row in listing.rows(names) if "/" in row[0])
     # A weight and a bias a channel: 256, 512, 1024 and 2048 in 3, 4, 6 (23) and 3 blocks.
     added = 2 * (3 * 256 + 4 * 512 + 6 * 1024 + 3 * 2048)
     more = 2 * (3 * 256 + 4 * 512 + 23 * 1024 + 3 * 2048)
     assert mine[1:4] == ("after_bn3", f"{added:,}", f"{more:,}")
     assert mine[5].startswith("Mine, sha256 ")
+    assert short[2].startswith("refused: on an input of 256x56x56 it returns the shape (2, 255,")
+    assert leaving[3].startswith("refused: on an input of 256x56x56 it fails: SystemExit: 0")
     assert "missing 1 required positional argument: 'more'" in broken[2]
 
 
 def test_one_that_cannot_be_loaded_is_one_line():
     with pytest.raises(UserError, match=r"nowhere.py:Mine: there is no Python file"):
         list(listing.rows(["nowhere.py:Mine"]))
+
+
+def test_one_that_ends_its_process_is_one_line(tmp_path: Path):
+    path = tmp_path / "ends.py"
+    path.write_text("import os; os._exit(0)")
+    with pytest.raises(UserError, match=r"ends.py:Mine is refused: its process ended with status"):
+        list(listing.rows([f"{path}:Mine"]))
+
+
+def test_an_entry_point_of_a_rows_name_is_listed_once(monkeypatch: pytest.MonkeyPatch):
+    entry = EntryPoint("sa", "nets:Gate", installed.GROUP)
+    monkeypatch.setattr(installed, "entry_points", lambda group: [entry])  # noqa: ARG005
+    assert [row[0] for row in listing.rows()].count("sa") == 1
+    assert "nobody can ask for: sa of an unknown package (nets:Gate)." in listing.remarks()[-1]
 
 
 def test_what_could_be_asked_for_is_said(monkeypatch: pytest.MonkeyPatch):

@@ -9,6 +9,7 @@ from simulated import TickingClock
 from torch.utils._pytree import tree_map
 
 from attnbench import isolated, isolation, latency, report, runner, statistics, store, timing
+from attnbench.counting import NotCountedError
 from attnbench.events import Beginning
 from attnbench.isolation import ChildDiedError
 from attnbench.pieces import Piece, alone
@@ -429,6 +430,28 @@ def test_a_plain_host_that_fails_within_a_round_ends_the_run_after_it(
     assert names(run.rounds[2]) == {CONTROL, "se", "eca"}
 
 
+def test_rules_that_count_keep_their_counts_where_others_fail(
+    new_run, perform, machine, monkeypatch
+):
+    def count(model, _):
+        found = {"learnable": Count(params=7)}
+        if hasattr(model.layer1[0], "attention"):
+            raise NotCountedError(found, {"macs": "ValueError: no", "leaf": "ValueError: no"})
+        return found
+
+    monkeypatch.setattr(runner, "count_all", count)
+    run = new_run(variants=(PLAIN, CONTROL, "se"))
+    records = perform(run, clock=machine)
+    error = Failure(step="counts", type="NotCountedError", message="by macs, leaf: ValueError: no")
+    assert run.failures == {"se": {"counts": error}}
+    assert run.counts["se"] == run.counts[PLAIN] == {"learnable": Count(params=7)}
+    again = gather(first_records(new_run(variants=(PLAIN, CONTROL, "se"))) + records, "here")
+    assert (again.counts, again.failures) == (run.counts, run.failures)
+    frame = report.frame(run).set_index("variant")
+    assert frame.loc["se", "error"] == "counts: NotCountedError: by macs, leaf: ValueError: no"
+    assert frame.loc["se", "added_params"] == 0
+
+
 def test_a_plain_host_that_cannot_be_counted_is_timed(new_run, perform, machine, monkeypatch):
     monkeypatch.setattr(runner, "count_all", lambda *_: raise_(ValueError("cannot count this")))
     run = new_run()
@@ -536,6 +559,18 @@ def test_memory_and_rounds_are_measured_in_processes_of_their_own(case, new_run,
     run = new_run()
     assert memory_apart(case, "se") == (runner.memory.measure, case, "se")
     assert latency_apart(run) == (latency.measure, run)
+
+
+def test_what_nobody_has_seen_is_counted_in_a_process_of_its_own(case, monkeypatch):
+    own = "mine.py:Mine"
+    monkeypatch.setattr(isolation, "call", lambda *call: call)
+    what = ("resnet18", own, 64, (1, 2), "all")
+    assert runner.count_apart(*what) == (runner.count_network, *what)
+    piece = f"{own} layer2"
+    asked = runner._alone(replace(case, isolated=True), piece)
+    assert asked == (isolated.count, replace(case, isolated=True), piece)
+    for variant in ("plain", "eca"):
+        assert isinstance(runner.count_apart("resnet18", variant, 64), dict)
 
 
 def test_the_clock_is_the_devices_where_none_is_given(new_run, monkeypatch, machine):

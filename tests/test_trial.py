@@ -1,13 +1,13 @@
 import threading
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from attnbench import isolation, trial
+from attnbench import trial
+from attnbench.errors import UserError
 from attnbench.modules import ATTENTION, Attention, SettingsError, Site
 from attnbench.trial import Place, demand_fit, places
 
@@ -131,6 +131,69 @@ class Leaving(Same):
         raise SystemExit(x.ndim)
 
 
+class Interrupting(Same):
+    def forward(self, x: Tensor) -> Tensor:
+        if x.ndim:
+            raise KeyboardInterrupt
+        return x
+
+
+class Widening(Same):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.double()
+
+
+class NeverAlone(Same):
+    def forward(self, x: Tensor) -> Tensor:
+        if len(x) == 1:
+            raise ValueError("no batch")
+        return x
+
+
+class LazyAlone(Same):
+    def forward(self, x: Tensor) -> Tensor:
+        return x if len(x) == 1 else x * self.weight
+
+
+class Squeezing(Same):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.squeeze(0)
+
+
+class Unsized(nn.Module):
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv = nn.LazyConv2d(channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(x)
+
+
+class Doubling(Same):
+    def forward(self, x: Tensor) -> Tensor:
+        torch.set_default_dtype(torch.float64)
+        return x
+
+
+class Benchmarking(Same):
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels)
+        torch.backends.cudnn.benchmark = True
+
+
+@pytest.mark.parametrize(
+    ("build", "why"),
+    [(Doubling, "default dtype from torch.float32"), (Benchmarking, "cudnn.benchmark from False")],
+)
+def test_a_module_that_changes_torch_is_refused(build, why: str):
+    try:
+        with pytest.raises(SettingsError, match=f"^on an input of 4x6x5 it changes torch's {why}"):
+            demand_fit(own(build), [Place(4, {}, (4, 6, 5))])
+    finally:
+        torch.set_default_dtype(torch.float32)
+        torch.backends.cudnn.benchmark = False
+
+
 @pytest.mark.parametrize(
     ("build", "why"),
     [
@@ -146,6 +209,12 @@ class Leaving(Same):
         (Failing, "it fails: ValueError: 4 dimensions"),
         (Asserting, r"it fails: AssertionError: torch._assert\(x.shape\[1\] % 7 == 0, "),
         (Leaving, "it fails: SystemExit: 4"),
+        (Interrupting, "it fails: KeyboardInterrupt: raise KeyboardInterrupt"),
+        (Widening, "it returns torch.float64 where torch.float32 is given"),
+        (NeverAlone, "of one image it fails: ValueError: no batch"),
+        (LazyAlone, "of one image it returns other numbers than for that image among two"),
+        (Squeezing, r"of one image it returns the shape \(4, 6, 5\) where \(1, 4, 6, 5\)"),
+        (Unsized, r"it is built without the sizes of conv.weight, conv.bias \(a lazy layer\)"),
         (lambda channels: channels, "it is a int, not a torch module"),
         (lambda: None, "it fails: TypeError: .* takes 0 positional"),
     ],
@@ -167,7 +236,7 @@ def test_a_width_that_the_module_refuses_is_said_in_its_own_words():
         demand_fit(ATTENTION["sge"], PLACES)
 
 
-def test_a_file_is_tried_in_a_process_that_it_may_take_along(case, tmp_path: Path):
+def test_a_file_is_tried_in_a_process_that_it_may_take_along(tmp_path: Path):
     path = tmp_path / "killer.py"
     path.write_text(
         "import os\n"
@@ -178,5 +247,35 @@ def test_a_file_is_tried_in_a_process_that_it_may_take_along(case, tmp_path: Pat
         "    def forward(self, x):\n"
         "        os.abort()\n"
     )
-    with pytest.raises(isolation.ChildDiedError, match="killed by SIGABRT"):
-        isolation.call(trial.check, replace(case, image_size=32), f"{path}:Killer")
+    name = f"{path}:Killer"
+    with pytest.raises(UserError, match="Killer is refused: its process was killed by SIGABRT"):
+        trial.demand_sound(name, "resnet50", [IMAGE])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("import os; os._exit(0)", "Gate is refused: its process ended with status 0"),
+        ("raise KeyboardInterrupt", "Gate is refused: its process was ended by KeyboardInterrupt"),
+        ("1 / 0", "Gate: the file cannot be loaded: ZeroDivisionError"),
+        ("Gate = list", r"Gate is refused: on an input of 256x16x16 it fails: TypeError"),
+    ],
+)
+def test_what_a_file_does_when_it_is_loaded_is_one_line(tmp_path: Path, text: str, message: str):
+    (tmp_path / "gate.py").write_text(text)
+    with pytest.raises(UserError, match=message) as raised:
+        trial.demand_sound("gate.py:Gate", "resnet50", [IMAGE], folder=tmp_path)
+    assert "\n" not in str(raised.value)
+
+
+def test_each_size_of_image_is_tried(tmp_path: Path):
+    path = tmp_path / "wide.py"
+    path.write_text(
+        "from torch import nn\n"
+        "class Wide(nn.Identity):\n"
+        "    def forward(self, x):\n"
+        "        return x[..., :16]\n"
+    )
+    trial.check(f"{path}:Wide", "resnet50", [IMAGE])
+    with pytest.raises(SettingsError, match="on an input of 256x16x24 it returns the shape"):
+        trial.check(f"{path}:Wide", "resnet50", [IMAGE, (1, 3, 64, 96)])

@@ -5,6 +5,8 @@ Nobody's "GFLOPs" is the same as the next paper's; a count is never shown withou
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 from torch import nn
 
 from . import (
@@ -21,7 +23,7 @@ from . import (
 )
 from .rule import Count, Rule, Shape
 
-__all__ = ["DERIVED", "RULES", "Count", "Rule", "Shape", "count_all"]
+__all__ = ["DERIVED", "RULES", "Count", "NotCountedError", "Rule", "Shape", "count_all"]
 
 RULES: dict[str, Rule] = {
     rule.name: rule
@@ -52,6 +54,35 @@ DERIVED: dict[str, Rule] = {
 """Rules that no run needs, but a published figure or a comparison does."""
 
 
+class NotCountedError(Exception):
+    """Some rules failed on a network; ``counts`` is what the others say of it."""
+
+    def __init__(self, counts: dict[str, Count], failed: dict[str, str]) -> None:
+        super().__init__(counts, failed)
+        self.counts, self.failed = counts, failed
+
+    def __str__(self) -> str:
+        """Each error once, behind the rules that it befell."""
+        alike: dict[str, list[str]] = {}
+        for rule, said in self.failed.items():
+            alike.setdefault(said, []).append(rule)
+        return "; ".join(f"by {', '.join(rules)}: {said}" for said, rules in alike.items())
+
+
 def count_all(model: nn.Module, input_shape: Shape) -> dict[str, Count]:
-    """The network under every rule, by the rule's name."""
-    return {name: rule.count(model, input_shape) for name, rule in RULES.items()}
+    """The network under every rule, by the rule's name.
+
+    Raises:
+        NotCountedError: a rule failed; all the others have been tried.
+    """
+    untouched = deepcopy(model)
+    counts, failed = {}, {}
+    for name, rule in RULES.items():
+        try:
+            counts[name] = rule.count(model, input_shape)
+        except Exception as error:
+            failed[name] = f"{type(error).__name__}: {error}"
+            model = deepcopy(untouched)  # a rule that fails may leave its marks
+    if failed:
+        raise NotCountedError(counts, failed)
+    return counts

@@ -11,7 +11,9 @@ the variant's name in the records, so that every process finds the module again 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -19,9 +21,10 @@ from pathlib import Path
 from attnbench.modules import ATTENTION, Attention, SettingsError, Site
 
 from . import file, installed, timm
+from .names import RESERVED
 from .spec import Spec, parse
 
-__all__ = ["HERE", "is_own", "lookup", "origins"]
+__all__ = ["HERE", "demand_known", "hint", "is_own", "lookup", "origins"]
 
 HERE = Path()
 
@@ -31,18 +34,51 @@ def is_own(name: str) -> bool:
     return name not in ATTENTION
 
 
+def demand_known(name: str) -> None:
+    """Refuse a name that stands for no place where a module could be; nothing is loaded.
+
+    Raises:
+        SettingsError: it is not known, or the records use it for something else.
+    """
+    if not is_own(name):
+        return
+    source = parse(name).source
+    if source in RESERVED:
+        raise SettingsError(f"no module can have the name '{source}': records use it for another")
+    if source in ATTENTION or source.startswith(timm.PREFIX) or file.names_one(source):
+        return
+    if installed.find(source) is None:
+        known = ", ".join([*ATTENTION, *(entry.name for entry in installed.offered())])
+        raise SettingsError(
+            f"unknown attention module '{source}'; known: {known}; or file.py:ClassName, "
+            "or timm:NAME"
+        )
+
+
 def lookup(name: str, folder: Path = HERE) -> Attention:
     """The module of that name, ready to be put into a host; what is not in the table is loaded.
 
-    Paths are relative to ``folder``.
+    Paths are relative to ``folder``. What its code prints goes to stderr.
 
     Raises:
-        SettingsError: there is none, or it cannot be loaded; the message says why.
+        SettingsError: there is none, it cannot be loaded, or loading it changes the state of
+            torch; the message says why.
     """
+    demand_known(name)
     if not is_own(name):
         return ATTENTION[name]
     spec = parse(name)
-    return _adapted(_row(spec.source, folder), spec, name)
+    if spec.source in ATTENTION:
+        return _adapted(ATTENTION[spec.source], spec, name)
+    with _loading(spec.source):
+        row = _row(spec.source, folder)
+    return _adapted(row, spec, name)
+
+
+def hint(name: str) -> str:
+    """What may help where the module of that name is refused: a sentence, or nothing."""
+    source = parse(name).source
+    return timm.hint(source) if source.startswith(timm.PREFIX) else ""
 
 
 def origins(names: Iterable[str]) -> dict[str, str]:
@@ -55,20 +91,25 @@ def origins(names: Iterable[str]) -> dict[str, str]:
     return {name: origin for name, origin in found.items() if origin is not None}
 
 
+@contextmanager
+def _loading(source: str) -> Iterator[None]:
+    """Somebody's code may run: on the CPU, even where a network is built on another device."""
+    from torch import device
+
+    from .undisturbed import undisturbed
+
+    with redirect_stdout(sys.stderr), device("cpu"), undisturbed(f"{source}: loading it"):
+        yield
+
+
 def _row(source: str, folder: Path) -> Attention:
-    if source in ATTENTION:
-        return ATTENTION[source]
     if source.startswith(timm.PREFIX):
         return timm.row(source)
     if file.names_one(source):
         return _as_row(file.load(source, folder), source)
     entry = installed.find(source)
-    if entry is not None:
-        return _as_row(installed.load(entry), source)
-    known = ", ".join([*ATTENTION, *(entry.name for entry in installed.offered())])
-    raise SettingsError(
-        f"unknown attention module '{source}'; known: {known}; or file.py:ClassName, or timm:NAME"
-    )
+    assert entry is not None  # the name is known
+    return _as_row(installed.load(entry), source)
 
 
 def _origin(source: str) -> str | None:

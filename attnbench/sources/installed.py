@@ -1,4 +1,7 @@
-"""Modules that installed packages offer: entry points in the group ``attnbench.modules``."""
+"""Modules that installed packages offer: entry points in the group ``attnbench.modules``.
+
+The table's names and those that records use go first: an entry point cannot take them.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,23 @@ from importlib.metadata import EntryPoint, entry_points
 
 from attnbench.modules import SettingsError
 
+from .names import is_taken
+
 GROUP = "attnbench.modules"
 
 
 def offered() -> tuple[EntryPoint, ...]:
-    """Every entry point of the group, by name; none of them is loaded."""
-    return tuple(sorted(entry_points(group=GROUP), key=lambda entry: entry.name))
+    """The entry points of the group whose names are free, by name; none of them is loaded."""
+    return tuple(entry for entry in _all() if not is_taken(entry.name))
+
+
+def in_vain() -> tuple[EntryPoint, ...]:
+    """Those whose names are taken: nobody can ask for them."""
+    return tuple(entry for entry in _all() if is_taken(entry.name))
+
+
+def _all() -> list[EntryPoint]:
+    return sorted(entry_points(group=GROUP), key=lambda entry: entry.name)
 
 
 def find(name: str) -> EntryPoint | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
+from inspect import Parameter, signature
 from typing import Any
 
 from attnbench.modules import Attention, SettingsError, Site
@@ -25,6 +26,9 @@ CONVOLUTIONS = ("sk", "splat")
 
 SELF_ATTENTION = ("lambda", "bottleneck", "halo")
 """Layers that stand for a convolution alone: its batch norm and activation follow."""
+
+NOT_ONES_OWN = ("stride", "device", "dtype")
+"""Settings of layers that the host gives, or that a run has options for."""
 
 NAMES = (*AFTER, *CONVOLUTIONS, *SELF_ATTENTION)
 """Every name that the factory of timm 1.0.31 knows; what a newer one knows goes behind bn3."""
@@ -54,6 +58,18 @@ def origin() -> str:
         return f"timm {version('timm')}"
     except PackageNotFoundError:
         raise SettingsError("timm is not installed: pip install 'attnbench[timm]'") from None
+
+
+def hint(source: str) -> str:
+    """The settings of timm's layer, for where its defaults do not do."""
+    known = [
+        name
+        for name, parameter in list(
+            signature(_layer(source.removeprefix(PREFIX))).parameters.items()
+        )[1:]
+        if parameter.kind is not Parameter.VAR_KEYWORD and name not in NOT_ONES_OWN
+    ]
+    return f"timm's own settings may help ({source},NAME=VALUE): {', '.join(known)}"
 
 
 def _layer(name: str) -> Any:

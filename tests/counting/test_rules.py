@@ -1,5 +1,6 @@
 """What holds for every rule of counting, and for the twin that they count on."""
 
+import pickle
 from copy import copy, deepcopy
 
 import pytest
@@ -8,7 +9,8 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from attnbench.counting import DERIVED, RULES, count_all
+from attnbench import counting
+from attnbench.counting import DERIVED, RULES, NotCountedError, Rule, count_all
 from attnbench.counting.twin import meta_twin
 from attnbench.hosts import build
 from attnbench.modules import create
@@ -174,6 +176,31 @@ def test_count_all_is_every_rule():
     assert count_all(model, SHAPE) == {
         name: rule.count(model, SHAPE) for name, rule in RULES.items()
     }
+
+
+class Asking(nn.Module):
+    def forward(self, x):
+        return x * 2 if x.sum().item() > 0 else x
+
+
+def test_rules_that_fail_are_named_and_the_others_keep_their_counts(monkeypatch):
+    def marks(model, _):
+        model.register_buffer("mark", torch.zeros(1))
+        model.requires_grad_(requires_grad=False)
+        raise ValueError("marked")
+
+    with torch.device("meta"):
+        model = nn.Sequential(nn.Conv2d(3, 4, 1), Asking())
+    first = Rule("first", "Marks.", "here", marks)
+    monkeypatch.setattr(counting, "RULES", {"first": first} | RULES)
+    with pytest.raises(NotCountedError) as raised:
+        count_all(model, SHAPE)
+    error = pickle.loads(pickle.dumps(raised.value))
+    assert error.counts["learnable"].params == 3 * 4 + 4
+    assert {"first", "macs", "executed"} <= set(error.failed)
+    assert set(error.failed) | set(error.counts) == {"first", *RULES}
+    assert str(error).startswith("by first: ValueError: marked; by macs, ")
+    assert str(error).count("item()") == 1
 
 
 @pytest.mark.parametrize("name", RULES)

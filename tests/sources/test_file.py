@@ -115,3 +115,10 @@ def test_a_class_of_a_file_takes_gradients(written):
     gate = lookup(f"{written(GATE)}:Gate").build(4)
     gate(torch.rand(1, 4, 2, 2)).sum().backward()
     assert gate.weight.grad is not None
+
+
+@pytest.mark.parametrize("name", ["plain", "control", "copy", "copy again", "product", "launch"])
+@pytest.mark.parametrize("settings", ["", ",site=after_bn2"])
+def test_names_that_records_use_are_no_modules(name: str, settings: str):
+    with pytest.raises(SettingsError, match=f"^no module can have the name '{name}'"):
+        lookup(name + settings)

@@ -4,9 +4,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from attnbench.modules import SettingsError
-from attnbench.sources import installed, lookup, origins
+from attnbench.sources import demand_known, installed, lookup, origins
 
 MODULE = (
     "from torch import nn\n"
@@ -53,6 +54,21 @@ def test_offering_loads_nothing(package):
 def test_an_entry_point_cannot_take_the_name_of_a_row(package):
     package("sa = nets_of_somebody:Gate")
     assert lookup("sa").title.startswith("SA-Net")
+    assert installed.offered() == ()
+    assert [entry.name for entry in installed.in_vain()] == ["sa"]
+
+
+def test_an_entry_point_cannot_take_a_name_that_records_use(package):
+    package("plain = nets_of_somebody:Gate")
+    assert [entry.name for entry in installed.in_vain()] == ["plain"]
+    with pytest.raises(SettingsError, match="no module can have the name 'plain'"):
+        lookup("plain")
+
+
+def test_knowing_a_name_loads_nothing(package, written):
+    package("gate = nets_of_somebody:Gate", module="1 / 0")
+    for name in ("gate,power=2", f"{written('1 / 0')}:Gate", "sa", "sa,groups=4", "timm:eca"):
+        demand_known(name)
 
 
 def test_a_name_that_two_packages_offer_is_refused(package):
@@ -66,3 +82,14 @@ def test_what_is_offered_is_known(package):
     package("gate = nets_of_somebody:Gate")
     with pytest.raises(SettingsError, match=r"unknown .*'gat'; known: se, .*, sa, gate; or"):
         lookup("gat")
+
+
+def test_an_entry_point_that_changes_torch_is_refused(package):
+    package(
+        "gate = nets_of_somebody:Gate", f"import torch\ntorch.set_grad_enabled(False)\n{MODULE}"
+    )
+    try:
+        with pytest.raises(SettingsError, match=r"^gate: loading it changes torch's gradients"):
+            lookup("gate")
+    finally:
+        torch.set_grad_enabled(True)

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from attnbench import trial
 from attnbench.modules import SettingsError, Site
 from attnbench.sources import lookup, origins, timm
 from attnbench.trial import Place, demand_fit
@@ -63,3 +64,23 @@ def test_without_timm_it_is_said_how_to_get_it(monkeypatch):
     for call in (lambda: lookup("timm:se"), lambda: origins(["timm:se"])):
         with pytest.raises(SettingsError, match=r"not installed: pip install 'attnbench\[timm\]'"):
             call()
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "said"),
+    [
+        ("ge", 8, "TypeError: ConvMlp.__init__.*timm:ge,NAME=VALUE.: .*use_mlp"),
+        (
+            "halo",
+            7,
+            r"_assert\(H % self.block_size == 0, ''\).*timm:halo,NAME=VALUE.: .*block_size",
+        ),
+        ("bottleneck", 8, "A concrete feature size .*timm:bottleneck,NAME=VALUE.: .*feat_size"),
+    ],
+)
+def test_where_timms_defaults_do_not_do_its_settings_are_named(
+    monkeypatch: pytest.MonkeyPatch, name: str, size: int, said: str
+):
+    monkeypatch.setattr(trial, "places", lambda *_: [Place(64, {}, (64, size, size))])
+    with pytest.raises(SettingsError, match=f"^timm:{name} is refused: on an input of .*{said}"):
+        trial.check(f"timm:{name}", "resnet50", [(1, 3, 64, 64)])
