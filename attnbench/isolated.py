@@ -15,7 +15,7 @@ from .hosts import build
 from .pieces import LAUNCH, PRODUCT, Piece, piece
 from .records import Case, Counts
 from .timing import Step
-from .workload import image_for, moving, network
+from .workload import held, image_for, moving, network
 
 COPY_BYTES = {"cpu": 2**26, "cuda": 2**28}
 """Of a copy's source, and of its target: more than most caches hold."""
@@ -36,7 +36,7 @@ def step(case: Case, variant: str) -> Step:
         with torch.inference_mode():
             return module(image)
 
-    return Step({"forward": infer}, moving(module, image) if case.device == "cpu" else None)
+    return Step({"forward": infer}, moving(held(module, image)) if case.device == "cpu" else None)
 
 
 def count(case: Case, variant: str) -> Counts:
@@ -84,6 +84,7 @@ def input_shape(case: Case, wanted: Piece) -> tuple[int, ...]:
 
 def _ceiling(case: Case, variant: str) -> Step:
     dtype = getattr(torch, case.dtype)
+    on_cpu = case.device == "cpu"
     options = {"dtype": dtype, "device": case.device}
     if variant == PRODUCT:
         left, right, out = (torch.ones([PRODUCT_SIZE[case.device]] * 2, **options) for _ in "lro")
@@ -95,11 +96,13 @@ def _ceiling(case: Case, variant: str) -> Step:
             torch.backends.cuda.matmul.allow_tf32 = settings.MATMUL_TF32
             return answer
 
-        return Step({"product": multiply})
+        return Step({"product": multiply}, moving([left, right, out]) if on_cpu else None)
     if variant == LAUNCH:
         one = torch.ones(1, **options)
         return Step({"launch": lambda: one.mul_(1)})
     source, target = (
         torch.ones(COPY_BYTES[case.device] // dtype.itemsize, **options) for _ in range(2)
     )
-    return Step({"copy": lambda: target.copy_(source)})
+    return Step(
+        {"copy": lambda: target.copy_(source)}, moving([source, target]) if on_cpu else None
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -55,7 +55,7 @@ def step(case: Case, variant: str, device: str | None = None) -> Step:
 def _step(case: Case, model: nn.Module, forward: Forward, image: torch.Tensor) -> Step:
     make = _inference if case.mode == "inference" else _training
     parts = make(model, forward, image)
-    return Step(parts, moving(model, image) if case.device == "cpu" else None)
+    return Step(parts, moving(held(model, image)) if case.device == "cpu" else None)
 
 
 def image_for(case: Case, shape: tuple[int, ...], device: str) -> torch.Tensor:
@@ -69,11 +69,16 @@ def image_for(case: Case, shape: tuple[int, ...], device: str) -> torch.Tensor:
     return image.to(dtype=getattr(torch, case.dtype), memory_format=layout)
 
 
-def moving(model: nn.Module, image: torch.Tensor) -> Callable[[], None]:
-    """A call that puts weights, statistics and input to other places in memory."""
+def held(model: nn.Module, image: torch.Tensor) -> list[torch.Tensor]:
+    """Weights, statistics and input: what a step reads."""
+    return [*model.parameters(), *model.buffers(), image]
+
+
+def moving(tensors: Sequence[torch.Tensor]) -> Callable[[], None]:
+    """A call that puts the tensors to other places in memory."""
 
     def move() -> None:
-        for tensor in (*model.parameters(), *model.buffers(), image):
+        for tensor in tensors:
             tensor.data = tensor.data.clone()
 
     return move

@@ -56,7 +56,19 @@ def test_moving_a_piece_moves_it(alone):
     before = ready()
     ready.move()
     assert torch.equal(ready(), before)
-    assert step(alone, COPY).move is None
+
+
+def test_moving_a_ceiling_moves_what_it_writes(alone, monkeypatch):
+    # Two copies whose memory lay still differed by some percent for as long as a run went on.
+    monkeypatch.setitem(isolated.COPY_BYTES, "cpu", 64)
+    monkeypatch.setitem(isolated.PRODUCT_SIZE, "cpu", 4)
+    for ceiling in (COPY, PRODUCT):
+        ready = step(alone, ceiling)
+        target = ready()
+        before, place = target.clone(), target.data_ptr()
+        ready.move()
+        assert target.data_ptr() != place
+        assert torch.equal(ready(), before)
 
 
 def test_the_counts_of_a_piece_are_of_its_own_forward_by_hand(alone):
