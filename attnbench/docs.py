@@ -18,7 +18,7 @@ from .report.columns import COLUMNS, CONFIGURATION, Column
 from .report.layouts import markdown
 from .runs import Run
 
-PUBLISHED = Path("reports/2026-11-23-cpu-resnet50")
+PUBLISHED = Path("reports/2026-11-25-cpu-resnet50")
 """The run that the README shows."""
 
 OWN = Path("reports/2026-11-25-cpu-resnet50-own")
@@ -27,7 +27,7 @@ OWN = Path("reports/2026-11-25-cpu-resnet50-own")
 EXAMPLE = Path("docs/mine.py")
 """That module."""
 
-REPORTS = (PUBLISHED, Path("reports/2026-11-23-cpu-resnet50-isolated"), OWN)
+REPORTS = (PUBLISHED, Path("reports/2026-11-25-cpu-resnet50-isolated"), OWN)
 """The published runs, whose tables, plots and pages are written anew."""
 
 

@@ -28,7 +28,7 @@ REPORT = """
 import sys, tempfile
 from attnbench.cli import main
 with tempfile.TemporaryDirectory() as folder:
-    main(["report", "reports/2026-11-23-cpu-resnet50", "--out", folder])
+    main(["report", "reports/2026-11-25-cpu-resnet50", "--out", folder])
 """
 
 COMMANDS = {
