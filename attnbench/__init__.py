@@ -6,9 +6,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .hosts import build, resnet
-    from .report import read
-    from .weights import load_authors_state_dict, read_weights, to_authors_state_dict
+    from attnbench.hosts import build, resnet
+    from attnbench.report import read
+    from attnbench.weights import load_authors_state_dict, read_weights, to_authors_state_dict
 
 __all__ = [
     "__version__",

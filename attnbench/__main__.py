@@ -1,6 +1,6 @@
 """``python -m attnbench``."""
 
-from .cli import main
+from attnbench.cli import main
 
 if __name__ == "__main__":
     main()

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from .timing import Step
+from attnbench.timing import Step
 
 LIMITS = {
     "recompile_limit": 1024,

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from . import sizes
-from .claims import catalogue
-from .errors import UserError
-from .evaluations import PUBLISHED_SIZE
-from .records import PLAIN, Case
+from attnbench import sizes
+from attnbench.claims import catalogue
+from attnbench.errors import UserError
+from attnbench.evaluations import PUBLISHED_SIZE
+from attnbench.records import PLAIN, Case
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from math import isfinite
 
-from . import sizes, units
-from .evaluations import PUBLISHED_SIZE
-from .naming import joined
-from .picking import Candidate, Choice
+from attnbench import sizes, units
+from attnbench.evaluations import PUBLISHED_SIZE
+from attnbench.naming import joined
+from attnbench.picking import Candidate, Choice
 
 HEADINGS = (
     "module",

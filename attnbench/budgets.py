@@ -17,11 +17,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import isolation
-from .errors import UserError
-from .modules import Attention, SettingsError
-from .outcomes import Outcome
-from .sources import demand_known, is_own, lookup
+from attnbench import isolation
+from attnbench.errors import UserError
+from attnbench.modules import Attention, SettingsError
+from attnbench.outcomes import Outcome
+from attnbench.sources import demand_known, is_own, lookup
 
 METRICS: dict[str, tuple[str, str]] = {
     "params": ("learnable", "params"),
@@ -153,8 +153,8 @@ def _apart(limits: Sequence[Limit]) -> list[Outcome]:
 
 
 def _tried(limits: Sequence[Limit]) -> list[Outcome]:
-    from . import trial
-    from .hosts import default_size
+    from attnbench import trial
+    from attnbench.hosts import default_size
 
     first = limits[0]
     image = (1, 3, *default_size(first.host))
@@ -163,7 +163,7 @@ def _tried(limits: Sequence[Limit]) -> list[Outcome]:
 
 
 def _held(limits: Sequence[Limit], own: Mapping[str, Attention]) -> list[Outcome]:
-    from .figures import Figures
+    from attnbench.figures import Figures
 
     figures, outcomes = Figures(own), []
     for limit in limits:

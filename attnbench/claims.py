@@ -11,10 +11,10 @@ from functools import cache
 from importlib.resources import files
 from typing import Literal
 
-from . import sizes
-from .errors import UserError
-from .outcomes import Outcome
-from .sizes import Size
+from attnbench import sizes
+from attnbench.errors import UserError
+from attnbench.outcomes import Outcome
+from attnbench.sizes import Size
 
 IMAGE_SIZE: Size = 224
 """Of the image that a published figure was counted for, where its row does not say."""
@@ -132,7 +132,7 @@ def select(pattern: str | None) -> list[Claim]:
 
 def check(claims: Sequence[Claim]) -> list[Finding]:
     """Compute every claim's figure. Nothing is kept from an earlier call."""
-    from .figures import Figures
+    from attnbench.figures import Figures
 
     figures = Figures()
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from decimal import ROUND_HALF_UP, Decimal
 from itertools import groupby
 
-from .claims import Claim, Finding, off_by
+from attnbench.claims import Claim, Finding, off_by
 
 OPENING = """\
 # What the published figures are worth

@@ -10,9 +10,9 @@ from typing import Annotated
 
 import typer
 
-from . import __version__, options
-from .errors import UserError
-from .modules import SettingsError
+from attnbench import __version__, options
+from attnbench.errors import UserError
+from attnbench.modules import SettingsError
 
 app = typer.Typer(
     help="What an attention module really costs: counted, timed, tabled and plotted. "
@@ -177,7 +177,7 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
 
     Several values of an option, comma-separated, make a grid of configurations.
     """
-    from . import display, jobs, runner, shown, store
+    from attnbench import display, jobs, runner, shown, store
 
     wanted = jobs.Wanted(
         modules=options.modules(modules, module),
@@ -216,7 +216,7 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
 @app.command(name="list")
 def list_modules(module: OwnModules = None) -> None:
     """The modules: name, site, added learnable parameters, paper or package."""
-    from . import display, listing
+    from attnbench import display, listing
 
     caption = "Attention modules, and the learnable parameters that they add"
     rows = listing.rows(module or ())
@@ -237,7 +237,7 @@ def check(
     format_: Annotated[Format, typer.Option("--format")] = Format.TEXT,
 ) -> int:
     """Hold published figures against the code; exit status 1 where a verdict has changed."""
-    from . import budgets, claims, display, outcomes
+    from attnbench import budgets, claims, display, outcomes
 
     if budget is not None:
         if only is not None:
@@ -293,7 +293,7 @@ def evaluate(  # noqa: PLR0913, PLR0917  an option each
     ] = None,
 ) -> int:
     """Top-1 and top-5 of given weights on a folder of images, beside what was published."""
-    from . import display, evaluating, evaluations, report, shown
+    from attnbench import display, evaluating, evaluations, report, shown
 
     prepared = evaluating.prepare(
         evaluating.Wanted(
@@ -351,7 +351,7 @@ def compare(  # noqa: PLR0913, PLR0917  an option each
     Several runs of one configuration in a folder are taken together.
     Exit status 1 where a slowdown beyond --fail-above is significant.
     """
-    from . import comparison, display
+    from attnbench import comparison, display
 
     found = comparison.compare(
         old,
@@ -402,7 +402,7 @@ def pick(  # noqa: PLR0913, PLR0917  an option each
 
     Exit status 1 where none surely is.
     """
-    from . import answers, display, picking
+    from attnbench import answers, display, picking
 
     limits = picking.Limits(
         overhead=None if max_overhead is None else options.share(max_overhead),
@@ -435,7 +435,7 @@ def selftest(
     device: Annotated[Device | None, typer.Option(show_default="auto")] = None,
 ) -> int:
     """Try the ruler: how often its intervals are right, and whether planted slowdowns are found."""
-    from . import display, selftests
+    from attnbench import display, selftests
 
     console = display.console()
     found = selftests.Findings()
@@ -464,7 +464,7 @@ def report(
     ] = None,
 ) -> None:
     """Write tables, plots and report.html again from the records, of one run or of several."""
-    from . import display, shown
+    from attnbench import display, shown
 
     if out is None and len(folders) > 1:
         raise UserError("several folders: say with --out where their joint page is to be written")

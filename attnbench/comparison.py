@@ -9,11 +9,11 @@ from functools import partial
 from math import expm1, isfinite
 from pathlib import Path
 
-from . import github, repeated, sides, statistics, units
-from .errors import UserError
-from .records import GRID
-from .sides import Side
-from .statistics import Interval
+from attnbench import github, repeated, sides, statistics, units
+from attnbench.errors import UserError
+from attnbench.records import GRID
+from attnbench.sides import Side
+from attnbench.statistics import Interval
 
 HEADINGS = (
     "module",

@@ -11,9 +11,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from rich.table import Table
 from rich.text import Text
 
-from .events import Beginning, Event
-from .records import End, Record, Round
-from .runs import Run
+from attnbench.events import Beginning, Event
+from attnbench.records import End, Record, Round
+from attnbench.runs import Run
 
 STEP_S = {"counts": 1.5, "memory": 2.5, "warm-up": 1.0}
 """About what one step takes beside the timed rounds: only the bar's scale."""

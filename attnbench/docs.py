@@ -10,13 +10,13 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from . import report, runs
-from .claims_page import page
-from .errors import UserError
-from .report import alone, stages
-from .report.columns import COLUMNS, CONFIGURATION, Column
-from .report.layouts import markdown
-from .runs import Run
+from attnbench import report, runs
+from attnbench.claims_page import page
+from attnbench.errors import UserError
+from attnbench.report import alone, stages
+from attnbench.report.columns import COLUMNS, CONFIGURATION, Column
+from attnbench.report.layouts import markdown
+from attnbench.runs import Run
 
 PUBLISHED = Path("reports/2026-11-25-cpu-resnet50")
 """The run that the README shows."""
@@ -73,7 +73,7 @@ def _defined(columns: Sequence[Column]) -> str:
 
 def rules() -> str:
     """Every rule of counting, its definition and its source."""
-    from .counting import DERIVED, RULES
+    from attnbench.counting import DERIVED, RULES
 
     every = (RULES | DERIVED).values()
     rows = (f"| `{rule.name}` | {rule.definition} | {rule.source} |" for rule in every)
@@ -103,7 +103,7 @@ def result() -> str:
 
 def claims_page() -> str:
     """Every published figure with its verdict."""
-    from . import claims
+    from attnbench import claims
 
     accuracies = [claim for claim in claims.catalogue() if claim.verdict == "needs data"]
     return page(claims.check(claims.select(None)), accuracies)

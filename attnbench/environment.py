@@ -10,9 +10,9 @@ from pathlib import Path
 
 import torch
 
-from . import __version__, isolation, nvml, settings
-from .errors import UserError
-from .records import Environment
+from attnbench import __version__, isolation, nvml, settings
+from attnbench.errors import UserError
+from attnbench.records import Environment
 
 PACKAGES = ("torchvision", "fvcore", "thop", "numpy")
 

@@ -15,14 +15,14 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
-from . import environment, evaluations, images, settings, sources, store, trial
-from .errors import UserError
-from .evaluations import Data, Evaluation, Weights
-from .hosts import HOSTS, TOTAL_STRIDE, build
-from .jobs import LIMITS, new_folder
-from .modules import Attention, SettingsError
-from .records import PLAIN, Environment
-from .weights import classes_of, load_authors_state_dict, read_weights
+from attnbench import environment, evaluations, images, settings, sources, store, trial
+from attnbench.errors import UserError
+from attnbench.evaluations import Data, Evaluation, Weights
+from attnbench.hosts import HOSTS, TOTAL_STRIDE, build
+from attnbench.jobs import LIMITS, new_folder
+from attnbench.modules import Attention, SettingsError
+from attnbench.records import PLAIN, Environment
+from attnbench.weights import classes_of, load_authors_state_dict, read_weights
 
 MOST_WORKERS = 8
 """Processes that read images where none were asked for and the network is on a GPU."""

@@ -14,10 +14,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from .lines import Lines
-from .proportions import wilson
-from .records import PLAIN, Environment
-from .statistics import Interval
+from attnbench.lines import Lines
+from attnbench.proportions import wilson
+from attnbench.records import PLAIN, Environment
+from attnbench.statistics import Interval
 
 SCHEMA = 1
 

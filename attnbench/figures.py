@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 import torch
 from torch import nn
 
-from .counting import DERIVED, RULES
-from .counting.rule import Count
-from .hosts import build, default_size
-from .modules import Attention
-from .sizes import Size, of, sides
+from attnbench.counting import DERIVED, RULES
+from attnbench.counting.rule import Count
+from attnbench.hosts import build, default_size
+from attnbench.modules import Attention
+from attnbench.sizes import Size, of, sides
 
 
 @dataclass

@@ -7,15 +7,15 @@ from functools import lru_cache
 import torch
 from torch import nn
 
-from . import settings
-from .counting import executed
-from .counting.rule import Count
-from .detectors import body
-from .hosts import build
-from .pieces import LAUNCH, PRODUCT, Piece, piece
-from .records import Case, Counts
-from .timing import Step
-from .workload import held, image_for, moving, network
+from attnbench import settings
+from attnbench.counting import executed
+from attnbench.counting.rule import Count
+from attnbench.detectors import body
+from attnbench.hosts import build
+from attnbench.pieces import LAUNCH, PRODUCT, Piece, piece
+from attnbench.records import Case, Counts
+from attnbench.timing import Step
+from attnbench.workload import held, image_for, moving, network
 
 COPY_BYTES = {"cpu": 2**26, "cuda": 2**28}
 """Of a copy's source, and of its target: more than most caches hold."""

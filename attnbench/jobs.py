@@ -11,16 +11,16 @@ from typing import Any, get_type_hints
 
 import torch
 
-from . import environment, sizes, sources, store, trial
-from .detectors import DETECTORS
-from .errors import UserError
-from .hosts import TOTAL_STRIDE, build, default_size
-from .modules import ATTENTION, SettingsError
-from .pieces import alone
-from .records import CONTROL, GRID, PLAIN, STAGES, Case, Plan, Record
-from .runs import Run, gather, machine
-from .sizes import Size
-from .statistics import TARGET
+from attnbench import environment, sizes, sources, store, trial
+from attnbench.detectors import DETECTORS
+from attnbench.errors import UserError
+from attnbench.hosts import TOTAL_STRIDE, build, default_size
+from attnbench.modules import ATTENTION, SettingsError
+from attnbench.pieces import alone
+from attnbench.records import CONTROL, GRID, PLAIN, STAGES, Case, Plan, Record
+from attnbench.runs import Run, gather, machine
+from attnbench.sizes import Size
+from attnbench.statistics import TARGET
 
 LIMITS = {
     "batch_size": (1, 2**20),

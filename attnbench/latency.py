@@ -12,12 +12,12 @@ from typing import Literal
 import torch
 from torch.utils._pytree import tree_leaves
 
-from . import isolated, nvml, settings, sources, statistics, timing, watch, workload
-from .errors import UserError
-from .events import Beginning, Event
-from .recording import failure, record
-from .records import Case, Compiled, End, Environment, Failure, Record
-from .runs import Run
+from attnbench import isolated, nvml, settings, sources, statistics, timing, watch, workload
+from attnbench.errors import UserError
+from attnbench.events import Beginning, Event
+from attnbench.recording import failure, record
+from attnbench.records import Case, Compiled, End, Environment, Failure, Record
+from attnbench.runs import Run
 
 
 def step(case: Case, variant: str) -> timing.Step:

@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from .errors import UserError
+from attnbench.errors import UserError
 
 T = TypeVar("T")
 

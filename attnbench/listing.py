@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from importlib.util import find_spec
 
-from . import isolation, sources, units
-from .errors import UserError
-from .modules import ATTENTION, Attention, SettingsError
-from .sources import installed, timm
+from attnbench import isolation, sources, units
+from attnbench.errors import UserError
+from attnbench.modules import ATTENTION, Attention, SettingsError
+from attnbench.sources import installed, timm
 
 HOSTS = ("resnet50", "resnet101")
 
@@ -76,9 +76,9 @@ def _added(attention: Attention, host: str) -> str:
     """The learnable parameters that it adds to a host, or why it cannot be put there."""
     from torch import device
 
-    from . import trial
-    from .counting import learnable
-    from .hosts import build, default_size
+    from attnbench import trial
+    from attnbench.counting import learnable
+    from attnbench.hosts import build, default_size
 
     try:
         trial.demand_fit(attention, trial.places(attention, host, (1, 3, *default_size(host))))

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import torch
 
-from .live import LiveBytes
-from .records import Case, Memory
-from .workload import step as make_step
+from attnbench.live import LiveBytes
+from attnbench.records import Case, Memory
+from attnbench.workload import step as make_step
 
 
 def peak_live_bytes(step: Callable[[], object]) -> int:

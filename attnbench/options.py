@@ -6,10 +6,10 @@ import re
 from collections.abc import Sequence
 from math import inf
 
-from . import sizes
-from .errors import UserError
-from .modules import ATTENTION
-from .sizes import Size
+from attnbench import sizes
+from attnbench.errors import UserError
+from attnbench.modules import ATTENTION
+from attnbench.sizes import Size
 
 
 def modules(named: str | None, own: Sequence[str] | None) -> tuple[str, ...] | None:

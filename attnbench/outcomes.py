@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from xml.etree import ElementTree
 
-from . import github
+from attnbench import github
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,12 +8,12 @@ from math import inf
 from pathlib import Path
 from typing import Literal
 
-from . import accuracies, repeated, sides, units
-from .accuracies import Recipe
-from .errors import UserError
-from .records import PLAIN
-from .sides import Side
-from .statistics import Interval
+from attnbench import accuracies, repeated, sides, units
+from attnbench.accuracies import Recipe
+from attnbench.errors import UserError
+from attnbench.records import PLAIN
+from attnbench.sides import Side
+from attnbench.statistics import Interval
 
 Answer = Literal["in", "out", "cannot say"]
 ORDER: tuple[Answer, ...] = ("in", "cannot say", "out")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from .records import COPY, COPY_AGAIN, STAGES
+from attnbench.records import COPY, COPY_AGAIN, STAGES
 
 PRODUCT = "product"
 LAUNCH = "launch"

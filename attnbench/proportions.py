@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import sqrt
 from statistics import NormalDist
 
-from .statistics import CONFIDENCE, Interval
+from attnbench.statistics import CONFIDENCE, Interval
 
 
 def wilson(successes: int, trials: int) -> Interval:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from . import environment
-from .records import Environment, FailedStep, Failure, Record, Results
-from .runs import Run
+from attnbench import environment
+from attnbench.records import Environment, FailedStep, Failure, Record, Results
+from attnbench.runs import Run
 
 
 def record(

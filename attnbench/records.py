@@ -13,8 +13,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 
-from . import sizes
-from .sizes import Size
+from attnbench import sizes
+from attnbench.sizes import Size
 
 SCHEMA = 3
 """What is written."""

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from math import fsum, hypot, log, sqrt
 from statistics import NormalDist, fmean
 
-from . import statistics
-from .statistics import CONFIDENCE, Interval
+from attnbench import statistics
+from attnbench.statistics import CONFIDENCE, Interval
 
 ASSUMED = 0.013
 """Standard deviation of a module's log-ratio between runs of the same thing, hours apart.

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import get_args
 
-from .claims import Claim, catalogue, rounds_to
-from .evaluations import (
+from attnbench.claims import Claim, catalogue, rounds_to
+from attnbench.evaluations import (
     IMAGENET_CLASSES,
     IMAGENET_IMAGES,
     PUBLISHED_SIZE,

@@ -13,17 +13,17 @@ from functools import cache, partial
 
 import torch
 
-from . import isolated, isolation, latency, memory, sources
-from .counting import NotCountedError, count_all
-from .counting.rule import Count
-from .events import Beginning, Event
-from .hosts import Blocks, build
-from .isolation import ChildDiedError
-from .pieces import piece
-from .recording import failure, record
-from .records import PLAIN, STAGES, Case, Counts, End, FailedStep, Memory, Record, Results
-from .runs import Run
-from .sizes import Size, sides
+from attnbench import isolated, isolation, latency, memory, sources
+from attnbench.counting import NotCountedError, count_all
+from attnbench.counting.rule import Count
+from attnbench.events import Beginning, Event
+from attnbench.hosts import Blocks, build
+from attnbench.isolation import ChildDiedError
+from attnbench.pieces import piece
+from attnbench.recording import failure, record
+from attnbench.records import PLAIN, STAGES, Case, Counts, End, FailedStep, Memory, Record, Results
+from attnbench.runs import Run
+from attnbench.sizes import Size, sides
 
 CountNetwork = Callable[[str, str, Size, tuple[int, ...], Blocks], dict[str, Count]]
 MeasureMemory = Callable[[Case, str], Memory]

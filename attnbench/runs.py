@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from . import evaluations, store
-from .errors import UserError
-from .evaluations import Evaluation
-from .pieces import piece
-from .records import (
+from attnbench import evaluations, store
+from attnbench.errors import UserError
+from attnbench.evaluations import Evaluation
+from attnbench.pieces import piece
+from attnbench.records import (
     PLAIN,
     Case,
     Compiled,

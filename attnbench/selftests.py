@@ -11,12 +11,12 @@ from typing import Any
 
 import torch
 
-from . import isolation, jobs, repeated, settings, statistics, timing, units, workload
-from .errors import UserError
-from .records import CONTROL, PLAIN, Case, Round
-from .simulated import Machine
-from .statistics import TARGET, Interval
-from .timing import Step
+from attnbench import isolation, jobs, repeated, settings, statistics, timing, units, workload
+from attnbench.errors import UserError
+from attnbench.records import CONTROL, PLAIN, Case, Round
+from attnbench.simulated import Machine
+from attnbench.statistics import TARGET, Interval
+from attnbench.timing import Step
 
 MACHINES: dict[str, dict[str, Any]] = {
     "calm": {},

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from . import display, report
-from .runs import Run
+from attnbench import display, report
+from attnbench.runs import Run
 
 
 def show(folders: list[Path], out: Path, console: Console) -> None:

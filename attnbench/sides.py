@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from . import repeated, runs, statistics, store
-from .errors import UserError
-from .records import CONTROL, Case
-from .runs import Run
-from .statistics import Interval
+from attnbench import repeated, runs, statistics, store
+from attnbench.errors import UserError
+from attnbench.records import CONTROL, Case
+from attnbench.runs import Run
+from attnbench.statistics import Interval
 
 FREE = ("seed", "attnbench")
 """Settings and facts that may differ between two runs of one thing."""

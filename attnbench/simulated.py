@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from math import exp, inf, sqrt
 from random import Random
 
-from .timing import Step
+from attnbench.timing import Step
 
 
 @dataclass

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from .errors import UserError
-from .lines import Lines
-from .records import READABLE, Record
+from attnbench.errors import UserError
+from attnbench.lines import Lines
+from attnbench.records import READABLE, Record
 
 try:
     import fcntl

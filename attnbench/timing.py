@@ -17,8 +17,8 @@ from typing import Any, Protocol
 
 import torch
 
-from .records import Block, Round
-from .watch import Reading
+from attnbench.records import Block, Round
+from attnbench.watch import Reading
 
 
 @dataclass(frozen=True)

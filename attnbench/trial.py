@@ -18,14 +18,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from . import isolation
-from .counting.rule import Shape
-from .errors import UserError
-from .hosts import Blocks, build
-from .modules import Attention, SettingsError
-from .records import STAGES
-from .sources import HERE, hint, lookup
-from .sources.undisturbed import undisturbed
+from attnbench import isolation
+from attnbench.counting.rule import Shape
+from attnbench.errors import UserError
+from attnbench.hosts import Blocks, build
+from attnbench.modules import Attention, SettingsError
+from attnbench.records import STAGES
+from attnbench.sources import HERE, hint, lookup
+from attnbench.sources.undisturbed import undisturbed
 
 IMAGES = 2
 """So that a module which mixes images up has another shape than one that does not."""

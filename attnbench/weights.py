@@ -15,8 +15,8 @@ from pickle import UnpicklingError
 import torch
 from torch import Tensor, nn
 
-from .errors import UserError
-from .sources.spec import parse
+from attnbench.errors import UserError
+from attnbench.sources.spec import parse
 
 PLACE = ".attention."
 """What stands before a module's own names in our networks."""

@@ -9,10 +9,10 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from .acceleration import captured, compiled
-from .hosts import CLASSES, build
-from .records import CONTROL, PLAIN, Case
-from .timing import Step
+from attnbench.acceleration import captured, compiled
+from attnbench.hosts import CLASSES, build
+from attnbench.records import CONTROL, PLAIN, Case
+from attnbench.timing import Step
 
 Forward = Callable[[torch.Tensor], Any]
 

@@ -9,7 +9,7 @@ from copy import deepcopy
 
 from torch import nn
 
-from . import (
+from attnbench.counting import (
     derived,
     executed,
     fvcore,
@@ -21,7 +21,7 @@ from . import (
     thop_0_0_23,
     torch,
 )
-from .rule import Count, Rule, Shape
+from attnbench.counting.rule import Count, Rule, Shape
 
 __all__ = ["DERIVED", "RULES", "Count", "NotCountedError", "Rule", "Shape", "count_all"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from . import executed, fvcore, learnable
-from .rule import Count, Rule, Shape
+from attnbench.counting import executed, fvcore, learnable
+from attnbench.counting.rule import Count, Rule, Shape
 
 
 def count_stored(model: nn.Module, input_shape: Shape) -> Count:

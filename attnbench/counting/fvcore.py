@@ -7,8 +7,8 @@ import warnings
 import torch
 from torch import nn
 
-from .rule import Count, Rule, Shape
-from .twin import image, meta_twin
+from attnbench.counting.rule import Count, Rule, Shape
+from attnbench.counting.twin import image, meta_twin
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # about torch.jit, which is fvcore's choice

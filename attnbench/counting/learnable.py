@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from .rule import Count, Rule, Shape
+from attnbench.counting.rule import Count, Rule, Shape
 
 
 def count(model: nn.Module, input_shape: Shape) -> Count:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from torch import nn
 
-from .operator_table import OPERATORS, nothing
-from .operators import Cost, watch
-from .rule import Count, Rule, Shape
-from .twin import meta_twin
+from attnbench.counting.operator_table import OPERATORS, nothing
+from attnbench.counting.operators import Cost, watch
+from attnbench.counting.rule import Count, Rule, Shape
+from attnbench.counting.twin import meta_twin
 
 COSTS: dict[str, Cost] = {
     name: row.macs for name, row in OPERATORS.items() if row.macs is not nothing

@@ -30,9 +30,9 @@ from torchvision.models.detection.retinanet import RetinaNetClassificationHead
 from torchvision.models.detection.rpn import RPNHead
 from torchvision.ops.feature_pyramid_network import FeaturePyramidNetwork, LastLevelP6P7
 
-from . import leaf, learnable
-from .rule import Count, Rule, Shape
-from .twin import meta_twin
+from attnbench.counting import leaf, learnable
+from attnbench.counting.rule import Count, Rule, Shape
+from attnbench.counting.twin import meta_twin
 
 
 def with_its_heads(model: nn.Module) -> nn.Module:

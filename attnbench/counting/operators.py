@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch._ops import OpOverload
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from .rule import Shape
-from .twin import image
+from attnbench.counting.rule import Shape
+from attnbench.counting.twin import image
 
 FREE = {
     "aten.empty",

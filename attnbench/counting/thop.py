@@ -7,9 +7,9 @@ import warnings
 
 from torch import nn
 
-from .operators import outside
-from .rule import Count, Rule, Shape
-from .twin import image, meta_twin
+from attnbench.counting.operators import outside
+from attnbench.counting.rule import Count, Rule, Shape
+from attnbench.counting.twin import image, meta_twin
 
 if sys.version_info >= (3, 12):
     import setuptools  # noqa: F401  brings distutils back, which thop imports

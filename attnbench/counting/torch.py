@@ -6,9 +6,9 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
-from .operators import watch
-from .rule import Count, Rule, Shape
-from .twin import image, meta_twin
+from attnbench.counting.operators import watch
+from attnbench.counting.rule import Count, Rule, Shape
+from attnbench.counting.twin import image, meta_twin
 
 
 def count(model: nn.Module, input_shape: Shape) -> Count:

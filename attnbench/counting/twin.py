@@ -8,7 +8,7 @@ from itertools import chain
 import torch
 from torch import nn
 
-from .rule import Shape
+from attnbench.counting.rule import Shape
 
 
 def meta_twin(model: nn.Module) -> nn.Module:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from .grids import grid
-from .measured import notes as accuracy_notes
-from .measured import sheets as accuracy
-from .reading import apart, found, named, read
-from .sheets import remarks
-from .writing import draw, frame, sheets, write, write_accuracy, write_joint
+from attnbench.report.grids import grid
+from attnbench.report.measured import notes as accuracy_notes
+from attnbench.report.measured import sheets as accuracy
+from attnbench.report.reading import apart, found, named, read
+from attnbench.report.sheets import remarks
+from attnbench.report.writing import draw, frame, sheets, write, write_accuracy, write_joint
 
 __all__ = [
     "accuracy",

@@ -11,13 +11,12 @@ import pandas as pd
 from attnbench import statistics, units
 from attnbench.pieces import LAUNCH, PRODUCT, Piece
 from attnbench.records import COPY, STAGES
+from attnbench.report.columns import HIGH, LOW, Column, doubted, mebibytes, printed, whole, words
+from attnbench.report.frame import Row, control_fault
+from attnbench.report.names import title
+from attnbench.report.sheets import Sheet
 from attnbench.runs import Run
 from attnbench.statistics import Interval
-
-from .columns import HIGH, LOW, Column, doubted, mebibytes, printed, whole, words
-from .frame import Row, control_fault
-from .names import title
-from .sheets import Sheet
 
 ELEMENT_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 

@@ -13,9 +13,8 @@ import pandas as pd
 from attnbench import units
 from attnbench.naming import joined
 from attnbench.records import PLAIN
+from attnbench.report.names import title
 from attnbench.statistics import Interval
-
-from .names import title
 
 Cell = Callable[["pd.Series[Any]"], str]
 """From a row to printed text."""

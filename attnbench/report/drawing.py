@@ -19,10 +19,9 @@ from matplotlib.transforms import Affine2D, Bbox
 
 from attnbench.errors import UserError
 from attnbench.records import CONTROL, PLAIN
-
-from .names import title
-from .sheets import FAILED
-from .style import INK, RC, say
+from attnbench.report.names import title
+from attnbench.report.sheets import FAILED
+from attnbench.report.style import INK, RC, say
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,10 @@ import pandas as pd
 from attnbench import accuracies, evaluations, sizes, statistics
 from attnbench.accuracies import Recipe
 from attnbench.records import CONTROL, PLAIN, Count, Memory
+from attnbench.report.columns import COLUMNS, CONFIGURATION, PARTS, RULES, WORDS, listed
 from attnbench.runs import Run
 from attnbench.sizes import Size
 from attnbench.statistics import Interval
-
-from .columns import COLUMNS, CONFIGURATION, PARTS, RULES, WORDS, listed
 
 Row = dict[str, object]
 

@@ -12,8 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from attnbench import sizes
-
-from .drawing import (
+from attnbench.report.drawing import (
     Plot,
     modules,
     name,
@@ -26,9 +25,9 @@ from .drawing import (
     with_error,
     written,
 )
-from .names import title
-from .plots import PLOTS
-from .style import RC, REFERENCE, looks
+from attnbench.report.names import title
+from attnbench.report.plots import PLOTS
+from attnbench.report.style import RC, REFERENCE, looks
 
 AXES = {"batch_size": "batch size", "image_size": "image size"}
 """What a line may run along."""

@@ -10,13 +10,12 @@ import pandas as pd
 from attnbench import sizes, statistics, units
 from attnbench.errors import UserError
 from attnbench.records import CONTROL, PLAIN
+from attnbench.report import alone
+from attnbench.report.frame import configuration, control_fault, frame
+from attnbench.report.names import title
+from attnbench.report.sheets import Sheet
 from attnbench.runs import Run
 from attnbench.statistics import Interval
-
-from . import alone
-from .frame import configuration, control_fault, frame
-from .names import title
-from .sheets import Sheet
 
 Runs = Mapping[str, Run]
 """Several runs by the names of their folders."""

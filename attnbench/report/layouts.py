@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from .sheets import Sheet
+from attnbench.report.sheets import Sheet
 
 _ENDS = r"\[[-+]?[\d.,]+, [-+]?[\d.,]+\]"
 _INTERVAL = re.compile(rf"({_ENDS}(?![(\[])|\[95%\]|\[too few rounds\])")

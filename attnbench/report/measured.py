@@ -7,10 +7,9 @@ from collections.abc import Sequence
 
 from attnbench import units
 from attnbench.evaluations import Evaluation
+from attnbench.report.names import title
+from attnbench.report.sheets import Sheet
 from attnbench.reproductions import otherwise, reproductions
-
-from .names import title
-from .sheets import Sheet
 
 CAPTION = "Accuracy: measured here beside published"
 

@@ -13,14 +13,13 @@ from markupsafe import Markup
 from attnbench import evaluations, store, units
 from attnbench.evaluations import Evaluation
 from attnbench.records import CONTROL, PLAIN
+from attnbench.report import alone, measured, published, repeat, stages
+from attnbench.report.columns import COLUMNS, printed
+from attnbench.report.frame import control_fault
+from attnbench.report.grids import Runs, grid, labels
+from attnbench.report.names import title
+from attnbench.report.sheets import Sheet, control, machine, remarks, sheets
 from attnbench.runs import Run
-
-from . import alone, measured, published, repeat, stages
-from .columns import COLUMNS, printed
-from .frame import control_fault
-from .grids import Runs, grid, labels
-from .names import title
-from .sheets import Sheet, control, machine, remarks, sheets
 
 COMPARED = (
     "ratio",
@@ -160,7 +159,7 @@ def _accuracy(found: Sequence[Evaluation]) -> Accuracy | None:
 
 
 def _networks(run: Run) -> tuple[Sheet, list[Sheet]]:
-    from .frame import frame
+    from attnbench.report.frame import frame
 
     table = frame(run)
     headings, cells = printed(COLUMNS, COMPARED)

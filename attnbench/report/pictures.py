@@ -10,16 +10,15 @@ import matplotlib as mpl
 import pandas as pd
 from markupsafe import Markup
 
+from attnbench.report import svg
+from attnbench.report.drawing import Plot
+from attnbench.report.frame import control_fault
+from attnbench.report.grid_plots import GRID_PLOTS
+from attnbench.report.page import Picture
+from attnbench.report.plots import PLOTS
+from attnbench.report.roofline import ALONE_PLOTS
+from attnbench.report.style import RC
 from attnbench.runs import Run
-
-from . import svg
-from .drawing import Plot
-from .frame import control_fault
-from .grid_plots import GRID_PLOTS
-from .page import Picture
-from .plots import PLOTS
-from .roofline import ALONE_PLOTS
-from .style import RC
 
 
 @dataclass(frozen=True)

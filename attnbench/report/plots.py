@@ -16,9 +16,7 @@ from matplotlib.figure import Figure
 
 from attnbench.naming import joined
 from attnbench.records import CONTROL, PLAIN
-from attnbench.units import MIB
-
-from .drawing import (
+from attnbench.report.drawing import (
     LONGEST_BESIDE,
     Plot,
     canvas,
@@ -36,8 +34,9 @@ from .drawing import (
     with_error,
     written,
 )
-from .names import title
-from .style import INK, RC, REFERENCE, looks, say
+from attnbench.report.names import title
+from attnbench.report.style import INK, RC, REFERENCE, looks, say
+from attnbench.units import MIB
 
 
 def latency_overhead(table: pd.DataFrame, setting: str) -> Figure:

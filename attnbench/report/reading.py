@@ -10,9 +10,8 @@ import pandas as pd
 from attnbench import evaluations, runs, store
 from attnbench.errors import UserError
 from attnbench.evaluations import Evaluation
+from attnbench.report.grids import tidy
 from attnbench.runs import Run
-
-from .grids import tidy
 
 
 def found(*folders: Path) -> dict[Path, Run]:

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from .drawing import Plot, canvas, name, point, sure, titled, written
-from .names import title
-from .style import REFERENCE, looks
+from attnbench.report.drawing import Plot, canvas, name, point, sure, titled, written
+from attnbench.report.names import title
+from attnbench.report.style import REFERENCE, looks
 
 GIGA = 1e9
 LEAST_INTENSITY = 1e-3

@@ -12,11 +12,10 @@ from attnbench import statistics, units
 from attnbench.naming import joined
 from attnbench.pieces import Piece, piece
 from attnbench.records import CONTROL, PLAIN, STAGES, Case, Environment
+from attnbench.report.columns import COLUMNS, PARTS, RULES, printed
+from attnbench.report.frame import control_fault
+from attnbench.report.names import title
 from attnbench.runs import Run
-
-from .columns import COLUMNS, PARTS, RULES, printed
-from .frame import control_fault
-from .names import title
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,10 @@ from __future__ import annotations
 import pandas as pd
 
 from attnbench import units
+from attnbench.report.columns import Column, mebibytes, printed, whole
+from attnbench.report.names import title
+from attnbench.report.sheets import Sheet
 from attnbench.runs import Run
-
-from .columns import Column, mebibytes, printed, whole
-from .names import title
-from .sheets import Sheet
 
 COLUMNS = (
     Column("variant", "The module.", heading="module"),

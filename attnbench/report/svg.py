@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 from matplotlib.figure import Figure
 
-from .style import GRID, INK, PAPER, SPOKEN
+from attnbench.report.style import GRID, INK, PAPER, SPOKEN
 
 NAMESPACES = {"": "http://www.w3.org/2000/svg", "xlink": "http://www.w3.org/1999/xlink"}
 REFERENCE = re.compile(r"url\(#([^)]+)\)")

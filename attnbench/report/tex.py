@@ -6,10 +6,9 @@ import re
 from collections.abc import Sequence
 from math import ceil
 
+from attnbench.report.glyphs import escaped
+from attnbench.report.sheets import Sheet
 from attnbench.units import Doubted
-
-from .glyphs import escaped
-from .sheets import Sheet
 
 NOTES = (
     "Needs \\usepackage{booktabs}. A table that is too wide for the text of an article on A4 is "

@@ -9,17 +9,16 @@ import pandas as pd
 
 from attnbench.errors import UserError
 from attnbench.evaluations import Evaluation
+from attnbench.report import alone, measured, pictures
+from attnbench.report.frame import frame as network_frame
+from attnbench.report.grids import Runs, grid, shared, tidy
+from attnbench.report.layouts import escaped, markdown
+from attnbench.report.page import page
+from attnbench.report.pictures import Drawing
+from attnbench.report.sheets import Sheet, machine, remarks, uncounted
+from attnbench.report.sheets import sheets as network_sheets
+from attnbench.report.tex import NOTES, comments, latex
 from attnbench.runs import Run
-
-from . import alone, measured, pictures
-from .frame import frame as network_frame
-from .grids import Runs, grid, shared, tidy
-from .layouts import escaped, markdown
-from .page import page
-from .pictures import Drawing
-from .sheets import Sheet, machine, remarks, uncounted
-from .sheets import sheets as network_sheets
-from .tex import NOTES, comments, latex
 
 
 def frame(run: Run) -> pd.DataFrame:

@@ -19,10 +19,9 @@ from functools import partial
 from pathlib import Path
 
 from attnbench.modules import ATTENTION, Attention, SettingsError, Site
-
-from . import file, installed, timm
-from .names import RESERVED
-from .spec import Spec, parse
+from attnbench.sources import file, installed, timm
+from attnbench.sources.names import RESERVED
+from attnbench.sources.spec import Spec, parse
 
 __all__ = ["HERE", "demand_known", "hint", "is_own", "lookup", "origins"]
 
@@ -96,7 +95,7 @@ def _loading(source: str) -> Iterator[None]:
     """Somebody's code may run: on the CPU, even where a network is built on another device."""
     from torch import device
 
-    from .undisturbed import undisturbed
+    from attnbench.sources.undisturbed import undisturbed
 
     with redirect_stdout(sys.stderr), device("cpu"), undisturbed(f"{source}: loading it"):
         yield

@@ -8,8 +8,7 @@ from __future__ import annotations
 from importlib.metadata import EntryPoint, entry_points
 
 from attnbench.modules import SettingsError
-
-from .names import is_taken
+from attnbench.sources.names import is_taken
 
 GROUP = "attnbench.modules"
 
