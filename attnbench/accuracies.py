@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from attnbench import sizes
 from attnbench.claims import catalogue
 from attnbench.errors import UserError
-from attnbench.evaluations import PUBLISHED_SIZE
-from attnbench.records import PLAIN, Case
+from attnbench.records import image_size
+from attnbench.records.evaluation import PUBLISHED_SIZE
+from attnbench.records.schema import Case
+from attnbench.records.variants import PLAIN
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ def unlike_published(case: Case, variant: str) -> str | None:
     """
     found = []
     if case.image_size != PUBLISHED_SIZE:
-        found.append(f"of {sizes.written(case.image_size)}")
+        found.append(f"of {image_size.written(case.image_size)}")
     if variant != PLAIN and not case.everywhere:
         found.append(f"in {case.placed}")
     return ", ".join(found) or None

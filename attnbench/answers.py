@@ -7,10 +7,11 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from math import isfinite
 
-from attnbench import sizes, units
-from attnbench.evaluations import PUBLISHED_SIZE
+from attnbench import units
 from attnbench.naming import joined
 from attnbench.picking import Candidate, Choice
+from attnbench.records import image_size
+from attnbench.records.evaluation import PUBLISHED_SIZE
 
 HEADINGS = (
     "module",
@@ -72,7 +73,7 @@ def _order(choice: Choice) -> str:
     if choice.recipe is None:
         return "No top-1 is published for this host; the order is that of latency."
     if choice.unlike_published is not None:
-        usual = sizes.written(PUBLISHED_SIZE)
+        usual = image_size.written(PUBLISHED_SIZE)
         return (
             f"Top-1 is published for {usual} with the module in all blocks; this run is "
             f"{choice.unlike_published}, so none is shown. The order is that of latency."

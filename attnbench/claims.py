@@ -11,10 +11,10 @@ from functools import cache
 from importlib.resources import files
 from typing import Literal
 
-from attnbench import sizes
 from attnbench.errors import UserError
 from attnbench.outcomes import Outcome
-from attnbench.sizes import Size
+from attnbench.records import image_size as sizes
+from attnbench.records.image_size import Size
 
 IMAGE_SIZE: Size = 224
 """Of the image that a published figure was counted for, where its row does not say."""

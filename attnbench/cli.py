@@ -177,7 +177,8 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
 
     Several values of an option, comma-separated, make a grid of configurations.
     """
-    from attnbench import display, jobs, runner, shown, store
+    from attnbench import display, jobs, runner, shown
+    from attnbench.records import store
 
     wanted = jobs.Wanted(
         modules=options.modules(modules, module),
@@ -293,7 +294,8 @@ def evaluate(  # noqa: PLR0913, PLR0917  an option each
     ] = None,
 ) -> int:
     """Top-1 and top-5 of given weights on a folder of images, beside what was published."""
-    from attnbench import display, evaluating, evaluations, report, shown
+    from attnbench import display, evaluating, report, shown
+    from attnbench.records import evaluation
 
     prepared = evaluating.prepare(
         evaluating.Wanted(
@@ -316,7 +318,7 @@ def evaluate(  # noqa: PLR0913, PLR0917  an option each
             console.print(f"{prepared.described}; record in {folder}", markup=False)
             with display.images_bar(len(prepared.folder), console) as told:
                 found = evaluating.evaluate(prepared, told)
-            evaluations.append(folder, found)
+            evaluation.append(folder, found)
     except KeyboardInterrupt:
         _complain("interrupted; nothing was written")
         return 130

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from attnbench import github, repeated, sides, statistics, units
 from attnbench.errors import UserError
-from attnbench.records import GRID
+from attnbench.records.schema import GRID
 from attnbench.sides import Side
 from attnbench.statistics import Interval
 

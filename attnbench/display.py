@@ -12,8 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from attnbench.events import Beginning, Event
-from attnbench.records import End, Record, Round
-from attnbench.runs import Run
+from attnbench.records.run import Run
+from attnbench.records.schema import End, Record, Round
 
 STEP_S = {"counts": 1.5, "memory": 2.5, "warm-up": 1.0}
 """About what one step takes beside the timed rounds: only the bar's scale."""

@@ -10,13 +10,14 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from attnbench import report, runs
+from attnbench import report
 from attnbench.claims_page import page
 from attnbench.errors import UserError
+from attnbench.records import run as runs
+from attnbench.records.run import Run
 from attnbench.report import alone, stages
 from attnbench.report.columns import COLUMNS, CONFIGURATION, Column
 from attnbench.report.layouts import markdown
-from attnbench.runs import Run
 
 PUBLISHED = Path("reports/2026-11-25-cpu-resnet50")
 """The run that the README shows."""

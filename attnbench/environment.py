@@ -12,7 +12,7 @@ import torch
 
 from attnbench import __version__, isolation, nvml, settings
 from attnbench.errors import UserError
-from attnbench.records import Environment
+from attnbench.records.schema import Environment
 
 PACKAGES = ("torchvision", "fvcore", "thop", "numpy")
 

@@ -15,13 +15,15 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
-from attnbench import environment, evaluations, images, settings, sources, store, trial
+from attnbench import environment, images, settings, sources, trial
 from attnbench.errors import UserError
-from attnbench.evaluations import Data, Evaluation, Weights
 from attnbench.hosts import HOSTS, TOTAL_STRIDE, build
-from attnbench.jobs import LIMITS, new_folder
 from attnbench.modules import Attention, SettingsError
-from attnbench.records import PLAIN, Environment
+from attnbench.records import evaluation, store
+from attnbench.records.evaluation import Data, Evaluation, Weights
+from attnbench.records.schema import LIMITS, Environment
+from attnbench.records.store import new_folder
+from attnbench.records.variants import PLAIN
 from attnbench.weights import classes_of, load_authors_state_dict, read_weights
 
 MOST_WORKERS = 8
@@ -127,10 +129,10 @@ def place(prepared: Prepared, out: Path | None) -> Iterator[Path]:
     folder = out or new_folder(f"{prepared.device}-{prepared.wanted.host}-accuracy")
     made = [folder] if out is None else [p for p in (out, *out.parents) if not p.exists()]
     try:
-        evaluations.begin(folder)
+        evaluation.begin(folder)
         yield folder
     except BaseException:
-        _take_back(folder / evaluations.FILE_NAME, made)
+        _take_back(folder / evaluation.FILE_NAME, made)
         raise
 
 
@@ -148,7 +150,7 @@ def _foreign(folder: Path) -> bool:
         empty = not folder.is_dir() or not any(folder.iterdir())
     except OSError as error:
         raise UserError(f"cannot read {folder}: {error.strerror}") from error
-    return not (empty or evaluations.exist(folder) or store.runs_in(folder))
+    return not (empty or evaluation.exist(folder) or store.runs_in(folder))
 
 
 def evaluate(prepared: Prepared, told: Told) -> Evaluation:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from attnbench.records import Record
+from attnbench.records.schema import Record
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from attnbench.counting import DERIVED, RULES
 from attnbench.counting.rule import Count
 from attnbench.hosts import build, default_size
 from attnbench.modules import Attention
-from attnbench.sizes import Size, of, sides
+from attnbench.records.image_size import Size, of, sides
 
 
 @dataclass

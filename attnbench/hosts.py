@@ -11,7 +11,7 @@ from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 
 from attnbench.detectors import DETECTORS, SIZE, body, freeze
 from attnbench.modules import Attention, SettingsError, Site
-from attnbench.records import STAGES
+from attnbench.records.variants import STAGES
 from attnbench.sources import lookup
 
 

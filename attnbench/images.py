@@ -23,7 +23,7 @@ from torchvision.transforms import (
 )
 
 from attnbench.errors import UserError
-from attnbench.evaluations import Data, Preprocessing
+from attnbench.records.evaluation import Data, Preprocessing
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Of ImageNet's training images, red, green and blue from 0 to 1, as every source here uses."""

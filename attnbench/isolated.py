@@ -12,8 +12,8 @@ from attnbench.counting import executed
 from attnbench.counting.rule import Count
 from attnbench.detectors import body
 from attnbench.hosts import build
-from attnbench.pieces import LAUNCH, PRODUCT, Piece, piece
-from attnbench.records import Case, Counts
+from attnbench.records.schema import Case, Counts
+from attnbench.records.variants import LAUNCH, PRODUCT, Piece, piece
 from attnbench.timing import Step
 from attnbench.workload import held, image_for, moving, network
 

@@ -4,30 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
-from itertools import count, product
+from itertools import product
 from pathlib import Path
 from typing import Any, get_type_hints
 
 import torch
 
-from attnbench import environment, sizes, sources, store, trial
+from attnbench import environment, sources, trial
 from attnbench.detectors import DETECTORS
 from attnbench.errors import UserError
 from attnbench.hosts import TOTAL_STRIDE, build, default_size
 from attnbench.modules import ATTENTION, SettingsError
-from attnbench.pieces import alone
-from attnbench.records import CONTROL, GRID, PLAIN, STAGES, Case, Plan, Record
-from attnbench.runs import Run, gather, machine
-from attnbench.sizes import Size
+from attnbench.records import image_size as sizes
+from attnbench.records import store
+from attnbench.records.image_size import Size
+from attnbench.records.run import Run, gather, machine
+from attnbench.records.schema import GRID, LIMITS, Case, Plan, Record
+from attnbench.records.store import new_folder
+from attnbench.records.variants import CONTROL, PLAIN, STAGES, alone
 from attnbench.statistics import TARGET
-
-LIMITS = {
-    "batch_size": (1, 2**20),
-    "image_size": (1, 2**16),  # each side
-    "threads": (1, 2**12),
-    "seed": (0, 2**63 - 1),
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -281,25 +276,6 @@ def _try(cases: Sequence[Case], modules: Iterable[str]) -> None:
     images = {case.image_size: case.input_shape for case in cases}
     for module in filter(sources.is_own, modules):
         trial.demand_sound(module, first.host, [*images.values()], first.stages, first.blocks)
-
-
-def new_folder(what: str) -> Path:
-    """A new folder under ``reports/``, named by the date and what is in it.
-
-    Raises:
-        UserError: it cannot be made.
-    """
-    stem = f"{datetime.now(UTC):%Y-%m-%d}-{what}"
-    for number in count(1):
-        folder = Path("reports") / (stem if number == 1 else f"{stem}-{number}")
-        try:
-            folder.mkdir(parents=True)
-        except FileExistsError:
-            continue
-        except OSError as error:
-            raise UserError(f"cannot write to {folder}: {error.strerror}") from error
-        return folder
-    raise AssertionError("count() has no end")
 
 
 def _shown(value: object) -> str:

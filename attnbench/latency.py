@@ -16,8 +16,8 @@ from attnbench import isolated, nvml, settings, sources, statistics, timing, wat
 from attnbench.errors import UserError
 from attnbench.events import Beginning, Event
 from attnbench.recording import failure, record
-from attnbench.records import Case, Compiled, End, Environment, Failure, Record
-from attnbench.runs import Run
+from attnbench.records.run import Run
+from attnbench.records.schema import Case, Compiled, End, Environment, Failure, Record
 
 
 def step(case: Case, variant: str) -> timing.Step:

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from attnbench.live import LiveBytes
-from attnbench.records import Case, Memory
+from attnbench.records.schema import Case, Memory
 from attnbench.workload import step as make_step
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pynvml
 import torch
 
-from attnbench.records import Environment
+from attnbench.records.schema import Environment
 
 THROTTLES = {
     0x04: "software power cap",

@@ -6,10 +6,10 @@ import re
 from collections.abc import Sequence
 from math import inf
 
-from attnbench import sizes
 from attnbench.errors import UserError
 from attnbench.modules import ATTENTION
-from attnbench.sizes import Size
+from attnbench.records import image_size
+from attnbench.records.image_size import Size
 
 
 def modules(named: str | None, own: Sequence[str] | None) -> tuple[str, ...] | None:
@@ -55,7 +55,7 @@ def image_sizes(text: str | None, option: str) -> tuple[Size, ...] | None:
     if text is None:
         return None
     try:
-        return tuple(sizes.parse(part) for part in text.split(","))
+        return tuple(image_size.parse(part) for part in text.split(","))
     except ValueError as error:
         raise UserError(f"{option}: {error}, nor several with commas") from error
 

@@ -11,7 +11,7 @@ from typing import Literal
 from attnbench import accuracies, repeated, sides, units
 from attnbench.accuracies import Recipe
 from attnbench.errors import UserError
-from attnbench.records import PLAIN
+from attnbench.records.variants import PLAIN
 from attnbench.sides import Side
 from attnbench.statistics import Interval
 

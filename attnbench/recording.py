@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from attnbench import environment
-from attnbench.records import Environment, FailedStep, Failure, Record, Results
-from attnbench.runs import Run
+from attnbench.records.run import Run
+from attnbench.records.schema import Environment, FailedStep, Failure, Record, Results
 
 
 def record(

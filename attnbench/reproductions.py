@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import get_args
 
 from attnbench.claims import Claim, catalogue, rounds_to
-from attnbench.evaluations import (
+from attnbench.records.evaluation import (
     IMAGENET_CLASSES,
     IMAGENET_IMAGES,
     PUBLISHED_SIZE,

@@ -19,11 +19,11 @@ from attnbench.counting.rule import Count
 from attnbench.events import Beginning, Event
 from attnbench.hosts import Blocks, build
 from attnbench.isolation import ChildDiedError
-from attnbench.pieces import piece
 from attnbench.recording import failure, record
-from attnbench.records import PLAIN, STAGES, Case, Counts, End, FailedStep, Memory, Record, Results
-from attnbench.runs import Run
-from attnbench.sizes import Size, sides
+from attnbench.records.image_size import Size, sides
+from attnbench.records.run import Run
+from attnbench.records.schema import Case, Counts, End, FailedStep, Memory, Record, Results
+from attnbench.records.variants import PLAIN, STAGES, piece
 
 CountNetwork = Callable[[str, str, Size, tuple[int, ...], Blocks], dict[str, Count]]
 MeasureMemory = Callable[[Case, str], Memory]

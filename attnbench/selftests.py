@@ -13,7 +13,8 @@ import torch
 
 from attnbench import isolation, jobs, repeated, settings, statistics, timing, units, workload
 from attnbench.errors import UserError
-from attnbench.records import CONTROL, PLAIN, Case, Round
+from attnbench.records.schema import Case, Round
+from attnbench.records.variants import CONTROL, PLAIN
 from attnbench.simulated import Machine
 from attnbench.statistics import TARGET, Interval
 from attnbench.timing import Step

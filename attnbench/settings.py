@@ -7,7 +7,7 @@ import warnings
 import torch
 
 from attnbench import allocator, timing
-from attnbench.records import Case, Environment
+from attnbench.records.schema import Case, Environment
 
 CUDNN = {"enabled": True, "benchmark": False, "deterministic": False, "allow_tf32": True}
 """PyTorch's own defaults. Trials of algorithms (benchmark) would end differently each time."""

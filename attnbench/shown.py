@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from attnbench import display, report
-from attnbench.runs import Run
+from attnbench.records.run import Run
 
 
 def show(folders: list[Path], out: Path, console: Console) -> None:

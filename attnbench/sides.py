@@ -6,10 +6,13 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from attnbench import repeated, runs, statistics, store
+from attnbench import repeated, statistics
 from attnbench.errors import UserError
-from attnbench.records import CONTROL, Case
-from attnbench.runs import Run
+from attnbench.records import run as runs
+from attnbench.records import store
+from attnbench.records.run import Run
+from attnbench.records.schema import Case
+from attnbench.records.variants import CONTROL
 from attnbench.statistics import Interval
 
 FREE = ("seed", "attnbench")

@@ -18,7 +18,8 @@ from math import ceil, exp, floor, hypot, inf, lgamma, log, sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from attnbench.records import CONTROL, PLAIN, Block, Disturbance, Round
+from attnbench.records.schema import Block, Disturbance, Round
+from attnbench.records.variants import CONTROL, PLAIN
 
 TARGET = {"cuda": 0.005, "cpu": 0.01}
 """Half-width of a 95% interval at which the rounds may stop."""

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 import torch
 
-from attnbench.records import Block, Round
+from attnbench.records.schema import Block, Round
 from attnbench.watch import Reading
 
 

@@ -23,7 +23,7 @@ from attnbench.counting.rule import Shape
 from attnbench.errors import UserError
 from attnbench.hosts import Blocks, build
 from attnbench.modules import Attention, SettingsError
-from attnbench.records import STAGES
+from attnbench.records.variants import STAGES
 from attnbench.sources import HERE, hint, lookup
 from attnbench.sources.undisturbed import undisturbed
 

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from attnbench.records import Disturbance
+from attnbench.records.schema import Disturbance
 
 _STEAL = 7
 """The place of stolen time in a line of /proc/stat (proc_stat(5)), counted from user time."""

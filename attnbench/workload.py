@@ -11,7 +11,8 @@ from torch.nn.functional import cross_entropy
 
 from attnbench.acceleration import captured, compiled
 from attnbench.hosts import CLASSES, build
-from attnbench.records import CONTROL, PLAIN, Case
+from attnbench.records.schema import Case
+from attnbench.records.variants import CONTROL, PLAIN
 from attnbench.timing import Step
 
 Forward = Callable[[torch.Tensor], Any]

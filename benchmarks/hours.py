@@ -18,8 +18,10 @@ from math import log, sqrt
 from pathlib import Path
 from statistics import NormalDist, fmean, stdev
 
-from attnbench import repeated, runs, statistics, store
-from attnbench.records import CONTROL
+from attnbench import repeated, statistics
+from attnbench.records import run as runs
+from attnbench.records import store
+from attnbench.records.variants import CONTROL
 from attnbench.statistics import Interval
 
 QUANTILE = NormalDist().inv_cdf((1 + statistics.CONFIDENCE) / 2)

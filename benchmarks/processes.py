@@ -20,7 +20,7 @@ ONE_PROCESS = """
 import sys
 import torch
 from attnbench import allocator, statistics, timing, workload
-from attnbench.records import Case
+from attnbench.records.schema import Case
 case = Case(host="resnet50", batch_size=1, image_size=224, dtype="float32", channels_last=False,
             mode="inference", device="cpu", threads=torch.get_num_threads(), seed=0)
 if "kept" in sys.argv[1]:

@@ -19,7 +19,7 @@ SETUP = """
 import sys, time
 import torch
 from attnbench import settings, statistics, timing, workload
-from attnbench.records import Case
+from attnbench.records.schema import Case
 case = Case(host="resnet50", batch_size=1, image_size=224, dtype="float32", channels_last=False,
             mode="inference", device="cpu", threads=torch.get_num_threads(), seed=0)
 torch.set_num_threads(case.threads)

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from attnbench import claims, hosts, isolation
-from attnbench.records import Case
+from attnbench.records.schema import Case
 
 # For the tests and for the child processes that they start: both import simulated.
 sys.path.append(str(Path(__file__).parent))

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from attnbench.evaluations import Data, Evaluation, Preprocessing, Weights
+from attnbench.records.evaluation import Data, Evaluation, Preprocessing, Weights
 
 
 def evaluation(**changes: Any) -> Evaluation:

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from attnbench import store
-from attnbench.records import Block, Count, Counts, Memory, Plan, Record, Round
+from attnbench.records import store
+from attnbench.records.schema import Block, Count, Counts, Memory, Plan, Record, Round
 
 PARAMS = {"plain": 1_000, "sa": 1_708, "se": 3_000}
 LIVE = {"plain": 100, "sa": 150, "se": 104}

@@ -9,7 +9,7 @@ from picked import SIX, store_run
 from attnbench import repeated
 from attnbench.answers import HEADINGS, as_json, cells, sentences
 from attnbench.picking import Limits, pick
-from attnbench.records import Failure
+from attnbench.records.schema import Failure
 
 
 @pytest.fixture(autouse=True)

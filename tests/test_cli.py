@@ -11,9 +11,10 @@ from pathlib import Path
 import colours
 import pytest
 
-from attnbench import claims, evaluations, images, isolated, selftests, store
+from attnbench import claims, images, isolated, selftests
 from attnbench.cli import main
-from attnbench.records import Counts, End, Memory, Record, Round
+from attnbench.records import evaluation, store
+from attnbench.records.schema import Counts, End, Memory, Record, Round
 from attnbench.report import pictures
 
 ROOT = Path(__file__).parent.parent
@@ -65,7 +66,7 @@ def test_a_killed_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
     killed_after = 3  # the plan and two lines of counts
     code = (
         "import os\n"
-        "from attnbench import store\n"
+        "from attnbench.records import store\n"
         "from attnbench.cli import main\n"
         "append, lines = store.append, []\n"
         "def append_and_die(folder, record):\n"
@@ -453,7 +454,7 @@ def test_evaluate_counts_shows_and_records(
     }
     # Once more into the same folder, and its report again.
     assert call("evaluate", *of_colours, "--dtype", "bfloat16", "--out", str(folder)) == 0
-    assert [each.dtype for each in evaluations.read(folder)] == ["float32", "bfloat16"]
+    assert [each.dtype for each in evaluation.read(folder)] == ["float32", "bfloat16"]
     (folder / "report.html").unlink()
     assert call("report", str(folder)) == 0
     assert (folder / "report.html").exists()

@@ -4,11 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from attnbench import repeated, store
+from attnbench import repeated
 from attnbench.comparison import HEADINGS, as_github, as_json, cells, compare, tables
 from attnbench.errors import UserError
-from attnbench.pieces import alone
-from attnbench.records import Block, Plan, Record, Round
+from attnbench.records import store
+from attnbench.records.schema import Block, Plan, Record, Round
+from attnbench.records.variants import alone
 from attnbench.statistics import Interval
 
 ENVIRONMENT = {

@@ -9,22 +9,14 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from attnbench import (
-    environment,
-    evaluations,
-    latency,
-    memory,
-    selftests,
-    settings,
-    store,
-    timing,
-    workload,
-)
+from attnbench import environment, latency, memory, selftests, settings, timing, workload
 from attnbench.cli import main
 from attnbench.memory import peak_live_bytes
 from attnbench.modules import ATTENTION
-from attnbench.records import CONTROL, PLAIN, Case, End, Memory, Plan, Record, Round
-from attnbench.runs import Run
+from attnbench.records import evaluation, store
+from attnbench.records.run import Run
+from attnbench.records.schema import Case, End, Memory, Plan, Record, Round
+from attnbench.records.variants import CONTROL, PLAIN
 from attnbench.workload import step
 
 pytestmark = [
@@ -210,7 +202,7 @@ def test_weights_are_evaluated_with_the_known_answers(tmp_path: Path, dtype: str
     weights, data = colours.weights(tmp_path / "colours.pth"), colours.folder(tmp_path / "images")
     options = ["--weights", str(weights), "--data", str(data), "--image-size", colours.SIZE]
     assert call("evaluate", *options, "--dtype", dtype, "--out", str(tmp_path / "new")) == 0
-    (found,) = evaluations.read(tmp_path / "new")
+    (found,) = evaluation.read(tmp_path / "new")
     assert (found.device, found.dtype) == ("cuda", dtype)
     assert (found.top1_right, found.top5_right) == (4, 7)
     assert found.environment["gpu"]

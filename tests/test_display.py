@@ -6,8 +6,8 @@ from rich.console import Console
 
 from attnbench.display import STEP_S, Bar, console, images_bar
 from attnbench.events import Beginning
-from attnbench.records import Block, Counts, End, Plan, Record, Round
-from attnbench.runs import Run
+from attnbench.records.run import Run
+from attnbench.records.schema import Block, Counts, End, Plan, Record, Round
 
 PLAN = Plan(variants=("plain", "control", "sa"), budget_s=10.0, target=0.01)
 WHOLE_S = 10 + 2 * (STEP_S["counts"] + STEP_S["memory"]) + 3 * STEP_S["warm-up"]

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from attnbench import docs, report, runs
+from attnbench import docs, report
 from attnbench.errors import UserError
-from attnbench.runs import Run
+from attnbench.records import run
+from attnbench.records.run import Run
 
 ROOT = Path(__file__).parent.parent
 
@@ -32,7 +33,7 @@ def test_the_generated_parts_have_not_drifted(path: Path) -> None:
 def test_the_published_reports_come_from_the_published_records(
     folder: Path, tmp_path: Path
 ) -> None:
-    written = report.write(runs.read(folder), tmp_path / folder.name)
+    written = report.write(run.read(folder), tmp_path / folder.name)
     assert {path.name for path in written} | {"records.jsonl"} == {
         path.name for path in folder.iterdir()
     }

@@ -7,7 +7,7 @@ import torch
 
 from attnbench import environment, nvml, settings
 from attnbench.environment import describe, describe_apart, moment
-from attnbench.runs import MACHINE
+from attnbench.records.run import MACHINE
 
 CHANGING = {"time", "load_average"}
 

@@ -5,12 +5,13 @@ import colours
 import pytest
 import torch
 
-from attnbench import evaluating, evaluations, settings
+from attnbench import evaluating, settings
 from attnbench.errors import UserError
 from attnbench.evaluating import Wanted, evaluate, place, prepare
-from attnbench.evaluations import Evaluation
 from attnbench.hosts import build
 from attnbench.modules import ATTENTION, SettingsError
+from attnbench.records import evaluation
+from attnbench.records.evaluation import Evaluation
 from attnbench.weights import to_authors_state_dict
 
 pytestmark = pytest.mark.usefixtures("small_host")
@@ -253,10 +254,10 @@ def test_a_place_is_taken_back_where_nothing_was_written(wanted, tmp_path: Path)
 
 def test_a_place_that_others_have_written_to_is_left_alone(wanted, tmp_path: Path) -> None:
     prepared, found = prepare(wanted()), evaluated(wanted())
-    evaluations.append(tmp_path / "a", found)
+    evaluation.append(tmp_path / "a", found)
     with pytest.raises(KeyboardInterrupt), place(prepared, tmp_path / "a"):
         raise KeyboardInterrupt
-    assert evaluations.read(tmp_path / "a") == (found,)
+    assert evaluation.read(tmp_path / "a") == (found,)
 
 
 def test_without_out_a_new_folder_says_what_is_in_it(

@@ -5,8 +5,7 @@ import torch
 
 from attnbench import isolated
 from attnbench.isolated import attention, count, input_shape, step
-from attnbench.pieces import LAUNCH, PRODUCT, Piece
-from attnbench.records import COPY, COPY_AGAIN
+from attnbench.records.variants import COPY, COPY_AGAIN, LAUNCH, PRODUCT, Piece
 
 pytestmark = pytest.mark.usefixtures("small_host")
 

@@ -8,8 +8,9 @@ from pickle import PicklingError
 import pytest
 import simulated
 
-from attnbench import isolation, store
+from attnbench import isolation
 from attnbench.errors import UserError
+from attnbench.records import store
 
 
 @pytest.fixture(autouse=True)

@@ -4,13 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from attnbench import isolation, jobs, modules, store
+from attnbench import isolation, jobs, modules
 from attnbench.errors import UserError
 from attnbench.jobs import Wanted, prepare
 from attnbench.modules import ATTENTION
-from attnbench.pieces import alone
-from attnbench.records import End, Plan, Record
-from attnbench.runs import Run
+from attnbench.records import store
+from attnbench.records.run import Run
+from attnbench.records.schema import End, Plan, Record
+from attnbench.records.variants import alone
 
 SMALL = Wanted(modules=("sa",), image_size=(64,), budget_s=1.0, device="cpu")
 GRID = replace(SMALL, batch_size=(2, 1), mode=("inference", "training"))

@@ -5,11 +5,12 @@ from functools import partial
 import pytest
 from picked import SIX, store_run
 
-from attnbench import repeated, store
+from attnbench import repeated
 from attnbench.errors import UserError
 from attnbench.picking import Limits, pick
-from attnbench.pieces import alone
-from attnbench.records import Failure, Plan, Record
+from attnbench.records import store
+from attnbench.records.schema import Failure, Plan, Record
+from attnbench.records.variants import alone
 
 
 @pytest.fixture(autouse=True)

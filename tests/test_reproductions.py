@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 from evaluated import evaluation
 
-from attnbench.evaluations import PUBLISHED_SIZE, Evaluation
+from attnbench.records.evaluation import PUBLISHED_SIZE, Evaluation
 from attnbench.reproductions import otherwise, reproductions
 
 

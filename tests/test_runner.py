@@ -8,26 +8,15 @@ import torch
 from simulated import TickingClock
 from torch.utils._pytree import tree_map
 
-from attnbench import isolated, isolation, latency, report, runner, statistics, store, timing
+from attnbench import isolated, isolation, latency, report, runner, statistics, timing
 from attnbench.counting import NotCountedError
 from attnbench.events import Beginning
 from attnbench.isolation import ChildDiedError
-from attnbench.pieces import Piece, alone
-from attnbench.records import (
-    CONTROL,
-    PLAIN,
-    Block,
-    Count,
-    Counts,
-    End,
-    Failure,
-    Memory,
-    Plan,
-    Record,
-    Round,
-)
+from attnbench.records import store
+from attnbench.records.run import Run, gather
+from attnbench.records.schema import Block, Count, Counts, End, Failure, Memory, Plan, Record, Round
+from attnbench.records.variants import CONTROL, PLAIN, Piece, alone
 from attnbench.runner import execute, latency_apart, memory_apart
-from attnbench.runs import Run, gather
 from attnbench.simulated import Machine
 from attnbench.sources import origins
 from attnbench.timing import Step

@@ -7,7 +7,8 @@ import torch
 
 from attnbench import repeated, selftests, statistics
 from attnbench.errors import UserError
-from attnbench.records import CONTROL, PLAIN, Block, Round
+from attnbench.records.schema import Block, Round
+from attnbench.records.variants import CONTROL, PLAIN
 from attnbench.selftests import (
     FOUND,
     HEADINGS,

@@ -6,7 +6,8 @@ from random import Random
 import numpy as np
 import pytest
 
-from attnbench.records import CONTROL, COPY, COPY_AGAIN, PLAIN, Block, Disturbance, Round
+from attnbench.records.schema import Block, Disturbance, Round
+from attnbench.records.variants import CONTROL, COPY, COPY_AGAIN, PLAIN
 from attnbench.simulated import Machine
 from attnbench.statistics import (
     FEWEST,

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from attnbench import timing
-from attnbench.records import Disturbance
+from attnbench.records.schema import Disturbance
 from attnbench.simulated import Machine
 from attnbench.timing import (
     BLOCK_S,

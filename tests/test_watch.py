@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from attnbench import watch
-from attnbench.records import Disturbance
+from attnbench.records.schema import Disturbance
 from attnbench.watch import Reading
 
 

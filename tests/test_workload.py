@@ -8,7 +8,7 @@ from torch.utils._pytree import tree_leaves
 
 from attnbench import workload
 from attnbench.modules import ATTENTION
-from attnbench.records import CONTROL, PLAIN
+from attnbench.records.variants import CONTROL, PLAIN
 from attnbench.workload import network, step
 
 pytestmark = pytest.mark.usefixtures("small_host")

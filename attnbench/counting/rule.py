@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from attnbench.records import Count
+from attnbench.records.schema import Count
 
 __all__ = ["Count", "Rule", "Shape"]
 

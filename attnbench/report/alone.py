@@ -9,13 +9,12 @@ from typing import Any
 import pandas as pd
 
 from attnbench import statistics, units
-from attnbench.pieces import LAUNCH, PRODUCT, Piece
-from attnbench.records import COPY, STAGES
+from attnbench.records.run import Run
+from attnbench.records.variants import COPY, LAUNCH, PRODUCT, STAGES, Piece
 from attnbench.report.columns import HIGH, LOW, Column, doubted, mebibytes, printed, whole, words
 from attnbench.report.frame import Row, control_fault
 from attnbench.report.names import title
 from attnbench.report.sheets import Sheet
-from attnbench.runs import Run
 from attnbench.statistics import Interval
 
 ELEMENT_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}

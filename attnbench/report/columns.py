@@ -12,7 +12,7 @@ import pandas as pd
 
 from attnbench import units
 from attnbench.naming import joined
-from attnbench.records import PLAIN
+from attnbench.records.variants import PLAIN
 from attnbench.report.names import title
 from attnbench.statistics import Interval
 

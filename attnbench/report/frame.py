@@ -8,12 +8,14 @@ from itertools import combinations
 
 import pandas as pd
 
-from attnbench import accuracies, evaluations, sizes, statistics
+from attnbench import accuracies, statistics
 from attnbench.accuracies import Recipe
-from attnbench.records import CONTROL, PLAIN, Count, Memory
+from attnbench.records import evaluation, image_size
+from attnbench.records.image_size import Size
+from attnbench.records.run import Run
+from attnbench.records.schema import Count, Memory
+from attnbench.records.variants import CONTROL, PLAIN
 from attnbench.report.columns import COLUMNS, CONFIGURATION, PARTS, RULES, WORDS, listed
-from attnbench.runs import Run
-from attnbench.sizes import Size
 from attnbench.statistics import Interval
 
 Row = dict[str, object]
@@ -62,7 +64,7 @@ def configuration(run: Run, name: str) -> Row:
 
 def _size(size: Size) -> int | str:
     """A number where the image is square, so that tables can compute with it."""
-    return size if isinstance(size, int) else sizes.option(size)
+    return size if isinstance(size, int) else image_size.option(size)
 
 
 def control_fault(run: Run) -> str | None:
@@ -98,7 +100,7 @@ def _measured(run: Run, variant: str) -> Row:
     """
     mine = [
         each
-        for each in evaluations.of(run.evaluations, run.case.host, variant)
+        for each in evaluation.of(run.evaluations, run.case.host, variant)
         if each.preprocessing.crop == run.case.image_size
     ]
     if len(mine) != 1 or not (run.case.everywhere or variant == PLAIN):

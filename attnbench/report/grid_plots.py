@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from attnbench import sizes
+from attnbench.records import image_size
 from attnbench.report.drawing import (
     Plot,
     modules,
@@ -122,7 +122,7 @@ def _places(values: pd.Series[Any]) -> dict[Any, float]:
 
 def _order(value: object) -> tuple[int, int]:
     """A batch by its images, an image by its pixels; those of as many by their height."""
-    height, width = sizes.sides(sizes.parse(str(value)))
+    height, width = image_size.sides(image_size.parse(str(value)))
     return height * width, height
 
 

@@ -7,14 +7,15 @@ from dataclasses import asdict
 
 import pandas as pd
 
-from attnbench import sizes, statistics, units
+from attnbench import statistics, units
 from attnbench.errors import UserError
-from attnbench.records import CONTROL, PLAIN
+from attnbench.records import image_size
+from attnbench.records.run import Run
+from attnbench.records.variants import CONTROL, PLAIN
 from attnbench.report import alone
 from attnbench.report.frame import configuration, control_fault, frame
 from attnbench.report.names import title
 from attnbench.report.sheets import Sheet
-from attnbench.runs import Run
 from attnbench.statistics import Interval
 
 Runs = Mapping[str, Run]
@@ -85,7 +86,7 @@ def _named(key: str, value: object) -> str:
     if key in {"dtype", "host", "mode", "device", "processor"}:
         return str(value)
     if key == "image_size":
-        return f"{name} {sizes.option(value)}"  # type: ignore[arg-type]
+        return f"{name} {image_size.option(value)}"  # type: ignore[arg-type]
     if isinstance(value, tuple):
         return f"{name} {' '.join(map(str, value))}"
     return f"{name} {value}"

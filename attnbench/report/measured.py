@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Sequence
 
 from attnbench import units
-from attnbench.evaluations import Evaluation
+from attnbench.records.evaluation import Evaluation
 from attnbench.report.names import title
 from attnbench.report.sheets import Sheet
 from attnbench.reproductions import otherwise, reproductions

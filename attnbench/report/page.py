@@ -10,16 +10,17 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
-from attnbench import evaluations, store, units
-from attnbench.evaluations import Evaluation
-from attnbench.records import CONTROL, PLAIN
+from attnbench import units
+from attnbench.records import evaluation, store
+from attnbench.records.evaluation import Evaluation
+from attnbench.records.run import Run
+from attnbench.records.variants import CONTROL, PLAIN
 from attnbench.report import alone, measured, published, repeat, stages
 from attnbench.report.columns import COLUMNS, printed
 from attnbench.report.frame import control_fault
 from attnbench.report.grids import Runs, grid, labels
 from attnbench.report.names import title
 from attnbench.report.sheets import Sheet, control, machine, remarks, sheets
-from attnbench.runs import Run
 
 COMPARED = (
     "ratio",
@@ -147,7 +148,7 @@ def _section(anchor: str, heading: str, run: Run, pictures: Sequence[Picture]) -
 def _sources(runs: Runs, apart: Sequence[Evaluation]) -> list[str]:
     """The files that the page's figures come from."""
     evaluated = bool(apart) or any(run.evaluations for run in runs.values())
-    found = {store.FILE_NAME: bool(runs), evaluations.FILE_NAME: evaluated}
+    found = {store.FILE_NAME: bool(runs), evaluation.FILE_NAME: evaluated}
     return [name for name, used in found.items() if used]
 
 

@@ -10,6 +10,7 @@ import matplotlib as mpl
 import pandas as pd
 from markupsafe import Markup
 
+from attnbench.records.run import Run
 from attnbench.report import svg
 from attnbench.report.drawing import Plot
 from attnbench.report.frame import control_fault
@@ -18,7 +19,6 @@ from attnbench.report.page import Picture
 from attnbench.report.plots import PLOTS
 from attnbench.report.roofline import ALONE_PLOTS
 from attnbench.report.style import RC
-from attnbench.runs import Run
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from attnbench.naming import joined
-from attnbench.records import CONTROL, PLAIN
+from attnbench.records.variants import CONTROL, PLAIN
 from attnbench.report.drawing import (
     LONGEST_BESIDE,
     Plot,

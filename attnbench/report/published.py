@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from attnbench.claims import Claim, Finding, catalogue
-from attnbench.records import PLAIN
+from attnbench.records.run import Run
+from attnbench.records.variants import PLAIN
 from attnbench.report.sheets import Sheet
-from attnbench.runs import Run
 
 UNITS = {1: "", 10**6: " M", 10**9: " G", 2**20: " Mi", 2**30: " Gi"}
 """What one printed unit stands for, and its sign."""

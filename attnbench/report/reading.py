@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from attnbench import evaluations, runs, store
 from attnbench.errors import UserError
-from attnbench.evaluations import Evaluation
+from attnbench.records import evaluation, store
+from attnbench.records import run as runs
+from attnbench.records.evaluation import Evaluation
+from attnbench.records.run import Run
 from attnbench.report.grids import tidy
-from attnbench.runs import Run
 
 
 def found(*folders: Path) -> dict[Path, Run]:
@@ -42,7 +43,7 @@ def apart(*folders: Path) -> list[Evaluation]:
         for place in (folder, *_inside(folder))
         if not store.holds_a_file(place)
     }
-    return [each for place in places.values() for each in evaluations.read(place)]
+    return [each for place in places.values() for each in evaluation.read(place)]
 
 
 def _inside(folder: Path) -> list[Path]:

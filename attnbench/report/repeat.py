@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shlex
 
-from attnbench import sizes
-from attnbench.runs import Run
+from attnbench.records import image_size
+from attnbench.records.run import Run
 
 
 def command(run: Run) -> str:
@@ -16,7 +16,7 @@ def command(run: Run) -> str:
         ("--host", case.host),
         ("--device", case.device),
         ("--batch-size", case.batch_size),
-        ("--image-size", sizes.option(case.image_size)),
+        ("--image-size", image_size.option(case.image_size)),
         ("--dtype", case.dtype),
         ("--mode", case.mode),
         ("--stages", ",".join(map(str, case.stages))),

@@ -10,12 +10,12 @@ import pandas as pd
 
 from attnbench import statistics, units
 from attnbench.naming import joined
-from attnbench.pieces import Piece, piece
-from attnbench.records import CONTROL, PLAIN, STAGES, Case, Environment
+from attnbench.records.run import Run
+from attnbench.records.schema import Case, Environment
+from attnbench.records.variants import CONTROL, PLAIN, STAGES, Piece, piece
 from attnbench.report.columns import COLUMNS, PARTS, RULES, printed
 from attnbench.report.frame import control_fault
 from attnbench.report.names import title
-from attnbench.runs import Run
 
 
 @dataclass(frozen=True)

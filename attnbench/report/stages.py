@@ -5,10 +5,10 @@ from __future__ import annotations
 import pandas as pd
 
 from attnbench import units
+from attnbench.records.run import Run
 from attnbench.report.columns import Column, mebibytes, printed, whole
 from attnbench.report.names import title
 from attnbench.report.sheets import Sheet
-from attnbench.runs import Run
 
 COLUMNS = (
     Column("variant", "The module.", heading="module"),

@@ -8,7 +8,8 @@ from pathlib import Path
 import pandas as pd
 
 from attnbench.errors import UserError
-from attnbench.evaluations import Evaluation
+from attnbench.records.evaluation import Evaluation
+from attnbench.records.run import Run
 from attnbench.report import alone, measured, pictures
 from attnbench.report.frame import frame as network_frame
 from attnbench.report.grids import Runs, grid, shared, tidy
@@ -18,7 +19,6 @@ from attnbench.report.pictures import Drawing
 from attnbench.report.sheets import Sheet, machine, remarks, uncounted
 from attnbench.report.sheets import sheets as network_sheets
 from attnbench.report.tex import NOTES, comments, latex
-from attnbench.runs import Run
 
 
 def frame(run: Run) -> pd.DataFrame:

@@ -19,8 +19,8 @@ from functools import partial
 from pathlib import Path
 
 from attnbench.modules import ATTENTION, Attention, SettingsError, Site
+from attnbench.records.variants import RESERVED
 from attnbench.sources import file, installed, timm
-from attnbench.sources.names import RESERVED
 from attnbench.sources.spec import Spec, parse
 
 __all__ = ["HERE", "demand_known", "hint", "is_own", "lookup", "origins"]

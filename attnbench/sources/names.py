@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 from attnbench.modules import ATTENTION
-from attnbench.pieces import CEILINGS
-from attnbench.records import CONTROL, PLAIN
-
-RESERVED = (PLAIN, CONTROL, *CEILINGS)
-"""What records call the variants that are no modules."""
+from attnbench.records.variants import RESERVED
 
 
 def is_taken(name: str) -> bool:

@@ -3,8 +3,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from attnbench import report, store
-from attnbench.runs import Run, gather
+from attnbench import report
+from attnbench.records import store
+from attnbench.records.run import Run, gather
 
 SMALL_RUN = Path(__file__).parent.parent / "data" / "small-run"
 

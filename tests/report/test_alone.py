@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 
 from attnbench import report
-from attnbench.pieces import alone
-from attnbench.records import Block, Case, Count, End, Failure, Plan, Round
+from attnbench.records.run import Run
+from attnbench.records.schema import Block, Case, Count, End, Failure, Plan, Round
+from attnbench.records.variants import alone
 from attnbench.report.alone import COLUMNS
-from attnbench.runs import Run
 
 # Powers of two throughout, so that every figure can be followed by eye.
 SECONDS = {

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from attnbench import report, runs
+from attnbench import report
+from attnbench.records import run
 
 BROWSER, DRIVER = (shutil.which(name) for name in ("chromium", "chromedriver"))
 REQUIRED = bool(os.environ.get("ATTNBENCH_BROWSER"))
@@ -46,7 +47,7 @@ def browser(tmp_path_factory) -> Iterator:
 @pytest.fixture(scope="module")
 def page(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("report")
-    report.write(runs.read(SMALL_RUN), folder)
+    report.write(run.read(SMALL_RUN), folder)
     return folder / "report.html"
 
 

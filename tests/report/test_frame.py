@@ -6,10 +6,10 @@ import pandas as pd
 import pytest
 
 from attnbench import report
-from attnbench.records import Block, Compiled, Disturbance, End, Failure, Round
+from attnbench.records.run import Run
+from attnbench.records.schema import Block, Compiled, Disturbance, End, Failure, Round
 from attnbench.report.columns import COLUMNS, PARTS
 from attnbench.report.sheets import Sheet
-from attnbench.runs import Run
 
 # The stored run: plain takes 100 ms a step of two images, except 110 and 90 ms in rounds 1 and
 # 3; SA takes 1.20, 1.21, 1.19, 1.20, 1.22, 1.18, 1.20, 1.21, 1.19 times as long.

@@ -7,10 +7,10 @@ import pytest
 
 from attnbench import report
 from attnbench.errors import UserError
-from attnbench.records import Block, Case, Plan, Round
+from attnbench.records.run import Run
+from attnbench.records.schema import Block, Case, Plan, Round
 from attnbench.report.columns import COLUMNS, CONFIGURATION
 from attnbench.report.grids import grid, tidy
-from attnbench.runs import Run
 
 CASE = Case(
     host="resnet50",

@@ -7,10 +7,11 @@ import pytest
 from evaluated import evaluation
 
 import attnbench
-from attnbench import evaluations, report
+from attnbench import report
 from attnbench.errors import UserError
+from attnbench.records import evaluation as evaluations
+from attnbench.records.run import Run
 from attnbench.report import measured
-from attnbench.runs import Run
 
 SMALL_RUN = Path(__file__).parent.parent / "data" / "small-run"
 CAPTION = "Accuracy: measured here beside published"

@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 
 from attnbench import cli, report
-from attnbench.records import Record
+from attnbench.records.run import Run
+from attnbench.records.schema import Record
 from attnbench.report.page import figure, kinds
 from attnbench.report.sheets import Sheet
-from attnbench.runs import Run
 
 HOSTILE = '<img src=x onerror=alert(1)>&"$x_1$|,'
 

@@ -12,6 +12,7 @@ from matplotlib.text import Text
 from attnbench import report
 from attnbench.errors import UserError
 from attnbench.modules import ATTENTION
+from attnbench.records.run import Run
 from attnbench.report.drawing import PALE, percent, written
 from attnbench.report.grid_plots import GRID_PLOTS, overhead_across_grid
 from attnbench.report.plots import (
@@ -25,7 +26,6 @@ from attnbench.report.plots import (
 )
 from attnbench.report.roofline import ALONE_PLOTS, ceilings, roofline
 from attnbench.report.style import MODULES, SPOKEN, looks
-from attnbench.runs import Run
 
 RECIPE = "someone/somewhere README; 100 epochs"
 

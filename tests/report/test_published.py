@@ -1,9 +1,9 @@
 from dataclasses import replace
 
 from attnbench.claims import catalogue
-from attnbench.records import Count
+from attnbench.records.run import Run
+from attnbench.records.schema import Count
 from attnbench.report.published import UNITS, findings, sheet, unspoken
-from attnbench.runs import Run
 
 
 def verdicts(run: Run) -> dict[str, str]:

@@ -5,9 +5,9 @@ import pytest
 
 from attnbench import cli, jobs
 from attnbench.errors import UserError
-from attnbench.pieces import alone
+from attnbench.records.run import Run
+from attnbench.records.variants import alone
 from attnbench.report.repeat import command, environment
-from attnbench.runs import Run
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,9 @@ from dataclasses import replace
 
 import pytest
 
-from attnbench.records import Count
+from attnbench.records.run import Run
+from attnbench.records.schema import Count
 from attnbench.report.stages import COLUMNS, frame, sheet
-from attnbench.runs import Run
 
 
 def cost(kernels: int, read: int, written: int, macs: int = 0) -> dict[str, int]:

@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 
 from attnbench import cli, report
 from attnbench.errors import UserError
+from attnbench.records.run import Run
 from attnbench.report import pictures
 from attnbench.report.drawing import Plot
-from attnbench.runs import Run
 
 PLOTS = (
     "latency_overhead",

@@ -7,9 +7,10 @@ from random import Random
 
 import pytest
 
-from attnbench import isolation, store
+from attnbench import isolation
 from attnbench.errors import UserError
-from attnbench.records import (
+from attnbench.records import store
+from attnbench.records.schema import (
     SCHEMA,
     Block,
     Compiled,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 
 from attnbench.errors import UserError
-from attnbench.lines import Lines
-from attnbench.records import READABLE, Record
+from attnbench.records.jsonl import Lines
+from attnbench.records.schema import READABLE, Record
 
 try:
     import fcntl
@@ -88,3 +90,22 @@ def mend(folder: Path) -> None:
         UserError: the file cannot be read or written. No whole line is ever touched.
     """
     _RECORDS.mend(folder)
+
+
+def new_folder(what: str) -> Path:
+    """A new folder under ``reports/``, named by the date and what is in it.
+
+    Raises:
+        UserError: it cannot be made.
+    """
+    stem = f"{datetime.now(UTC):%Y-%m-%d}-{what}"
+    for number in count(1):
+        folder = Path("reports") / (stem if number == 1 else f"{stem}-{number}")
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise UserError(f"cannot write to {folder}: {error.strerror}") from error
+        return folder
+    raise AssertionError("count() has no end")

@@ -5,12 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from attnbench.records import COPY, COPY_AGAIN, STAGES
+PLAIN = "plain"
+CONTROL = "control"
+"""The plain host a second time, under another name: its ratio to PLAIN is known to be 1."""
+
+COPY, COPY_AGAIN = "copy", "copy again"
+"""Baseline and control where modules run alone, outside of a host: a large copy, twice."""
+
+BASELINES = ((PLAIN, CONTROL), (COPY, COPY_AGAIN))
+
+STAGES = (1, 2, 3, 4)
+"""All stages of a host."""
 
 PRODUCT = "product"
 LAUNCH = "launch"
 CEILINGS = (COPY, COPY_AGAIN, PRODUCT, LAUNCH)
 """A large copy, the same again, a large matrix product, and the smallest operator there is."""
+
+RESERVED = (PLAIN, CONTROL, *CEILINGS)
+"""What records call the variants that are no modules."""
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from attnbench.lines import Lines
 from attnbench.proportions import wilson
-from attnbench.records import PLAIN, Environment
+from attnbench.records.jsonl import Lines
+from attnbench.records.schema import Environment
+from attnbench.records.variants import PLAIN
 from attnbench.statistics import Interval
 
 SCHEMA = 1

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from evaluated import evaluation
 
-from attnbench import evaluations
 from attnbench.errors import UserError
-from attnbench.evaluations import FILE_NAME
+from attnbench.records import evaluation as evaluations
+from attnbench.records.evaluation import FILE_NAME
 
 
 def test_what_is_written_is_read_back_the_same(tmp_path: Path) -> None:

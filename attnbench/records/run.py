@@ -6,12 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from attnbench import evaluations, store
 from attnbench.errors import UserError
-from attnbench.evaluations import Evaluation
-from attnbench.pieces import piece
-from attnbench.records import (
-    PLAIN,
+from attnbench.records import evaluation, store
+from attnbench.records.evaluation import Evaluation
+from attnbench.records.schema import (
     Case,
     Compiled,
     Count,
@@ -24,6 +22,7 @@ from attnbench.records import (
     Record,
     Round,
 )
+from attnbench.records.variants import PLAIN, piece
 
 MACHINE = (
     "cpu",
@@ -191,5 +190,5 @@ def read(folder: Path) -> Run:
         UserError: there is none, its file is not one run's, or one of evaluations is damaged.
     """
     run = gather(store.read(folder), str(folder / store.FILE_NAME))
-    run.evaluations = evaluations.read(folder)
+    run.evaluations = evaluation.read(folder)
     return run

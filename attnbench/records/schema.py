@@ -13,26 +13,15 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 
-from attnbench import sizes
-from attnbench.sizes import Size
+from attnbench.records import image_size as sizes
+from attnbench.records.image_size import Size
+from attnbench.records.variants import BASELINES, STAGES
 
 SCHEMA = 3
 """What is written."""
 
 READABLE = (2, SCHEMA)
 """What is read: a line of schema 2 is one in which no field that came later is stated."""
-
-PLAIN = "plain"
-CONTROL = "control"
-"""The plain host a second time, under another name: its ratio to PLAIN is known to be 1."""
-
-COPY, COPY_AGAIN = "copy", "copy again"
-"""Baseline and control where modules run alone, outside of a host: a large copy, twice."""
-
-BASELINES = ((PLAIN, CONTROL), (COPY, COPY_AGAIN))
-
-STAGES = (1, 2, 3, 4)
-"""All stages of a host."""
 
 GRID = ("mode", "dtype", "batch_size", "image_size", "compiled")
 """The fields of a case of which a grid has every combination."""
@@ -297,3 +286,11 @@ class Record:
     def as_json(self) -> dict[str, Any]:
         """The line as plain data."""
         return asdict(self)
+
+
+LIMITS = {
+    "batch_size": (1, 2**20),
+    "image_size": (1, 2**16),  # each side
+    "threads": (1, 2**12),
+    "seed": (0, 2**63 - 1),
+}

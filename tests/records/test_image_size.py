@@ -3,10 +3,10 @@ from dataclasses import replace
 
 import pytest
 
-from attnbench import store
 from attnbench.errors import UserError
-from attnbench.records import End, Plan, Record
-from attnbench.sizes import of, option, parse, sides, written
+from attnbench.records import store
+from attnbench.records.image_size import of, option, parse, sides, written
+from attnbench.records.schema import End, Plan, Record
 
 
 @pytest.mark.parametrize(

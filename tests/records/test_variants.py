@@ -1,8 +1,17 @@
 import pytest
 
 from attnbench.modules import ATTENTION
-from attnbench.pieces import CEILINGS, STAGES, Piece, alone, piece
-from attnbench.records import BASELINES, COPY, COPY_AGAIN, Plan
+from attnbench.records.schema import Plan
+from attnbench.records.variants import (
+    BASELINES,
+    CEILINGS,
+    COPY,
+    COPY_AGAIN,
+    STAGES,
+    Piece,
+    alone,
+    piece,
+)
 
 
 def test_a_run_of_modules_alone_times_the_ceilings_then_each_module_at_each_stage():

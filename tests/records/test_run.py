@@ -2,10 +2,11 @@ from dataclasses import replace
 
 import pytest
 
-from attnbench import environment, store
+from attnbench import environment
 from attnbench.errors import UserError
-from attnbench.pieces import alone
-from attnbench.records import (
+from attnbench.records import store
+from attnbench.records.run import MACHINE, gather, read
+from attnbench.records.schema import (
     Block,
     Compiled,
     Count,
@@ -17,7 +18,7 @@ from attnbench.records import (
     Record,
     Round,
 )
-from attnbench.runs import MACHINE, gather, read
+from attnbench.records.variants import alone
 
 ENVIRONMENT = {"cpu": "A", "cores": 2, "torch": "2.6", "time": "12:00", "load_average": 0.1}
 PLAN = Plan(variants=("plain", "control", "sa", "se"), budget_s=10.0, target=0.01)

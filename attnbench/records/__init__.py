@@ -1,0 +1,1 @@
+"""What is stored: the lines of a run's records and of evaluations, written and read back."""
