@@ -9,11 +9,13 @@ from functools import partial
 from math import expm1, isfinite
 from pathlib import Path
 
-from attnbench import github, repeated, sides, statistics, units
+from attnbench import github, sides, units
 from attnbench.errors import UserError
 from attnbench.records.schema import GRID
 from attnbench.sides import Side
-from attnbench.statistics import Interval
+from attnbench.stats import between_runs as repeated
+from attnbench.stats import ratios
+from attnbench.stats.interval import Interval
 
 HEADINGS = (
     "module",
@@ -176,7 +178,7 @@ def _verdict(change: Interval | None, limit: float, *, fails: bool, failed: bool
         return NO_VERDICT[1]
     if fails:
         return f"slower by more than {units.percent(limit)}"
-    return statistics.verdict(change)
+    return ratios.verdict(change)
 
 
 def tables(found: Comparison) -> Iterable[tuple[str, list[tuple[str, ...]]]]:

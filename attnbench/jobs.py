@@ -22,7 +22,7 @@ from attnbench.records.run import Run, gather, machine
 from attnbench.records.schema import GRID, LIMITS, Case, Plan, Record
 from attnbench.records.store import new_folder
 from attnbench.records.variants import CONTROL, PLAIN, STAGES, alone
-from attnbench.statistics import TARGET
+from attnbench.stats.ratios import TARGET
 
 
 @dataclass(frozen=True, kw_only=True)

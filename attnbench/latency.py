@@ -12,12 +12,13 @@ from typing import Literal
 import torch
 from torch.utils._pytree import tree_leaves
 
-from attnbench import isolated, nvml, settings, sources, statistics, timing, watch, workload
+from attnbench import isolated, nvml, settings, sources, timing, watch, workload
 from attnbench.errors import UserError
 from attnbench.events import Beginning, Event
 from attnbench.recording import failure, record
 from attnbench.records.run import Run
 from attnbench.records.schema import Case, Compiled, End, Environment, Failure, Record
+from attnbench.stats import ratios
 
 
 def step(case: Case, variant: str) -> timing.Step:
@@ -121,6 +122,6 @@ def _reason_to_stop(run: Run) -> Literal["target", "budget", "failed"] | None:
     if run.rounds and run.timed_s >= run.plan.budget_s:
         return "budget"
     variants = [name for name in run.plan.variants if not run.failed(name, "latency")]
-    if statistics.settled(run.rounds, variants, run.plan.target, baseline=run.plan.baseline):
+    if ratios.settled(run.rounds, variants, run.plan.target, baseline=run.plan.baseline):
         return "target"
     return None

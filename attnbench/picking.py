@@ -8,12 +8,13 @@ from math import inf
 from pathlib import Path
 from typing import Literal
 
-from attnbench import accuracies, repeated, sides, units
+from attnbench import accuracies, sides, units
 from attnbench.accuracies import Recipe
 from attnbench.errors import UserError
 from attnbench.records.variants import PLAIN
 from attnbench.sides import Side
-from attnbench.statistics import Interval
+from attnbench.stats import between_runs as repeated
+from attnbench.stats.interval import Interval
 
 Answer = Literal["in", "out", "cannot say"]
 ORDER: tuple[Answer, ...] = ("in", "cannot say", "out")

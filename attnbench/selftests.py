@@ -11,12 +11,15 @@ from typing import Any
 
 import torch
 
-from attnbench import isolation, jobs, repeated, settings, statistics, timing, units, workload
+from attnbench import isolation, jobs, settings, timing, units, workload
 from attnbench.errors import UserError
 from attnbench.records.schema import Case, Round
 from attnbench.records.variants import CONTROL, PLAIN
 from attnbench.simulated import Machine
-from attnbench.statistics import TARGET, Interval
+from attnbench.stats import between_runs
+from attnbench.stats import ratios as statistics
+from attnbench.stats.interval import Interval
+from attnbench.stats.ratios import TARGET
 from attnbench.timing import Step
 
 MACHINES: dict[str, dict[str, Any]] = {
@@ -144,14 +147,14 @@ def _real_comparisons(runs: Sequence[list[Round]], found: Findings) -> Iterator[
     yield (
         f"{MODULE} in {len(every)} real runs: {min(medians):.3f} to {max(medians):.3f}, which "
         f"scatter by {units.percent(stdev(map(log, medians)))} (standard deviation); compare "
-        f"takes them to scatter by {units.percent(repeated.ASSUMED)} until they show it"
+        f"takes them to scatter by {units.percent(between_runs.ASSUMED)} until they show it"
     )
-    compared = [repeated.change([old], [new]) for old, new in pairs]
+    compared = [between_runs.change([old], [new]) for old, new in pairs]
     found.take_changes(f"compare, {MODULE} in each of these with the next", compared, REAL_HELD)
 
 
 def _simulated_comparisons(count: int, found: Findings) -> Iterator[str]:
-    mood = repeated.ASSUMED / sqrt(2)  # of the plain host and of the module
+    mood = between_runs.ASSUMED / sqrt(2)  # of the plain host and of the module
     machines = (Machine(seed=seed, noise=NOISE, mood=mood) for seed in range(2**32))
     most = max(SIDES, default=0)
     runs = [
@@ -160,7 +163,7 @@ def _simulated_comparisons(count: int, found: Findings) -> Iterator[str]:
     ]
     for side in SIDES:
         compared = [changes(old[:side], new[:side]) for old, new in runs]
-        what = f"compare, runs that scatter by {units.percent(repeated.ASSUMED)}, {side} a side"
+        what = f"compare, runs that scatter by {units.percent(between_runs.ASSUMED)}, {side} a side"
         found.take(what, compared, HELD, None)
         yield f"simulated, {what}: {count} comparisons"
 
@@ -175,7 +178,9 @@ def changes(old: list[list[Round]], new: list[list[Round]]) -> Intervals:
     """What a comparison finds between the control in old runs and each variant in new ones."""
     before = [ratios(run)[CONTROL] for run in old]
     after = [ratios(run) for run in new]
-    return {name: repeated.change(before, [run[name] for run in after]) for name in VARIANTS[1:]}
+    return {
+        name: between_runs.change(before, [run[name] for run in after]) for name in VARIANTS[1:]
+    }
 
 
 def simulated_run(machine: Machine) -> list[Round]:

@@ -6,14 +6,14 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from attnbench import repeated, statistics
 from attnbench.errors import UserError
 from attnbench.records import run as runs
 from attnbench.records import store
 from attnbench.records.run import Run
 from attnbench.records.schema import Case
 from attnbench.records.variants import CONTROL
-from attnbench.statistics import Interval
+from attnbench.stats import between_runs, ratios
+from attnbench.stats.interval import Interval
 
 FREE = ("seed", "attnbench")
 """Settings and facts that may differ between two runs of one thing."""
@@ -42,18 +42,18 @@ class Side:
 
     def intervals(self, variant: str) -> list[Interval]:
         """The variant's ratio to the plain host in each run that has one."""
-        found = (statistics.ratio(run.rounds, variant) for run in self.runs)
+        found = (ratios.ratio(run.rounds, variant) for run in self.runs)
         return [interval for interval in found if interval is not None]
 
     def mean(self, variant: str) -> Interval | None:
         """The mean of these, with the doubt of their rounds alone."""
         found = self.intervals(variant)
-        return repeated.mean(found) if found else None
+        return between_runs.mean(found) if found else None
 
     @property
     def control_fault(self) -> str | None:
         """Why these runs allow no verdicts, or None where their control holds."""
-        return statistics.fault(self.mean(CONTROL), max(run.plan.target for run in self.runs))
+        return ratios.fault(self.mean(CONTROL), max(run.plan.target for run in self.runs))
 
 
 def read(folder: Path) -> list[Side]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import floor, isfinite, log10
 
-from attnbench.statistics import Interval
+from attnbench.stats.interval import Interval
 
 MIB = 2**20
 LEAST = 0.1

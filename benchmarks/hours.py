@@ -4,7 +4,7 @@ Starts a run of the main job every so many seconds, each into a folder of its ow
 it holds that many (what is there already counts). Then prints for each module how its ratio
 scattered between the runs, beside what the rounds of a run promise, and for all pairs of runs how
 often the interval of a change holds 1, where nothing has changed: as the rounds alone promise it,
-and with what ``attnbench.repeated`` allows for the runs.
+and with what ``attnbench.stats.between_runs`` allows for the runs.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ from math import log, sqrt
 from pathlib import Path
 from statistics import NormalDist, fmean, stdev
 
-from attnbench import repeated, statistics
 from attnbench.records import run as runs
 from attnbench.records import store
 from attnbench.records.variants import CONTROL
-from attnbench.statistics import Interval
+from attnbench.stats import between_runs, ratios
+from attnbench.stats import interval as statistics
+from attnbench.stats.interval import Interval
 
 QUANTILE = NormalDist().inv_cdf((1 + statistics.CONFIDENCE) / 2)
 
@@ -62,7 +63,7 @@ def main() -> None:
     asked = 0
     print(f"{'module':8} {'from':>6} {'to':>6} {'scatter':>8} {'promised':>8}")
     for name in (CONTROL, *found[0].modules):
-        intervals = [each for run in found if (each := statistics.ratio(run.rounds, name))]
+        intervals = [each for run in found if (each := ratios.ratio(run.rounds, name))]
         medians = [each.median for each in intervals]
         promised = sqrt(fmean(deviation(each) ** 2 for each in intervals))
         scatter = stdev(map(log, medians))
@@ -72,7 +73,7 @@ def main() -> None:
         for old, new in combinations(intervals, 2):
             asked += 1
             held["rounds alone"] += not statistics.change(old, new).excludes_one
-            held["rounds and runs"] += not repeated.change([old], [new]).excludes_one
+            held["rounds and runs"] += not between_runs.change([old], [new]).excludes_one
     print("pairs of runs between which the interval of the change holds 1:")
     for what, count in held.items():
         print(f"by {what}: {count} of {asked} ({count / asked:.0%})")

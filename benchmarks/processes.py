@@ -19,7 +19,8 @@ ROUNDS = 60
 ONE_PROCESS = """
 import sys
 import torch
-from attnbench import allocator, statistics, timing, workload
+from attnbench.stats import ratios
+from attnbench import allocator, timing, workload
 from attnbench.records.schema import Case
 case = Case(host="resnet50", batch_size=1, image_size=224, dtype="float32", channels_last=False,
             mode="inference", device="cpu", threads=torch.get_num_threads(), seed=0)
@@ -32,7 +33,7 @@ if "moved" not in sys.argv[1]:
     steps = {name: timing.Step(step.parts) for name, step in steps.items()}
 series = iter(timing.Rounds(steps, blocks, clock, seed=0))
 rounds = [next(series) for _ in range(int(sys.argv[2]))]
-found = statistics.ratio(rounds, "sa")
+found = ratios.ratio(rounds, "sa")
 print(found.median, found.half_width)
 """
 

@@ -6,16 +6,16 @@ from functools import partial
 import pytest
 from picked import SIX, store_run
 
-from attnbench import repeated
 from attnbench.answers import HEADINGS, as_json, cells, sentences
 from attnbench.picking import Limits, pick
 from attnbench.records.schema import Failure
+from attnbench.stats import between_runs
 
 
 @pytest.fixture(autouse=True)
 def steady_runs(monkeypatch):
     """No scatter between runs, so that limits can be put where intervals end."""
-    monkeypatch.setattr(repeated, "ASSUMED", 0.0)
+    monkeypatch.setattr(between_runs, "ASSUMED", 0.0)
 
 
 @pytest.fixture

@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from attnbench import repeated
 from attnbench.comparison import HEADINGS, as_github, as_json, cells, compare, tables
 from attnbench.errors import UserError
 from attnbench.records import store
 from attnbench.records.schema import Block, Plan, Record, Round
 from attnbench.records.variants import alone
-from attnbench.statistics import Interval
+from attnbench.stats import between_runs
+from attnbench.stats.interval import Interval
 
 ENVIRONMENT = {
     "cpu": "A",
@@ -27,13 +27,13 @@ LIMIT = 0.03
 @pytest.fixture(autouse=True)
 def steady_runs(monkeypatch):
     """No scatter between runs, so that the arithmetic of the rounds can be seen."""
-    monkeypatch.setattr(repeated, "ASSUMED", 0.0)
+    monkeypatch.setattr(between_runs, "ASSUMED", 0.0)
 
 
 @pytest.fixture
 def scattered_runs(monkeypatch):
     """The scatter between runs that is assumed, as a round number."""
-    monkeypatch.setattr(repeated, "ASSUMED", 0.01)
+    monkeypatch.setattr(between_runs, "ASSUMED", 0.01)
 
 
 @pytest.fixture

@@ -5,18 +5,18 @@ from functools import partial
 import pytest
 from picked import SIX, store_run
 
-from attnbench import repeated
 from attnbench.errors import UserError
 from attnbench.picking import Limits, pick
 from attnbench.records import store
 from attnbench.records.schema import Failure, Plan, Record
 from attnbench.records.variants import alone
+from attnbench.stats import between_runs
 
 
 @pytest.fixture(autouse=True)
 def steady_runs(monkeypatch):
     """No scatter between runs, so that limits can be put where intervals end."""
-    monkeypatch.setattr(repeated, "ASSUMED", 0.0)
+    monkeypatch.setattr(between_runs, "ASSUMED", 0.0)
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def test_latency_is_in_or_out_only_where_the_whole_interval_is(stored, limit, an
 
 
 def test_the_interval_allows_for_other_hours(stored, monkeypatch):
-    monkeypatch.setattr(repeated, "ASSUMED", 0.01)
+    monkeypatch.setattr(between_runs, "ASSUMED", 0.01)
     (found,) = pick(stored(sa=1.1), Limits(overhead=0.11)).candidates
     assert found.answer == "cannot say"
     assert found.ratio.high == pytest.approx(1.1 * math.exp(2.447 * 0.01), rel=1e-4)

@@ -8,7 +8,7 @@ import torch
 from simulated import TickingClock
 from torch.utils._pytree import tree_map
 
-from attnbench import isolated, isolation, latency, report, runner, statistics, timing
+from attnbench import isolated, isolation, latency, report, runner, timing
 from attnbench.counting import NotCountedError
 from attnbench.events import Beginning
 from attnbench.isolation import ChildDiedError
@@ -19,6 +19,7 @@ from attnbench.records.variants import CONTROL, PLAIN, Piece, alone
 from attnbench.runner import execute, latency_apart, memory_apart
 from attnbench.simulated import Machine
 from attnbench.sources import origins
+from attnbench.stats import ratios
 from attnbench.timing import Step
 from attnbench.watch import Reading
 
@@ -308,7 +309,7 @@ def test_rounds_go_on_until_the_intervals_are_narrow(new_run, perform, machine):
     perform(run, clock=machine)
     assert run.end.reason == "target"
     assert run.end.rounds > 30
-    assert run.end.rounds % statistics.CHECK_EVERY == 0
+    assert run.end.rounds % ratios.CHECK_EVERY == 0
 
 
 def test_rounds_stop_at_the_budget_where_the_target_is_out_of_reach(new_run, perform, machine):

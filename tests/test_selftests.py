@@ -5,7 +5,7 @@ from statistics import stdev
 import pytest
 import torch
 
-from attnbench import repeated, selftests, statistics
+from attnbench import selftests
 from attnbench.errors import UserError
 from attnbench.records.schema import Block, Round
 from attnbench.records.variants import CONTROL, PLAIN
@@ -20,6 +20,8 @@ from attnbench.selftests import (
     ratios,
 )
 from attnbench.simulated import Machine
+from attnbench.stats import between_runs
+from attnbench.stats import ratios as statistics
 from attnbench.timing import Step, timed
 
 TRUE = {PLAIN: 1.0, CONTROL: 1.0, "+2%": 1.02, "+5%": 1.05}
@@ -412,7 +414,7 @@ def test_a_module_is_compared_between_each_real_run_and_the_next(monkeypatch, on
 
 @pytest.fixture(scope="module")
 def moody_runs():
-    mood = repeated.ASSUMED / sqrt(2)
+    mood = between_runs.ASSUMED / sqrt(2)
     machines = (Machine(seed=seed, noise=selftests.NOISE, mood=mood) for seed in range(80))
     return [selftests.simulated_run(machine) for machine in machines]
 
@@ -425,7 +427,7 @@ def test_comparisons_of_runs_that_scatter_hold_the_truth(moody_runs):
 
 
 def test_comparisons_that_allow_for_no_scatter_are_found_out(moody_runs, monkeypatch):
-    monkeypatch.setattr(repeated, "ASSUMED", 0.0)
+    monkeypatch.setattr(between_runs, "ASSUMED", 0.0)
     findings = Findings()
     pairs = zip(moody_runs[::2], moody_runs[1::2], strict=True)
     findings.take("pairs", [changes([old], [new]) for old, new in pairs], HELD, None)

@@ -1,7 +1,7 @@
 import pytest
 
 from attnbench import units
-from attnbench.statistics import Interval
+from attnbench.stats.interval import Interval
 
 
 @pytest.mark.parametrize(

@@ -14,11 +14,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from attnbench.proportions import wilson
 from attnbench.records.jsonl import Lines
 from attnbench.records.schema import Environment
 from attnbench.records.variants import PLAIN
-from attnbench.statistics import Interval
+from attnbench.stats.interval import Interval, wilson
 
 SCHEMA = 1
 

@@ -8,14 +8,16 @@ from typing import Any
 
 import pandas as pd
 
-from attnbench import statistics, units
+from attnbench import units
 from attnbench.records.run import Run
 from attnbench.records.variants import COPY, LAUNCH, PRODUCT, STAGES, Piece
 from attnbench.report.columns import HIGH, LOW, Column, doubted, mebibytes, printed, whole, words
 from attnbench.report.frame import Row, control_fault
 from attnbench.report.names import title
 from attnbench.report.sheets import Sheet
-from attnbench.statistics import Interval
+from attnbench.stats import interval as statistics
+from attnbench.stats import ratios
+from attnbench.stats.interval import Interval
 
 ELEMENT_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 
@@ -126,7 +128,7 @@ def _row(run: Run, piece: Piece) -> Row:
     if shape is not None:
         row |= dict(zip(("channels", "height", "width"), shape[1:], strict=True))
         row |= {"kernels": work["kernels"], "moved_bytes": _moved(work), "macs": work["macs"]}
-    samples = statistics.seconds_per_step(run.rounds, piece.name)
+    samples = ratios.seconds_per_step(run.rounds, piece.name)
     if not samples:
         return row
     step = statistics.median_interval(samples)
@@ -136,7 +138,7 @@ def _row(run: Run, piece: Piece) -> Row:
         "latency_high_s": step.high,
         "rounds": len(samples),
     }
-    ratio = statistics.ratio(run.rounds, piece.name, baseline=COPY)
+    ratio = ratios.ratio(run.rounds, piece.name, baseline=COPY)
     if shape is None or ratio is None or not _work(run, COPY):
         return row
     map_bytes = prod(shape) * ELEMENT_BYTES[run.case.dtype]
@@ -167,7 +169,7 @@ def _explained(run: Run, work: Mapping[str, int]) -> dict[str, Interval]:
         ("bandwidth", COPY, _moved),
         ("compute", PRODUCT, lambda of: of["macs"]),
     ):
-        best = ONE if ceiling == COPY else statistics.ratio(run.rounds, ceiling, baseline=COPY)
+        best = ONE if ceiling == COPY else ratios.ratio(run.rounds, ceiling, baseline=COPY)
         if best is not None and _work(run, ceiling):
             explained[name] = _scaled(best, amount(work) / amount(_work(run, ceiling)))
     return explained
@@ -236,7 +238,7 @@ def _ceilings(run: Run) -> list[tuple[str, str]]:
         (PRODUCT, "multiply-accumulates of a large matrix product", "GMAC/s", 1e-9),
         (LAUNCH, "the smallest operator", "us", 1e6),
     ):
-        samples, work = statistics.seconds_per_step(run.rounds, variant), _work(run, variant)
+        samples, work = ratios.seconds_per_step(run.rounds, variant), _work(run, variant)
         if not samples or not work:
             found.append((what, units.NOTHING))
             continue

@@ -14,7 +14,7 @@ from attnbench import units
 from attnbench.naming import joined
 from attnbench.records.variants import PLAIN
 from attnbench.report.names import title
-from attnbench.statistics import Interval
+from attnbench.stats.interval import Interval
 
 Cell = Callable[["pd.Series[Any]"], str]
 """From a row to printed text."""

@@ -8,7 +8,7 @@ from itertools import combinations
 
 import pandas as pd
 
-from attnbench import accuracies, statistics
+from attnbench import accuracies
 from attnbench.accuracies import Recipe
 from attnbench.records import evaluation, image_size
 from attnbench.records.image_size import Size
@@ -16,7 +16,8 @@ from attnbench.records.run import Run
 from attnbench.records.schema import Count, Memory
 from attnbench.records.variants import CONTROL, PLAIN
 from attnbench.report.columns import COLUMNS, CONFIGURATION, PARTS, RULES, WORDS, listed
-from attnbench.statistics import Interval
+from attnbench.stats import interval, ratios
+from attnbench.stats.interval import Interval
 
 Row = dict[str, object]
 
@@ -69,7 +70,7 @@ def _size(size: Size) -> int | str:
 
 def control_fault(run: Run) -> str | None:
     """Why the run's control does not hold, or None where it does."""
-    return statistics.control_fault(
+    return ratios.control_fault(
         run.rounds, run.plan.target, baseline=run.plan.baseline, control=run.plan.control
     )
 
@@ -78,7 +79,7 @@ def _ties(run: Run) -> dict[str, list[str]]:
     """For each module those from which the rounds of this run cannot tell it apart."""
     ties: dict[str, list[str]] = {}
     for one, other in combinations(run.modules, 2):
-        found = statistics.ratio(run.rounds, one, baseline=other)
+        found = ratios.ratio(run.rounds, one, baseline=other)
         if found is not None and not found.excludes_one:
             ties.setdefault(one, []).append(other)
             ties.setdefault(other, []).append(one)
@@ -158,40 +159,40 @@ def _less(value: int | None, base: int | None) -> int | None:
 
 
 def _latency(run: Run, variant: str, *, verdicts: bool) -> Row:
-    samples = statistics.seconds_per_step(run.rounds, variant)
+    samples = ratios.seconds_per_step(run.rounds, variant)
     if not samples:
         return {}
-    step = statistics.median_interval(samples)
+    step = interval.median_interval(samples)
     images = run.case.batch_size
     row: Row = {
         "latency_s": step.median / images,
         "latency_low_s": step.low / images,
         "latency_high_s": step.high / images,
         "rounds": len(samples),
-        "outliers": statistics.outliers(statistics.log_ratios(run.rounds, variant)),
+        "outliers": ratios.outliers(ratios.log_ratios(run.rounds, variant)),
     }
-    ratio = statistics.ratio(run.rounds, variant)
+    ratio = ratios.ratio(run.rounds, variant)
     if ratio is None:
         return row
     if variant == PLAIN:
         ratio = Interval(1.0, 1.0, 1.0)
     row |= {"ratio": ratio.median, "ratio_low": ratio.low, "ratio_high": ratio.high}
     if verdicts and variant not in (PLAIN, CONTROL):
-        row["verdict"] = statistics.verdict(ratio)
+        row["verdict"] = ratios.verdict(ratio)
     return row
 
 
 def _parts(run: Run, variant: str) -> Row:
     row: Row = {}
     for part in PARTS:
-        samples = statistics.seconds_per_step(run.rounds, variant, part)
-        ratio = statistics.ratio(run.rounds, variant, part=part)
+        samples = ratios.seconds_per_step(run.rounds, variant, part)
+        ratio = ratios.ratio(run.rounds, variant, part=part)
         if not samples or ratio is None:
             continue
         if variant == PLAIN:
             ratio = Interval(1.0, 1.0, 1.0)
         row |= {
-            f"{part}_s": statistics.median_interval(samples).median / run.case.batch_size,
+            f"{part}_s": interval.median_interval(samples).median / run.case.batch_size,
             f"{part}_ratio": ratio.median,
             f"{part}_ratio_low": ratio.low,
             f"{part}_ratio_high": ratio.high,

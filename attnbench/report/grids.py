@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 import pandas as pd
 
-from attnbench import statistics, units
+from attnbench import units
 from attnbench.errors import UserError
 from attnbench.records import image_size
 from attnbench.records.run import Run
@@ -16,7 +16,8 @@ from attnbench.report import alone
 from attnbench.report.frame import configuration, control_fault, frame
 from attnbench.report.names import title
 from attnbench.report.sheets import Sheet
-from attnbench.statistics import Interval
+from attnbench.stats import interval, ratios
+from attnbench.stats.interval import Interval
 
 Runs = Mapping[str, Run]
 """Several runs by the names of their folders."""
@@ -93,14 +94,14 @@ def _named(key: str, value: object) -> str:
 
 
 def _cells(run: Run, modules: Sequence[str]) -> list[str]:
-    samples = statistics.seconds_per_step(run.rounds, PLAIN)
-    plain = statistics.median_interval(samples).median / run.case.batch_size if samples else None
+    samples = ratios.seconds_per_step(run.rounds, PLAIN)
+    plain = interval.median_interval(samples).median / run.case.batch_size if samples else None
     failed = control_fault(run) is not None
-    control = units.ratio(statistics.ratio(run.rounds, CONTROL))
+    control = units.ratio(ratios.ratio(run.rounds, CONTROL))
     return [
         units.thousandths(plain),
         f"{control} FAILED" if failed else control,
-        *(_ratio(statistics.ratio(run.rounds, module), verdicts=not failed) for module in modules),
+        *(_ratio(ratios.ratio(run.rounds, module), verdicts=not failed) for module in modules),
     ]
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from attnbench import statistics, units
+from attnbench import units
 from attnbench.naming import joined
 from attnbench.records.run import Run
 from attnbench.records.schema import Case, Environment
@@ -16,6 +16,7 @@ from attnbench.records.variants import CONTROL, PLAIN, STAGES, Piece, piece
 from attnbench.report.columns import COLUMNS, PARTS, RULES, printed
 from attnbench.report.frame import control_fault
 from attnbench.report.names import title
+from attnbench.stats import ratios
 
 
 @dataclass(frozen=True)
@@ -177,7 +178,7 @@ def _one_line(message: str) -> str:
 def control(run: Run) -> str:
     """Whether the control holds, with its figure."""
     baseline = run.plan.baseline
-    found = statistics.ratio(run.rounds, run.plan.control, baseline=baseline)
+    found = ratios.ratio(run.rounds, run.plan.control, baseline=baseline)
     figure = f"Control ({baseline} against {baseline}): {units.ratio(found)}"
     why = control_fault(run)
     if why is None:
@@ -212,7 +213,7 @@ def _of_networks(case: Case) -> list[str]:
 def _disturbed(run: Run) -> list[str]:
     """Rounds that something kept from their work, and what the GPU's driver said meanwhile."""
     said = []
-    flagged = statistics.flags(run.rounds)
+    flagged = ratios.flags(run.rounds)
     if flagged:
         listed = ", ".join(f"{count} {name}" for name, count in flagged.items())
         said.append(f"Rounds flagged, none dropped: {listed}.")

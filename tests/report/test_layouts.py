@@ -5,7 +5,7 @@ from attnbench import units
 from attnbench.report.layouts import escaped, markdown
 from attnbench.report.sheets import Sheet
 from attnbench.report.tex import latex
-from attnbench.statistics import Interval
+from attnbench.stats.interval import Interval
 
 HOSTILE = Sheet("50% of_it", ("module", "a & b"), (("x|<b>y</b>", "$1_000 \\ {#} ~ ^"),))
 

@@ -9,7 +9,7 @@ from attnbench import cli, units
 from attnbench.report.glyphs import escaped
 from attnbench.report.sheets import Sheet
 from attnbench.report.tex import MOST_LINES, comments, latex
-from attnbench.statistics import Interval
+from attnbench.stats.interval import Interval
 
 HOSTILE = Sheet("50% of_it", ("module", "a & b"), (("x|<b>y</b>", "$1_000 \\ {#} ~ ^"),))
 

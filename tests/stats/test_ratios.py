@@ -9,14 +9,11 @@ import pytest
 from attnbench.records.schema import Block, Disturbance, Round
 from attnbench.records.variants import CONTROL, COPY, COPY_AGAIN, PLAIN
 from attnbench.simulated import Machine
-from attnbench.statistics import (
-    FEWEST,
-    Interval,
-    change,
+from attnbench.stats.interval import FEWEST, Interval, change, median_interval
+from attnbench.stats.ratios import (
     control_fault,
     flags,
     log_ratios,
-    median_interval,
     outliers,
     precise,
     ratio,

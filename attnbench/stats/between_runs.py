@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from math import fsum, hypot, log, sqrt
 from statistics import NormalDist, fmean
 
-from attnbench import statistics
-from attnbench.statistics import CONFIDENCE, Interval
+from attnbench.stats import interval
+from attnbench.stats.interval import CONFIDENCE, Interval
 
 ASSUMED = 0.013
 """Standard deviation of a module's log-ratio between runs of the same thing, hours apart.
@@ -84,7 +84,7 @@ def change(
     Raises:
         ValueError: a side without a run.
     """
-    return _widened(statistics.change(mean(old), mean(new)), between(old, new, assumed))
+    return _widened(interval.change(mean(old), mean(new)), between(old, new, assumed))
 
 
 def _widened(rounds: Interval, runs: float) -> Interval:

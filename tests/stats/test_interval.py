@@ -2,7 +2,7 @@ from math import sqrt
 
 import pytest
 
-from attnbench.proportions import wilson
+from attnbench.stats.interval import wilson
 
 Z = 1.959964
 

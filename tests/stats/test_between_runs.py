@@ -3,15 +3,15 @@ from random import Random
 
 import pytest
 
-from attnbench import repeated
-from attnbench.repeated import between, change, known, mean, scatter, student
-from attnbench.statistics import Interval
+from attnbench.stats import between_runs
+from attnbench.stats.between_runs import between, change, known, mean, scatter, student
+from attnbench.stats.interval import Interval
 
 
 @pytest.fixture(autouse=True)
 def assumption(monkeypatch):
-    monkeypatch.setattr(repeated, "ASSUMED", 0.01)
-    monkeypatch.setattr(repeated, "WEIGHT", 6)
+    monkeypatch.setattr(between_runs, "ASSUMED", 0.01)
+    monkeypatch.setattr(between_runs, "WEIGHT", 6)
 
 
 def exact(ratio):

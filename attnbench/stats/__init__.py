@@ -1,0 +1,1 @@
+"""From raw seconds to a figure with its uncertainty."""
