@@ -77,7 +77,7 @@ def _added(attention: Attention, host: str) -> str:
     from torch import device
 
     from attnbench import trial
-    from attnbench.counting import learnable
+    from attnbench.counting import parameters
     from attnbench.hosts import build, default_size
 
     try:
@@ -88,5 +88,5 @@ def _added(attention: Attention, host: str) -> str:
         return f"refused: {error}"
     except Exception as error:
         return f"{type(error).__name__}: {error}"
-    params = [learnable.count(network, ()).params or 0 for network in (with_it, without)]
+    params = [parameters.count(network, ()).params or 0 for network in (with_it, without)]
     return f"{params[0] - params[1]:,}"

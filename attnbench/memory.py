@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from attnbench.live import LiveBytes
+from attnbench.counting.live_bytes import LiveBytes
 from attnbench.records.schema import Case, Memory
 from attnbench.workload import step as make_step
 

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from attnbench import isolation, memory
-from attnbench.live import LiveBytes
+from attnbench.counting.live_bytes import LiveBytes
 from attnbench.memory import peak_live_bytes
 from attnbench.workload import step
 

@@ -9,18 +9,7 @@ from copy import deepcopy
 
 from torch import nn
 
-from attnbench.counting import (
-    derived,
-    executed,
-    fvcore,
-    leaf,
-    learnable,
-    macs,
-    mmdetection,
-    thop,
-    thop_0_0_23,
-    torch,
-)
+from attnbench.counting import executed, leaf, macs, mmdetection, packages, parameters, thop_0_0_23
 from attnbench.counting.rule import Count, Rule, Shape
 
 __all__ = ["DERIVED", "RULES", "Count", "NotCountedError", "Rule", "Shape", "count_all"]
@@ -28,13 +17,13 @@ __all__ = ["DERIVED", "RULES", "Count", "NotCountedError", "Rule", "Shape", "cou
 RULES: dict[str, Rule] = {
     rule.name: rule
     for rule in (
-        learnable.RULE,
+        parameters.RULE,
         macs.RULE,
         leaf.RULE,
-        thop.RULE,
+        packages.THOP,
         thop_0_0_23.RULE,
-        fvcore.RULE,
-        torch.RULE,
+        packages.FVCORE,
+        packages.TORCH,
         executed.RULE,
     )
 }
@@ -43,10 +32,10 @@ RULES: dict[str, Rule] = {
 DERIVED: dict[str, Rule] = {
     rule.name: rule
     for rule in (
-        fvcore.TRAINING,
-        derived.STORED,
-        derived.RESIDUALS,
-        derived.BY_MEAN,
+        packages.FVCORE_TRAINING,
+        parameters.STORED,
+        macs.RESIDUALS,
+        packages.FVCORE_BY_MEAN,
         mmdetection.RULE,
         mmdetection.LEARNABLE,
     )

@@ -18,11 +18,10 @@ from torch._ops import OpOverload
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from attnbench.counting.operator_table import OPERATORS
-from attnbench.counting.operators import FREE, name_of
-from attnbench.counting.rule import Count, Rule, Shape
-from attnbench.counting.twin import image, meta_twin
-from attnbench.live import LiveBytes
+from attnbench.counting.dispatch import FREE, name_of
+from attnbench.counting.live_bytes import LiveBytes
+from attnbench.counting.operator_costs import OPERATORS
+from attnbench.counting.rule import Count, Rule, Shape, image, meta_twin
 
 
 @dataclass(frozen=True)

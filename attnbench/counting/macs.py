@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from torch import nn
 
-from attnbench.counting.operator_table import OPERATORS, nothing
-from attnbench.counting.operators import Cost, watch
-from attnbench.counting.rule import Count, Rule, Shape
-from attnbench.counting.twin import meta_twin
+from attnbench.counting import executed
+from attnbench.counting.dispatch import Cost, watch
+from attnbench.counting.operator_costs import OPERATORS, nothing
+from attnbench.counting.rule import Count, Rule, Shape, meta_twin
 
 COSTS: dict[str, Cost] = {
     name: row.macs for name, row in OPERATORS.items() if row.macs is not nothing
@@ -26,4 +26,21 @@ RULE = Rule(
     definition="Multiply-accumulates of convolutions and matrix products that ran; biases not.",
     source="what is left where all rules agree; half of torch.utils.flop_counter's figure",
     count=count,
+)
+
+
+def count_with_residuals(model: nn.Module, input_shape: Shape) -> Count:
+    """MACs, and one for each element that a residual connection adds in place."""
+    found = executed.trace(model, input_shape)
+    residuals = found.by(lambda path, operator: operator).get("aten.add_", executed.Cost())
+    return Count(
+        operations=found.total.macs + residuals.elementwise, not_counted=dict(found.unknown)
+    )
+
+
+RESIDUALS = Rule(
+    name="macs + residuals",
+    definition="macs, and one for each element of every residual addition.",
+    source="inferred from the SKNets' printed GFLOPs",
+    count=count_with_residuals,
 )

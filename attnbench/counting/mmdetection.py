@@ -30,9 +30,8 @@ from torchvision.models.detection.retinanet import RetinaNetClassificationHead
 from torchvision.models.detection.rpn import RPNHead
 from torchvision.ops.feature_pyramid_network import FeaturePyramidNetwork, LastLevelP6P7
 
-from attnbench.counting import leaf, learnable
-from attnbench.counting.rule import Count, Rule, Shape
-from attnbench.counting.twin import meta_twin
+from attnbench.counting import leaf, parameters
+from attnbench.counting.rule import Count, Rule, Shape, meta_twin
 
 
 def with_its_heads(model: nn.Module) -> nn.Module:
@@ -93,7 +92,7 @@ def count(model: nn.Module, input_shape: Shape) -> Count:
 
 def count_learnable(model: nn.Module, input_shape: Shape) -> Count:
     """The learnable parameters of the twin."""
-    return learnable.count(with_its_heads(model), input_shape)
+    return parameters.count(with_its_heads(model), input_shape)
 
 
 RULE = Rule(

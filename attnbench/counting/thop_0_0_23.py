@@ -21,9 +21,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from attnbench.counting.operators import first_input, outside
-from attnbench.counting.rule import Count, Rule, Shape
-from attnbench.counting.twin import meta_twin
+from attnbench.counting.dispatch import first_input, outside
+from attnbench.counting.rule import Count, Rule, Shape, meta_twin
 
 
 def _convolution(module: nn.Module, x: Tensor, out: Tensor) -> int:

@@ -9,10 +9,10 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from attnbench.counting import executed, macs
+from attnbench.counting.dispatch import FREE, name_of
 from attnbench.counting.executed import RULE, Cost, block, part, stage, stage_and_part, trace
-from attnbench.counting.operator_table import OPERATORS, Operator, nothing
-from attnbench.counting.operators import FREE, name_of
-from attnbench.counting.twin import meta_twin
+from attnbench.counting.operator_costs import OPERATORS, Operator, nothing
+from attnbench.counting.rule import meta_twin
 from attnbench.hosts import build
 from attnbench.modules import ATTENTION, Site, create
 

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from attnbench.counting.macs import RULE
+from attnbench.counting.macs import RESIDUALS, RULE
 from attnbench.hosts import build
 from attnbench.modules import ATTENTION
 
@@ -74,12 +74,13 @@ def test_pytorchs_counter_says_twice_as_much(name, counts, networks):
 
 
 class Apply(nn.Module):
-    def __init__(self, function) -> None:
+    def __init__(self, function, *modules) -> None:
         super().__init__()
         self.function = function
+        self.parts = nn.ModuleList(modules)
 
     def forward(self, x):
-        return self.function(x)
+        return self.function(x, *self.parts)
 
 
 BY_HAND = {
@@ -159,3 +160,26 @@ def test_everything_else_is_listed(counts):
         "aten.native_layer_norm": 16,
         "aten.add": 16,
     }
+
+
+@pytest.mark.parametrize(
+    ("function", "expected"),
+    [
+        (lambda x, layer: layer(x).add_(x), 3 * 4 * 4 + 3 * 4),
+        (lambda x, layer: layer(x).add_(x).add_(x), 3 * 4 * 4 + 2 * 3 * 4),
+        (lambda x, layer: layer(x), 3 * 4 * 4),
+        # neither another operator in place, nor an addition that makes a new tensor
+        (lambda x, layer: layer(x).mul_(x).relu_() + x, 3 * 4 * 4),
+    ],
+)
+def test_residuals_are_additions_in_place(function, expected):
+    count = RESIDUALS.count(Apply(function, nn.Linear(4, 4)), (3, 4))
+    assert count.operations == expected
+    assert count.params is None
+
+
+@pytest.mark.parametrize("name", [None, "sa"])
+def test_residuals_of_resnet50(name):
+    with torch.device("meta"):
+        count = RESIDUALS.count(build("resnet50", name), IMAGE)
+    assert count.operations == PLAIN + OUTPUTS

@@ -10,8 +10,8 @@ from ptflops import get_model_complexity_info
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models import get_model, get_model_weights, list_models
 
-from attnbench.counting import executed, leaf, learnable, macs
-from attnbench.counting import torch as pytorchs
+from attnbench.counting import executed, leaf, macs, parameters
+from attnbench.counting.packages import TORCH
 from attnbench.hosts import build
 from attnbench.modules import ATTENTION
 
@@ -86,7 +86,7 @@ def test_ptflops_is_leaf_and_linear_biases_and_one_dimensional_convolutions(host
 @pytest.mark.parametrize("host", HOSTS)
 def test_ptflops_counts_the_same_parameters(host, name, by_ptflops):
     _, params = by_ptflops[0][host, name]
-    assert params == learnable.RULE.count(make(host, name), IMAGE).params
+    assert params == parameters.RULE.count(make(host, name), IMAGE).params
 
 
 def test_ptflops_prints_nothing(by_ptflops):
@@ -106,7 +106,7 @@ def test_macs_and_parameters_are_what_torchvision_prints(name):
     network = torchvisions(name)
     weights = get_model_weights(name)
     operations = macs.RULE.count(network, IMAGE).operations
-    params = learnable.RULE.count(network, IMAGE).params
+    params = parameters.RULE.count(network, IMAGE).params
     assert weights.DEFAULT in list(weights)
     for weight in weights:
         assert weight.transforms().crop_size == [224]
@@ -125,6 +125,6 @@ def test_four_counters_of_products_agree(network):
     model = torchvisions(network) if network in OTHERS else make("resnet50", network)
     ran = executed.RULE.count(model, IMAGE)
     assert flops(model.eval()) == 2 * macs.RULE.count(model, IMAGE).operations
-    assert pytorchs.RULE.count(model, IMAGE).operations == flops(model)
+    assert TORCH.count(model, IMAGE).operations == flops(model)
     assert 2 * ran.details["macs"] == flops(model)
     assert ran.not_counted == {}

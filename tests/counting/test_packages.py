@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from attnbench.counting import fvcore, thop
+from attnbench.counting.packages import FVCORE, FVCORE_BY_MEAN, FVCORE_TRAINING, THOP
 from attnbench.hosts import build
-from attnbench.modules import ATTENTION
+from attnbench.modules import ATTENTION, create
 
 IMAGE = (1, 3, 224, 224)
 MACS = 4_089_184_256
@@ -39,13 +39,13 @@ def networks() -> dict[str, nn.Module]:
 
 @pytest.fixture(scope="module")
 def by_thop(networks):
-    return {name: thop.RULE.count(network, IMAGE) for name, network in networks.items()}
+    return {name: THOP.count(network, IMAGE) for name, network in networks.items()}
 
 
 @pytest.fixture(scope="module")
 def by_fvcore(networks):
     names = ("plain", "se", "eca", "sge", "sa")  # it runs them, so each costs a forward
-    return {name: fvcore.RULE.count(networks[name], IMAGE) for name in names}
+    return {name: FVCORE.count(networks[name], IMAGE) for name in names}
 
 
 def test_thops_plain_network(by_thop):
@@ -105,15 +105,15 @@ def test_a_small_net_by_both_packages():
     elements = 8 * 4 * 3
     products = elements * 3 * 9 + 96 * 10
     params = (8 * 3 * 9 + 8) + (8 + 8) + (96 * 10 + 10)
-    assert thop.RULE.count(small(), shape).operations == products + 4 * elements
-    assert fvcore.RULE.count(small(), shape).operations == products + 2 * elements
-    assert thop.RULE.count(small(), shape).params == params
-    assert fvcore.RULE.count(small(), shape).params == params
+    assert THOP.count(small(), shape).operations == products + 4 * elements
+    assert FVCORE.count(small(), shape).operations == products + 2 * elements
+    assert THOP.count(small(), shape).params == params
+    assert FVCORE.count(small(), shape).params == params
 
 
 def test_the_packages_print_nothing(capsys):
-    thop.RULE.count(small(), (1, 3, 6, 5))
-    fvcore.RULE.count(small(), (1, 3, 6, 5))
+    THOP.count(small(), (1, 3, 6, 5))
+    FVCORE.count(small(), (1, 3, 6, 5))
     assert capsys.readouterr() == ("", "")
 
 
@@ -138,7 +138,7 @@ def test_what_fvcore_says_a_module_adds(name, expected, by_fvcore):
 
 
 def test_fvcore_in_training_mode_counts_5_for_an_element_of_a_batch_norm(networks):
-    plain, sa = (fvcore.TRAINING.count(networks[name], IMAGE) for name in ("plain", "sa"))
+    plain, sa = (FVCORE_TRAINING.count(networks[name], IMAGE) for name in ("plain", "sa"))
     assert plain.operations == MACS + 5 * NORMED + 2048 * 7**2 == 4_144_854_528
     assert sa.operations - plain.operations == 16_558_080  # as in eval mode
 
@@ -167,4 +167,46 @@ def test_fvcores_list_is_its_own_and_passes_over_what_it_ignores(by_fvcore):
 def test_fvcore_counts_a_shared_parameter_once():
     first, second = nn.Linear(4, 4), nn.Linear(4, 4)
     second.weight = first.weight
-    assert fvcore.RULE.count(nn.Sequential(first, second), (1, 4)).params == 4 * 4 + 4 + 4
+    assert FVCORE.count(nn.Sequential(first, second), (1, 4)).params == 4 * 4 + 4 + 4
+
+
+class Apply(nn.Module):
+    def __init__(self, function, *modules) -> None:
+        super().__init__()
+        self.function = function
+        self.parts = nn.ModuleList(modules)
+
+    def forward(self, x):
+        return self.function(x, *self.parts)
+
+
+def pooled(spelling):
+    return nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), spelling, nn.Linear(8, 10))
+
+
+def test_by_mean_is_fvcore_where_the_network_says_mean():
+    module = pooled(Apply(lambda x, pool: pool(x).flatten(1), nn.AdaptiveAvgPool2d(1)))
+    call = pooled(Apply(lambda x: x.mean((2, 3))))
+    shape = (1, 3, 6, 5)
+    products_and_norm = 8 * 12 * 27 + 2 * 8 * 12 + 8 * 10
+    assert FVCORE_BY_MEAN.count(module, shape).operations == products_and_norm
+    assert FVCORE.count(call, shape).operations == products_and_norm
+    assert FVCORE.count(module, shape).operations == products_and_norm + 8 * 12
+    assert FVCORE_BY_MEAN.count(call, shape).operations == products_and_norm
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "expected"),
+    [
+        # to 128 / 16 = 8 units and back; the pooling is 128 * 12
+        ("se", (1, 128, 4, 3), 2 * 128 * 8),
+        ("eca", (1, 128, 4, 3), 128 * 5),
+        ("sge", (1, 128, 4, 3), 0),
+        ("sa", (1, 128, 4, 3), 5 * 64 * 12),  # a group norm of half of it
+    ],
+)
+def test_by_mean_leaves_out_the_pooling_of_a_module(name, shape, expected):
+    module = create(name, 128)
+    pooled = (64 if name == "sa" else 128) * 12
+    assert FVCORE_BY_MEAN.count(module, shape).operations == expected
+    assert FVCORE.count(module, shape).operations == expected + pooled

@@ -11,7 +11,7 @@ from torch.utils._pytree import tree_leaves
 
 from attnbench import counting
 from attnbench.counting import DERIVED, RULES, NotCountedError, Rule, count_all
-from attnbench.counting.twin import meta_twin
+from attnbench.counting.rule import meta_twin
 from attnbench.hosts import build
 from attnbench.modules import create
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from attnbench.counting.torch import RULE
+from attnbench.counting.packages import TORCH
 from attnbench.modules import create
 
 
@@ -33,7 +33,7 @@ class Apply(nn.Module):
     ],
 )
 def test_a_multiply_accumulate_is_two_and_a_bias_nothing(module, shape, products):
-    count = RULE.count(module, shape)
+    count = TORCH.count(module, shape)
     assert count.operations == 2 * products
     assert count.not_counted == {}
     assert count.params is None
@@ -51,7 +51,7 @@ def test_a_multiply_accumulate_is_two_and_a_bias_nothing(module, shape, products
     ],
 )
 def test_what_is_not_counted_is_nothing_and_listed(function, listed):
-    count = RULE.count(Apply(function), (3, 4))
+    count = TORCH.count(Apply(function), (3, 4))
     assert count.operations == 0
     assert count.not_counted == listed
 
@@ -67,7 +67,7 @@ def test_a_small_net_is_its_products_and_a_list_of_the_rest():
         nn.Flatten(),
         nn.Linear(8, 10),
     )
-    count = RULE.count(net, (2, 3, 6, 5))
+    count = TORCH.count(net, (2, 3, 6, 5))
     assert count.operations == 2 * (2 * 8 * (4 * 3) * 3 * 9 + 2 * 8 * 10)
     assert count.not_counted == {
         "aten.native_batch_norm": 1,
@@ -79,7 +79,7 @@ def test_a_small_net_is_its_products_and_a_list_of_the_rest():
 
 def test_of_gc_its_products_are_counted():
     # The mask and the weighted mean fold every element once; to 128 / 16 = 8 units and back.
-    count = RULE.count(create("gc", 128), (2, 128, 4, 3))
+    count = TORCH.count(create("gc", 128), (2, 128, 4, 3))
     assert count.operations == 2 * (2 * 128 * 12 + 2 * 128 * 12 + 2 * 2 * 128 * 8)
     assert count.not_counted == {
         "aten._softmax": 1,
@@ -90,5 +90,5 @@ def test_of_gc_its_products_are_counted():
 
 
 def test_nothing_is_printed(capsys):
-    RULE.count(nn.Linear(7, 5), (3, 7))
+    TORCH.count(nn.Linear(7, 5), (3, 7))
     assert capsys.readouterr() == ("", "")

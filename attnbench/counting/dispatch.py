@@ -11,8 +11,7 @@ from torch import Tensor, nn
 from torch._ops import OpOverload
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from attnbench.counting.rule import Shape
-from attnbench.counting.twin import image
+from attnbench.counting.rule import Shape, image
 
 FREE = {
     "aten.empty",

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from attnbench.counting.operators import Watch, name_of, outside, watch
+from attnbench.counting.dispatch import Watch, name_of, outside, watch
 
 
 class Apply(nn.Module):

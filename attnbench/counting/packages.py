@@ -1,0 +1,139 @@
+"""What installed packages count: fvcore, thop and PyTorch's own counter."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode, flop_registry
+
+from attnbench.counting.dispatch import outside, watch
+from attnbench.counting.rule import Count, Rule, Shape, image, meta_twin
+
+if sys.version_info >= (3, 12):
+    import setuptools  # noqa: F401  brings distutils back, which thop imports
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # about torch.jit and distutils, which are their choices
+    import thop
+    from fvcore.nn import FlopCountAnalysis, parameter_count
+    from thop.profile import register_hooks, zero_ops
+
+
+def fvcore_analysis(
+    model: nn.Module, input_shape: Shape, *, training: bool = False
+) -> FlopCountAnalysis:
+    """fvcore's analysis of a twin, run once.
+
+    It traces the network, which newer versions of torch refuse on the meta device, so this
+    counter alone runs on memory: on zeros, because what happens to lie in fresh memory may be
+    numbers too small to be quick with.
+    """
+    twin = meta_twin(model).to_empty(device="cpu").train(training)
+    with torch.no_grad():
+        for tensor in (*twin.parameters(), *twin.buffers()):
+            tensor.zero_()
+    found = FlopCountAnalysis(twin, torch.zeros_like(image(twin, input_shape), device="cpu"))
+    found.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # as above
+        found.total()
+    return found
+
+
+def _uncounted(found: FlopCountAnalysis) -> dict[str, int]:
+    """fvcore's own list. It passes over operators that it has chosen to ignore (ReLU, cat)."""
+    return {name: int(times) for name, times in found.unsupported_ops().items()}
+
+
+def count_fvcore(model: nn.Module, input_shape: Shape) -> Count:
+    """``FlopCountAnalysis`` in evaluation mode; one fused multiply-add counts one."""
+    found = fvcore_analysis(model, input_shape)
+    return Count(
+        params=parameter_count(model)[""],
+        operations=int(found.total()),
+        not_counted=_uncounted(found),
+    )
+
+
+FVCORE = Rule(
+    name="fvcore",
+    definition=(
+        "What fvcore.nn.FlopCountAnalysis returns in eval mode: one for a multiply-add. What it "
+        "lists as not counted is its own list, which passes over ReLU, cat and others."
+    ),
+    source="the fvcore package (facebookresearch/fvcore), the version in the environment",
+    count=count_fvcore,
+)
+
+
+def count_fvcore_training(model: nn.Module, input_shape: Shape) -> Count:
+    """The same in training mode: half of what two inputs count.
+
+    A batch norm over a single position cannot train on a single image, and SK has one.
+    """
+    found = fvcore_analysis(model, (2 * input_shape[0], *input_shape[1:]), training=True)
+    return Count(operations=int(found.total()) // 2, not_counted=_uncounted(found))
+
+
+FVCORE_TRAINING = Rule(
+    name="fvcore, training",
+    definition="The same in training mode, where batch norms take their statistics too.",
+    source="the fvcore package, as above",
+    count=count_fvcore_training,
+)
+
+
+def count_fvcore_by_mean(model: nn.Module, input_shape: Shape) -> Count:
+    """fvcore's figure less the average pooling modules, as if they were calls of mean()."""
+    whole = fvcore_analysis(model, input_shape)
+    pooled = whole.by_operator().get("adaptive_avg_pool2d", 0)
+    return Count(operations=int(whole.total() - pooled), not_counted=_uncounted(whole))
+
+
+FVCORE_BY_MEAN = Rule(
+    name="fvcore, mean()",
+    definition="fvcore, less average pooling modules: what it gives where mean() stands for them.",
+    source="timm spells its pooling with mean(), which fvcore does not count",
+    count=count_fvcore_by_mean,
+)
+
+
+def _known_to_thop(module: nn.Module) -> bool:
+    return register_hooks.get(type(module), zero_ops) is not zero_ops
+
+
+def count_thop(model: nn.Module, input_shape: Shape) -> Count:
+    """``thop.profile`` on a twin: it leaves buffers behind in the network that it is given."""
+    not_counted = outside(meta_twin(model), input_shape, _known_to_thop)
+    twin = meta_twin(model)
+    operations, params = thop.profile(twin, inputs=(image(twin, input_shape),), verbose=False)
+    return Count(params=int(params), operations=int(operations), not_counted=not_counted)
+
+
+THOP = Rule(
+    name="thop",
+    definition="What thop.profile returns: by leaf module of a type it knows, in eval mode.",
+    source="the thop package (Lyken17/pytorch-OpCounter), the version in the environment",
+    count=count_thop,
+)
+
+
+def count_torch(model: nn.Module, input_shape: Shape) -> Count:
+    """``FlopCounterMode`` over one forward on the meta device."""
+    twin = meta_twin(model)
+    counter = FlopCounterMode(display=False)
+    with torch.no_grad(), counter:
+        twin(image(twin, input_shape))
+    known = {str(packet): lambda *_: 0 for packet in flop_registry}
+    not_counted = dict(watch(twin, input_shape, known).not_counted)
+    return Count(operations=counter.get_total_flops(), not_counted=not_counted)
+
+
+TORCH = Rule(
+    name="torch",
+    definition="torch.utils.flop_counter: 2 a multiply-accumulate of products and convolutions.",
+    source="PyTorch, the version in the environment",
+    count=count_torch,
+)
