@@ -17,11 +17,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from attnbench import isolation
 from attnbench.errors import UserError
 from attnbench.modules import Attention, SettingsError
 from attnbench.outcomes import Outcome
 from attnbench.sources import demand_known, is_own, lookup
+from attnbench.system import worker
 
 METRICS: dict[str, tuple[str, str]] = {
     "params": ("learnable", "params"),
@@ -145,7 +145,7 @@ def _apart(limits: Sequence[Limit]) -> list[Outcome]:
     """Limits of one module in one host."""
     first = limits[0]
     try:
-        return isolation.call(_tried, limits)
+        return worker.call(_tried, limits)
     except SettingsError as error:
         raise UserError(f"{first.where}: {error}") from error
     except RuntimeError as error:

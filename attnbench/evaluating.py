@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
-from attnbench import environment, images, settings, sources, trial
+from attnbench import images, sources, trial
 from attnbench.errors import UserError
 from attnbench.hosts import HOSTS, TOTAL_STRIDE, build
 from attnbench.modules import Attention, SettingsError
@@ -24,6 +24,7 @@ from attnbench.records.evaluation import Data, Evaluation, Weights
 from attnbench.records.schema import LIMITS, Environment
 from attnbench.records.store import new_folder
 from attnbench.records.variants import PLAIN
+from attnbench.system import environment, process_settings
 from attnbench.weights import classes_of, load_authors_state_dict, read_weights
 
 MOST_WORKERS = 8
@@ -161,7 +162,7 @@ def evaluate(prepared: Prepared, told: Told) -> Evaluation:
             that the device cannot run.
     """
     wanted, folder = prepared.wanted, prepared.folder
-    settings.settle_arithmetic(prepared.threads)
+    process_settings.settle_arithmetic(prepared.threads)
     how = images.preprocessing(wanted.image_size)
     folder.transform = images.transform(how)
     data = _checked(prepared, told)
@@ -276,4 +277,6 @@ def _facts(device: str) -> Environment:
         "libjpeg_turbo": PIL.features.version("libjpeg_turbo"),
         "libjpeg": PIL.features.version("jpg"),
     }
-    return {key: value for key, value in known.items() if key not in settings.OF_TIMING} | decoders
+    return {
+        key: value for key, value in known.items() if key not in process_settings.OF_TIMING
+    } | decoders

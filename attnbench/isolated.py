@@ -7,13 +7,13 @@ from functools import lru_cache
 import torch
 from torch import nn
 
-from attnbench import settings
 from attnbench.counting import executed
 from attnbench.counting.rule import Count
 from attnbench.detectors import body
 from attnbench.hosts import build
 from attnbench.records.schema import Case, Counts
 from attnbench.records.variants import LAUNCH, PRODUCT, Piece, piece
+from attnbench.system import process_settings
 from attnbench.timing import Step
 from attnbench.workload import held, image_for, moving, network
 
@@ -91,9 +91,9 @@ def _ceiling(case: Case, variant: str) -> Step:
 
         def multiply() -> object:
             # As the convolutions beside it do on CUDA, which is what it is a ceiling for.
-            torch.backends.cuda.matmul.allow_tf32 = settings.CUDNN["allow_tf32"]
+            torch.backends.cuda.matmul.allow_tf32 = process_settings.CUDNN["allow_tf32"]
             answer = torch.mm(left, right, out=out)
-            torch.backends.cuda.matmul.allow_tf32 = settings.MATMUL_TF32
+            torch.backends.cuda.matmul.allow_tf32 = process_settings.MATMUL_TF32
             return answer
 
         return Step({"product": multiply}, moving([left, right, out]) if on_cpu else None)

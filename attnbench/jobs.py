@@ -10,7 +10,7 @@ from typing import Any, get_type_hints
 
 import torch
 
-from attnbench import environment, sources, trial
+from attnbench import sources, trial
 from attnbench.detectors import DETECTORS
 from attnbench.errors import UserError
 from attnbench.hosts import TOTAL_STRIDE, build, default_size
@@ -23,6 +23,7 @@ from attnbench.records.schema import GRID, LIMITS, Case, Plan, Record
 from attnbench.records.store import new_folder
 from attnbench.records.variants import CONTROL, PLAIN, STAGES, alone
 from attnbench.stats.ratios import TARGET
+from attnbench.system import environment
 
 
 @dataclass(frozen=True, kw_only=True)

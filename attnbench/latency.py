@@ -12,13 +12,14 @@ from typing import Literal
 import torch
 from torch.utils._pytree import tree_leaves
 
-from attnbench import isolated, nvml, settings, sources, timing, watch, workload
+from attnbench import isolated, sources, timing, workload
 from attnbench.errors import UserError
 from attnbench.events import Beginning, Event
 from attnbench.recording import failure, record
 from attnbench.records.run import Run
 from attnbench.records.schema import Case, Compiled, End, Environment, Failure, Record
 from attnbench.stats import ratios
+from attnbench.system import disturbance, nvml, process_settings
 
 
 def step(case: Case, variant: str) -> timing.Step:
@@ -29,7 +30,7 @@ def step(case: Case, variant: str) -> timing.Step:
 def measure(
     run: Run,
     clock: timing.Clock | None = None,
-    look: Callable[[], watch.Reading] = watch.read,
+    look: Callable[[], disturbance.Reading] = disturbance.read,
 ) -> Iterator[Event]:
     """Warm every variant up, then time rounds until the run's target or budget; ends with End.
 
@@ -41,14 +42,16 @@ def measure(
     run = deepcopy(run)
     if sources.origins(run.modules) != run.plan.sources:
         raise UserError("the code of its modules has changed since the run began")
-    settings.settle(run.case)
+    process_settings.settle(run.case)
     for event in _measure(run, clock or timing.clock_for(run.case.device), look):
         if isinstance(event, Record):
             run.add(event)
         yield event
 
 
-def _measure(run: Run, clock: timing.Clock, look: Callable[[], watch.Reading]) -> Iterator[Event]:
+def _measure(
+    run: Run, clock: timing.Clock, look: Callable[[], disturbance.Reading]
+) -> Iterator[Event]:
     steps: dict[str, timing.Step] = {}
     block_steps: dict[str, int] = {}
     for variant in run.plan.variants:

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from importlib.util import find_spec
 
-from attnbench import isolation, sources, units
+from attnbench import sources, units
 from attnbench.errors import UserError
 from attnbench.modules import ATTENTION, Attention, SettingsError
 from attnbench.sources import installed, timm
+from attnbench.system import worker
 
 HOSTS = ("resnet50", "resnet101")
 
@@ -51,7 +52,7 @@ def remarks() -> list[str]:
 def _own(name: str) -> Row:
     try:
         sources.demand_known(name)
-        return isolation.call(_loaded, name)
+        return worker.call(_loaded, name)
     except SettingsError as error:
         raise UserError(str(error)) from error
     except RuntimeError as error:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from attnbench import environment
 from attnbench.records.run import Run
 from attnbench.records.schema import Environment, FailedStep, Failure, Record, Results
+from attnbench.system import environment
 
 
 def record(

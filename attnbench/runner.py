@@ -13,17 +13,18 @@ from functools import cache, partial
 
 import torch
 
-from attnbench import isolated, isolation, latency, memory, sources
+from attnbench import isolated, latency, memory, sources
 from attnbench.counting import NotCountedError, count_all
 from attnbench.counting.rule import Count
 from attnbench.events import Beginning, Event
 from attnbench.hosts import Blocks, build
-from attnbench.isolation import ChildDiedError
 from attnbench.recording import failure, record
 from attnbench.records.image_size import Size, sides
 from attnbench.records.run import Run
 from attnbench.records.schema import Case, Counts, End, FailedStep, Memory, Record, Results
 from attnbench.records.variants import PLAIN, STAGES, piece
+from attnbench.system import worker
+from attnbench.system.worker import ChildDiedError
 
 CountNetwork = Callable[[str, str, Size, tuple[int, ...], Blocks], dict[str, Count]]
 MeasureMemory = Callable[[Case, str], Memory]
@@ -32,12 +33,12 @@ MeasureLatency = Callable[[Run], Iterator[Event]]
 
 def memory_apart(case: Case, variant: str) -> Memory:
     """The variant's peaks, taken in a process of its own."""
-    return isolation.call(memory.measure, case, variant)
+    return worker.call(memory.measure, case, variant)
 
 
 def latency_apart(run: Run) -> Iterator[Event]:
     """The run's rounds, timed in a process of their own."""
-    return isolation.stream(latency.measure, run)
+    return worker.stream(latency.measure, run)
 
 
 def count_network(
@@ -65,7 +66,7 @@ def count_apart(
     what = (host, variant, image_size, stages, blocks)
     if variant == PLAIN or not sources.is_own(variant):
         return count_network(*what)
-    return isolation.call(count_network, *what)
+    return worker.call(count_network, *what)
 
 
 def _alone(case: Case, variant: str) -> Counts:
@@ -73,7 +74,7 @@ def _alone(case: Case, variant: str) -> Counts:
     found = piece(variant)
     if found is None or not sources.is_own(found.module):
         return isolated.count(case, variant)
-    return isolation.call(isolated.count, case, variant)
+    return worker.call(isolated.count, case, variant)
 
 
 def execute(

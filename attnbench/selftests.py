@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from attnbench import isolation, jobs, settings, timing, units, workload
+from attnbench import jobs, timing, units, workload
 from attnbench.errors import UserError
 from attnbench.records.schema import Case, Round
 from attnbench.records.variants import CONTROL, PLAIN
@@ -20,6 +20,7 @@ from attnbench.stats import between_runs
 from attnbench.stats import ratios as statistics
 from attnbench.stats.interval import Interval
 from attnbench.stats.ratios import TARGET
+from attnbench.system import process_settings, worker
 from attnbench.timing import Step
 
 MACHINES: dict[str, dict[str, Any]] = {
@@ -125,7 +126,7 @@ def run(simulated: int, real: int, device: str | None, found: Findings) -> Itera
     runs = []
     for number in range(1, real + 1):
         try:
-            runs.append(list(isolation.stream(real_run, case, number)))
+            runs.append(list(worker.stream(real_run, case, number)))
         except Exception as error:  # whatever it is, it is one run's, and a finding
             found.faults.append(f"real run {number}: {type(error).__name__}: {error}")
             continue
@@ -209,7 +210,7 @@ def real_case(device: str | None) -> Case:
 
 def real_run(case: Case, seed: int) -> Iterator[Round]:
     """Rounds here: the plain host twice, twice with a planted slowdown, and with a module."""
-    settings.settle(case)
+    process_settings.settle(case)
     clock = timing.clock_for(case.device)
     steps = {name: workload.step(case, PLAIN) for name in VARIANTS}
     steps[MODULE] = workload.step(case, MODULE)

@@ -18,7 +18,8 @@ from typing import Any, Protocol
 import torch
 
 from attnbench.records.schema import Block, Round
-from attnbench.watch import Reading
+from attnbench.system.disturbance import Reading
+from attnbench.system.process_settings import MOVE_EVERY
 
 
 @dataclass(frozen=True)
@@ -49,14 +50,6 @@ WARM_UP_BLOCKS = 3
 WARM_UP_LIMIT_S = 10.0
 SETTLED = 0.98
 """A last block above this share of the fastest before it no longer falls."""
-
-MOVE_EVERY = 5
-"""Rounds after which steps that can be moved lie elsewhere in memory.
-
-Where weights lie makes a step some percent faster or slower, for as long as they lie there. Moved
-again and again, that is a part of the scatter that the interval sees; left alone, it would differ
-from process to process and no interval would know. ``benchmarks/processes.py`` measures both.
-"""
 
 
 class Clock(Protocol):

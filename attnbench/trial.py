@@ -18,7 +18,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from attnbench import isolation
 from attnbench.counting.rule import Shape
 from attnbench.errors import UserError
 from attnbench.hosts import Blocks, build
@@ -26,6 +25,7 @@ from attnbench.modules import Attention, SettingsError
 from attnbench.records.variants import STAGES
 from attnbench.sources import HERE, hint, lookup
 from attnbench.sources.undisturbed import undisturbed
+from attnbench.system import worker
 
 IMAGES = 2
 """So that a module which mixes images up has another shape than one that does not."""
@@ -59,7 +59,7 @@ def demand_sound(name: str, *use: Any, **options: Any) -> None:
         UserError: it is not fit to be measured, or has ended its process; the message says why.
     """
     try:
-        isolation.call(partial(check, name, *use, **options))
+        worker.call(partial(check, name, *use, **options))
     except SettingsError as error:
         raise UserError(str(error)) from error
     except RuntimeError as error:

@@ -2,10 +2,10 @@
 
 What an interval of one run cannot see is what differs between processes: where memory lies, and
 whether the C library gives it back. This runs the same rounds in several fresh processes, in turn
-in three ways: memory as it comes; kept (``attnbench.allocator``); kept, and the weights moved every
-few rounds (``attnbench.timing.MOVE_EVERY``), which is what a run does. For SA over the plain
-ResNet-50 it prints every process's ratio, their standard deviation, and the one that the processes'
-own intervals promise.
+in three ways: memory as it comes; kept (``process_settings.keep_memory``); kept, and the weights
+moved every few rounds (``process_settings.MOVE_EVERY``), which is what a run does. For SA over the
+plain ResNet-50 it prints every process's ratio, their standard deviation, and the one that the
+processes' own intervals promise.
 """
 
 from __future__ import annotations
@@ -20,12 +20,14 @@ ONE_PROCESS = """
 import sys
 import torch
 from attnbench.stats import ratios
-from attnbench import allocator, timing, workload
+from attnbench.system import process_settings
+from attnbench import timing
+from attnbench import workload
 from attnbench.records.schema import Case
 case = Case(host="resnet50", batch_size=1, image_size=224, dtype="float32", channels_last=False,
             mode="inference", device="cpu", threads=torch.get_num_threads(), seed=0)
 if "kept" in sys.argv[1]:
-    allocator.keep_memory()
+    process_settings.keep_memory()
 clock = timing.CpuClock()
 steps = {name: workload.step(case, name) for name in ("plain", "control", "sa")}
 blocks = {name: timing.warm_up(step, clock) for name, step in steps.items()}

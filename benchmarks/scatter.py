@@ -19,7 +19,9 @@ SETUP = """
 import sys, time
 import torch
 from attnbench.stats import ratios
-from attnbench import settings, timing, workload
+from attnbench.system import process_settings
+from attnbench import timing
+from attnbench import workload
 from attnbench.records.schema import Case
 case = Case(host="resnet50", batch_size=1, image_size=224, dtype="float32", channels_last=False,
             mode="inference", device="cpu", threads=torch.get_num_threads(), seed=0)

@@ -3,8 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from attnbench import claims, hosts, isolation
+from attnbench import claims, hosts
 from attnbench.records.schema import Case
+from attnbench.system import worker
 
 # For the tests and for the child processes that they start: both import simulated.
 sys.path.append(str(Path(__file__).parent))
@@ -40,5 +41,5 @@ def small_host(monkeypatch):
 @pytest.fixture
 def one_process(monkeypatch):
     """What has processes of its own runs in this one, where it sees what a test has changed."""
-    monkeypatch.setattr(isolation, "call", lambda function, *args: function(*args))
-    monkeypatch.setattr(isolation, "stream", lambda function, *args: function(*args))
+    monkeypatch.setattr(worker, "call", lambda function, *args: function(*args))
+    monkeypatch.setattr(worker, "stream", lambda function, *args: function(*args))

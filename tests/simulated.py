@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from attnbench import memory
-from attnbench.allocator import keep_memory
+from attnbench.system.process_settings import keep_memory
 
 
 class TickingClock:

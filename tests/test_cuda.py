@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from attnbench import environment, latency, memory, selftests, settings, timing, workload
+from attnbench import latency, memory, selftests, timing, workload
 from attnbench.cli import main
 from attnbench.memory import peak_live_bytes
 from attnbench.modules import ATTENTION
@@ -17,6 +17,7 @@ from attnbench.records import evaluation, store
 from attnbench.records.run import Run
 from attnbench.records.schema import Case, End, Memory, Plan, Record, Round
 from attnbench.records.variants import CONTROL, PLAIN
+from attnbench.system import environment, process_settings
 from attnbench.workload import step
 
 pytestmark = [
@@ -104,7 +105,7 @@ def test_the_deterministic_peak_and_the_allocators_agree(
 
 
 def test_a_captured_step_computes_what_the_step_does(on_cuda: Case) -> None:
-    settings.settle(on_cuda)
+    process_settings.settle(on_cuda)
     eager, captured = (step(replace(on_cuda, cuda_graph=graph), "sa") for graph in (False, True))
     answer = captured()
     torch.cuda.synchronize()

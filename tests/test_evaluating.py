@@ -5,13 +5,14 @@ import colours
 import pytest
 import torch
 
-from attnbench import evaluating, settings
+from attnbench import evaluating
 from attnbench.errors import UserError
 from attnbench.evaluating import Wanted, evaluate, place, prepare
 from attnbench.hosts import build
 from attnbench.modules import ATTENTION, SettingsError
 from attnbench.records import evaluation
 from attnbench.records.evaluation import Evaluation
+from attnbench.system import process_settings
 from attnbench.weights import to_authors_state_dict
 
 pytestmark = pytest.mark.usefixtures("small_host")
@@ -83,7 +84,7 @@ def test_the_record_says_what_was_evaluated_and_how(wanted) -> None:
     assert (found.preprocessing.resize, found.preprocessing.crop) == (37, 32)
     assert (found.device, found.threads, found.batch_size) == ("cpu", 1, 4)
     assert {"torch", "torchvision", "pillow", "libjpeg", "cpu"} <= set(found.environment)
-    assert not set(settings.OF_TIMING) & set(found.environment)
+    assert not set(process_settings.OF_TIMING) & set(found.environment)
 
 
 def test_everybody_is_told_how_far_it_is(wanted) -> None:

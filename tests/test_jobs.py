@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from attnbench import isolation, jobs, modules
+from attnbench import jobs, modules
 from attnbench.errors import UserError
 from attnbench.jobs import Wanted, prepare
 from attnbench.modules import ATTENTION
@@ -12,6 +12,7 @@ from attnbench.records import store
 from attnbench.records.run import Run
 from attnbench.records.schema import End, Plan, Record
 from attnbench.records.variants import alone
+from attnbench.system import worker
 
 SMALL = Wanted(modules=("sa",), image_size=(64,), budget_s=1.0, device="cpu")
 GRID = replace(SMALL, batch_size=(2, 1), mode=("inference", "training"))
@@ -177,7 +178,7 @@ def test_facts_of_a_gpu_are_asked_for_in_another_process(
 ) -> None:
     facts = jobs.environment.describe("cpu") | {"gpu": "fake"}
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
-    monkeypatch.setattr(isolation, "call", lambda *_: facts)
+    monkeypatch.setattr(worker, "call", lambda *_: facts)
     run, _ = single(replace(SMALL, device="cuda"), tmp_path / "run")
     assert run.environment["gpu"] == "fake"
 

@@ -7,9 +7,10 @@ import simulated
 import torch
 from torch import nn
 
-from attnbench import isolation, memory
+from attnbench import memory
 from attnbench.counting.live_bytes import LiveBytes
 from attnbench.memory import peak_live_bytes
+from attnbench.system import worker
 from attnbench.workload import step
 
 MIB = 2**20
@@ -241,25 +242,25 @@ def test_the_peak_of_live_bytes_is_the_same_each_time(case, mode):
 
 
 def test_the_peak_of_a_process_grows_by_what_it_touches():
-    before, after = isolation.call(simulated.touch, 65 * MIB)  # the kernel counts in batches
+    before, after = worker.call(simulated.touch, 65 * MIB)  # the kernel counts in batches
     assert 64 * MIB <= after - before < 96 * MIB
 
 
 def test_the_peak_of_a_child_is_not_that_of_a_large_parent():
-    alone = isolation.call(memory.peak_resident_bytes)
+    alone = worker.call(memory.peak_resident_bytes)
     large = b"x" * (256 * MIB)
-    beside = isolation.call(memory.peak_resident_bytes)
+    beside = worker.call(memory.peak_resident_bytes)
     assert memory.peak_resident_bytes() > len(large)
     assert beside - alone < 64 * MIB
 
 
 def test_the_peak_of_a_step_is_not_that_of_building_its_network():
-    taken = isolation.call(simulated.idle_step_after_a_large_build, 128 * MIB)
+    taken = worker.call(simulated.idle_step_after_a_large_build, 128 * MIB)
     assert taken.peak_resident_bytes - taken.resident_bytes < 64 * MIB
 
 
 def test_a_cpu_measurement_has_live_and_resident_bytes_alone(case):
-    taken = isolation.call(memory.measure, case, "plain")
+    taken = worker.call(memory.measure, case, "plain")
     assert taken.peak_live_bytes == peak_live_bytes(step(case, "plain", "meta"))
     # ResNet-50's weights are resident before the step: 25,557,032 parameters of 4 bytes.
     assert 102_228_128 < taken.resident_bytes <= taken.peak_resident_bytes

@@ -8,10 +8,9 @@ import torch
 from simulated import TickingClock
 from torch.utils._pytree import tree_map
 
-from attnbench import isolated, isolation, latency, report, runner, timing
+from attnbench import isolated, latency, report, runner, timing
 from attnbench.counting import NotCountedError
 from attnbench.events import Beginning
-from attnbench.isolation import ChildDiedError
 from attnbench.records import store
 from attnbench.records.run import Run, gather
 from attnbench.records.schema import Block, Count, Counts, End, Failure, Memory, Plan, Record, Round
@@ -20,8 +19,10 @@ from attnbench.runner import execute, latency_apart, memory_apart
 from attnbench.simulated import Machine
 from attnbench.sources import origins
 from attnbench.stats import ratios
+from attnbench.system import worker
+from attnbench.system.disturbance import Reading
+from attnbench.system.worker import ChildDiedError
 from attnbench.timing import Step
-from attnbench.watch import Reading
 
 pytestmark = pytest.mark.usefixtures("small_host")
 
@@ -544,8 +545,8 @@ def test_nothing_is_left_to_do_for_a_finished_run(new_run, perform, machine):
 
 
 def test_memory_and_rounds_are_measured_in_processes_of_their_own(case, new_run, monkeypatch):
-    monkeypatch.setattr(isolation, "call", lambda *call: call)
-    monkeypatch.setattr(isolation, "stream", lambda *call: call)
+    monkeypatch.setattr(worker, "call", lambda *call: call)
+    monkeypatch.setattr(worker, "stream", lambda *call: call)
     run = new_run()
     assert memory_apart(case, "se") == (runner.memory.measure, case, "se")
     assert latency_apart(run) == (latency.measure, run)
@@ -553,7 +554,7 @@ def test_memory_and_rounds_are_measured_in_processes_of_their_own(case, new_run,
 
 def test_what_nobody_has_seen_is_counted_in_a_process_of_its_own(case, monkeypatch):
     own = "mine.py:Mine"
-    monkeypatch.setattr(isolation, "call", lambda *call: call)
+    monkeypatch.setattr(worker, "call", lambda *call: call)
     what = ("resnet18", own, 64, (1, 2), "all")
     assert runner.count_apart(*what) == (runner.count_network, *what)
     piece = f"{own} layer2"

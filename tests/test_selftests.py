@@ -238,7 +238,7 @@ def real_machine(monkeypatch):
     monkeypatch.setattr(selftests, "perf_counter", look)
     monkeypatch.setattr(selftests.timing, "clock_for", lambda _: machine)
     monkeypatch.setattr(
-        selftests.settings, "settle", lambda case: machine.log.append(f"settle for {case.host}")
+        selftests.process_settings, "settle", lambda case: machine.log.append(f"settle for {case.host}")
     )
     monkeypatch.setattr(
         selftests.workload, "step", lambda _, variant: machine.step(0.5, f"{variant} host")
@@ -350,7 +350,7 @@ def one_machine(monkeypatch):
 
     monkeypatch.setattr(selftests, "MACHINES", {"calm": {}})
     monkeypatch.setattr(selftests, "SIDES", ())
-    monkeypatch.setattr(selftests.isolation, "stream", call)
+    monkeypatch.setattr(selftests.worker, "stream", call)
     return calls
 
 
@@ -385,7 +385,7 @@ def test_a_selftest_may_leave_this_machine_out(one_machine):
 def test_a_real_machine_need_not_find_the_slowdowns_but_hold_the_truth(monkeypatch, one_machine):
     found = Findings()
     monkeypatch.setattr(
-        selftests.isolation,
+        selftests.worker,
         "stream",
         lambda *_: one_machine.append("run") or run_of(*[1.01] * 6, **{"+2%": 1.0, "+5%": 1.0}),
     )
@@ -398,7 +398,7 @@ def test_a_real_machine_need_not_find_the_slowdowns_but_hold_the_truth(monkeypat
 def test_a_module_is_compared_between_each_real_run_and_the_next(monkeypatch, one_machine):
     ratios_of_sa = iter([1.2, 1.4, 1.2, 1.21, 9.9])
     monkeypatch.setattr(
-        selftests.isolation,
+        selftests.worker,
         "stream",
         lambda *_: one_machine.append("run") or run_of(*[1.0] * 6, sa=next(ratios_of_sa)),
     )
@@ -460,7 +460,7 @@ def test_a_real_run_that_fails_is_a_finding_and_the_others_go_on(monkeypatch):
             raise RuntimeError("its process was killed")
         return run_of(*[1.0] * 6)
 
-    monkeypatch.setattr(selftests.isolation, "stream", stream)
+    monkeypatch.setattr(selftests.worker, "stream", stream)
     found = Findings()
     lines = list(selftests.run(2, 2, "cpu", found))
     assert found.faults == ["real run 1: RuntimeError: its process was killed"]

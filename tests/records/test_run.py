@@ -2,7 +2,6 @@ from dataclasses import replace
 
 import pytest
 
-from attnbench import environment
 from attnbench.errors import UserError
 from attnbench.records import store
 from attnbench.records.run import MACHINE, gather, read
@@ -19,6 +18,7 @@ from attnbench.records.schema import (
     Round,
 )
 from attnbench.records.variants import alone
+from attnbench.system import environment
 
 ENVIRONMENT = {"cpu": "A", "cores": 2, "torch": "2.6", "time": "12:00", "load_average": 0.1}
 PLAN = Plan(variants=("plain", "control", "sa", "se"), budget_s=10.0, target=0.01)

@@ -7,7 +7,6 @@ from random import Random
 
 import pytest
 
-from attnbench import isolation
 from attnbench.errors import UserError
 from attnbench.records import store
 from attnbench.records.schema import (
@@ -24,6 +23,7 @@ from attnbench.records.schema import (
     Record,
     Round,
 )
+from attnbench.system import worker
 
 
 @pytest.fixture
@@ -346,4 +346,4 @@ def test_a_folder_is_one_process_to_write_to(tmp_path):
     store.claim(tmp_path)
     store.claim(tmp_path)  # this process may go on
     with pytest.raises(UserError, match=r"^another attnbench is writing to "):
-        isolation.call(store.claim, tmp_path)
+        worker.call(store.claim, tmp_path)

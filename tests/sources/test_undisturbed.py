@@ -6,10 +6,10 @@ from functools import partial
 import pytest
 import torch
 
-from attnbench import isolation
 from attnbench.modules import SettingsError
 from attnbench.sources import lookup
 from attnbench.sources.undisturbed import WATCHED, undisturbed
+from attnbench.system import worker
 
 CHANGES = {
     "torch.set_num_threads(torch.get_num_threads() + 1)": "number of threads from",
@@ -35,7 +35,7 @@ CHANGES = {
 def test_a_file_that_changes_torch_is_refused_with_what_it_changes(written, line: str, what: str):
     path = written(f"import torch\n{line}\nGate = torch.nn.Identity\n")
     with pytest.raises(SettingsError, match=f"^{path}:Gate: loading it changes torch's .*{what}"):
-        isolation.call(lookup, f"{path}:Gate")
+        worker.call(lookup, f"{path}:Gate")
 
 
 def test_all_that_changed_is_named():

@@ -5,9 +5,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from attnbench import environment, nvml, settings
-from attnbench.environment import describe, describe_apart, moment
 from attnbench.records.run import MACHINE
+from attnbench.system import environment, nvml, process_settings
+from attnbench.system.environment import describe, describe_apart, moment
 
 CHANGING = {"time", "load_average"}
 
@@ -37,13 +37,13 @@ def test_the_facts_are_flat_and_name_what_moves_a_number() -> None:
 
 def test_what_tells_machines_apart_does_not_change_during_a_run(asked) -> None:
     assert not set(moment({"gpu_uuid": "abc"})) & set(MACHINE)
-    on_cuda = {"gpu", "gpu_driver", "cuda", "cudnn", *(settings.facts("cuda"))}
+    on_cuda = {"gpu", "gpu_driver", "cuda", "cudnn", *(process_settings.facts("cuda"))}
     assert set(MACHINE) - on_cuda <= set(describe("cpu"))
     assert asked == ["abc"]
 
 
 def test_the_facts_hold_what_is_set_on_the_device() -> None:
-    stated = settings.facts("cpu")
+    stated = process_settings.facts("cpu")
     assert stated.items() <= describe("cpu").items()
 
 
@@ -82,7 +82,7 @@ def apart(monkeypatch):
         calls.append((function, args))
         return {"gpu": "from there"}
 
-    monkeypatch.setattr(environment.isolation, "call", call)
+    monkeypatch.setattr(environment.worker, "call", call)
     return calls
 
 
@@ -110,8 +110,8 @@ def test_the_facts_of_a_gpu(monkeypatch, asked) -> None:
     assert facts["gpu_driver"] == "580.65.06"
     assert facts["gpu_clock_mhz"] == 1755
     assert asked == ["abc"]
-    assert settings.facts("cuda").items() <= facts.items()
-    assert set(MACHINE) - set(settings.facts("cpu")) <= set(facts)
+    assert process_settings.facts("cuda").items() <= facts.items()
+    assert set(MACHINE) - set(process_settings.facts("cpu")) <= set(facts)
     json.dumps(facts, allow_nan=False)
 
 

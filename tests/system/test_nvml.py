@@ -4,7 +4,7 @@ import pynvml
 import pytest
 import torch
 
-from attnbench import nvml
+from attnbench.system import nvml
 
 UUID = "5d2f0c1e-0000-4000-8000-000000000001"
 NOTHING = dict.fromkeys(nvml.READ)

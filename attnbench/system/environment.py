@@ -10,9 +10,10 @@ from pathlib import Path
 
 import torch
 
-from attnbench import __version__, isolation, nvml, settings
+from attnbench import __version__
 from attnbench.errors import UserError
 from attnbench.records.schema import Environment
+from attnbench.system import nvml, process_settings, worker
 
 PACKAGES = ("torchvision", "fvcore", "thop", "numpy")
 
@@ -26,7 +27,7 @@ def describe_apart(device: str) -> Environment:
     if device != "cuda":
         return describe(device)
     try:
-        return isolation.call(describe, device)
+        return worker.call(describe, device)
     except RuntimeError as error:
         raise UserError(f"the device cannot be used: {error}") from error
 
@@ -44,7 +45,7 @@ def describe(device: str) -> Environment:
         "governor": _first_line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
         "torch": torch.__version__,
         **{name: _version(name) for name in PACKAGES},
-        **settings.facts(device),
+        **process_settings.facts(device),
     }
     return facts | (_cuda() if device == "cuda" else {})
 

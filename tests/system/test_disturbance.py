@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from attnbench import watch
 from attnbench.records.schema import Disturbance
-from attnbench.watch import Reading
+from attnbench.system import disturbance
+from attnbench.system.disturbance import Reading
 
 
 def test_a_difference_is_what_passed_on_each_counter():
@@ -61,22 +61,22 @@ def tasks(folder, *states):
 
 def test_the_waiting_is_that_of_all_threads(tmp_path):
     states = ["7000000000 1500000000 12\n", "9 250000000 1\n"]  # ns: run, waited; and times
-    assert watch._waited(tasks(tmp_path, *states)) == 1.75  # 1.5 + 0.25
+    assert disturbance._waited(tasks(tmp_path, *states)) == 1.75  # 1.5 + 0.25
 
 
 @pytest.mark.parametrize("state", [None, "", "7000000000\n", "7 soon 12\n"])
 def test_waiting_that_is_not_told_of_every_thread_is_unknown(tmp_path, state):
-    assert watch._waited(tasks(tmp_path, "7 1500000000 12\n", state)) is None
+    assert disturbance._waited(tasks(tmp_path, "7 1500000000 12\n", state)) is None
 
 
 def test_waiting_is_unknown_where_there_are_no_threads_to_read(tmp_path):
-    assert watch._waited(tmp_path / "task") is None
+    assert disturbance._waited(tmp_path / "task") is None
 
 
 @pytest.fixture
 def hundred_ticks(monkeypatch):
     """A second of /proc/stat."""
-    monkeypatch.setattr(watch.os, "sysconf", {"SC_CLK_TCK": 100}.__getitem__)
+    monkeypatch.setattr(disturbance.os, "sysconf", {"SC_CLK_TCK": 100}.__getitem__)
 
 
 @pytest.mark.usefixtures("hundred_ticks")
@@ -84,7 +84,7 @@ def test_stolen_time_is_the_eighth_of_all_cores(tmp_path):
     stat = tmp_path / "stat"
     # user, nice, system, idle, iowait, irq, softirq, steal, guest, guest_nice
     stat.write_text("cpu  1 2 3 4 5 6 7 825 9 10\ncpu0 1 2 3 4 5 6 7 413 9 10\n")
-    assert watch._stolen(stat) == 8.25  # 825 / 100
+    assert disturbance._stolen(stat) == 8.25  # 825 / 100
 
 
 @pytest.mark.usefixtures("hundred_ticks")
@@ -94,22 +94,22 @@ def test_stolen_time_is_the_eighth_of_all_cores(tmp_path):
 def test_stolen_time_that_is_not_told_is_unknown(tmp_path, text):
     stat = tmp_path / "stat"
     stat.write_text(text)
-    assert watch._stolen(stat) is None
+    assert disturbance._stolen(stat) is None
 
 
 def test_stolen_time_is_unknown_where_no_file_tells_it(tmp_path):
-    assert watch._stolen(tmp_path / "stat") is None
+    assert disturbance._stolen(tmp_path / "stat") is None
 
 
 def test_a_counter_of_bytes_that_are_no_text_is_unknown(tmp_path):
     stat = tmp_path / "stat"
     stat.write_bytes(b"cpu \xff\xfe")
-    assert watch._stolen(stat) is None
+    assert disturbance._stolen(stat) is None
 
 
 @pytest.mark.parametrize("counter", ["awake_s", "all_s", "waited_s", "stolen_s"])
 def test_the_counters_of_this_machine_never_go_back(counter):
-    values = [getattr(watch.read(), counter) for _ in range(20)]
+    values = [getattr(disturbance.read(), counter) for _ in range(20)]
     if None in values:
         assert set(values) == {None}
         assert counter != "awake_s"
@@ -119,16 +119,16 @@ def test_the_counters_of_this_machine_never_go_back(counter):
 
 
 def test_the_clock_that_counts_sleep_is_read_where_there_is_one(monkeypatch):
-    monkeypatch.setattr(watch.time, "CLOCK_BOOTTIME", 7, raising=False)
-    monkeypatch.setattr(watch.time, "clock_gettime", {7: 164.0}.__getitem__, raising=False)
-    assert watch.read().all_s == 164.0
+    monkeypatch.setattr(disturbance.time, "CLOCK_BOOTTIME", 7, raising=False)
+    monkeypatch.setattr(disturbance.time, "clock_gettime", {7: 164.0}.__getitem__, raising=False)
+    assert disturbance.read().all_s == 164.0
 
 
 def test_a_system_without_that_clock_has_no_such_reading(monkeypatch):
-    monkeypatch.delattr(watch.time, "CLOCK_BOOTTIME", raising=False)
-    assert watch.read().all_s is None
+    monkeypatch.delattr(disturbance.time, "CLOCK_BOOTTIME", raising=False)
+    assert disturbance.read().all_s is None
 
 
 @pytest.mark.skipif(not Path("/proc/self/schedstat").exists(), reason="no such file here")
 def test_linux_tells_what_threads_waited_for():
-    assert isinstance(watch.read().waited_s, float)
+    assert isinstance(disturbance.read().waited_s, float)

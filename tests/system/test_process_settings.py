@@ -4,14 +4,14 @@ from dataclasses import replace
 import pytest
 import torch
 
-from attnbench import settings, timing
+from attnbench.system import process_settings
 
 
 @pytest.fixture(autouse=True)
 def opposites():
     """Everything that settle sets, set otherwise; and put back when the test is done."""
-    stated = {(torch.backends.cudnn, name): value for name, value in settings.CUDNN.items()}
-    stated[torch.backends.cuda.matmul, "allow_tf32"] = settings.MATMUL_TF32
+    stated = {(torch.backends.cudnn, name): value for name, value in process_settings.CUDNN.items()}
+    stated[torch.backends.cuda.matmul, "allow_tf32"] = process_settings.MATMUL_TF32
     stated[torch._inductor.config, "force_disable_caches"] = True
     before = {(where, name): getattr(where, name) for where, name in stated}
     threads = torch.get_num_threads()
@@ -27,46 +27,46 @@ def opposites():
 def kept(monkeypatch):
     """How often this process was told to keep its memory, which it could never unlearn."""
     calls = []
-    monkeypatch.setattr(settings.allocator, "keep_memory", lambda: calls.append("keep"))
+    monkeypatch.setattr(process_settings, "keep_memory", lambda: calls.append("keep"))
     return calls
 
 
 @pytest.mark.parametrize("threads", [1, 3])
 def test_a_process_has_the_threads_of_its_case(case, threads):
-    settings.settle(replace(case, threads=threads))
+    process_settings.settle(replace(case, threads=threads))
     assert torch.get_num_threads() == threads
 
 
 @pytest.mark.parametrize("flag", ["enabled", "benchmark", "deterministic", "allow_tf32"])
 def test_cudnn_is_set_to_what_the_facts_say(case, flag):
-    stated = settings.facts("cuda")[f"cudnn_{flag}"]
+    stated = process_settings.facts("cuda")[f"cudnn_{flag}"]
     assert getattr(torch.backends.cudnn, flag) is not stated
-    settings.settle(replace(case, device="cuda"))
+    process_settings.settle(replace(case, device="cuda"))
     assert getattr(torch.backends.cudnn, flag) is stated
 
 
 def test_products_of_matrices_are_set_to_what_the_facts_say(case):
-    stated = settings.facts("cuda")["matmul_allow_tf32"]
+    stated = process_settings.facts("cuda")["matmul_allow_tf32"]
     assert torch.backends.cuda.matmul.allow_tf32 is not stated
-    settings.settle(replace(case, device="cuda"))
+    process_settings.settle(replace(case, device="cuda"))
     assert torch.backends.cuda.matmul.allow_tf32 is stated
 
 
 @pytest.mark.parametrize(("device", "calls"), [("cpu", ["keep"]), ("cuda", [])])
 def test_only_a_process_on_the_cpu_is_told_to_keep_its_memory(case, kept, device, calls):
-    settings.settle(replace(case, device=device))
+    process_settings.settle(replace(case, device=device))
     assert kept == calls
 
 
 @pytest.mark.parametrize("compiled", [True, False])
 def test_what_is_compiled_is_compiled_anew(case, compiled):
-    settings.settle(replace(case, compiled=compiled))
+    process_settings.settle(replace(case, compiled=compiled))
     assert torch._inductor.config.force_disable_caches is compiled
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 def test_the_facts_are_flat(device):
-    facts = settings.facts(device)
+    facts = process_settings.facts(device)
     assert facts
     assert all(isinstance(value, str | int | float | bool) for value in facts.values())
     assert json.loads(json.dumps(facts)) == facts
@@ -74,16 +74,16 @@ def test_the_facts_are_flat(device):
 
 @pytest.mark.parametrize("can", [True, False])
 def test_the_facts_on_a_cpu(monkeypatch, can):
-    monkeypatch.setattr(settings.allocator, "can_keep_memory", lambda: can)
-    assert settings.facts("cpu") == {
+    monkeypatch.setattr(process_settings, "can_keep_memory", lambda: can)
+    assert process_settings.facts("cpu") == {
         "cache_state": "as the step before left it",
         "keeps_freed_memory": can,
-        "moves_weights_every_rounds": timing.MOVE_EVERY,
+        "moves_weights_every_rounds": process_settings.MOVE_EVERY,
     }
 
 
 def test_the_facts_on_a_gpu():
-    assert settings.facts("cuda") == {
+    assert process_settings.facts("cuda") == {
         "cache_state": "as the step before left it",
         "cudnn_enabled": True,
         "cudnn_benchmark": False,

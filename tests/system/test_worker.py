@@ -8,35 +8,35 @@ from pickle import PicklingError
 import pytest
 import simulated
 
-from attnbench import isolation
 from attnbench.errors import UserError
 from attnbench.records import store
+from attnbench.system import worker
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch, request):
     """Children of a prepared process, in seconds less; but where that is the point."""
     if "from_nothing" not in request.node.name:
-        monkeypatch.setattr(isolation, "_from_nothing", isolation._prepared)
+        monkeypatch.setattr(worker, "_from_nothing", worker._prepared)
 
 
 def test_a_stream_comes_from_nothing_and_not_from_a_prepared_process():
-    assert isolation._from_nothing().get_start_method() == "spawn"
-    assert list(isolation.stream(range, 3)) == [0, 1, 2]
+    assert worker._from_nothing().get_start_method() == "spawn"
+    assert list(worker.stream(range, 3)) == [0, 1, 2]
 
 
 def test_a_call_returns_what_its_function_returns():
-    assert isolation.call(divmod, 17, 5) == (3, 2)
+    assert worker.call(divmod, 17, 5) == (3, 2)
 
 
 def test_a_call_runs_in_a_process_of_its_own():
-    first, second = isolation.call(os.getpid), isolation.call(os.getpid)
+    first, second = worker.call(os.getpid), worker.call(os.getpid)
     assert len({os.getpid(), first, second}) == 3
 
 
 def test_an_exception_comes_back_with_its_type_and_message():
     with pytest.raises(ValueError, match=r"^invalid literal for int\(\) with base 10: 'x'$"):
-        isolation.call(int, "x")
+        worker.call(int, "x")
 
 
 DEATHS = [
@@ -51,29 +51,29 @@ DEATH_NAMES = ["exit 0", "exit 3", "killed", "terminated", "aborted"]
 
 @pytest.mark.parametrize(("death", "argument", "message"), DEATHS, ids=DEATH_NAMES)
 def test_a_child_that_dies_is_an_error_and_the_next_call_works(death, argument, message):
-    with pytest.raises(isolation.ChildDiedError, match=f"^{message}$"):
-        isolation.call(death, argument)
-    assert isolation.call(divmod, 17, 5) == (3, 2)
+    with pytest.raises(worker.ChildDiedError, match=f"^{message}$"):
+        worker.call(death, argument)
+    assert worker.call(divmod, 17, 5) == (3, 2)
 
 
 def test_a_death_can_be_taken_for_any_runtime_error():
     with pytest.raises(RuntimeError, match="ended with status 0"):
-        isolation.call(os._exit, 0)
+        worker.call(os._exit, 0)
 
 
 def test_a_result_that_cannot_be_sent_is_an_exception_and_no_death():
     with pytest.raises((AttributeError, PicklingError, TypeError), match="pickle"):
-        isolation.call(eval, "lambda: 1")
+        worker.call(eval, "lambda: 1")
 
 
 def test_the_users_errors_stay_the_users(tmp_path):
     with pytest.raises(UserError, match=r"^cannot read "):
-        isolation.call(store.read, tmp_path)
+        worker.call(store.read, tmp_path)
 
 
 def test_an_exception_that_cannot_be_sent_is_named():
     with pytest.raises(RuntimeError, match=r"^TwoPartError: fire in the kitchen$"):
-        isolation.call(simulated.raise_two_parts)
+        worker.call(simulated.raise_two_parts)
 
 
 @pytest.mark.parametrize(
@@ -81,17 +81,17 @@ def test_an_exception_that_cannot_be_sent_is_named():
     [(KeyboardInterrupt(), "KeyboardInterrupt"), (BaseException("x"), "BaseException: x")],
 )
 def test_what_is_no_exception_is_a_death_and_interrupts_nobody(error, said):
-    with pytest.raises(isolation.ChildDiedError, match=f"^its process was ended by {said}$"):
-        isolation.call(simulated.throw, error)
+    with pytest.raises(worker.ChildDiedError, match=f"^its process was ended by {said}$"):
+        worker.call(simulated.throw, error)
 
 
 def test_what_a_child_prints_goes_to_stderr(tmp_path):
     code = (
         "import os\n"
-        "from attnbench import isolation\n"
+        "from attnbench.system import worker\n"
         "if __name__ == '__main__':\n"
-        "    isolation.call(print, 'printed')\n"
-        "    isolation.call(os.system, 'echo by another')\n"
+        "    worker.call(print, 'printed')\n"
+        "    worker.call(os.system, 'echo by another')\n"
     )
     (tmp_path / "prints.py").write_text(code)
     shown = subprocess.run(
@@ -101,28 +101,28 @@ def test_what_a_child_prints_goes_to_stderr(tmp_path):
 
 
 def test_a_child_that_exits_does_not_take_its_parent_along():
-    with pytest.raises(isolation.ChildDiedError, match="ended with status 3"):
-        isolation.call(sys.exit, 3)
+    with pytest.raises(worker.ChildDiedError, match="ended with status 3"):
+        worker.call(sys.exit, 3)
 
 
 def test_processes_are_spawned_where_there_is_no_fork_server(monkeypatch):
     monkeypatch.setattr(multiprocessing, "get_all_start_methods", lambda: ["spawn"])
-    assert isolation._prepared().get_start_method() == "spawn"
+    assert worker._prepared().get_start_method() == "spawn"
 
 
 def test_the_items_of_a_stream_arrive_in_their_order_from_one_other_process():
-    numbers, processes = zip(*isolation.stream(simulated.numbered, 4), strict=True)
+    numbers, processes = zip(*worker.stream(simulated.numbered, 4), strict=True)
     assert numbers == (0, 1, 2, 3)
     assert len(set(processes)) == 1
     assert os.getpid() not in processes
 
 
 def test_a_stream_may_be_empty():
-    assert list(isolation.stream(simulated.numbered, 0)) == []
+    assert list(worker.stream(simulated.numbered, 0)) == []
 
 
 def test_nothing_runs_before_the_first_item_is_asked_for(tmp_path):
-    stream = isolation.stream(simulated.noted, tmp_path / "notes", 2)
+    stream = worker.stream(simulated.noted, tmp_path / "notes", 2)
     assert multiprocessing.active_children() == []
     stream.close()
     assert list(tmp_path.iterdir()) == []
@@ -130,19 +130,19 @@ def test_nothing_runs_before_the_first_item_is_asked_for(tmp_path):
 
 def test_an_item_is_begun_when_it_is_asked_for_and_not_before(tmp_path):
     notes = tmp_path / "notes"
-    stream = isolation.stream(simulated.noted, notes, 3)
+    stream = worker.stream(simulated.noted, notes, 3)
     begun = [(item, notes.read_text()) for item in stream]
     assert begun == [(0, "0 "), (1, "0 1 "), (2, "0 1 2 ")]
 
 
 def test_a_stream_that_is_used_up_leaves_no_process():
-    stream = isolation.stream(simulated.numbered, 2)
+    stream = worker.stream(simulated.numbered, 2)
     assert len([*stream]) == 2
     assert multiprocessing.active_children() == []
 
 
 def one_by_one(received, function, *args):
-    for item in isolation.stream(function, *args):
+    for item in worker.stream(function, *args):
         received.append(item)
 
 
@@ -171,17 +171,17 @@ def test_an_exception_comes_after_the_items_before_it():
 @pytest.mark.parametrize(("death", "argument", "message"), DEATHS, ids=DEATH_NAMES)
 def test_a_death_comes_after_the_items_before_it(death, argument, message):
     received = []
-    with pytest.raises(isolation.ChildDiedError, match=f"^{message}$"):
+    with pytest.raises(worker.ChildDiedError, match=f"^{message}$"):
         one_by_one(received, simulated.items_then_call, [1, 2], death, argument)
     assert received == [1, 2]
     assert multiprocessing.active_children() == []
 
 
 def test_a_child_killed_from_outside_between_two_items_is_found_dead():
-    stream = isolation.stream(simulated.numbered, 3)
+    stream = worker.stream(simulated.numbered, 3)
     _, process = next(stream)
     os.kill(process, signal.SIGKILL)
-    with pytest.raises(isolation.ChildDiedError, match=r"^its process was killed, perhaps"):
+    with pytest.raises(worker.ChildDiedError, match=r"^its process was killed, perhaps"):
         next(stream)
 
 
@@ -193,7 +193,7 @@ def test_an_item_that_cannot_be_sent_is_an_exception_after_the_items_before_it()
 
 
 def test_a_consumer_that_stops_early_leaves_no_process():
-    stream = isolation.stream(simulated.numbered, 3)
+    stream = worker.stream(simulated.numbered, 3)
     _, process = next(stream)
     assert [child.pid for child in multiprocessing.active_children()] == [process]
     stream.close()
@@ -202,7 +202,7 @@ def test_a_consumer_that_stops_early_leaves_no_process():
 
 def test_a_consumer_that_fails_leaves_no_process():
     def consume():
-        for _ in isolation.stream(simulated.numbered, 3):
+        for _ in worker.stream(simulated.numbered, 3):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -220,7 +220,7 @@ def interruptible():
 
 @pytest.mark.usefixtures("interruptible")
 def test_an_interruption_while_an_item_is_made_leaves_no_process():
-    stream = isolation.stream(simulated.item_then_interrupt, os.getpid())
+    stream = worker.stream(simulated.item_then_interrupt, os.getpid())
     next(stream)
     (child,) = multiprocessing.active_children()
     with pytest.raises(KeyboardInterrupt):
@@ -230,7 +230,7 @@ def test_an_interruption_while_an_item_is_made_leaves_no_process():
 
 
 def test_a_child_leaves_an_interrupt_to_its_parent():
-    stream = isolation.stream(simulated.numbered, 3)
+    stream = worker.stream(simulated.numbered, 3)
     _, process = next(stream)
     os.kill(process, signal.SIGINT)
     assert list(stream) == [(1, process), (2, process)]
@@ -238,10 +238,10 @@ def test_a_child_leaves_an_interrupt_to_its_parent():
 
 def test_an_item_that_fails_on_arrival_is_an_error_and_no_death():
     with pytest.raises(EOFError, match=r"^torn$"):
-        list(isolation.stream(simulated.give_what_fails_on_arrival))
+        list(worker.stream(simulated.give_what_fails_on_arrival))
     assert multiprocessing.active_children() == []
 
 
 def test_a_death_by_a_signal_without_a_name_is_told_by_its_number():
-    with pytest.raises(isolation.ChildDiedError, match=r"killed by signal 35$"):
-        isolation.call(signal.raise_signal, 35)
+    with pytest.raises(worker.ChildDiedError, match=r"killed by signal 35$"):
+        worker.call(signal.raise_signal, 35)

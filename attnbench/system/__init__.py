@@ -1,0 +1,1 @@
+"""The machine and the process: facts, disturbances, fixed settings, worker processes."""
