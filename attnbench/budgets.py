@@ -5,9 +5,9 @@
     mine.py:Mine in resnet50: added params <= 1_000
     "my gates/mine.py:Mine,sizes=(3, 5)" in resnet50: added params <= 1_000
 
-A module is a name of the table or one of one's own, as ``attnbench.sources`` takes them (files
-relative to the file of limits), in quotes where it holds spaces or ``#``; loading one runs its
-code. Only what is the same on every machine can be limited here.
+A module is a name of the table or one of one's own, as ``attnbench.plugins.resolve`` takes them
+(files relative to the file of limits), in quotes where it holds spaces or ``#``; loading one runs
+its code. Only what is the same on every machine can be limited here.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 from attnbench.errors import UserError
 from attnbench.modules import Attention, SettingsError
 from attnbench.outcomes import Outcome
-from attnbench.sources import demand_known, is_own, lookup
+from attnbench.plugins.resolve import demand_known, is_own, lookup
 from attnbench.system import worker
 
 METRICS: dict[str, tuple[str, str]] = {

@@ -15,10 +15,11 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
-from attnbench import images, sources, trial
+from attnbench import images, trial
 from attnbench.errors import UserError
 from attnbench.hosts import HOSTS, TOTAL_STRIDE, build
 from attnbench.modules import Attention, SettingsError
+from attnbench.plugins import resolve
 from attnbench.records import evaluation, store
 from attnbench.records.evaluation import Data, Evaluation, Weights
 from attnbench.records.schema import LIMITS, Environment
@@ -108,7 +109,7 @@ def prepare(wanted: Wanted) -> Prepared:
         folder=images.Folder(wanted.data, classes),
         classes=classes,
         module=wanted.module,
-        source=sources.origins(filter(None, [wanted.module])).get(wanted.module or PLAIN),
+        source=resolve.origins(filter(None, [wanted.module])).get(wanted.module or PLAIN),
         wanted=wanted,
         device=device,
         threads=wanted.threads or torch.get_num_threads(),
@@ -204,11 +205,11 @@ def _check(wanted: Wanted, device: str, workers: int) -> None:
 
 def _module(name: str, wanted: Wanted) -> Attention:
     """The module of that name; one that nobody here has seen is tried first."""
-    sources.demand_known(name)
-    if sources.is_own(name):
+    resolve.demand_known(name)
+    if resolve.is_own(name):
         image = (1, 3, wanted.image_size, wanted.image_size)
         trial.demand_sound(name, wanted.host, [image])
-    return sources.lookup(name)
+    return resolve.lookup(name)
 
 
 def _digest(path: Path) -> str:

@@ -11,8 +11,8 @@ from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 
 from attnbench.detectors import DETECTORS, SIZE, body, freeze
 from attnbench.modules import Attention, SettingsError, Site
+from attnbench.plugins.resolve import lookup
 from attnbench.records.variants import STAGES
-from attnbench.sources import lookup
 
 
 @dataclass(frozen=True)

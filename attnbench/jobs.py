@@ -10,11 +10,12 @@ from typing import Any, get_type_hints
 
 import torch
 
-from attnbench import sources, trial
+from attnbench import trial
 from attnbench.detectors import DETECTORS
 from attnbench.errors import UserError
 from attnbench.hosts import TOTAL_STRIDE, build, default_size
 from attnbench.modules import ATTENTION, SettingsError
+from attnbench.plugins import resolve
 from attnbench.records import image_size as sizes
 from attnbench.records import store
 from attnbench.records.image_size import Size
@@ -145,7 +146,7 @@ def _resumed(wanted: Wanted, folders: Sequence[Path]) -> list[Job]:
     here = machine(environment.describe_apart(jobs[0].run.case.device))
     for job in jobs:
         _check(job.run.case, job.run.modules)
-        if sources.origins(job.run.modules) != job.run.plan.sources:
+        if resolve.origins(job.run.modules) != job.run.plan.sources:
             raise UserError(f"{job.folder} was begun with other code of its modules")
         for fact, value in here.items():
             if value != job.run.environment.get(fact):
@@ -214,7 +215,7 @@ def _plan(wanted: Wanted) -> Plan:
         variants=alone(modules) if wanted.isolated else (PLAIN, CONTROL, *modules),
         budget_s=wanted.budget_s or 0.0,
         target=TARGET[wanted.device or "cpu"],
-        sources=sources.origins(modules),
+        sources=resolve.origins(modules),
     )
 
 
@@ -235,7 +236,7 @@ def _check_numbers(wanted: Wanted) -> None:
 def _demand_known(modules: Iterable[str]) -> None:
     try:
         for module in modules:
-            sources.demand_known(module)
+            resolve.demand_known(module)
     except SettingsError as error:
         raise UserError(str(error)) from error
 
@@ -265,7 +266,7 @@ def _check(case: Case, modules: Sequence[str]) -> None:
         with torch.device("meta"):
             build(case.host, stages=case.stages, blocks=case.blocks)
             for module in modules:
-                if not sources.is_own(module):  # the others are tried instead, in another process
+                if not resolve.is_own(module):  # the others are tried instead, in another process
                     build(case.host, module, stages=case.stages, blocks=case.blocks)
     except SettingsError as error:
         raise UserError(str(error)) from error
@@ -275,7 +276,7 @@ def _try(cases: Sequence[Case], modules: Iterable[str]) -> None:
     """Modules that nobody here has seen, each at every size that it will have."""
     first = cases[0]
     images = {case.image_size: case.input_shape for case in cases}
-    for module in filter(sources.is_own, modules):
+    for module in filter(resolve.is_own, modules):
         trial.demand_sound(module, first.host, [*images.values()], first.stages, first.blocks)
 
 

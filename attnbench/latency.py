@@ -12,9 +12,10 @@ from typing import Literal
 import torch
 from torch.utils._pytree import tree_leaves
 
-from attnbench import isolated, sources, timing, workload
+from attnbench import isolated, timing, workload
 from attnbench.errors import UserError
 from attnbench.events import Beginning, Event
+from attnbench.plugins import resolve
 from attnbench.recording import failure, record
 from attnbench.records.run import Run
 from attnbench.records.schema import Case, Compiled, End, Environment, Failure, Record
@@ -40,7 +41,7 @@ def measure(
         UserError: a module's code is no longer what the plan says.
     """
     run = deepcopy(run)
-    if sources.origins(run.modules) != run.plan.sources:
+    if resolve.origins(run.modules) != run.plan.sources:
         raise UserError("the code of its modules has changed since the run began")
     process_settings.settle(run.case)
     for event in _measure(run, clock or timing.clock_for(run.case.device), look):

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from importlib.util import find_spec
 
-from attnbench import sources, units
+from attnbench import units
 from attnbench.errors import UserError
 from attnbench.modules import ATTENTION, Attention, SettingsError
-from attnbench.sources import installed, timm
+from attnbench.plugins import entry_points, resolve, timm
 from attnbench.system import worker
 
 HOSTS = ("resnet50", "resnet101")
@@ -32,16 +32,18 @@ def rows(own: Iterable[str] = ()) -> Iterator[Row]:
     for name in own:
         yield _own(name)
     asked = set(own)
-    for offered in installed.offered():
+    for offered in entry_points.offered():
         if offered.name not in asked:
             unknown = (units.NOTHING,) * (1 + len(HOSTS))
-            yield (offered.name, *unknown, units.NOTHING, installed.origin(offered))
+            yield (offered.name, *unknown, units.NOTHING, entry_points.origin(offered))
 
 
 def remarks() -> list[str]:
     """What else could be asked for."""
     here = "" if find_spec("timm") else "; it is not installed: pip install 'attnbench[timm]'"
-    vain = ", ".join(f"{each.name} of {installed.origin(each)}" for each in installed.in_vain())
+    vain = ", ".join(
+        f"{each.name} of {entry_points.origin(each)}" for each in entry_points.in_vain()
+    )
     return [
         f"timm:NAME for {', '.join(timm.NAMES)} (of timm{here}).",
         "path/to/file.py:ClassName for a class of your own.",
@@ -51,7 +53,7 @@ def remarks() -> list[str]:
 
 def _own(name: str) -> Row:
     try:
-        sources.demand_known(name)
+        resolve.demand_known(name)
         return worker.call(_loaded, name)
     except SettingsError as error:
         raise UserError(str(error)) from error
@@ -60,7 +62,7 @@ def _own(name: str) -> Row:
 
 
 def _loaded(name: str) -> Row:
-    attention, origin = sources.lookup(name), sources.origins([name]).get(name, "")
+    attention, origin = resolve.lookup(name), resolve.origins([name]).get(name, "")
     return _row(attention, [_added(attention, host) for host in HOSTS], origin)
 
 

@@ -13,11 +13,12 @@ from functools import cache, partial
 
 import torch
 
-from attnbench import isolated, latency, memory, sources
+from attnbench import isolated, latency, memory
 from attnbench.counting import NotCountedError, count_all
 from attnbench.counting.rule import Count
 from attnbench.events import Beginning, Event
 from attnbench.hosts import Blocks, build
+from attnbench.plugins import resolve
 from attnbench.recording import failure, record
 from attnbench.records.image_size import Size, sides
 from attnbench.records.run import Run
@@ -64,7 +65,7 @@ def count_apart(
 ) -> dict[str, Count]:
     """:func:`count_network`, where nothing that the module's code does can end this process."""
     what = (host, variant, image_size, stages, blocks)
-    if variant == PLAIN or not sources.is_own(variant):
+    if variant == PLAIN or not resolve.is_own(variant):
         return count_network(*what)
     return worker.call(count_network, *what)
 
@@ -72,7 +73,7 @@ def count_apart(
 def _alone(case: Case, variant: str) -> Counts:
     """The same of a module alone, and of the ceilings."""
     found = piece(variant)
-    if found is None or not sources.is_own(found.module):
+    if found is None or not resolve.is_own(found.module):
         return isolated.count(case, variant)
     return worker.call(isolated.count, case, variant)
 

@@ -22,9 +22,9 @@ from attnbench.counting.rule import Shape
 from attnbench.errors import UserError
 from attnbench.hosts import Blocks, build
 from attnbench.modules import Attention, SettingsError
+from attnbench.plugins.resolve import HERE, hint, lookup
+from attnbench.plugins.torch_state import undisturbed
 from attnbench.records.variants import STAGES
-from attnbench.sources import HERE, hint, lookup
-from attnbench.sources.undisturbed import undisturbed
 from attnbench.system import worker
 
 IMAGES = 2

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from attnbench.errors import UserError
-from attnbench.sources.spec import parse
+from attnbench.plugins.spec import parse
 
 PLACE = ".attention."
 """What stands before a module's own names in our networks."""

@@ -6,13 +6,13 @@ import pytest
 from attnbench import listing
 from attnbench.errors import UserError
 from attnbench.modules import ATTENTION
-from attnbench.sources import installed
+from attnbench.plugins import entry_points
 
 
 def test_the_table_is_listed_as_it_stands():
     rows = list(listing.rows())
     assert [row[0] for row in rows[: len(ATTENTION)]] == list(ATTENTION)
-    assert rows[-1 - len(installed.offered())][:4] == ("sa", "after_bn3", "708", "1,524")
+    assert rows[-1 - len(entry_points.offered())][:4] == ("sa", "after_bn3", "708", "1,524")
 
 
 def test_one_of_ones_own_is_listed_with_what_it_adds(tmp_path: Path):
@@ -57,8 +57,8 @@ def test_one_that_ends_its_process_is_one_line(tmp_path: Path):
 
 
 def test_an_entry_point_of_a_rows_name_is_listed_once(monkeypatch: pytest.MonkeyPatch):
-    entry = EntryPoint("sa", "nets:Gate", installed.GROUP)
-    monkeypatch.setattr(installed, "entry_points", lambda group: [entry])  # noqa: ARG005
+    entry = EntryPoint("sa", "nets:Gate", entry_points.GROUP)
+    monkeypatch.setattr(entry_points, "entry_points", lambda group: [entry])  # noqa: ARG005
     assert [row[0] for row in listing.rows()].count("sa") == 1
     assert "nobody can ask for: sa of an unknown package (nets:Gate)." in listing.remarks()[-1]
 

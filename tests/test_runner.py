@@ -11,13 +11,13 @@ from torch.utils._pytree import tree_map
 from attnbench import isolated, latency, report, runner, timing
 from attnbench.counting import NotCountedError
 from attnbench.events import Beginning
+from attnbench.plugins.resolve import origins
 from attnbench.records import store
 from attnbench.records.run import Run, gather
 from attnbench.records.schema import Block, Count, Counts, End, Failure, Memory, Plan, Record, Round
 from attnbench.records.variants import CONTROL, PLAIN, Piece, alone
 from attnbench.runner import execute, latency_apart, memory_apart
 from attnbench.simulated import Machine
-from attnbench.sources import origins
 from attnbench.stats import ratios
 from attnbench.system import worker
 from attnbench.system.disturbance import Reading

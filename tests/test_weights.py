@@ -12,7 +12,7 @@ from attnbench import load_authors_state_dict, read_weights, to_authors_state_di
 from attnbench.errors import UserError
 from attnbench.hosts import build
 from attnbench.modules import ATTENTION, Attention, Site, create
-from attnbench.sources import lookup
+from attnbench.plugins.resolve import lookup
 from attnbench.weights import classes_of
 
 # The names that the authors' code gives, for the first block (the sources are in modules/).

@@ -1,7 +1,7 @@
 import pytest
 
 from attnbench.modules import SettingsError, Site
-from attnbench.sources.spec import parse
+from attnbench.plugins.spec import parse
 
 
 def test_a_source_alone():

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from attnbench.modules import SettingsError, Site
-from attnbench.sources import is_own, lookup, origins
+from attnbench.plugins.resolve import is_own, lookup, origins
 
 GATE = (
     "from torch import nn\n"

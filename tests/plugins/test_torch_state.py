@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from attnbench.modules import SettingsError
-from attnbench.sources import lookup
-from attnbench.sources.undisturbed import WATCHED, undisturbed
+from attnbench.plugins.resolve import lookup
+from attnbench.plugins.torch_state import WATCHED, undisturbed
 from attnbench.system import worker
 
 CHANGES = {

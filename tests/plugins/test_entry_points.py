@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from attnbench.modules import SettingsError
-from attnbench.sources import demand_known, installed, lookup, origins
+from attnbench.plugins import entry_points
+from attnbench.plugins.resolve import demand_known, lookup, origins
 
 MODULE = (
     "from torch import nn\n"
@@ -46,7 +47,7 @@ def test_an_entry_point_is_a_module_by_its_name(package):
 
 def test_offering_loads_nothing(package):
     package("gate = nets_of_somebody:Gate", module="1 / 0")
-    assert [entry.name for entry in installed.offered()] == ["gate"]
+    assert [entry.name for entry in entry_points.offered()] == ["gate"]
     with pytest.raises(SettingsError, match=r"gate: nets_of_somebody 0.3 .* ZeroDivisionError"):
         lookup("gate")
 
@@ -54,13 +55,13 @@ def test_offering_loads_nothing(package):
 def test_an_entry_point_cannot_take_the_name_of_a_row(package):
     package("sa = nets_of_somebody:Gate")
     assert lookup("sa").title.startswith("SA-Net")
-    assert installed.offered() == ()
-    assert [entry.name for entry in installed.in_vain()] == ["sa"]
+    assert entry_points.offered() == ()
+    assert [entry.name for entry in entry_points.in_vain()] == ["sa"]
 
 
 def test_an_entry_point_cannot_take_a_name_that_records_use(package):
     package("plain = nets_of_somebody:Gate")
-    assert [entry.name for entry in installed.in_vain()] == ["plain"]
+    assert [entry.name for entry in entry_points.in_vain()] == ["plain"]
     with pytest.raises(SettingsError, match="no module can have the name 'plain'"):
         lookup("plain")
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from importlib.metadata import EntryPoint, entry_points
 
-from attnbench.modules import SettingsError
-from attnbench.sources.names import is_taken
+from attnbench.modules import ATTENTION, SettingsError
+from attnbench.records.variants import RESERVED
 
 GROUP = "attnbench.modules"
 
@@ -55,3 +55,8 @@ def origin(entry: EntryPoint) -> str:
     """Package, version and place: ``nets 0.3 (nets.gates:Gate)``."""
     package = f"{entry.dist.name} {entry.dist.version}" if entry.dist else "an unknown package"
     return f"{package} ({entry.value})"
+
+
+def is_taken(name: str) -> bool:
+    """Whether an installed package that offers a module of this name offers it in vain."""
+    return name in ATTENTION or name in RESERVED

@@ -6,7 +6,8 @@ from torch import nn
 
 from attnbench import trial
 from attnbench.modules import SettingsError, Site
-from attnbench.sources import lookup, origins, timm
+from attnbench.plugins import timm
+from attnbench.plugins.resolve import lookup, origins
 from attnbench.trial import Place, demand_fit
 
 pytest.importorskip("timm", reason="the extra 'timm' is not installed")

@@ -19,9 +19,9 @@ from functools import partial
 from pathlib import Path
 
 from attnbench.modules import ATTENTION, Attention, SettingsError, Site
+from attnbench.plugins import entry_points, python_file, timm
+from attnbench.plugins.spec import Spec, parse
 from attnbench.records.variants import RESERVED
-from attnbench.sources import file, installed, timm
-from attnbench.sources.spec import Spec, parse
 
 __all__ = ["HERE", "demand_known", "hint", "is_own", "lookup", "origins"]
 
@@ -44,10 +44,10 @@ def demand_known(name: str) -> None:
     source = parse(name).source
     if source in RESERVED:
         raise SettingsError(f"no module can have the name '{source}': records use it for another")
-    if source in ATTENTION or source.startswith(timm.PREFIX) or file.names_one(source):
+    if source in ATTENTION or source.startswith(timm.PREFIX) or python_file.names_one(source):
         return
-    if installed.find(source) is None:
-        known = ", ".join([*ATTENTION, *(entry.name for entry in installed.offered())])
+    if entry_points.find(source) is None:
+        known = ", ".join([*ATTENTION, *(entry.name for entry in entry_points.offered())])
         raise SettingsError(
             f"unknown attention module '{source}'; known: {known}; or file.py:ClassName, "
             "or timm:NAME"
@@ -95,7 +95,7 @@ def _loading(source: str) -> Iterator[None]:
     """Somebody's code may run: on the CPU, even where a network is built on another device."""
     from torch import device
 
-    from attnbench.sources.undisturbed import undisturbed
+    from attnbench.plugins.torch_state import undisturbed
 
     with redirect_stdout(sys.stderr), device("cpu"), undisturbed(f"{source}: loading it"):
         yield
@@ -104,20 +104,20 @@ def _loading(source: str) -> Iterator[None]:
 def _row(source: str, folder: Path) -> Attention:
     if source.startswith(timm.PREFIX):
         return timm.row(source)
-    if file.names_one(source):
-        return _as_row(file.load(source, folder), source)
-    entry = installed.find(source)
+    if python_file.names_one(source):
+        return _as_row(python_file.load(source, folder), source)
+    entry = entry_points.find(source)
     assert entry is not None  # the name is known
-    return _as_row(installed.load(entry), source)
+    return _as_row(entry_points.load(entry), source)
 
 
 def _origin(source: str) -> str | None:
     if source.startswith(timm.PREFIX):
         return timm.origin()
-    if file.names_one(source):
-        return file.origin(source, HERE)
-    entry = installed.find(source)
-    return None if entry is None else installed.origin(entry)
+    if python_file.names_one(source):
+        return python_file.origin(source, HERE)
+    entry = entry_points.find(source)
+    return None if entry is None else entry_points.origin(entry)
 
 
 def _as_row(target: object, source: str) -> Attention:
