@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from attnbench.hosts import build, resnet
+    from attnbench.hosts.build import build, resnet
     from attnbench.report import read
     from attnbench.weights import load_authors_state_dict, read_weights, to_authors_state_dict
 
@@ -24,11 +24,11 @@ __version__ = "0.1.0"
 
 
 _HOMES = {
-    "build": ".hosts",
+    "build": ".hosts.build",
     "load_authors_state_dict": ".weights",
     "read": ".report",
     "read_weights": ".weights",
-    "resnet": ".hosts",
+    "resnet": ".hosts.build",
     "to_authors_state_dict": ".weights",
 }
 

@@ -153,12 +153,12 @@ def _apart(limits: Sequence[Limit]) -> list[Outcome]:
 
 
 def _tried(limits: Sequence[Limit]) -> list[Outcome]:
-    from attnbench import trial
-    from attnbench.hosts import default_size
+    from attnbench.hosts import check_module
+    from attnbench.hosts.build import default_size
 
     first = limits[0]
     image = (1, 3, *default_size(first.host))
-    trial.check(first.module, first.host, [image], folder=first.folder)
+    check_module.check(first.module, first.host, [image], folder=first.folder)
     return _held(limits, {first.module: lookup(first.module, first.folder)})
 
 

@@ -15,9 +15,10 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
-from attnbench import images, trial
+from attnbench import images
 from attnbench.errors import UserError
-from attnbench.hosts import HOSTS, TOTAL_STRIDE, build
+from attnbench.hosts import check_module
+from attnbench.hosts.build import HOSTS, TOTAL_STRIDE, build
 from attnbench.modules import Attention, SettingsError
 from attnbench.plugins import resolve
 from attnbench.records import evaluation, store
@@ -208,7 +209,7 @@ def _module(name: str, wanted: Wanted) -> Attention:
     resolve.demand_known(name)
     if resolve.is_own(name):
         image = (1, 3, wanted.image_size, wanted.image_size)
-        trial.demand_sound(name, wanted.host, [image])
+        check_module.demand_sound(name, wanted.host, [image])
     return resolve.lookup(name)
 
 

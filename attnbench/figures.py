@@ -10,7 +10,7 @@ from torch import nn
 
 from attnbench.counting import DERIVED, RULES
 from attnbench.counting.rule import Count
-from attnbench.hosts import build, default_size
+from attnbench.hosts.build import build, default_size
 from attnbench.modules import Attention
 from attnbench.records.image_size import Size, of, sides
 

@@ -9,8 +9,8 @@ from torch import nn
 
 from attnbench.counting import executed
 from attnbench.counting.rule import Count
-from attnbench.detectors import body
-from attnbench.hosts import build
+from attnbench.hosts.build import build
+from attnbench.hosts.detection import body
 from attnbench.records.schema import Case, Counts
 from attnbench.records.variants import LAUNCH, PRODUCT, Piece, piece
 from attnbench.system import process_settings

@@ -10,10 +10,10 @@ from typing import Any, get_type_hints
 
 import torch
 
-from attnbench import trial
-from attnbench.detectors import DETECTORS
 from attnbench.errors import UserError
-from attnbench.hosts import TOTAL_STRIDE, build, default_size
+from attnbench.hosts import check_module
+from attnbench.hosts.build import TOTAL_STRIDE, build, default_size
+from attnbench.hosts.detection import DETECTORS
 from attnbench.modules import ATTENTION, SettingsError
 from attnbench.plugins import resolve
 from attnbench.records import image_size as sizes
@@ -277,7 +277,9 @@ def _try(cases: Sequence[Case], modules: Iterable[str]) -> None:
     first = cases[0]
     images = {case.image_size: case.input_shape for case in cases}
     for module in filter(resolve.is_own, modules):
-        trial.demand_sound(module, first.host, [*images.values()], first.stages, first.blocks)
+        check_module.demand_sound(
+            module, first.host, [*images.values()], first.stages, first.blocks
+        )
 
 
 def _shown(value: object) -> str:

@@ -79,12 +79,14 @@ def _added(attention: Attention, host: str) -> str:
     """The learnable parameters that it adds to a host, or why it cannot be put there."""
     from torch import device
 
-    from attnbench import trial
     from attnbench.counting import parameters
-    from attnbench.hosts import build, default_size
+    from attnbench.hosts import check_module
+    from attnbench.hosts.build import build, default_size
 
     try:
-        trial.demand_fit(attention, trial.places(attention, host, (1, 3, *default_size(host))))
+        check_module.demand_fit(
+            attention, check_module.places(attention, host, (1, 3, *default_size(host)))
+        )
         with device("meta"):
             with_it, without = build(host, attention), build(host)
     except SettingsError as error:

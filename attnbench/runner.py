@@ -17,7 +17,7 @@ from attnbench import isolated, latency, memory
 from attnbench.counting import NotCountedError, count_all
 from attnbench.counting.rule import Count
 from attnbench.events import Beginning, Event
-from attnbench.hosts import Blocks, build
+from attnbench.hosts.build import Blocks, build
 from attnbench.plugins import resolve
 from attnbench.recording import failure, record
 from attnbench.records.image_size import Size, sides

@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from attnbench.acceleration import captured, compiled
-from attnbench.hosts import CLASSES, build
+from attnbench.hosts.build import CLASSES, build
 from attnbench.records.schema import Case
 from attnbench.records.variants import CONTROL, PLAIN
 from attnbench.timing import Step

@@ -16,7 +16,7 @@ from time import perf_counter
 STATIC_TABLE = """
 import torch
 from attnbench.counting import count_all
-from attnbench.hosts import build
+from attnbench.hosts.build import build
 from attnbench.modules import ATTENTION
 with torch.device("meta"):
     networks = [build("resnet50", name) for name in (None, *ATTENTION)]

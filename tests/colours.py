@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from attnbench.hosts import build
+from attnbench.hosts.build import build
 
 CLASSES = 8
 SIZE = "32"

@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from attnbench import claims, hosts
+from attnbench import claims
+from attnbench.hosts.build import HOSTS, Host
 from attnbench.records.schema import Case
 from attnbench.system import worker
 
@@ -35,7 +36,7 @@ def every_finding():
 @pytest.fixture
 def small_host(monkeypatch):
     """One bottleneck a stage instead of 3, 4, 6 and 3: a real network, four times as fast."""
-    monkeypatch.setitem(hosts.HOSTS, "resnet50", hosts.Host((1, 1, 1, 1)))
+    monkeypatch.setitem(HOSTS, "resnet50", Host((1, 1, 1, 1)))
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ import pytest
 from attnbench import modules
 from attnbench.claims import Claim, Finding, catalogue, check, off_by, select
 from attnbench.counting import DERIVED, RULES
-from attnbench.detectors import DETECTORS
 from attnbench.errors import UserError
-from attnbench.hosts import HOSTS
+from attnbench.hosts.build import HOSTS
+from attnbench.hosts.detection import DETECTORS
 from attnbench.modules import ATTENTION, in_file
 
 

@@ -8,7 +8,7 @@ import torch
 from attnbench import evaluating
 from attnbench.errors import UserError
 from attnbench.evaluating import Wanted, evaluate, place, prepare
-from attnbench.hosts import build
+from attnbench.hosts.build import build
 from attnbench.modules import ATTENTION, SettingsError
 from attnbench.records import evaluation
 from attnbench.records.evaluation import Evaluation

@@ -10,7 +10,7 @@ from torch import nn
 import attnbench
 from attnbench import load_authors_state_dict, read_weights, to_authors_state_dict
 from attnbench.errors import UserError
-from attnbench.hosts import build
+from attnbench.hosts.build import build
 from attnbench.modules import ATTENTION, Attention, Site, create
 from attnbench.plugins.resolve import lookup
 from attnbench.weights import classes_of

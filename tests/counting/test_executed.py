@@ -13,7 +13,7 @@ from attnbench.counting.dispatch import FREE, name_of
 from attnbench.counting.executed import RULE, Cost, block, part, stage, stage_and_part, trace
 from attnbench.counting.operator_costs import OPERATORS, Operator, nothing
 from attnbench.counting.rule import meta_twin
-from attnbench.hosts import build
+from attnbench.hosts.build import build
 from attnbench.modules import ATTENTION, Site, create
 
 IMAGE = (1, 3, 224, 224)

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from attnbench.counting.leaf import RULE
-from attnbench.hosts import build
+from attnbench.hosts.build import build
 from attnbench.modules import ATTENTION
 
 IMAGE = (1, 3, 224, 224)

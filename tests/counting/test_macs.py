@@ -6,7 +6,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from attnbench.counting.macs import RESIDUALS, RULE
-from attnbench.hosts import build
+from attnbench.hosts.build import build
 from attnbench.modules import ATTENTION
 
 IMAGE = (1, 3, 224, 224)

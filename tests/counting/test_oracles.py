@@ -12,7 +12,7 @@ from torchvision.models import get_model, get_model_weights, list_models
 
 from attnbench.counting import executed, leaf, macs, parameters
 from attnbench.counting.packages import TORCH
-from attnbench.hosts import build
+from attnbench.hosts.build import build
 from attnbench.modules import ATTENTION
 
 IMAGE = (1, 3, 224, 224)

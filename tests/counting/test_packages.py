@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from attnbench.counting.packages import FVCORE, FVCORE_BY_MEAN, FVCORE_TRAINING, THOP
-from attnbench.hosts import build
+from attnbench.hosts.build import build
 from attnbench.modules import ATTENTION, create
 
 IMAGE = (1, 3, 224, 224)

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from attnbench.counting.parameters import STORED
-from attnbench.hosts import build
+from attnbench.hosts.build import build
 
 IMAGE = (1, 3, 224, 224)
 

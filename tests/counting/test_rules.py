@@ -12,7 +12,7 @@ from torch.utils._pytree import tree_leaves
 from attnbench import counting
 from attnbench.counting import DERIVED, RULES, NotCountedError, Rule, count_all
 from attnbench.counting.rule import meta_twin
-from attnbench.hosts import build
+from attnbench.hosts.build import build
 from attnbench.modules import create
 
 EVERY = RULES | DERIVED

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from attnbench import modules
-from attnbench.hosts import build
+from attnbench.hosts.build import build
 from attnbench.modules import ATTENTION, Site, create
 
 

@@ -4,11 +4,11 @@ import pytest
 import torch
 from torch import nn
 
-from attnbench import trial
+from attnbench.hosts import check_module
+from attnbench.hosts.check_module import Place, demand_fit
 from attnbench.modules import SettingsError, Site
 from attnbench.plugins import timm
 from attnbench.plugins.resolve import lookup, origins
-from attnbench.trial import Place, demand_fit
 
 pytest.importorskip("timm", reason="the extra 'timm' is not installed")
 
@@ -82,6 +82,6 @@ def test_without_timm_it_is_said_how_to_get_it(monkeypatch):
 def test_where_timms_defaults_do_not_do_its_settings_are_named(
     monkeypatch: pytest.MonkeyPatch, name: str, size: int, said: str
 ):
-    monkeypatch.setattr(trial, "places", lambda *_: [Place(64, {}, (64, size, size))])
+    monkeypatch.setattr(check_module, "places", lambda *_: [Place(64, {}, (64, size, size))])
     with pytest.raises(SettingsError, match=f"^timm:{name} is refused: on an input of .*{said}"):
-        trial.check(f"timm:{name}", "resnet50", [(1, 3, 64, 64)])
+        check_module.check(f"timm:{name}", "resnet50", [(1, 3, 64, 64)])

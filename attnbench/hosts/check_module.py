@@ -20,7 +20,7 @@ from torch.nn.parameter import is_lazy
 
 from attnbench.counting.rule import Shape
 from attnbench.errors import UserError
-from attnbench.hosts import Blocks, build
+from attnbench.hosts.build import Blocks, build
 from attnbench.modules import Attention, SettingsError
 from attnbench.plugins.resolve import HERE, hint, lookup
 from attnbench.plugins.torch_state import undisturbed

@@ -12,8 +12,9 @@ from torch import nn
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
 import attnbench
-from attnbench.hosts import HOSTS as REGISTRY
-from attnbench.hosts import AfterBn2, AfterBn3, ReplaceConv2, build, resnet
+from attnbench.hosts.blocks import AfterBn2, AfterBn3, ReplaceConv2
+from attnbench.hosts.build import HOSTS as REGISTRY
+from attnbench.hosts.build import build, resnet
 from attnbench.memory import peak_live_bytes
 from attnbench.modules import ATTENTION, Attention, SettingsError, Site
 

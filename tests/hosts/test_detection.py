@@ -12,8 +12,8 @@ from torchvision.ops import MultiScaleRoIAlign
 from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 
 from attnbench.counting import DERIVED, RULES, executed
-from attnbench.detectors import DETECTORS, SIZE, body, fixed_proposals, pooled
-from attnbench.hosts import HOSTS, Host, build, default_size
+from attnbench.hosts.build import HOSTS, Host, build, default_size
+from attnbench.hosts.detection import DETECTORS, SIZE, body, fixed_proposals, pooled
 from attnbench.modules import ATTENTION, SettingsError
 from attnbench.report.sheets import FIXED_WORK
 

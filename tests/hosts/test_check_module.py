@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from attnbench import trial
 from attnbench.errors import UserError
+from attnbench.hosts import check_module
+from attnbench.hosts.check_module import Place, demand_fit, places
 from attnbench.modules import ATTENTION, Attention, SettingsError, Site
-from attnbench.trial import Place, demand_fit, places
 
 IMAGE = (1, 3, 64, 64)
 
@@ -249,7 +249,7 @@ def test_a_file_is_tried_in_a_process_that_it_may_take_along(tmp_path: Path):
     )
     name = f"{path}:Killer"
     with pytest.raises(UserError, match="Killer is refused: its process was killed by SIGABRT"):
-        trial.demand_sound(name, "resnet50", [IMAGE])
+        check_module.demand_sound(name, "resnet50", [IMAGE])
 
 
 @pytest.mark.parametrize(
@@ -264,7 +264,7 @@ def test_a_file_is_tried_in_a_process_that_it_may_take_along(tmp_path: Path):
 def test_what_a_file_does_when_it_is_loaded_is_one_line(tmp_path: Path, text: str, message: str):
     (tmp_path / "gate.py").write_text(text)
     with pytest.raises(UserError, match=message) as raised:
-        trial.demand_sound("gate.py:Gate", "resnet50", [IMAGE], folder=tmp_path)
+        check_module.demand_sound("gate.py:Gate", "resnet50", [IMAGE], folder=tmp_path)
     assert "\n" not in str(raised.value)
 
 
@@ -276,6 +276,6 @@ def test_each_size_of_image_is_tried(tmp_path: Path):
         "    def forward(self, x):\n"
         "        return x[..., :16]\n"
     )
-    trial.check(f"{path}:Wide", "resnet50", [IMAGE])
+    check_module.check(f"{path}:Wide", "resnet50", [IMAGE])
     with pytest.raises(SettingsError, match="on an input of 256x16x24 it returns the shape"):
-        trial.check(f"{path}:Wide", "resnet50", [IMAGE, (1, 3, 64, 96)])
+        check_module.check(f"{path}:Wide", "resnet50", [IMAGE, (1, 3, 64, 96)])

@@ -1,0 +1,1 @@
+"""Networks with an attention module in their blocks."""

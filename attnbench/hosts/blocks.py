@@ -1,0 +1,97 @@
+"""Residual blocks with an attention module at its site, under torchvision's parameter names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor, nn
+from torchvision.models.resnet import BasicBlock, Bottleneck
+
+from attnbench.modules import Attention, Site
+
+
+class AfterBn2(nn.Module):
+    """torchvision's basic block; its output passes through ``attention`` before the addition."""
+
+    def __init__(self, block: BasicBlock, attention: Attention, settings: dict[str, Any]) -> None:
+        super().__init__()
+        self.attention_name = attention.name
+        self.conv1, self.bn1 = block.conv1, block.bn1
+        self.conv2, self.bn2 = block.conv2, block.bn2
+        self.attention = attention.build(block.conv2.out_channels, **settings)
+        self.relu = block.relu
+        self.downsample = block.downsample
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = self.conv1(x)
+        out = self.bn1(out)
+        out = self.relu(out)
+        out = self.conv2(out)
+        out = self.bn2(out)
+        out = self.attention(out)
+        out += x if self.downsample is None else self.downsample(x)
+        activated: Tensor = self.relu(out)
+        return activated
+
+
+class AfterBn3(nn.Module):
+    """torchvision's bottleneck; its output passes through ``attention`` before the addition."""
+
+    def __init__(self, block: Bottleneck, attention: Attention, settings: dict[str, Any]) -> None:
+        super().__init__()
+        self.attention_name = attention.name
+        self.conv1, self.bn1 = block.conv1, block.bn1
+        self.conv2, self.bn2 = block.conv2, block.bn2
+        self.conv3, self.bn3 = block.conv3, block.bn3
+        self.attention = attention.build(block.conv3.out_channels, **settings)
+        self.relu = block.relu
+        self.downsample = block.downsample
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = self.conv1(x)
+        out = self.bn1(out)
+        out = self.relu(out)
+        out = self.conv2(out)
+        out = self.bn2(out)
+        out = self.relu(out)
+        out = self.conv3(out)
+        out = self.bn3(out)
+        out = self.attention(out)
+        out += x if self.downsample is None else self.downsample(x)
+        activated: Tensor = self.relu(out)
+        return activated
+
+
+class ReplaceConv2(nn.Module):
+    """torchvision's bottleneck with ``attention`` in place of conv2, bn2 and their ReLU."""
+
+    def __init__(self, block: Bottleneck, attention: Attention, settings: dict[str, Any]) -> None:
+        super().__init__()
+        self.attention_name = attention.name
+        self.conv1, self.bn1 = block.conv1, block.bn1
+        self.attention = attention.build(
+            block.conv2.in_channels, stride=block.conv2.stride[0], **settings
+        )
+        self.conv3, self.bn3 = block.conv3, block.bn3
+        self.relu = block.relu
+        self.downsample = block.downsample
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = self.conv1(x)
+        out = self.bn1(out)
+        out = self.relu(out)
+        out = self.attention(out)
+        out = self.conv3(out)
+        out = self.bn3(out)
+        out += x if self.downsample is None else self.downsample(x)
+        activated: Tensor = self.relu(out)
+        return activated
+
+
+SITES: dict[tuple[type[BasicBlock | Bottleneck], Site], Callable[..., nn.Module]] = {
+    (BasicBlock, Site.AFTER_BN2): AfterBn2,
+    (BasicBlock, Site.AFTER_BN3): AfterBn2,  # as there: behind the last norm
+    (Bottleneck, Site.AFTER_BN3): AfterBn3,
+    (Bottleneck, Site.REPLACE_CONV2): ReplaceConv2,
+}
