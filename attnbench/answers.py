@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from math import isfinite
 
-from attnbench import units
-from attnbench.naming import joined
+from attnbench import formatting
+from attnbench.formatting import joined
 from attnbench.picking import Candidate, Choice
 from attnbench.records import image_size
 from attnbench.records.evaluation import PUBLISHED_SIZE
@@ -30,10 +30,10 @@ def cells(candidate: Candidate) -> tuple[str, ...]:
     return (
         candidate.module,
         candidate.answer,
-        units.hundredths(candidate.top1),
-        units.overhead(candidate.ratio),
-        units.whole(candidate.added_params, signed=True),
-        units.NOTHING if memory is None else f"{memory - 1:+.1%}",
+        formatting.hundredths(candidate.top1),
+        formatting.overhead(candidate.ratio),
+        formatting.whole(candidate.added_params, signed=True),
+        formatting.NOTHING if memory is None else f"{memory - 1:+.1%}",
         "; ".join(candidate.reasons),
     )
 
@@ -89,7 +89,7 @@ def _order(choice: Choice) -> str:
         "stands first."
     )
     if choice.plain_top1 is not None:
-        said += f" The plain host has {units.hundredths(choice.plain_top1)} there."
+        said += f" The plain host has {formatting.hundredths(choice.plain_top1)} there."
     if missing:
         said += f" That recipe has none for {_listed(missing)}: their place says nothing."
     return said
@@ -99,8 +99,8 @@ def _rests_on(choice: Choice) -> str:
     count = f"{choice.runs} run{'' if choice.runs == 1 else 's'}"
     return (
         f"From {count} of {choice.configuration}. Intervals allow for rounds and for other hours, "
-        f"between which runs are taken to scatter by {units.percent(choice.between_runs)} until "
-        "several show it."
+        f"between which runs are taken to scatter by {formatting.percent(choice.between_runs)} "
+        "until several show it."
     )
 
 

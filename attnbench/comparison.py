@@ -9,7 +9,7 @@ from functools import partial
 from math import expm1, isfinite
 from pathlib import Path
 
-from attnbench import github, sides, units
+from attnbench import formatting, github, sides
 from attnbench.errors import UserError
 from attnbench.records.schema import GRID
 from attnbench.sides import Side
@@ -56,7 +56,7 @@ class Change:
         """One sentence for a change that fails."""
         return (
             f"{self.module} ({self.configuration}): its ratio to the plain host is "
-            f"{units.ratio(self.change)} times the old one"
+            f"{formatting.ratio(self.change)} times the old one"
         )
 
 
@@ -177,7 +177,7 @@ def _verdict(change: Interval | None, limit: float, *, fails: bool, failed: bool
     if failed:
         return NO_VERDICT[1]
     if fails:
-        return f"slower by more than {units.percent(limit)}"
+        return f"slower by more than {formatting.percent(limit)}"
     return ratios.verdict(change)
 
 
@@ -188,7 +188,8 @@ def tables(found: Comparison) -> Iterable[tuple[str, list[tuple[str, ...]]]]:
         old, new = (max(each.runs[side] for each in changes) for side in (0, 1))
         yield (
             f"Change of the ratio to the plain host: {configuration}; old runs: {old}, new runs: "
-            f"{new}; taken to scatter by {units.percent(found.between_runs)} until they show it",
+            f"{new}; taken to scatter by {formatting.percent(found.between_runs)} until they show "
+            "it",
             list(map(cells, changes)),
         )
 
@@ -197,10 +198,10 @@ def cells(change: Change) -> tuple[str, ...]:
     """A row under HEADINGS."""
     return (
         change.module,
-        units.ratio(change.old),
-        units.ratio(change.new),
-        units.ratio(change.change),
-        units.NOTHING if change.between is None else f"±{units.percent(change.between)}",
+        formatting.ratio(change.old),
+        formatting.ratio(change.new),
+        formatting.ratio(change.change),
+        formatting.NOTHING if change.between is None else f"±{formatting.percent(change.between)}",
         change.verdict,
         "; ".join(change.caveats),
     )
@@ -223,8 +224,8 @@ def as_github(found: Comparison) -> str:
     """An annotation for every slowdown that fails; the tables go to the step's summary."""
     notes = [github.annotation(each.module, each.fault) for each in found.changes if each.fails]
     headline = (
-        f"{len(notes)} of {len(found.changes)} slower by more than {units.percent(found.limit)}; "
-        f"{found.unjudged} without a verdict"
+        f"{len(notes)} of {len(found.changes)} slower by more than "
+        f"{formatting.percent(found.limit)}; {found.unjudged} without a verdict"
     )
     printed = "\n\n".join(
         f"**{caption}**\n\n{github.markdown_table(HEADINGS, rows)}\n"

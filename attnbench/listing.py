@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from importlib.util import find_spec
 
-from attnbench import units
+from attnbench import formatting
 from attnbench.errors import UserError
 from attnbench.modules import ATTENTION, Attention, SettingsError
 from attnbench.plugins import entry_points, resolve, timm
@@ -34,8 +34,8 @@ def rows(own: Iterable[str] = ()) -> Iterator[Row]:
     asked = set(own)
     for offered in entry_points.offered():
         if offered.name not in asked:
-            unknown = (units.NOTHING,) * (1 + len(HOSTS))
-            yield (offered.name, *unknown, units.NOTHING, entry_points.origin(offered))
+            unknown = (formatting.NOTHING,) * (1 + len(HOSTS))
+            yield (offered.name, *unknown, formatting.NOTHING, entry_points.origin(offered))
 
 
 def remarks() -> list[str]:
@@ -68,7 +68,7 @@ def _loaded(name: str) -> Row:
 
 def _row(entry: Attention, added: list[str], origin: str = "") -> Row:
     paper = f"{entry.title}, {origin}" if origin else entry.title
-    return (entry.name, entry.site, *added, entry.arxiv or units.NOTHING, paper)
+    return (entry.name, entry.site, *added, entry.arxiv or formatting.NOTHING, paper)
 
 
 def _stated(entry: Attention, host: str) -> str:

@@ -8,7 +8,7 @@ from math import inf
 from pathlib import Path
 from typing import Literal
 
-from attnbench import accuracies, sides, units
+from attnbench import accuracies, formatting, sides
 from attnbench.accuracies import Recipe
 from attnbench.errors import UserError
 from attnbench.records.variants import PLAIN
@@ -117,8 +117,8 @@ def _candidate(
     added, memory = _added_params(side, module), _memory_ratio(side, module)
     judged = [
         *_of_latency(side, ratio, limits.overhead),
-        *_of_exact("added parameters", added, limits.added_params, units.whole),
-        *_of_exact("live peak", memory and memory - 1, limits.memory, units.percent),
+        *_of_exact("added parameters", added, limits.added_params, formatting.whole),
+        *_of_exact("live peak", memory and memory - 1, limits.memory, formatting.percent),
     ]
     answer = max((answer for answer, _ in judged), key=ORDER.index)
     reasons = [reason for found, reason in judged if found == answer and reason]
@@ -144,7 +144,7 @@ def _of_latency(
         return [("cannot say", "it was not timed")]
     if side.control_fault is not None:
         return [("cannot say", f"the control failed: {side.control_fault}")]
-    stated = units.percent(limit)
+    stated = formatting.percent(limit)
     if ratio.high <= 1 + limit:
         return [("in", "")]
     if ratio.low > 1 + limit:
@@ -153,7 +153,7 @@ def _of_latency(
 
 
 def _holding(limit: float) -> str:
-    return f"the interval of the latency holds {units.percent(limit)}"
+    return f"the interval of the latency holds {formatting.percent(limit)}"
 
 
 def _of_exact(

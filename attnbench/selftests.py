@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from attnbench import jobs, timing, units, workload
+from attnbench import formatting, jobs, timing, workload
 from attnbench.errors import UserError
 from attnbench.records.schema import Case, Round
 from attnbench.records.variants import CONTROL, PLAIN
@@ -92,15 +92,15 @@ class Findings:
             if found is not None:
                 self._need(what, f"runs find {name}", count, len(intervals), found)
         cells = (str(count) for count in (len(intervals), holding, *slower.values()))
-        self.rows.append((what, *cells, units.percent(median(widths), digits=2)))
+        self.rows.append((what, *cells, formatting.percent(median(widths), digits=2)))
 
     def take_changes(self, what: str, found: Sequence[Interval], held: float) -> None:
         """Add changes between runs of one thing, of which that share must hold 1."""
         holding = sum(not each.excludes_one for each in found)
         self._need(what, "intervals hold 1", holding, len(found), held)
         width = median(each.half_width for each in found)
-        none = (units.NOTHING,) * len(PLANTED)
-        row = (what, str(len(found)), str(holding), *none, units.percent(width, digits=2))
+        none = (formatting.NOTHING,) * len(PLANTED)
+        row = (what, str(len(found)), str(holding), *none, formatting.percent(width, digits=2))
         self.rows.append(row)
 
     def _need(self, what: str, which: str, count: int, of: int, share: float) -> None:
@@ -130,7 +130,7 @@ def run(simulated: int, real: int, device: str | None, found: Findings) -> Itera
         except Exception as error:  # whatever it is, it is one run's, and a finding
             found.faults.append(f"real run {number}: {type(error).__name__}: {error}")
             continue
-        told = (f"{name} {units.ratio(each)}" for name, each in ratios(runs[-1]).items())
+        told = (f"{name} {formatting.ratio(each)}" for name, each in ratios(runs[-1]).items())
         yield f"real run {number} of {real}, {len(runs[-1])} rounds: {', '.join(told)}"
     if runs:
         what = f"this machine: {case.described}"
@@ -147,8 +147,8 @@ def _real_comparisons(runs: Sequence[list[Round]], found: Findings) -> Iterator[
     medians = [each.median for each in every]
     yield (
         f"{MODULE} in {len(every)} real runs: {min(medians):.3f} to {max(medians):.3f}, which "
-        f"scatter by {units.percent(stdev(map(log, medians)))} (standard deviation); compare "
-        f"takes them to scatter by {units.percent(between_runs.ASSUMED)} until they show it"
+        f"scatter by {formatting.percent(stdev(map(log, medians)))} (standard deviation); compare "
+        f"takes them to scatter by {formatting.percent(between_runs.ASSUMED)} until they show it"
     )
     compared = [between_runs.change([old], [new]) for old, new in pairs]
     found.take_changes(f"compare, {MODULE} in each of these with the next", compared, REAL_HELD)
@@ -164,7 +164,8 @@ def _simulated_comparisons(count: int, found: Findings) -> Iterator[str]:
     ]
     for side in SIDES:
         compared = [changes(old[:side], new[:side]) for old, new in runs]
-        what = f"compare, runs that scatter by {units.percent(between_runs.ASSUMED)}, {side} a side"
+        scatter = formatting.percent(between_runs.ASSUMED)
+        what = f"compare, runs that scatter by {scatter}, {side} a side"
         found.take(what, compared, HELD, None)
         yield f"simulated, {what}: {count} comparisons"
 

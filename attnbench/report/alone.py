@@ -8,12 +8,12 @@ from typing import Any
 
 import pandas as pd
 
-from attnbench import units
+from attnbench import formatting
+from attnbench.formatting import title
 from attnbench.records.run import Run
 from attnbench.records.variants import COPY, LAUNCH, PRODUCT, STAGES, Piece
 from attnbench.report.columns import HIGH, LOW, Column, doubted, mebibytes, printed, whole, words
 from attnbench.report.frame import Row, control_fault
-from attnbench.report.names import title
 from attnbench.report.sheets import Sheet
 from attnbench.stats import interval as statistics
 from attnbench.stats import ratios
@@ -29,12 +29,12 @@ ONE = Interval(1.0, 1.0, 1.0)
 
 def _input(row: pd.Series[Any]) -> str:
     size = [row[key] for key in ("channels", "height", "width") if not pd.isna(row[key])]
-    return "x".join(f"{each:.0f}" for each in size) or units.NOTHING
+    return "x".join(f"{each:.0f}" for each in size) or formatting.NOTHING
 
 
 def _share(ceiling: str, meaning: str) -> Iterator[Column]:
     key = f"{ceiling}_share"
-    yield Column(key, meaning, "1", f"{ceiling} [95%]", doubted(key, units.share))
+    yield Column(key, meaning, "1", f"{ceiling} [95%]", doubted(key, formatting.share))
     yield Column(f"{key}_low", LOW, "1")
     yield Column(f"{key}_high", HIGH, "1")
 
@@ -65,7 +65,7 @@ COLUMNS = (
         "Median over rounds of the seconds of one forward of the whole batch.",
         "s",
         "latency (us/batch) [95%]",
-        doubted("latency_s", units.microseconds, "s"),
+        doubted("latency_s", formatting.microseconds, "s"),
     ),
     Column("latency_low_s", LOW, "s"),
     Column("latency_high_s", HIGH, "s"),
@@ -74,7 +74,7 @@ COLUMNS = (
         "`moved_bytes` over `latency_s`.",
         "byte/s",
         "GB/s [95%]",
-        doubted("bytes_per_s", units.giga_with_doubt),
+        doubted("bytes_per_s", formatting.giga_with_doubt),
     ),
     Column("bytes_per_s_low", LOW, "byte/s"),
     Column("bytes_per_s_high", HIGH, "byte/s"),
@@ -83,7 +83,7 @@ COLUMNS = (
         "`latency_s` over the time that a large copy takes for its input's bytes.",
         "1",
         "copies of its map [95%]",
-        doubted("map_copies", units.tenths_with_doubt),
+        doubted("map_copies", formatting.tenths_with_doubt),
     ),
     Column("map_copies_low", LOW, "1"),
     Column("map_copies_high", HIGH, "1"),
@@ -240,11 +240,11 @@ def _ceilings(run: Run) -> list[tuple[str, str]]:
     ):
         samples, work = ratios.seconds_per_step(run.rounds, variant), _work(run, variant)
         if not samples or not work:
-            found.append((what, units.NOTHING))
+            found.append((what, formatting.NOTHING))
             continue
         taken = statistics.median_interval(samples)
         amount = work["macs"] if variant == PRODUCT else _moved(work)
         wanted = taken if variant == LAUNCH else _scaled(_inverse(taken), amount)
         scaled = _scaled(wanted, scale)
-        found.append((what, units.tenths_with_doubt(scaled, unit)))
+        found.append((what, formatting.tenths_with_doubt(scaled, unit)))
     return found

@@ -10,10 +10,9 @@ from typing import Any
 
 import pandas as pd
 
-from attnbench import units
-from attnbench.naming import joined
+from attnbench import formatting
+from attnbench.formatting import joined, title
 from attnbench.records.variants import PLAIN
-from attnbench.report.names import title
 from attnbench.stats.interval import Interval
 
 Cell = Callable[["pd.Series[Any]"], str]
@@ -42,7 +41,7 @@ def interval(row: pd.Series[Any], key: str, low: str, high: str) -> Interval | N
 
 def words(key: str) -> Cell:
     """A cell of text; a dash where there is none."""
-    return lambda row: row[key] if isinstance(row[key], str) and row[key] else units.NOTHING
+    return lambda row: row[key] if isinstance(row[key], str) and row[key] else formatting.NOTHING
 
 
 def listed(names: Sequence[str]) -> str:
@@ -53,7 +52,7 @@ def listed(names: Sequence[str]) -> str:
 def _titles(key: str) -> Cell:
     def show(row: pd.Series[Any]) -> str:
         if not (isinstance(row[key], str) and row[key]):
-            return units.NOTHING
+            return formatting.NOTHING
         return joined(map(title, json.loads(row[key])))
 
     return show
@@ -68,26 +67,26 @@ def doubted(key: str, show: Callable[[Interval | None], str], unit: str = "") ->
 
 def whole(key: str, *, signed: bool = False) -> Cell:
     """A cell with a count."""
-    return lambda row: units.whole(row[key], signed=signed)
+    return lambda row: formatting.whole(row[key], signed=signed)
 
 
 def mebibytes(key: str, *, signed: bool = False) -> Cell:
     """A cell with bytes."""
-    return lambda row: units.mebibytes(row[key], signed=signed)
+    return lambda row: formatting.mebibytes(row[key], signed=signed)
 
 
 def fraction(key: str) -> Cell:
     """A cell with a ratio of exact figures."""
-    return lambda row: units.fraction(row[key])
+    return lambda row: formatting.fraction(row[key])
 
 
 def ratio(key: str) -> Cell:
     """A cell with a measured ratio; that of the plain host to itself is 1 by definition."""
-    measured = doubted(key, units.ratio)
+    measured = doubted(key, formatting.ratio)
 
     def show(row: pd.Series[Any]) -> str:
         if row["variant"] == PLAIN:
-            return "1" if row["rounds"] > 0 else units.NOTHING
+            return "1" if row["rounds"] > 0 else formatting.NOTHING
         return measured(row)
 
     return show
@@ -112,14 +111,14 @@ def _operations(rule: str) -> Iterator[Column]:
         f"Operations for one image under the rule `{rule}`.",
         "1",
         f"{rule} (G)",
-        lambda row: units.giga(row[key]),
+        lambda row: formatting.giga(row[key]),
     )
     yield Column(
         added,
         LESS_PLAIN.format(key),
         "1",
         f"added {rule} (M)",
-        lambda row: units.mega(row[added], signed=True),
+        lambda row: formatting.mega(row[added], signed=True),
     )
 
 
@@ -130,7 +129,7 @@ def _part(part: str) -> Iterator[Column]:
         f"Training: median seconds of the {part} of one step, for one image.",
         "s",
         f"{part} (ms/image)",
-        lambda row: units.thousandths(row[key]),
+        lambda row: formatting.thousandths(row[key]),
     )
     name = f"{part}_ratio"
     yield Column(
@@ -219,7 +218,7 @@ COLUMNS = (
         "Median over rounds of the seconds of one step, for one image.",
         "s",
         "latency (ms/image) [95%]",
-        doubted("latency_s", units.milliseconds, "s"),
+        doubted("latency_s", formatting.milliseconds, "s"),
     ),
     Column("latency_low_s", LOW, "s"),
     Column("latency_high_s", HIGH, "s"),
@@ -246,7 +245,7 @@ COLUMNS = (
         "Compiled: seconds from nothing to the first answer, compiling included.",
         "s",
         "compiled in (s)",
-        lambda row: units.tenths(row["compile_s"]),
+        lambda row: formatting.tenths(row["compile_s"]),
     ),
     Column(
         "verdict",
@@ -292,7 +291,7 @@ COLUMNS = (
         "run is of 224x224 and the module in every block.",
         "percent",
         "published top-1 (%)",
-        lambda row: units.hundredths(row["published_top1"]),
+        lambda row: formatting.hundredths(row["published_top1"]),
     ),
     Column(
         "published_recipe",

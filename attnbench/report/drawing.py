@@ -18,8 +18,8 @@ from matplotlib.text import Text
 from matplotlib.transforms import Affine2D, Bbox
 
 from attnbench.errors import UserError
+from attnbench.formatting import title
 from attnbench.records.variants import CONTROL, PLAIN
-from attnbench.report.names import title
 from attnbench.report.sheets import FAILED
 from attnbench.report.style import INK, RC, say
 

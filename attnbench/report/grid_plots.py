@@ -11,6 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from attnbench.formatting import title
 from attnbench.records import image_size
 from attnbench.report.drawing import (
     Plot,
@@ -25,7 +26,6 @@ from attnbench.report.drawing import (
     with_error,
     written,
 )
-from attnbench.report.names import title
 from attnbench.report.plots import PLOTS
 from attnbench.report.style import RC, REFERENCE, looks
 

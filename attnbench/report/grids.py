@@ -7,14 +7,14 @@ from dataclasses import asdict
 
 import pandas as pd
 
-from attnbench import units
+from attnbench import formatting
 from attnbench.errors import UserError
+from attnbench.formatting import title
 from attnbench.records import image_size
 from attnbench.records.run import Run
 from attnbench.records.variants import CONTROL, PLAIN
 from attnbench.report import alone
 from attnbench.report.frame import configuration, control_fault, frame
-from attnbench.report.names import title
 from attnbench.report.sheets import Sheet
 from attnbench.stats import interval, ratios
 from attnbench.stats.interval import Interval
@@ -97,19 +97,19 @@ def _cells(run: Run, modules: Sequence[str]) -> list[str]:
     samples = ratios.seconds_per_step(run.rounds, PLAIN)
     plain = interval.median_interval(samples).median / run.case.batch_size if samples else None
     failed = control_fault(run) is not None
-    control = units.ratio(ratios.ratio(run.rounds, CONTROL))
+    control = formatting.ratio(ratios.ratio(run.rounds, CONTROL))
     return [
-        units.thousandths(plain),
+        formatting.thousandths(plain),
         f"{control} FAILED" if failed else control,
         *(_ratio(ratios.ratio(run.rounds, module), verdicts=not failed) for module in modules),
     ]
 
 
 def _ratio(ratio: Interval | None, *, verdicts: bool) -> str:
-    shown = units.ratio(ratio)
+    shown = formatting.ratio(ratio)
     if ratio is None or (verdicts and ratio.excludes_one):
         return shown
     mark = "=" if verdicts else "?"
-    if isinstance(shown, units.Doubted):
-        return units.Doubted(f"{mark} {shown}", f"{mark} {shown.plus_minus}")
+    if isinstance(shown, formatting.Doubted):
+        return formatting.Doubted(f"{mark} {shown}", f"{mark} {shown.plus_minus}")
     return f"{mark} {shown}"

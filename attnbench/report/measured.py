@@ -5,9 +5,9 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 
-from attnbench import units
+from attnbench import formatting
+from attnbench.formatting import title
 from attnbench.records.evaluation import Evaluation
-from attnbench.report.names import title
 from attnbench.report.sheets import Sheet
 from attnbench.reproductions import otherwise, reproductions
 
@@ -30,12 +30,12 @@ def sheets(evaluations: Sequence[Evaluation]) -> list[Sheet]:
             (
                 network(evaluation),
                 evaluation.data.name,
-                units.whole(evaluation.images),
+                formatting.whole(evaluation.images),
                 METRICS[each.metric],
-                units.accuracy(evaluation.percent(each.metric)),
-                claim.printed if claim else units.NOTHING,
-                each.verdict or units.NOTHING,
-                claim.source if claim else units.NOTHING,
+                formatting.accuracy(evaluation.percent(each.metric)),
+                claim.printed if claim else formatting.NOTHING,
+                each.verdict or formatting.NOTHING,
+                claim.source if claim else formatting.NOTHING,
             )
         )
     return [Sheet(CAPTION, (*MEASURED, *PUBLISHED), tuple(rows))]

@@ -10,7 +10,8 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
-from attnbench import units
+from attnbench import formatting
+from attnbench.formatting import title
 from attnbench.records import evaluation, store
 from attnbench.records.evaluation import Evaluation
 from attnbench.records.run import Run
@@ -19,7 +20,6 @@ from attnbench.report import alone, measured, published, repeat, stages
 from attnbench.report.columns import COLUMNS, printed
 from attnbench.report.frame import control_fault
 from attnbench.report.grids import Runs, grid, labels
-from attnbench.report.names import title
 from attnbench.report.sheets import Sheet, control, machine, remarks, sheets
 
 COMPARED = (
@@ -184,14 +184,14 @@ def _alone(run: Run) -> tuple[Sheet, list[Sheet]]:
 def figure(text: str) -> str:
     """The number that a cell is sorted by, as text; empty where there is none."""
     found = FIGURE.match(text.removeprefix("= ").removeprefix("? "))
-    return "" if found is None or text == units.NOTHING else found[0].replace(",", "")
+    return "" if found is None or text == formatting.NOTHING else found[0].replace(",", "")
 
 
 def kinds(sheet: Sheet) -> list[str]:
     """For each column whether it is of words or of figures: they are set differently."""
     columns = zip(*sheet.rows, strict=True) if sheet.rows else ((),) * len(sheet.headings)
     return [
-        "figures" if any(map(figure, cells)) or not set(cells) - {units.NOTHING} else "words"
+        "figures" if any(map(figure, cells)) or not set(cells) - {formatting.NOTHING} else "words"
         for cells in columns
     ]
 

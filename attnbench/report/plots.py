@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from attnbench.naming import joined
+from attnbench.formatting import MIB, joined, title
 from attnbench.records.variants import CONTROL, PLAIN
 from attnbench.report.drawing import (
     LONGEST_BESIDE,
@@ -34,9 +34,7 @@ from attnbench.report.drawing import (
     with_error,
     written,
 )
-from attnbench.report.names import title
 from attnbench.report.style import INK, RC, REFERENCE, looks, say
-from attnbench.units import MIB
 
 
 def latency_overhead(table: pd.DataFrame, setting: str) -> Figure:

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from attnbench.formatting import title
 from attnbench.report.drawing import Plot, canvas, name, point, sure, titled, written
-from attnbench.report.names import title
 from attnbench.report.style import REFERENCE, looks
 
 GIGA = 1e9

@@ -8,14 +8,13 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from attnbench import units
-from attnbench.naming import joined
+from attnbench import formatting
+from attnbench.formatting import joined, title
 from attnbench.records.run import Run
 from attnbench.records.schema import Case, Environment
 from attnbench.records.variants import CONTROL, PLAIN, STAGES, Piece, piece
 from attnbench.report.columns import COLUMNS, PARTS, RULES, printed
 from attnbench.report.frame import control_fault
-from attnbench.report.names import title
 from attnbench.stats import ratios
 
 
@@ -156,12 +155,12 @@ def _titles(run: Run, variants: Sequence[str]) -> list[str]:
 
 
 def _rounds(run: Run) -> str:
-    count = f"{len(run.rounds)} interleaved rounds in {units.seconds(run.timed_s)}"
+    count = f"{len(run.rounds)} interleaved rounds in {formatting.seconds(run.timed_s)}"
     if run.end is None:
         return f"{count}; the run is not finished."
     ends = {
-        "target": f"every interval reached ±{units.percent(run.plan.target)}",
-        "budget": f"the budget of {units.seconds(run.plan.budget_s)} was spent",
+        "target": f"every interval reached ±{formatting.percent(run.plan.target)}",
+        "budget": f"the budget of {formatting.seconds(run.plan.budget_s)} was spent",
         "failed": f"then it failed: {_one_line(run.end.message or 'the baseline did')}",
     }
     return f"{count}; {ends[run.end.reason]}."
@@ -179,7 +178,7 @@ def control(run: Run) -> str:
     """Whether the control holds, with its figure."""
     baseline = run.plan.baseline
     found = ratios.ratio(run.rounds, run.plan.control, baseline=baseline)
-    figure = f"Control ({baseline} against {baseline}): {units.ratio(found)}"
+    figure = f"Control ({baseline} against {baseline}): {formatting.ratio(found)}"
     why = control_fault(run)
     if why is None:
         return f"{figure}; it holds."

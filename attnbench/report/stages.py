@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pandas as pd
 
-from attnbench import units
+from attnbench import formatting
+from attnbench.formatting import title
 from attnbench.records.run import Run
 from attnbench.report.columns import Column, mebibytes, printed, whole
-from attnbench.report.names import title
 from attnbench.report.sheets import Sheet
 
 COLUMNS = (
@@ -26,21 +26,21 @@ COLUMNS = (
         "Its multiply-accumulates.",
         "1",
         "macs (M)",
-        lambda row: units.mega(row["macs"]),
+        lambda row: formatting.mega(row["macs"]),
     ),
     Column(
         "other_operations",
         "Its operations one element at a time, and its reductions.",
         "1",
         "other operations (M)",
-        lambda row: units.mega(row["other_operations"]),
+        lambda row: formatting.mega(row["other_operations"]),
     ),
     Column(
         "moved_share",
         "Its share of all bytes that the module moves in the network.",
         "1",
         "of all it moves",
-        lambda row: units.percent(row["moved_share"]),
+        lambda row: formatting.percent(row["moved_share"]),
     ),
 )
 

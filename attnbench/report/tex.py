@@ -6,9 +6,9 @@ import re
 from collections.abc import Sequence
 from math import ceil
 
+from attnbench.formatting import Doubted
 from attnbench.report.glyphs import escaped
 from attnbench.report.sheets import Sheet
-from attnbench.units import Doubted
 
 NOTES = (
     "Needs \\usepackage{booktabs}. A table that is too wide for the text of an article on A4 is "

@@ -1,7 +1,7 @@
 import pytest
 from markdown_it import MarkdownIt
 
-from attnbench import units
+from attnbench import formatting
 from attnbench.report.layouts import escaped, markdown
 from attnbench.report.sheets import Sheet
 from attnbench.report.tex import latex
@@ -60,7 +60,7 @@ def test_a_line_break_stays_in_its_cell() -> None:
 
 
 def test_a_doubted_figure_is_set_as_papers_do_and_explained() -> None:
-    ratio = units.ratio(Interval(1.182, 1.171, 1.195))
+    ratio = formatting.ratio(Interval(1.182, 1.171, 1.195))
     sheet = Sheet("Latency", ("module", "ratio [95%]"), (("SA", ratio),))
     text = latex(sheet, "resnet50")
     assert r"SA & 1.182 $\pm$ 0.013 \\" in text  # the farther end

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from attnbench import cli, units
+from attnbench import cli, formatting
 from attnbench.report.glyphs import escaped
 from attnbench.report.sheets import Sheet
 from attnbench.report.tex import MOST_LINES, comments, latex
@@ -78,7 +78,7 @@ def test_a_heading_that_is_wider_than_its_figures_is_stacked() -> None:
 
 
 def test_a_table_that_is_too_wide_is_split_evenly_with_its_first_column_again() -> None:
-    doubted = units.ratio(Interval(1.182, 1.171, 1.195))
+    doubted = formatting.ratio(Interval(1.182, 1.171, 1.195))
     names = tuple("ABCDEFG")
     text = latex(Sheet("Ratios", ("of", *names), (("batch 1", *[doubted] * 7),)), "cpu")
     headings = [line.strip() for line in text.splitlines() if line.strip().startswith("of &")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from math import floor, isfinite, log10
 
 from attnbench.stats.interval import Interval
@@ -152,3 +153,28 @@ def _digits(value: float) -> int:
 
 def _missing(value: float | None) -> bool:
     return value is None or not isfinite(value)
+
+
+def joined(names: Iterable[str]) -> str:
+    """``SE, SA``; with semicolons where a name has a comma of its own."""
+    found = list(names)
+    return ("; " if any("," in name for name in found) else ", ").join(found)
+
+
+TITLES = {name: name.upper() for name in ("se", "cbam", "eca", "gc", "sk", "sge", "sa")}
+"""As the papers write them; any other name stands as it is."""
+
+
+def title(variant: str) -> str:
+    """The name that tables and plots show, on one line; for what cannot be shown stands ``�``.
+
+    No file may be broken by it: a control character has no place in an SVG, and one that turns
+    the direction of writing would turn its neighbours too.
+    """
+    return TITLES.get(variant) or "".join(map(_shown, variant))
+
+
+def _shown(char: str) -> str:
+    if char.isprintable():
+        return char
+    return " " if char.isspace() else "\N{REPLACEMENT CHARACTER}"
