@@ -177,10 +177,11 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
 
     Several values of an option, comma-separated, make a grid of configurations.
     """
-    from attnbench import display, jobs, runner, shown
+    from attnbench import display, shown
+    from attnbench.measuring import planning, runner
     from attnbench.records import store
 
-    wanted = jobs.Wanted(
+    wanted = planning.Wanted(
         modules=options.modules(modules, module),
         host=host,
         device=device,
@@ -198,7 +199,7 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
         threads=threads,
         seed=seed,
     )
-    prepared, folder = jobs.prepare(wanted, out)
+    prepared, folder = planning.prepare(wanted, out)
     folders = {id(job.run): job.folder for job in prepared}
     runs = [job.run for job in prepared]
     console = display.console()
@@ -437,7 +438,8 @@ def selftest(
     device: Annotated[Device | None, typer.Option(show_default="auto")] = None,
 ) -> int:
     """Try the ruler: how often its intervals are right, and whether planted slowdowns are found."""
-    from attnbench import display, selftests
+    from attnbench import display
+    from attnbench.measuring import selftest as selftests
 
     console = display.console()
     found = selftests.Findings()

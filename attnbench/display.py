@@ -11,7 +11,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from rich.table import Table
 from rich.text import Text
 
-from attnbench.events import Beginning, Event
+from attnbench.measuring.events import Beginning, Event
 from attnbench.records.run import Run
 from attnbench.records.schema import End, Record, Round
 

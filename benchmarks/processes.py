@@ -21,8 +21,8 @@ import sys
 import torch
 from attnbench.stats import ratios
 from attnbench.system import process_settings
-from attnbench import timing
-from attnbench import workload
+from attnbench.measuring import timing
+from attnbench.measuring import workload
 from attnbench.records.schema import Case
 case = Case(host="resnet50", batch_size=1, image_size=224, dtype="float32", channels_last=False,
             mode="inference", device="cpu", threads=torch.get_num_threads(), seed=0)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from attnbench import memory
+from attnbench.measuring import memory
 from attnbench.system.process_settings import keep_memory
 
 

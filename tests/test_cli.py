@@ -11,8 +11,9 @@ from pathlib import Path
 import colours
 import pytest
 
-from attnbench import claims, images, isolated, selftests
+from attnbench import claims, images
 from attnbench.cli import main
+from attnbench.measuring import isolated, selftest
 from attnbench.records import evaluation, store
 from attnbench.records.schema import Counts, End, Memory, Record, Round
 from attnbench.report import pictures
@@ -246,10 +247,10 @@ def test_runs_of_several_folders_have_a_page_of_their_own(
 def test_selftest_says_what_it_found(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(selftests, "MACHINES", {"calm": {}})
+    monkeypatch.setattr(selftest, "MACHINES", {"calm": {}})
     assert call("selftest", "--simulated", "20", "--real", "0") == 0
     assert "interval holds 1" in capsys.readouterr().out
-    monkeypatch.setattr(selftests, "FOUND", 1.1)  # more than there are
+    monkeypatch.setattr(selftest, "FOUND", 1.1)  # more than there are
     assert call("selftest", "--simulated", "20", "--real", "0") == 1
     assert "calm: 20 of 20 runs find +2%; at least 22 must" in capsys.readouterr().err
 

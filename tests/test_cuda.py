@@ -9,16 +9,16 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from attnbench import latency, memory, selftests, timing, workload
 from attnbench.cli import main
-from attnbench.memory import peak_live_bytes
+from attnbench.measuring import latency, memory, selftest, timing, workload
+from attnbench.measuring.memory import peak_live_bytes
+from attnbench.measuring.workload import step
 from attnbench.modules import ATTENTION
 from attnbench.records import evaluation, store
 from attnbench.records.run import Run
 from attnbench.records.schema import Case, End, Memory, Plan, Record, Round
 from attnbench.records.variants import CONTROL, PLAIN
 from attnbench.system import environment, process_settings
-from attnbench.workload import step
 
 pytestmark = [
     pytest.mark.cuda,
@@ -190,8 +190,8 @@ def test_modules_alone_on_the_device(tmp_path: Path) -> None:
 
 
 def test_the_ruler_holds_on_the_device() -> None:
-    findings = selftests.Findings()
-    list(selftests.run(0, 3, "cuda", findings))
+    findings = selftest.Findings()
+    list(selftest.run(0, 3, "cuda", findings))
     (row,) = [cells for cells in findings.rows if cells[0].startswith("this machine")]
     assert row[1] == "3"
     assert row[4] == "3"  # 5% is found each time

@@ -5,7 +5,7 @@ import pytest
 from rich.console import Console
 
 from attnbench.display import STEP_S, Bar, console, images_bar
-from attnbench.events import Beginning
+from attnbench.measuring.events import Beginning
 from attnbench.records.run import Run
 from attnbench.records.schema import Block, Counts, End, Plan, Record, Round
 

@@ -161,8 +161,8 @@ class Memory:
     """One warmed-up step of one variant, alone in its process: before it, and at its peak.
 
     ``peak_live_bytes`` is what the step creates and holds at once, deterministic (see
-    ``attnbench.memory``). The others are what the device saw, with everything that was there
-    before: resident size on a CPU; on CUDA allocated (to tensors, and to what libraries take
+    ``attnbench.measuring.memory``). The others are what the device saw, with everything that was
+    there before: resident size on a CPU; on CUDA allocated (to tensors, and to what libraries take
     within an operator) and reserved by the allocator.
     ``None`` where the device has no such figure.
     """

@@ -156,5 +156,5 @@ def _prepared() -> BaseContext:
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["attnbench.memory"])
+    context.set_forkserver_preload(["attnbench.measuring.memory"])
     return context

@@ -15,7 +15,7 @@ import attnbench
 from attnbench.hosts.blocks import AfterBn2, AfterBn3, ReplaceConv2
 from attnbench.hosts.build import HOSTS as REGISTRY
 from attnbench.hosts.build import build, resnet
-from attnbench.memory import peak_live_bytes
+from attnbench.measuring.memory import peak_live_bytes
 from attnbench.modules import ATTENTION, Attention, SettingsError, Site
 
 HOSTS = ("resnet50", "resnet101")

@@ -3,7 +3,7 @@ from math import exp, sqrt
 import pytest
 import torch
 
-from attnbench.memory import peak_live_bytes
+from attnbench.measuring.memory import peak_live_bytes
 from attnbench.modules import SettingsError, create
 
 

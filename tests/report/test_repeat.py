@@ -3,8 +3,9 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from attnbench import cli, jobs
+from attnbench import cli
 from attnbench.errors import UserError
+from attnbench.measuring import planning
 from attnbench.records.run import Run
 from attnbench.records.variants import alone
 from attnbench.report.repeat import command, environment
@@ -22,13 +23,13 @@ from attnbench.report.repeat import command, environment
     ],
 )
 def test_the_command_asks_for_the_very_configuration(run: Run, settings, monkeypatch) -> None:
-    wanted: list[jobs.Wanted] = []
+    wanted: list[planning.Wanted] = []
 
     def prepare(asked, _):
         wanted.append(asked)
         raise UserError("far enough")
 
-    monkeypatch.setattr(jobs, "prepare", prepare)
+    monkeypatch.setattr(planning, "prepare", prepare)
     case = replace(run.case, **settings)
     plan = replace(run.plan, variants=alone(run.modules)) if case.isolated else run.plan
     again = replace(run, case=case, plan=plan)
@@ -37,7 +38,9 @@ def test_the_command_asks_for_the_very_configuration(run: Run, settings, monkeyp
     with pytest.raises(SystemExit):
         cli.main(words)
     (asked,) = wanted
-    (found,) = jobs.cases_of(jobs._filled(jobs._cleaned(asked), asdict(jobs.defaults())))
+    (found,) = planning.cases_of(
+        planning._filled(planning._cleaned(asked), asdict(planning.defaults()))
+    )
     assert asdict(found) == asdict(case)
     assert asked.modules == again.modules
     assert asked.budget_s == run.plan.budget_s

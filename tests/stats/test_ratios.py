@@ -6,9 +6,10 @@ from random import Random
 import numpy as np
 import pytest
 
+from attnbench.measuring.simulated import Machine
+from attnbench.measuring.timing import Rounds, timed
 from attnbench.records.schema import Block, Disturbance, Round
 from attnbench.records.variants import CONTROL, COPY, COPY_AGAIN, PLAIN
-from attnbench.simulated import Machine
 from attnbench.stats.interval import FEWEST, Interval, change, median_interval
 from attnbench.stats.ratios import (
     control_fault,
@@ -21,7 +22,6 @@ from attnbench.stats.ratios import (
     settled,
     verdict,
 )
-from attnbench.timing import Rounds, timed
 
 
 def rounds_of(**seconds):

@@ -7,11 +7,11 @@ import simulated
 import torch
 from torch import nn
 
-from attnbench import memory
 from attnbench.counting.live_bytes import LiveBytes
-from attnbench.memory import peak_live_bytes
+from attnbench.measuring import memory
+from attnbench.measuring.memory import peak_live_bytes
+from attnbench.measuring.workload import step
 from attnbench.system import worker
-from attnbench.workload import step
 
 MIB = 2**20
 

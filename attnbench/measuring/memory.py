@@ -11,8 +11,8 @@ from pathlib import Path
 import torch
 
 from attnbench.counting.live_bytes import LiveBytes
+from attnbench.measuring.workload import step as make_step
 from attnbench.records.schema import Case, Memory
-from attnbench.workload import step as make_step
 
 
 def peak_live_bytes(step: Callable[[], object]) -> int:

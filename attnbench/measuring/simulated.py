@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from math import exp, inf, sqrt
 from random import Random
 
-from attnbench.timing import Step
+from attnbench.measuring.timing import Step
 
 
 @dataclass

@@ -11,11 +11,11 @@ from attnbench.counting import executed
 from attnbench.counting.rule import Count
 from attnbench.hosts.build import build
 from attnbench.hosts.detection import body
+from attnbench.measuring.timing import Step
+from attnbench.measuring.workload import held, image_for, moving, network
 from attnbench.records.schema import Case, Counts
 from attnbench.records.variants import LAUNCH, PRODUCT, Piece, piece
 from attnbench.system import process_settings
-from attnbench.timing import Step
-from attnbench.workload import held, image_for, moving, network
 
 COPY_BYTES = {"cpu": 2**26, "cuda": 2**28}
 """Of a copy's source, and of its target: more than most caches hold."""

@@ -5,11 +5,9 @@ from statistics import stdev
 import pytest
 import torch
 
-from attnbench import selftests
 from attnbench.errors import UserError
-from attnbench.records.schema import Block, Round
-from attnbench.records.variants import CONTROL, PLAIN
-from attnbench.selftests import (
+from attnbench.measuring import selftest
+from attnbench.measuring.selftest import (
     FOUND,
     HEADINGS,
     HELD,
@@ -19,10 +17,12 @@ from attnbench.selftests import (
     changes,
     ratios,
 )
-from attnbench.simulated import Machine
+from attnbench.measuring.simulated import Machine
+from attnbench.measuring.timing import Step, timed
+from attnbench.records.schema import Block, Round
+from attnbench.records.variants import CONTROL, PLAIN
 from attnbench.stats import between_runs
 from attnbench.stats import ratios as statistics
-from attnbench.timing import Step, timed
 
 TRUE = {PLAIN: 1.0, CONTROL: 1.0, "+2%": 1.02, "+5%": 1.05}
 
@@ -109,7 +109,7 @@ def test_a_step_that_fails_is_raised(failing):
     steps = {name: machine.step(1.0) for name in VARIANTS}
     steps |= {name: Step({"fail": fail}) for name in failing}
     with pytest.raises(RuntimeError, match="out of memory"):
-        list(selftests._rounds(steps, dict.fromkeys(steps, 1), machine, 0, 0.01))
+        list(selftest._rounds(steps, dict.fromkeys(steps, 1), machine, 0, 0.01))
 
 
 def test_a_share_that_is_a_whole_number_of_runs_asks_for_no_more():
@@ -163,7 +163,7 @@ def test_the_width_is_the_median_of_the_runs():
 
 
 def calm_run(seed):
-    return selftests.simulated_run(Machine(seed=seed, noise=selftests.NOISE))
+    return selftest.simulated_run(Machine(seed=seed, noise=selftest.NOISE))
 
 
 @pytest.fixture(scope="module")
@@ -214,15 +214,15 @@ def test_a_simulated_run_is_the_same_for_the_same_seed_and_another_for_another(c
 
 
 def test_a_run_that_never_knows_well_enough_ends_all_the_same(monkeypatch):
-    monkeypatch.setattr(selftests, "MOST_ROUNDS", 35)
-    assert len(selftests.simulated_run(Machine(noise=2.0))) == 35
+    monkeypatch.setattr(selftest, "MOST_ROUNDS", 35)
+    assert len(selftest.simulated_run(Machine(noise=2.0))) == 35
 
 
 def test_a_run_ends_after_the_round_that_exceeds_its_budget():
     machine = Machine()
     steps = {name: machine.step(0.25, name) for name in VARIANTS}
     ones = dict.fromkeys(VARIANTS, 1)
-    rounds = list(selftests._rounds(steps, ones, machine, seed=0, target=0.01, budget_s=5.0))
+    rounds = list(selftest._rounds(steps, ones, machine, seed=0, target=0.01, budget_s=5.0))
     assert len(rounds) == 6  # of 1 s each
 
 
@@ -235,21 +235,21 @@ def real_machine(monkeypatch):
         machine.now += 2**-10
         return machine.now
 
-    monkeypatch.setattr(selftests, "perf_counter", look)
-    monkeypatch.setattr(selftests.timing, "clock_for", lambda _: machine)
+    monkeypatch.setattr(selftest, "perf_counter", look)
+    monkeypatch.setattr(selftest.timing, "clock_for", lambda _: machine)
     monkeypatch.setattr(
-        selftests.process_settings, "settle", lambda case: machine.log.append(f"settle for {case.host}")
+        selftest.process_settings, "settle", lambda case: machine.log.append(f"settle for {case.host}")
     )
     monkeypatch.setattr(
-        selftests.workload, "step", lambda _, variant: machine.step(0.5, f"{variant} host")
+        selftest.workload, "step", lambda _, variant: machine.step(0.5, f"{variant} host")
     )
-    monkeypatch.setattr(selftests, "REAL_BUDGET_S", 20.0)
+    monkeypatch.setattr(selftest, "REAL_BUDGET_S", 20.0)
     return machine
 
 
 def test_a_real_run_times_the_plain_host_four_times_over_and_a_module(case, real_machine):
-    run = list(selftests.real_run(case, seed=7))
-    variants = {*VARIANTS, selftests.MODULE}
+    run = list(selftest.real_run(case, seed=7))
+    variants = {*VARIANTS, selftest.MODULE}
     assert all({block.variant for block in each.blocks} == variants for each in run)
     assert {name for name in real_machine.log if "host" in name} == {"plain host", "sa host"}
     # 5 * 0.5 s, 2% and 5% of it, and less than 0.04 s for the looks: 8 rounds exceed 20 s.
@@ -257,14 +257,14 @@ def test_a_real_run_times_the_plain_host_four_times_over_and_a_module(case, real
 
 
 def test_a_real_run_settles_its_process_first_and_once(case, real_machine):
-    list(selftests.real_run(case, seed=7))
+    list(selftest.real_run(case, seed=7))
     assert real_machine.log.index("settle for resnet50") == 0
     assert real_machine.log.count("settle for resnet50") == 1
 
 
 @pytest.mark.usefixtures("real_machine")
 def test_a_real_run_plants_the_slowdowns_that_it_says(case):
-    run = list(selftests.real_run(case, seed=7))
+    run = list(selftest.real_run(case, seed=7))
     assert statistics.ratio(run, CONTROL).median == 1
     # Two looks around the step, one at most beyond the wait, and the share of them.
     for name, share in (("+2%", 0.02), ("+5%", 0.05)):
@@ -273,15 +273,15 @@ def test_a_real_run_plants_the_slowdowns_that_it_says(case):
 
 
 def test_a_real_run_may_take_no_more_rounds_than_any(case, real_machine, monkeypatch):
-    monkeypatch.setattr(selftests, "MOST_ROUNDS", 3)
-    assert len(list(selftests.real_run(case, seed=7))) == 3
+    monkeypatch.setattr(selftest, "MOST_ROUNDS", 3)
+    assert len(list(selftest.real_run(case, seed=7))) == 3
     assert real_machine.now < 20.0
 
 
 @pytest.mark.usefixtures("real_machine")
 def test_the_order_of_a_real_run_comes_from_its_seed(case):
     first, again, other = (
-        [[block.variant for block in each.blocks] for each in selftests.real_run(case, seed)]
+        [[block.variant for block in each.blocks] for each in selftest.real_run(case, seed)]
         for seed in (7, 7, 8)
     )
     assert first == again
@@ -290,10 +290,10 @@ def test_the_order_of_a_real_run_comes_from_its_seed(case):
 
 def test_a_slower_step_takes_that_share_longer(monkeypatch):
     looks = iter([10.0, 12.0, 12.25, 12.499, 12.5, 99.0])  # 12 + 0.25 * (12 - 10) = 12.5
-    monkeypatch.setattr(selftests, "perf_counter", looks.__next__)
+    monkeypatch.setattr(selftest, "perf_counter", looks.__next__)
     moves = []
     step = Step({"forward": lambda: "answer"}, lambda: moves.append("moved"))
-    slower = selftests._slower_cpu(step, 0.25)
+    slower = selftest._slower_cpu(step, 0.25)
     assert slower() == "answer"
     assert next(looks) == 99.0
     slower.move()
@@ -307,9 +307,9 @@ def test_a_slower_step_on_a_gpu_spins_for_that_share(monkeypatch):
         spins.append(cycles)
         machine.now += cycles / 2**30
 
-    monkeypatch.setattr(selftests.timing, "CudaClock", lambda: machine)
+    monkeypatch.setattr(selftest.timing, "CudaClock", lambda: machine)
     monkeypatch.setattr(torch.cuda, "_sleep", spin)
-    slower = selftests._slower_cuda(machine.step(0.5), 0.25)
+    slower = selftest._slower_cuda(machine.step(0.5), 0.25)
     spins.clear()
     before = machine.now
     slower()
@@ -318,7 +318,7 @@ def test_a_slower_step_on_a_gpu_spins_for_that_share(monkeypatch):
 
 
 def test_the_real_case_is_the_plain_host_of_the_main_job():
-    case = selftests.real_case("cpu")
+    case = selftest.real_case("cpu")
     assert (case.host, case.batch_size, case.image_size) == ("resnet50", 1, 224)
     assert (case.device, case.mode, case.dtype) == ("cpu", "inference", "float32")
     assert case.threads == torch.get_num_threads()
@@ -330,13 +330,13 @@ def test_a_device_that_is_left_open_is_a_gpu_where_there_is_one(
     monkeypatch, device, available, chosen
 ):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: available)
-    assert selftests.real_case(device).device == chosen
+    assert selftest.real_case(device).device == chosen
 
 
 def test_a_gpu_that_is_not_there_is_refused(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(UserError, match=r"^no CUDA device is available to torch; use"):
-        selftests.real_case("cuda")
+        selftest.real_case("cuda")
 
 
 @pytest.fixture
@@ -348,15 +348,15 @@ def one_machine(monkeypatch):
         calls.append((function, *args))
         return run_of(*[1.0] * 6, sa=1.2)
 
-    monkeypatch.setattr(selftests, "MACHINES", {"calm": {}})
-    monkeypatch.setattr(selftests, "SIDES", ())
-    monkeypatch.setattr(selftests.worker, "stream", call)
+    monkeypatch.setattr(selftest, "MACHINES", {"calm": {}})
+    monkeypatch.setattr(selftest, "SIDES", ())
+    monkeypatch.setattr(selftest.worker, "stream", call)
     return calls
 
 
 def test_a_selftest_tells_of_every_machine_and_every_real_run(one_machine):
     found = Findings()
-    lines = list(selftests.run(2, 2, "cpu", found))
+    lines = list(selftest.run(2, 2, "cpu", found))
     told = "control 1.000 [1.000, 1.000], +2% 1.020 [1.020, 1.020], +5% 1.050 [1.050, 1.050]"
     assert lines == [
         "simulated, calm: 2 runs",
@@ -365,8 +365,8 @@ def test_a_selftest_tells_of_every_machine_and_every_real_run(one_machine):
         "sa in 2 real runs: 1.200 to 1.200, which scatter by 0.0% (standard deviation); compare "
         "takes them to scatter by 1.3% until they show it",
     ]
-    case = selftests.real_case("cpu")
-    assert one_machine == [(selftests.real_run, case, seed) for seed in (1, 2)]
+    case = selftest.real_case("cpu")
+    assert one_machine == [(selftest.real_run, case, seed) for seed in (1, 2)]
     assert [row[:2] for row in found.rows] == [
         ("calm", "2"),
         (f"this machine: {case.described}", "2"),
@@ -377,7 +377,7 @@ def test_a_selftest_tells_of_every_machine_and_every_real_run(one_machine):
 
 def test_a_selftest_may_leave_this_machine_out(one_machine):
     found = Findings()
-    assert list(selftests.run(2, 0, "cpu", found)) == ["simulated, calm: 2 runs"]
+    assert list(selftest.run(2, 0, "cpu", found)) == ["simulated, calm: 2 runs"]
     assert [row[0] for row in found.rows] == ["calm"]
     assert one_machine == []
 
@@ -385,11 +385,11 @@ def test_a_selftest_may_leave_this_machine_out(one_machine):
 def test_a_real_machine_need_not_find_the_slowdowns_but_hold_the_truth(monkeypatch, one_machine):
     found = Findings()
     monkeypatch.setattr(
-        selftests.worker,
+        selftest.worker,
         "stream",
         lambda *_: one_machine.append("run") or run_of(*[1.01] * 6, **{"+2%": 1.0, "+5%": 1.0}),
     )
-    list(selftests.run(2, 2, "cpu", found))
+    list(selftest.run(2, 2, "cpu", found))
     (fault,) = found.faults
     assert fault.startswith("this machine: resnet50, inference, ")
     assert fault.endswith(": 0 of 2 intervals hold 1; at least 2 must")
@@ -398,12 +398,12 @@ def test_a_real_machine_need_not_find_the_slowdowns_but_hold_the_truth(monkeypat
 def test_a_module_is_compared_between_each_real_run_and_the_next(monkeypatch, one_machine):
     ratios_of_sa = iter([1.2, 1.4, 1.2, 1.21, 9.9])
     monkeypatch.setattr(
-        selftests.worker,
+        selftest.worker,
         "stream",
         lambda *_: one_machine.append("run") or run_of(*[1.0] * 6, sa=next(ratios_of_sa)),
     )
     found = Findings()
-    *_, told = selftests.run(2, 5, "cpu", found)
+    *_, told = selftest.run(2, 5, "cpu", found)
     compare = found.rows[-1]
     # From 1.2 to 1.4 is more than runs are taken to scatter, to 1.21 is not; the fifth is alone.
     assert compare[:5] == ("compare, sa in each of these with the next", "2", "1", "–", "–")
@@ -415,8 +415,8 @@ def test_a_module_is_compared_between_each_real_run_and_the_next(monkeypatch, on
 @pytest.fixture(scope="module")
 def moody_runs():
     mood = between_runs.ASSUMED / sqrt(2)
-    machines = (Machine(seed=seed, noise=selftests.NOISE, mood=mood) for seed in range(80))
-    return [selftests.simulated_run(machine) for machine in machines]
+    machines = (Machine(seed=seed, noise=selftest.NOISE, mood=mood) for seed in range(80))
+    return [selftest.simulated_run(machine) for machine in machines]
 
 
 def test_comparisons_of_runs_that_scatter_hold_the_truth(moody_runs):
@@ -444,7 +444,7 @@ def test_a_change_is_that_from_the_control_to_each_variant():
 
 def test_simulated_runs_are_compared_one_and_three_a_side():
     found = Findings()
-    lines = list(selftests._simulated_comparisons(2, found))
+    lines = list(selftest._simulated_comparisons(2, found))
     assert [line.split(", ")[-1] for line in lines] == [
         "1 a side: 2 comparisons",
         "3 a side: 2 comparisons",
@@ -460,17 +460,17 @@ def test_a_real_run_that_fails_is_a_finding_and_the_others_go_on(monkeypatch):
             raise RuntimeError("its process was killed")
         return run_of(*[1.0] * 6)
 
-    monkeypatch.setattr(selftests.worker, "stream", stream)
+    monkeypatch.setattr(selftest.worker, "stream", stream)
     found = Findings()
-    lines = list(selftests.run(2, 2, "cpu", found))
+    lines = list(selftest.run(2, 2, "cpu", found))
     assert found.faults == ["real run 1: RuntimeError: its process was killed"]
     assert [line[:15] for line in lines] == ["simulated, calm", "real run 2 of 2"]
 
 
 def test_on_a_gpu_the_ruler_is_tried_on_graphs(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert selftests.real_case("cuda").cuda_graph
-    assert not selftests.real_case("cpu").cuda_graph
+    assert selftest.real_case("cuda").cuda_graph
+    assert not selftest.real_case("cpu").cuda_graph
 
 
 def test_a_placed_step_is_as_slow_as_its_place_until_it_moves():
@@ -494,7 +494,7 @@ def test_a_device_that_is_not_there_is_refused_before_anything_runs(monkeypatch,
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     found = Findings()
     with pytest.raises(UserError, match="no CUDA device"):
-        next(selftests.run(2, 2, "cuda", found))
+        next(selftest.run(2, 2, "cuda", found))
     assert found.rows == []
     assert one_machine == []
 

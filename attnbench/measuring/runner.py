@@ -13,13 +13,12 @@ from functools import cache, partial
 
 import torch
 
-from attnbench import isolated, latency, memory
 from attnbench.counting import NotCountedError, count_all
 from attnbench.counting.rule import Count
-from attnbench.events import Beginning, Event
 from attnbench.hosts.build import Blocks, build
+from attnbench.measuring import isolated, latency, memory
+from attnbench.measuring.events import Beginning, Event, failure, record
 from attnbench.plugins import resolve
-from attnbench.recording import failure, record
 from attnbench.records.image_size import Size, sides
 from attnbench.records.run import Run
 from attnbench.records.schema import Case, Counts, End, FailedStep, Memory, Record, Results

@@ -3,8 +3,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from attnbench import isolated
-from attnbench.isolated import attention, count, input_shape, step
+from attnbench.measuring import isolated
+from attnbench.measuring.isolated import attention, count, input_shape, step
 from attnbench.records.variants import COPY, COPY_AGAIN, LAUNCH, PRODUCT, Piece
 
 pytestmark = pytest.mark.usefixtures("small_host")

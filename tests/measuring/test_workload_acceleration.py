@@ -5,17 +5,17 @@ import pytest
 import torch
 from torch import nn
 
-from attnbench import acceleration
-from attnbench.timing import Step
+from attnbench.measuring import workload
+from attnbench.measuring.timing import Step
 
-START = acceleration._start_compiler.__wrapped__
-NAMES = [name for name in acceleration.LIMITS if hasattr(torch._dynamo.config, name)]
+START = workload._start_compiler.__wrapped__
+NAMES = [name for name in workload.LIMITS if hasattr(torch._dynamo.config, name)]
 
 
 @pytest.fixture(autouse=True)
 def started(monkeypatch):
     """The compiler is warm: how often it is started is a test of its own."""
-    monkeypatch.setattr(acceleration, "_start_compiler", lambda: None)
+    monkeypatch.setattr(workload, "_start_compiler", lambda: None)
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def test_a_network_is_compiled_whole_and_for_its_own_shapes(monkeypatch):
         torch, "compile", lambda model, **options: asked.append((model, options)) or "compiled"
     )
     model = nn.Identity()
-    assert acceleration.compiled(model) == "compiled"
+    assert workload.compiled(model) == "compiled"
     assert asked == [(model, {"fullgraph": True, "dynamic": False})]
 
 
@@ -52,14 +52,14 @@ def test_the_compilers_limits_are_lifted_before_it_is_asked(monkeypatch):
         return model
 
     monkeypatch.setattr(torch, "compile", look)
-    acceleration.compiled(nn.Identity())
-    assert found == {name: acceleration.LIMITS[name] for name in NAMES}
+    workload.compiled(nn.Identity())
+    assert found == {name: workload.LIMITS[name] for name in NAMES}
 
 
 def test_a_limit_that_this_torch_does_not_have_is_left_alone(monkeypatch):
-    monkeypatch.setattr(acceleration, "LIMITS", {"no_such_limit": 1024})
+    monkeypatch.setattr(workload, "LIMITS", {"no_such_limit": 1024})
     monkeypatch.setattr(torch, "compile", lambda model, **_: model)
-    acceleration.compiled(nn.Identity())
+    workload.compiled(nn.Identity())
     assert not hasattr(torch._dynamo.config, "no_such_limit")
 
 
@@ -87,7 +87,7 @@ def test_twelve_networks_that_share_their_code_are_all_compiled(monkeypatch):
     image = torch.ones(1, 2)
     for depth in range(1, 13):
         model = Stack(depth)
-        assert torch.equal(acceleration.compiled(model)(image), model(image))
+        assert torch.equal(workload.compiled(model)(image), model(image))
     assert len(graphs) == 12
 
 
@@ -100,7 +100,7 @@ def test_a_network_that_cannot_be_compiled_whole_is_refused(monkeypatch):
 
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
     with pytest.raises(torch._dynamo.exc.Unsupported):
-        acceleration.compiled(Breaking())(torch.ones(1))
+        workload.compiled(Breaking())(torch.ones(1))
 
 
 @pytest.fixture
@@ -142,7 +142,7 @@ def log(monkeypatch):
     monkeypatch.setattr(torch.cuda, "CUDAGraph", Graph)
     monkeypatch.setattr(torch.cuda, "graph", graph)
     monkeypatch.setattr(torch.cuda, "graph_pool_handle", pools.__next__)
-    monkeypatch.setattr(acceleration, "_POOL", [])
+    monkeypatch.setattr(workload, "_POOL", [])
     return entries
 
 
@@ -158,8 +158,8 @@ def noted(log, *parts):
 
 
 def test_a_step_is_captured_after_it_has_run_on_a_stream_of_its_own(log):
-    acceleration.captured(noted(log, "forward"))
-    assert acceleration.CAPTURE_AFTER == 3
+    workload.captured(noted(log, "forward"))
+    assert workload.CAPTURE_AFTER == 3
     assert log == [
         "side waits for main",
         *["forward on side"] * 3,
@@ -171,14 +171,14 @@ def test_a_step_is_captured_after_it_has_run_on_a_stream_of_its_own(log):
 
 
 def test_a_captured_step_is_replayed_and_never_runs_again(log):
-    step = acceleration.captured(noted(log, "forward"))
+    step = workload.captured(noted(log, "forward"))
     log.clear()
     assert [step(), step()] == ["answer of forward"] * 2
     assert log == ["replay", "replay"]
 
 
 def test_a_step_of_several_parts_is_captured_whole(log):
-    step = acceleration.captured(noted(log, "forward", "backward", "optimizer"))
+    step = workload.captured(noted(log, "forward", "backward", "optimizer"))
     begin, end = log.index("capture into pool 1"), log.index("captured")
     parts = ["forward on capture", "backward on capture", "optimizer on capture"]
     assert log[begin + 1 : end] == parts
@@ -187,7 +187,7 @@ def test_a_step_of_several_parts_is_captured_whole(log):
 
 
 def test_all_captures_share_one_pool_of_memory(log):
-    first, second = (acceleration.captured(noted(log, name)) for name in ("one", "two"))
+    first, second = (workload.captured(noted(log, name)) for name in ("one", "two"))
     assert [entry for entry in log if entry.startswith("capture into")] == [
         "capture into pool 1"
     ] * 2
@@ -197,10 +197,10 @@ def test_all_captures_share_one_pool_of_memory(log):
 def test_the_compiler_is_started_once_before_its_first_network(monkeypatch):
     asked = []
     monkeypatch.setattr(torch, "compile", lambda model, **_: asked.append(model) or model)
-    monkeypatch.setattr(acceleration, "_start_compiler", cache(START))
+    monkeypatch.setattr(workload, "_start_compiler", cache(START))
     networks = [nn.Identity(), nn.Identity()]
     for network in networks:
-        acceleration.compiled(network)
+        workload.compiled(network)
     assert asked == [torch.relu, *networks]
 
 
@@ -208,13 +208,13 @@ def test_a_capture_that_breaks_takes_its_pool_along(log):
     calls = iter(range(1, 100))
 
     def breaks_within_its_capture():
-        if next(calls) == acceleration.CAPTURE_AFTER + 1:
+        if next(calls) == workload.CAPTURE_AFTER + 1:
             raise RuntimeError("operation not permitted when stream is capturing")
 
     step = Step({"step": breaks_within_its_capture})
     with pytest.raises(RuntimeError, match="not permitted"):
-        acceleration.captured(step)
-    acceleration.captured(step)
+        workload.captured(step)
+    workload.captured(step)
     assert [entry for entry in log if "pool" in entry] == [
         "capture into pool 1",
         "capture into pool 2",

@@ -8,21 +8,22 @@ import torch
 from simulated import TickingClock
 from torch.utils._pytree import tree_map
 
-from attnbench import isolated, latency, report, runner, timing
+from attnbench import report
 from attnbench.counting import NotCountedError
-from attnbench.events import Beginning
+from attnbench.measuring import isolated, latency, runner, timing
+from attnbench.measuring.events import Beginning
+from attnbench.measuring.runner import execute, latency_apart, memory_apart
+from attnbench.measuring.simulated import Machine
+from attnbench.measuring.timing import Step
 from attnbench.plugins.resolve import origins
 from attnbench.records import store
 from attnbench.records.run import Run, gather
 from attnbench.records.schema import Block, Count, Counts, End, Failure, Memory, Plan, Record, Round
 from attnbench.records.variants import CONTROL, PLAIN, Piece, alone
-from attnbench.runner import execute, latency_apart, memory_apart
-from attnbench.simulated import Machine
 from attnbench.stats import ratios
 from attnbench.system import worker
 from attnbench.system.disturbance import Reading
 from attnbench.system.worker import ChildDiedError
-from attnbench.timing import Step
 
 pytestmark = pytest.mark.usefixtures("small_host")
 

@@ -12,11 +12,10 @@ from typing import Literal
 import torch
 from torch.utils._pytree import tree_leaves
 
-from attnbench import isolated, timing, workload
 from attnbench.errors import UserError
-from attnbench.events import Beginning, Event
+from attnbench.measuring import isolated, timing, workload
+from attnbench.measuring.events import Beginning, Event, failure, record
 from attnbench.plugins import resolve
-from attnbench.recording import failure, record
 from attnbench.records.run import Run
 from attnbench.records.schema import Case, Compiled, End, Environment, Failure, Record
 from attnbench.stats import ratios

@@ -6,12 +6,21 @@ from itertools import islice
 import pytest
 import torch
 
-from attnbench import timing
+from attnbench.measuring import timing
+from attnbench.measuring.simulated import Machine
+from attnbench.measuring.timing import (
+    BLOCK_S,
+    CpuClock,
+    CudaClock,
+    Rounds,
+    Step,
+    clock_for,
+    timed,
+    warm_up,
+)
 from attnbench.records.schema import Disturbance
-from attnbench.simulated import Machine
 from attnbench.system.disturbance import Reading
 from attnbench.system.process_settings import MOVE_EVERY
-from attnbench.timing import BLOCK_S, CpuClock, CudaClock, Rounds, Step, clock_for, timed, warm_up
 
 COST_S = {"plain": 0.25, "control": 0.25, "sa": 0.5}  # powers of two add up exactly
 ONE_STEP = dict.fromkeys(COST_S, 1)

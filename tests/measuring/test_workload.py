@@ -6,10 +6,10 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from attnbench import workload
+from attnbench.measuring import workload
+from attnbench.measuring.workload import network, step
 from attnbench.modules import ATTENTION
 from attnbench.records.variants import CONTROL, PLAIN
-from attnbench.workload import network, step
 
 pytestmark = pytest.mark.usefixtures("small_host")
 

@@ -11,17 +11,18 @@ from typing import Any
 
 import torch
 
-from attnbench import formatting, jobs, timing, workload
+from attnbench import formatting
 from attnbench.errors import UserError
+from attnbench.measuring import planning, timing, workload
+from attnbench.measuring.simulated import Machine
+from attnbench.measuring.timing import Step
 from attnbench.records.schema import Case, Round
 from attnbench.records.variants import CONTROL, PLAIN
-from attnbench.simulated import Machine
 from attnbench.stats import between_runs
 from attnbench.stats import ratios as statistics
 from attnbench.stats.interval import Interval
 from attnbench.stats.ratios import TARGET
 from attnbench.system import process_settings, worker
-from attnbench.timing import Step
 
 MACHINES: dict[str, dict[str, Any]] = {
     "calm": {},
@@ -201,11 +202,11 @@ def real_case(device: str | None) -> Case:
     On a GPU as a CUDA graph: otherwise the device waits for Python, and a slowdown of the device
     could hide in that.
     """
-    wanted = jobs.defaults()
+    wanted = planning.defaults()
     chosen = wanted.device if device in (None, "auto") else device
     if chosen == "cuda" and not torch.cuda.is_available():
         raise UserError("no CUDA device is available to torch; use --device cpu")
-    (case,) = jobs.cases_of(replace(wanted, device=chosen, cuda_graph=chosen == "cuda"))
+    (case,) = planning.cases_of(replace(wanted, device=chosen, cuda_graph=chosen == "cuda"))
     return case
 
 

@@ -1,10 +1,22 @@
-"""Results and errors as records of a run, with the facts of the moment."""
+"""What measuring yields: what is about to be done, and the records of what was done."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from attnbench.records.run import Run
 from attnbench.records.schema import Environment, FailedStep, Failure, Record, Results
-from attnbench.system import environment
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """The kind of step that begins, and its variant, or None for all of them."""
+
+    kind: str
+    variant: str | None
+
+
+Event = Beginning | Record
 
 
 def record(
@@ -16,6 +28,8 @@ def record(
     facts: Environment | None = None,
 ) -> Record:
     """A record of the run, with the facts of this moment, or of an earlier one in ``facts``."""
+    from attnbench.system import environment  # torch, which whoever shows does without
+
     return Record(
         case=run.case,
         variant=variant,

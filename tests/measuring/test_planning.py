@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from attnbench import jobs, modules
+from attnbench import modules
 from attnbench.errors import UserError
-from attnbench.jobs import Wanted, prepare
+from attnbench.measuring import planning
+from attnbench.measuring.planning import Wanted, prepare
 from attnbench.modules import ATTENTION
 from attnbench.records import store
 from attnbench.records.run import Run
@@ -176,7 +177,7 @@ def test_modules_alone_are_a_plan_of_ceilings_and_pieces(tmp_path: Path) -> None
 def test_facts_of_a_gpu_are_asked_for_in_another_process(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    facts = jobs.environment.describe("cpu") | {"gpu": "fake"}
+    facts = planning.environment.describe("cpu") | {"gpu": "fake"}
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     monkeypatch.setattr(worker, "call", lambda *_: facts)
     run, _ = single(replace(SMALL, device="cuda"), tmp_path / "run")
@@ -192,8 +193,8 @@ def test_a_finished_run_is_refused(tmp_path: Path) -> None:
 
 def test_another_machine_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _, folder = single(SMALL, tmp_path / "run")
-    here = jobs.environment.describe("cpu")
-    monkeypatch.setattr(jobs.environment, "describe", lambda _: here | {"torch": "0.1"})
+    here = planning.environment.describe("cpu")
+    monkeypatch.setattr(planning.environment, "describe", lambda _: here | {"torch": "0.1"})
     with pytest.raises(UserError, match=r"another machine: torch is .* there and 0\.1 here"):
         prepare(SMALL, folder)
 

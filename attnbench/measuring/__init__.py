@@ -1,0 +1,1 @@
+"""What a module costs on this machine: rounds of timing, memory, self-test."""
