@@ -6,9 +6,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from attnbench.accuracy.checkpoints import (
+        load_authors_state_dict,
+        read_weights,
+        to_authors_state_dict,
+    )
     from attnbench.hosts.build import build, resnet
     from attnbench.report import read
-    from attnbench.weights import load_authors_state_dict, read_weights, to_authors_state_dict
 
 __all__ = [
     "__version__",
@@ -25,11 +29,11 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "build": ".hosts.build",
-    "load_authors_state_dict": ".weights",
+    "load_authors_state_dict": ".accuracy.checkpoints",
     "read": ".report",
-    "read_weights": ".weights",
+    "read_weights": ".accuracy.checkpoints",
     "resnet": ".hosts.build",
-    "to_authors_state_dict": ".weights",
+    "to_authors_state_dict": ".accuracy.checkpoints",
 }
 
 

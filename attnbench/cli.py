@@ -295,7 +295,8 @@ def evaluate(  # noqa: PLR0913, PLR0917  an option each
     ] = None,
 ) -> int:
     """Top-1 and top-5 of given weights on a folder of images, beside what was published."""
-    from attnbench import display, evaluating, report, shown
+    from attnbench import display, report, shown
+    from attnbench.accuracy import evaluate as evaluating
     from attnbench.records import evaluation
 
     prepared = evaluating.prepare(

@@ -11,7 +11,8 @@ from pathlib import Path
 import colours
 import pytest
 
-from attnbench import claims, images
+from attnbench import claims
+from attnbench.accuracy import images
 from attnbench.cli import main
 from attnbench.measuring import isolated, selftest
 from attnbench.records import evaluation, store

@@ -15,7 +15,8 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
-from attnbench import images
+from attnbench.accuracy import images
+from attnbench.accuracy.checkpoints import classes_of, load_authors_state_dict, read_weights
 from attnbench.errors import UserError
 from attnbench.hosts import check_module
 from attnbench.hosts.build import HOSTS, TOTAL_STRIDE, build
@@ -27,7 +28,6 @@ from attnbench.records.schema import LIMITS, Environment
 from attnbench.records.store import new_folder
 from attnbench.records.variants import PLAIN
 from attnbench.system import environment, process_settings
-from attnbench.weights import classes_of, load_authors_state_dict, read_weights
 
 MOST_WORKERS = 8
 """Processes that read images where none were asked for and the network is on a GPU."""

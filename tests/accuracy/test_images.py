@@ -8,8 +8,7 @@ import torch
 from PIL import Image
 from torchvision.models import ResNet50_Weights
 
-from attnbench.errors import UserError
-from attnbench.images import (
+from attnbench.accuracy.images import (
     Checked,
     Folder,
     class_numbers,
@@ -18,6 +17,7 @@ from attnbench.images import (
     right,
     transform,
 )
+from attnbench.errors import UserError
 
 
 @pytest.fixture

@@ -5,15 +5,15 @@ import colours
 import pytest
 import torch
 
-from attnbench import evaluating
+from attnbench.accuracy import evaluate as evaluating
+from attnbench.accuracy.checkpoints import to_authors_state_dict
+from attnbench.accuracy.evaluate import Wanted, evaluate, place, prepare
 from attnbench.errors import UserError
-from attnbench.evaluating import Wanted, evaluate, place, prepare
 from attnbench.hosts.build import build
 from attnbench.modules import ATTENTION, SettingsError
 from attnbench.records import evaluation
 from attnbench.records.evaluation import Evaluation
 from attnbench.system import process_settings
-from attnbench.weights import to_authors_state_dict
 
 pytestmark = pytest.mark.usefixtures("small_host")
 

@@ -9,11 +9,11 @@ from torch import nn
 
 import attnbench
 from attnbench import load_authors_state_dict, read_weights, to_authors_state_dict
+from attnbench.accuracy.checkpoints import classes_of
 from attnbench.errors import UserError
 from attnbench.hosts.build import build
 from attnbench.modules import ATTENTION, Attention, Site, create
 from attnbench.plugins.resolve import lookup
-from attnbench.weights import classes_of
 
 # The names that the authors' code gives, for the first block (the sources are in modules/).
 NAMES = {

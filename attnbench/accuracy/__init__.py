@@ -1,0 +1,1 @@
+"""How often given weights are right on a folder of images."""
