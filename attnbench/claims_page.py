@@ -7,13 +7,13 @@ from collections.abc import Iterable, Sequence
 from decimal import ROUND_HALF_UP, Decimal
 from itertools import groupby
 
-from attnbench.claims import Claim, Finding, off_by
+from attnbench.claims.claim import Claim, Finding, off_by
 
 OPENING = """\
 # What the published figures are worth
 
-Generated from `attnbench/claims.toml` by `make readme`; `attnbench check` computes every figure
-again and fails where a verdict has changed. The rules of counting are defined in
+Generated from `attnbench/claims/claims.toml` by `make readme`; `attnbench check` computes every
+figure again and fails where a verdict has changed. The rules of counting are defined in
 [`reports/README.md`](../reports/README.md).
 
 A figure is held to the digits that its source prints, in the source's own unit and under the

@@ -239,14 +239,18 @@ def check(
     format_: Annotated[Format, typer.Option("--format")] = Format.TEXT,
 ) -> int:
     """Hold published figures against the code; exit status 1 where a verdict has changed."""
-    from attnbench import budgets, claims, display, outcomes
+    from attnbench import display
+    from attnbench.claims import check as claims
+    from attnbench.claims import claim
+    from attnbench.claims import limits as budgets
+    from attnbench.claims import outcome as outcomes
 
     if budget is not None:
         if only is not None:
             raise UserError("--only selects claims; it does not go with --budget")
         found = budgets.check(budgets.read(budget))
     else:
-        found = [finding.outcome() for finding in claims.check(claims.select(only))]
+        found = [finding.outcome() for finding in claims.check(claim.select(only))]
     if format_ is Format.TEXT:
         words = ("what", "rule", "verdict", "as expected")
         rows = map(outcomes.cells, found)

@@ -104,10 +104,11 @@ def result() -> str:
 
 def claims_page() -> str:
     """Every published figure with its verdict."""
-    from attnbench import claims
+    from attnbench.claims import check
+    from attnbench.claims import claim as claims
 
     accuracies = [claim for claim in claims.catalogue() if claim.verdict == "needs data"]
-    return page(claims.check(claims.select(None)), accuracies)
+    return page(check.check(claims.select(None)), accuracies)
 
 
 def _published() -> Run:

@@ -8,8 +8,9 @@ from math import inf
 from pathlib import Path
 from typing import Literal
 
-from attnbench import accuracies, formatting, sides
-from attnbench.accuracies import Recipe
+from attnbench import formatting, sides
+from attnbench.claims import published_accuracy
+from attnbench.claims.published_accuracy import Recipe
 from attnbench.errors import UserError
 from attnbench.records.variants import PLAIN
 from attnbench.sides import Side
@@ -85,7 +86,7 @@ def pick(
         described = "; ".join(each.case.described for each in (side, *others))
         raise UserError(f"{folder} holds several configurations, pick from one: {described}")
     scatter = repeated.ASSUMED if between_runs is None else between_runs
-    chosen = accuracies.recipe(side.case.host, recipe, side.modules)
+    chosen = published_accuracy.recipe(side.case.host, recipe, side.modules)
     candidates = (_candidate(side, module, limits, chosen, scatter) for module in side.modules)
     return Choice(
         configuration=side.case.described,
@@ -93,14 +94,16 @@ def pick(
         limits=limits,
         recipe=chosen,
         unlike_published=_unlike(side),
-        plain_top1=accuracies.top1(chosen, side.case, PLAIN),
+        plain_top1=published_accuracy.top1(chosen, side.case, PLAIN),
         candidates=tuple(sorted(candidates, key=_place)),
         between_runs=scatter,
     )
 
 
 def _unlike(side: Side) -> str | None:
-    return next((accuracies.unlike_published(side.case, each) for each in side.modules), None)
+    return next(
+        (published_accuracy.unlike_published(side.case, each) for each in side.modules), None
+    )
 
 
 def _place(candidate: Candidate) -> tuple[int, float, float]:
@@ -131,7 +134,7 @@ def _candidate(
         ratio=ratio,
         added_params=added,
         memory_ratio=memory,
-        top1=accuracies.top1(recipe, side.case, module),
+        top1=published_accuracy.top1(recipe, side.case, module),
     )
 
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from attnbench import claims
+from attnbench.claims import check, claim
 from attnbench.hosts.build import HOSTS, Host
 from attnbench.records.schema import Case
 from attnbench.system import worker
@@ -30,7 +30,7 @@ def case():
 @pytest.fixture(scope="session")
 def every_finding():
     """Every published figure that can be computed, computed once for all tests."""
-    return claims.check(claims.select(None))
+    return check.check(claim.select(None))
 
 
 @pytest.fixture

@@ -11,8 +11,9 @@ from pathlib import Path
 import colours
 import pytest
 
-from attnbench import claims
 from attnbench.accuracy import images
+from attnbench.claims import check
+from attnbench.claims import claim as claims
 from attnbench.cli import main
 from attnbench.measuring import isolated, selftest
 from attnbench.records import evaluation, store
@@ -350,7 +351,7 @@ def test_check_names_what_has_changed_and_ends_badly(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     changed = [claims.Finding(claim, 709) for claim in claims.select("sa-abstract-module-params")]
-    monkeypatch.setattr(claims, "check", lambda _: changed)
+    monkeypatch.setattr(check, "check", lambda _: changed)
     assert call("check") == 1
     shown = capsys.readouterr()
     assert "NO: contradicted, 708" in shown.out

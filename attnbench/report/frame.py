@@ -8,8 +8,8 @@ from itertools import combinations
 
 import pandas as pd
 
-from attnbench import accuracies
-from attnbench.accuracies import Recipe
+from attnbench.claims import published_accuracy
+from attnbench.claims.published_accuracy import Recipe
 from attnbench.records import evaluation, image_size
 from attnbench.records.image_size import Size
 from attnbench.records.run import Run
@@ -26,7 +26,7 @@ def frame(run: Run) -> pd.DataFrame:
     """One row a variant of the plan, columns as in :data:`COLUMNS`, missing figures as NaN."""
     fault = control_fault(run)
     ties = _ties(run) if fault is None else {}
-    recipe = accuracies.recipe(run.case.host, modules=run.modules)
+    recipe = published_accuracy.recipe(run.case.host, modules=run.modules)
     rows = [
         {
             "variant": variant,
@@ -87,7 +87,7 @@ def _ties(run: Run) -> dict[str, list[str]]:
 
 
 def _published(run: Run, recipe: Recipe | None, variant: str) -> Row:
-    top1 = accuracies.top1(recipe, run.case, variant)
+    top1 = published_accuracy.top1(recipe, run.case, variant)
     if recipe is None or top1 is None:
         return {}
     return {"published_top1": top1, "published_recipe": recipe.described}

@@ -6,10 +6,10 @@ import shlex
 from collections.abc import Sequence
 
 from attnbench import formatting
+from attnbench.claims.reproduction import otherwise, reproductions
 from attnbench.formatting import title
 from attnbench.records.evaluation import Evaluation
 from attnbench.report.sheets import Sheet
-from attnbench.reproductions import otherwise, reproductions
 
 CAPTION = "Accuracy: measured here beside published"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from attnbench.claims import Claim, Finding, catalogue
+from attnbench.claims.claim import Claim, Finding, catalogue
 from attnbench.records.run import Run
 from attnbench.records.variants import PLAIN
 from attnbench.report.sheets import Sheet

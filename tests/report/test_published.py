@@ -1,6 +1,6 @@
 from dataclasses import replace
 
-from attnbench.claims import catalogue
+from attnbench.claims.claim import catalogue
 from attnbench.records.run import Run
 from attnbench.records.schema import Count
 from attnbench.report.published import UNITS, findings, sheet, unspoken

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from torch import nn
 
-from attnbench.budgets import METRICS, Limit, check, read
+from attnbench.claims.limits import METRICS, Limit, check, read
 from attnbench.errors import UserError
 from attnbench.modules import ATTENTION, Attention, Site
 

@@ -4,7 +4,8 @@ from dataclasses import replace
 import pytest
 
 from attnbench import modules
-from attnbench.claims import Claim, Finding, catalogue, check, off_by, select
+from attnbench.claims.check import check
+from attnbench.claims.claim import Claim, Finding, catalogue, off_by, select
 from attnbench.counting import DERIVED, RULES
 from attnbench.errors import UserError
 from attnbench.hosts.build import HOSTS

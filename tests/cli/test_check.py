@@ -4,7 +4,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from attnbench.outcomes import Outcome, as_github, as_json, as_junit, as_markdown
+from attnbench.claims.outcome import Outcome, as_github, as_json, as_junit, as_markdown
 
 GOOD = Outcome(
     name="good",

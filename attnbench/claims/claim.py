@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from fnmatch import fnmatchcase
@@ -11,8 +10,8 @@ from functools import cache
 from importlib.resources import files
 from typing import Literal
 
+from attnbench.claims.outcome import Outcome
 from attnbench.errors import UserError
-from attnbench.outcomes import Outcome
 from attnbench.records import image_size as sizes
 from attnbench.records.image_size import Size
 
@@ -110,7 +109,7 @@ def off_by(claim: Claim, figure: int) -> str:
 @cache
 def catalogue() -> tuple[Claim, ...]:
     """Every claim, in the file's order."""
-    text = files("attnbench").joinpath("claims.toml").read_text(encoding="utf-8")
+    text = files("attnbench.claims").joinpath("claims.toml").read_text(encoding="utf-8")
     return tuple(Claim(**row) for row in tomllib.loads(text)["claim"])
 
 
@@ -128,31 +127,3 @@ def select(pattern: str | None) -> list[Claim]:
     if not chosen:
         raise UserError(f"no computable claim matches '{pattern}'; ids: sa-*, eca-*, sk-*, ...")
     return chosen
-
-
-def check(claims: Sequence[Claim]) -> list[Finding]:
-    """Compute every claim's figure. Nothing is kept from an earlier call."""
-    from attnbench.figures import Figures
-
-    figures = Figures()
-
-    def figure(claim: Claim, rule: str) -> int:
-        quantity = "params" if claim.metric.endswith("params") else "operations"
-        return figures.get(
-            claim.host,
-            claim.attention,
-            rule,
-            quantity,
-            added=claim.metric.startswith("added "),
-            size=claim.image_size,
-        )
-
-    return [
-        Finding(
-            claim,
-            figure(claim, claim.rule),
-            figure(claim, claim.explained_by) if claim.explained_by else None,
-        )
-        for claim in claims
-        if claim.rule is not None
-    ]

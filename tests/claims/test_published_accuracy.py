@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from attnbench.accuracies import recipe, recipes, top1, unlike_published
+from attnbench.claims.published_accuracy import recipe, recipes, top1, unlike_published
 from attnbench.errors import UserError
 
 

@@ -17,9 +17,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from attnbench.claims.outcome import Outcome
 from attnbench.errors import UserError
 from attnbench.modules import Attention, SettingsError
-from attnbench.outcomes import Outcome
 from attnbench.plugins.resolve import demand_known, is_own, lookup
 from attnbench.system import worker
 
@@ -163,7 +163,7 @@ def _tried(limits: Sequence[Limit]) -> list[Outcome]:
 
 
 def _held(limits: Sequence[Limit], own: Mapping[str, Attention]) -> list[Outcome]:
-    from attnbench.figures import Figures
+    from attnbench.claims.check import Figures
 
     figures, outcomes = Figures(own), []
     for limit in limits:

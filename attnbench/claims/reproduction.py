@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import get_args
 
-from attnbench.claims import Claim, catalogue, rounds_to
+from attnbench.claims.claim import Claim, catalogue, rounds_to
 from attnbench.records.evaluation import (
     IMAGENET_CLASSES,
     IMAGENET_IMAGES,

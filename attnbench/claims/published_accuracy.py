@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from attnbench.claims import catalogue
+from attnbench.claims.claim import catalogue
 from attnbench.errors import UserError
 from attnbench.records import image_size
 from attnbench.records.evaluation import PUBLISHED_SIZE

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
 from torch import nn
 
+from attnbench.claims.claim import Claim, Finding
 from attnbench.counting import DERIVED, RULES
 from attnbench.counting.rule import Count
 from attnbench.hosts.build import build, default_size
@@ -76,3 +77,31 @@ class Figures:
                 found = self.own.get(attention, attention) if attention else None
                 self._networks[key] = build(host, found)
         return self._networks[key]
+
+
+def check(claims: Sequence[Claim]) -> list[Finding]:
+    """Compute every claim's figure. Nothing is kept from an earlier call."""
+    from attnbench.claims.check import Figures
+
+    figures = Figures()
+
+    def figure(claim: Claim, rule: str) -> int:
+        quantity = "params" if claim.metric.endswith("params") else "operations"
+        return figures.get(
+            claim.host,
+            claim.attention,
+            rule,
+            quantity,
+            added=claim.metric.startswith("added "),
+            size=claim.image_size,
+        )
+
+    return [
+        Finding(
+            claim,
+            figure(claim, claim.rule),
+            figure(claim, claim.explained_by) if claim.explained_by else None,
+        )
+        for claim in claims
+        if claim.rule is not None
+    ]

@@ -3,8 +3,8 @@ from dataclasses import replace
 import pytest
 from evaluated import evaluation
 
+from attnbench.claims.reproduction import otherwise, reproductions
 from attnbench.records.evaluation import PUBLISHED_SIZE, Evaluation
-from attnbench.reproductions import otherwise, reproductions
 
 
 def verdicts(found: Evaluation) -> dict[tuple[str, str], str | None]:

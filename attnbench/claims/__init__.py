@@ -1,0 +1,1 @@
+"""What was published about the modules, and limits of one's own."""
