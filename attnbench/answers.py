@@ -8,8 +8,8 @@ from dataclasses import asdict
 from math import isfinite
 
 from attnbench import formatting
+from attnbench.analysis.pick import Candidate, Choice
 from attnbench.formatting import joined
-from attnbench.picking import Candidate, Choice
 from attnbench.records import image_size
 from attnbench.records.evaluation import PUBLISHED_SIZE
 

@@ -359,7 +359,8 @@ def compare(  # noqa: PLR0913, PLR0917  an option each
     Several runs of one configuration in a folder are taken together.
     Exit status 1 where a slowdown beyond --fail-above is significant.
     """
-    from attnbench import comparison, display
+    from attnbench import display
+    from attnbench.analysis import compare as comparison
 
     found = comparison.compare(
         old,
@@ -410,7 +411,8 @@ def pick(  # noqa: PLR0913, PLR0917  an option each
 
     Exit status 1 where none surely is.
     """
-    from attnbench import answers, display, picking
+    from attnbench import answers, display
+    from attnbench.analysis import pick as picking
 
     limits = picking.Limits(
         overhead=None if max_overhead is None else options.share(max_overhead),

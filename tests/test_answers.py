@@ -6,8 +6,8 @@ from functools import partial
 import pytest
 from picked import SIX, store_run
 
+from attnbench.analysis.pick import Limits, pick
 from attnbench.answers import HEADINGS, as_json, cells, sentences
-from attnbench.picking import Limits, pick
 from attnbench.records.schema import Failure
 from attnbench.stats import between_runs
 

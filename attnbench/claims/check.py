@@ -81,7 +81,7 @@ class Figures:
 
 def check(claims: Sequence[Claim]) -> list[Finding]:
     """Compute every claim's figure. Nothing is kept from an earlier call."""
-    from attnbench.claims.check import Figures
+    pass
 
     figures = Figures()
 

@@ -8,12 +8,13 @@ from math import inf
 from pathlib import Path
 from typing import Literal
 
-from attnbench import formatting, sides
+from attnbench import formatting
+from attnbench.analysis import replicates
+from attnbench.analysis.replicates import Side
 from attnbench.claims import published_accuracy
 from attnbench.claims.published_accuracy import Recipe
 from attnbench.errors import UserError
 from attnbench.records.variants import PLAIN
-from attnbench.sides import Side
 from attnbench.stats import between_runs as repeated
 from attnbench.stats.interval import Interval
 
@@ -81,7 +82,7 @@ def pick(
     """
     if limits == Limits():
         raise UserError("name a limit: --max-overhead, --max-added-params or --max-memory")
-    side, *others = sides.read(folder)
+    side, *others = replicates.read(folder)
     if others:
         described = "; ".join(each.case.described for each in (side, *others))
         raise UserError(f"{folder} holds several configurations, pick from one: {described}")

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from attnbench.comparison import HEADINGS, as_github, as_json, cells, compare, tables
+from attnbench.analysis.compare import HEADINGS, as_github, as_json, cells, compare, tables
 from attnbench.errors import UserError
 from attnbench.records import store
 from attnbench.records.schema import Block, Plan, Record, Round

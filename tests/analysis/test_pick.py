@@ -5,8 +5,8 @@ from functools import partial
 import pytest
 from picked import SIX, store_run
 
+from attnbench.analysis.pick import Limits, pick
 from attnbench.errors import UserError
-from attnbench.picking import Limits, pick
 from attnbench.records import store
 from attnbench.records.schema import Failure, Plan, Record
 from attnbench.records.variants import alone

@@ -9,10 +9,11 @@ from functools import partial
 from math import expm1, isfinite
 from pathlib import Path
 
-from attnbench import formatting, github, sides
+from attnbench import formatting, github
+from attnbench.analysis import replicates
+from attnbench.analysis.replicates import Side
 from attnbench.errors import UserError
 from attnbench.records.schema import GRID
-from attnbench.sides import Side
 from attnbench.stats import between_runs as repeated
 from attnbench.stats import ratios
 from attnbench.stats.interval import Interval
@@ -90,7 +91,7 @@ def compare(
             ``force``, runs of different machines or settings.
     """
     scatter = repeated.ASSUMED if between_runs is None else between_runs
-    pairs = _paired(sides.read(old), sides.read(new), force=force)
+    pairs = _paired(replicates.read(old), replicates.read(new), force=force)
     judge = partial(_change, limit=limit, between_runs=scatter)
     changes = tuple(change for pair in pairs for change in _changes(*pair, judge, force=force))
     if not any(each.change for each in changes):
@@ -103,7 +104,7 @@ def _paired(old: list[Side], new: list[Side], *, force: bool) -> list[tuple[Side
         return [(old[0], new[0])]
     names = GRID if force else None
     before, after = (
-        {sides.configuration(side.case, names): side for side in each} for each in (old, new)
+        {replicates.configuration(side.case, names): side for side in each} for each in (old, new)
     )
     if len(before) < len(old) or len(after) < len(new):
         raise UserError(
@@ -119,7 +120,7 @@ def _paired(old: list[Side], new: list[Side], *, force: bool) -> list[tuple[Side
 
 
 def _changes(old: Side, new: Side, judge: Callable[..., Change], *, force: bool) -> list[Change]:
-    caveats = tuple(sides.differences(old.runs[0], new.runs[0], ("the old", "the new")))
+    caveats = tuple(replicates.differences(old.runs[0], new.runs[0], ("the old", "the new")))
     if caveats and not force:
         raise UserError(
             f"these cannot be compared: {'; '.join(caveats)}. --force compares them all the same"

@@ -1,0 +1,1 @@
+"""Answers from finished runs: how overheads changed, which modules fit."""
