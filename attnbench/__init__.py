@@ -5,6 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from attnbench._version import __version__
+
 if TYPE_CHECKING:
     from attnbench.accuracy.checkpoints import (
         load_authors_state_dict,
@@ -23,9 +25,6 @@ __all__ = [
     "resnet",
     "to_authors_state_dict",
 ]
-
-__version__ = "0.1.0"
-
 
 _HOMES = {
     "build": ".hosts.build",

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from attnbench import __version__
+from attnbench._version import __version__
 from attnbench.errors import UserError
 from attnbench.records.schema import Environment
 from attnbench.system import nvml, process_settings, worker
