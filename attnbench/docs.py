@@ -15,9 +15,10 @@ from attnbench.claims_page import page
 from attnbench.errors import UserError
 from attnbench.records import run as runs
 from attnbench.records.run import Run
-from attnbench.report import alone, stages
-from attnbench.report.columns import COLUMNS, CONFIGURATION, Column
-from attnbench.report.layouts import markdown
+from attnbench.report.formats.markdown import markdown
+from attnbench.report.tables import isolated, stages
+from attnbench.report.tables.columns import COLUMNS, CONFIGURATION
+from attnbench.report.tables.table import Column
 
 PUBLISHED = Path("reports/2026-11-25-cpu-resnet50")
 """The run that the README shows."""
@@ -51,7 +52,7 @@ def columns() -> str:
 
 def columns_alone() -> str:
     """Every column of an isolated run's comparison.csv and what it means."""
-    return _defined(alone.COLUMNS)
+    return _defined(isolated.COLUMNS)
 
 
 def columns_before() -> str:

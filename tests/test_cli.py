@@ -18,7 +18,7 @@ from attnbench.cli import main
 from attnbench.measuring import isolated, selftest
 from attnbench.records import evaluation, store
 from attnbench.records.schema import Counts, End, Memory, Record, Round
-from attnbench.report import pictures
+from attnbench.report.plots import render
 
 ROOT = Path(__file__).parent.parent
 SMALL = ["--modules", "se", "--image-size", "32", "--budget", "0.2", "--device", "cpu"]
@@ -27,7 +27,7 @@ SMALL = ["--modules", "se", "--image-size", "32", "--budget", "0.2", "--device",
 @pytest.fixture
 def no_plots(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where plots are not the point: they take longer than everything else."""
-    monkeypatch.setattr(pictures, "PLOTS", {})
+    monkeypatch.setattr(render, "PLOTS", {})
 
 
 def call(*arguments: str) -> int:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from attnbench.report.grids import grid
-from attnbench.report.measured import notes as accuracy_notes
-from attnbench.report.measured import sheets as accuracy
-from attnbench.report.reading import apart, found, named, read
-from attnbench.report.sheets import remarks
-from attnbench.report.writing import draw, frame, sheets, write, write_accuracy, write_joint
+from attnbench.report.load import apart, found, named, read
+from attnbench.report.tables.accuracy import notes as accuracy_notes
+from attnbench.report.tables.accuracy import sheets as accuracy
+from attnbench.report.tables.grid import grid
+from attnbench.report.tables.remarks import remarks
+from attnbench.report.write import draw, frame, sheets, write, write_accuracy, write_joint
 
 __all__ = [
     "accuracy",

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from attnbench import cli, report
 from attnbench.errors import UserError
 from attnbench.records.run import Run
-from attnbench.report import pictures
-from attnbench.report.drawing import Plot
+from attnbench.report.plots import render
+from attnbench.report.plots.drawing import Plot
 
 PLOTS = (
     "latency_overhead",
@@ -88,13 +88,13 @@ def test_a_plot_that_two_pages_show_is_drawn_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drawn: list[str] = []
-    for name, plot in pictures.PLOTS.items():
+    for name, plot in render.PLOTS.items():
 
         def counted(*given: Any, name: str = name, plot: Plot = plot) -> Figure:
             drawn.append(name)
             return plot.draw(*given)
 
-        monkeypatch.setitem(pictures.PLOTS, name, replace(plot, draw=counted))
+        monkeypatch.setitem(render.PLOTS, name, replace(plot, draw=counted))
     shutil.copytree(SMALL_RUN, tmp_path / "runs" / "one")
     with pytest.raises(SystemExit):
         cli.main(["report", str(tmp_path / "runs")])

@@ -1,0 +1,1 @@
+"""Every plot, drawn with matplotlib and rendered as SVG and PNG."""

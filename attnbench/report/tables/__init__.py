@@ -1,0 +1,1 @@
+"""Every table as data: captions, headings and rows of text."""

@@ -1,0 +1,112 @@
+"""Accuracies measured here beside those that were published."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+
+from attnbench import formatting
+from attnbench.claims.reproduction import otherwise, reproductions
+from attnbench.formatting import title
+from attnbench.records.evaluation import Evaluation
+from attnbench.report.tables.table import Sheet
+
+CAPTION = "Accuracy: measured here beside published"
+
+MEASURED = ("network", "data", "images", "metric", "measured (%) [95%]")
+PUBLISHED = ("published (%)", "verdict", "source")
+
+METRICS = {"top1": "top-1", "top5": "top-5"}
+
+
+def sheets(evaluations: Sequence[Evaluation]) -> list[Sheet]:
+    """The table, a row an evaluation, metric and source that prints it; none without any."""
+    if not evaluations:
+        return []
+    rows = []
+    for each in reproductions(evaluations):
+        claim, evaluation = each.claim, each.evaluation
+        rows.append(
+            (
+                network(evaluation),
+                evaluation.data.name,
+                formatting.whole(evaluation.images),
+                METRICS[each.metric],
+                formatting.accuracy(evaluation.percent(each.metric)),
+                claim.printed if claim else formatting.NOTHING,
+                each.verdict or formatting.NOTHING,
+                claim.source if claim else formatting.NOTHING,
+            )
+        )
+    return [Sheet(CAPTION, (*MEASURED, *PUBLISHED), tuple(rows))]
+
+
+def network(evaluation: Evaluation) -> str:
+    """``SA in resnet50``."""
+    return f"{title(evaluation.variant)} in {evaluation.host}"
+
+
+def notes(evaluations: Sequence[Evaluation]) -> list[str]:
+    """What must be known to believe each accuracy, and to get it again."""
+    return [_note(evaluation) for evaluation in evaluations]
+
+
+def command(evaluation: Evaluation) -> str:
+    """The command that evaluates the same; where weights and data lie is not recorded."""
+    words = ["attnbench", "evaluate"]
+    for option, value in (
+        ("--weights", evaluation.weights.name),
+        ("--data", evaluation.data.name),
+        ("--module", evaluation.module),
+        ("--host", evaluation.host),
+        ("--device", evaluation.device),
+        ("--dtype", evaluation.dtype),
+        ("--batch-size", evaluation.batch_size),
+        ("--image-size", evaluation.preprocessing.crop),
+        ("--threads", evaluation.threads),
+    ):
+        words += [] if value is None else [option, str(value)]
+    return shlex.join(words + (["--channels-last"] if evaluation.channels_last else []))
+
+
+def _note(evaluation: Evaluation) -> str:
+    how, facts = evaluation.preprocessing, evaluation.environment
+    order = {
+        "sorted": "whose sorted names are the classes",
+        "numbers": "named by the numbers of the classes",
+    }[evaluation.data.order]
+    said = [
+        f"{network(evaluation)}: of {evaluation.images:,} images {evaluation.top1_right:,} right "
+        f"in the top 1, {evaluation.top5_right:,} in the top 5, of {evaluation.classes:,} classes",
+        *(
+            [f"{evaluation.top1_tied:,} are wrong in the top 1 for an equal logit alone"]
+            if evaluation.top1_tied
+            else []
+        ),
+        *([f"the module's code: {evaluation.source}"] if evaluation.source else []),
+        f"weights {evaluation.weights.name}, sha256 {evaluation.weights.sha256}",
+        f"images in {evaluation.data.name}/, {evaluation.data.folders:,} folders {order}, "
+        f"sha256 {evaluation.data.sha256}",
+        f"{how.interpolation} resize of the shorter side to {how.resize}, centre crop of "
+        f"{how.crop}x{how.crop}, mean {_channels(how.mean)}, std {_channels(how.std)}",
+        f"{evaluation.dtype} on {facts.get('gpu') or facts.get('cpu')}, batch "
+        f"{evaluation.batch_size}, torch {facts.get('torch')}, Pillow {facts.get('pillow')}, "
+        f"{facts.get('time')}",
+        _reach(evaluation),
+    ]
+    return " ".join("; ".join(said).split()) + "."  # a file's name may have line breaks
+
+
+def _reach(evaluation: Evaluation) -> str:
+    """What the published figures can say of this one."""
+    why = otherwise(evaluation)
+    if why is not None:
+        return f"{why}, so published figures are for orientation only"
+    return (
+        "as many classes and images as ImageNet's validation set: where these are others, the "
+        "verdicts say nothing"
+    )
+
+
+def _channels(values: Sequence[float]) -> str:
+    return " ".join(f"{value:g}" for value in values)

@@ -1,0 +1,76 @@
+"""What papers print about the networks of a run, held against the counts in its records."""
+
+from __future__ import annotations
+
+from attnbench.claims.claim import Claim, Finding, catalogue
+from attnbench.records.run import Run
+from attnbench.records.variants import PLAIN
+from attnbench.report.tables.table import Sheet
+
+UNITS = {1: "", 10**6: " M", 10**9: " G", 2**20: " Mi", 2**30: " Gi"}
+"""What one printed unit stands for, and its sign."""
+
+HEADINGS = ("claim", "source", "printed", "in these records", "verdict", "expected")
+
+
+def findings(run: Run) -> list[Finding]:
+    """Every published figure of these networks that the run's own counts can speak of."""
+    return [found for claim in _about(run) if (found := _finding(run, claim)) is not None]
+
+
+def sheet(run: Run) -> Sheet:
+    """The same as a table."""
+    rows = []
+    for found in findings(run):
+        outcome = found.outcome()
+        rows.append(
+            (
+                outcome.subject,
+                found.claim.source,
+                f"{outcome.stated}{UNITS[found.claim.unit]}",
+                f"{outcome.computed} ({outcome.rule})",
+                outcome.verdict,
+                outcome.expected,
+            )
+        )
+    return Sheet("Published figures of these networks", HEADINGS, tuple(rows))
+
+
+def unspoken(run: Run) -> int:
+    """How many published figures of these networks these counts cannot judge: accuracies, most."""
+    return len(_about(run)) - len(findings(run))
+
+
+def _about(run: Run) -> list[Claim]:
+    networks = {PLAIN, *run.networks} if run.case.everywhere else {PLAIN}
+    return [
+        claim
+        for claim in catalogue()
+        if claim.host == run.case.host and (claim.attention or PLAIN) in networks
+    ]
+
+
+def _finding(run: Run, claim: Claim) -> Finding | None:
+    computed = _figure(run, claim, claim.rule)
+    if computed is None:
+        return None
+    explanation = _figure(run, claim, claim.explained_by)
+    if claim.explained_by and explanation is None:
+        return None  # these records cannot tell an explained figure from a contradicted one
+    return Finding(claim, computed, explanation)
+
+
+def _figure(run: Run, claim: Claim, rule: str | None) -> int | None:
+    """The claim's figure by that rule, from the records; None where they do not hold it."""
+    params = claim.metric.endswith("params")
+    if rule is None or (not params and run.case.image_size != claim.image_size):
+        return None
+
+    def of(variant: str) -> int | None:
+        count = run.counts.get(variant, {}).get(rule)
+        return None if count is None else count.params if params else count.operations
+
+    mine, plain = of(claim.attention or PLAIN), of(PLAIN)
+    if not claim.metric.startswith("added "):
+        return mine
+    return None if mine is None or plain is None else mine - plain

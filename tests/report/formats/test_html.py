@@ -1,0 +1,182 @@
+import json
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pandas as pd
+import pytest
+
+from attnbench import cli, report
+from attnbench.records.run import Run
+from attnbench.records.schema import Record
+from attnbench.report.formats.html import figure, kinds
+from attnbench.report.tables.table import Sheet
+
+HOSTILE = '<img src=x onerror=alert(1)>&"$x_1$|,'
+
+
+class Page(HTMLParser):
+    """The tags, attributes and visible text of a page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.text = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in {"meta", "link"}:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag, tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] not in {"style", "script"}:
+            self.text += data
+
+
+@pytest.fixture
+def page(run: Run, tmp_path: Path) -> Page:
+    report.write(run, tmp_path)
+    return Page((tmp_path / "report.html").read_text(encoding="utf-8"))
+
+
+def renamed(run: Run, old: str, new: str) -> Run:
+    """The run with another module in the place of one."""
+    blocks = [
+        replace(
+            each,
+            blocks=tuple(
+                replace(block, variant=new if block.variant == old else block.variant)
+                for block in each.blocks
+            ),
+        )
+        for each in run.rounds
+    ]
+    variants = tuple(new if name == old else name for name in run.plan.variants)
+    return replace(
+        run,
+        plan=replace(run.plan, variants=variants),
+        rounds=blocks,
+        counts={new if name == old else name: each for name, each in run.counts.items()},
+        memory={new if name == old else name: each for name, each in run.memory.items()},
+    )
+
+
+def test_every_tag_is_closed_and_nothing_is_fetched(page: Page) -> None:
+    assert page.open == []
+    for tag, attributes in page.tags:
+        assert tag not in {"img", "iframe", "object"}
+        for key in ("src", "href", "xlink:href"):
+            assert (attributes.get(key) or "#").startswith(("#", "data:")), (tag, attributes)
+
+
+def test_it_says_what_ran_on_what_when_and_whether_the_control_held(page: Page) -> None:
+    for said in (
+        "resnet50, inference, batch 2, 224x224, float32, cpu",
+        "An imagined CPU, 2 threads",
+        "control holds",
+        "Control (plain against plain): 1.000 [0.999, 1.001]; it holds.",
+        "SK failed at latency: OutOfMemoryError: no room.",
+        "attnbench run --modules sa,sk --host resnet50",
+        "1.200 [1.190, 1.210]",
+    ):
+        assert said in page.text, said
+
+
+def test_a_control_that_failed_is_said_at_the_top(run: Run, tmp_path: Path) -> None:
+    report.write(replace(run, rounds=run.rounds[:5]), tmp_path)
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "control failed</span>" in text
+    assert "control holds" not in text
+
+
+def test_a_name_is_data_and_never_markup(run: Run, tmp_path: Path) -> None:
+    report.write(renamed(run, "sa", HOSTILE), tmp_path)
+    found = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
+    assert found.open == []
+    assert HOSTILE in found.text
+    assert not any("onerror" in attributes for _, attributes in found.tags)
+    assert "img" not in {tag for tag, _ in found.tags}
+
+
+def test_a_hostile_name_keeps_its_row_in_every_table(run: Run, tmp_path: Path) -> None:
+    report.write(renamed(run, "sa", HOSTILE), tmp_path)
+    read = pd.read_csv(tmp_path / "comparison.csv")
+    assert list(read["variant"]) == ["plain", "control", HOSTILE, "sk"]
+    latex = (tmp_path / "comparison.tex").read_text(encoding="utf-8")
+    assert r"\textless{}img src=x onerror=alert(1)\textgreater{}\&" in latex
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a\x07b\x1b[31m\x00c", "\N{RIGHT-TO-LEFT OVERRIDE}evil\uffff", "two\nlines", "", " ", "=1+1"],
+)
+def test_no_name_breaks_a_file(run: Run, tmp_path: Path, name: str) -> None:
+    written = report.write(renamed(run, "sa", name), tmp_path)
+    found = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
+    assert found.open == []
+    for path in written:
+        if path.suffix == ".svg":
+            ElementTree.fromstring(path.read_text(encoding="utf-8"))
+    assert len(pd.read_csv(tmp_path / "comparison.csv")) == 4
+
+
+def test_a_run_in_which_everything_failed_is_a_page(run: Run, tmp_path: Path) -> None:
+    nothing = Run(run.case, run.plan, run.environment, failures=run.failures)
+    written = {path.name for path in report.write(nothing, tmp_path)}
+    assert "latency_overhead.svg" not in written
+    found = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
+    assert found.open == []
+    assert "the run is not finished" in found.text
+
+
+def test_several_runs_are_sections_of_one_page_that_are_told_apart(
+    run: Run, tmp_path: Path
+) -> None:
+    gpu = replace(run, environment=dict(run.environment) | {"gpu": "A GPU"})
+    report.write_joint({"laptop": run, "server": gpu}, tmp_path)
+    found = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
+    assert found.open == []
+    ids = [attributes["id"] for _, attributes in found.tags if attributes.get("id")]
+    assert len(ids) == len(set(ids))
+    assert {"run-1", "run-2"} <= set(ids)
+    headings = ("An imagined CPU", "A GPU")
+    assert all(found.text.count(heading) >= 2 for heading in headings)  # overview and section
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("1.182 [1.171, 1.193]", "1.182"),
+        ("+2,530,992", "+2530992"),
+        ("-0.5", "-0.5"),
+        ("= 1.001 [0.9, 1.1]", "1.001"),
+        ("38 [36, 41]%", "38"),
+        ("–", ""),
+        ("slower", ""),
+    ],
+)
+def test_a_cell_is_sorted_by_its_figure(text: str, number: str) -> None:
+    assert figure(text) == number
+
+
+def test_a_column_is_of_words_where_no_cell_has_a_figure() -> None:
+    rows = (("SA", "slower", "–", "1.2"), ("SE", "–", "–", "–"))
+    assert kinds(Sheet("", ("a", "b", "c", "d"), rows)) == ["words", "words", "figures", "figures"]
+    assert kinds(Sheet("", ("a", "b"), ())) == ["figures", "figures"]
+
+
+def test_the_records_of_a_newer_schema_are_refused_in_one_line(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = Record(case=run.case, results=run.plan, environment=run.environment).as_json()
+    (tmp_path / "records.jsonl").write_text(json.dumps(line | {"schema": 99}) + "\n")
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["report", str(tmp_path)])
+    assert stopped.value.code == 2
+    assert capsys.readouterr().err.count("\n") == 1

@@ -1,0 +1,159 @@
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from attnbench import cli, formatting
+from attnbench.report.formats.latex import MOST_LINES, comments, latex
+from attnbench.report.formats.latex_escape import escaped
+from attnbench.report.tables.table import Sheet
+from attnbench.stats.interval import Interval
+
+HOSTILE = Sheet("50% of_it", ("module", "a & b"), (("x|<b>y</b>", "$1_000 \\ {#} ~ ^"),))
+
+PDFLATEX = shutil.which("pdflatex")
+PUBLISHED = Path(__file__).parents[3] / "reports"
+
+
+def test_latex_escapes_every_special_character() -> None:
+    text = latex(HOSTILE, "100%")
+    assert r"\caption{50\% of\_it. 100\%.}" in text
+    assert r"x\textbar{}\textless{}b\textgreater{}y\textless{}/b\textgreater{}" in text
+    assert r"\$1\_000 \textbackslash{} \{\#\} \textasciitilde{} \textasciicircum{} \\" in text
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Äçő", r"\"{A}\c{c}\H{o}"),
+        ("A\N{COMBINING DIAERESIS}", r"\"{A}"),
+        ("µμλΣ", r"$\mu$$\mu$$\lambda$$\Sigma$"),
+        ("注意", r"\texttt{U+6CE8}\texttt{U+610F}"),
+        (
+            "ΑỆ\a\N{GRINNING FACE}",
+            r"\texttt{U+0391}\texttt{U+1EC6}\texttt{U+0007}\texttt{U+1F600}",
+        ),
+        ("a--b,,c''", r"a-{}-b,{},c'{}'"),
+        ("a – b … ± ß", r"a -- b \dots{} $\pm$ \ss{}"),
+        ("a\n\tb", "a b"),
+    ],
+)
+def test_signs_that_plain_latex_lacks_have_another_way(text: str, shown: str) -> None:
+    assert escaped(text) == shown
+
+
+def test_a_comment_stays_on_its_line() -> None:
+    assert comments(["one\n\\input{x}\r\u2028two"]) == [r"% one \input{x} two"]
+
+
+def test_latex_has_a_column_for_every_heading() -> None:
+    assert r"\begin{tabular}{lr}" in latex(HOSTILE, "")
+
+
+def test_a_dash_and_a_doubt_are_set_in_latex_as_its_own() -> None:
+    sheet = Sheet("caption", ("module", "figure"), (("–", "1 ± 2"),))
+    assert r"-- & 1 $\pm$ 2 \\" in latex(sheet, "")
+
+
+def test_a_row_that_begins_like_an_argument_is_none() -> None:
+    sheet = Sheet("", ("module", "figure"), (("[1cm]", "1"), ("*", "2")))
+    text = latex(sheet, "")
+    assert "    {}[1cm] & 1" in text
+    assert "    {}* & 2" in text
+
+
+def test_a_wide_table_is_set_smaller() -> None:
+    assert r"\small" in latex(Sheet("", tuple("abcdef"), ()), "")
+    assert r"\small" not in latex(Sheet("", tuple("abcde"), ()), "")
+
+
+def test_a_heading_that_is_wider_than_its_figures_is_stacked() -> None:
+    text = latex(Sheet("", ("module", "added parameters"), (("SA", "+708"),)), "")
+    assert r"module & \begin{tabular}[b]{@{}r@{}}added\\parameters\end{tabular} \\" in text
+    assert r"module & added parameters \\" in latex(
+        Sheet("", ("module", "added parameters"), (("SA", "+1,000,000,000,000"),)), ""
+    )
+
+
+def test_a_table_that_is_too_wide_is_split_evenly_with_its_first_column_again() -> None:
+    doubted = formatting.ratio(Interval(1.182, 1.171, 1.195))
+    names = tuple("ABCDEFG")
+    text = latex(Sheet("Ratios", ("of", *names), (("batch 1", *[doubted] * 7),)), "cpu")
+    headings = [line.strip() for line in text.splitlines() if line.strip().startswith("of &")]
+    assert headings == [r"of & A & B & C & D \\", r"of & E & F & G \\"]
+    assert text.count("batch 1 &") == 2
+    assert r"\caption{Ratios (1 of 2). cpu. $\pm$ is" in text
+    assert r"\caption{Ratios (2 of 2). cpu. $\pm$ is" in text
+
+
+def test_a_table_that_is_too_long_goes_on_in_another() -> None:
+    rows = tuple((str(number), "1") for number in range(MOST_LINES + 1))
+    text = latex(Sheet("Many", ("run", "figure"), rows), "")
+    first, second = text.split(r"\end{table}")[:2]
+    assert first.count("& 1") == MOST_LINES
+    assert f"{MOST_LINES} & 1" in second
+
+
+def test_a_long_name_is_broken_at_its_joints() -> None:
+    sheet = Sheet("", ("module", "n"), (("a/path/of_mine.py:WithALongName,groups=32", "1"),))
+    text = latex(sheet, "")
+    assert r"a/\allowbreak{}path/\allowbreak{}of\_\allowbreak{}mine.\allowbreak{}py:" in text
+    assert r"\begin{tabular}{p{" in text
+
+
+HOSTILE_NAMES = {
+    "sa": "a/long/path/of_mine.py:WithALongClassName,groups=32",
+    "se": "Ä ö é ñ ç ő š å µ Σ 注意 \\ & % $ # _ { } ~ ^ < > | ` ' \" -- ,, ?`",
+    "gc": "line\nbreak% \\end{table}",
+    "sk": "x" * 30 + "W" * 30,
+    "cbam": "<script>alert(1)</script>",
+    "sge": "file.py:C,sizes=(3, 5)",
+    "eca": "[*] timm:bottleneck,feat_size=7",
+}
+
+
+def renamed(value: object) -> object:
+    """A record with those names in the place of the modules'."""
+    if isinstance(value, dict):
+        return {renamed(key): renamed(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [renamed(each) for each in value]
+    if isinstance(value, str):
+        module, joint, stage = value.partition(" layer")
+        return HOSTILE_NAMES.get(module, module) + joint + stage
+    return value
+
+
+@pytest.fixture
+def hostile(tmp_path: Path) -> Path:
+    """A run and modules alone, with seven names of the worst kind."""
+    for name in ("2026-11-25-cpu-resnet50", "2026-11-25-cpu-resnet50-isolated"):
+        lines = (PUBLISHED / name / "records.jsonl").read_text().splitlines()
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "records.jsonl").write_text(
+            "".join(json.dumps(renamed(json.loads(line))) + "\n" for line in lines)
+        )
+    return tmp_path
+
+
+@pytest.mark.skipif(PDFLATEX is None, reason="no pdflatex here")
+@pytest.mark.parametrize("encoding", ["", r"\usepackage[T1]{fontenc}"])
+def test_the_tables_compile_and_fit_the_page(hostile: Path, encoding: str) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["report", str(hostile)])
+    assert not stopped.value.code
+    tables = [*hostile.glob("*/comparison.tex"), hostile / "grid.tex"]
+    assert len(tables) == 3
+    inputs = "".join(rf"\input{{{path}}}\clearpage" for path in tables)
+    (hostile / "paper.tex").write_text(
+        rf"\documentclass[a4paper]{{article}}{encoding}\usepackage{{booktabs}}"
+        rf"\begin{{document}}{inputs}\end{{document}}"
+    )
+    command = [str(PDFLATEX), "-draftmode", "-interaction=nonstopmode", "paper.tex"]
+    done = subprocess.run(command, cwd=hostile, capture_output=True, check=False)
+    log = (hostile / "paper.log").read_text(errors="replace")
+    assert done.returncode == 0, log[-3000:]
+    for fault in ("Overfull", "Missing character", "Float too large"):
+        assert fault not in log, log

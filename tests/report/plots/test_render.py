@@ -1,0 +1,84 @@
+import re
+from importlib.resources import files
+from xml.etree import ElementTree
+
+import matplotlib as mpl
+import pytest
+from matplotlib.figure import Figure
+
+from attnbench.report.plots.render import OF_THE_PAGE, as_png, as_svg, inline
+from attnbench.report.plots.style import GRID, INK, RC, say
+
+SVG = "{http://www.w3.org/2000/svg}"
+HOSTILE = '<script>alert("x")</script> & more'
+
+
+@pytest.fixture
+def figure() -> Figure:
+    with mpl.rc_context(RC):
+        drawn = Figure(figsize=(2, 1))
+        axes = drawn.subplots()
+        (point,) = axes.plot([1], [1], marker="o", color="#332288")
+        say(point, HOSTILE)
+        axes.set_xlabel("x & <y>")
+        return drawn
+
+
+@pytest.fixture
+def drawn(figure: Figure) -> str:
+    with mpl.rc_context(RC):
+        return as_svg(figure, alternative=f"One point. {HOSTILE}")
+
+
+def test_a_point_has_its_words_and_the_whole_its_alternative(drawn: str) -> None:
+    root = ElementTree.fromstring(drawn)
+    assert root.get("role") == "img"
+    assert root.get("aria-label") == f"One point. {HOSTILE}"
+    (point,) = [each for each in root.iter() if each.get("class") == "point"]
+    assert point.get("id") == "point_1"
+    assert point[0].tag == f"{SVG}title"
+    assert point[0].text == HOSTILE
+    assert "<script" not in drawn
+
+
+def test_on_a_page_its_points_can_be_reached_and_it_has_its_alternative(drawn: str) -> None:
+    root = ElementTree.fromstring(inline(drawn, "one"))
+    assert (ElementTree.fromstring(drawn).get("role"), root.get("role")) == ("img", "group")
+    assert root.get("aria-label") == f"One point. {HOSTILE}"
+
+
+def test_text_stays_text(drawn: str) -> None:
+    texts = [each.text for each in ElementTree.fromstring(drawn).iter(f"{SVG}text")]
+    assert "x & <y>" in texts
+
+
+def test_two_on_a_page_share_no_id_and_each_finds_its_own(drawn: str) -> None:
+    one, other = (ElementTree.fromstring(inline(drawn, name)) for name in ("one", "other"))
+    ids = [{each.get("id") for each in root.iter() if each.get("id")} for root in (one, other)]
+    assert not ids[0] & ids[1]
+    text = inline(drawn, "one")
+    asked = re.findall(r'url\(#([^)]+)\)|href="#([^"]+)"', text)
+    assert asked
+    assert {found for pair in asked for found in pair if found} <= ids[0]
+
+
+def test_on_a_page_it_is_in_the_pages_colours(drawn: str) -> None:
+    assert INK in drawn
+    assert GRID in drawn
+    text = inline(drawn, "one")
+    for colour in (INK, GRID, "#ffffff", "#332288"):
+        assert colour not in text
+    assert {"currentColor", "var(--grid)", "var(--indigo)"} <= set(
+        re.findall(r"currentColor|var\([^)]*\)", text)
+    )
+
+
+def test_every_colour_that_plots_ask_of_the_page_is_there() -> None:
+    css = files("attnbench.report.formats").joinpath("template/page.css").read_text()
+    for shown in OF_THE_PAGE.values():
+        for name in re.findall(r"var\((--\w+)\)", shown):
+            assert css.count(f"{name}: #") == 2, name  # light and dark
+
+
+def test_pixels_are_a_png(figure: Figure) -> None:
+    assert as_png(figure).startswith(b"\x89PNG")

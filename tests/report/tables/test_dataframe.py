@@ -1,0 +1,348 @@
+import json
+from dataclasses import replace
+from math import isnan
+
+import pandas as pd
+import pytest
+
+from attnbench import report
+from attnbench.records.run import Run
+from attnbench.records.schema import Block, Compiled, Disturbance, End, Failure, Round
+from attnbench.report.tables.columns import COLUMNS, PARTS
+from attnbench.report.tables.table import Sheet
+
+# The stored run: plain takes 100 ms a step of two images, except 110 and 90 ms in rounds 1 and
+# 3; SA takes 1.20, 1.21, 1.19, 1.20, 1.22, 1.18, 1.20, 1.21, 1.19 times as long.
+
+
+def test_every_variant_has_a_row_and_every_column_is_there(table: pd.DataFrame) -> None:
+    assert list(table["variant"]) == ["plain", "control", "sa", "sk"]
+    assert list(table.columns) == [column.key for column in COLUMNS]
+
+
+def test_counts_are_exact_and_less_the_plain_hosts(table: pd.DataFrame) -> None:
+    sa = table.loc["sa"]
+    assert sa["added_params"] == 25_557_740 - 25_557_032
+    assert sa["added_leaf_operations"] == 4_124_683_776 - 4_121_924_096
+    assert sa["added_fvcore_operations"] == 4_128_070_656 - 4_111_512_576
+
+
+def test_kernels_and_traffic_are_the_executed_rules(table: pd.DataFrame) -> None:
+    assert table.loc["sa", "added_kernels"] == 366 - 174
+    assert table.loc["sa", "added_moved_bytes"] == 2**20 + 2**19
+    assert isnan(table.loc["sk", "kernels"])
+
+
+def test_latency_is_the_median_step_for_one_image(table: pd.DataFrame) -> None:
+    assert table.loc["plain", "latency_s"] == pytest.approx(0.100 / 2)
+    # SA's steps: 120, 133.1, 119, 108, 122, 118, 120, 121, 119 ms.
+    assert table.loc["sa", "latency_s"] == pytest.approx(0.120 / 2)
+
+
+def test_the_ratio_is_the_median_of_the_rounds_own_ratios(table: pd.DataFrame) -> None:
+    assert table.loc["sa", "ratio"] == pytest.approx(1.20)
+    assert table.loc["control", "ratio"] == pytest.approx(1.0)
+    assert table.loc["plain", "ratio"] == 1
+    assert table.loc["sa", "verdict"] == "slower"
+    assert table.loc["sa", "rounds"] == 9
+
+
+def test_memory_is_compared_with_the_plain_host(table: pd.DataFrame) -> None:
+    assert table.loc["sa", "peak_live_ratio"] == 15 / 10
+    assert table.loc["sa", "peak_resident_ratio"] == 630 / 600
+    assert isnan(table.loc["sa", "peak_allocated_above_bytes"])
+
+
+def test_a_variant_that_failed_keeps_its_row_and_says_why(table: pd.DataFrame) -> None:
+    failed = table.loc["sk"]
+    assert isnan(failed["params"])
+    assert isnan(failed["ratio"])
+    assert "latency: OutOfMemoryError: no room" in failed["error"]
+
+
+def test_allocated_memory_is_above_what_was_there(run: Run) -> None:
+    on_device = replace(
+        run.memory["plain"],
+        allocated_bytes=100,
+        peak_allocated_bytes=150,
+        reserved_bytes=200,
+        peak_reserved_bytes=300,
+    )
+    run.memory["plain"] = on_device
+    run.memory["sa"] = replace(on_device, peak_allocated_bytes=175, peak_reserved_bytes=360)
+    table = report.frame(run).set_index("variant")
+    assert table.loc["sa", "peak_allocated_above_bytes"] == 75
+    assert table.loc["sa", "peak_allocated_above_ratio"] == 75 / 50
+    assert table.loc["sa", "peak_reserved_ratio"] == 360 / 300
+    assert table.loc["sa", "peak_reserved_above_bytes"] == 360 - 200
+    assert table.loc["sa", "peak_reserved_above_ratio"] == 160 / 100
+
+
+def test_a_published_accuracy_is_of_one_recipe_and_of_the_network_that_was_published(
+    run: Run,
+) -> None:
+    table = report.frame(run).set_index("variant")
+    assert table["published_top1"].dropna().to_dict() == {"plain": 76.384, "sk": 77.538}
+    assert "PytorchInsight" in table.loc["sk", "published_recipe"]
+    plan = replace(run.plan, variants=("plain", "control", "sa"))
+    of_sa = report.frame(replace(run, plan=plan)).set_index("variant")
+    assert of_sa["published_top1"].dropna().to_dict() == {"sa": 77.882}
+    for change in ({"image_size": 288}, {"stages": (4,)}, {"blocks": "last"}):
+        other = report.frame(replace(run, case=replace(run.case, **change)))
+        assert other.set_index("variant")["published_top1"].drop("plain").isna().all(), change
+
+
+def test_a_control_that_fails_takes_all_verdicts_away(run: Run) -> None:
+    for number, each in enumerate(run.rounds):
+        blocks = [
+            replace(block, seconds=block.seconds * 1.1) if block.variant == "control" else block
+            for block in each.blocks
+        ]
+        run.rounds[number] = replace(each, blocks=tuple(blocks))
+    assert report.frame(run)["verdict"].isna().all()
+    assert any("THE CONTROL FAILED" in remark for remark in report.remarks(run))
+    assert any("no verdicts" in sheet.caption for sheet in report.sheets(run, report.frame(run)))
+
+
+COMMAS = "file.py:C,sizes=(3, 5)"
+
+
+def tied(run: Run) -> Run:
+    """Six rounds in which SK, SA and a module with commas in its name take as long."""
+    names = ("plain", "control", "sk", "sa", COMMAS)
+    blocks = tuple(Block(variant=name, steps=1, seconds=0.1) for name in names)
+    rounds = [Round(number=number, blocks=blocks) for number in range(6)]
+    return replace(run, plan=replace(run.plan, variants=names), rounds=rounds)
+
+
+def test_modules_that_are_tied_are_a_list_whatever_they_are_called(run: Run) -> None:
+    table = report.frame(tied(run)).set_index("variant")
+    assert json.loads(table.loc["sa", "tied_with"]) == ["sk", COMMAS]
+    assert json.loads(table.loc[COMMAS, "tied_with"]) == ["sk", "sa"]
+    assert table.loc["plain", "tied_with"] == ""
+    (latency,) = captioned(tied(run), "Latency")
+    shown = {row[0]: row[latency.headings.index("tied with")] for row in latency.rows}
+    assert shown == {
+        "plain": "–",
+        "control": "–",
+        "SK": f"SA; {COMMAS}",
+        "SA": f"SK; {COMMAS}",
+        COMMAS: "SK, SA",
+    }
+
+
+def test_a_run_without_any_result_is_still_a_table(run: Run) -> None:
+    empty = Run(run.case, run.plan, run.environment)
+    table = report.frame(empty)
+    assert table["params"].isna().all()
+    assert table["verdict"].isna().all()
+
+
+def captioned(run: Run, beginning: str) -> list[Sheet]:
+    """The printed tables of a run whose captions begin so."""
+    sheets = report.sheets(run, report.frame(run))
+    return [sheet for sheet in sheets if sheet.caption.startswith(beginning)]
+
+
+def test_a_round_in_which_a_ratio_is_far_off_is_counted_and_kept(run: Run) -> None:
+    assert report.frame(run)["outliers"].dropna().eq(0).all()
+    last = run.rounds[-1]
+    blocks = [
+        replace(block, seconds=block.seconds * 10) if block.variant == "sa" else block
+        for block in last.blocks
+    ]
+    run.rounds[-1] = replace(last, blocks=tuple(blocks))
+    table = report.frame(run).set_index("variant")
+    assert table.loc["sa", "outliers"] == 1
+    assert table.loc["sa", "rounds"] == 9
+    assert table.loc["sa", "ratio"] == pytest.approx(1.20)
+    assert table.loc["sa", "ratio_high"] == pytest.approx(
+        1.22
+    )  # its interval reaches to the second largest
+    assert table.loc["control", "outliers"] == 0
+    assert isnan(table.loc["sk", "outliers"])  # it was never timed
+    (latency,) = captioned(run, "Latency")
+    assert latency.headings[-1] == "outliers"
+    assert [row[-1] for row in latency.rows] == ["0", "0", "1", "–"]
+
+
+def trained(run: Run) -> Run:
+    """The same with six rounds of training steps, of which all are alike."""
+    parts = {
+        "plain": (2, {"forward": 0.2, "backward": 0.4, "optimizer": 0.1}),
+        "control": (2, {"forward": 0.2, "backward": 0.4, "optimizer": 0.1}),
+        "sa": (1, {"forward": 0.15, "backward": 0.5, "optimizer": 0.06}),
+    }
+    blocks = tuple(
+        Block(variant=variant, steps=steps, seconds=sum(each.values()), parts=each)
+        for variant, (steps, each) in parts.items()
+    )
+    rounds = [Round(number=number, blocks=blocks) for number in range(6)]
+    return replace(run, case=replace(run.case, mode="training"), rounds=rounds)
+
+
+# Plain takes 100, 200 and 50 ms of a step of two images, SA 150, 500 and 60 ms.
+@pytest.mark.parametrize(
+    ("part", "plain_s", "sa_s", "ratio"),
+    [
+        ("forward", 0.050, 0.075, 1.5),
+        ("backward", 0.100, 0.250, 2.5),
+        ("optimizer", 0.025, 0.030, 1.2),
+    ],
+)
+def test_each_part_of_a_training_step_has_its_time_and_ratio(
+    run: Run, part: str, plain_s: float, sa_s: float, ratio: float
+) -> None:
+    table = report.frame(trained(run)).set_index("variant")
+    keys = [f"{part}_s", f"{part}_ratio", f"{part}_ratio_low", f"{part}_ratio_high"]
+    assert list(table.loc["plain", keys]) == pytest.approx([plain_s, 1, 1, 1])
+    assert list(table.loc["control", keys]) == pytest.approx([plain_s, 1, 1, 1])
+    assert list(table.loc["sa", keys]) == pytest.approx([sa_s, ratio, ratio, ratio])
+    assert table.loc["sk", keys].isna().all()
+
+
+def test_the_whole_step_is_more_than_its_parts_ratios(run: Run) -> None:
+    table = report.frame(trained(run)).set_index("variant")
+    assert table.loc["sa", "latency_s"] == pytest.approx(0.71 / 2)
+    assert table.loc["sa", "ratio"] == pytest.approx(0.71 / 0.35)
+
+
+def test_the_parts_of_a_training_step_have_a_table_each(run: Run) -> None:
+    of_parts = captioned(trained(run), "Of it the ")
+    assert [sheet.caption.split(", ")[0] for sheet in of_parts] == [
+        f"Of it the {part}" for part in PARTS
+    ]
+    backward = of_parts[1]
+    assert backward.headings == ("module", "backward (ms/image)", "backward ratio [95%]")
+    assert backward.rows == (
+        ("plain", "100.00", "1"),
+        ("control", "100.00", "1.000 [1.000, 1.000]"),
+        ("SA", "250.00", "2.500 [2.500, 2.500]"),
+        ("SK", "–", "–"),
+    )
+
+
+def test_steps_that_are_not_split_have_no_parts(run: Run) -> None:
+    table = report.frame(run)
+    keys = [column for column in table.columns if column.startswith(PARTS)]
+    assert len(keys) == 3 * 4
+    assert table[keys].isna().all(axis=None)
+    assert captioned(run, "Of it the ") == []
+
+
+def test_what_compiling_took_stands_beside_the_latency_it_bought(run: Run) -> None:
+    run.compiled = {"plain": Compiled(seconds=9.0), "sa": Compiled(seconds=12.34)}
+    compiled = replace(run, case=replace(run.case, compiled=True))
+    table = report.frame(compiled).set_index("variant")
+    assert table.loc["plain", "compile_s"] == 9.0
+    assert table.loc["sa", "compile_s"] == 12.34
+    assert table.loc[["control", "sk"], "compile_s"].isna().all()
+    (latency,) = captioned(compiled, "Latency")
+    assert latency.headings[-1] == "compiled in (s)"
+    assert [row[-1] for row in latency.rows] == ["9.0", "–", "12.3", "–"]
+
+
+def test_only_compiled_runs_say_what_compiling_took(run: Run) -> None:
+    assert report.frame(run)["compile_s"].isna().all()
+    (latency,) = captioned(run, "Latency")
+    assert "compiled in (s)" not in latency.headings
+
+
+def with_disturbances(run: Run, *disturbances: Disturbance) -> Run:
+    """The same, its rounds all alike but for what kept the first ones from their work."""
+    blocks = tuple(Block(variant=name, steps=1, seconds=0.1) for name in ("plain", "control", "sa"))
+    rounds = [
+        Round(number=number, blocks=blocks, disturbance=each)
+        for number, each in enumerate([*disturbances, *[None] * 6])
+    ]
+    return replace(run, rounds=rounds)
+
+
+def test_rounds_that_were_disturbed_are_named(run: Run) -> None:
+    asleep = Disturbance(elapsed_s=3.0, asleep_s=2.7)
+    waiting = Disturbance(elapsed_s=1.0, waited_s=0.5, stolen_s=0.0)
+    quiet = Disturbance(elapsed_s=1.0, asleep_s=0.0, waited_s=0.0, stolen_s=0.0)
+    remarks = report.remarks(with_disturbances(run, asleep, waiting, quiet, waiting))
+    assert "Rounds flagged, none dropped: 1 asleep, 2 waiting for a core." in remarks
+
+
+def test_a_round_far_from_the_others_in_length_is_named(run: Run) -> None:
+    # Plain's rounds 1 and 3 take a tenth more and less, where the others differ by 1 in 100.
+    remarks = report.remarks(run)
+    assert "Rounds flagged, none dropped: 2 far from the others in length." in remarks
+
+
+def test_nothing_is_said_of_rounds_that_were_left_alone(run: Run) -> None:
+    remarks = report.remarks(with_disturbances(run, Disturbance(elapsed_s=1.0)))
+    assert not any("flagged" in remark for remark in remarks)
+    assert not any("GPU" in remark for remark in remarks)
+
+
+def test_an_error_of_many_modules_is_said_once(run: Run) -> None:
+    failure = Failure(step="latency", type="MemoryError", message="no\nroom")
+    other = replace(failure, message="no bread")
+    run.failures = {name: {"latency": failure} for name in ("sa", "mine")}
+    run.failures["sk"] = {"latency": other}
+    said = [remark for remark in report.remarks(run) if "failed at" in remark]
+    assert said == [
+        "SA, mine failed at latency: MemoryError: no room.",
+        "SK failed at latency: MemoryError: no bread.",
+    ]
+
+
+CALM = {"gpu_throttle": "", "gpu_other_processes": 0, "gpu_clock_mhz": 1980}
+NO_DRIVER = dict.fromkeys(CALM)
+
+
+def said_of_the_gpu(run: Run, *moments: dict) -> list[str]:
+    run.moments = list(moments)
+    return [remark for remark in report.remarks(run) if "GPU" in remark]
+
+
+def test_what_throttled_the_gpu_is_named_with_how_often(run: Run) -> None:
+    hot, capped = CALM | {"gpu_throttle": "too hot"}, CALM | {"gpu_throttle": "power cap"}
+    assert said_of_the_gpu(run, CALM, hot, capped, hot)[:-1] == [
+        "The GPU was throttled after 2 rounds: too hot.",
+        "The GPU was throttled after 1 round: power cap.",
+    ]
+
+
+def test_others_on_the_gpu_are_a_warning(run: Run) -> None:
+    shared = CALM | {"gpu_other_processes": 3}
+    assert said_of_the_gpu(run, shared, CALM, shared)[:-1] == [
+        "WARNING: after 2 rounds other processes were on the GPU."
+    ]
+
+
+def test_the_gpus_clock_is_given_from_least_to_most(run: Run) -> None:
+    slow = CALM | {"gpu_clock_mhz": 1410}
+    assert said_of_the_gpu(run, CALM, slow, NO_DRIVER, CALM) == [
+        "The GPU's clock was at 1410 to 1980 MHz after the rounds."
+    ]
+
+
+def test_nothing_is_said_of_a_gpu_whose_driver_says_nothing(run: Run) -> None:
+    assert said_of_the_gpu(run, NO_DRIVER, {}) == []
+
+
+@pytest.mark.parametrize(
+    ("end", "words"),
+    [
+        (
+            End(reason="failed", rounds=9, message="the process died"),
+            "then it failed: the process died.",
+        ),
+        (End(reason="failed", rounds=9), "then it failed: the baseline did."),
+        (End(reason="target", rounds=9), "every interval reached ±1.0%."),
+        (End(reason="budget", rounds=9), "the budget of 1 min 0 s was spent."),
+        (None, "the run is not finished."),
+    ],
+)
+def test_the_first_remark_says_why_the_rounds_ended(run: Run, end: End | None, words: str) -> None:
+    run.end = end
+    assert report.remarks(run)[0] == f"9 interleaved rounds in 5 s; {words}"
+
+
+def test_a_message_of_several_lines_is_a_remark_of_one(run: Run) -> None:
+    run.end = End(reason="failed", rounds=9, message="RuntimeError: out\n  of luck")
+    assert report.remarks(run)[0].endswith("then it failed: RuntimeError: out of luck.")

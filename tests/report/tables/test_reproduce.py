@@ -1,0 +1,66 @@
+import shlex
+from dataclasses import asdict, replace
+
+import pytest
+
+from attnbench import cli
+from attnbench.errors import UserError
+from attnbench.measuring import planning
+from attnbench.records.run import Run
+from attnbench.records.variants import alone
+from attnbench.report.tables.reproduce import command, environment
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"mode": "training", "batch_size": 8, "image_size": 96, "dtype": "bfloat16"},
+        {"channels_last": True, "compiled": True, "threads": 3, "seed": 11},
+        {"isolated": True, "host": "resnet101"},
+        {"stages": (2, 4), "blocks": "last"},
+        {"host": "maskrcnn_resnet50_fpn", "image_size": (800, 1333)},
+    ],
+)
+def test_the_command_asks_for_the_very_configuration(run: Run, settings, monkeypatch) -> None:
+    wanted: list[planning.Wanted] = []
+
+    def prepare(asked, _):
+        wanted.append(asked)
+        raise UserError("far enough")
+
+    monkeypatch.setattr(planning, "prepare", prepare)
+    case = replace(run.case, **settings)
+    plan = replace(run.plan, variants=alone(run.modules)) if case.isolated else run.plan
+    again = replace(run, case=case, plan=plan)
+    program, *words = shlex.split(command(again))
+    assert program == "attnbench"
+    with pytest.raises(SystemExit):
+        cli.main(words)
+    (asked,) = wanted
+    (found,) = planning.cases_of(
+        planning._filled(planning._cleaned(asked), asdict(planning.defaults()))
+    )
+    assert asdict(found) == asdict(case)
+    assert asked.modules == again.modules
+    assert asked.budget_s == run.plan.budget_s
+
+
+def test_a_name_that_a_shell_would_read_is_quoted(run: Run) -> None:
+    plan = replace(run.plan, variants=("plain", "control", "a b;rm"))
+    assert "--modules 'a b;rm'" in command(replace(run, plan=plan))
+
+
+def test_modules_of_ones_own_are_asked_for_one_by_one(run: Run) -> None:
+    variants = ("plain", "control", "sa", "my gates.py:Mine,k=(3, 5)", "gate", "timm:eca")
+    words = shlex.split(command(replace(run, plan=replace(run.plan, variants=variants))))
+    assert words[2:8] == [
+        *("--modules", "sa,gate"),
+        *("--module", "my gates.py:Mine,k=(3, 5)"),
+        *("--module", "timm:eca"),
+    ]
+
+
+def test_only_known_facts_of_the_machine_are_listed(run: Run) -> None:
+    assert ("cpu", "An imagined CPU") in environment(run)
+    assert all(value != "None" for _, value in environment(run))

@@ -1,0 +1,60 @@
+from dataclasses import replace
+
+import pytest
+
+from attnbench.records.run import Run
+from attnbench.records.schema import Count
+from attnbench.report.tables.stages import COLUMNS, frame, sheet
+
+
+def cost(kernels: int, read: int, written: int, macs: int = 0) -> dict[str, int]:
+    return {
+        "kernels": kernels,
+        "bytes_read": read,
+        "bytes_written": written,
+        "macs": macs,
+        "elementwise": 100,
+        "reductions": 50,
+        "peak_live_bytes": 7,
+    }
+
+
+@pytest.fixture
+def counted(run: Run) -> Run:
+    parts = {
+        "conv1 host": cost(1, 999, 999),
+        "layer1 host": cost(9, 999, 999),
+        "layer1 attention": cost(3, 2**20, 2**20, macs=2_500_000),
+        "layer2 attention": cost(4, 2**19, 2**19),
+    }
+    counts = dict(run.counts["sa"]) | {"executed": Count(operations=1, parts=parts)}
+    return replace(run, counts=run.counts | {"sa": counts})
+
+
+def test_only_the_modules_own_work_is_there_stage_by_stage(counted: Run) -> None:
+    table = frame(counted)
+    assert list(table.columns) == [column.key for column in COLUMNS]
+    assert list(table["stage"]) == ["layer1", "layer2"]
+    assert list(table["kernels"]) == [3, 4]
+    assert list(table["moved_bytes"]) == [2**21, 2**20]
+    assert list(table["other_operations"]) == [150, 150]
+    assert list(table["moved_share"]) == pytest.approx([2 / 3, 1 / 3])
+
+
+def test_it_is_printed_with_its_units(counted: Run) -> None:
+    found = sheet(counted)
+    assert found is not None
+    assert found.headings == (
+        "module",
+        "stage",
+        "kernels",
+        "moved (MiB)",
+        "macs (M)",
+        "other operations (M)",
+        "of all it moves",
+    )
+    assert found.rows[0] == ("SA", "layer1", "3", "2.0", "2.500", "0.000", "66.7%")
+
+
+def test_where_nothing_was_counted_by_stage_there_is_no_table(run: Run) -> None:
+    assert sheet(replace(run, counts={})) is None

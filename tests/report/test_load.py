@@ -1,0 +1,55 @@
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import attnbench
+from attnbench.errors import UserError
+from attnbench.report.tables.columns import COLUMNS, CONFIGURATION
+
+SMALL_RUN = Path(__file__).parent.parent / "data" / "small-run"
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> Path:
+    for name in ("b", "a"):
+        (tmp_path / name).mkdir()
+        shutil.copy(SMALL_RUN / "records.jsonl", tmp_path / name)
+    return tmp_path
+
+
+def test_a_run_is_a_row_a_variant_with_its_configuration() -> None:
+    table = attnbench.read(SMALL_RUN)
+    assert list(table.columns) == [column.key for column in (*CONFIGURATION, *COLUMNS)]
+    assert list(table["variant"]) == ["plain", "control", "sa", "sk"]
+    first = table.iloc[0]
+    assert (first["run"], first["host"], first["batch_size"]) == ("small-run", "resnet50", 2)
+    assert (first["processor"], first["control_fault"]) == ("An imagined CPU", None)
+    assert table["published_top1"][0] == 76.384
+
+
+def test_several_runs_are_told_apart_by_their_folders(two: Path) -> None:
+    assert list(dict.fromkeys(attnbench.read(str(two))["run"])) == ["a", "b"]
+    apart = attnbench.read(two / "a", two / "b")
+    assert list(dict.fromkeys(apart["run"])) == [(two / name).as_posix() for name in ("a", "b")]
+
+
+def test_a_run_that_is_given_twice_is_refused(two: Path) -> None:
+    with pytest.raises(UserError, match="given twice"):
+        attnbench.read(two, two / "a")
+
+
+def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="cannot read"):
+        attnbench.read(tmp_path)
+
+
+def test_reading_does_not_import_torch() -> None:
+    code = (
+        "import sys, attnbench\n"
+        f"attnbench.read({str(SMALL_RUN)!r})\n"
+        "assert 'torch' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
