@@ -8,7 +8,7 @@ import attnbench
 if find_spec("attnbench.modules") is None:  # a checkout that was never installed
     attnbench.__path__.append(str(Path(__file__).parent))
 
-from attnbench.cli import main
+from attnbench.cli.app import main
 
 if __name__ == "__main__":
     main()

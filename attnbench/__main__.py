@@ -1,6 +1,6 @@
 """``python -m attnbench``."""
 
-from attnbench.cli import main
+from attnbench.cli.app import main
 
 if __name__ == "__main__":
     main()

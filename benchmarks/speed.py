@@ -26,7 +26,7 @@ for network in networks:
 
 REPORT = """
 import sys, tempfile
-from attnbench.cli import main
+from attnbench.cli.app import main
 with tempfile.TemporaryDirectory() as folder:
     main(["report", "reports/2026-11-25-cpu-resnet50", "--out", folder])
 """

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from attnbench.cli import main
+from attnbench.cli.app import main
 from attnbench.measuring import latency, memory, selftest, timing, workload
 from attnbench.measuring.memory import peak_live_bytes
 from attnbench.measuring.workload import step

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
-from math import expm1, isfinite
+from math import expm1
 from pathlib import Path
 
-from attnbench import formatting, github
+from attnbench import formatting
 from attnbench.analysis import replicates
 from attnbench.analysis.replicates import Side
 from attnbench.errors import UserError
@@ -17,16 +16,6 @@ from attnbench.records.schema import GRID
 from attnbench.stats import between_runs as repeated
 from attnbench.stats import ratios
 from attnbench.stats.interval import Interval
-
-HEADINGS = (
-    "module",
-    "old ratio",
-    "new ratio",
-    "change [95%]",
-    "of it between runs",
-    "verdict",
-    "but",
-)
 
 NO_VERDICT = ("was not timed in both", "none")
 
@@ -180,59 +169,3 @@ def _verdict(change: Interval | None, limit: float, *, fails: bool, failed: bool
     if fails:
         return f"slower by more than {formatting.percent(limit)}"
     return ratios.verdict(change)
-
-
-def tables(found: Comparison) -> Iterable[tuple[str, list[tuple[str, ...]]]]:
-    """A caption and rows under HEADINGS for each configuration."""
-    for configuration in dict.fromkeys(change.configuration for change in found.changes):
-        changes = [each for each in found.changes if each.configuration == configuration]
-        old, new = (max(each.runs[side] for each in changes) for side in (0, 1))
-        yield (
-            f"Change of the ratio to the plain host: {configuration}; old runs: {old}, new runs: "
-            f"{new}; taken to scatter by {formatting.percent(found.between_runs)} until they show "
-            "it",
-            list(map(cells, changes)),
-        )
-
-
-def cells(change: Change) -> tuple[str, ...]:
-    """A row under HEADINGS."""
-    return (
-        change.module,
-        formatting.ratio(change.old),
-        formatting.ratio(change.new),
-        formatting.ratio(change.change),
-        formatting.NOTHING if change.between is None else f"±{formatting.percent(change.between)}",
-        change.verdict,
-        "; ".join(change.caveats),
-    )
-
-
-def as_json(found: Comparison) -> str:
-    """The limit, and a list of objects, one a change; an infinite end is null."""
-    data = {
-        "limit": found.limit,
-        "between_runs": found.between_runs,
-        "changes": [asdict(change) for change in found.changes],
-    }
-    for change in data["changes"]:  # type: ignore[attr-defined]
-        for interval in filter(None, (change[key] for key in ("old", "new", "change"))):
-            interval |= {key: value if isfinite(value) else None for key, value in interval.items()}
-    return json.dumps(data, indent=2, allow_nan=False)
-
-
-def as_github(found: Comparison) -> str:
-    """An annotation for every slowdown that fails; the tables go to the step's summary."""
-    notes = [github.annotation(each.module, each.fault) for each in found.changes if each.fails]
-    headline = (
-        f"{len(notes)} of {len(found.changes)} slower by more than "
-        f"{formatting.percent(found.limit)}; {found.unjudged} without a verdict"
-    )
-    printed = "\n\n".join(
-        f"**{caption}**\n\n{github.markdown_table(HEADINGS, rows)}\n"
-        for caption, rows in tables(found)
-    )
-    return github.said(notes, headline, printed)
-
-
-FORMATS: dict[str, Callable[[Comparison], str]] = {"json": as_json, "github": as_github}

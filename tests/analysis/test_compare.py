@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from attnbench.analysis.compare import HEADINGS, as_github, as_json, cells, compare, tables
+from attnbench.analysis.compare import compare
+from attnbench.cli.compare import HEADINGS, as_github, as_json, cells, tables
 from attnbench.errors import UserError
 from attnbench.records import store
 from attnbench.records.schema import Block, Plan, Record, Round

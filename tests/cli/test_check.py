@@ -4,7 +4,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from attnbench.claims.outcome import Outcome, as_github, as_json, as_junit, as_markdown
+from attnbench.claims.outcome import Outcome
+from attnbench.cli.check import as_github, as_json, as_junit, as_markdown
 
 GOOD = Outcome(
     name="good",

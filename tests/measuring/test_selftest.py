@@ -238,7 +238,9 @@ def real_machine(monkeypatch):
     monkeypatch.setattr(selftest, "perf_counter", look)
     monkeypatch.setattr(selftest.timing, "clock_for", lambda _: machine)
     monkeypatch.setattr(
-        selftest.process_settings, "settle", lambda case: machine.log.append(f"settle for {case.host}")
+        selftest.process_settings,
+        "settle",
+        lambda case: machine.log.append(f"settle for {case.host}"),
     )
     monkeypatch.setattr(
         selftest.workload, "step", lambda _, variant: machine.step(0.5, f"{variant} host")

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from matplotlib.figure import Figure
 
-from attnbench import cli, report
+from attnbench import report
+from attnbench.cli import app
 from attnbench.errors import UserError
 from attnbench.records.run import Run
 from attnbench.report.plots import render
@@ -74,7 +75,7 @@ def test_an_unwritable_folder_is_bad_input(run: Run, tmp_path: Path) -> None:
 def test_reporting_does_not_import_torch(folder: Path) -> None:
     code = (
         "import sys\n"
-        "from attnbench.cli import main\n"
+        "from attnbench.cli.app import main\n"
         "try:\n"
         f"    main(['report', {str(folder)!r}])\n"
         "except SystemExit as stop:\n"
@@ -97,7 +98,7 @@ def test_a_plot_that_two_pages_show_is_drawn_once(
         monkeypatch.setitem(render.PLOTS, name, replace(plot, draw=counted))
     shutil.copytree(SMALL_RUN, tmp_path / "runs" / "one")
     with pytest.raises(SystemExit):
-        cli.main(["report", str(tmp_path / "runs")])
+        app.main(["report", str(tmp_path / "runs")])
     assert sorted(drawn) == sorted(PLOTS)
     for page in (tmp_path / "runs", tmp_path / "runs" / "one"):
         assert (page / "report.html").read_text().count("<figure>") == len(PLOTS)

@@ -7,7 +7,8 @@ from xml.etree import ElementTree
 import pandas as pd
 import pytest
 
-from attnbench import cli, report
+from attnbench import report
+from attnbench.cli import app
 from attnbench.records.run import Run
 from attnbench.records.schema import Record
 from attnbench.report.formats.html import figure, kinds
@@ -177,6 +178,6 @@ def test_the_records_of_a_newer_schema_are_refused_in_one_line(
     line = Record(case=run.case, results=run.plan, environment=run.environment).as_json()
     (tmp_path / "records.jsonl").write_text(json.dumps(line | {"schema": 99}) + "\n")
     with pytest.raises(SystemExit) as stopped:
-        cli.main(["report", str(tmp_path)])
+        app.main(["report", str(tmp_path)])
     assert stopped.value.code == 2
     assert capsys.readouterr().err.count("\n") == 1

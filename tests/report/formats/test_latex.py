@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from attnbench import cli, formatting
+from attnbench import formatting
+from attnbench.cli import app
 from attnbench.report.formats.latex import MOST_LINES, comments, latex
 from attnbench.report.formats.latex_escape import escaped
 from attnbench.report.tables.table import Sheet
@@ -142,7 +143,7 @@ def hostile(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("encoding", ["", r"\usepackage[T1]{fontenc}"])
 def test_the_tables_compile_and_fit_the_page(hostile: Path, encoding: str) -> None:
     with pytest.raises(SystemExit) as stopped:
-        cli.main(["report", str(hostile)])
+        app.main(["report", str(hostile)])
     assert not stopped.value.code
     tables = [*hostile.glob("*/comparison.tex"), hostile / "grid.tex"]
     assert len(tables) == 3

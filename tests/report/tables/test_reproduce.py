@@ -3,7 +3,7 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from attnbench import cli
+from attnbench.cli import app
 from attnbench.errors import UserError
 from attnbench.measuring import planning
 from attnbench.records.run import Run
@@ -36,7 +36,7 @@ def test_the_command_asks_for_the_very_configuration(run: Run, settings, monkeyp
     program, *words = shlex.split(command(again))
     assert program == "attnbench"
     with pytest.raises(SystemExit):
-        cli.main(words)
+        app.main(words)
     (asked,) = wanted
     (found,) = planning.cases_of(
         planning._filled(planning._cleaned(asked), asdict(planning.defaults()))

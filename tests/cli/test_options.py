@@ -1,8 +1,6 @@
 import pytest
 
-from attnbench.errors import UserError
-from attnbench.modules import ATTENTION
-from attnbench.options import (
+from attnbench.cli.options import (
     choices,
     executions,
     image_sizes,
@@ -12,6 +10,8 @@ from attnbench.options import (
     share,
     stages,
 )
+from attnbench.errors import UserError
+from attnbench.modules import ATTENTION
 
 
 def test_modules_are_named_with_commas_or_all_at_once():

@@ -1,17 +1,33 @@
-"""The answer of ``pick`` in a table, in plain words and as JSON. No torch."""
+"""``attnbench pick``: which modules are within limits, in a table, in plain words and as JSON."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable
 from dataclasses import asdict
+from enum import StrEnum
 from math import isfinite
+from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from attnbench import formatting
-from attnbench.analysis.pick import Candidate, Choice
+from attnbench.analysis.pick import Candidate, Choice, Limits
+from attnbench.analysis.pick import pick as picked
+from attnbench.cli import options, output
+from attnbench.cli.options import BetweenRuns
 from attnbench.formatting import joined
 from attnbench.records import image_size
 from attnbench.records.evaluation import PUBLISHED_SIZE
+
+
+class ChoiceFormat(StrEnum):
+    """Of a choice."""
+
+    TEXT = "text"
+    JSON = "json"
+
 
 HEADINGS = (
     "module",
@@ -117,3 +133,49 @@ def as_json(choice: Choice) -> str:
                 key: value if isfinite(value) else None for key, value in candidate["ratio"].items()
             }
     return json.dumps(data, indent=2, allow_nan=False)
+
+
+def pick(  # noqa: PLR0913, PLR0917  an option each
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder, or of several.")],
+    max_overhead: Annotated[
+        str | None, typer.Option(metavar="SHARE", help="Most latency over the plain host: 10%.")
+    ] = None,
+    max_added_params: Annotated[
+        int | None, typer.Option(metavar="N", help="Most learnable parameters added.", min=0)
+    ] = None,
+    max_memory: Annotated[
+        str | None, typer.Option(metavar="SHARE", help="Most live peak over the plain host: 5%.")
+    ] = None,
+    recipe: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Whose published top-1 gives the order.",
+            show_default="the one with most of the run's modules",
+        ),
+    ] = None,
+    between_runs: BetweenRuns = None,
+    format_: Annotated[ChoiceFormat, typer.Option("--format")] = ChoiceFormat.TEXT,
+) -> int:
+    """Which modules are within limits, the most accurate first, and why the others are not.
+
+    Exit status 1 where none surely is.
+    """
+    limits = Limits(
+        overhead=None if max_overhead is None else options.share(max_overhead),
+        added_params=max_added_params,
+        memory=None if max_memory is None else options.share(max_memory),
+    )
+    scatter = options.share(between_runs) if between_runs else None
+    choice = picked(folder, limits, recipe, scatter)
+    if format_ is ChoiceFormat.JSON:
+        print(as_json(choice))
+    else:
+        console = output.console()
+        rows = map(cells, choice.candidates)
+        caption = f"Held against the limits: {choice.configuration}"
+        words = ("answer", "why")
+        console.print(output.table(caption, HEADINGS, rows, words))
+        for sentence in sentences(choice):
+            console.print(sentence, markup=False)
+    return 0 if choice.of("in") else 1

@@ -14,13 +14,13 @@ import pytest
 from attnbench.accuracy import images
 from attnbench.claims import check
 from attnbench.claims import claim as claims
-from attnbench.cli import main
+from attnbench.cli.app import main
 from attnbench.measuring import isolated, selftest
 from attnbench.records import evaluation, store
 from attnbench.records.schema import Counts, End, Memory, Record, Round
 from attnbench.report.plots import render
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 SMALL = ["--modules", "se", "--image-size", "32", "--budget", "0.2", "--device", "cpu"]
 
 
@@ -70,7 +70,7 @@ def test_a_killed_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
     code = (
         "import os\n"
         "from attnbench.records import store\n"
-        "from attnbench.cli import main\n"
+        "from attnbench.cli.app import main\n"
         "append, lines = store.append, []\n"
         "def append_and_die(folder, record):\n"
         "    append(folder, record)\n"
@@ -397,7 +397,7 @@ def test_what_a_module_prints_is_no_part_of_an_answer(
 def test_list_and_help_answer_without_torch() -> None:
     code = (
         "import sys\n"
-        "from attnbench.cli import main\n"
+        "from attnbench.cli.app import main\n"
         "for arguments in (['list'], ['--help'], ['run', '--help']):\n"
         "    try:\n"
         "        main(arguments)\n"

@@ -1,6 +1,6 @@
 import pytest
 
-from attnbench.github import annotation, markdown_table, said
+from attnbench.cli.output import annotation, markdown_table, said
 
 
 @pytest.mark.parametrize(

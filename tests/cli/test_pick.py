@@ -7,7 +7,7 @@ import pytest
 from picked import SIX, store_run
 
 from attnbench.analysis.pick import Limits, pick
-from attnbench.answers import HEADINGS, as_json, cells, sentences
+from attnbench.cli.pick import HEADINGS, as_json, cells, sentences
 from attnbench.records.schema import Failure
 from attnbench.stats import between_runs
 

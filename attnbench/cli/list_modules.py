@@ -1,4 +1,4 @@
-"""What ``attnbench list`` says: the table, what packages offer, and what was asked for.
+"""``attnbench list``: the table, what packages offer, and what was asked for.
 
 Without anything asked for, nothing is loaded: neither torch nor a package.
 """
@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator
 from importlib.util import find_spec
 
 from attnbench import formatting
+from attnbench.cli import output
+from attnbench.cli.options import OwnModules
 from attnbench.errors import UserError
 from attnbench.modules import ATTENTION, Attention, SettingsError
 from attnbench.plugins import entry_points, resolve, timm
@@ -95,3 +97,13 @@ def _added(attention: Attention, host: str) -> str:
         return f"{type(error).__name__}: {error}"
     params = [parameters.count(network, ()).params or 0 for network in (with_it, without)]
     return f"{params[0] - params[1]:,}"
+
+
+def list_modules(module: OwnModules = None) -> None:
+    """The modules: name, site, added learnable parameters, paper or package."""
+    caption = "Attention modules, and the learnable parameters that they add"
+    table = output.table(caption, HEADINGS, rows(module or ()), words=("site", "paper"))
+    console = output.console()
+    console.print(table)
+    for remark in remarks():
+        console.print(remark, markup=False)

@@ -4,12 +4,53 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from enum import StrEnum
 from math import inf
+from typing import Annotated
+
+import typer
 
 from attnbench.errors import UserError
 from attnbench.modules import ATTENTION
 from attnbench.records import image_size
 from attnbench.records.image_size import Size
+
+
+class Device(StrEnum):
+    """Where to run; auto takes CUDA where there is a device."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
+OwnModules = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--module",
+        metavar="SPEC",
+        help="One of your own, whose code is run: file.py:ClassName, timm:NAME, or an entry point; "
+        "with ,site=after_bn3 and ,key=value for its settings. May be repeated; without --modules "
+        "alone.",
+    ),
+]
+
+BetweenRuns = Annotated[
+    str | None,
+    typer.Option(
+        "--between-runs",
+        metavar="SHARE",
+        help="By how much one thing's ratio scatters between runs on this machine (standard "
+        "deviation), until enough runs show it.",
+        show_default="1.3%, seen on a CPU",
+    ),
+]
+
+SEVERAL = "One, or several with commas."
+
+DTYPES = ("float32", "bfloat16", "float16")
+
+MODES = ("inference", "training")
 
 
 def modules(named: str | None, own: Sequence[str] | None) -> tuple[str, ...] | None:

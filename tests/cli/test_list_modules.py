@@ -3,14 +3,14 @@ from pathlib import Path
 
 import pytest
 
-from attnbench import listing
+from attnbench.cli import list_modules
 from attnbench.errors import UserError
 from attnbench.modules import ATTENTION
 from attnbench.plugins import entry_points
 
 
 def test_the_table_is_listed_as_it_stands():
-    rows = list(listing.rows())
+    rows = list(list_modules.rows())
     assert [row[0] for row in rows[: len(ATTENTION)]] == list(ATTENTION)
     assert rows[-1 - len(entry_points.offered())][:4] == ("sa", "after_bn3", "708", "1,524")
 
@@ -33,7 +33,7 @@ def test_one_of_ones_own_is_listed_with_what_it_adds(tmp_path: Path):
         "        super().__init__(channels)\n"
     )
     names = [f"{path}:{name}" for name in ("Mine", "Short", "Leaving", "Broken")]
-    mine, short, leaving, broken = (row for row in listing.rows(names) if "/" in row[0])
+    mine, short, leaving, broken = (row for row in list_modules.rows(names) if "/" in row[0])
     # A weight and a bias a channel: 256, 512, 1024 and 2048 in 3, 4, 6 (23) and 3 blocks.
     added = 2 * (3 * 256 + 4 * 512 + 6 * 1024 + 3 * 2048)
     more = 2 * (3 * 256 + 4 * 512 + 23 * 1024 + 3 * 2048)
@@ -46,26 +46,26 @@ def test_one_of_ones_own_is_listed_with_what_it_adds(tmp_path: Path):
 
 def test_one_that_cannot_be_loaded_is_one_line():
     with pytest.raises(UserError, match=r"nowhere.py:Mine: there is no Python file"):
-        list(listing.rows(["nowhere.py:Mine"]))
+        list(list_modules.rows(["nowhere.py:Mine"]))
 
 
 def test_one_that_ends_its_process_is_one_line(tmp_path: Path):
     path = tmp_path / "ends.py"
     path.write_text("import os; os._exit(0)")
     with pytest.raises(UserError, match=r"ends.py:Mine is refused: its process ended with status"):
-        list(listing.rows([f"{path}:Mine"]))
+        list(list_modules.rows([f"{path}:Mine"]))
 
 
 def test_an_entry_point_of_a_rows_name_is_listed_once(monkeypatch: pytest.MonkeyPatch):
     entry = EntryPoint("sa", "nets:Gate", entry_points.GROUP)
     monkeypatch.setattr(entry_points, "entry_points", lambda group: [entry])  # noqa: ARG005
-    assert [row[0] for row in listing.rows()].count("sa") == 1
-    assert "nobody can ask for: sa of an unknown package (nets:Gate)." in listing.remarks()[-1]
+    assert [row[0] for row in list_modules.rows()].count("sa") == 1
+    assert "nobody can ask for: sa of an unknown package (nets:Gate)." in list_modules.remarks()[-1]
 
 
 def test_what_could_be_asked_for_is_said(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(listing, "find_spec", lambda _: None)
-    timms, files = listing.remarks()
+    monkeypatch.setattr(list_modules, "find_spec", lambda _: None)
+    timms, files = list_modules.remarks()
     assert timms.startswith("timm:NAME for se, ese, ")
     assert "pip install 'attnbench[timm]'" in timms
     assert "file.py:ClassName" in files

@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from attnbench.display import STEP_S, Bar, console, images_bar
+from attnbench.cli.output import STEP_S, Bar, console, images_bar
 from attnbench.measuring.events import Beginning
 from attnbench.records.run import Run
 from attnbench.records.schema import Block, Counts, End, Plan, Record, Round

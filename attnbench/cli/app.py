@@ -1,0 +1,78 @@
+"""The command line: its commands, and what every one of them has in common."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from attnbench._version import __version__
+from attnbench.cli import output
+from attnbench.cli.check import check
+from attnbench.cli.compare import compare
+from attnbench.cli.evaluate import evaluate
+from attnbench.cli.list_modules import list_modules
+from attnbench.cli.pick import pick
+from attnbench.cli.report import report_command
+from attnbench.cli.run import run
+from attnbench.cli.selftest import selftest
+from attnbench.errors import UserError
+from attnbench.modules import SettingsError
+
+app = typer.Typer(
+    help="What an attention module really costs: counted, timed, tabled and plotted. "
+    "Without a command: run.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+COMMANDS: dict[str, Callable[..., int | None]] = {
+    "run": run,
+    "list": list_modules,
+    "check": check,
+    "evaluate": evaluate,
+    "compare": compare,
+    "pick": pick,
+    "selftest": selftest,
+    "report": report_command,
+}
+for name, command in COMMANDS.items():
+    app.command(name)(command)
+
+
+@app.callback(invoke_without_command=True)
+def _version(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        print(f"attnbench {__version__}")
+        raise typer.Exit
+
+
+# Typer exports no base class of its usage errors, and their module has moved between versions.
+_USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[2]
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Entry point. Bad input is one line on stderr and exit status 2, never a traceback."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # a terminal that has no dash or bar
+    own = {"--help", "--version"}
+    if not arguments or (arguments[0].startswith("-") and arguments[0] not in own):
+        arguments = ["run", *arguments]
+    try:
+        status = app(arguments, prog_name="attnbench", standalone_mode=False)
+    except (UserError, SettingsError) as error:
+        output.complain(str(error))
+        status = 2
+    except _USAGE_ERROR as error:
+        output.complain(error.format_message())  # type: ignore[attr-defined]
+        status = 2
+    except typer.Abort:
+        output.complain("interrupted")
+        status = 130
+    raise SystemExit(status)

@@ -1,0 +1,83 @@
+"""``attnbench evaluate``: how often given weights are right on a folder of images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from attnbench.cli import options, output
+from attnbench.cli.options import DTYPES, Device
+
+
+def evaluate(  # noqa: PLR0913, PLR0917  an option each
+    weights: Annotated[
+        Path, typer.Option(metavar="FILE", help="Checkpoint; no code in it is run.")
+    ],
+    data: Annotated[Path, typer.Option(metavar="DIR", help="A folder of images for each class.")],
+    module: Annotated[
+        str | None, typer.Option(metavar="NAME", show_default="none: the plain host")
+    ] = None,
+    host: Annotated[str, typer.Option()] = "resnet50",
+    device: Annotated[Device, typer.Option()] = Device.AUTO,
+    batch_size: Annotated[int, typer.Option(metavar="N")] = 32,
+    image_size: Annotated[
+        int, typer.Option(metavar="N", help="Of the centre crop; resized in proportion before.")
+    ] = 224,
+    dtype: Annotated[str, typer.Option(metavar="NAME", help=", ".join(DTYPES))] = "float32",
+    channels_last: Annotated[
+        bool, typer.Option("--channels-last", help="NHWC memory layout.")
+    ] = False,
+    threads: Annotated[int | None, typer.Option(show_default="torch's choice")] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(help="Processes that read images.", show_default="0; up to 8 on CUDA"),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Folder for the record, perhaps that of a run.",
+            show_default="a new one under reports/",
+        ),
+    ] = None,
+) -> int:
+    """Top-1 and top-5 of given weights on a folder of images, beside what was published."""
+    from attnbench import report
+    from attnbench.accuracy import evaluate as measured
+    from attnbench.cli.report import write
+    from attnbench.records import evaluation
+
+    prepared = measured.prepare(
+        measured.Wanted(
+            weights=weights,
+            data=data,
+            module=module,
+            host=host,
+            device=None if device is Device.AUTO else device.value,
+            dtype=options.choice(dtype, "--dtype", DTYPES),
+            channels_last=channels_last,
+            batch_size=batch_size,
+            image_size=image_size,
+            threads=threads,
+            workers=workers,
+        )
+    )
+    console = output.console()
+    try:
+        with measured.place(prepared, out) as folder:
+            console.print(f"{prepared.described}; record in {folder}", markup=False)
+            with output.images_bar(len(prepared.folder), console) as told:
+                found = measured.evaluate(prepared, told)
+            evaluation.append(folder, found)
+    except KeyboardInterrupt:
+        output.complain("interrupted; nothing was written")
+        return 130
+    for sheet in report.accuracy([found]):
+        console.print()
+        console.print(output.table(sheet.caption, sheet.headings, sheet.rows))
+    for note in report.accuracy_notes([found]):
+        console.print(note, markup=False)
+    write([folder], folder, console)
+    return 0

@@ -1,0 +1,34 @@
+"""``attnbench selftest``: the ruler held against itself."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from attnbench.cli import output
+from attnbench.cli.options import Device
+
+
+def selftest(
+    simulated: Annotated[
+        int, typer.Option(metavar="RUNS", help="Of each simulated machine.", min=20)
+    ] = 100,
+    real: Annotated[
+        int, typer.Option(metavar="RUNS", help="On this machine; 0 for none.", min=0)
+    ] = 20,
+    device: Annotated[Device | None, typer.Option(show_default="auto")] = None,
+) -> int:
+    """Try the ruler: how often its intervals are right, and whether planted slowdowns are found."""
+    from attnbench.measuring import selftest as measured
+
+    console = output.console()
+    found = measured.Findings()
+    for line in measured.run(simulated, real, device, found):
+        console.print(line, markup=False)
+    console.print(output.table(found.caption, measured.HEADINGS, found.rows, ("what",)))
+    for fault in found.faults:
+        output.complain(fault)
+    if not found.faults:
+        console.print("Every machine has held what it must.")
+    return 1 if found.faults else 0
