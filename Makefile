@@ -13,7 +13,7 @@ check: $(VENV)/for-running
 	$(BIN)/python run_bench.py check
 
 readme: $(VENV)/for-running
-	$(BIN)/python -m attnbench.docs
+	$(BIN)/python docs/generate.py
 
 test: $(VENV)/for-testing
 	$(BIN)/ruff check .

@@ -8,8 +8,10 @@ from attnbench.hosts.build import HOSTS, Host
 from attnbench.records.schema import Case
 from attnbench.system import worker
 
-# For the tests and for the child processes that they start: both import simulated.
+# For the tests and for the child processes that they start: both import helpers.
 sys.path.append(str(Path(__file__).parent))
+# What writes the documents is no part of the package.
+sys.path.append(str(Path(__file__).parents[1] / "docs"))
 
 
 @pytest.fixture

@@ -10,8 +10,9 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from claims_page import page
+
 from attnbench import report
-from attnbench.claims_page import page
 from attnbench.errors import UserError
 from attnbench.records import run as runs
 from attnbench.records.run import Run

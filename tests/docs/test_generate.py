@@ -4,32 +4,33 @@ import subprocess
 import sys
 from pathlib import Path
 
+import generate
 import pytest
 
-from attnbench import docs, report
+from attnbench import report
 from attnbench.errors import UserError
 from attnbench.records import run
 from attnbench.records.run import Run
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
 def published(monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.chdir(ROOT)
-    return docs._published()
+    return generate._published()
 
 
 @pytest.mark.usefixtures("published")
-@pytest.mark.parametrize("path", docs.PARTS)
+@pytest.mark.parametrize("path", generate.PARTS)
 def test_the_generated_parts_have_not_drifted(path: Path) -> None:
     text = path.read_text()
-    for name, content in docs.PARTS[path].items():
-        assert docs.filled(text, name, content()) == text, "run 'make readme'"
+    for name, content in generate.PARTS[path].items():
+        assert generate.filled(text, name, content()) == text, "run 'make readme'"
 
 
 @pytest.mark.usefixtures("published")
-@pytest.mark.parametrize("folder", docs.REPORTS)
+@pytest.mark.parametrize("folder", generate.REPORTS)
 def test_the_published_reports_come_from_the_published_records(
     folder: Path, tmp_path: Path
 ) -> None:
@@ -52,7 +53,7 @@ def test_the_published_run_is_the_main_job_and_finished(published: Run) -> None:
 
 def test_a_part_that_is_not_there_is_an_error() -> None:
     with pytest.raises(UserError, match="no part 'table'"):
-        docs.filled("text", "table", "content")
+        generate.filled("text", "table", "content")
 
 
 def test_the_readmes_eighth_module_is_one_file_and_one_row(tmp_path: Path) -> None:
