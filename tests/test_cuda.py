@@ -4,9 +4,9 @@ from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 
-import colours
 import pytest
 import torch
+from helpers import colours
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from attnbench.cli.app import main

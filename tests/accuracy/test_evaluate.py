@@ -1,9 +1,9 @@
 import hashlib
 from pathlib import Path
 
-import colours
 import pytest
 import torch
+from helpers import colours
 
 from attnbench.accuracy import evaluate as evaluating
 from attnbench.accuracy.checkpoints import to_authors_state_dict

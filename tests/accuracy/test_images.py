@@ -2,9 +2,9 @@ import hashlib
 import subprocess
 from pathlib import Path
 
-import colours
 import pytest
 import torch
+from helpers import colours
 from PIL import Image
 from torchvision.models import ResNet50_Weights
 

@@ -3,7 +3,7 @@ from dataclasses import replace
 from functools import partial
 
 import pytest
-from picked import SIX, store_run
+from helpers.stored_runs import SIX, store_run
 
 from attnbench.analysis.pick import Limits, pick
 from attnbench.errors import UserError

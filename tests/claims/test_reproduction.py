@@ -1,7 +1,7 @@
 from dataclasses import replace
 
 import pytest
-from evaluated import evaluation
+from helpers.evaluations import evaluation
 
 from attnbench.claims.reproduction import otherwise, reproductions
 from attnbench.records.evaluation import PUBLISHED_SIZE, Evaluation

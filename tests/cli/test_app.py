@@ -8,8 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import colours
 import pytest
+from helpers import colours
 
 from attnbench.accuracy import images
 from attnbench.claims import check

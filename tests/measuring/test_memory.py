@@ -3,8 +3,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import simulated
 import torch
+from helpers import processes
 from torch import nn
 
 from attnbench.counting.live_bytes import LiveBytes
@@ -242,7 +242,7 @@ def test_the_peak_of_live_bytes_is_the_same_each_time(case, mode):
 
 
 def test_the_peak_of_a_process_grows_by_what_it_touches():
-    before, after = worker.call(simulated.touch, 65 * MIB)  # the kernel counts in batches
+    before, after = worker.call(processes.touch, 65 * MIB)  # the kernel counts in batches
     assert 64 * MIB <= after - before < 96 * MIB
 
 
@@ -255,7 +255,7 @@ def test_the_peak_of_a_child_is_not_that_of_a_large_parent():
 
 
 def test_the_peak_of_a_step_is_not_that_of_building_its_network():
-    taken = worker.call(simulated.idle_step_after_a_large_build, 128 * MIB)
+    taken = worker.call(processes.idle_step_after_a_large_build, 128 * MIB)
     assert taken.peak_resident_bytes - taken.resident_bytes < 64 * MIB
 
 

@@ -5,7 +5,7 @@ from itertools import groupby
 
 import pytest
 import torch
-from simulated import TickingClock
+from helpers.processes import TickingClock
 from torch.utils._pytree import tree_map
 
 from attnbench import report

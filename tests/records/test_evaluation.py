@@ -3,7 +3,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
-from evaluated import evaluation
+from helpers.evaluations import evaluation
 
 from attnbench.errors import UserError
 from attnbench.records import evaluation as evaluations

@@ -6,7 +6,7 @@ import sys
 from pickle import PicklingError
 
 import pytest
-import simulated
+from helpers import processes as simulated
 
 from attnbench.errors import UserError
 from attnbench.records import store
@@ -111,7 +111,7 @@ def test_processes_are_spawned_where_there_is_no_fork_server(monkeypatch):
 
 
 def test_the_items_of_a_stream_arrive_in_their_order_from_one_other_process():
-    numbers, processes = zip(*worker.stream(simulated.numbered, 4), strict=True)
+    numbers, identities = zip(*worker.stream(simulated.numbered, 4), strict=True)
     assert numbers == (0, 1, 2, 3)
     assert len(set(processes)) == 1
     assert os.getpid() not in processes

@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from evaluated import evaluation
+from helpers.evaluations import evaluation
 
 import attnbench
 from attnbench import report
