@@ -15,7 +15,7 @@ NOTHING = "–"
 """Printed where a figure does not exist."""
 
 
-class Doubted(str):
+class IntervalText(str):
     """``1.182 [1.171, 1.193]``, and how papers print the same."""
 
     __slots__ = ("plus_minus",)
@@ -23,7 +23,7 @@ class Doubted(str):
     plus_minus: str
     """``1.182 ± 0.011``: the median and the distance to the farther end."""
 
-    def __new__(cls, brackets: str, plus_minus: str) -> Doubted:
+    def __new__(cls, brackets: str, plus_minus: str) -> IntervalText:
         text = super().__new__(cls, brackets)
         text.plus_minus = plus_minus
         return text
@@ -139,7 +139,7 @@ def _doubted(interval: Interval | None, scale: float, digits: int, unit: str = "
     if not isfinite(interval.half_width):
         return f"{shown} [too few rounds]{unit}"
     farther = max(median - low, high - median)
-    return Doubted(
+    return IntervalText(
         f"{shown} [{low:.{digits}f}, {high:.{digits}f}]{unit}",
         f"{shown} ± {farther:.{digits}f}{unit}",
     )

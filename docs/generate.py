@@ -76,9 +76,9 @@ def _defined(columns: Sequence[Column]) -> str:
 
 def rules() -> str:
     """Every rule of counting, its definition and its source."""
-    from attnbench.counting import DERIVED, RULES
+    from attnbench.counting import EXTRA_RULES, RULES
 
-    every = (RULES | DERIVED).values()
+    every = (RULES | EXTRA_RULES).values()
     rows = (f"| `{rule.name}` | {rule.definition} | {rule.source} |" for rule in every)
     return "\n".join(["| rule | what it counts | who counts so |", "|:--|:--|:--|", *rows])
 

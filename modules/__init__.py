@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if __name__ == "modules":
     raise ImportError("import attnbench.modules: as 'modules' every class would exist twice")
 
-from .interface import Attention, SettingsError, Site, in_file
+from .interface import AttentionSpec, SettingsError, Site, in_file
 
 if TYPE_CHECKING:
     from torch import nn
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["ATTENTION", "Attention", "SettingsError", "Site", "create", "lookup"]
 
 _TABLE = (
-    Attention(
+    AttentionSpec(
         name="se",
         title="Squeeze-and-Excitation Networks",
         arxiv="1709.01507",
@@ -26,7 +26,7 @@ _TABLE = (
         build=in_file("se", "SqueezeExcitation"),
         added_params={"resnet50": 2_530_992, "resnet101": 4_777_712},
     ),
-    Attention(
+    AttentionSpec(
         name="cbam",
         title="CBAM: Convolutional Block Attention Module",
         arxiv="1807.06521",
@@ -34,7 +34,7 @@ _TABLE = (
         build=in_file("cbam", "CBAM"),
         added_params={"resnet50": 2_532_592, "resnet101": 4_781_012},
     ),
-    Attention(
+    AttentionSpec(
         name="eca",
         title="ECA-Net: Efficient Channel Attention for Deep Convolutional Neural Networks",
         arxiv="1910.03151",
@@ -46,7 +46,7 @@ _TABLE = (
         },
         added_params={"resnet50": 80, "resnet101": 157},
     ),
-    Attention(
+    AttentionSpec(
         name="gc",
         title="GCNet: Non-local Networks Meet Squeeze-Excitation Networks and Beyond",
         arxiv="1904.11492",
@@ -54,7 +54,7 @@ _TABLE = (
         build=in_file("gc", "GlobalContext"),
         added_params={"resnet50": 2_548_000, "resnet101": 4_814_321},
     ),
-    Attention(
+    AttentionSpec(
         name="sk",
         title="Selective Kernel Networks",
         arxiv="1903.06586",
@@ -70,7 +70,7 @@ _TABLE = (
         },
         added_params={"resnet50": 597_464, "resnet101": 1_128_952},
     ),
-    Attention(
+    AttentionSpec(
         name="sge",
         title="Spatial Group-wise Enhance",
         arxiv="1905.09646",
@@ -78,7 +78,7 @@ _TABLE = (
         build=in_file("sge", "SpatialGroupEnhance"),
         added_params={"resnet50": 2_048, "resnet101": 4_224},
     ),
-    Attention(
+    AttentionSpec(
         name="sa",
         title="SA-Net: Shuffle Attention for Deep Convolutional Neural Networks",
         arxiv="2102.00240",
@@ -88,10 +88,10 @@ _TABLE = (
     ),
 )
 
-ATTENTION: dict[str, Attention] = {entry.name: entry for entry in _TABLE}
+ATTENTION: dict[str, AttentionSpec] = {entry.name: entry for entry in _TABLE}
 
 
-def lookup(name: str) -> Attention:
+def lookup(name: str) -> AttentionSpec:
     """The row of that name.
 
     Raises:

@@ -34,7 +34,7 @@ class Site(StrEnum):
 
 
 @dataclass(frozen=True)
-class Attention:
+class AttentionSpec:
     """One row of the table: a paper's module, where it sits and how it was published.
 
     ``build(channels, **settings)`` returns the ``nn.Module``; every setting has the paper's

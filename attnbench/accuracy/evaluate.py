@@ -20,7 +20,7 @@ from attnbench.accuracy.checkpoints import classes_of, load_authors_state_dict, 
 from attnbench.errors import UserError
 from attnbench.hosts import check_module
 from attnbench.hosts.build import HOSTS, TOTAL_STRIDE, build
-from attnbench.modules import Attention, SettingsError
+from attnbench.modules import AttentionSpec, SettingsError
 from attnbench.plugins import resolve
 from attnbench.records import evaluation, store
 from attnbench.records.evaluation import Data, Evaluation, Weights
@@ -37,7 +37,7 @@ Told = Callable[[str, int], None]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
+class EvaluationOptions:
     """The options of ``evaluate``; None where the user left one out."""
 
     weights: Path
@@ -63,7 +63,7 @@ class Prepared:
     classes: int
     module: str | None
     source: str | None
-    wanted: Wanted
+    wanted: EvaluationOptions
     device: Literal["cpu", "cuda"]
     threads: int
     workers: int
@@ -79,7 +79,7 @@ class Prepared:
         )
 
 
-def prepare(wanted: Wanted) -> Prepared:
+def prepare(wanted: EvaluationOptions) -> Prepared:
     """Read the weights, build their network and find the images.
 
     Raises:
@@ -190,7 +190,7 @@ def evaluate(prepared: Prepared, told: Told) -> Evaluation:
     )
 
 
-def _check(wanted: Wanted, device: str, workers: int) -> None:
+def _check(wanted: EvaluationOptions, device: str, workers: int) -> None:
     for option, value, limits in (
         ("batch_size", wanted.batch_size, LIMITS["batch_size"]),
         ("image_size", wanted.image_size, (TOTAL_STRIDE, LIMITS["image_size"][1])),
@@ -204,12 +204,12 @@ def _check(wanted: Wanted, device: str, workers: int) -> None:
         raise UserError("no CUDA device is available to torch; use --device cpu")
 
 
-def _module(name: str, wanted: Wanted) -> Attention:
+def _module(name: str, wanted: EvaluationOptions) -> AttentionSpec:
     """The module of that name; one that nobody here has seen is tried first."""
-    resolve.demand_known(name)
-    if resolve.is_own(name):
+    resolve.require_known(name)
+    if resolve.is_custom(name):
         image = (1, 3, wanted.image_size, wanted.image_size)
-        check_module.demand_sound(name, wanted.host, [image])
+        check_module.check_in_subprocess(name, wanted.host, [image])
     return resolve.lookup(name)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from attnbench import formatting
 from attnbench.analysis import replicates
-from attnbench.analysis.replicates import Side
+from attnbench.analysis.replicates import Replicates
 from attnbench.errors import UserError
 from attnbench.records.schema import GRID
 from attnbench.stats import between_runs as repeated
@@ -88,7 +88,9 @@ def compare(
     return Comparison(limit, changes, scatter)
 
 
-def _paired(old: list[Side], new: list[Side], *, force: bool) -> list[tuple[Side, Side]]:
+def _paired(
+    old: list[Replicates], new: list[Replicates], *, force: bool
+) -> list[tuple[Replicates, Replicates]]:
     if len(old) == len(new) == 1:
         return [(old[0], new[0])]
     names = GRID if force else None
@@ -108,7 +110,9 @@ def _paired(old: list[Side], new: list[Side], *, force: bool) -> list[tuple[Side
     return pairs
 
 
-def _changes(old: Side, new: Side, judge: Callable[..., Change], *, force: bool) -> list[Change]:
+def _changes(
+    old: Replicates, new: Replicates, judge: Callable[..., Change], *, force: bool
+) -> list[Change]:
     caveats = tuple(replicates.differences(old.runs[0], new.runs[0], ("the old", "the new")))
     if caveats and not force:
         raise UserError(
@@ -127,15 +131,15 @@ def _changes(old: Side, new: Side, judge: Callable[..., Change], *, force: bool)
     ]
 
 
-def _apart(old: Side, new: Side) -> bool:
+def _apart(old: Replicates, new: Replicates) -> bool:
     """Whether what changed between two hours could pass for a change between several runs."""
     several = max(len(old.runs), len(new.runs)) > 1
     return several and (max(old.times) < min(new.times) or max(new.times) < min(old.times))
 
 
 def _change(  # noqa: PLR0913  what a change is made of
-    old: Side,
-    new: Side,
+    old: Replicates,
+    new: Replicates,
     module: str,
     *,
     limit: float,

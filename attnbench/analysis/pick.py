@@ -10,7 +10,7 @@ from typing import Literal
 
 from attnbench import formatting
 from attnbench.analysis import replicates
-from attnbench.analysis.replicates import Side
+from attnbench.analysis.replicates import Replicates
 from attnbench.claims import published_accuracy
 from attnbench.claims.published_accuracy import Recipe
 from attnbench.errors import UserError
@@ -101,7 +101,7 @@ def pick(
     )
 
 
-def _unlike(side: Side) -> str | None:
+def _unlike(side: Replicates) -> str | None:
     return next(
         (published_accuracy.unlike_published(side.case, each) for each in side.modules), None
     )
@@ -114,7 +114,7 @@ def _place(candidate: Candidate) -> tuple[int, float, float]:
 
 
 def _candidate(
-    side: Side, module: str, limits: Limits, recipe: Recipe | None, between_runs: float
+    side: Replicates, module: str, limits: Limits, recipe: Recipe | None, between_runs: float
 ) -> Candidate:
     intervals = side.intervals(module)
     ratio = repeated.known(intervals, between_runs) if intervals else None
@@ -140,7 +140,7 @@ def _candidate(
 
 
 def _of_latency(
-    side: Side, ratio: Interval | None, limit: float | None
+    side: Replicates, ratio: Interval | None, limit: float | None
 ) -> list[tuple[Answer, str]]:
     if limit is None:
         return []
@@ -172,7 +172,7 @@ def _of_exact(
     return [("in", "")]
 
 
-def _added_params(side: Side, module: str) -> int | None:
+def _added_params(side: Replicates, module: str) -> int | None:
     for run in side.runs:
         mine, plain = (run.counts.get(name, {}).get("learnable") for name in (module, PLAIN))
         if mine and plain and mine.params is not None and plain.params is not None:
@@ -180,7 +180,7 @@ def _added_params(side: Side, module: str) -> int | None:
     return None
 
 
-def _memory_ratio(side: Side, module: str) -> float | None:
+def _memory_ratio(side: Replicates, module: str) -> float | None:
     for run in side.runs:
         mine, plain = run.memory.get(module), run.memory.get(PLAIN)
         if mine and plain and mine.peak_live_bytes and plain.peak_live_bytes:
@@ -188,7 +188,7 @@ def _memory_ratio(side: Side, module: str) -> float | None:
     return None
 
 
-def _errors(side: Side, module: str) -> list[str]:
+def _errors(side: Replicates, module: str) -> list[str]:
     """What failed of it, once each; a module that is in by its first rounds may fail later."""
     failures = (failure for run in side.runs for failure in run.failures.get(module, {}).values())
     said = (f"{each.step} failed: {each.type}: {each.message}" for each in failures)

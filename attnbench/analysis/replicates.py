@@ -20,7 +20,7 @@ FREE = ("seed", "attnbench")
 
 
 @dataclass(frozen=True)
-class Side:
+class Replicates:
     """One run of a configuration or several, whose settings and machine are the same."""
 
     runs: tuple[Run, ...]
@@ -56,7 +56,7 @@ class Side:
         return ratios.fault(self.mean(CONTROL), max(run.plan.target for run in self.runs))
 
 
-def read(folder: Path) -> list[Side]:
+def read(folder: Path) -> list[Replicates]:
     """The runs in a folder, those of one configuration together.
 
     Raises:
@@ -73,7 +73,7 @@ def read(folder: Path) -> list[Side]:
             mixed = differences(first, other, ("one run", "another"))
             if mixed:
                 raise UserError(f"{folder} holds runs of two machines: {'; '.join(mixed)}")
-    return [Side(tuple(each)) for each in together.values()]
+    return [Replicates(tuple(each)) for each in together.values()]
 
 
 def configuration(case: Case, names: Iterable[str] | None = None) -> tuple[object, ...]:

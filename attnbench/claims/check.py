@@ -9,18 +9,18 @@ import torch
 from torch import nn
 
 from attnbench.claims.claim import Claim, Finding
-from attnbench.counting import DERIVED, RULES
+from attnbench.counting import EXTRA_RULES, RULES
 from attnbench.counting.rule import Count
 from attnbench.hosts.build import build, default_size
-from attnbench.modules import Attention
+from attnbench.modules import AttentionSpec
 from attnbench.records.image_size import Size, of, sides
 
 
 @dataclass
-class Figures:
+class NetworkCounts:
     """Counts by host, module and rule, made when first asked for."""
 
-    own: Mapping[str, Attention] = field(default_factory=dict)
+    own: Mapping[str, AttentionSpec] = field(default_factory=dict)
     """Modules that are not in the table, by the names that callers give them."""
 
     _networks: dict[tuple[str, str | None], nn.Module] = field(default_factory=dict)
@@ -67,7 +67,7 @@ class Figures:
         host, attention, rule, size = key
         if key not in self._counts:
             network = self._network(host, attention)
-            self._counts[key] = (RULES | DERIVED)[rule].count(network, (1, 3, *sides(size)))
+            self._counts[key] = (RULES | EXTRA_RULES)[rule].count(network, (1, 3, *sides(size)))
         return self._counts[key]
 
     def _network(self, host: str, attention: str | None) -> nn.Module:
@@ -83,7 +83,7 @@ def check(claims: Sequence[Claim]) -> list[Finding]:
     """Compute every claim's figure. Nothing is kept from an earlier call."""
     pass
 
-    figures = Figures()
+    figures = NetworkCounts()
 
     def figure(claim: Claim, rule: str) -> int:
         quantity = "params" if claim.metric.endswith("params") else "operations"

@@ -19,8 +19,8 @@ from pathlib import Path
 
 from attnbench.claims.outcome import Outcome
 from attnbench.errors import UserError
-from attnbench.modules import Attention, SettingsError
-from attnbench.plugins.resolve import demand_known, is_own, lookup
+from attnbench.modules import AttentionSpec, SettingsError
+from attnbench.plugins.resolve import is_custom, lookup, require_known
 from attnbench.system import worker
 
 METRICS: dict[str, tuple[str, str]] = {
@@ -130,10 +130,10 @@ def check(limits: Sequence[Limit]) -> list[Outcome]:
     together: dict[tuple[str, str] | None, list[Limit]] = {}
     for limit in limits:
         try:
-            demand_known(limit.module)
+            require_known(limit.module)
         except SettingsError as error:
             raise UserError(f"{limit.where}: {error}") from error
-        key = (limit.module, limit.host) if is_own(limit.module) else None
+        key = (limit.module, limit.host) if is_custom(limit.module) else None
         together.setdefault(key, []).append(limit)
     for key, each in together.items():
         outcomes = _held(each, {}) if key is None else _apart(each)
@@ -162,10 +162,10 @@ def _tried(limits: Sequence[Limit]) -> list[Outcome]:
     return _held(limits, {first.module: lookup(first.module, first.folder)})
 
 
-def _held(limits: Sequence[Limit], own: Mapping[str, Attention]) -> list[Outcome]:
-    from attnbench.claims.check import Figures
+def _held(limits: Sequence[Limit], own: Mapping[str, AttentionSpec]) -> list[Outcome]:
+    from attnbench.claims.check import NetworkCounts
 
-    figures, outcomes = Figures(own), []
+    figures, outcomes = NetworkCounts(own), []
     for limit in limits:
         rule, quantity = METRICS[limit.metric]
         try:

@@ -15,6 +15,7 @@ from attnbench.records.evaluation import (
     Evaluation,
     Metric,
 )
+from attnbench.stats.interval import percent_right
 
 FOR_ORIENTATION = "for orientation only"
 
@@ -38,7 +39,7 @@ class Reproduction:
         if rounds_to(self.claim, measured):
             return "reproduced"
         printed = Decimal(self.claim.printed)
-        interval = self.evaluation.percent(self.metric)
+        interval = percent_right(self.evaluation, self.metric)
         side = "higher" if measured > printed else "lower"
         within = "within" if interval.low <= printed <= interval.high else "beyond"
         return f"{side} by {abs(measured - printed):.3f}, {within}"

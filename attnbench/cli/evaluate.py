@@ -50,7 +50,7 @@ def evaluate(  # noqa: PLR0913, PLR0917  an option each
     from attnbench.records import evaluation
 
     prepared = measured.prepare(
-        measured.Wanted(
+        measured.EvaluationOptions(
             weights=weights,
             data=data,
             module=module,

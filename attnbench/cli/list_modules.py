@@ -10,9 +10,9 @@ from importlib.util import find_spec
 
 from attnbench import formatting
 from attnbench.cli import output
-from attnbench.cli.options import OwnModules
+from attnbench.cli.options import CustomModules
 from attnbench.errors import UserError
-from attnbench.modules import ATTENTION, Attention, SettingsError
+from attnbench.modules import ATTENTION, AttentionSpec, SettingsError
 from attnbench.plugins import entry_points, resolve, timm
 from attnbench.system import worker
 
@@ -55,7 +55,7 @@ def remarks() -> list[str]:
 
 def _own(name: str) -> Row:
     try:
-        resolve.demand_known(name)
+        resolve.require_known(name)
         return worker.call(_loaded, name)
     except SettingsError as error:
         raise UserError(str(error)) from error
@@ -68,16 +68,16 @@ def _loaded(name: str) -> Row:
     return _row(attention, [_added(attention, host) for host in HOSTS], origin)
 
 
-def _row(entry: Attention, added: list[str], origin: str = "") -> Row:
+def _row(entry: AttentionSpec, added: list[str], origin: str = "") -> Row:
     paper = f"{entry.title}, {origin}" if origin else entry.title
     return (entry.name, entry.site, *added, entry.arxiv or formatting.NOTHING, paper)
 
 
-def _stated(entry: Attention, host: str) -> str:
+def _stated(entry: AttentionSpec, host: str) -> str:
     return f"{entry.added_params[host]:,}" if host in entry.added_params else "not stated"
 
 
-def _added(attention: Attention, host: str) -> str:
+def _added(attention: AttentionSpec, host: str) -> str:
     """The learnable parameters that it adds to a host, or why it cannot be put there."""
     from torch import device
 
@@ -86,7 +86,7 @@ def _added(attention: Attention, host: str) -> str:
     from attnbench.hosts.build import build, default_size
 
     try:
-        check_module.demand_fit(
+        check_module.require_fit(
             attention, check_module.places(attention, host, (1, 3, *default_size(host)))
         )
         with device("meta"):
@@ -99,7 +99,7 @@ def _added(attention: Attention, host: str) -> str:
     return f"{params[0] - params[1]:,}"
 
 
-def list_modules(module: OwnModules = None) -> None:
+def list_modules(module: CustomModules = None) -> None:
     """The modules: name, site, added learnable parameters, paper or package."""
     caption = "Attention modules, and the learnable parameters that they add"
     table = output.table(caption, HEADINGS, rows(module or ()), words=("site", "paper"))

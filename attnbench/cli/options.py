@@ -24,7 +24,7 @@ class Device(StrEnum):
     CUDA = "cuda"
 
 
-OwnModules = Annotated[
+CustomModules = Annotated[
     list[str] | None,
     typer.Option(
         "--module",

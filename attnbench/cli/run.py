@@ -9,14 +9,14 @@ from typing import Annotated
 import typer
 
 from attnbench.cli import options, output
-from attnbench.cli.options import DTYPES, MODES, SEVERAL, Device, OwnModules
+from attnbench.cli.options import DTYPES, MODES, SEVERAL, CustomModules, Device
 
 
 def run(  # noqa: PLR0913, PLR0917  one parameter an option
     modules: Annotated[
         str | None, typer.Option(help="Names, comma-separated.", show_default="all seven")
     ] = None,
-    module: OwnModules = None,
+    module: CustomModules = None,
     host: Annotated[
         str | None,
         typer.Option(
@@ -102,7 +102,7 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
     from attnbench.measuring import planning, runner
     from attnbench.records import store
 
-    wanted = planning.Wanted(
+    wanted = planning.RunOptions(
         modules=options.modules(modules, module),
         host=host,
         device=device,

@@ -29,7 +29,7 @@ RULES: dict[str, Rule] = {
 }
 """The rules that every run counts by."""
 
-DERIVED: dict[str, Rule] = {
+EXTRA_RULES: dict[str, Rule] = {
     rule.name: rule
     for rule in (
         packages.FVCORE_TRAINING,

@@ -10,11 +10,9 @@ from itertools import chain
 import torch
 from torch import nn
 
-from attnbench.records.schema import Count
+from attnbench.records.schema import Count, Shape
 
 __all__ = ["Count", "Rule", "Shape"]
-
-Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True)

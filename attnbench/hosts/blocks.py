@@ -8,13 +8,15 @@ from typing import Any
 from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
-from attnbench.modules import Attention, Site
+from attnbench.modules import AttentionSpec, Site
 
 
 class AfterBn2(nn.Module):
     """torchvision's basic block; its output passes through ``attention`` before the addition."""
 
-    def __init__(self, block: BasicBlock, attention: Attention, settings: dict[str, Any]) -> None:
+    def __init__(
+        self, block: BasicBlock, attention: AttentionSpec, settings: dict[str, Any]
+    ) -> None:
         super().__init__()
         self.attention_name = attention.name
         self.conv1, self.bn1 = block.conv1, block.bn1
@@ -38,7 +40,9 @@ class AfterBn2(nn.Module):
 class AfterBn3(nn.Module):
     """torchvision's bottleneck; its output passes through ``attention`` before the addition."""
 
-    def __init__(self, block: Bottleneck, attention: Attention, settings: dict[str, Any]) -> None:
+    def __init__(
+        self, block: Bottleneck, attention: AttentionSpec, settings: dict[str, Any]
+    ) -> None:
         super().__init__()
         self.attention_name = attention.name
         self.conv1, self.bn1 = block.conv1, block.bn1
@@ -66,7 +70,9 @@ class AfterBn3(nn.Module):
 class ReplaceConv2(nn.Module):
     """torchvision's bottleneck with ``attention`` in place of conv2, bn2 and their ReLU."""
 
-    def __init__(self, block: Bottleneck, attention: Attention, settings: dict[str, Any]) -> None:
+    def __init__(
+        self, block: Bottleneck, attention: AttentionSpec, settings: dict[str, Any]
+    ) -> None:
         super().__init__()
         self.attention_name = attention.name
         self.conv1, self.bn1 = block.conv1, block.bn1

@@ -11,7 +11,7 @@ from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 
 from attnbench.hosts.blocks import SITES
 from attnbench.hosts.detection import DETECTORS, SIZE, body, freeze
-from attnbench.modules import Attention, SettingsError, Site
+from attnbench.modules import AttentionSpec, SettingsError, Site
 from attnbench.plugins.resolve import lookup
 from attnbench.records.variants import STAGES
 
@@ -62,7 +62,7 @@ def default_size(host: str) -> tuple[int, int]:
 
 def build(
     host: str,
-    attention: str | Attention | None = None,
+    attention: str | AttentionSpec | None = None,
     *,
     stages: Collection[int] = STAGES,
     blocks: Blocks = "all",
@@ -116,7 +116,7 @@ def classifier(host: str, classes: int = CLASSES) -> ResNet:
 def put(  # noqa: PLR0913, PLR0917  as build
     body: nn.Module,
     host: str,
-    attention: str | Attention,
+    attention: str | AttentionSpec,
     stages: Collection[int],
     blocks: Blocks,
     settings: dict[str, Any],
@@ -133,7 +133,7 @@ def put(  # noqa: PLR0913, PLR0917  as build
             stage.register_module(name, replaced(block, attention, chosen))
 
 
-def _site(host: str, base: Host, attention: Attention) -> Callable[..., nn.Module]:
+def _site(host: str, base: Host, attention: AttentionSpec) -> Callable[..., nn.Module]:
     """What puts the module into a block of this host."""
     if (base.block, attention.site) not in SITES:
         known = ", ".join(site for block, site in SITES if block is base.block)
@@ -152,7 +152,7 @@ def _site(host: str, base: Host, attention: Attention) -> Callable[..., nn.Modul
 
 def resnet(
     depth: int,
-    attention: str | Attention | None = None,
+    attention: str | AttentionSpec | None = None,
     *,
     stages: Collection[int] = STAGES,
     blocks: Blocks = "all",

@@ -18,12 +18,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from attnbench.counting.rule import Shape
 from attnbench.errors import UserError
 from attnbench.hosts.build import Blocks, build
-from attnbench.modules import Attention, SettingsError
+from attnbench.modules import AttentionSpec, SettingsError
 from attnbench.plugins.resolve import HERE, hint, lookup
 from attnbench.plugins.torch_state import undisturbed
+from attnbench.records.schema import Shape
 from attnbench.records.variants import STAGES
 from attnbench.system import worker
 
@@ -52,7 +52,7 @@ class Place:
         return (channels, *(-(-length // stride) for length in size))
 
 
-def demand_sound(name: str, *use: Any, **options: Any) -> None:
+def check_in_subprocess(name: str, *use: Any, **options: Any) -> None:
     """:func:`check`, in a process of its own: what is loaded and tried there may end it.
 
     Raises:
@@ -84,14 +84,14 @@ def check(  # noqa: PLR0913, PLR0917  where it will stand
     attention = lookup(name, folder)
     try:
         for image in images:
-            demand_fit(attention, places(attention, host, (1, *image[1:]), stages, blocks))
+            require_fit(attention, places(attention, host, (1, *image[1:]), stages, blocks))
     except SettingsError as error:
         why = ". ".join(filter(None, [str(error), hint(name)]))
         raise SettingsError(f"{name} is refused: {why}") from error
 
 
 def places(
-    attention: Attention,
+    attention: AttentionSpec,
     host: str,
     image: Shape,
     stages: Collection[int] = STAGES,
@@ -123,7 +123,7 @@ class _Stand(nn.Module):
         return x.new_empty(x.shape[0], *place.returned)
 
 
-def demand_fit(attention: Attention, where: Iterable[Place]) -> None:
+def require_fit(attention: AttentionSpec, where: Iterable[Place]) -> None:
     """Try the module in each of these places, on the CPU in float32 and in evaluation mode.
 
     Raises:
@@ -132,7 +132,7 @@ def demand_fit(attention: Attention, where: Iterable[Place]) -> None:
     for place in where:
         try:
             with undisturbed("it"):
-                _demand_fit(attention, place)
+                _require_fit(attention, place)
         except BaseException as error:
             size = "x".join(map(str, place.shape))
             raise SettingsError(f"on an input of {size} {_why(error)}") from error
@@ -142,50 +142,50 @@ class _UnfitError(Exception):
     """What is wrong with a module that runs."""
 
 
-def _demand(condition: object, why: str) -> None:
+def _require(condition: object, why: str) -> None:
     if not condition:
         raise _UnfitError(why)
 
 
-def _demand_fit(attention: Attention, place: Place) -> None:
+def _require_fit(attention: AttentionSpec, place: Place) -> None:
     x = torch.randn(IMAGES, *place.shape, generator=torch.Generator().manual_seed(0))
     module = _built(attention, place)
-    _demand(isinstance(module, nn.Module), f"it is a {type(module).__name__}, not a torch module")
-    _demand_sizes(module)
+    _require(isinstance(module, nn.Module), f"it is a {type(module).__name__}, not a torch module")
+    _require_sizes(module)
     out = _output(module, x)
-    _demand_answer(out, (IMAGES, *place.returned), x.dtype)
+    _require_output(out, (IMAGES, *place.returned), x.dtype)
     again, twin = _output(module, x), _output(_built(attention, place), x)
-    _demand(torch.equal(out, again), "it is not deterministic: the same input, other numbers")
-    _demand(torch.equal(out, twin), "it is not deterministic: built from one seed, other numbers")
+    _require(torch.equal(out, again), "it is not deterministic: the same input, other numbers")
+    _require(torch.equal(out, twin), "it is not deterministic: built from one seed, other numbers")
     try:
         copied = _output(deepcopy(module), x)
     except Exception as error:
         raise _UnfitError(f"it cannot be copied: {_said(error)}") from error
-    _demand(torch.equal(out, copied), "its copy computes other numbers")
+    _require(torch.equal(out, copied), "its copy computes other numbers")
     try:
         one = _output(module, x[:1])
-        _demand_answer(one, (1, *place.returned), x.dtype)
-        _demand(_close(one, out[:1]), "it returns other numbers than for that image among two")
+        _require_output(one, (1, *place.returned), x.dtype)
+        _require(_close(one, out[:1]), "it returns other numbers than for that image among two")
     except Exception as error:
         raise _UnfitError(f"of one image {_why(error)}") from error
 
 
-def _demand_sizes(module: nn.Module) -> None:
+def _require_sizes(module: nn.Module) -> None:
     """No lazy parameters: nobody could count them, and the first forward would make them."""
     lazy = [
         name
         for name, tensor in (*module.named_parameters(), *module.named_buffers())
         if is_lazy(tensor)
     ]
-    _demand(not lazy, f"it is built without the sizes of {', '.join(lazy)} (a lazy layer)")
+    _require(not lazy, f"it is built without the sizes of {', '.join(lazy)} (a lazy layer)")
 
 
-def _demand_answer(out: Any, wanted: Shape, dtype: torch.dtype) -> None:
-    _demand(isinstance(out, Tensor), f"it returns a {type(out).__name__}, not a tensor")
+def _require_output(out: Any, wanted: Shape, dtype: torch.dtype) -> None:
+    _require(isinstance(out, Tensor), f"it returns a {type(out).__name__}, not a tensor")
     returned = tuple(out.shape)
-    _demand(returned == wanted, f"it returns the shape {returned} where {wanted} is wanted")
-    _demand(out.dtype == dtype, f"it returns {out.dtype} where {dtype} is given")
-    _demand(torch.isfinite(out).all(), "it returns numbers that are not finite")
+    _require(returned == wanted, f"it returns the shape {returned} where {wanted} is wanted")
+    _require(out.dtype == dtype, f"it returns {out.dtype} where {dtype} is given")
+    _require(torch.isfinite(out).all(), "it returns numbers that are not finite")
 
 
 def _close(one: Tensor, other: Tensor) -> bool:
@@ -194,7 +194,7 @@ def _close(one: Tensor, other: Tensor) -> bool:
     return bool(((one - other).abs() <= ROUNDING * most).all())
 
 
-def _built(attention: Attention, place: Place) -> Any:
+def _built(attention: AttentionSpec, place: Place) -> Any:
     torch.manual_seed(0)
     return attention.build(place.channels, **place.settings)
 

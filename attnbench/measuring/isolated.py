@@ -14,7 +14,7 @@ from attnbench.hosts.detection import body
 from attnbench.measuring.timing import Step
 from attnbench.measuring.workload import held, image_for, moving, network
 from attnbench.records.schema import Case, Counts
-from attnbench.records.variants import LAUNCH, PRODUCT, Piece, piece
+from attnbench.records.variants import LAUNCH, PRODUCT, IsolatedModule, piece
 from attnbench.system import process_settings
 
 COPY_BYTES = {"cpu": 2**26, "cuda": 2**28}
@@ -56,7 +56,7 @@ def count(case: Case, variant: str) -> Counts:
     return Counts(rules={executed.RULE.name: Count(operations=macs, details=details)})
 
 
-def attention(case: Case, wanted: Piece, device: str) -> nn.Module:
+def attention(case: Case, wanted: IsolatedModule, device: str) -> nn.Module:
     """The module of the last block of a stage, in evaluation mode."""
     host = _host(case, wanted.module, device)
     block = body(host).get_submodule(f"layer{wanted.stage}")[-1]  # type: ignore[index]
@@ -70,7 +70,7 @@ def _host(case: Case, module: str, device: str) -> nn.Module:
 
 
 @lru_cache
-def input_shape(case: Case, wanted: Piece) -> tuple[int, ...]:
+def input_shape(case: Case, wanted: IsolatedModule) -> tuple[int, ...]:
     """(batch, channels, height, width) of what a piece takes in its host."""
     with torch.device("meta"):
         host = build(case.host, wanted.module).eval()

@@ -30,7 +30,7 @@ def step(case: Case, variant: str) -> timing.Step:
 def measure(
     run: Run,
     clock: timing.Clock | None = None,
-    look: Callable[[], disturbance.Reading] = disturbance.read,
+    look: Callable[[], disturbance.Counters] = disturbance.read,
 ) -> Iterator[Event]:
     """Warm every variant up, then time rounds until the run's target or budget; ends with End.
 
@@ -50,7 +50,7 @@ def measure(
 
 
 def _measure(
-    run: Run, clock: timing.Clock, look: Callable[[], disturbance.Reading]
+    run: Run, clock: timing.Clock, look: Callable[[], disturbance.Counters]
 ) -> Iterator[Event]:
     steps: dict[str, timing.Step] = {}
     block_steps: dict[str, int] = {}
@@ -125,6 +125,6 @@ def _reason_to_stop(run: Run) -> Literal["target", "budget", "failed"] | None:
     if run.rounds and run.timed_s >= run.plan.budget_s:
         return "budget"
     variants = [name for name in run.plan.variants if not run.failed(name, "latency")]
-    if ratios.settled(run.rounds, variants, run.plan.target, baseline=run.plan.baseline):
+    if ratios.may_stop(run.rounds, variants, run.plan.target, baseline=run.plan.baseline):
         return "target"
     return None

@@ -28,7 +28,7 @@ from attnbench.system import environment
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
+class RunOptions:
     """The options of ``run`` as stated; None where the user left one out."""
 
     modules: tuple[str, ...] | None = None
@@ -50,16 +50,16 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Job:
+class PlannedRun:
     """A run and the folder that it is written to."""
 
     run: Run
     folder: Path
 
 
-def defaults(host: str | None = None) -> Wanted:
+def defaults(host: str | None = None) -> RunOptions:
     """The main job: every module in ResNet-50, one image of 224x224; a detector's is larger."""
-    return Wanted(
+    return RunOptions(
         modules=tuple(ATTENTION),
         host="resnet50",
         device="cuda" if torch.cuda.is_available() else "cpu",
@@ -79,7 +79,7 @@ def defaults(host: str | None = None) -> Wanted:
     )
 
 
-def prepare(wanted: Wanted, out: Path | None) -> tuple[list[Job], Path]:
+def prepare(wanted: RunOptions, out: Path | None) -> tuple[list[PlannedRun], Path]:
     """The runs that are wanted, one a configuration, and the folder that holds them.
 
     Their plans are on the disk when this returns. One configuration is written to the folder
@@ -99,7 +99,7 @@ def prepare(wanted: Wanted, out: Path | None) -> tuple[list[Job], Path]:
         return _resumed(wanted, recorded), out
     wanted = _filled(wanted, asdict(defaults(wanted.host)))
     _check_numbers(wanted)
-    _demand_known(wanted.modules or ())
+    _require_known(wanted.modules or ())
     plan, cases = _plan(wanted), list(cases_of(wanted))
     for case in cases:
         _check(case, wanted.modules or ())
@@ -110,13 +110,13 @@ def prepare(wanted: Wanted, out: Path | None) -> tuple[list[Job], Path]:
     folder = out or new_folder(f"{cases[0].device}-{cases[0].host}{kind}")
     facts = environment.describe_apart(cases[0].device)
     jobs = [
-        Job(Run(case, plan, facts), folder if len(cases) == 1 else folder / name(case))
+        PlannedRun(Run(case, plan, facts), folder if len(cases) == 1 else folder / name(case))
         for case in cases
     ]
     for job in jobs:
-        store.claim(job.folder)
+        store.lock(job.folder)
         if store.holds_a_file(job.folder):
-            store.mend(job.folder)  # killed within its first line
+            store.repair(job.folder)  # killed within its first line
         store.append(job.folder, Record(case=job.run.case, results=plan, environment=facts))
     return jobs, folder
 
@@ -127,10 +127,12 @@ def name(case: Case) -> str:
     return "-".join([*words, "compiled"] if case.compiled else words)
 
 
-def _resumed(wanted: Wanted, folders: Sequence[Path]) -> list[Job]:
+def _resumed(wanted: RunOptions, folders: Sequence[Path]) -> list[PlannedRun]:
     for each in folders:
-        store.claim(each)
-    jobs = [Job(gather(store.read(each), str(each / store.FILE_NAME)), each) for each in folders]
+        store.lock(each)
+    jobs = [
+        PlannedRun(gather(store.read(each), str(each / store.FILE_NAME)), each) for each in folders
+    ]
     where = folders[0] if len(folders) == 1 else folders[0].parent
     if all(job.run.finished for job in jobs):
         raise UserError(
@@ -154,7 +156,7 @@ def _resumed(wanted: Wanted, folders: Sequence[Path]) -> list[Job]:
                     f"{job.folder} was begun on another machine: {fact} is "
                     f"{_shown(job.run.environment.get(fact))} there and {_shown(value)} here"
                 )
-        store.mend(job.folder)
+        store.repair(job.folder)
     return jobs
 
 
@@ -180,12 +182,12 @@ def _foreign(folder: Path) -> bool:
         raise UserError(f"cannot read {folder}: {error.strerror}") from error
 
 
-def _filled(wanted: Wanted, values: dict[str, Any]) -> Wanted:
+def _filled(wanted: RunOptions, values: dict[str, Any]) -> RunOptions:
     stated = {key: value for key, value in asdict(wanted).items() if value is not None}
-    return Wanted(**(values | stated))
+    return RunOptions(**(values | stated))
 
 
-def _cleaned(wanted: Wanted) -> Wanted:
+def _cleaned(wanted: RunOptions) -> RunOptions:
     """Modules once each, in the order asked for; stages and a grid's values once each, sorted."""
     if wanted.stages is not None:
         wanted = replace(wanted, stages=tuple(sorted(set(wanted.stages))))
@@ -202,14 +204,14 @@ def _in_order(option: str, values: Iterable[Any]) -> tuple[Any, ...]:
     return tuple(sorted(set(values), key=key))
 
 
-def cases_of(wanted: Wanted) -> Iterable[Case]:
+def cases_of(wanted: RunOptions) -> Iterable[Case]:
     """Every configuration of options that are all stated."""
     values = {key: value for key, value in asdict(wanted).items() if key in get_type_hints(Case)}
     for chosen in product(*(values[option] for option in GRID)):
         yield Case(**(values | dict(zip(GRID, chosen, strict=True))))
 
 
-def _plan(wanted: Wanted) -> Plan:
+def _plan(wanted: RunOptions) -> Plan:
     modules = wanted.modules or ()
     return Plan(
         variants=alone(modules) if wanted.isolated else (PLAIN, CONTROL, *modules),
@@ -219,7 +221,7 @@ def _plan(wanted: Wanted) -> Plan:
     )
 
 
-def _check_numbers(wanted: Wanted) -> None:
+def _check_numbers(wanted: RunOptions) -> None:
     for option, (least, most) in LIMITS.items():
         values = getattr(wanted, option)
         for value in values if isinstance(values, tuple) else (values,):
@@ -233,10 +235,10 @@ def _check_numbers(wanted: Wanted) -> None:
         raise UserError(f"the budget must be a positive number of seconds, not {wanted.budget_s}")
 
 
-def _demand_known(modules: Iterable[str]) -> None:
+def _require_known(modules: Iterable[str]) -> None:
     try:
         for module in modules:
-            resolve.demand_known(module)
+            resolve.require_known(module)
     except SettingsError as error:
         raise UserError(str(error)) from error
 
@@ -266,7 +268,7 @@ def _check(case: Case, modules: Sequence[str]) -> None:
         with torch.device("meta"):
             build(case.host, stages=case.stages, blocks=case.blocks)
             for module in modules:
-                if not resolve.is_own(module):  # the others are tried instead, in another process
+                if not resolve.is_custom(module):  # others are tried in a process
                     build(case.host, module, stages=case.stages, blocks=case.blocks)
     except SettingsError as error:
         raise UserError(str(error)) from error
@@ -276,8 +278,8 @@ def _try(cases: Sequence[Case], modules: Iterable[str]) -> None:
     """Modules that nobody here has seen, each at every size that it will have."""
     first = cases[0]
     images = {case.image_size: case.input_shape for case in cases}
-    for module in filter(resolve.is_own, modules):
-        check_module.demand_sound(
+    for module in filter(resolve.is_custom, modules):
+        check_module.check_in_subprocess(
             module, first.host, [*images.values()], first.stages, first.blocks
         )
 

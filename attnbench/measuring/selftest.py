@@ -239,7 +239,7 @@ def _rounds(  # noqa: PLR0913, PLR0917  the engine's own arguments
         rounds.append(each)
         yield each
         spent = sum(done.seconds for done in rounds)
-        if statistics.settled(rounds, VARIANTS, target) or spent > budget_s:
+        if statistics.may_stop(rounds, VARIANTS, target) or spent > budget_s:
             break
         if len(rounds) == MOST_ROUNDS:
             break

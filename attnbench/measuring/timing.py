@@ -18,7 +18,7 @@ from typing import Any, Protocol
 import torch
 
 from attnbench.records.schema import Block, Round
-from attnbench.system.disturbance import Reading
+from attnbench.system.disturbance import Counters
 from attnbench.system.process_settings import MOVE_EVERY
 
 
@@ -154,7 +154,7 @@ class Rounds:
     clock: Clock
     seed: int
     first: int = 0
-    watch: Callable[[], Reading] | None = None
+    watch: Callable[[], Counters] | None = None
     busy: Callable[[], None] | None = None
     failures: dict[str, Exception] = field(default_factory=dict)
 

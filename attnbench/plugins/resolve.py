@@ -18,28 +18,28 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from attnbench.modules import ATTENTION, Attention, SettingsError, Site
+from attnbench.modules import ATTENTION, AttentionSpec, SettingsError, Site
 from attnbench.plugins import entry_points, python_file, timm
 from attnbench.plugins.spec import Spec, parse
 from attnbench.records.variants import RESERVED
 
-__all__ = ["HERE", "demand_known", "hint", "is_own", "lookup", "origins"]
+__all__ = ["HERE", "hint", "is_custom", "lookup", "origins", "require_known"]
 
 HERE = Path()
 
 
-def is_own(name: str) -> bool:
+def is_custom(name: str) -> bool:
     """Whether it is anything but a row of the table as it stands there."""
     return name not in ATTENTION
 
 
-def demand_known(name: str) -> None:
+def require_known(name: str) -> None:
     """Refuse a name that stands for no place where a module could be; nothing is loaded.
 
     Raises:
         SettingsError: it is not known, or the records use it for something else.
     """
-    if not is_own(name):
+    if not is_custom(name):
         return
     source = parse(name).source
     if source in RESERVED:
@@ -54,7 +54,7 @@ def demand_known(name: str) -> None:
         )
 
 
-def lookup(name: str, folder: Path = HERE) -> Attention:
+def lookup(name: str, folder: Path = HERE) -> AttentionSpec:
     """The module of that name, ready to be put into a host; what is not in the table is loaded.
 
     Paths are relative to ``folder``. What its code prints goes to stderr.
@@ -63,8 +63,8 @@ def lookup(name: str, folder: Path = HERE) -> Attention:
         SettingsError: there is none, it cannot be loaded, or loading it changes the state of
             torch; the message says why.
     """
-    demand_known(name)
-    if not is_own(name):
+    require_known(name)
+    if not is_custom(name):
         return ATTENTION[name]
     spec = parse(name)
     if spec.source in ATTENTION:
@@ -86,7 +86,7 @@ def origins(names: Iterable[str]) -> dict[str, str]:
     Raises:
         SettingsError: one of them is not there any more.
     """
-    found = {name: _origin(parse(name).source) for name in names if is_own(name)}
+    found = {name: _origin(parse(name).source) for name in names if is_custom(name)}
     return {name: origin for name, origin in found.items() if origin is not None}
 
 
@@ -101,7 +101,7 @@ def _loading(source: str) -> Iterator[None]:
         yield
 
 
-def _row(source: str, folder: Path) -> Attention:
+def _row(source: str, folder: Path) -> AttentionSpec:
     if source.startswith(timm.PREFIX):
         return timm.row(source)
     if python_file.names_one(source):
@@ -120,17 +120,17 @@ def _origin(source: str) -> str | None:
     return None if entry is None else entry_points.origin(entry)
 
 
-def _as_row(target: object, source: str) -> Attention:
+def _as_row(target: object, source: str) -> AttentionSpec:
     """A row as it is, or one for a class that takes ``channels``."""
-    if isinstance(target, Attention):
+    if isinstance(target, AttentionSpec):
         return target
     if not callable(target):
-        raise SettingsError(f"{source} is neither a class that takes channels nor an Attention")
+        raise SettingsError(f"{source} is neither a class that takes channels nor an AttentionSpec")
     title = getattr(target, "__name__", source)
-    return Attention(source, title, arxiv="", site=Site.AFTER_BN3, build=target)
+    return AttentionSpec(source, title, arxiv="", site=Site.AFTER_BN3, build=target)
 
 
-def _adapted(row: Attention, spec: Spec, name: str) -> Attention:
+def _adapted(row: AttentionSpec, spec: Spec, name: str) -> AttentionSpec:
     """The row under the user's name; what they state goes before what was published."""
     published = {
         host: {key: values for key, values in settings.items() if key not in spec.settings}

@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from inspect import Parameter, signature
 from typing import Any
 
-from attnbench.modules import Attention, SettingsError, Site
+from attnbench.modules import AttentionSpec, SettingsError, Site
 
 PREFIX = "timm:"
 
@@ -34,7 +34,7 @@ NAMES = (*AFTER, *CONVOLUTIONS, *SELF_ATTENTION)
 """Every name that the factory of timm 1.0.31 knows; what a newer one knows goes behind bn3."""
 
 
-def row(source: str) -> Attention:
+def row(source: str) -> AttentionSpec:
     """The layer that ``timm:NAME`` names.
 
     Raises:
@@ -43,7 +43,7 @@ def row(source: str) -> Attention:
     name = source.removeprefix(PREFIX)
     layer = _layer(name)
     replaces = name in (*CONVOLUTIONS, *SELF_ATTENTION)
-    return Attention(
+    return AttentionSpec(
         name=source,
         title=f"timm's {name}",
         arxiv="",

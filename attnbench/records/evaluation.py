@@ -17,7 +17,6 @@ from pydantic import Field
 from attnbench.records.jsonl import Lines
 from attnbench.records.schema import Environment
 from attnbench.records.variants import PLAIN
-from attnbench.stats.interval import Interval, wilson
 
 SCHEMA = 1
 
@@ -113,11 +112,6 @@ class Evaluation:
         """The images that were right by that metric."""
         return self.top1_right if metric == "top1" else self.top5_right
 
-    def percent(self, metric: Metric) -> Interval:
-        """The accuracy in percent, with the interval that the number of images allows."""
-        share = wilson(self.right(metric), self.images)
-        return Interval(100 * share.median, 100 * share.low, 100 * share.high)
-
 
 FILE_NAME = "evaluations.jsonl"
 
@@ -145,7 +139,7 @@ def append(folder: Path, evaluation: Evaluation) -> None:
         UserError: the folder cannot be written to.
     """
     if _FILE.exist(folder):
-        _FILE.mend(folder)
+        _FILE.repair(folder)
     _FILE.append(folder, asdict(evaluation))
 
 

@@ -78,7 +78,7 @@ class Lines(Generic[T]):
         path = folder / self.file_name
         return os.path.isfile(path)  # noqa: PTH113  Path's raises where it may not look
 
-    def mend(self, folder: Path) -> None:
+    def repair(self, folder: Path) -> None:
         """Make the file end in a whole line, so that lines can be appended.
 
         Raises:

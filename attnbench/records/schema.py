@@ -29,6 +29,8 @@ GRID = ("mode", "dtype", "batch_size", "image_size", "compiled")
 LARGEST = 2**63
 LONGEST_S = 1e9
 
+Shape = tuple[int, ...]
+
 Environment = dict[str, str | int | float | bool | None]
 
 

@@ -21,17 +21,17 @@ FILE_NAME = "records.jsonl"
 _RECORDS = Lines(FILE_NAME, Record, READABLE)
 
 
-_CLAIMED: dict[Path, int] = {}
+_LOCKED: dict[Path, int] = {}
 """Folder and open file; the system gives the claim up when this process ends, however it does."""
 
 
-def claim(folder: Path) -> None:
+def lock(folder: Path) -> None:
     """Make this process the only one that writes to a folder, for as long as it lives.
 
     Raises:
         UserError: another process writes to it, or it cannot be written to.
     """
-    if folder.resolve() in _CLAIMED:
+    if folder.resolve() in _LOCKED:
         return
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -44,7 +44,7 @@ def claim(folder: Path) -> None:
         except OSError as error:
             os.close(file)
             raise UserError(f"another attnbench is writing to {folder}") from error
-    _CLAIMED[folder.resolve()] = file
+    _LOCKED[folder.resolve()] = file
 
 
 def append(folder: Path, record: Record) -> None:
@@ -83,13 +83,13 @@ def _has_records(folder: Path) -> bool:
     return holds_a_file(folder) and bool(read(folder))
 
 
-def mend(folder: Path) -> None:
+def repair(folder: Path) -> None:
     """Make the file end in a whole line, so that lines can be appended.
 
     Raises:
         UserError: the file cannot be read or written. No whole line is ever touched.
     """
-    _RECORDS.mend(folder)
+    _RECORDS.repair(folder)
 
 
 def new_folder(what: str) -> Path:

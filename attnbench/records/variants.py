@@ -27,7 +27,7 @@ RESERVED = (PLAIN, CONTROL, *CEILINGS)
 
 
 @dataclass(frozen=True)
-class Piece:
+class IsolatedModule:
     """A module at the size that it has in the last block of one of the host's stages."""
 
     module: str
@@ -41,10 +41,13 @@ class Piece:
 
 def alone(modules: Iterable[str]) -> tuple[str, ...]:
     """The variants of an isolated run: the ceilings, then each module at each stage."""
-    return (*CEILINGS, *(Piece(module, stage).name for module in modules for stage in STAGES))
+    return (
+        *CEILINGS,
+        *(IsolatedModule(module, stage).name for module in modules for stage in STAGES),
+    )
 
 
-def piece(variant: str) -> Piece | None:
-    """What :attr:`Piece.name` named; None for a ceiling's measure."""
+def piece(variant: str) -> IsolatedModule | None:
+    """What :attr:`IsolatedModule.name` named; None for a ceiling's measure."""
     module, separator, stage = variant.rpartition(" layer")
-    return Piece(module, int(stage)) if separator else None
+    return IsolatedModule(module, int(stage)) if separator else None

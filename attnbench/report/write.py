@@ -20,7 +20,7 @@ from attnbench.report.tables.dataframe import frame as network_frame
 from attnbench.report.tables.grid import Runs, grid, shared, tidy
 from attnbench.report.tables.remarks import machine, remarks, uncounted
 from attnbench.report.tables.run import sheets as network_sheets
-from attnbench.report.tables.table import Sheet
+from attnbench.report.tables.table import Table
 
 
 def frame(run: Run) -> pd.DataFrame:
@@ -28,7 +28,7 @@ def frame(run: Run) -> pd.DataFrame:
     return isolated.frame(run) if run.case.isolated else network_frame(run)
 
 
-def sheets(run: Run, table: pd.DataFrame) -> list[Sheet]:
+def sheets(run: Run, table: pd.DataFrame) -> list[Table]:
     """The printed tables of a run, given its frame."""
     made = isolated.sheets(run, table) if run.case.isolated else network_sheets(run, table)
     return [*made, *accuracy.sheets(run.evaluations)]
@@ -107,11 +107,11 @@ def write_joint(
     return _write(folder, text)
 
 
-def _tables_and_notes(tables: Sequence[Sheet], notes: Sequence[str]) -> str:
+def _tables_and_notes(tables: Sequence[Table], notes: Sequence[str]) -> str:
     return "\n".join([*map(markdown, tables), *(f"{escaped(note)}\n" for note in notes)])
 
 
-def _latex(tables: Sequence[Sheet], setting: str, notes: Sequence[str]) -> str:
+def _latex(tables: Sequence[Table], setting: str, notes: Sequence[str]) -> str:
     return "\n".join([*comments([*notes, *NOTES]), *(latex(each, setting) for each in tables)])
 
 

@@ -11,6 +11,8 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
+from attnbench.records.evaluation import Evaluation, Metric
+
 CONFIDENCE = 0.95
 RESAMPLES = 2_000
 FEWEST = 6
@@ -156,3 +158,9 @@ def wilson(successes: int, trials: int) -> Interval:
     # Rounding alone could leave the share outside, where none or all succeeded.
     low, high = min(share, centre - reach), max(share, centre + reach)
     return Interval(share, max(0.0, low), min(1.0, high))
+
+
+def percent_right(evaluation: Evaluation, metric: Metric) -> Interval:
+    """The accuracy in percent, with the interval that the number of images allows."""
+    share = wilson(evaluation.right(metric), evaluation.images)
+    return Interval(100 * share.median, 100 * share.low, 100 * share.high)

@@ -89,7 +89,7 @@ def fault(found: Interval | None, target: float, what: str = "the plain host") -
 def verdict(interval: Interval) -> str:
     """What a ratio lets one say, given a control that holds."""
     if not interval.excludes_one:
-        return "cannot be told apart"
+        return "no significant difference"
     return "slower" if interval.low > 1 else "faster"
 
 
@@ -111,7 +111,7 @@ CHECK_EVERY = 10
 """Rounds between two looks at the intervals, which cost a moment of the machine."""
 
 
-def settled(
+def may_stop(
     rounds: Sequence[Round], variants: Sequence[str], target: float, *, baseline: str = PLAIN
 ) -> bool:
     """Whether it is time to look, and every ratio is known to the target half-width."""
@@ -135,7 +135,7 @@ def outliers(samples: Sequence[float]) -> int:
 FLAGS: dict[str, Callable[[Disturbance], bool]] = {
     "asleep": lambda found: (found.asleep_s or 0) > 0.1 * max(found.elapsed_s, 1.0),
     "waiting for a core": lambda found: (found.waited_s or 0) > 0.1 * found.elapsed_s,
-    "robbed of a core": lambda found: (found.stolen_s or 0) > 0.1 * found.elapsed_s,
+    "CPU time stolen": lambda found: (found.stolen_s or 0) > 0.1 * found.elapsed_s,
 }
 """What a round is flagged for, by what kept the machine from it."""
 

@@ -14,7 +14,7 @@ _STEAL = 7
 
 
 @dataclass(frozen=True)
-class Reading:
+class Counters:
     """Seconds on the system's own counters; None where it has no such counter."""
 
     awake_s: float
@@ -22,7 +22,7 @@ class Reading:
     waited_s: float | None = None
     stolen_s: float | None = None
 
-    def __sub__(self, before: Reading) -> Disturbance:
+    def __sub__(self, before: Counters) -> Disturbance:
         awake_s = self.awake_s - before.awake_s
         all_s = _less(self.all_s, before.all_s)
         return Disturbance(
@@ -33,11 +33,11 @@ class Reading:
         )
 
 
-def read() -> Reading:
+def read() -> Counters:
     """The counters now. Some tens of microseconds: outside of what is timed."""
     # The two clocks differ by the time that the machine was suspended (clock_gettime(2)).
     has_boot_time = hasattr(time, "CLOCK_BOOTTIME")
-    return Reading(
+    return Counters(
         awake_s=time.monotonic(),
         all_s=time.clock_gettime(time.CLOCK_BOOTTIME) if has_boot_time else None,
         waited_s=_waited(Path("/proc/self/task")),

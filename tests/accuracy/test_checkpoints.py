@@ -12,7 +12,7 @@ from attnbench import load_authors_state_dict, read_weights, to_authors_state_di
 from attnbench.accuracy.checkpoints import classes_of
 from attnbench.errors import UserError
 from attnbench.hosts.build import build
-from attnbench.modules import ATTENTION, Attention, Site, create
+from attnbench.modules import ATTENTION, AttentionSpec, Site, create
 from attnbench.plugins.resolve import lookup
 
 # The names that the authors' code gives, for the first block (the sources are in modules/).
@@ -122,7 +122,7 @@ def test_a_module_alone_has_the_authors_own_names():
 
 
 def test_a_module_from_elsewhere_has_our_names():
-    own = Attention("mine", "", "", Site.AFTER_BN3, lambda channels: nn.BatchNorm2d(channels))
+    own = AttentionSpec("mine", "", "", Site.AFTER_BN3, lambda channels: nn.BatchNorm2d(channels))
     network = build("resnet50", own)
     state = to_authors_state_dict(network)
     assert "layer1.0.attention.weight" in state

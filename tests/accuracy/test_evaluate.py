@@ -7,7 +7,7 @@ from helpers import colours
 
 from attnbench.accuracy import evaluate as evaluating
 from attnbench.accuracy.checkpoints import to_authors_state_dict
-from attnbench.accuracy.evaluate import Wanted, evaluate, place, prepare
+from attnbench.accuracy.evaluate import EvaluationOptions, evaluate, place, prepare
 from attnbench.errors import UserError
 from attnbench.hosts.build import build
 from attnbench.modules import ATTENTION, SettingsError
@@ -24,9 +24,11 @@ def wanted(tmp_path: Path):
     weights = colours.weights(tmp_path / "colours.pth")
     data = colours.folder(tmp_path / "val")
 
-    def options(**changes) -> Wanted:
+    def options(**changes) -> EvaluationOptions:
         stated = {"weights": weights, "data": data, "device": "cpu", "threads": 1}
-        return Wanted(**stated | {"image_size": int(colours.SIZE), "batch_size": 4} | changes)
+        return EvaluationOptions(
+            **stated | {"image_size": int(colours.SIZE), "batch_size": 4} | changes
+        )
 
     return options
 
@@ -35,7 +37,7 @@ def quiet(what: str, done: int) -> None:
     """Nobody is told."""
 
 
-def evaluated(wanted: Wanted) -> Evaluation:
+def evaluated(wanted: EvaluationOptions) -> Evaluation:
     return evaluate(prepare(wanted), quiet)
 
 

@@ -82,7 +82,7 @@ def test_a_run_against_itself_changes_nothing(stored):
     assert sa.change.median == 1
     assert sa.change.low < 1 < sa.change.high
     assert ends(se.change) == pytest.approx((1, 1, 1))  # its rounds are all alike
-    assert [each.verdict for each in (sa, se)] == ["cannot be told apart"] * 2
+    assert [each.verdict for each in (sa, se)] == ["no significant difference"] * 2
     assert not sa.fails
     assert not se.fails
     assert sa.caveats == ()
@@ -216,7 +216,7 @@ def test_modules_of_one_run_only_are_rows_without_a_verdict(stored):
     found = compare(old, new, LIMIT)
     verdicts = {each.module: each.verdict for each in found.changes}
     alone = "was not timed in both"
-    assert verdicts == {"eca": alone, "se": "cannot be told apart", "sa": alone}
+    assert verdicts == {"eca": alone, "se": "no significant difference", "sa": alone}
     assert "0 of 3 slower by more than 3.0%; 2 without a verdict" in as_github(found)
 
 
@@ -430,7 +430,7 @@ def test_a_scatter_that_is_known_stands_for_the_assumed_one(stored):
 @pytest.mark.usefixtures("scattered_runs")
 def test_a_change_that_two_runs_of_one_thing_could_show_does_not_fail(stored):
     found = the_only(compare(stored("old", sa=1.2), stored("new", sa=1.24), 0.0).changes)
-    assert (found.verdict, found.fails) == ("cannot be told apart", False)
+    assert (found.verdict, found.fails) == ("no significant difference", False)
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from torch import nn
 
 from attnbench.claims.limits import METRICS, Limit, check, read
 from attnbench.errors import UserError
-from attnbench.modules import ATTENTION, Attention, Site
+from attnbench.modules import ATTENTION, AttentionSpec, Site
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def test_what_the_counter_does_not_know_is_never_within(file, monkeypatch) -> No
         def forward(self, x):
             return x.sort(dim=1).values
 
-    own = Attention("own", "Own", "0000.00000", Site.AFTER_BN3, lambda channels: Sorting())  # noqa: ARG005
+    own = AttentionSpec("own", "Own", "0000.00000", Site.AFTER_BN3, lambda channels: Sorting())  # noqa: ARG005
     monkeypatch.setitem(ATTENTION, "own", own)
     (found,) = check(read(file("own in resnet50: added executed kernels <= 1_000")))
     assert not found.holds

@@ -10,12 +10,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from attnbench import counting
-from attnbench.counting import DERIVED, RULES, NotCountedError, Rule, count_all
+from attnbench.counting import EXTRA_RULES, RULES, NotCountedError, Rule, count_all
 from attnbench.counting.rule import meta_twin
 from attnbench.hosts.build import build
 from attnbench.modules import create
 
-EVERY = RULES | DERIVED
+EVERY = RULES | EXTRA_RULES
 LEARNABLE = RULES["learnable"]
 SHAPE = (2, 3, 9, 7)
 

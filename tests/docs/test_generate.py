@@ -61,7 +61,7 @@ def test_the_readmes_eighth_module_is_one_file_and_one_row(tmp_path: Path) -> No
     modules = shutil.copytree(ROOT / "modules", tmp_path / "attnbench" / "modules")
     blocks = re.findall(r"```\w*\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     (file,) = [block for block in blocks if "class Mine" in block]
-    (row,) = [block for block in blocks if block.lstrip().startswith("Attention(")]
+    (row,) = [block for block in blocks if block.lstrip().startswith("AttentionSpec(")]
     (modules / "mine.py").write_text(file)
     table = (modules / "__init__.py").read_text()
     (modules / "__init__.py").write_text(

@@ -16,15 +16,15 @@ from attnbench.hosts.blocks import AfterBn2, AfterBn3, ReplaceConv2
 from attnbench.hosts.build import HOSTS as REGISTRY
 from attnbench.hosts.build import build, resnet
 from attnbench.measuring.memory import peak_live_bytes
-from attnbench.modules import ATTENTION, Attention, SettingsError, Site
+from attnbench.modules import ATTENTION, AttentionSpec, SettingsError, Site
 
 HOSTS = ("resnet50", "resnet101")
 BLOCKS = {"resnet50": 16, "resnet101": 33}  # 3 + 4 + 6 + 3 and 3 + 4 + 23 + 3
 IN_EVERY_STAGE = {"resnet50": (3, 4, 6, 3), "resnet101": (3, 4, 23, 3)}
 
 
-def entry(builder, site=Site.AFTER_BN3) -> Attention:
-    return Attention(name="own", title="Own", arxiv="0000.00000", site=site, build=builder)
+def entry(builder, site=Site.AFTER_BN3) -> AttentionSpec:
+    return AttentionSpec(name="own", title="Own", arxiv="0000.00000", site=site, build=builder)
 
 
 IDENTITY = entry(lambda _: nn.Identity())

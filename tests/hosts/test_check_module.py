@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from attnbench.errors import UserError
 from attnbench.hosts import check_module
-from attnbench.hosts.check_module import Place, demand_fit, places
-from attnbench.modules import ATTENTION, Attention, SettingsError, Site
+from attnbench.hosts.check_module import Place, places, require_fit
+from attnbench.modules import ATTENTION, AttentionSpec, SettingsError, Site
 
 IMAGE = (1, 3, 64, 64)
 
@@ -27,8 +27,8 @@ CONV2 = [
 ]
 
 
-def own(build: Callable[..., object], site: Site = Site.AFTER_BN3) -> Attention:
-    return Attention("own", "Own", "0000.00000", site, build)
+def own(build: Callable[..., object], site: Site = Site.AFTER_BN3) -> AttentionSpec:
+    return AttentionSpec("own", "Own", "0000.00000", site, build)
 
 
 def test_the_places_of_a_module_behind_the_last_norm():
@@ -52,7 +52,7 @@ def test_chosen_stages_and_blocks_alone_are_places():
 
 @pytest.mark.parametrize("name", ATTENTION)
 def test_every_row_of_the_table_is_fit(name: str):
-    demand_fit(ATTENTION[name], places(ATTENTION[name], "resnet50", IMAGE, (1, 4)))
+    require_fit(ATTENTION[name], places(ATTENTION[name], "resnet50", IMAGE, (1, 4)))
 
 
 class Same(nn.Module):
@@ -188,7 +188,7 @@ class Benchmarking(Same):
 def test_a_module_that_changes_torch_is_refused(build, why: str):
     try:
         with pytest.raises(SettingsError, match=f"^on an input of 4x6x5 it changes torch's {why}"):
-            demand_fit(own(build), [Place(4, {}, (4, 6, 5))])
+            require_fit(own(build), [Place(4, {}, (4, 6, 5))])
     finally:
         torch.set_default_dtype(torch.float32)
         torch.backends.cudnn.benchmark = False
@@ -221,11 +221,11 @@ def test_a_module_that_changes_torch_is_refused(build, why: str):
 )
 def test_a_module_that_is_not_fit_is_refused_with_the_reason(build, why: str):
     with pytest.raises(SettingsError, match=f"^on an input of 4x6x5 .*{why}"):
-        demand_fit(own(build), [Place(4, {}, (4, 6, 5))])
+        require_fit(own(build), [Place(4, {}, (4, 6, 5))])
 
 
 def test_a_module_that_is_fit_passes_and_keeps_its_own_randomness_in_training():
-    demand_fit(own(lambda channels: nn.Sequential(Same(channels), nn.Dropout(0.5))), PLACES)
+    require_fit(own(lambda channels: nn.Sequential(Same(channels), nn.Dropout(0.5))), PLACES)
 
 
 PLACES = [Place(4, {}, (4, 6, 5)), Place(8, {}, (8, 3, 3))]
@@ -233,7 +233,7 @@ PLACES = [Place(4, {}, (4, 6, 5)), Place(8, {}, (8, 3, 3))]
 
 def test_a_width_that_the_module_refuses_is_said_in_its_own_words():
     with pytest.raises(SettingsError, match="on an input of 4x6x5 sge, groups: 4 channels do not"):
-        demand_fit(ATTENTION["sge"], PLACES)
+        require_fit(ATTENTION["sge"], PLACES)
 
 
 def test_a_file_is_tried_in_a_process_that_it_may_take_along(tmp_path: Path):
@@ -249,7 +249,7 @@ def test_a_file_is_tried_in_a_process_that_it_may_take_along(tmp_path: Path):
     )
     name = f"{path}:Killer"
     with pytest.raises(UserError, match="Killer is refused: its process was killed by SIGABRT"):
-        check_module.demand_sound(name, "resnet50", [IMAGE])
+        check_module.check_in_subprocess(name, "resnet50", [IMAGE])
 
 
 @pytest.mark.parametrize(
@@ -264,7 +264,7 @@ def test_a_file_is_tried_in_a_process_that_it_may_take_along(tmp_path: Path):
 def test_what_a_file_does_when_it_is_loaded_is_one_line(tmp_path: Path, text: str, message: str):
     (tmp_path / "gate.py").write_text(text)
     with pytest.raises(UserError, match=message) as raised:
-        check_module.demand_sound("gate.py:Gate", "resnet50", [IMAGE], folder=tmp_path)
+        check_module.check_in_subprocess("gate.py:Gate", "resnet50", [IMAGE], folder=tmp_path)
     assert "\n" not in str(raised.value)
 
 

@@ -11,7 +11,7 @@ from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 from torchvision.ops import MultiScaleRoIAlign
 from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 
-from attnbench.counting import DERIVED, RULES, executed
+from attnbench.counting import EXTRA_RULES, RULES, executed
 from attnbench.hosts.build import HOSTS, Host, build, default_size
 from attnbench.hosts.detection import DETECTORS, SIZE, body, fixed_proposals, pooled
 from attnbench.modules import ATTENTION, SettingsError
@@ -196,7 +196,7 @@ def test_the_work_depends_on_the_images_size_alone(size):
 
 
 def operations(rule: str, host: str, attention=None, shape=SMALL) -> int:
-    return (RULES | DERIVED)[rule].count(on_meta(host, attention), shape).operations
+    return (RULES | EXTRA_RULES)[rule].count(on_meta(host, attention), shape).operations
 
 
 def test_the_heads_macs_by_hand():
@@ -278,6 +278,6 @@ def test_what_mmdetection_counts_otherwise_by_hand():
 def test_counting_with_other_heads_leaves_the_network_as_it_was():
     network = on_meta("retinanet_resnet50_fpn")
     before = shapes(network)
-    DERIVED["learnable, mmdetection"].count(network, SMALL)
-    DERIVED["leaf, mmdetection"].count(network, SMALL)
+    EXTRA_RULES["learnable, mmdetection"].count(network, SMALL)
+    EXTRA_RULES["leaf, mmdetection"].count(network, SMALL)
     assert shapes(network) == before

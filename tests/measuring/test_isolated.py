@@ -5,7 +5,7 @@ import torch
 
 from attnbench.measuring import isolated
 from attnbench.measuring.isolated import attention, count, input_shape, step
-from attnbench.records.variants import COPY, COPY_AGAIN, LAUNCH, PRODUCT, Piece
+from attnbench.records.variants import COPY, COPY_AGAIN, LAUNCH, PRODUCT, IsolatedModule
 
 pytestmark = pytest.mark.usefixtures("small_host")
 
@@ -28,7 +28,10 @@ def alone(case, monkeypatch):
 def test_a_piece_has_the_size_that_it_has_at_the_end_of_its_stage(case, module, shapes):
     large = replace(case, image_size=224)
     # In the host as it is, where every stage's last block has no stride.
-    found = [input_shape(replace(large, host="resnet101"), Piece(module, n)) for n in (1, 2, 3, 4)]
+    found = [
+        input_shape(replace(large, host="resnet101"), IsolatedModule(module, n))
+        for n in (1, 2, 3, 4)
+    ]
     assert found == shapes
 
 
@@ -44,7 +47,7 @@ def test_a_step_is_the_modules_forward_in_the_cases_dtype_and_layout(alone, dtyp
 
 
 def test_the_module_is_that_of_the_hosts_last_block_with_its_weights(alone):
-    found = attention(alone, Piece("sa", 3), "cpu")
+    found = attention(alone, IsolatedModule("sa", 3), "cpu")
     again = isolated.network(alone, "sa", "cpu").layer3[-1].attention
     assert not found.training
     assert all(map(torch.equal, found.state_dict().values(), again.state_dict().values()))

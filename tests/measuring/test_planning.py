@@ -7,7 +7,7 @@ import pytest
 from attnbench import modules
 from attnbench.errors import UserError
 from attnbench.measuring import planning
-from attnbench.measuring.planning import Wanted, prepare
+from attnbench.measuring.planning import RunOptions, prepare
 from attnbench.modules import ATTENTION
 from attnbench.records import store
 from attnbench.records.run import Run
@@ -15,11 +15,11 @@ from attnbench.records.schema import End, Plan, Record
 from attnbench.records.variants import alone
 from attnbench.system import worker
 
-SMALL = Wanted(modules=("sa",), image_size=(64,), budget_s=1.0, device="cpu")
+SMALL = RunOptions(modules=("sa",), image_size=(64,), budget_s=1.0, device="cpu")
 GRID = replace(SMALL, batch_size=(2, 1), mode=("inference", "training"))
 
 
-def single(wanted: Wanted, out: Path | None) -> tuple[Run, Path]:
+def single(wanted: RunOptions, out: Path | None) -> tuple[Run, Path]:
     (job,), folder = prepare(wanted, out)
     assert job.folder == folder
     return job.run, folder
@@ -32,7 +32,7 @@ def finish(run: Run, folder: Path) -> None:
 
 def test_nothing_stated_is_the_main_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    run, folder = single(Wanted(device="cpu"), None)
+    run, folder = single(RunOptions(device="cpu"), None)
     assert run.modules == tuple(ATTENTION)
     assert run.plan.variants[:2] == ("plain", "control")
     case = run.case
@@ -72,7 +72,7 @@ def test_auto_takes_the_device_that_is_there(
 
 def test_an_unfinished_run_goes_on_as_it_was_recorded(tmp_path: Path) -> None:
     run, folder = single(replace(SMALL, seed=7), tmp_path / "run")
-    again, same = single(Wanted(), folder)
+    again, same = single(RunOptions(), folder)
     assert (again.case, again.plan, same) == (run.case, run.plan, folder)
     assert single(replace(SMALL, seed=7), folder)[0].case == run.case
 
@@ -110,10 +110,10 @@ def test_several_values_are_a_configuration_each_in_a_folder_of_its_own(tmp_path
 
 
 def test_a_detector_has_its_own_size_where_none_is_stated(tmp_path: Path) -> None:
-    detector = Wanted(modules=("sa",), host="fasterrcnn_resnet50_fpn", device="cpu")
+    detector = RunOptions(modules=("sa",), host="fasterrcnn_resnet50_fpn", device="cpu")
     run, folder = single(detector, tmp_path / "run")
     assert run.case.image_size == (800, 1333)
-    assert single(Wanted(), folder)[0].case == run.case
+    assert single(RunOptions(), folder)[0].case == run.case
     with pytest.raises(UserError, match="image_size is 800x1333 there and 64 here"):
         prepare(replace(detector, image_size=(64,)), folder)
 
@@ -150,7 +150,7 @@ def test_the_same_value_twice_is_one_configuration(tmp_path: Path) -> None:
 def test_a_grid_goes_on_where_it_stopped(tmp_path: Path) -> None:
     first, folder = prepare(GRID, tmp_path / "grid")
     finish(first[0].run, first[0].folder)
-    for wanted in (Wanted(), GRID):
+    for wanted in (RunOptions(), GRID):
         again, _ = prepare(wanted, folder)
         assert [job.folder for job in again] == [job.folder for job in first]
         assert [job.run.end is not None for job in again] == [True, False, False, False]
@@ -276,10 +276,10 @@ def test_a_module_of_ones_own_is_planned_with_the_digest_of_its_code(
     (plan,) = (record.results for record in store.read(folder))
     assert isinstance(plan, Plan)
     assert plan.sources == {name: f"sha256 {digest}"}
-    assert single(Wanted(), folder)[0].plan == plan
+    assert single(RunOptions(), folder)[0].plan == plan
     mine.write_text(mine.read_text() + "# another\n")
     with pytest.raises(UserError, match="begun with other code of its modules"):
-        prepare(Wanted(), folder)
+        prepare(RunOptions(), folder)
 
 
 @pytest.mark.usefixtures("one_process")

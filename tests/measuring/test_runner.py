@@ -19,10 +19,10 @@ from attnbench.plugins.resolve import origins
 from attnbench.records import store
 from attnbench.records.run import Run, gather
 from attnbench.records.schema import Block, Count, Counts, End, Failure, Memory, Plan, Record, Round
-from attnbench.records.variants import CONTROL, PLAIN, Piece, alone
+from attnbench.records.variants import CONTROL, PLAIN, IsolatedModule, alone
 from attnbench.stats import ratios
 from attnbench.system import worker
-from attnbench.system.disturbance import Reading
+from attnbench.system.disturbance import Counters
 from attnbench.system.worker import ChildDiedError
 
 pytestmark = pytest.mark.usefixtures("small_host")
@@ -71,7 +71,7 @@ def events():
 
 
 def undisturbed():
-    return Reading(awake_s=0.0)
+    return Counters(awake_s=0.0)
 
 
 @pytest.fixture
@@ -210,7 +210,7 @@ def test_a_detector_with_a_module_is_run_and_reported(new_run, perform, counted,
 
 def test_a_module_of_a_detector_alone_has_the_size_of_its_backbone(case):
     detector = replace(case, host="fasterrcnn_resnet50_fpn", image_size=(32, 64), isolated=True)
-    assert isolated.input_shape(detector, Piece("sa", 2)) == (2, 512, 4, 8)
+    assert isolated.input_shape(detector, IsolatedModule("sa", 2)) == (2, 512, 4, 8)
     assert isolated.step(detector, "sa layer2")().shape == (2, 512, 4, 8)
 
 
@@ -697,7 +697,7 @@ def test_what_compiling_took_is_recorded_once(new_run, perform, machine):
 def test_what_disturbs_a_round_is_in_its_record(new_run, machine):
     seen = iter(range(100))
     run = new_run()
-    told = list(latency.measure(run, machine, lambda: Reading(awake_s=float(next(seen)))))
+    told = list(latency.measure(run, machine, lambda: Counters(awake_s=float(next(seen)))))
     found = [each.disturbance for each in rounds_in(e for e in told if isinstance(e, Record))]
     assert [each.elapsed_s for each in found] == [1.0] * 4
 

@@ -19,7 +19,7 @@ from attnbench.measuring.timing import (
     warm_up,
 )
 from attnbench.records.schema import Disturbance
-from attnbench.system.disturbance import Reading
+from attnbench.system.disturbance import Counters
 from attnbench.system.process_settings import MOVE_EVERY
 
 COST_S = {"plain": 0.25, "control": 0.25, "sa": 0.5}  # powers of two add up exactly
@@ -237,7 +237,7 @@ def test_a_round_knows_what_disturbed_it():
     asleep = iter([0.0, 0.0, 0.0, 64.0])  # before and after each of two rounds
 
     def look():
-        return Reading(awake_s=machine.now, all_s=machine.now + next(asleep), waited_s=machine.now)
+        return Counters(awake_s=machine.now, all_s=machine.now + next(asleep), waited_s=machine.now)
 
     steps = {"sa": machine.step(0.5)}
     first, second = islice(Rounds(steps, {"sa": 1}, machine, seed=0, watch=look), 2)

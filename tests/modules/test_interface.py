@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from attnbench.modules import ATTENTION, Attention, SettingsError, Site, create, lookup
+from attnbench.modules import ATTENTION, AttentionSpec, SettingsError, Site, create, lookup
 from attnbench.modules.interface import divide
 
 CHECKOUT = Path(__file__).parents[2]
@@ -56,7 +56,7 @@ def test_create_passes_settings_to_the_module():
 
 
 def test_a_row_of_ones_own_needs_no_table():
-    entry = Attention(
+    entry = AttentionSpec(
         name="own", title="Own", arxiv="0000.00000", site=Site.AFTER_BN3, build=lambda c: -c
     )
     assert entry.build(64) == -64

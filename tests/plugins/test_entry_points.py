@@ -8,7 +8,7 @@ import torch
 
 from attnbench.modules import SettingsError
 from attnbench.plugins import entry_points
-from attnbench.plugins.resolve import demand_known, lookup, origins
+from attnbench.plugins.resolve import lookup, origins, require_known
 
 MODULE = (
     "from torch import nn\n"
@@ -69,7 +69,7 @@ def test_an_entry_point_cannot_take_a_name_that_records_use(package):
 def test_knowing_a_name_loads_nothing(package, written):
     package("gate = nets_of_somebody:Gate", module="1 / 0")
     for name in ("gate,power=2", f"{written('1 / 0')}:Gate", "sa", "sa,groups=4", "timm:eca"):
-        demand_known(name)
+        require_known(name)
 
 
 def test_a_name_that_two_packages_offer_is_refused(package):

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from attnbench.modules import SettingsError, Site
-from attnbench.plugins.resolve import is_own, lookup, origins
+from attnbench.plugins.resolve import is_custom, lookup, origins
 
 GATE = (
     "from torch import nn\n"
@@ -20,7 +20,7 @@ def test_a_class_is_built_with_its_channels_and_settings(written):
     found = lookup(name)
     assert (found.name, found.title, found.site) == (name, "Gate", Site.AFTER_BN2)
     assert found.build(8).weight.shape == (8, 2, 1, 1)
-    assert is_own(name)
+    assert is_custom(name)
 
 
 def test_a_path_is_relative_to_the_folder_that_is_given(written, tmp_path: Path, monkeypatch):
@@ -49,8 +49,8 @@ def test_a_file_runs_once_and_finds_what_lies_beside_it(written):
 
 def test_a_row_in_a_file_keeps_its_paper_under_the_users_name(written):
     path = written(
-        "from attnbench.modules import Attention, Site\n"
-        "ROW = Attention('own', 'Own: a paper', '0000.00000', Site.REPLACE_CONV2, list,\n"
+        "from attnbench.modules import AttentionSpec, Site\n"
+        "ROW = AttentionSpec('own', 'Own: a paper', '0000.00000', Site.REPLACE_CONV2, list,\n"
         "                published={'resnet50': {'groups': (1, 2, 3, 4), 'k': (3, 3, 5, 7)}})\n"
     )
     row = lookup(f"{path}:ROW,groups=9")
@@ -63,8 +63,8 @@ def test_settings_of_ones_own_for_a_row_of_the_table():
     assert row.settings("resnet50", 1) == {}
     assert row.build(64).conv.kernel_size == (9,)
     assert row.added_params == {}
-    assert is_own("eca,kernel_size=9")
-    assert not is_own("eca")
+    assert is_custom("eca,kernel_size=9")
+    assert not is_custom("eca")
 
 
 def test_the_origin_is_the_digest_of_the_file(written):
@@ -85,7 +85,7 @@ def test_the_origin_is_the_digest_of_the_file(written):
         ("def (", "Gate", "cannot be loaded: SyntaxError"),
         ("import not_there_at_all", "Gate", "cannot be loaded: ModuleNotFoundError"),
         ("raise SystemExit(0)", "Gate", r"cannot be loaded: SystemExit\(0\)"),
-        ("Gate = 3", "Gate", "neither a class that takes channels nor an Attention"),
+        ("Gate = 3", "Gate", "neither a class that takes channels nor an AttentionSpec"),
         (GATE, "Gate,4", "'Gate,4' names no class; settings are written ',key=value'"),
         (GATE, "", "'' names no class"),
     ],

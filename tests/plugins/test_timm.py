@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from attnbench.hosts import check_module
-from attnbench.hosts.check_module import Place, demand_fit
+from attnbench.hosts.check_module import Place, require_fit
 from attnbench.modules import SettingsError, Site
 from attnbench.plugins import timm
 from attnbench.plugins.resolve import lookup, origins
@@ -24,7 +24,7 @@ SETTINGS = {
 def test_every_layer_of_the_factory_is_fit_to_be_measured(name: str):
     row = lookup(f"timm:{name}{SETTINGS.get(name, '')}")
     settings = {"stride": 1} if row.site is Site.REPLACE_CONV2 else {}
-    demand_fit(row, [Place(64, settings, (64, 8, 8))])
+    require_fit(row, [Place(64, settings, (64, 8, 8))])
 
 
 def test_the_names_are_those_that_the_factory_knows():

@@ -52,13 +52,6 @@ def test_a_line_that_is_none_is_bad_input(tmp_path: Path, changes: dict, message
         evaluations.read(tmp_path)
 
 
-def test_percent_has_the_interval_of_so_many_images() -> None:
-    found = evaluation().percent("top1")
-    assert found.median == pytest.approx(100 * 38_941 / 50_000)
-    assert (round(found.low, 3), round(found.high, 3)) == (77.516, 78.244)
-    assert evaluation().percent("top5").median == pytest.approx(93.8)
-
-
 def test_a_place_is_made_and_tried(tmp_path: Path) -> None:
     evaluations.begin(tmp_path / "new")
     assert evaluations.exist(tmp_path / "new")

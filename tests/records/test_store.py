@@ -206,7 +206,7 @@ def test_a_binary_file_is_named(file):
     assert str(raised.value).startswith(str(file))
 
 
-@pytest.mark.parametrize("reader", [store.read, store.mend])
+@pytest.mark.parametrize("reader", [store.read, store.repair])
 def test_a_missing_file_is_named(tmp_path, reader):
     with pytest.raises(UserError, match="No such file") as raised:
         reader(tmp_path)
@@ -270,21 +270,21 @@ def test_a_whole_last_line_without_its_end_is_kept(file, record):
 @pytest.mark.parametrize(("cut", "kept"), [(40, 2), (-1, 3), (None, 3)])
 def test_a_mended_file_keeps_its_whole_lines_and_can_be_appended_to(file, record, cut, kept):
     file.write_text(line_of(record) * 2 + line_of(record)[:cut])
-    store.mend(file.parent)
+    store.repair(file.parent)
     store.append(file.parent, record)
     assert store.read(file.parent) == [record] * (kept + 1)
 
 
 def test_mending_a_file_of_whole_lines_changes_no_byte(file):
     before = file.read_bytes()
-    store.mend(file.parent)
+    store.repair(file.parent)
     assert file.read_bytes() == before
 
 
 def test_a_file_that_is_nothing_but_a_torn_line_becomes_an_empty_one(file, record):
     file.write_text(line_of(record)[:40])
     assert store.read(file.parent) == []
-    store.mend(file.parent)
+    store.repair(file.parent)
     assert file.read_text() == ""
 
 
@@ -314,14 +314,14 @@ def torn(tmp_path, record):
 def test_mending_that_is_cut_short_loses_no_whole_line(torn, record, request):
     request.getfixturevalue("full_disk")
     with suppress(OSError, UserError):
-        store.mend(torn)
+        store.repair(torn)
     assert store.read(torn) == [record] * 2
 
 
 def test_a_file_that_cannot_be_mended_is_named(torn, request):
     request.getfixturevalue("full_disk")
     with pytest.raises(UserError, match=str(torn)):
-        store.mend(torn)
+        store.repair(torn)
 
 
 def test_the_runs_of_a_folder_are_itself_or_those_in_it(tmp_path, record):
@@ -343,7 +343,7 @@ def test_a_file_that_holds_no_whole_line_is_a_beginning_and_no_run(tmp_path):
 
 def test_a_folder_is_one_process_to_write_to(tmp_path):
     pytest.importorskip("fcntl")
-    store.claim(tmp_path)
-    store.claim(tmp_path)  # this process may go on
+    store.lock(tmp_path)
+    store.lock(tmp_path)  # this process may go on
     with pytest.raises(UserError, match=r"^another attnbench is writing to "):
-        worker.call(store.claim, tmp_path)
+        worker.call(store.lock, tmp_path)

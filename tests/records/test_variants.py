@@ -8,7 +8,7 @@ from attnbench.records.variants import (
     COPY,
     COPY_AGAIN,
     STAGES,
-    Piece,
+    IsolatedModule,
     alone,
     piece,
 )
@@ -49,12 +49,12 @@ def test_what_is_timed_alone_makes_a_plan_with_the_copy_as_its_baseline():
 @pytest.mark.parametrize("module", ["sa", "my module", "mine layer1", "a layer of mine", ""])
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_piece_is_found_again_by_its_name(module, stage):
-    assert piece(Piece(module, stage).name) == Piece(module, stage)
+    assert piece(IsolatedModule(module, stage).name) == IsolatedModule(module, stage)
 
 
 def test_the_name_of_a_piece_says_which_module_stands_where():
-    assert Piece("sa", 3).name == "sa layer3"
-    assert piece("sa layer3") == Piece(module="sa", stage=3)
+    assert IsolatedModule("sa", 3).name == "sa layer3"
+    assert piece("sa layer3") == IsolatedModule(module="sa", stage=3)
 
 
 @pytest.mark.parametrize("variant", [*CEILINGS, "plain", "control", "sa"])

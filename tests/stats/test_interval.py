@@ -1,8 +1,9 @@
 from math import sqrt
 
 import pytest
+from helpers.evaluations import evaluation
 
-from attnbench.stats.interval import wilson
+from attnbench.stats.interval import percent_right, wilson
 
 Z = 1.959964
 
@@ -36,3 +37,10 @@ def test_all_or_none_stay_within_0_and_1(trials: int) -> None:
 def test_what_is_no_share_is_refused(successes: int, trials: int) -> None:
     with pytest.raises(ValueError, match="is no share"):
         wilson(successes, trials)
+
+
+def test_percent_has_the_interval_of_so_many_images() -> None:
+    found = percent_right(evaluation(), "top1")
+    assert found.median == pytest.approx(100 * 38_941 / 50_000)
+    assert (round(found.low, 3), round(found.high, 3)) == (77.516, 78.244)
+    assert percent_right(evaluation(), "top5").median == pytest.approx(93.8)

@@ -4,12 +4,12 @@ import pytest
 
 from attnbench.records.schema import Disturbance
 from attnbench.system import disturbance
-from attnbench.system.disturbance import Reading
+from attnbench.system.disturbance import Counters
 
 
 def test_a_difference_is_what_passed_on_each_counter():
-    before = Reading(awake_s=100.0, all_s=164.0, waited_s=2.5, stolen_s=0.25)
-    after = Reading(awake_s=104.0, all_s=168.0, waited_s=3.0, stolen_s=1.0)
+    before = Counters(awake_s=100.0, all_s=164.0, waited_s=2.5, stolen_s=0.25)
+    after = Counters(awake_s=104.0, all_s=168.0, waited_s=3.0, stolen_s=1.0)
     assert after - before == Disturbance(
         elapsed_s=4.0,  # 168 - 164
         asleep_s=0.0,  # 4 - (104 - 100)
@@ -19,35 +19,35 @@ def test_a_difference_is_what_passed_on_each_counter():
 
 
 def test_a_suspended_machine_was_asleep_for_what_its_clocks_differ_by():
-    before = Reading(awake_s=100.0, all_s=164.0)
-    after = Reading(awake_s=100.5, all_s=224.5)
+    before = Counters(awake_s=100.0, all_s=164.0)
+    after = Counters(awake_s=100.5, all_s=224.5)
     between = after - before
     assert between.elapsed_s == 60.5  # 224.5 - 164
     assert between.asleep_s == 60.0  # 60.5 - 0.5
 
 
 def test_without_a_clock_that_counts_sleep_only_the_time_awake_is_known():
-    between = Reading(awake_s=104.0) - Reading(awake_s=100.0)
+    between = Counters(awake_s=104.0) - Counters(awake_s=100.0)
     assert between == Disturbance(elapsed_s=4.0)
 
 
 @pytest.mark.parametrize("counter", ["waited_s", "stolen_s"])
 @pytest.mark.parametrize(("before", "after"), [(None, 1.0), (1.0, None), (None, None)])
 def test_a_counter_that_is_missing_once_says_nothing(counter, before, after):
-    between = Reading(awake_s=4.0, **{counter: after}) - Reading(awake_s=0.0, **{counter: before})
+    between = Counters(awake_s=4.0, **{counter: after}) - Counters(awake_s=0.0, **{counter: before})
     assert getattr(between, counter) is None
 
 
 @pytest.mark.parametrize(("before", "after"), [(None, 164.0), (164.0, None)])
 def test_a_clock_that_is_missing_once_leaves_the_time_awake(before, after):
-    between = Reading(awake_s=104.0, all_s=after) - Reading(awake_s=100.0, all_s=before)
+    between = Counters(awake_s=104.0, all_s=after) - Counters(awake_s=100.0, all_s=before)
     assert between == Disturbance(elapsed_s=4.0, asleep_s=None)
 
 
 def test_what_falls_counts_as_nothing():
     # A thread that ended took its waiting along; the clocks are read one after the other.
-    before = Reading(awake_s=100.0, all_s=164.0, waited_s=3.0, stolen_s=1.0)
-    after = Reading(awake_s=104.5, all_s=168.0, waited_s=2.5, stolen_s=0.5)
+    before = Counters(awake_s=100.0, all_s=164.0, waited_s=3.0, stolen_s=1.0)
+    after = Counters(awake_s=104.5, all_s=168.0, waited_s=2.5, stolen_s=0.5)
     assert after - before == Disturbance(elapsed_s=4.0, asleep_s=0.0, waited_s=0.0, stolen_s=0.0)
 
 

@@ -113,8 +113,8 @@ def test_processes_are_spawned_where_there_is_no_fork_server(monkeypatch):
 def test_the_items_of_a_stream_arrive_in_their_order_from_one_other_process():
     numbers, identities = zip(*worker.stream(simulated.numbered, 4), strict=True)
     assert numbers == (0, 1, 2, 3)
-    assert len(set(processes)) == 1
-    assert os.getpid() not in processes
+    assert len(set(identities)) == 1
+    assert os.getpid() not in identities
 
 
 def test_a_stream_may_be_empty():

@@ -26,7 +26,7 @@ from attnbench.report.tables.dataframe import control_fault
 from attnbench.report.tables.grid import Runs, grid, labels
 from attnbench.report.tables.remarks import control, machine, remarks
 from attnbench.report.tables.run import sheets
-from attnbench.report.tables.table import Sheet, printed
+from attnbench.report.tables.table import Table, printed
 
 COMPARED = (
     "ratio",
@@ -44,7 +44,7 @@ COMPARED = (
 MARKS = {
     "slower": "bad",
     "faster": "good",
-    "cannot be told apart": "tie",
+    "no significant difference": "tie",
     "reproduced": "good",
     "explained": "tie",
     "contradicted": "bad",
@@ -58,7 +58,7 @@ FIGURE = re.compile(r"[-+]?\d[\d,]*(\.\d+)?")
 class Accuracy:
     """Evaluations on a page: how each was made is said below the table."""
 
-    table: Sheet
+    table: Table
     notes: Sequence[str]
     commands: Sequence[str]
 
@@ -74,15 +74,15 @@ class Section:
     control: str
     facts: Sequence[tuple[str, str]]
     remarks: Sequence[str]
-    compared: Sheet
+    compared: Table
     pinned: int
     """How many rows at the top stay there whatever the table is sorted by."""
     pictures: Sequence[Picture]
     accuracy: Accuracy | None
-    stages: Sheet | None
-    claims: Sheet | None
+    stages: Table | None
+    claims: Table | None
     unspoken: int
-    tables: Sequence[Sheet]
+    tables: Sequence[Table]
     command: str
     environment: Sequence[tuple[str, str]]
 
@@ -156,7 +156,7 @@ def _accuracy(found: Sequence[Evaluation]) -> Accuracy | None:
     return Accuracy(table, measured.notes(found), [*map(measured.command, found)])
 
 
-def _networks(run: Run) -> tuple[Sheet, list[Sheet]]:
+def _networks(run: Run) -> tuple[Table, list[Table]]:
     from attnbench.report.tables.dataframe import frame
 
     table = frame(run)
@@ -170,10 +170,10 @@ def _networks(run: Run) -> tuple[Sheet, list[Sheet]]:
     rows = tuple(
         (title(row["variant"]), *(cell(row) for cell in cells)) for _, row in ordered.iterrows()
     )
-    return Sheet("Beside the plain host", ("module", *headings), rows), sheets(run, table)
+    return Table("Beside the plain host", ("module", *headings), rows), sheets(run, table)
 
 
-def _alone(run: Run) -> tuple[Sheet, list[Sheet]]:
+def _alone(run: Run) -> tuple[Table, list[Table]]:
     table = alone.frame(run)
     return alone.at_the_top(run, table), alone.sheets(run, table)
 
@@ -184,7 +184,7 @@ def figure(text: str) -> str:
     return "" if found is None or text == formatting.NOTHING else found[0].replace(",", "")
 
 
-def kinds(sheet: Sheet) -> list[str]:
+def kinds(sheet: Table) -> list[str]:
     """For each column whether it is of words or of figures: they are set differently."""
     columns = zip(*sheet.rows, strict=True) if sheet.rows else ((),) * len(sheet.headings)
     return [

@@ -6,9 +6,9 @@ import re
 from collections.abc import Sequence
 from math import ceil
 
-from attnbench.formatting import Doubted
+from attnbench.formatting import IntervalText
 from attnbench.report.formats.latex_escape import escaped
-from attnbench.report.tables.table import Sheet
+from attnbench.report.tables.table import Table
 
 NOTES = (
     "Needs \\usepackage{booktabs}. A table that is too wide for the text of an article on A4 is "
@@ -55,12 +55,12 @@ def comments(notes: Sequence[str]) -> list[str]:
     return [f"% {' '.join(note.split())}" for note in notes]
 
 
-def latex(sheet: Sheet, setting: str) -> str:
+def latex(sheet: Table, setting: str) -> str:
     """Booktabs tables; the caption ends with the setting, and says what ± is where it is used."""
     headings = [heading.removesuffix(" [95%]") for heading in sheet.headings]
     rows = [[_shown(cell) for cell in row] for row in sheet.rows]
     columns = [_Column(heading, [row[n] for row in rows]) for n, heading in enumerate(headings)]
-    doubted = any(isinstance(cell, Doubted) for row in sheet.rows for cell in row)
+    doubted = any(isinstance(cell, IntervalText) for row in sheet.rows for cell in row)
     doubt = " ± is the distance to the farther end of the 95% interval." if doubted else ""
     parts = [(chosen, page) for page in _pages(columns) for chosen in _fitting(columns)]
     tables = []
@@ -180,7 +180,7 @@ def _sign_pt(char: str) -> float:
 
 def _shown(cell: str) -> str:
     """A figure with its doubt as papers print it; anything else as it is, on one line."""
-    return cell.plus_minus if isinstance(cell, Doubted) else " ".join(cell.split())
+    return cell.plus_minus if isinstance(cell, IntervalText) else " ".join(cell.split())
 
 
 def _lines(text: str, width: int) -> list[str]:

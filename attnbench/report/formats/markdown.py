@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from attnbench.report.tables.table import Sheet
+from attnbench.report.tables.table import Table
 
 _ENDS = r"\[[-+]?[\d.,]+, [-+]?[\d.,]+\]"
 _INTERVAL = re.compile(rf"({_ENDS}(?![(\[])|\[95%\]|\[too few rounds\])")
@@ -33,7 +33,7 @@ def _escaped(text: str) -> str:
     return text
 
 
-def markdown(sheet: Sheet) -> str:
+def markdown(sheet: Table) -> str:
     """A pipe table under its caption; all columns but the first to the right."""
     ruler = "| " + " | ".join([":--", *["--:"] * (len(sheet.headings) - 1)]) + " |"
     heading, *body = (

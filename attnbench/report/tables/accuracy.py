@@ -9,7 +9,8 @@ from attnbench import formatting
 from attnbench.claims.reproduction import otherwise, reproductions
 from attnbench.formatting import title
 from attnbench.records.evaluation import Evaluation
-from attnbench.report.tables.table import Sheet
+from attnbench.report.tables.table import Table
+from attnbench.stats.interval import percent_right
 
 CAPTION = "Accuracy: measured here beside published"
 
@@ -19,7 +20,7 @@ PUBLISHED = ("published (%)", "verdict", "source")
 METRICS = {"top1": "top-1", "top5": "top-5"}
 
 
-def sheets(evaluations: Sequence[Evaluation]) -> list[Sheet]:
+def sheets(evaluations: Sequence[Evaluation]) -> list[Table]:
     """The table, a row an evaluation, metric and source that prints it; none without any."""
     if not evaluations:
         return []
@@ -32,13 +33,13 @@ def sheets(evaluations: Sequence[Evaluation]) -> list[Sheet]:
                 evaluation.data.name,
                 formatting.whole(evaluation.images),
                 METRICS[each.metric],
-                formatting.accuracy(evaluation.percent(each.metric)),
+                formatting.accuracy(percent_right(evaluation, each.metric)),
                 claim.printed if claim else formatting.NOTHING,
                 each.verdict or formatting.NOTHING,
                 claim.source if claim else formatting.NOTHING,
             )
         )
-    return [Sheet(CAPTION, (*MEASURED, *PUBLISHED), tuple(rows))]
+    return [Table(CAPTION, (*MEASURED, *PUBLISHED), tuple(rows))]
 
 
 def network(evaluation: Evaluation) -> str:

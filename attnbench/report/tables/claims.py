@@ -5,7 +5,7 @@ from __future__ import annotations
 from attnbench.claims.claim import Claim, Finding, catalogue
 from attnbench.records.run import Run
 from attnbench.records.variants import PLAIN
-from attnbench.report.tables.table import Sheet
+from attnbench.report.tables.table import Table
 
 UNITS = {1: "", 10**6: " M", 10**9: " G", 2**20: " Mi", 2**30: " Gi"}
 """What one printed unit stands for, and its sign."""
@@ -18,7 +18,7 @@ def findings(run: Run) -> list[Finding]:
     return [found for claim in _about(run) if (found := _finding(run, claim)) is not None]
 
 
-def sheet(run: Run) -> Sheet:
+def sheet(run: Run) -> Table:
     """The same as a table."""
     rows = []
     for found in findings(run):
@@ -33,7 +33,7 @@ def sheet(run: Run) -> Sheet:
                 outcome.expected,
             )
         )
-    return Sheet("Published figures of these networks", HEADINGS, tuple(rows))
+    return Table("Published figures of these networks", HEADINGS, tuple(rows))
 
 
 def unspoken(run: Run) -> int:

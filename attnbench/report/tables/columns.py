@@ -231,7 +231,7 @@ COLUMNS = (
     ),
     Column(
         "verdict",
-        "slower, faster, cannot be told apart; empty where the control fails.",
+        "slower, faster, no significant difference; empty where the control fails.",
         "",
         "verdict",
         words("verdict"),

@@ -17,7 +17,7 @@ from attnbench.records.schema import Count, Memory
 from attnbench.records.variants import CONTROL, PLAIN
 from attnbench.report.tables.columns import COLUMNS, CONFIGURATION, PARTS, RULES, WORDS, listed
 from attnbench.stats import interval, ratios
-from attnbench.stats.interval import Interval
+from attnbench.stats.interval import Interval, percent_right
 
 Row = dict[str, object]
 
@@ -106,7 +106,7 @@ def _measured(run: Run, variant: str) -> Row:
     ]
     if len(mine) != 1 or not (run.case.everywhere or variant == PLAIN):
         return {}
-    top1, top5 = mine[0].percent("top1"), mine[0].percent("top5")
+    top1, top5 = (percent_right(mine[0], metric) for metric in ("top1", "top5"))
     return {
         "measured_top1": top1.median,
         "measured_top1_low": top1.low,

@@ -15,7 +15,7 @@ from attnbench.records.run import Run
 from attnbench.records.variants import CONTROL, PLAIN
 from attnbench.report.tables import isolated
 from attnbench.report.tables.dataframe import configuration, control_fault, frame
-from attnbench.report.tables.table import Sheet
+from attnbench.report.tables.table import Table
 from attnbench.stats import interval, ratios
 from attnbench.stats.interval import Interval
 
@@ -66,7 +66,7 @@ def shared(runs: Runs) -> str:
     return ", ".join(word for word in first if all(word in each for each in others))
 
 
-def grid(runs: Runs) -> Sheet:
+def grid(runs: Runs) -> Table:
     """Ratios to the plain host, one row a run; eager stands above compiled."""
     modules = tuple(dict.fromkeys(module for run in runs.values() for module in run.modules))
     headings = ("configuration", "plain (ms/image)", "control [95%]", *map(title, modules))
@@ -75,8 +75,8 @@ def grid(runs: Runs) -> Sheet:
         for label, run in zip(labels(runs).values(), runs.values(), strict=True)
     )
     caption = "Latency over the plain host of the same configuration"
-    signs = "= cannot be told apart, ? no verdict"
-    return Sheet(f"{caption}; {signs}. {shared(runs)}", headings, rows)
+    signs = "= no significant difference, ? no verdict"
+    return Table(f"{caption}; {signs}. {shared(runs)}", headings, rows)
 
 
 def _named(key: str, value: object) -> str:
@@ -110,6 +110,6 @@ def _ratio(ratio: Interval | None, *, verdicts: bool) -> str:
     if ratio is None or (verdicts and ratio.excludes_one):
         return shown
     mark = "=" if verdicts else "?"
-    if isinstance(shown, formatting.Doubted):
-        return formatting.Doubted(f"{mark} {shown}", f"{mark} {shown.plus_minus}")
+    if isinstance(shown, formatting.IntervalText):
+        return formatting.IntervalText(f"{mark} {shown}", f"{mark} {shown.plus_minus}")
     return f"{mark} {shown}"

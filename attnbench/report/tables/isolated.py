@@ -11,10 +11,10 @@ import pandas as pd
 from attnbench import formatting
 from attnbench.formatting import title
 from attnbench.records.run import Run
-from attnbench.records.variants import COPY, LAUNCH, PRODUCT, STAGES, Piece
+from attnbench.records.variants import COPY, LAUNCH, PRODUCT, STAGES, IsolatedModule
 from attnbench.report.tables.columns import HIGH, LOW, doubted, mebibytes, whole, words
 from attnbench.report.tables.dataframe import Row, control_fault
-from attnbench.report.tables.table import Column, Sheet, printed
+from attnbench.report.tables.table import Column, Table, printed
 from attnbench.stats import interval as statistics
 from attnbench.stats import ratios
 from attnbench.stats.interval import Interval
@@ -112,12 +112,12 @@ TOP = ("channels", "latency_s", "bound", "bytes_per_s", "map_copies", "kernels",
 
 def frame(run: Run) -> pd.DataFrame:
     """One row a module and stage, columns as in :data:`COLUMNS`, missing figures as NaN."""
-    rows = [_row(run, Piece(module, stage)) for module in run.modules for stage in STAGES]
+    rows = [_row(run, IsolatedModule(module, stage)) for module in run.modules for stage in STAGES]
     table = pd.DataFrame(rows, columns=[column.key for column in COLUMNS])
     return table.astype(dict.fromkeys(table.columns.drop(["module", "bound", "error"]), float))
 
 
-def _row(run: Run, piece: Piece) -> Row:
+def _row(run: Run, piece: IsolatedModule) -> Row:
     failures = run.failures.get(piece.name, {}).items()
     row: Row = {
         "module": piece.module,
@@ -203,17 +203,17 @@ def _moved(work: Mapping[str, int]) -> int:
     return work["bytes_read"] + work["bytes_written"]
 
 
-def sheets(run: Run, table: pd.DataFrame) -> list[Sheet]:
+def sheets(run: Run, table: pd.DataFrame) -> list[Table]:
     """The ceilings, then what the pieces reach, and what of that the ceilings explain."""
     said = _said(run)
     return [
-        Sheet(f"What this machine can do{said}", ("ceiling", "best"), tuple(_ceilings(run))),
+        Table(f"What this machine can do{said}", ("ceiling", "best"), tuple(_ceilings(run))),
         _sheet(f"Modules alone{said}", REACHED, table),
         _sheet(f"What the ceilings explain of their time{said}", EXPLAINED, table),
     ]
 
 
-def at_the_top(run: Run, table: pd.DataFrame) -> Sheet:
+def at_the_top(run: Run, table: pd.DataFrame) -> Table:
     """What the pieces reach, and what holds each back."""
     return _sheet(f"Modules alone{_said(run)}", TOP, table)
 
@@ -223,12 +223,12 @@ def _said(run: Run) -> str:
     return "; the control failed: bounds rest on their intervals" if failed else ""
 
 
-def _sheet(caption: str, keys: Sequence[str], table: pd.DataFrame) -> Sheet:
+def _sheet(caption: str, keys: Sequence[str], table: pd.DataFrame) -> Table:
     headings, cells = printed(COLUMNS, keys)
     rows = tuple(
         (title(row["module"]), *(cell(row) for cell in cells)) for _, row in table.iterrows()
     )
-    return Sheet(caption, ("module", *headings), rows)
+    return Table(caption, ("module", *headings), rows)
 
 
 def _ceilings(run: Run) -> list[tuple[str, str]]:

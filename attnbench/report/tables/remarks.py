@@ -9,7 +9,7 @@ from attnbench import formatting
 from attnbench.formatting import joined, title
 from attnbench.records.run import Run
 from attnbench.records.schema import Case, Environment
-from attnbench.records.variants import PLAIN, STAGES, Piece, piece
+from attnbench.records.variants import PLAIN, STAGES, IsolatedModule, piece
 from attnbench.report.tables.dataframe import control_fault
 from attnbench.stats import ratios
 
@@ -87,7 +87,7 @@ def _titles(run: Run, variants: Sequence[str]) -> list[str]:
     whole = [
         module
         for module in run.modules
-        if {Piece(module, stage).name for stage in STAGES} <= set(variants)
+        if {IsolatedModule(module, stage).name for stage in STAGES} <= set(variants)
     ]
     found = ((variant, piece(variant)) for variant in variants)
     named = (

@@ -11,7 +11,7 @@ from attnbench.records.run import Run
 from attnbench.records.variants import CONTROL, PLAIN
 from attnbench.report.tables.columns import COLUMNS, PARTS, RULES
 from attnbench.report.tables.remarks import warning
-from attnbench.report.tables.table import Sheet, printed
+from attnbench.report.tables.table import Table, printed
 
 AT_A_GLANCE = ("added_params", "added_leaf_operations", "ratio", "verdict", "peak_live_ratio")
 COUNTED = ("params", *(f"{rule}_operations" for rule in RULES))
@@ -28,7 +28,7 @@ MEMORY = {
 """The columns of each printed table; ``columns`` has their headings."""
 
 
-def sheets(run: Run, table: pd.DataFrame) -> list[Sheet]:
+def sheets(run: Run, table: pd.DataFrame) -> list[Table]:
     """The printed tables, each narrow enough for a column of print or a terminal."""
     networks = table[table["variant"] != CONTROL]
     modules = networks[networks["variant"] != PLAIN]
@@ -51,9 +51,9 @@ def sheets(run: Run, table: pd.DataFrame) -> list[Sheet]:
     ]
 
 
-def _sheet(caption: str, keys: Sequence[str], table: pd.DataFrame) -> Sheet:
+def _sheet(caption: str, keys: Sequence[str], table: pd.DataFrame) -> Table:
     headings, cells = printed(COLUMNS, keys)
     rows = tuple(
         (title(row["variant"]), *(cell(row) for cell in cells)) for _, row in table.iterrows()
     )
-    return Sheet(caption, ("module", *headings), rows)
+    return Table(caption, ("module", *headings), rows)

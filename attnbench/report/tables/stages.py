@@ -8,7 +8,7 @@ from attnbench import formatting
 from attnbench.formatting import title
 from attnbench.records.run import Run
 from attnbench.report.tables.columns import mebibytes, whole
-from attnbench.report.tables.table import Column, Sheet, printed
+from attnbench.report.tables.table import Column, Table, printed
 
 COLUMNS = (
     Column("variant", "The module.", heading="module"),
@@ -70,7 +70,7 @@ def frame(run: Run) -> pd.DataFrame:
     return table
 
 
-def sheet(run: Run) -> Sheet | None:
+def sheet(run: Run) -> Table | None:
     """The same as a table; None where nothing was counted by stage."""
     table = frame(run)
     if table.empty:
@@ -81,4 +81,4 @@ def sheet(run: Run) -> Sheet | None:
         for _, row in table.iterrows()
     )
     caption = "The module's own work by stage, counted for one image in evaluation mode"
-    return Sheet(caption, ("module", "stage", *headings), rows)
+    return Table(caption, ("module", "stage", *headings), rows)

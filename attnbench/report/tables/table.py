@@ -35,7 +35,7 @@ def printed(columns: Sequence[Column], keys: Sequence[str]) -> tuple[list[str], 
 
 
 @dataclass(frozen=True)
-class Sheet:
+class Table:
     """A caption, headings with units, and rows of text."""
 
     caption: str

@@ -12,7 +12,7 @@ from attnbench.cli import app
 from attnbench.records.run import Run
 from attnbench.records.schema import Record
 from attnbench.report.formats.html import figure, kinds
-from attnbench.report.tables.table import Sheet
+from attnbench.report.tables.table import Table
 
 HOSTILE = '<img src=x onerror=alert(1)>&"$x_1$|,'
 
@@ -168,8 +168,8 @@ def test_a_cell_is_sorted_by_its_figure(text: str, number: str) -> None:
 
 def test_a_column_is_of_words_where_no_cell_has_a_figure() -> None:
     rows = (("SA", "slower", "–", "1.2"), ("SE", "–", "–", "–"))
-    assert kinds(Sheet("", ("a", "b", "c", "d"), rows)) == ["words", "words", "figures", "figures"]
-    assert kinds(Sheet("", ("a", "b"), ())) == ["figures", "figures"]
+    assert kinds(Table("", ("a", "b", "c", "d"), rows)) == ["words", "words", "figures", "figures"]
+    assert kinds(Table("", ("a", "b"), ())) == ["figures", "figures"]
 
 
 def test_the_records_of_a_newer_schema_are_refused_in_one_line(

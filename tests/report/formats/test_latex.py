@@ -9,10 +9,10 @@ from attnbench import formatting
 from attnbench.cli import app
 from attnbench.report.formats.latex import MOST_LINES, comments, latex
 from attnbench.report.formats.latex_escape import escaped
-from attnbench.report.tables.table import Sheet
+from attnbench.report.tables.table import Table
 from attnbench.stats.interval import Interval
 
-HOSTILE = Sheet("50% of_it", ("module", "a & b"), (("x|<b>y</b>", "$1_000 \\ {#} ~ ^"),))
+HOSTILE = Table("50% of_it", ("module", "a & b"), (("x|<b>y</b>", "$1_000 \\ {#} ~ ^"),))
 
 PDFLATEX = shutil.which("pdflatex")
 PUBLISHED = Path(__file__).parents[3] / "reports"
@@ -54,34 +54,34 @@ def test_latex_has_a_column_for_every_heading() -> None:
 
 
 def test_a_dash_and_a_doubt_are_set_in_latex_as_its_own() -> None:
-    sheet = Sheet("caption", ("module", "figure"), (("–", "1 ± 2"),))
+    sheet = Table("caption", ("module", "figure"), (("–", "1 ± 2"),))
     assert r"-- & 1 $\pm$ 2 \\" in latex(sheet, "")
 
 
 def test_a_row_that_begins_like_an_argument_is_none() -> None:
-    sheet = Sheet("", ("module", "figure"), (("[1cm]", "1"), ("*", "2")))
+    sheet = Table("", ("module", "figure"), (("[1cm]", "1"), ("*", "2")))
     text = latex(sheet, "")
     assert "    {}[1cm] & 1" in text
     assert "    {}* & 2" in text
 
 
 def test_a_wide_table_is_set_smaller() -> None:
-    assert r"\small" in latex(Sheet("", tuple("abcdef"), ()), "")
-    assert r"\small" not in latex(Sheet("", tuple("abcde"), ()), "")
+    assert r"\small" in latex(Table("", tuple("abcdef"), ()), "")
+    assert r"\small" not in latex(Table("", tuple("abcde"), ()), "")
 
 
 def test_a_heading_that_is_wider_than_its_figures_is_stacked() -> None:
-    text = latex(Sheet("", ("module", "added parameters"), (("SA", "+708"),)), "")
+    text = latex(Table("", ("module", "added parameters"), (("SA", "+708"),)), "")
     assert r"module & \begin{tabular}[b]{@{}r@{}}added\\parameters\end{tabular} \\" in text
     assert r"module & added parameters \\" in latex(
-        Sheet("", ("module", "added parameters"), (("SA", "+1,000,000,000,000"),)), ""
+        Table("", ("module", "added parameters"), (("SA", "+1,000,000,000,000"),)), ""
     )
 
 
 def test_a_table_that_is_too_wide_is_split_evenly_with_its_first_column_again() -> None:
     doubted = formatting.ratio(Interval(1.182, 1.171, 1.195))
     names = tuple("ABCDEFG")
-    text = latex(Sheet("Ratios", ("of", *names), (("batch 1", *[doubted] * 7),)), "cpu")
+    text = latex(Table("Ratios", ("of", *names), (("batch 1", *[doubted] * 7),)), "cpu")
     headings = [line.strip() for line in text.splitlines() if line.strip().startswith("of &")]
     assert headings == [r"of & A & B & C & D \\", r"of & E & F & G \\"]
     assert text.count("batch 1 &") == 2
@@ -91,14 +91,14 @@ def test_a_table_that_is_too_wide_is_split_evenly_with_its_first_column_again() 
 
 def test_a_table_that_is_too_long_goes_on_in_another() -> None:
     rows = tuple((str(number), "1") for number in range(MOST_LINES + 1))
-    text = latex(Sheet("Many", ("run", "figure"), rows), "")
+    text = latex(Table("Many", ("run", "figure"), rows), "")
     first, second = text.split(r"\end{table}")[:2]
     assert first.count("& 1") == MOST_LINES
     assert f"{MOST_LINES} & 1" in second
 
 
 def test_a_long_name_is_broken_at_its_joints() -> None:
-    sheet = Sheet("", ("module", "n"), (("a/path/of_mine.py:WithALongName,groups=32", "1"),))
+    sheet = Table("", ("module", "n"), (("a/path/of_mine.py:WithALongName,groups=32", "1"),))
     text = latex(sheet, "")
     assert r"a/\allowbreak{}path/\allowbreak{}of\_\allowbreak{}mine.\allowbreak{}py:" in text
     assert r"\begin{tabular}{p{" in text

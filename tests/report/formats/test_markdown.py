@@ -4,10 +4,10 @@ from markdown_it import MarkdownIt
 from attnbench import formatting
 from attnbench.report.formats.latex import latex
 from attnbench.report.formats.markdown import escaped, markdown
-from attnbench.report.tables.table import Sheet
+from attnbench.report.tables.table import Table
 from attnbench.stats.interval import Interval
 
-HOSTILE = Sheet("50% of_it", ("module", "a & b"), (("x|<b>y</b>", "$1_000 \\ {#} ~ ^"),))
+HOSTILE = Table("50% of_it", ("module", "a & b"), (("x|<b>y</b>", "$1_000 \\ {#} ~ ^"),))
 
 
 def test_markdown_keeps_a_hostile_name_in_its_cell() -> None:
@@ -37,7 +37,7 @@ NAMES = (
 @pytest.mark.parametrize("name", NAMES)
 def test_markdown_shows_a_name_as_itself(name: str) -> None:
     shown = MarkdownIt("commonmark").enable(["table", "strikethrough"])
-    text = markdown(Sheet(name, ("module", name), ((name, "1"),)))
+    text = markdown(Table(name, ("module", name), ((name, "1"),)))
     tokens = [token for token in shown.parse(f"{text}\n\n{escaped(name)}\n") if token.children]
     caption, _, heading, cell, figure, note = tokens
     plain, bold = {"text", "text_special"}, {"strong_open", "strong_close"}
@@ -54,14 +54,14 @@ def test_intervals_are_as_legible_in_the_file() -> None:
 
 
 def test_a_line_break_stays_in_its_cell() -> None:
-    broken = Sheet("caption", ("module", "why"), (("sa", "one\ntwo"),))
+    broken = Table("caption", ("module", "why"), (("sa", "one\ntwo"),))
     assert "| sa | one two |" in markdown(broken)
     assert r"sa & one two \\" in latex(broken, "")
 
 
 def test_a_doubted_figure_is_set_as_papers_do_and_explained() -> None:
     ratio = formatting.ratio(Interval(1.182, 1.171, 1.195))
-    sheet = Sheet("Latency", ("module", "ratio [95%]"), (("SA", ratio),))
+    sheet = Table("Latency", ("module", "ratio [95%]"), (("SA", ratio),))
     text = latex(sheet, "resnet50")
     assert r"SA & 1.182 $\pm$ 0.013 \\" in text  # the farther end
     assert r"module & ratio \\" in text

@@ -9,7 +9,7 @@ from attnbench import report
 from attnbench.records.run import Run
 from attnbench.records.schema import Block, Compiled, Disturbance, End, Failure, Round
 from attnbench.report.tables.columns import COLUMNS, PARTS
-from attnbench.report.tables.table import Sheet
+from attnbench.report.tables.table import Table
 
 # The stored run: plain takes 100 ms a step of two images, except 110 and 90 ms in rounds 1 and
 # 3; SA takes 1.20, 1.21, 1.19, 1.20, 1.22, 1.18, 1.20, 1.21, 1.19 times as long.
@@ -138,7 +138,7 @@ def test_a_run_without_any_result_is_still_a_table(run: Run) -> None:
     assert table["verdict"].isna().all()
 
 
-def captioned(run: Run, beginning: str) -> list[Sheet]:
+def captioned(run: Run, beginning: str) -> list[Table]:
     """The printed tables of a run whose captions begin so."""
     sheets = report.sheets(run, report.frame(run))
     return [sheet for sheet in sheets if sheet.caption.startswith(beginning)]

@@ -99,7 +99,7 @@ def test_what_all_configurations_share_is_in_the_caption_alone() -> None:
     )
     assert sheet.caption == (
         "Latency over the plain host of the same configuration; "
-        "= cannot be told apart, ? no verdict. "
+        "= no significant difference, ? no verdict. "
         "resnet50, 64x64, float32, cpu"
     )
     assert [row[0] for row in sheet.rows] == [
@@ -163,7 +163,7 @@ def test_a_grid_is_written_for_people_and_for_programs(tmp_path: Path) -> None:
     table = pd.read_csv(tmp_path / "grid.csv")
     assert list(table["batch_size"]) == [1] * 3 + [8] * 4
     assert list(table["ratio"]) == pytest.approx([1, 1, 1, 1, 1.05, 1.2, 1.1])
-    assert table["verdict"].dropna().to_dict() == {2: "cannot be told apart"}
+    assert table["verdict"].dropna().to_dict() == {2: "no significant difference"}
 
 
 def test_an_unwritable_folder_is_bad_input(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from attnbench.report.tables.reproduce import command, environment
     ],
 )
 def test_the_command_asks_for_the_very_configuration(run: Run, settings, monkeypatch) -> None:
-    wanted: list[planning.Wanted] = []
+    wanted: list[planning.RunOptions] = []
 
     def prepare(asked, _):
         wanted.append(asked)

@@ -1,0 +1,155 @@
+"""The plan of the house: which room may import which, and how large a folder may be.
+
+Read from the source, so that imports within functions count too.
+"""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import attnbench
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "attnbench"
+
+MOST_FILES = 12
+
+MAY_IMPORT: dict[str, set[str]] = {
+    "errors": set(),
+    "_version": set(),
+    "modules": set(),
+    "records": {"errors"},
+    "counting": {"records"},
+    "stats": {"records"},
+    "system": {"records", "errors", "_version"},
+    "plugins": {"modules", "records", "errors"},
+    "hosts": {"modules", "plugins", "records", "system", "errors"},
+    "formatting": {"stats"},
+    "measuring": {
+        *("counting", "hosts", "plugins", "records", "stats", "system"),
+        *("modules", "formatting", "errors"),
+    },
+    "accuracy": {"hosts", "plugins", "records", "system", "modules", "errors"},
+    "claims": {"records", "stats", "errors"},
+    "analysis": {"records", "stats", "claims", "formatting", "errors"},
+    "report": {"records", "stats", "claims", "formatting", "errors"},
+    "cli": {
+        *("errors", "_version", "modules", "records", "counting", "stats", "system", "plugins"),
+        *("hosts", "formatting", "measuring", "accuracy", "claims", "analysis", "report"),
+    },
+    "__main__": {"cli"},
+    # What users import from the top, on first use.
+    "__init__": {"_version", "hosts", "report", "accuracy", "measuring"},
+}
+"""Room -> the rooms that it may import, beside itself."""
+
+MAY_IMPORT_MORE: dict[str, set[str]] = {
+    "claims/check.py": {"counting", "hosts", "plugins", "system", "modules"},
+    "claims/limits.py": {"counting", "hosts", "plugins", "system", "modules"},
+}
+"""Files that may import more than their room."""
+
+WITHIN_REPORT = ("tables", "plots", "formats", "write")
+"""From the bottom: each may import those before it."""
+
+WITHOUT_TORCH = ("records", "stats", "formatting", "analysis", "report", "claims/claim.py")
+"""Read by machines that have no torch: neither they nor what they import may import it."""
+
+FILES = sorted(
+    [*PACKAGE.rglob("*.py"), *(ROOT / "modules").glob("*.py")],
+)
+
+
+def named(path: Path) -> str:
+    """``records/schema.py``, ``modules/sa.py``, ``errors.py``."""
+    return str(path.relative_to(ROOT)).removeprefix("attnbench/")
+
+
+def room(path: Path) -> str:
+    return Path(named(path)).parts[0].removesuffix(".py")
+
+
+def imported(path: Path) -> Iterator[str]:
+    """What a file imports by its whole name, wherever in the file it does so."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def rooms_imported(path: Path) -> set[str]:
+    whole = (name.split(".") for name in imported(path))
+    return {parts[1] for parts in whole if parts[0] == "attnbench" and len(parts) > 1}
+
+
+@pytest.mark.parametrize("path", FILES, ids=named)
+def test_a_room_imports_only_what_it_may(path: Path) -> None:
+    mine = room(path)
+    allowed = MAY_IMPORT[mine] | MAY_IMPORT_MORE.get(named(path), set()) | {mine}
+    assert rooms_imported(path) <= allowed
+
+
+def test_every_room_is_in_the_plan() -> None:
+    assert {room(path) for path in FILES} == set(MAY_IMPORT)
+
+
+def test_only_the_entry_points_import_the_command_line() -> None:
+    outside = [path for path in FILES if room(path) != "cli"]
+    assert [named(path) for path in outside if "cli" in rooms_imported(path)] == ["__main__.py"]
+
+
+def test_imports_are_by_whole_names() -> None:
+    """A relative one would pass by the tests of this file."""
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            assert not (isinstance(node, ast.ImportFrom) and node.level), named(path)
+
+
+@pytest.mark.parametrize("floor", WITHIN_REPORT)
+def test_within_the_report_imports_go_down(floor: str) -> None:
+    above = WITHIN_REPORT[WITHIN_REPORT.index(floor) + 1 :]
+    place = PACKAGE / "report" / floor
+    files = [place.with_suffix(".py")] if place.with_suffix(".py").exists() else place.glob("*.py")
+    for path in files:
+        for name in imported(path):
+            assert not name.startswith(tuple(f"attnbench.report.{each}" for each in above)), named(
+                path
+            )
+
+
+@pytest.mark.parametrize("place", WITHOUT_TORCH)
+def test_rooms_for_machines_without_torch_import_none(place: str) -> None:
+    """In a process of its own, where importing torch is an error."""
+    whole = PACKAGE / place
+    files = sorted(whole.rglob("*.py")) if whole.is_dir() else [whole.with_suffix(".py")]
+    names = [
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        for path in files
+    ]
+    code = (
+        "import importlib, sys\n"
+        "sys.modules['torch'] = None\n"
+        f"for name in {names!r}:\n"
+        "    importlib.import_module(name)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    "folder", sorted({path.parent for path in FILES}), ids=lambda path: str(path.relative_to(ROOT))
+)
+def test_a_folder_is_read_at_a_glance(folder: Path) -> None:
+    files = [path for path in folder.iterdir() if path.is_file() and path.name != "py.typed"]
+    assert len(files) <= MOST_FILES
+
+
+def test_what_is_public_is_what_can_be_imported() -> None:
+    for name in attnbench.__all__:
+        assert getattr(attnbench, name) is not None
+    assert set(attnbench.__all__) == {*attnbench._HOMES, "__version__"}
