@@ -1,4 +1,5 @@
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -6,6 +7,7 @@ import pytest
 from attnbench.claims import check, claim
 from attnbench.hosts.build import HOSTS, Host
 from attnbench.records.schema import Case
+from attnbench.stats import between_runs
 from attnbench.system import worker
 
 # For the tests and for the child processes that they start: both import helpers.
@@ -46,3 +48,49 @@ def one_process(monkeypatch):
     """What has processes of its own runs in this one, where it sees what a test has changed."""
     monkeypatch.setattr(worker, "call", lambda function, *args: function(*args))
     monkeypatch.setattr(worker, "stream", lambda function, *args: function(*args))
+
+
+@pytest.fixture
+def steady_runs(monkeypatch):
+    """No scatter between runs, so that the arithmetic of the rounds can be seen."""
+    monkeypatch.setattr(between_runs, "ASSUMED", 0.0)
+
+
+@pytest.fixture
+def scattered_runs(steady_runs, monkeypatch):  # noqa: ARG001  replaces it
+    """The scatter between runs that is assumed, as a round number."""
+    monkeypatch.setattr(between_runs, "ASSUMED", 0.01)
+
+
+@pytest.fixture
+def stored(tmp_path, case, steady_runs):  # noqa: ARG001
+    """Stores a run of steady ones under a name: see ``helpers.stored_runs``."""
+    from helpers.stored_runs import store_run
+
+    return partial(store_run, tmp_path, case)
+
+
+@pytest.fixture
+def grid_of(stored, tmp_path):
+    """Makes a folder of runs from the ratio of SA at each batch size, in the order given."""
+
+    def store_grid(name, ratios, **others):
+        for place, (batch_size, ratio) in enumerate(ratios.items()):
+            settings = {"batch_size": batch_size}
+            stored(f"{name}/{place}", sa=ratio, settings=settings, **others)
+        return tmp_path / name
+
+    return store_grid
+
+
+@pytest.fixture
+def repeated_runs(stored, tmp_path):
+    """Makes a folder of runs of one configuration from SA's ratio and the time of each."""
+
+    def store_runs(name, ratios, times, **others):
+        for place, (ratio, time) in enumerate(zip(ratios, times, strict=True)):
+            facts = {"time": time, **others.get("facts", {})}
+            stored(f"{name}/{place}", sa=ratio, facts=facts, settings={"seed": place})
+        return tmp_path / name
+
+    return store_runs

@@ -1,9 +1,8 @@
 import math
 from dataclasses import replace
-from functools import partial
 
 import pytest
-from helpers.stored_runs import SIX, store_run
+from helpers.stored_runs import SIX
 
 from attnbench.analysis.pick import Limits, pick
 from attnbench.errors import UserError
@@ -13,15 +12,10 @@ from attnbench.records.variants import alone
 from attnbench.stats import between_runs
 
 
-@pytest.fixture(autouse=True)
-def steady_runs(monkeypatch):
-    """No scatter between runs, so that limits can be put where intervals end."""
-    monkeypatch.setattr(between_runs, "ASSUMED", 0.0)
-
-
 @pytest.fixture
-def stored(tmp_path, case):
-    return partial(store_run, tmp_path, case)
+def case(case):
+    """At the size that accuracies are published for."""
+    return replace(case, image_size=224)
 
 
 def answers(choice):

@@ -3,7 +3,10 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from helpers.command_line import call
 
+from attnbench.claims import check
+from attnbench.claims import claim as claims
 from attnbench.claims.outcome import Outcome
 from attnbench.cli.check import as_github, as_json, as_junit, as_markdown
 
@@ -64,3 +67,57 @@ def test_markdown_shows_what_does_not_hold_first() -> None:
     rows = as_markdown([GOOD, BAD]).splitlines()[4:]
     assert rows[0].startswith(r"| bad: 50%, <b> | x\|y |")
     assert rows[1].startswith("| good |")
+
+
+def test_check_prints_both_numbers_and_ends_well(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("check", "--only", "sa-abstract-*") == 0
+    shown = capsys.readouterr().out
+    for figure in ("300", "708", "2.76e-3", "2,759,680"):
+        assert figure in shown
+
+
+def test_check_names_what_has_changed_and_ends_badly(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    changed = [claims.Finding(claim, 709) for claim in claims.select("sa-abstract-module-params")]
+    monkeypatch.setattr(check, "check", lambda _: changed)
+    assert call("check") == 1
+    shown = capsys.readouterr()
+    assert "NO: contradicted, 708" in shown.out
+    assert "stated 300, computed 709" in shown.err
+
+
+def test_check_speaks_to_programs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("check", "--only", "eca-module-*", "--format", "json") == 0
+    (outcome,) = json.loads(capsys.readouterr().out)
+    assert (outcome["name"], outcome["computed"]) == ("eca-module-params", "80")
+
+
+def test_check_holds_a_budget(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    budget = tmp_path / "budget.txt"
+    budget.write_text("sa in resnet50: added params <= 708\n")
+    assert call("check", "--budget", str(budget)) == 0
+    budget.write_text("sa in resnet50: added params <= 300\n")
+    assert call("check", "--budget", str(budget)) == 1
+    assert "over by 408" in capsys.readouterr().out
+
+
+def test_what_a_module_prints_is_no_part_of_an_answer(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "loud.py").write_text(
+        "from torch import nn\n"
+        "print('loaded')\n"
+        "class Loud(nn.Identity):\n"
+        "    def __init__(self, channels):\n"
+        "        super().__init__()\n"
+        "        print('built')\n"
+        "    def forward(self, x):\n"
+        "        print('called')\n"
+        "        return x\n"
+    )
+    budget = tmp_path / "budget.txt"
+    budget.write_text("loud.py:Loud in resnet18: added params <= 0, executed kernels <= 0\n")
+    assert call("check", "--budget", str(budget), "--format", "json") == 1
+    found = json.loads(capfd.readouterr().out)
+    assert [outcome["holds"] for outcome in found] == [True, False]

@@ -1,26 +1,20 @@
 import json
 import math
 from dataclasses import replace
-from functools import partial
 
 import pytest
-from helpers.stored_runs import SIX, store_run
+from helpers.command_line import SMALL_RUN, call
+from helpers.stored_runs import SIX
 
 from attnbench.analysis.pick import Limits, pick
 from attnbench.cli.pick import HEADINGS, as_json, cells, sentences
 from attnbench.records.schema import Failure
-from attnbench.stats import between_runs
-
-
-@pytest.fixture(autouse=True)
-def steady_runs(monkeypatch):
-    """No scatter between runs, so that limits can be put where intervals end."""
-    monkeypatch.setattr(between_runs, "ASSUMED", 0.0)
 
 
 @pytest.fixture
-def stored(tmp_path, case):
-    return partial(store_run, tmp_path, case)
+def case(case):
+    """At the size that accuracies are published for."""
+    return replace(case, image_size=224)
 
 
 @pytest.mark.parametrize(
@@ -125,3 +119,20 @@ def test_a_figure_that_there_is_not_is_a_dash(stored):
 def test_a_module_without_an_accuracy_has_no_place(stored):
     said = sentences(pick(stored(eca=1.01, se=1.02, sa=1.03), Limits(overhead=0.1)))
     assert "That recipe has none for eca, sa: their place says nothing." in " ".join(said)
+
+
+@pytest.mark.parametrize(
+    ("limit", "status", "said"),
+    [
+        (["--max-overhead", "50%"], 0, "Within the limits: sa."),
+        (["--max-overhead", "5%"], 1, "Nothing is surely within the limits."),
+        (["--max-added-params", "708", "--max-memory", "0.5"], 0, "Within the limits: sa."),
+    ],
+)
+def test_pick_answers_in_words_and_with_its_status(
+    limit: list[str], status: int, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("pick", *limit, str(SMALL_RUN)) == status
+    assert said in capsys.readouterr().out
+    assert call("pick", *limit, "--format", "json", str(SMALL_RUN)) == status
+    assert json.loads(capsys.readouterr().out)["runs"] == 1

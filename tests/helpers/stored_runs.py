@@ -1,4 +1,4 @@
-"""Runs for ``pick`` to choose from: six rounds of any ratios, with some counts and peaks."""
+"""Stored runs with any ratios: what is compared and picked from."""
 
 from dataclasses import replace
 
@@ -11,40 +11,57 @@ LIVE = {"plain": 100, "sa": 150, "se": 104}
 SIX = [1.10, 1.08, 1.10, 1.10, 1.12, 1.10]
 """Of six rounds the interval is from the least to the greatest: +8% to +12%."""
 
+ENVIRONMENT = {
+    "cpu": "A",
+    "cores": 2,
+    "python": "3.11.7",
+    "torch": "2.6",
+    "attnbench": "0.2.0",
+    "time": "12:00",
+    "load_average": 0.5,
+}
+
 
 def store_run(  # noqa: PLR0913  all that a test may change
-    folder, case, name="run", *, control=1.0, failures=(), settings=(), **ratios
+    folder,
+    case,
+    name="run",
+    *,
+    plain_s=0.1,
+    control=1.0,
+    facts=(),
+    failures=(),
+    settings=(),
+    **ratios,
 ):
-    """The folder of a run from each module's ratio in its rounds, or one for six of them."""
+    """Store a run and return its folder.
+
+    ``ratios`` are those of each module to the plain host, round by round; a single number stands
+    for six rounds, the fewest that give an interval.
+    """
     given = {"plain": 1.0, "control": control, **ratios}
-    rounds = {key: [each] * 6 if isinstance(each, float) else each for key, each in given.items()}
+    rounds = {
+        key: [value] * 6 if isinstance(value, float) else value for key, value in given.items()
+    }
     results = [(None, Plan(variants=tuple(given), budget_s=10.0, target=0.01))]
     results += [
-        (each, Counts(rules={"learnable": Count(params=PARAMS[each])}))
-        for each in given
-        if each in PARAMS
+        (variant, Counts(rules={"learnable": Count(params=PARAMS[variant])}))
+        for variant in given
+        if variant in PARAMS
     ]
-    results += [(each, Memory(peak_live_bytes=LIVE[each])) for each in given if each in LIVE]
     results += [
-        (
-            None,
-            Round(
-                number=number,
-                blocks=tuple(
-                    Block(variant=each, steps=1, seconds=values[number])
-                    for each, values in rounds.items()
-                    if values
-                ),
-            ),
-        )
-        for number in range(6)
+        (variant, Memory(peak_live_bytes=LIVE[variant])) for variant in given if variant in LIVE
     ]
-    its_case = replace(case, **({"image_size": 224} | dict(settings)))
-    facts = {"cpu": "A", "time": "noon"}
-    for variant, each in results:
-        record = Record(case=its_case, variant=variant, results=each, environment=facts)
-        store.append(folder / name, record)
-    for variant, failure in failures:
-        record = Record(case=its_case, variant=variant, error=failure, environment=facts)
+    for number in range(max(map(len, rounds.values()))):
+        blocks = tuple(
+            Block(variant=variant, steps=1, seconds=plain_s * values[number])
+            for variant, values in rounds.items()
+            if number < len(values)
+        )
+        results.append((None, Round(number=number, blocks=blocks)))
+    shared = {"case": replace(case, **dict(settings)), "environment": ENVIRONMENT | dict(facts)}
+    records = [Record(variant=variant, results=each, **shared) for variant, each in results]
+    records += [Record(variant=variant, error=failure, **shared) for variant, failure in failures]
+    for record in records:
         store.append(folder / name, record)
     return folder / name

@@ -1,0 +1,9 @@
+import pytest
+
+from attnbench.report.plots import render
+
+
+@pytest.fixture
+def no_plots(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where plots are not the point: they take longer than everything else."""
+    monkeypatch.setattr(render, "PLOTS", {})

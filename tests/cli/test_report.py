@@ -1,0 +1,63 @@
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from helpers.command_line import SMALL_RUN, call
+
+from attnbench.records import store
+
+
+@pytest.mark.usefixtures("no_plots")
+def test_runs_of_several_folders_have_a_page_of_their_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folders = [tmp_path / name for name in ("laptop", "server")]
+    for folder in folders:
+        shutil.copytree(SMALL_RUN, folder)
+    both = [str(folder) for folder in folders]
+    assert call("report", *both, "--out", str(tmp_path / "both")) == 0
+    assert {path.name for path in (tmp_path / "both").iterdir()} == {
+        "grid.md",
+        "grid.csv",
+        "grid.tex",
+        "report.html",
+    }
+    assert all((folder / "report.html").exists() for folder in folders)
+    shown = " ".join(capsys.readouterr().out.split())
+    assert shown.endswith(f"Tables, plots and report.html are in {tmp_path / 'both'}")
+    assert call("report", *both) == 2
+    assert "say with --out" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "no records"),
+        ("hello\n\n", "line 1: not JSON"),
+        ('{"a": 1}\n', "line 1: not an attnbench record"),
+        ('{"schema": 99}\n', "line 1: schema 99; this attnbench reads schema 2 and 3"),
+    ],
+)
+def test_a_foreign_records_file_is_bad_input(
+    tmp_path: Path, text: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / store.FILE_NAME).write_text(text)
+    assert call("report", str(tmp_path)) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_a_damaged_line_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = (SMALL_RUN / store.FILE_NAME).read_text().splitlines(keepends=True)
+    lines[8] = lines[8].replace('"seconds":0.2', '"seconds":-0.2', 1)
+    (tmp_path / store.FILE_NAME).write_text("".join(lines))
+    assert call("report", str(tmp_path)) == 2
+    assert "line 9: results.round.blocks.0" in capsys.readouterr().err
+
+
+def test_records_are_plain_json_lines() -> None:
+    text = (SMALL_RUN / store.FILE_NAME).read_text()
+    keys = {"schema", "case", "variant", "results", "environment", "error"}
+    assert all(set(json.loads(line)) == keys for line in text.splitlines())

@@ -1,0 +1,177 @@
+import multiprocessing
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from helpers.command_line import call
+
+from attnbench.measuring import isolated
+from attnbench.records import store
+from attnbench.records.schema import Counts, End, Memory, Record, Round
+
+SMALL = ["--modules", "se", "--image-size", "32", "--budget", "0.2", "--device", "cpu"]
+
+
+def kinds(folder: Path) -> list[type]:
+    return [type(record.results) for record in store.read(folder)]
+
+
+@pytest.mark.usefixtures("small_host", "one_process")
+def test_the_main_job_small_leaves_records_tables_and_plots(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "run"
+    # Without a command: run.
+    assert call(*SMALL, "--out", str(folder)) == 0
+    found = kinds(folder)
+    assert found.count(Counts) == found.count(Memory) == 2
+    assert found.count(Round) >= 1
+    assert found[-1] is End
+    names = {path.name for path in folder.iterdir()}
+    assert {"comparison.md", "comparison.csv", "comparison.tex"} <= names
+    assert {"latency_overhead.png", "memory_overhead.svg"} <= names
+    shown = capsys.readouterr().out
+    # One block a stage: reductions and biases of 256, 512, 1024 and 2048 channels.
+    added = sum(2 * c * (c // 16) + c + c // 16 for c in (256, 512, 1024, 2048))
+    assert f"+{added:,}" in shown
+    assert "Control (plain against plain)" in shown
+    assert call(*SMALL, "--out", str(folder)) == 2  # it is finished
+    assert "finished run" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("small_host", "one_process", "no_plots")
+def test_a_killed_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    killed_after = 3  # the plan and two lines of counts
+    code = (
+        "import os\n"
+        "from attnbench.records import store\n"
+        "from attnbench.cli.app import main\n"
+        "append, lines = store.append, []\n"
+        "def append_and_die(folder, record):\n"
+        "    append(folder, record)\n"
+        "    lines.append(record)\n"
+        f"    if len(lines) == {killed_after}:\n"
+        "        os.kill(os.getpid(), 9)\n"
+        "store.append = append_and_die\n"
+        f"main({[*SMALL, '--out', str(folder)]!r})\n"
+    )
+    killed = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert killed.returncode == -9
+    before = (folder / store.FILE_NAME).read_text()
+    assert before.count("\n") == killed_after
+    assert call("run", "--out", str(folder)) == 0
+    after = (folder / store.FILE_NAME).read_text()
+    assert after.startswith(before)
+    found = kinds(folder)
+    assert found.count(Counts) == found.count(Memory) == 2
+    assert found[-1] is End
+
+
+@pytest.mark.usefixtures("small_host", "one_process", "no_plots")
+def test_a_variant_that_fails_is_a_record_and_the_others_go_on(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    # SK's squeezed vector has a batch norm, which one image cannot train.
+    arguments = ["--modules", "sk,se", "--mode", "training", *SMALL[4:], "--image-size", "64"]
+    assert call(*arguments, "--out", str(folder)) == 0
+    failures = [record for record in store.read(folder) if record.error]
+    assert {record.variant for record in failures} == {"sk"}
+    assert {record.error.step for record in failures} == {"memory", "latency"}
+    assert all("more than 1 value per channel" in record.error.message for record in failures)
+    rounds = [r.results for r in store.read(folder) if isinstance(r.results, Round)]
+    assert {block.variant for block in rounds[0].blocks} == {"plain", "control", "se"}
+
+
+@pytest.mark.usefixtures("no_plots")
+def test_a_child_that_is_killed_is_in_the_records_and_the_run_ends_with_its_tables(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    append = store.append
+
+    def append_and_kill(folder: Path, record: Record) -> None:
+        append(folder, record)
+        if isinstance(record.results, Round):
+            for child in multiprocessing.active_children():
+                child.kill()
+
+    monkeypatch.setattr(store, "append", append_and_kill)
+    patient = [*SMALL[:4], "--budget", "60", "--device", "cpu"]
+    assert call(*patient, "--out", str(tmp_path / "run")) == 1
+    end = store.read(tmp_path / "run")[-1].results
+    assert isinstance(end, End)
+    assert (end.reason, end.rounds) == ("failed", 1)
+    assert "its process was killed, perhaps for want of memory" in capsys.readouterr().out
+    assert (tmp_path / "run" / "comparison.md").exists()
+
+
+@pytest.mark.usefixtures("small_host", "one_process", "no_plots")
+def test_an_interrupted_run_keeps_what_is_finished_and_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    append = store.append
+
+    def append_and_interrupt(folder: Path, record: Record) -> None:
+        append(folder, record)
+        if isinstance(record.results, Round):
+            raise KeyboardInterrupt
+
+    folder = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "append", append_and_interrupt)
+        assert call(*SMALL, "--out", str(folder)) == 130
+    assert f"go on with: attnbench run --out {folder}" in capsys.readouterr().err
+    assert kinds(folder)[-1] is Round
+    assert call("--out", str(folder)) == 0
+    assert kinds(folder)[-1] is End
+
+
+@pytest.mark.usefixtures("small_host", "one_process", "no_plots")
+def test_a_grid_is_a_folder_of_runs_and_a_table_of_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    grid = ["--modules", "se", "--image-size", "32", "--batch-size", "2", "--budget", "0.05"]
+    grid += ["--threads", "1"]
+    folder = tmp_path / "grid"
+    assert call(*grid, "--mode", "inference,training", "--out", str(folder)) == 0
+    names = [f"{mode}-float32-b2-32" for mode in ("inference", "training")]
+    assert sorted(path.name for path in folder.iterdir() if path.is_dir()) == names
+    assert all((folder / name / "comparison.md").exists() for name in names)
+    shown = capsys.readouterr().out
+    assert "Of it the backward" in shown
+    assert shown.count("Latency over the plain host of the same configuration") == 1
+    assert len((folder / "grid.csv").read_text().splitlines()) == 1 + 2 * 3
+    before = (folder / "grid.md").read_text()
+    assert call("report", str(folder)) == 0
+    assert (folder / "grid.md").read_text() == before
+
+
+@pytest.mark.usefixtures("small_host", "one_process")
+def test_modules_alone_are_shown_beside_the_ceilings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(isolated.COPY_BYTES, "cpu", 2**16)
+    monkeypatch.setitem(isolated.PRODUCT_SIZE, "cpu", 64)
+    arguments = ["--modules", "eca", "--isolated", *SMALL[2:]]
+    assert call(*arguments, "--out", str(tmp_path / "run")) == 0
+    shown = capsys.readouterr().out
+    assert "What this machine can do" in shown
+    assert "256x8x8" in shown
+    assert "2048x1x1" in shown
+    assert (tmp_path / "run" / "roofline.png").exists()
+
+
+def test_cuda_without_a_device_is_bad_input(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert call("--device", "cuda") == 2
+    assert "no CUDA device" in capsys.readouterr().err
+
+
+def test_an_unwritable_folder_is_bad_input(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    assert call(*SMALL, "--out", str(tmp_path / "file" / "run")) == 2
+    assert "cannot write to" in capsys.readouterr().err

@@ -1,0 +1,15 @@
+import pytest
+from helpers.command_line import call
+
+from attnbench.measuring import selftest
+
+
+def test_selftest_says_what_it_found(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(selftest, "MACHINES", {"calm": {}})
+    assert call("selftest", "--simulated", "20", "--real", "0") == 0
+    assert "interval holds 1" in capsys.readouterr().out
+    monkeypatch.setattr(selftest, "FOUND", 1.1)  # more than there are
+    assert call("selftest", "--simulated", "20", "--real", "0") == 1
+    assert "calm: 20 of 20 runs find +2%; at least 22 must" in capsys.readouterr().err
