@@ -1,14 +1,15 @@
 """The command line from a checkout: ``python run_bench.py`` runs the main job."""
 
-from importlib.util import find_spec
+import os
+import sys
 from pathlib import Path
 
-import attnbench
+# The package of this checkout, here and in child processes, whatever else is installed.
+sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-if find_spec("attnbench.modules") is None:  # a checkout that was never installed
-    attnbench.__path__.append(str(Path(__file__).parent))
-
-from attnbench.cli.app import main
+from attnbench.__main__ import main
 
 if __name__ == "__main__":
+    outside = filter(None, [os.getenv("PYTHONPATH")])
+    os.environ["PYTHONPATH"] = os.pathsep.join([sys.path[0], *outside])
     main()

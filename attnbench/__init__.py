@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from attnbench._version import __version__
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
     )
     from attnbench.hosts.build import build, resnet
     from attnbench.report import read
+
+if not Path(__path__[0], "modules").exists():
+    # A checkout: modules/ is the folder beside this one, whatever else is installed.
+    __path__.append(str(Path(__file__).parents[1]))
 
 __all__ = [
     "__version__",

@@ -1,5 +1,5 @@
-"""Bad input, as opposed to a defect: one line for the user and exit status 2."""
+"""The error of bad input, as opposed to a defect: one line on stderr and exit status 2."""
 
 
 class UserError(Exception):
-    """What the user asked cannot be done; the message says why and what would."""
+    """What the user asked for cannot be done; the message says why and what would do instead."""

@@ -1,6 +1,8 @@
 import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from helpers.command_line import ROOT, call
@@ -74,3 +76,41 @@ def test_run_bench_is_the_same_command_line() -> None:
         cwd=os.sep,
     ).stdout
     assert shown.startswith("attnbench ")
+
+
+def test_before_an_installation_one_line_says_what_to_do() -> None:
+    bare = [sys.executable, "-S", ROOT / "run_bench.py"]  # without installed packages
+    done = subprocess.run(bare, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("attnbench: typer is not installed; in a checkout, 'make bench'")
+    assert done.stderr.count("\n") == 1
+
+
+def test_without_torch_one_line_says_what_to_do() -> None:
+    code = (
+        "import sys\n"
+        "sys.modules['torch'], sys.argv = None, ['attnbench']\n"
+        "from attnbench.__main__ import main\n"
+        "main()\n"
+    )
+    bare = [sys.executable, "-c", code]
+    done = subprocess.run(bare, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("attnbench: torch is not installed; in a checkout, 'make bench'")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_checkout_runs_its_own_package_and_modules_whatever_is_installed(tmp_path: Path) -> None:
+    """In the child processes too; what is installed here is another checkout or a wheel."""
+    checkout = tmp_path / "checkout"
+    for part in ("attnbench", "modules"):
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / part, checkout / part, ignore=ignored)
+        with (checkout / part / "__init__.py").open("a") as file:
+            file.write("import sys\nprint(f'from {__file__}', file=sys.stderr)\n")
+    shutil.copy(ROOT / "run_bench.py", checkout)
+    (tmp_path / "mine.py").write_text("from torch.nn import Identity as Mine\n")
+    command = [sys.executable, checkout / "run_bench.py", "list", "--module", "mine.py:Mine"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
+    for part in ("attnbench", "modules"):
+        assert done.stderr.count(f"from {checkout / part / '__init__.py'}\n") == 2
