@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from math import expm1
 from pathlib import Path
 
@@ -13,8 +12,7 @@ from attnbench.analysis import replicates
 from attnbench.analysis.replicates import Replicates
 from attnbench.errors import UserError
 from attnbench.records.schema import GRID
-from attnbench.stats import between_runs as repeated
-from attnbench.stats import ratios
+from attnbench.stats import between_runs, ratios
 from attnbench.stats.interval import Interval
 
 NO_VERDICT = ("was not timed in both", "none")
@@ -24,8 +22,8 @@ NO_VERDICT = ("was not timed in both", "none")
 class Change:
     """One module in one configuration; ``change`` is the new ratio over the old one.
 
-    ``old`` and ``new`` are means over ``runs``, with the doubt of their rounds. ``change`` has
-    that of the runs as well; ``between`` is the share that would be left of it without the
+    ``old`` and ``new`` are means over ``runs``, with the uncertainty of their rounds. ``change``
+    has that of the runs as well; ``between`` is the share that would be left of it without the
     rounds' (0.04 for ±4%). ``caveats`` say why the two cannot fairly be compared, or why there
     is no verdict.
     """
@@ -62,30 +60,30 @@ class Comparison:
     @property
     def unjudged(self) -> int:
         """How many have no verdict: not timed in both, or a control that failed."""
-        return sum(each.verdict in NO_VERDICT for each in self.changes)
+        return sum(change.verdict in NO_VERDICT for change in self.changes)
 
 
 def compare(
-    old: Path,
-    new: Path,
-    limit: float,
-    *,
-    force: bool = False,
-    between_runs: float | None = None,
+    old: Path, new: Path, limit: float, *, force: bool = False, scatter: float | None = None
 ) -> Comparison:
-    """Each module of every configuration that both folders hold.
+    """Compare each module in every configuration that both folders hold.
+
+    ``limit`` is the slowdown beyond which a change fails (0.03 for 3%). ``scatter`` is the standard
+    deviation of log-ratios between runs, until enough of them show it; by default that of
+    ``stats.between_runs``.
 
     Raises:
         UserError: a folder without runs, no configuration or module in common, or, without
             ``force``, runs of different machines or settings.
     """
-    scatter = repeated.ASSUMED if between_runs is None else between_runs
+    assumed = between_runs.ASSUMED if scatter is None else scatter
     pairs = _paired(replicates.read(old), replicates.read(new), force=force)
-    judge = partial(_change, limit=limit, between_runs=scatter)
-    changes = tuple(change for pair in pairs for change in _changes(*pair, judge, force=force))
-    if not any(each.change for each in changes):
+    changes = tuple(
+        change for pair in pairs for change in _changes(*pair, limit, assumed, force=force)
+    )
+    if not any(change.change for change in changes):
         raise UserError(f"{old} and {new} have no module in common that was timed in both")
-    return Comparison(limit, changes, scatter)
+    return Comparison(limit, changes, assumed)
 
 
 def _paired(
@@ -95,7 +93,7 @@ def _paired(
         return [(old[0], new[0])]
     names = GRID if force else None
     before, after = (
-        {replicates.configuration(side.case, names): side for side in each} for each in (old, new)
+        {replicates.configuration(side.case, names): side for side in sides} for sides in (old, new)
     )
     if len(before) < len(old) or len(after) < len(new):
         raise UserError(
@@ -111,64 +109,48 @@ def _paired(
 
 
 def _changes(
-    old: Replicates, new: Replicates, judge: Callable[..., Change], *, force: bool
-) -> list[Change]:
-    caveats = tuple(replicates.differences(old.runs[0], new.runs[0], ("the old", "the new")))
+    old: Replicates, new: Replicates, limit: float, scatter: float, *, force: bool
+) -> Iterator[Change]:
+    caveats = replicates.differences(old.runs[0], new.runs[0], ("the old", "the new"))
     if caveats and not force:
         raise UserError(
             f"these cannot be compared: {'; '.join(caveats)}. --force compares them all the same"
         )
-    if _apart(old, new):
-        caveats += ("all runs of one side were made before those of the other",)
-    faults = tuple(
-        f"the control of the {name} failed: {fault}"
-        for name, side in (("old", old), ("new", new))
-        if (fault := side.control_fault) is not None
-    )
-    every = dict.fromkeys((*new.modules, *old.modules))
-    return [
-        judge(old, new, module, caveats=caveats + faults, judged=not faults) for module in every
+    if _apart_in_time(old, new):
+        caveats.append("all runs of one side were made before those of the other")
+    controls = {"old": old.control_fault, "new": new.control_fault}
+    faults = [
+        f"the control of the {name} failed: {fault}" for name, fault in controls.items() if fault
     ]
+    for module in dict.fromkeys((*new.modules, *old.modules)):
+        before, after = old.intervals(module), new.intervals(module)
+        both = bool(before and after)
+        change = between_runs.change(before, after, scatter) if both else None
+        fails = change is not None and not faults and change.low > 1 + limit
+        yield Change(
+            configuration=new.case.described,
+            module=module,
+            runs=(len(before), len(after)),
+            old=old.mean(module),
+            new=new.mean(module),
+            change=change,
+            between=expm1(between_runs.between(before, after, scatter)) if both else None,
+            verdict=_verdict(change, limit, fails=fails, control_failed=bool(faults)),
+            fails=fails,
+            caveats=(*caveats, *faults),
+        )
 
 
-def _apart(old: Replicates, new: Replicates) -> bool:
-    """Whether what changed between two hours could pass for a change between several runs."""
+def _apart_in_time(old: Replicates, new: Replicates) -> bool:
+    """Return whether a change between two hours could pass for one between several runs."""
     several = max(len(old.runs), len(new.runs)) > 1
     return several and (max(old.times) < min(new.times) or max(new.times) < min(old.times))
 
 
-def _change(  # noqa: PLR0913  what a change is made of
-    old: Replicates,
-    new: Replicates,
-    module: str,
-    *,
-    limit: float,
-    between_runs: float,
-    caveats: tuple[str, ...],
-    judged: bool,
-) -> Change:
-    before, after = old.intervals(module), new.intervals(module)
-    both = bool(before and after)
-    change = repeated.change(before, after, between_runs) if both else None
-    fails = change is not None and judged and change.low > 1 + limit
-    return Change(
-        configuration=new.case.described,
-        module=module,
-        runs=(len(before), len(after)),
-        old=old.mean(module),
-        new=new.mean(module),
-        change=change,
-        between=expm1(repeated.between(before, after, between_runs)) if both else None,
-        verdict=_verdict(change, limit, fails=fails, failed=not judged),
-        fails=fails,
-        caveats=caveats,
-    )
-
-
-def _verdict(change: Interval | None, limit: float, *, fails: bool, failed: bool) -> str:
+def _verdict(change: Interval | None, limit: float, *, fails: bool, control_failed: bool) -> str:
     if change is None:
         return NO_VERDICT[0]
-    if failed:
+    if control_failed:
         return NO_VERDICT[1]
     if fails:
         return f"slower by more than {formatting.percent(limit)}"

@@ -1,4 +1,4 @@
-"""Which modules are within a budget on the machine that was measured, and how sure that is."""
+"""Which modules are within limits on the machine that was measured, and how sure that is."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from attnbench import formatting
 from attnbench.analysis import replicates
@@ -15,7 +15,7 @@ from attnbench.claims import published_accuracy
 from attnbench.claims.published_accuracy import Recipe
 from attnbench.errors import UserError
 from attnbench.records.variants import PLAIN
-from attnbench.stats import between_runs as repeated
+from attnbench.stats import between_runs
 from attnbench.stats.interval import Interval
 
 Answer = Literal["in", "out", "cannot say"]
@@ -35,15 +35,15 @@ class Limits:
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """A module with its figures, the answer, and the reasons for it where it is not simply in."""
+    """A module with its figures, the answer, and the reasons where it is not simply in."""
 
     module: str
     answer: Answer
     reasons: tuple[str, ...]
     interval_holds_limit: bool
-    """Whether it is the doubt of its latency, and nothing that failed, that leaves it open."""
+    """Whether the interval of its latency, and nothing that failed, leaves the answer open."""
     ratio: Interval | None
-    """Latency over the plain host's, with the doubt of rounds and of other hours."""
+    """Latency over the plain host's, with the uncertainty of rounds and between runs."""
     added_params: int | None
     memory_ratio: float | None
     top1: float | None
@@ -51,7 +51,7 @@ class Candidate:
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """The answer to a question: candidates in their order, and what it rests on."""
+    """The candidates in their order, and what the answer rests on."""
 
     configuration: str
     runs: int
@@ -65,131 +65,137 @@ class Choice:
     """Standard deviation of log-ratios between runs, until enough of them show it."""
 
     def of(self, answer: Answer) -> list[Candidate]:
-        """The candidates with that answer."""
-        return [each for each in self.candidates if each.answer == answer]
+        """Return the candidates with that answer."""
+        return [candidate for candidate in self.candidates if candidate.answer == answer]
+
+
+class _Judgement(NamedTuple):
+    """The answer by one limit, with the reason unless it is "in"."""
+
+    answer: Answer
+    reason: str = ""
+    interval_holds_limit: bool = False
 
 
 def pick(
-    folder: Path,
-    limits: Limits,
-    recipe: str | None = None,
-    between_runs: float | None = None,
+    folder: Path, limits: Limits, recipe: str | None = None, scatter: float | None = None
 ) -> Choice:
-    """Hold every module of a folder's runs against the limits.
+    """Judge every module of a folder's runs by the limits.
+
+    ``recipe`` names the training whose published top-1 gives the order; by default the one with
+    most of the modules. ``scatter`` is the standard deviation of log-ratios between runs, until
+    enough of them show it; by default that of ``stats.between_runs``.
 
     Raises:
-        UserError: no limit, no run, several configurations, or a recipe that is not known.
+        UserError: no limit, no run, several configurations, or an unknown recipe.
     """
     if limits == Limits():
         raise UserError("name a limit: --max-overhead, --max-added-params or --max-memory")
-    side, *others = replicates.read(folder)
+    measured, *others = replicates.read(folder)
+    case, modules = measured.case, measured.modules
     if others:
-        described = "; ".join(each.case.described for each in (side, *others))
+        described = "; ".join(group.case.described for group in (measured, *others))
         raise UserError(f"{folder} holds several configurations, pick from one: {described}")
-    scatter = repeated.ASSUMED if between_runs is None else between_runs
-    chosen = published_accuracy.recipe(side.case.host, recipe, side.modules)
-    candidates = (_candidate(side, module, limits, chosen, scatter) for module in side.modules)
+    assumed = between_runs.ASSUMED if scatter is None else scatter
+    chosen = published_accuracy.recipe(case.host, recipe, modules)
+    candidates = (_candidate(measured, module, limits, chosen, assumed) for module in modules)
+    unlike = (published_accuracy.unlike_published(case, module) for module in modules)
     return Choice(
-        configuration=side.case.described,
-        runs=len(side.runs),
+        configuration=case.described,
+        runs=len(measured.runs),
         limits=limits,
         recipe=chosen,
-        unlike_published=_unlike(side),
-        plain_top1=published_accuracy.top1(chosen, side.case, PLAIN),
+        unlike_published=next(unlike, None),
+        plain_top1=published_accuracy.top1(chosen, case, PLAIN),
         candidates=tuple(sorted(candidates, key=_place)),
-        between_runs=scatter,
-    )
-
-
-def _unlike(side: Replicates) -> str | None:
-    return next(
-        (published_accuracy.unlike_published(side.case, each) for each in side.modules), None
+        between_runs=assumed,
     )
 
 
 def _place(candidate: Candidate) -> tuple[int, float, float]:
-    """The surest first, of these the most accurate, and of equals the fastest."""
+    """Return a sort key: the surest first, of these the most accurate, of equals the fastest."""
     latency = candidate.ratio.median if candidate.ratio else inf
     return ORDER.index(candidate.answer), -(candidate.top1 or 0), latency
 
 
 def _candidate(
-    side: Replicates, module: str, limits: Limits, recipe: Recipe | None, between_runs: float
+    measured: Replicates, module: str, limits: Limits, recipe: Recipe | None, scatter: float
 ) -> Candidate:
-    intervals = side.intervals(module)
-    ratio = repeated.known(intervals, between_runs) if intervals else None
-    added, memory = _added_params(side, module), _memory_ratio(side, module)
-    judged = [
-        *_of_latency(side, ratio, limits.overhead),
-        *_of_exact("added parameters", added, limits.added_params, formatting.whole),
-        *_of_exact("live peak", memory and memory - 1, limits.memory, formatting.percent),
+    intervals = measured.intervals(module)
+    ratio = between_runs.known(intervals, scatter) if intervals else None
+    added, memory = _added_params(measured, module), _memory_ratio(measured, module)
+    judgements = [
+        *_by_latency(measured, ratio, limits.overhead),
+        *_by_value("added parameters", added, limits.added_params, formatting.whole),
+        *_by_value("live peak", memory and memory - 1, limits.memory, formatting.percent),
     ]
-    answer = max((answer for answer, _ in judged), key=ORDER.index)
-    reasons = [reason for found, reason in judged if found == answer and reason]
-    holds = limits.overhead is not None and _holding(limits.overhead) in reasons
+    answer = max((judgement.answer for judgement in judgements), key=ORDER.index)
+    deciding = [judgement for judgement in judgements if judgement.answer == answer]
+    reasons = [judgement.reason for judgement in deciding if judgement.reason]
     return Candidate(
         module=module,
         answer=answer,
-        reasons=(*reasons, *_errors(side, module)),
-        interval_holds_limit=holds,
+        reasons=(*reasons, *_errors(measured, module)),
+        interval_holds_limit=any(judgement.interval_holds_limit for judgement in deciding),
         ratio=ratio,
         added_params=added,
         memory_ratio=memory,
-        top1=published_accuracy.top1(recipe, side.case, module),
+        top1=published_accuracy.top1(recipe, measured.case, module),
     )
 
 
-def _of_latency(
-    side: Replicates, ratio: Interval | None, limit: float | None
-) -> list[tuple[Answer, str]]:
+def _by_latency(
+    measured: Replicates, ratio: Interval | None, limit: float | None
+) -> list[_Judgement]:
     if limit is None:
         return []
     if ratio is None:
-        return [("cannot say", "it was not timed")]
-    if side.control_fault is not None:
-        return [("cannot say", f"the control failed: {side.control_fault}")]
-    stated = formatting.percent(limit)
+        return [_Judgement("cannot say", "it was not timed")]
+    if measured.control_fault is not None:
+        return [_Judgement("cannot say", f"the control failed: {measured.control_fault}")]
     if ratio.high <= 1 + limit:
-        return [("in", "")]
+        return [_Judgement("in")]
+    stated = formatting.percent(limit)
     if ratio.low > 1 + limit:
-        return [("out", f"latency is above {stated}")]
-    return [("cannot say", _holding(limit))]
+        return [_Judgement("out", f"latency is above {stated}")]
+    reason = f"the interval of the latency holds {stated}"
+    return [_Judgement("cannot say", reason, interval_holds_limit=True)]
 
 
-def _holding(limit: float) -> str:
-    return f"the interval of the latency holds {formatting.percent(limit)}"
-
-
-def _of_exact(
-    what: str, value: float | None, limit: float | None, shown: Callable[[float], str]
-) -> list[tuple[Answer, str]]:
+def _by_value(
+    name: str, value: float | None, limit: float | None, written: Callable[[float], str]
+) -> list[_Judgement]:
     if limit is None:
         return []
     if value is None:
-        return [("cannot say", f"no {what} in the records")]
+        return [_Judgement("cannot say", f"no {name} in the records")]
     if value > limit:
-        return [("out", f"{what} above {shown(limit)}")]
-    return [("in", "")]
+        return [_Judgement("out", f"{name} above {written(limit)}")]
+    return [_Judgement("in")]
 
 
-def _added_params(side: Replicates, module: str) -> int | None:
-    for run in side.runs:
+def _added_params(measured: Replicates, module: str) -> int | None:
+    for run in measured.runs:
         mine, plain = (run.counts.get(name, {}).get("learnable") for name in (module, PLAIN))
         if mine and plain and mine.params is not None and plain.params is not None:
             return mine.params - plain.params
     return None
 
 
-def _memory_ratio(side: Replicates, module: str) -> float | None:
-    for run in side.runs:
+def _memory_ratio(measured: Replicates, module: str) -> float | None:
+    for run in measured.runs:
         mine, plain = run.memory.get(module), run.memory.get(PLAIN)
         if mine and plain and mine.peak_live_bytes and plain.peak_live_bytes:
             return mine.peak_live_bytes / plain.peak_live_bytes
     return None
 
 
-def _errors(side: Replicates, module: str) -> list[str]:
-    """What failed of it, once each; a module that is in by its first rounds may fail later."""
-    failures = (failure for run in side.runs for failure in run.failures.get(module, {}).values())
-    said = (f"{each.step} failed: {each.type}: {each.message}" for each in failures)
-    return list(dict.fromkeys(" ".join(each.split()) for each in said))
+def _errors(measured: Replicates, module: str) -> list[str]:
+    """Return each distinct failure; a module that is in by its first rounds may fail later."""
+    failures = (run.failures.get(module, {}).values() for run in measured.runs)
+    messages = (
+        f"{failure.step} failed: {failure.type}: {failure.message}"
+        for run_failures in failures
+        for failure in run_failures
+    )
+    return list(dict.fromkeys(" ".join(message.split()) for message in messages))

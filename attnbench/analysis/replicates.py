@@ -7,21 +7,21 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from attnbench.errors import UserError
-from attnbench.records import run as runs
 from attnbench.records import store
-from attnbench.records.run import Run
+from attnbench.records.run import Run, machine
+from attnbench.records.run import read as read_run
 from attnbench.records.schema import Case
 from attnbench.records.variants import CONTROL
 from attnbench.stats import between_runs, ratios
 from attnbench.stats.interval import Interval
 
 FREE = ("seed", "attnbench")
-"""Settings and facts that may differ between two runs of one thing."""
+"""Settings and facts that may differ between replicates."""
 
 
 @dataclass(frozen=True)
 class Replicates:
-    """One run of a configuration or several, whose settings and machine are the same."""
+    """One or more runs with the same settings on the same machine."""
 
     runs: tuple[Run, ...]
 
@@ -41,14 +41,14 @@ class Replicates:
         return [str(run.environment.get("time")) for run in self.runs]
 
     def intervals(self, variant: str) -> list[Interval]:
-        """The variant's ratio to the plain host in each run that has one."""
-        found = (ratios.ratio(run.rounds, variant) for run in self.runs)
-        return [interval for interval in found if interval is not None]
+        """Return the variant's ratio to the plain host in each run that has one."""
+        intervals = (ratios.ratio(run.rounds, variant) for run in self.runs)
+        return [interval for interval in intervals if interval is not None]
 
     def mean(self, variant: str) -> Interval | None:
-        """The mean of these, with the doubt of their rounds alone."""
-        found = self.intervals(variant)
-        return between_runs.mean(found) if found else None
+        """Return the mean of these ratios, with the uncertainty of their rounds alone."""
+        intervals = self.intervals(variant)
+        return between_runs.mean(intervals) if intervals else None
 
     @property
     def control_fault(self) -> str | None:
@@ -57,39 +57,38 @@ class Replicates:
 
 
 def read(folder: Path) -> list[Replicates]:
-    """The runs in a folder, those of one configuration together.
+    """Read the runs in a folder, or the folder's own, grouped by configuration.
 
     Raises:
-        UserError: no runs, modules alone, or one configuration on two machines.
+        UserError: no runs, isolated modules, or one configuration on two machines.
     """
-    found = [runs.read(each) for each in store.runs_in(folder) or [folder]]
-    if any(run.case.isolated for run in found):
+    runs = [read_run(path) for path in store.runs_in(folder) or [folder]]
+    if any(run.case.isolated for run in runs):
         raise UserError(f"{folder} holds modules alone; only runs in a host have an overhead")
-    together: dict[tuple[object, ...], list[Run]] = {}
-    for run in found:
-        together.setdefault(configuration(run.case), []).append(run)
-    for first, *others in together.values():
+    groups: dict[tuple[object, ...], list[Run]] = {}
+    for run in runs:
+        groups.setdefault(configuration(run.case), []).append(run)
+    for first, *others in groups.values():
         for other in others:
-            mixed = differences(first, other, ("one run", "another"))
-            if mixed:
+            if mixed := differences(first, other, ("one run", "another")):
                 raise UserError(f"{folder} holds runs of two machines: {'; '.join(mixed)}")
-    return [Replicates(tuple(each)) for each in together.values()]
+    return [Replicates(tuple(group)) for group in groups.values()]
 
 
 def configuration(case: Case, names: Iterable[str] | None = None) -> tuple[object, ...]:
-    """The values of those settings, or of all by which configurations are told apart."""
+    """Return the values of these settings; by default of all that distinguish configurations."""
     settings = asdict(case)
     return tuple(settings[name] for name in names or settings if name not in FREE)
 
 
-def differences(one: Run, other: Run, where: tuple[str, str]) -> list[str]:
-    """What is not the same, of the settings and of the machines."""
+def differences(one: Run, other: Run, labels: tuple[str, str]) -> list[str]:
+    """Return a sentence for each setting and fact of the machine in which two runs differ."""
     ours, theirs = (
-        {**asdict(run.case), **runs.machine(run.environment), **dict.fromkeys(FREE)}
+        {**asdict(run.case), **machine(run.environment), **dict.fromkeys(FREE)}
         for run in (one, other)
     )
     return [
-        f"{key} is {value} in {where[0]} and {theirs[key]} in {where[1]}"
+        f"{key} is {value} in {labels[0]} and {theirs[key]} in {labels[1]}"
         for key, value in ours.items()
         if theirs[key] != value
     ]

@@ -1,4 +1,4 @@
-"""The command line: its commands, and what every one of them has in common."""
+"""The command line: its commands, and what they all share."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from attnbench.errors import UserError
 from attnbench.modules import SettingsError
 
 app = typer.Typer(
-    help="What an attention module really costs: counted, timed, tabled and plotted. "
+    help="Measure what an attention module really costs: counts, times, tables and plots. "
     "Without a command: run.",
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -56,13 +56,13 @@ _USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[2]
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Entry point. Bad input is one line on stderr and exit status 2, never a traceback."""
+    """Run the command line; bad input is one line on stderr and exit status 2, no traceback."""
     arguments = sys.argv[1:] if arguments is None else arguments
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal that has no dash or bar
-    own = {"--help", "--version"}
-    if not arguments or (arguments[0].startswith("-") and arguments[0] not in own):
+    of_all = {"--help", "--version"}
+    if not arguments or (arguments[0].startswith("-") and arguments[0] not in of_all):
         arguments = ["run", *arguments]
     try:
         status = app(arguments, prog_name="attnbench", standalone_mode=False)

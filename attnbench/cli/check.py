@@ -1,8 +1,7 @@
-"""``attnbench check``: published figures, or limits of one's own, held against the code."""
+"""``attnbench check``: published figures, or custom limits, checked against the code."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from enum import StrEnum
@@ -16,21 +15,12 @@ from attnbench.claims.outcome import Outcome
 from attnbench.cli import output
 from attnbench.errors import UserError
 
-
-class Format(StrEnum):
-    """Of a check: for people, for programs, for test reports, for GitHub's checks."""
-
-    TEXT = "text"
-    JSON = "json"
-    JUNIT = "junit"
-    GITHUB = "github"
-
-
+Format = StrEnum("Format", ["TEXT", "JSON", "JUNIT", "GITHUB"])
 HEADINGS = ("name", "what", "stated", "computed", "rule", "verdict", "as expected")
 
 
 def cells(outcome: Outcome) -> tuple[str, ...]:
-    """A line of a table under HEADINGS."""
+    """Return a row under HEADINGS."""
     return (
         outcome.name,
         outcome.subject,
@@ -43,12 +33,12 @@ def cells(outcome: Outcome) -> tuple[str, ...]:
 
 
 def as_json(outcomes: Sequence[Outcome]) -> str:
-    """A list of objects, one a line of the check."""
-    return json.dumps([asdict(outcome) for outcome in outcomes], indent=2)
+    """Return a list of objects, one per outcome."""
+    return output.json_text([asdict(outcome) for outcome in outcomes])
 
 
 def as_junit(outcomes: Sequence[Outcome]) -> str:
-    """A test suite in which every line of the check is a test case."""
+    """Return a test suite with a test case per outcome."""
     failures = [outcome for outcome in outcomes if not outcome.holds]
     suite = ElementTree.Element(
         "testsuite", name="attnbench check", tests=str(len(outcomes)), failures=str(len(failures))
@@ -64,15 +54,15 @@ def as_junit(outcomes: Sequence[Outcome]) -> str:
 
 
 def as_github(outcomes: Sequence[Outcome]) -> str:
-    """An annotation for every line that does not hold; the table goes to the step's summary."""
+    """Return an annotation per outcome that does not hold; the table goes to the summary."""
     annotations = [
         output.annotation(outcome.name, outcome.fault) for outcome in outcomes if not outcome.holds
     ]
-    return output.said(annotations, _count(outcomes), as_markdown(outcomes))
+    return output.github_text(annotations, _count(outcomes), as_markdown(outcomes))
 
 
 def as_markdown(outcomes: Sequence[Outcome]) -> str:
-    """A table, what does not hold first."""
+    """Return a table, what does not hold first."""
     ordered = sorted(outcomes, key=lambda outcome: outcome.holds)
     table = output.markdown_table(HEADINGS, map(cells, ordered))
     return f"**attnbench check**: {_count(outcomes)}\n\n{table}\n"
@@ -86,38 +76,45 @@ FORMATS: dict[str, Callable[[Sequence[Outcome]], str]] = {
 
 
 def _count(outcomes: Sequence[Outcome]) -> str:
-    wrong = sum(not outcome.holds for outcome in outcomes)
-    return f"{len(outcomes) - wrong} of {len(outcomes)} as expected"
+    return f"{sum(outcome.holds for outcome in outcomes)} of {len(outcomes)} as expected"
 
 
 def check(
     only: Annotated[
-        str | None, typer.Option(metavar="GLOB", help="Claims whose id matches, such as 'sa-*'.")
+        str | None,
+        typer.Option(metavar="GLOB", help="Check the claims whose id matches, such as 'sa-*'."),
     ] = None,
-    budget: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Hold these limits, not the claims.")
+    limits: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Check these limits instead of the claims.")
     ] = None,
-    format_: Annotated[Format, typer.Option("--format")] = Format.TEXT,
+    budget: Annotated[Path | None, typer.Option(hidden=True)] = None,
+    format_: Annotated[Format, typer.Option("--format", help="Form of the output.")] = Format.TEXT,
 ) -> int:
-    """Hold published figures against the code; exit status 1 where a verdict has changed."""
-    from attnbench.claims import check as recomputed
-    from attnbench.claims import claim, limits
+    """Check published figures, or your own limits, against the code.
 
-    if budget is not None:
-        if only is not None:
-            raise UserError("--only selects claims; it does not go with --budget")
-        found = limits.check(limits.read(budget))
+    Exit status 1 where a verdict has changed or a limit is exceeded.
+    """
+    from attnbench.claims import check as claims_check
+    from attnbench.claims import claim
+    from attnbench.claims import limits as limits_file
+
+    if limits and budget:
+        raise UserError("--budget is the former name of --limits; give one of them")
+    path = limits or budget  # the former name still works
+    if path and only is not None:
+        raise UserError("--only selects claims; it does not go with --limits")
+    if path:
+        caption, outcomes = f"Limits of {path}", limits_file.check(limits_file.read(path))
     else:
-        found = [finding.outcome() for finding in recomputed.check(claim.select(only))]
+        findings = claims_check.check(claim.select(only))
+        caption = "Published figures, computed"
+        outcomes = [finding.outcome() for finding in findings]
     if format_ is Format.TEXT:
         words = ("what", "rule", "verdict", "as expected")
-        rows = map(cells, found)
-        caption = "Published figures, computed" if budget is None else f"Limits of {budget}"
-        table = output.table(caption, HEADINGS, rows, words)
-        output.console().print(table)
+        output.console().print(output.table(caption, HEADINGS, map(cells, outcomes), words))
     else:
-        print(FORMATS[format_](found))
-    wrong = [outcome for outcome in found if not outcome.holds]
-    for outcome in wrong:
+        print(FORMATS[format_](outcomes))
+    failures = [outcome for outcome in outcomes if not outcome.holds]
+    for outcome in failures:
         output.complain(outcome.fault)
-    return 1 if wrong else 0
+    return 1 if failures else 0

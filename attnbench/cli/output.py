@@ -1,11 +1,13 @@
-"""The terminal: a progress bar with time left, and the tables."""
+"""The terminal: progress bars with the time left, tables, strict JSON, GitHub annotations."""
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from math import isinf
 from pathlib import Path
 
 from rich.console import Console, Group
@@ -23,39 +25,39 @@ STEP_S = {"counts": 1.5, "memory": 2.5, "warm-up": 1.0}
 
 
 def console() -> Console:
-    """Standard output; wide where no terminal sets a width, so that nothing is folded.
+    """Return standard output; wide where no terminal sets a width, so that nothing is folded.
 
     Without emoji: ``mine.py:Key:`` is a name.
     """
-    shown = Console(emoji=False)
-    return shown if shown.is_terminal else Console(width=160, emoji=False)
+    terminal = Console(emoji=False)
+    return terminal if terminal.is_terminal else Console(width=160, emoji=False)
 
 
 def table(
     caption: str, headings: Sequence[str], rows: Iterable[Sequence[str]], words: Sequence[str] = ()
 ) -> Group:
-    """A plain table; the first column and ``words`` to the left, figures to the right."""
-    shown = Table(box=None, header_style="bold")
+    """Return a plain table; the first column and ``words`` to the left, figures to the right."""
+    plain = Table(box=None, header_style="bold")
     for heading in headings:
         left = heading == headings[0] or heading in words
-        shown.add_column(heading, justify="left" if left else "right", overflow="fold")
+        plain.add_column(heading, justify="left" if left else "right", overflow="fold")
     for row in rows:
-        shown.add_row(*map(escape, row))
-    return Group(Text(caption, style="italic"), shown)
+        plain.add_row(*map(escape, row))
+    return Group(Text(caption, style="italic"), plain)
 
 
 @contextmanager
 def images_bar(total: int, console: Console) -> Iterator[Callable[[str, int], None]]:
-    """One bar over images; what it gives is told what goes on and how many are done."""
-    with _progress(console) as progress:
-        task = progress.add_task("starting", total=total)
+    """Show one bar over images; yield a function of the current step and the images done."""
+    with _progress(console) as bar:
+        task = bar.add_task("starting", total=total)
 
-        def told(what: str, done: int) -> None:
+        def progress(step: str, done: int) -> None:
             if done == 0:
-                progress.reset(task)
-            progress.update(task, completed=done, description=what, refresh=True)
+                bar.reset(task)
+            bar.update(task, completed=done, description=step, refresh=True)
 
-        yield told
+        yield progress
 
 
 def _progress(console: Console) -> Progress:
@@ -128,21 +130,34 @@ def _done_s(run: Run) -> float:
     return counted + measured + run.timed_s
 
 
+def json_text(data: object) -> str:
+    """Return the data as strict JSON, indented; infinite numbers are null."""
+    return json.dumps(_finite(data), indent=2, allow_nan=False)
+
+
+def _finite(data: object) -> object:
+    if isinstance(data, dict):
+        return {key: _finite(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [_finite(value) for value in data]
+    return None if isinstance(data, float) and isinf(data) else data
+
+
 def annotation(name: str, message: str) -> str:
-    """A line that GitHub shows as an error of the step."""
+    """Return a line that GitHub shows as an error of the step."""
     return f"::error title=attnbench {_property(name)}::{_message(message)}"
 
 
 def markdown_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A pipe table, all columns to the left."""
+    """Return a pipe table, all columns to the left."""
     lines = [headings, [":--"] * len(headings), *rows]
     return "\n".join(
         "| " + " | ".join(text.replace("|", r"\|") for text in line) + " |" for line in lines
     )
 
 
-def said(annotations: Sequence[str], headline: str, table: str) -> str:
-    """What to print; the table goes to the step's summary where there is one."""
+def github_text(annotations: Sequence[str], headline: str, table: str) -> str:
+    """Return what to print; the table goes to the step's summary where there is one."""
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
     if summary:
         with Path(summary).open("a", encoding="utf-8") as file:
@@ -159,5 +174,5 @@ def _property(text: str) -> str:
 
 
 def complain(message: str) -> None:
-    """Print one line on stderr, whatever the message holds."""
+    """Print the message as one line on stderr."""
     print(f"attnbench: {' '.join(message.split())}", file=sys.stderr)

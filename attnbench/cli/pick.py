@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import asdict
 from enum import StrEnum
-from math import isfinite
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from attnbench import formatting
+from attnbench import analysis, formatting
 from attnbench.analysis.pick import Candidate, Choice, Limits
-from attnbench.analysis.pick import pick as picked
 from attnbench.cli import options, output
 from attnbench.cli.options import BetweenRuns
 from attnbench.formatting import joined
 from attnbench.records import image_size
 from attnbench.records.evaluation import PUBLISHED_SIZE
 
-
-class ChoiceFormat(StrEnum):
-    """Of a choice."""
-
-    TEXT = "text"
-    JSON = "json"
-
-
+ChoiceFormat = StrEnum("ChoiceFormat", ["TEXT", "JSON"])
 HEADINGS = (
     "module",
     "answer",
@@ -41,7 +31,7 @@ HEADINGS = (
 
 
 def cells(candidate: Candidate) -> tuple[str, ...]:
-    """A row under HEADINGS."""
+    """Return a row under HEADINGS."""
     memory = candidate.memory_ratio
     return (
         candidate.module,
@@ -55,96 +45,95 @@ def cells(candidate: Candidate) -> tuple[str, ...]:
 
 
 def sentences(choice: Choice) -> list[str]:
-    """The answer in plain words, and what it rests on."""
-    surely, perhaps = choice.of("in"), choice.of("cannot say")
-    said = [
-        f"Within the limits: {_listed(surely)}."
-        if surely
-        else "Nothing is surely within the limits."
+    """Return the answer in plain words, and what it rests on."""
+    certain, undecided = choice.of("in"), choice.of("cannot say")
+    answer = (
+        f"Within the limits: {_listed(certain)}."
+        if certain
+        else "No module is certainly within the limits."
+    )
+    advice = (
+        "An interval that is too wide becomes narrower with more runs in the folder, and with "
+        "more rounds (--budget)."
+    )
+    return [
+        answer,
+        *(
+            f"The records do not allow an answer for {_listed(alike)}: {why.removesuffix('.')}."
+            for why, alike in _by_reasons(undecided).items()
+        ),
+        *([advice] if any(candidate.interval_holds_limit for candidate in undecided) else []),
+        _order(choice),
+        _basis(choice),
     ]
-    for reasons, alike in _by_reasons(perhaps).items():
-        why = "; ".join(reasons)
-        said.append(f"The records do not allow an answer for {_listed(alike)}: {_sentence(why)}")
-    if any(each.interval_holds_limit for each in perhaps):
-        said.append(
-            "An interval that is too wide becomes narrower with more runs in the folder, and with "
-            "more rounds (--budget)."
-        )
-    return [*said, _order(choice), _rests_on(choice)]
 
 
-def _by_reasons(candidates: Iterable[Candidate]) -> dict[tuple[str, ...], list[Candidate]]:
-    """Those that have the same reasons together."""
-    found: dict[tuple[str, ...], list[Candidate]] = {}
-    for each in candidates:
-        found.setdefault(each.reasons, []).append(each)
-    return found
-
-
-def _sentence(text: str) -> str:
-    return text if text.endswith(".") else f"{text}."
+def _by_reasons(candidates: Iterable[Candidate]) -> dict[str, list[Candidate]]:
+    """Group the candidates that have the same reasons."""
+    groups: dict[str, list[Candidate]] = {}
+    for candidate in candidates:
+        groups.setdefault("; ".join(candidate.reasons), []).append(candidate)
+    return groups
 
 
 def _order(choice: Choice) -> str:
     if choice.recipe is None:
         return "No top-1 is published for this host; the order is that of latency."
     if choice.unlike_published is not None:
-        usual = image_size.written(PUBLISHED_SIZE)
         return (
-            f"Top-1 is published for {usual} with the module in all blocks; this run is "
-            f"{choice.unlike_published}, so none is shown. The order is that of latency."
+            f"Top-1 is published for {image_size.written(PUBLISHED_SIZE)} with the module in all "
+            f"blocks; this run is {choice.unlike_published}, so none is shown. The order is that "
+            "of latency."
         )
-    missing = [each for each in choice.candidates if each.top1 is None]
+    missing = [candidate for candidate in choice.candidates if candidate.top1 is None]
     if len(missing) == len(choice.candidates):
         return (
             f"{choice.recipe.name} has no top-1 of these modules in this host; the order is that "
             "of latency."
         )
-    said = (
+    text = (
         f"Top-1 is published, not measured here: {choice.recipe.described}. The most accurate "
         "stands first."
     )
     if choice.plain_top1 is not None:
-        said += f" The plain host has {formatting.hundredths(choice.plain_top1)} there."
+        text += f" The plain host has {formatting.hundredths(choice.plain_top1)} there."
     if missing:
-        said += f" That recipe has none for {_listed(missing)}: their place says nothing."
-    return said
+        text += f" That recipe has none for {_listed(missing)}: their place says nothing."
+    return text
 
 
-def _rests_on(choice: Choice) -> str:
+def _basis(choice: Choice) -> str:
     count = f"{choice.runs} run{'' if choice.runs == 1 else 's'}"
     return (
-        f"From {count} of {choice.configuration}. Intervals allow for rounds and for other hours, "
-        f"between which runs are taken to scatter by {formatting.percent(choice.between_runs)} "
-        "until several show it."
+        f"From {count} of {choice.configuration}. Intervals cover the variation of rounds and "
+        "between runs, whose standard deviation is assumed to be "
+        f"{formatting.percent(choice.between_runs)} until several runs show it."
     )
 
 
 def _listed(candidates: Iterable[Candidate]) -> str:
-    return joined(each.module for each in candidates)
+    return joined(candidate.module for candidate in candidates)
 
 
 def as_json(choice: Choice) -> str:
-    """All of it as one object; an infinite end is null."""
-    data = asdict(choice)
-    for candidate in data["candidates"]:
-        if candidate["ratio"]:
-            candidate["ratio"] = {
-                key: value if isfinite(value) else None for key, value in candidate["ratio"].items()
-            }
-    return json.dumps(data, indent=2, allow_nan=False)
+    """Return all of it as one object; an infinite end is null."""
+    return output.json_text(asdict(choice))
 
 
 def pick(  # noqa: PLR0913, PLR0917  an option each
-    folder: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder, or of several.")],
+    folder: Annotated[
+        Path, typer.Argument(metavar="RUN", help="Folder of a run, or of several runs.")
+    ],
     max_overhead: Annotated[
-        str | None, typer.Option(metavar="SHARE", help="Most latency over the plain host: 10%.")
+        str | None,
+        typer.Option(metavar="SHARE", help="Most latency over the plain host, such as 10%."),
     ] = None,
     max_added_params: Annotated[
         int | None, typer.Option(metavar="N", help="Most learnable parameters added.", min=0)
     ] = None,
     max_memory: Annotated[
-        str | None, typer.Option(metavar="SHARE", help="Most live peak over the plain host: 5%.")
+        str | None,
+        typer.Option(metavar="SHARE", help="Most live peak over the plain host, such as 5%."),
     ] = None,
     recipe: Annotated[
         str | None,
@@ -155,11 +144,13 @@ def pick(  # noqa: PLR0913, PLR0917  an option each
         ),
     ] = None,
     between_runs: BetweenRuns = None,
-    format_: Annotated[ChoiceFormat, typer.Option("--format")] = ChoiceFormat.TEXT,
+    format_: Annotated[
+        ChoiceFormat, typer.Option("--format", help="Form of the output.")
+    ] = ChoiceFormat.TEXT,
 ) -> int:
-    """Which modules are within limits, the most accurate first, and why the others are not.
+    """Show which modules are within limits, the most accurate first, and why the others are not.
 
-    Exit status 1 where none surely is.
+    Exit status 1 where none is certainly within them.
     """
     limits = Limits(
         overhead=None if max_overhead is None else options.share(max_overhead),
@@ -167,15 +158,13 @@ def pick(  # noqa: PLR0913, PLR0917  an option each
         memory=None if max_memory is None else options.share(max_memory),
     )
     scatter = options.share(between_runs) if between_runs else None
-    choice = picked(folder, limits, recipe, scatter)
+    choice = analysis.pick(folder, limits, recipe, scatter)
     if format_ is ChoiceFormat.JSON:
         print(as_json(choice))
     else:
-        console = output.console()
-        rows = map(cells, choice.candidates)
-        caption = f"Held against the limits: {choice.configuration}"
-        words = ("answer", "why")
-        console.print(output.table(caption, HEADINGS, rows, words))
+        console, rows = output.console(), map(cells, choice.candidates)
+        caption = f"Modules and the limits: {choice.configuration}"
+        console.print(output.table(caption, HEADINGS, rows, words=("answer", "why")))
         for sentence in sentences(choice):
             console.print(sentence, markup=False)
     return 0 if choice.of("in") else 1

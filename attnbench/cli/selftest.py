@@ -1,4 +1,4 @@
-"""``attnbench selftest``: the ruler held against itself."""
+"""``attnbench selftest``: whether the suite's own intervals are right."""
 
 from __future__ import annotations
 
@@ -12,14 +12,16 @@ from attnbench.cli.options import Device
 
 def selftest(
     simulated: Annotated[
-        int, typer.Option(metavar="RUNS", help="Of each simulated machine.", min=20)
+        int, typer.Option(metavar="RUNS", help="Runs of each simulated machine.", min=20)
     ] = 100,
     real: Annotated[
-        int, typer.Option(metavar="RUNS", help="On this machine; 0 for none.", min=0)
+        int, typer.Option(metavar="RUNS", help="Runs on this machine; 0 for none.", min=0)
     ] = 20,
-    device: Annotated[Device | None, typer.Option(show_default="auto")] = None,
+    device: Annotated[
+        Device | None, typer.Option(show_default="auto", help="Where the real runs are timed.")
+    ] = None,
 ) -> int:
-    """Try the ruler: how often its intervals are right, and whether planted slowdowns are found."""
+    """Test how often the suite's intervals are right, and whether planted slowdowns are found."""
     from attnbench.measuring import selftest as measured
 
     console = output.console()
@@ -30,5 +32,5 @@ def selftest(
     for fault in found.faults:
         output.complain(fault)
     if not found.faults:
-        console.print("Every machine has held what it must.")
+        console.print("Every machine meets its requirements.")
     return 1 if found.faults else 0

@@ -34,8 +34,10 @@ from helpers.command_line import ROOT, call
         (["report", "/nonexistent"], "cannot read"),
         (["report"], "DIR"),
         (["check", "--only", "foo"], "no computable claim matches 'foo'"),
+        (["check", "--limits", "/nonexistent"], "cannot read"),
         (["check", "--budget", "/nonexistent"], "cannot read"),
-        (["check", "--only", "a", "--budget", "b"], "does not go with --budget"),
+        (["check", "--only", "a", "--limits", "b"], "does not go with --limits"),
+        (["check", "--limits", "a", "--budget", "b"], "--budget is the former name of --limits"),
     ],
 )
 def test_bad_input_is_one_line_and_status_2(

@@ -93,13 +93,26 @@ def test_check_speaks_to_programs(capsys: pytest.CaptureFixture[str]) -> None:
     assert (outcome["name"], outcome["computed"]) == ("eca-module-params", "80")
 
 
-def test_check_holds_a_budget(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    budget = tmp_path / "budget.txt"
-    budget.write_text("sa in resnet50: added params <= 708\n")
-    assert call("check", "--budget", str(budget)) == 0
-    budget.write_text("sa in resnet50: added params <= 300\n")
-    assert call("check", "--budget", str(budget)) == 1
+@pytest.mark.parametrize("option", ["--limits", "--budget"])
+def test_check_takes_a_file_of_limits(
+    option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    limits = tmp_path / "limits.txt"
+    limits.write_text("sa in resnet50: added params <= 708\n")
+    assert call("check", option, str(limits)) == 0
+    assert f"Limits of {limits}" in " ".join(capsys.readouterr().out.split())
+    limits.write_text("sa in resnet50: added params <= 300\n")
+    assert call("check", option, str(limits)) == 1
     assert "over by 408" in capsys.readouterr().out
+
+
+def test_the_former_name_of_limits_is_not_in_the_help(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert call("check", "--help") == 0
+    shown = capsys.readouterr().out
+    assert "--limits" in shown
+    assert "--budget" not in shown
 
 
 def test_what_a_module_prints_is_no_part_of_an_answer(
@@ -116,8 +129,8 @@ def test_what_a_module_prints_is_no_part_of_an_answer(
         "        print('called')\n"
         "        return x\n"
     )
-    budget = tmp_path / "budget.txt"
-    budget.write_text("loud.py:Loud in resnet18: added params <= 0, executed kernels <= 0\n")
-    assert call("check", "--budget", str(budget), "--format", "json") == 1
+    limits = tmp_path / "limits.txt"
+    limits.write_text("loud.py:Loud in resnet18: added params <= 0, executed kernels <= 0\n")
+    assert call("check", "--limits", str(limits), "--format", "json") == 1
     found = json.loads(capfd.readouterr().out)
     assert [outcome["holds"] for outcome in found] == [True, False]

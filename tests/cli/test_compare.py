@@ -40,7 +40,7 @@ def test_a_table_has_a_row_a_module_for_each_configuration(grid_of):
     setting = "resnet50, inference, batch {}, 32x32, float32, cpu"
     caption = (
         f"Change of the ratio to the plain host: {setting}; old runs: 1, new runs: 1; "
-        "taken to scatter by 0.0% until they show it"
+        "scatter between runs assumed to be 0.0% until they show it"
     )
     assert (first, second) == (caption.format(1), caption.format(8))
     assert few[0][0] == "sa"
@@ -104,7 +104,7 @@ def test_github_gets_an_error_for_each_change_that_fails_and_a_summary(
     lines = summary.read_text().splitlines()
     caption = (
         f"Change of the ratio to the plain host: {setting}; old runs: 1, new runs: 1; "
-        "taken to scatter by 0.0% until they show it"
+        "scatter between runs assumed to be 0.0% until they show it"
     )
     assert lines[0] == f"**{caption}**"
     assert lines[2] == f"| {' | '.join(HEADINGS)} |"
@@ -135,12 +135,12 @@ def test_one_run_a_side_allows_for_the_scatter_of_runs(stored):
 
 def test_a_scatter_that_is_known_stands_for_the_assumed_one(stored):
     old, new = stored("old", sa=1.2), stored("new", sa=1.26)
-    known = compare(old, new, 0.0, between_runs=0.01)
+    known = compare(old, new, 0.0, scatter=0.01)
     half_width = 2.447 * 0.01 * math.sqrt(2)  # as with an assumption of 1%
     assert the_only(known.changes).between == pytest.approx(math.expm1(half_width), rel=1e-3)
     assert json.loads(as_json(known))["between_runs"] == 0.01
     ((caption, _),) = tables(known)
-    assert caption.endswith("taken to scatter by 1.0% until they show it")
+    assert caption.endswith("scatter between runs assumed to be 1.0% until they show it")
 
 
 @pytest.mark.usefixtures("scattered_runs")
@@ -156,7 +156,7 @@ def test_runs_of_one_configuration_are_taken_together(repeated_runs):
     assert found.between < math.expm1(2.447 * 0.01 * math.sqrt(2 / 3))  # a third of the variance
     assert found.caveats == ()
     ((caption, _),) = tables(comparison)
-    assert "; old runs: 3, new runs: 3; taken to scatter by 1.0% until" in caption
+    assert "; old runs: 3, new runs: 3; scatter between runs assumed to be 1.0% until" in caption
 
 
 def test_compare_ends_badly_where_a_slowdown_is_significant(

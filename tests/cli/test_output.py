@@ -1,10 +1,21 @@
 import io
+import json
+import math
 from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
-from attnbench.cli.output import STEP_S, Bar, annotation, console, images_bar, markdown_table, said
+from attnbench.cli.output import (
+    STEP_S,
+    Bar,
+    annotation,
+    console,
+    github_text,
+    images_bar,
+    json_text,
+    markdown_table,
+)
 from attnbench.measuring.events import Beginning
 from attnbench.records.run import Run
 from attnbench.records.schema import Block, Counts, End, Plan, Record, Round
@@ -87,11 +98,11 @@ def test_the_bar_draws_nothing_of_its_own_accord(new_run):
 
 def test_a_bar_over_images_begins_again_for_each_thing_that_is_done_with_them():
     shown = io.StringIO()
-    with images_bar(9, Console(file=shown, width=80, force_terminal=True)) as told:
-        told("reading", 0)
-        told("reading", 9)
-        told("evaluating", 0)
-        told("evaluating", 3)
+    with images_bar(9, Console(file=shown, width=80, force_terminal=True)) as progress:
+        progress("reading", 0)
+        progress("reading", 9)
+        progress("evaluating", 0)
+        progress("evaluating", 3)
     text = shown.getvalue()
     assert text.index("reading") < text.rindex("100%") < text.index("evaluating")
     assert " 33%" in text
@@ -150,7 +161,7 @@ def test_the_summary_is_added_to_what_is_there_and_not_printed(tmp_path, monkeyp
     summary = tmp_path / "summary"
     summary.write_text("of an earlier step, – \n", encoding="utf-8")
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
-    assert said(["::error::1", "::error::2"], "headline", "| ± |\n") == (
+    assert github_text(["::error::1", "::error::2"], "headline", "| ± |\n") == (
         "::error::1\n::error::2\nheadline"
     )
     assert summary.read_text(encoding="utf-8") == "of an earlier step, – \n| ± |\n"
@@ -162,5 +173,16 @@ def test_the_table_is_printed_where_there_is_no_summary(monkeypatch, value):
         monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
     else:
         monkeypatch.setenv("GITHUB_STEP_SUMMARY", value)
-    assert said(["::error::1"], "headline", "| a |") == "::error::1\nheadline\n\n| a |"
-    assert said([], "headline", "| a |") == "headline\n\n| a |"
+    assert github_text(["::error::1"], "headline", "| a |") == "::error::1\nheadline\n\n| a |"
+    assert github_text([], "headline", "| a |") == "headline\n\n| a |"
+
+
+def test_json_is_strict_wherever_an_infinite_number_is():
+    data = {"ends": [(0.5, math.inf), {"low": -math.inf}], "name": "x", "count": None}
+    assert json.loads(json_text(data), parse_constant=pytest.fail) == {
+        "ends": [[0.5, None], {"low": None}],
+        "name": "x",
+        "count": None,
+    }
+    with pytest.raises(ValueError, match="nan"):
+        json_text({"what is not a number": math.nan})

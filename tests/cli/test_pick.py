@@ -51,7 +51,7 @@ def test_the_answer_is_said_in_plain_words(stored):
         "more rounds (--budget).",
     ]
     assert sentences(pick(stored("out", sa=1.5), Limits(overhead=0.1)))[0] == (
-        "Nothing is surely within the limits."
+        "No module is certainly within the limits."
     )
 
 
@@ -125,7 +125,7 @@ def test_a_module_without_an_accuracy_has_no_place(stored):
     ("limit", "status", "said"),
     [
         (["--max-overhead", "50%"], 0, "Within the limits: sa."),
-        (["--max-overhead", "5%"], 1, "Nothing is surely within the limits."),
+        (["--max-overhead", "5%"], 1, "No module is certainly within the limits."),
         (["--max-added-params", "708", "--max-memory", "0.5"], 0, "Within the limits: sa."),
     ],
 )
