@@ -1,10 +1,10 @@
-"""The main job again and again: ``python benchmarks/hours.py FOLDER [--runs 15] [--every 600]``.
+"""Repeat the main job: ``python benchmarks/hours.py FOLDER [--runs 15] [--every 600]``.
 
-Starts a run of the main job every so many seconds, each into a folder of its own in FOLDER, until
-it holds that many (what is there already counts). Then prints for each module how its ratio
-scattered between the runs, beside what the rounds of a run promise, and for all pairs of runs how
-often the interval of a change holds 1, where nothing has changed: as the rounds alone promise it,
-and with what ``attnbench.stats.between_runs`` allows for the runs.
+Starts a run of the main job every EVERY seconds, each in its own folder within FOLDER, until that
+holds RUNS of them (existing ones count). Then prints for each module the scatter of its ratio
+between the runs, beside the one that the rounds of a run state, and for all pairs of runs how
+often the interval of a change holds 1, since nothing has changed: from the rounds alone, and with
+what ``attnbench.stats.between_runs`` adds for the runs.
 """
 
 from __future__ import annotations
@@ -18,18 +18,17 @@ from math import log, sqrt
 from pathlib import Path
 from statistics import NormalDist, fmean, stdev
 
-from attnbench.records import run as runs
+from attnbench.records import run as run_records
 from attnbench.records import store
 from attnbench.records.variants import CONTROL
 from attnbench.stats import between_runs, ratios
-from attnbench.stats import interval as statistics
-from attnbench.stats.interval import Interval
+from attnbench.stats.interval import CONFIDENCE, Interval, change
 
-QUANTILE = NormalDist().inv_cdf((1 + statistics.CONFIDENCE) / 2)
+QUANTILE = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
 
 
-def made(folder: Path, count: int, every_s: float) -> list[Path]:
-    """The folders of that many runs; those that are missing are run first."""
+def run_missing(folder: Path, count: int, every_s: float) -> list[Path]:
+    """Return the folders of that many runs; those that are missing are run first."""
     finished = store.runs_in(folder)
     for number in range(len(finished) + 1, count + 1):
         start = time.monotonic()
@@ -47,7 +46,7 @@ def made(folder: Path, count: int, every_s: float) -> list[Path]:
 
 
 def deviation(interval: Interval) -> float:
-    """The standard deviation of the log-ratio that a run's own interval promises."""
+    """Return the standard deviation of the log-ratio that a run's own interval states."""
     return (interval.log_below + interval.log_above) / 2 / QUANTILE
 
 
@@ -58,25 +57,26 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=15)
     parser.add_argument("--every", type=float, default=600.0)
     arguments = parser.parse_args()
-    found = [runs.read(each) for each in made(arguments.folder, arguments.runs, arguments.every)]
+    folders = run_missing(arguments.folder, arguments.runs, arguments.every)
+    runs = [run_records.read(folder) for folder in folders]
     held = {"rounds alone": 0, "rounds and runs": 0}
-    asked = 0
-    print(f"{'module':8} {'from':>6} {'to':>6} {'scatter':>8} {'promised':>8}")
-    for name in (CONTROL, *found[0].modules):
-        intervals = [each for run in found if (each := ratios.ratio(run.rounds, name))]
-        medians = [each.median for each in intervals]
-        promised = sqrt(fmean(deviation(each) ** 2 for each in intervals))
+    pairs = 0
+    print(f"{'module':8} {'from':>6} {'to':>6} {'scatter':>8} {'stated':>8}")
+    for name in (CONTROL, *runs[0].modules):
+        intervals = [ratio for run in runs if (ratio := ratios.ratio(run.rounds, name))]
+        medians = [interval.median for interval in intervals]
+        stated = sqrt(fmean(deviation(interval) ** 2 for interval in intervals))
         scatter = stdev(map(log, medians))
-        print(f"{name:8} {min(medians):6.3f} {max(medians):6.3f} {scatter:8.2%} {promised:8.2%}")
+        print(f"{name:8} {min(medians):6.3f} {max(medians):6.3f} {scatter:8.2%} {stated:8.2%}")
         if name == CONTROL:
             continue
         for old, new in combinations(intervals, 2):
-            asked += 1
-            held["rounds alone"] += not statistics.change(old, new).excludes_one
+            pairs += 1
+            held["rounds alone"] += not change(old, new).excludes_one
             held["rounds and runs"] += not between_runs.change([old], [new]).excludes_one
     print("pairs of runs between which the interval of the change holds 1:")
-    for what, count in held.items():
-        print(f"by {what}: {count} of {asked} ({count / asked:.0%})")
+    for source, count in held.items():
+        print(f"by {source}: {count} of {pairs} ({count / pairs:.0%})")
 
 
 if __name__ == "__main__":

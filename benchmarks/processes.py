@@ -1,11 +1,11 @@
-"""How far a ratio scatters between processes: ``python benchmarks/processes.py [PROCESSES]``.
+"""Measure the scatter of a ratio between processes: ``python benchmarks/processes.py [PROCESSES]``.
 
-What an interval of one run cannot see is what differs between processes: where memory lies, and
-whether the C library gives it back. This runs the same rounds in several fresh processes, in turn
-in three ways: memory as it comes; kept (``process_settings.keep_memory``); kept, and the weights
-moved every few rounds (``process_settings.MOVE_EVERY``), which is what a run does. For SA over the
-plain ResNet-50 it prints every process's ratio, their standard deviation, and the one that the
-processes' own intervals promise.
+The interval of one run cannot show what differs between processes: where memory lies, and whether
+the C library returns it to the system. This times the same rounds in several fresh processes,
+alternating three settings: memory as by default; kept (``process_settings.keep_memory``); kept,
+with the weights moved every few rounds (``process_settings.MOVE_EVERY``), as in a run. For SA over
+the plain ResNet-50 it prints every process's ratio, their standard deviation, and the standard
+deviation that the processes' own intervals state.
 """
 
 from __future__ import annotations
@@ -19,11 +19,10 @@ ROUNDS = 60
 ONE_PROCESS = """
 import sys
 import torch
+from attnbench.measuring import timing, workload
+from attnbench.records.schema import Case
 from attnbench.stats import ratios
 from attnbench.system import process_settings
-from attnbench.measuring import timing
-from attnbench.measuring import workload
-from attnbench.records.schema import Case
 case = Case(host="resnet50", batch_size=1, image_size=224, dtype="float32", channels_last=False,
             mode="inference", device="cpu", threads=torch.get_num_threads(), seed=0)
 if "kept" in sys.argv[1]:
@@ -35,28 +34,28 @@ if "moved" not in sys.argv[1]:
     steps = {name: timing.Step(step.parts) for name, step in steps.items()}
 series = iter(timing.Rounds(steps, blocks, clock, seed=0))
 rounds = [next(series) for _ in range(int(sys.argv[2]))]
-found = ratios.ratio(rounds, "sa")
-print(found.median, found.half_width)
+interval = ratios.ratio(rounds, "sa")
+print(interval.median, interval.half_width)
 """
 
 
 def main() -> None:
-    """Alternate the ways and print their series."""
+    """Alternate the settings and print their series."""
     processes = int(sys.argv[1]) if len(sys.argv) > 1 else 6
-    found: dict[str, list[tuple[float, float]]] = {
-        way: [] for way in ("as it comes", "kept", "kept and moved")
+    series: dict[str, list[tuple[float, float]]] = {
+        setting: [] for setting in ("default", "kept", "kept and moved")
     }
     for _ in range(processes):
-        for way, series in found.items():
-            command = [sys.executable, "-c", ONE_PROCESS, way, str(ROUNDS)]
-            shown = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-            ratio, half_width = map(float, shown.split())
-            series.append((ratio, half_width))
-    for way, series in found.items():
-        listed = " ".join(f"{ratio:.3f}" for ratio, _ in series)
-        promised = mean(half_width for _, half_width in series) / 1.96
-        print(f"memory {way:15} SA / plain: {listed}")
-        print(f"{'':22} scatter {stdev(r for r, _ in series):.4f}, promised {promised:.4f}")
+        for setting, measured in series.items():
+            command = [sys.executable, "-c", ONE_PROCESS, setting, str(ROUNDS)]
+            printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+            ratio, half_width = map(float, printed.split())
+            measured.append((ratio, half_width))
+    for setting, measured in series.items():
+        listed = " ".join(f"{ratio:.3f}" for ratio, _ in measured)
+        stated = mean(half_width for _, half_width in measured) / 1.96
+        print(f"memory {setting:15} SA / plain: {listed}")
+        print(f"{'':22} scatter {stdev(ratio for ratio, _ in measured):.4f}, stated {stated:.4f}")
 
 
 if __name__ == "__main__":

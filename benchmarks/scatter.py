@@ -1,10 +1,10 @@
-"""One ratio measured again and again, in timm's way and in ours: ``python benchmarks/scatter.py``.
+"""Compare the scatter of a ratio by two methods: ``python benchmarks/scatter.py [--repeats N]``.
 
-In timm's way (benchmark.py of pytorch-image-models): each network in turn, 10 forwards to warm
-up, then the mean of 40. In ours: warm-up and interleaved rounds of both and the control, for the
-seconds that timm's way took, in a process that is settled as a run's is (memory kept, weights
-moved). Both in a fresh process each time, in turn; the scatter of SA over the plain ResNet-50 is
-printed for both. ``--repeats N``, at least 15 to say something.
+In turn (as benchmark.py of pytorch-image-models does): one network after the other, 10 forwards
+to warm up, then the mean of 40. Interleaved (as this suite does): warm-up and interleaved rounds
+of both and the control, for as many seconds as the first method took, in a process with the
+settings of a run (memory kept, weights moved). The methods alternate, each in a fresh process;
+printed is the scatter of SA over the plain ResNet-50 by both. Fewer than 15 repeats show little.
 """
 
 from __future__ import annotations
@@ -18,11 +18,10 @@ from statistics import mean, median, stdev
 SETUP = """
 import sys, time
 import torch
+from attnbench.measuring import timing, workload
+from attnbench.records.schema import Case
 from attnbench.stats import ratios
 from attnbench.system import process_settings
-from attnbench.measuring import timing
-from attnbench.measuring import workload
-from attnbench.records.schema import Case
 case = Case(host="resnet50", batch_size=1, image_size=224, dtype="float32", channels_last=False,
             mode="inference", device="cpu", threads=torch.get_num_threads(), seed=0)
 torch.set_num_threads(case.threads)
@@ -43,29 +42,29 @@ print(means["sa"] / means["plain"], time.perf_counter() - start)
 
 INTERLEAVED = """
 start = time.perf_counter()
-settings.settle(case)
+process_settings.settle(case)
 clock = timing.CpuClock()
 steps = {name: workload.step(case, name) for name in ("plain", "control", "sa")}
 blocks = {name: timing.warm_up(step, clock) for name, step in steps.items()}
 rounds = []
-for each in timing.Rounds(steps, blocks, clock, seed=0):
-    rounds.append(each)
+for timed_round in timing.Rounds(steps, blocks, clock, seed=0):
+    rounds.append(timed_round)
     if time.perf_counter() - start > float(sys.argv[1]):
         break
-print(statistics.ratio(rounds, "sa").median, time.perf_counter() - start)
+print(ratios.ratio(rounds, "sa").median, time.perf_counter() - start)
 """
 
 
 def once(code: str, *arguments: str) -> tuple[float, float]:
-    """The ratio and the seconds of one fresh process."""
+    """Return the ratio and the seconds of one fresh process."""
     command = [sys.executable, "-c", SETUP + code, *arguments]
-    shown = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    ratio, seconds = map(float, shown.split())
+    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    ratio, seconds = map(float, printed.split())
     return ratio, seconds
 
 
 def main() -> None:
-    """Alternate the two ways and print both series and their scatter."""
+    """Alternate the two methods and print both series and their scatter."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--repeats", type=int, default=15)
     repeats = parser.parse_args().repeats
@@ -74,20 +73,21 @@ def main() -> None:
         in_turn.append(once(IN_TURN))
         interleaved.append(once(INTERLEAVED, str(in_turn[-1][1])))
     scatter = {}
-    for way, found in (("one after the other", in_turn), ("interleaved", interleaved)):
-        ratios = [ratio for ratio, _ in found]
-        scatter[way] = stdev(ratios)
+    for method, series in (("in turn", in_turn), ("interleaved", interleaved)):
+        ratios = [ratio for ratio, _ in series]
+        scatter[method] = stdev(ratios)
         print(
-            f"{way:20} median {median(ratios):.3f}, from {min(ratios):.3f} to {max(ratios):.3f}, "
-            f"standard deviation {scatter[way]:.4f}, {mean(s for _, s in found):.1f} s each"
+            f"{method:20} median {median(ratios):.3f}, "
+            f"from {min(ratios):.3f} to {max(ratios):.3f}, "
+            f"standard deviation {scatter[method]:.4f}, {mean(s for _, s in series):.1f} s each"
         )
         print(" " * 20, " ".join(f"{ratio:.3f}" for ratio in ratios))
-    share = scatter["interleaved"] / scatter["one after the other"]
+    share = scatter["interleaved"] / scatter["in turn"]
     # The logarithm of a standard deviation of n normal samples has a variance of 1 / (2 (n - 1)).
-    doubt = exp(1.96 * sqrt(1 / (repeats - 1)))
+    factor = exp(1.96 * sqrt(1 / (repeats - 1)))
     print(
-        f"scatter, interleaved over one after the other: {share:.2f} "
-        f"[{share / doubt:.2f}, {share * doubt:.2f}], 95% ({repeats} repeats each)"
+        f"scatter, interleaved over in turn: {share:.2f} "
+        f"[{share / factor:.2f}, {share * factor:.2f}], 95% ({repeats} repeats each)"
     )
 
 

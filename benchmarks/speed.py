@@ -1,6 +1,6 @@
-"""How long the commands take: ``python benchmarks/speed.py [--main-job]``.
+"""Time the commands: ``python benchmarks/speed.py [--main-job]``.
 
-Each is a fresh process, in turn, several times over; the median is printed with its ratio to
+Each runs in a fresh process, in turn, several times; the median is printed with its ratio to
 what cannot be avoided (starting Python, or importing torch), measured in the same rounds.
 """
 
@@ -44,14 +44,14 @@ REPEATS = 3
 
 
 def seconds(arguments: list[str]) -> float:
-    """Wall time of one fresh process."""
+    """Return the wall time of one fresh process."""
     start = perf_counter()
     subprocess.run([sys.executable, *arguments], check=True, capture_output=True)
     return perf_counter() - start
 
 
 def main() -> None:
-    """Measure in rounds and print medians."""
+    """Time the commands in rounds and print the medians."""
     taken: dict[str, list[float]] = {name: [] for name in COMMANDS}
     for _ in range(REPEATS):
         for name, arguments in COMMANDS.items():
