@@ -12,7 +12,7 @@ from attnbench.system import worker
 
 # For the tests and for the child processes that they start: both import helpers.
 sys.path.append(str(Path(__file__).parent))
-# What writes the documents is no part of the package.
+# The generator of the documents is not part of the package.
 sys.path.append(str(Path(__file__).parents[1] / "docs"))
 
 
@@ -33,38 +33,38 @@ def case():
 
 @pytest.fixture(scope="session")
 def every_finding():
-    """Every published figure that can be computed, computed once for all tests."""
+    """Compute every published figure that can be computed, once for all tests."""
     return check.check(claim.select(None))
 
 
 @pytest.fixture
 def small_host(monkeypatch):
-    """One bottleneck a stage instead of 3, 4, 6 and 3: a real network, four times as fast."""
+    """Give ResNet-50 one bottleneck a stage instead of 3, 4, 6 and 3: four times as fast."""
     monkeypatch.setitem(HOSTS, "resnet50", Host((1, 1, 1, 1)))
 
 
 @pytest.fixture
 def one_process(monkeypatch):
-    """What has processes of its own runs in this one, where it sees what a test has changed."""
+    """Run what runs in child processes in this one, where it sees what a test has changed."""
     monkeypatch.setattr(worker, "call", lambda function, *args: function(*args))
     monkeypatch.setattr(worker, "stream", lambda function, *args: function(*args))
 
 
 @pytest.fixture
 def steady_runs(monkeypatch):
-    """No scatter between runs, so that the arithmetic of the rounds can be seen."""
+    """Assume no scatter between runs, so that the arithmetic of the rounds can be seen."""
     monkeypatch.setattr(between_runs, "ASSUMED", 0.0)
 
 
 @pytest.fixture
 def scattered_runs(steady_runs, monkeypatch):  # noqa: ARG001  replaces it
-    """The scatter between runs that is assumed, as a round number."""
+    """Assume a scatter between runs that is a round number."""
     monkeypatch.setattr(between_runs, "ASSUMED", 0.01)
 
 
 @pytest.fixture
 def stored(tmp_path, case, steady_runs):  # noqa: ARG001
-    """Stores a run of steady ones under a name: see ``helpers.stored_runs``."""
+    """Return a function that stores a run under a name: see ``helpers.stored_runs``."""
     from helpers.stored_runs import store_run
 
     return partial(store_run, tmp_path, case)
@@ -72,7 +72,7 @@ def stored(tmp_path, case, steady_runs):  # noqa: ARG001
 
 @pytest.fixture
 def grid_of(stored, tmp_path):
-    """Makes a folder of runs from the ratio of SA at each batch size, in the order given."""
+    """Return a function that stores a run for each batch size, with that ratio of SA."""
 
     def store_grid(name, ratios, **others):
         for place, (batch_size, ratio) in enumerate(ratios.items()):
@@ -85,7 +85,7 @@ def grid_of(stored, tmp_path):
 
 @pytest.fixture
 def repeated_runs(stored, tmp_path):
-    """Makes a folder of runs of one configuration from SA's ratio and the time of each."""
+    """Return a function that stores runs of one configuration: SA's ratio and time of each."""
 
     def store_runs(name, ratios, times, **others):
         for place, (ratio, time) in enumerate(zip(ratios, times, strict=True)):

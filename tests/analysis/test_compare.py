@@ -19,7 +19,7 @@ def test_a_run_against_itself_changes_nothing(stored):
     assert sa.change.median == 1
     assert sa.change.low < 1 < sa.change.high
     assert ends(se.change) == pytest.approx((1, 1, 1))  # its rounds are all alike
-    assert [each.verdict for each in (sa, se)] == ["no significant difference"] * 2
+    assert [change.verdict for change in (sa, se)] == ["no significant difference"] * 2
     assert not sa.fails
     assert not se.fails
     assert sa.caveats == ()
@@ -43,26 +43,26 @@ def test_a_slowdown_of_one_module_fails_beyond_the_limit_and_not_within_it(store
 
 
 def test_a_module_that_became_faster_does_not_fail(stored):
-    found = the_only(compare(stored("old", sa=1.26), stored("new", sa=1.2), 0.0).changes)
-    assert found.change.median == pytest.approx(1.2 / 1.26)
-    assert (found.verdict, found.fails) == ("faster", False)
+    change = the_only(compare(stored("old", sa=1.26), stored("new", sa=1.2), 0.0).changes)
+    assert change.change.median == pytest.approx(1.2 / 1.26)
+    assert (change.verdict, change.fails) == ("faster", False)
 
 
 def test_a_slowdown_whose_interval_reaches_below_the_limit_does_not_fail(stored):
     # Of six rounds the interval is from the least to the greatest: here from +2% to +8%.
     old = stored("old", sa=1.0)
     new = stored("new", sa=[1.05, 1.02, 1.05, 1.05, 1.08, 1.05])
-    found = the_only(compare(old, new, LIMIT).changes)
-    assert ends(found.change) == pytest.approx((1.05, 1.02, 1.08))
-    assert (found.verdict, found.fails) == ("slower", False)
+    change = the_only(compare(old, new, LIMIT).changes)
+    assert ends(change.change) == pytest.approx((1.05, 1.02, 1.08))
+    assert (change.verdict, change.fails) == ("slower", False)
     assert the_only(compare(old, new, 0.01).changes).fails
 
 
 def test_a_change_of_speed_of_the_whole_host_is_none(stored):
     old, new = stored("old", plain_s=0.1, sa=1.2), stored("new", plain_s=0.25, sa=1.2)
-    found = the_only(compare(old, new, 0.001).changes)
-    assert ends(found.change) == pytest.approx((1, 1, 1))
-    assert not found.fails
+    change = the_only(compare(old, new, 0.001).changes)
+    assert ends(change.change) == pytest.approx((1, 1, 1))
+    assert not change.fails
 
 
 OTHER = {
@@ -90,8 +90,8 @@ def test_another_machine_or_setting_is_refused_unless_forced(stored, other, diff
     with pytest.raises(UserError, match=f"cannot be compared: {difference}. --force compares"):
         compare(old, new, LIMIT)
     forced = compare(old, new, LIMIT, force=True)
-    assert [each.caveats for each in forced.changes] == [(difference,)] * 2
-    assert [each.fails for each in forced.changes] == [True, False]  # 1.26 / 1.2 = 1.05
+    assert [change.caveats for change in forced.changes] == [(difference,)] * 2
+    assert [change.fails for change in forced.changes] == [True, False]  # 1.26 / 1.2 = 1.05
 
 
 def test_all_differences_are_named(stored):
@@ -112,9 +112,9 @@ def test_all_differences_are_named(stored):
     ],
 )
 def test_seed_version_and_the_moment_may_differ(stored, other):
-    found = the_only(compare(stored("old", sa=1.2), stored("new", sa=1.2, **other), 0.0).changes)
-    assert found.caveats == ()
-    assert not found.fails
+    change = the_only(compare(stored("old", sa=1.2), stored("new", sa=1.2, **other), 0.0).changes)
+    assert change.caveats == ()
+    assert not change.fails
 
 
 @pytest.mark.parametrize(
@@ -130,22 +130,22 @@ def test_a_failed_control_gives_no_verdict_and_never_fails(stored, which, contro
     controls = {"old": 1.0, "new": 1.0} | {which: control}
     old = stored("old", sa=1.0, control=controls["old"])
     new = stored("new", sa=9.0, control=controls["new"])
-    found = the_only(compare(old, new, LIMIT).changes)
-    assert found.change.median == pytest.approx(9.0)
-    assert (found.verdict, found.fails) == ("none", False)
-    assert found.caveats == (f"the control of the {which} failed: {fault}",)
+    change = the_only(compare(old, new, LIMIT).changes)
+    assert change.change.median == pytest.approx(9.0)
+    assert (change.verdict, change.fails) == ("none", False)
+    assert change.caveats == (f"the control of the {which} failed: {fault}",)
 
 
 def test_both_controls_can_fail_beside_a_difference_of_machines(stored):
     old = stored("old", sa=1.0, control=1.01)
     new = stored("new", sa=9.0, control=1.01, facts={"cpu": "B"})
-    found = the_only(compare(old, new, LIMIT, force=True).changes)
-    assert [caveat.split(" is ")[0] for caveat in found.caveats] == [
+    change = the_only(compare(old, new, LIMIT, force=True).changes)
+    assert [caveat.split(" is ")[0] for caveat in change.caveats] == [
         "cpu",
         "the control of the old failed: the plain host against itself",
         "the control of the new failed: the plain host against itself",
     ]
-    assert not found.fails
+    assert not change.fails
 
 
 def test_runs_without_a_module_in_common_are_bad_input(stored):
@@ -165,8 +165,8 @@ def test_a_folder_without_a_run_is_bad_input(stored, tmp_path):
 def test_the_runs_of_a_grid_are_paired_by_their_configuration(grid_of):
     old = grid_of("old", {1: 1.1, 8: 1.2})
     new = grid_of("new", {8: 1.26, 1: 1.1})
-    found = compare(old, new, LIMIT).changes
-    assert {each.configuration.split(", ")[2]: each.fails for each in found} == {
+    changes = compare(old, new, LIMIT).changes
+    assert {change.configuration.split(", ")[2]: change.fails for change in changes} == {
         "batch 8": True,
         "batch 1": False,
     }
@@ -227,8 +227,8 @@ def test_modules_alone_are_refused(stored, tmp_path, case, force):
 
 @pytest.mark.usefixtures("scattered_runs")
 def test_a_change_that_two_runs_of_one_thing_could_show_does_not_fail(stored):
-    found = the_only(compare(stored("old", sa=1.2), stored("new", sa=1.24), 0.0).changes)
-    assert (found.verdict, found.fails) == ("no significant difference", False)
+    change = the_only(compare(stored("old", sa=1.2), stored("new", sa=1.24), 0.0).changes)
+    assert (change.verdict, change.fails) == ("no significant difference", False)
 
 
 @pytest.mark.usefixtures("scattered_runs")
@@ -260,10 +260,10 @@ def test_the_runs_of_one_side_are_judged_by_the_mean_of_their_controls(stored, t
     assert the_only(compare(tmp_path / "old", tmp_path / "new", LIMIT).changes).caveats == ()
     for name in ("c", "d"):
         stored(f"new/{name}", sa=1.2, control=1.02)
-    found = the_only(compare(tmp_path / "old", tmp_path / "new", LIMIT).changes)
+    change = the_only(compare(tmp_path / "old", tmp_path / "new", LIMIT).changes)
     fault = "the plain host against itself is told apart from 1"
-    assert found.caveats == (f"the control of the new failed: {fault}",)
-    assert found.verdict == "none"
+    assert change.caveats == (f"the control of the new failed: {fault}",)
+    assert change.verdict == "none"
 
 
 @pytest.mark.parametrize("force", [False, True])

@@ -19,7 +19,7 @@ def case(case):
 
 
 def answers(choice):
-    return {each.module: each.answer for each in choice.candidates}
+    return {candidate.module: candidate.answer for candidate in choice.candidates}
 
 
 @pytest.mark.parametrize(
@@ -33,29 +33,29 @@ def test_latency_is_in_or_out_only_where_the_whole_interval_is(stored, limit, an
 
 def test_the_interval_allows_for_other_hours(stored, monkeypatch):
     monkeypatch.setattr(between_runs, "ASSUMED", 0.01)
-    (found,) = pick(stored(sa=1.1), Limits(overhead=0.11)).candidates
-    assert found.answer == "cannot say"
-    assert found.ratio.high == pytest.approx(1.1 * math.exp(2.447 * 0.01), rel=1e-4)
+    (candidate,) = pick(stored(sa=1.1), Limits(overhead=0.11)).candidates
+    assert candidate.answer == "cannot say"
+    assert candidate.ratio.high == pytest.approx(1.1 * math.exp(2.447 * 0.01), rel=1e-4)
 
 
 @pytest.mark.parametrize(("most", "answer"), [(708, "in"), (707, "out")])
 def test_parameters_are_held_exactly(stored, most, answer):
-    (found,) = pick(stored(sa=1.1), Limits(added_params=most)).candidates
-    assert (found.answer, found.added_params) == (answer, 708)
-    assert found.reasons == (() if answer == "in" else ("added parameters above 707",))
+    (candidate,) = pick(stored(sa=1.1), Limits(added_params=most)).candidates
+    assert (candidate.answer, candidate.added_params) == (answer, 708)
+    assert candidate.reasons == (() if answer == "in" else ("added parameters above 707",))
 
 
 @pytest.mark.parametrize(("most", "answer"), [(0.5, "in"), (0.499, "out")])
 def test_memory_is_held_exactly(stored, most, answer):
-    (found,) = pick(stored(sa=1.1), Limits(memory=most)).candidates
-    assert (found.answer, found.memory_ratio) == (answer, 1.5)
+    (candidate,) = pick(stored(sa=1.1), Limits(memory=most)).candidates
+    assert (candidate.answer, candidate.memory_ratio) == (answer, 1.5)
 
 
 def test_one_limit_that_is_broken_puts_a_module_out_whatever_the_others_say(stored):
-    (found,) = pick(stored(sa=SIX), Limits(overhead=0.1, memory=0.1)).candidates
-    assert (found.answer, found.reasons) == ("out", ("live peak above 10.0%",))
-    (found,) = pick(stored("other", sa=SIX), Limits(overhead=0.1, memory=0.6)).candidates
-    assert (found.answer, found.reasons) == (
+    (candidate,) = pick(stored(sa=SIX), Limits(overhead=0.1, memory=0.1)).candidates
+    assert (candidate.answer, candidate.reasons) == ("out", ("live peak above 10.0%",))
+    (candidate,) = pick(stored("other", sa=SIX), Limits(overhead=0.1, memory=0.6)).candidates
+    assert (candidate.answer, candidate.reasons) == (
         "cannot say",
         ("the interval of the latency holds 10.0%",),
     )
@@ -72,21 +72,29 @@ def test_a_control_that_failed_answers_no_question_of_latency(stored):
 def test_what_was_not_measured_cannot_be_said_with_its_error(stored):
     failure = Failure(step="latency", type="MemoryError", message="no\nroom")
     choice = pick(stored(mine=[], failures=[("mine", failure)]), Limits(overhead=0.5, memory=0.5))
-    (found,) = choice.candidates
-    assert found.answer == "cannot say"
-    assert found.reasons == (
+    (candidate,) = choice.candidates
+    assert candidate.answer == "cannot say"
+    assert candidate.reasons == (
         "it was not timed",
         "no live peak in the records",
         "latency failed: MemoryError: no room",
     )
-    assert (found.ratio, found.added_params, found.memory_ratio, found.top1) == (None,) * 4
+    assert (candidate.ratio, candidate.added_params, candidate.memory_ratio, candidate.top1) == (
+        None,
+    ) * 4
 
 
 def test_the_surest_stand_first_and_of_them_the_most_accurate(stored):
     folder = stored(sa=1.01, se=1.02, sge=1.03, cbam=1.5, eca=1.005)
     choice = pick(folder, Limits(overhead=0.1))
     # 77.584 and 77.184 in that recipe, which has none for ECA and SA: these go by latency.
-    assert [each.module for each in choice.candidates] == ["sge", "se", "eca", "sa", "cbam"]
+    assert [candidate.module for candidate in choice.candidates] == [
+        "sge",
+        "se",
+        "eca",
+        "sa",
+        "cbam",
+    ]
 
 
 def test_the_order_is_of_the_recipe_that_is_asked_for(stored):
@@ -100,15 +108,21 @@ def test_the_order_is_of_the_recipe_that_is_asked_for(stored):
 def test_without_a_recipe_it_is_the_one_with_most_of_the_modules(stored):
     choice = pick(stored(gc=1.01, se=1.02), Limits(overhead=0.1))
     assert choice.recipe.name == "DCANet"  # PytorchInsight has most of all, but no GC
-    assert [(each.module, each.top1) for each in choice.candidates] == [("se", 77.29), ("gc", 74.9)]
+    assert [(candidate.module, candidate.top1) for candidate in choice.candidates] == [
+        ("se", 77.29),
+        ("gc", 74.9),
+    ]
 
 
 def test_a_module_that_is_in_and_failed_in_later_rounds_says_so(stored):
     failure = Failure(step="latency", type="MemoryError", message="no room")
-    (found,) = pick(
+    (candidate,) = pick(
         stored(mine=1.01, failures=[("mine", failure)]), Limits(overhead=0.5)
     ).candidates
-    assert (found.answer, found.reasons) == ("in", ("latency failed: MemoryError: no room",))
+    assert (candidate.answer, candidate.reasons) == (
+        "in",
+        ("latency failed: MemoryError: no room",),
+    )
 
 
 def test_several_runs_of_one_configuration_are_taken_together(stored, tmp_path):

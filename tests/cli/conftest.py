@@ -5,5 +5,5 @@ from attnbench.report.plots import render
 
 @pytest.fixture
 def no_plots(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where plots are not the point: they take longer than everything else."""
+    """Draw no plots where they are not the point: they take longer than everything else."""
     monkeypatch.setattr(render, "PLOTS", {})

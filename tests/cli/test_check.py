@@ -132,5 +132,5 @@ def test_what_a_module_prints_is_no_part_of_an_answer(
     limits = tmp_path / "limits.txt"
     limits.write_text("loud.py:Loud in resnet18: added params <= 0, executed kernels <= 0\n")
     assert call("check", "--limits", str(limits), "--format", "json") == 1
-    found = json.loads(capfd.readouterr().out)
-    assert [outcome["holds"] for outcome in found] == [True, False]
+    outcomes = json.loads(capfd.readouterr().out)
+    assert [outcome["holds"] for outcome in outcomes] == [True, False]

@@ -18,11 +18,11 @@ LIMIT = 0.03
 
 def test_modules_of_one_run_only_are_rows_without_a_verdict(stored):
     old, new = stored("old", sa=1.2, se=1.1), stored("new", eca=1.1, se=1.1)
-    found = compare(old, new, LIMIT)
-    verdicts = {each.module: each.verdict for each in found.changes}
+    comparison = compare(old, new, LIMIT)
+    verdicts = {change.module: change.verdict for change in comparison.changes}
     alone = "was not timed in both"
     assert verdicts == {"eca": alone, "se": "no significant difference", "sa": alone}
-    assert "0 of 3 slower by more than 3.0%; 2 without a verdict" in as_github(found)
+    assert "0 of 3 slower by more than 3.0%; 2 without a verdict" in as_github(comparison)
 
 
 def test_a_module_that_was_never_timed_in_one_run_is_said_to_be_so(stored):
@@ -61,9 +61,9 @@ def test_a_table_has_a_row_a_module_for_each_configuration(grid_of):
 def test_json_has_every_field_and_null_for_an_infinite_end(stored):
     old = stored("old", sa=1.2, se=[1.1] * 3, eca=1.1)
     new = stored("new", sa=1.26, se=1.1, eca=[])
-    found = compare(old, new, LIMIT)
-    assert found.changes[1].old == Interval(pytest.approx(1.1), 0.0, math.inf)
-    data = json.loads(as_json(found), parse_constant=pytest.fail)
+    comparison = compare(old, new, LIMIT)
+    assert comparison.changes[1].old == Interval(pytest.approx(1.1), 0.0, math.inf)
+    data = json.loads(as_json(comparison), parse_constant=pytest.fail)
     assert data["limit"] == LIMIT
     sa, se, eca = data["changes"]
     assert list(sa) == [
@@ -122,15 +122,15 @@ def test_github_prints_the_table_where_there_is_no_summary(grid_of, monkeypatch)
 
 @pytest.mark.usefixtures("scattered_runs")
 def test_one_run_a_side_allows_for_the_scatter_of_runs(stored):
-    found = the_only(compare(stored("old", sa=1.2), stored("new", sa=1.26), 0.0).changes)
+    change = the_only(compare(stored("old", sa=1.2), stored("new", sa=1.26), 0.0).changes)
     # Student's t of the six runs that are assumed, times 1% for each of the two.
     half_width = 2.447 * 0.01 * math.sqrt(2)
-    assert found.between == pytest.approx(math.expm1(half_width), rel=1e-3)
-    assert ends(found.change) == pytest.approx(
+    assert change.between == pytest.approx(math.expm1(half_width), rel=1e-3)
+    assert ends(change.change) == pytest.approx(
         (1.05, 1.05 * math.exp(-half_width), 1.05 * math.exp(half_width)), rel=1e-4
     )
-    assert cells(found)[3:5] == ("1.050 [1.014, 1.087]", "±3.5%")
-    assert found.fails
+    assert cells(change)[3:5] == ("1.050 [1.014, 1.087]", "±3.5%")
+    assert change.fails
 
 
 def test_a_scatter_that_is_known_stands_for_the_assumed_one(stored):
@@ -148,13 +148,13 @@ def test_runs_of_one_configuration_are_taken_together(repeated_runs):
     old = repeated_runs("old", [1.19, 1.20, 1.21], ["10", "12", "14"])
     new = repeated_runs("new", [1.25, 1.26, 1.27], ["11", "13", "15"])
     comparison = compare(old, new, 0.0)
-    found = the_only(comparison.changes)
+    change = the_only(comparison.changes)
     means = [math.prod(side) ** (1 / 3) for side in ((1.19, 1.20, 1.21), (1.25, 1.26, 1.27))]
-    assert (found.old.median, found.new.median) == pytest.approx(means)
-    assert found.change.median == pytest.approx(means[1] / means[0])
-    assert found.runs == (3, 3)
-    assert found.between < math.expm1(2.447 * 0.01 * math.sqrt(2 / 3))  # a third of the variance
-    assert found.caveats == ()
+    assert (change.old.median, change.new.median) == pytest.approx(means)
+    assert change.change.median == pytest.approx(means[1] / means[0])
+    assert change.runs == (3, 3)
+    assert change.between < math.expm1(2.447 * 0.01 * math.sqrt(2 / 3))  # a third of the variance
+    assert change.caveats == ()
     ((caption, _),) = tables(comparison)
     assert "; old runs: 3, new runs: 3; scatter between runs assumed to be 1.0% until" in caption
 
@@ -165,7 +165,7 @@ def test_compare_ends_badly_where_a_slowdown_is_significant(
     text = (SMALL_RUN / store.FILE_NAME).read_text()
     slower = re.sub(
         r'("variant":"sa","steps":\d+,"seconds":)([\d.]+)',
-        lambda found: f"{found[1]}{float(found[2]) * 1.1}",
+        lambda match: f"{match[1]}{float(match[2]) * 1.1}",
         text,
     )
     assert slower != text

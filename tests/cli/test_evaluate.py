@@ -37,7 +37,7 @@ def test_evaluate_counts_shows_and_records(
     }
     # Once more into the same folder, and its report again.
     assert call("evaluate", *of_colours, "--dtype", "bfloat16", "--out", str(folder)) == 0
-    assert [each.dtype for each in evaluation.read(folder)] == ["float32", "bfloat16"]
+    assert [stored.dtype for stored in evaluation.read(folder)] == ["float32", "bfloat16"]
     (folder / "report.html").unlink()
     assert call("report", str(folder)) == 0
     assert (folder / "report.html").exists()

@@ -27,7 +27,10 @@ def case(case):
 )
 def test_an_accuracy_is_of_the_network_that_was_published(stored, settings, unlike, plain):
     choice = pick(stored(se=1.02, sge=1.01, settings=settings), Limits(overhead=0.1))
-    assert [(each.module, each.top1) for each in choice.candidates] == [("sge", None), ("se", None)]
+    assert [(candidate.module, candidate.top1) for candidate in choice.candidates] == [
+        ("sge", None),
+        ("se", None),
+    ]
     assert choice.plain_top1 == plain
     assert (
         "Top-1 is published for 224x224 with the module in all blocks; "
@@ -38,14 +41,14 @@ def test_an_accuracy_is_of_the_network_that_was_published(stored, settings, unli
 def test_a_host_without_accuracies_is_ordered_by_latency_and_says_so(stored):
     folder = stored(sa=1.02, se=1.01, settings={"host": "alexnet"})
     choice = pick(folder, Limits(overhead=0.1))
-    assert [each.module for each in choice.candidates] == ["se", "sa"]
+    assert [candidate.module for candidate in choice.candidates] == ["se", "sa"]
     assert "No top-1 is published for this host" in " ".join(sentences(choice))
 
 
 def test_the_answer_is_said_in_plain_words(stored):
-    said = sentences(pick(stored(sa=SIX, se=1.01, sge=1.5), Limits(overhead=0.1)))
-    assert said[0] == "Within the limits: se."
-    assert said[1:3] == [
+    text = sentences(pick(stored(sa=SIX, se=1.01, sge=1.5), Limits(overhead=0.1)))
+    assert text[0] == "Within the limits: se."
+    assert text[1:3] == [
         "The records do not allow an answer for sa: the interval of the latency holds 10.0%.",
         "An interval that is too wide becomes narrower with more runs in the folder, and with "
         "more rounds (--budget).",
@@ -60,14 +63,14 @@ def test_what_failed_alike_is_said_once_and_more_rounds_are_no_advice(stored):
     folder = stored(
         gc=[], sk=[], mine=[], failures=[(name, failure) for name in ("gc", "sk")], sa=1.01
     )
-    said = sentences(pick(folder, Limits(overhead=0.1)))
-    assert said[:3] == [
+    text = sentences(pick(folder, Limits(overhead=0.1)))
+    assert text[:3] == [
         "Within the limits: sa.",
         "The records do not allow an answer for sk, gc: it was not timed; latency failed: "
         "MemoryError: no room.",
         "The records do not allow an answer for mine: it was not timed.",
     ]
-    assert "--budget" not in " ".join(said)
+    assert "--budget" not in " ".join(text)
     failed = sentences(pick(stored("other", sa=1.1, se=1.1, control=1.05), Limits(overhead=0.5)))
     assert failed[1] == (
         "The records do not allow an answer for se, sa: the control failed: the plain host "
@@ -77,16 +80,16 @@ def test_what_failed_alike_is_said_once_and_more_rounds_are_no_advice(stored):
 
 
 def test_the_plain_host_is_there_to_compare_accuracies_with(stored):
-    said = " ".join(sentences(pick(stored(sge=1.01), Limits(overhead=0.1))))
-    assert "The plain host has 76.38 there." in said
+    text = " ".join(sentences(pick(stored(sge=1.01), Limits(overhead=0.1))))
+    assert "The plain host has 76.38 there." in text
     assert "The plain host has" not in " ".join(
         sentences(pick(stored("sa", sa=1.01), Limits(overhead=0.1)))  # SA-Net prints SA alone
     )
 
 
 def test_a_recipe_without_any_of_the_modules_gives_no_order(stored):
-    said = sentences(pick(stored(mine=1.01), Limits(overhead=0.1)))
-    assert said[1] == (
+    text = sentences(pick(stored(mine=1.01), Limits(overhead=0.1)))
+    assert text[1] == (
         "PytorchInsight has no top-1 of these modules in this host; the order is that of latency."
     )
 
@@ -105,24 +108,26 @@ def test_json_is_strict_and_whole(stored):
 
 
 def test_a_row_has_a_cell_for_every_heading(stored):
-    (found,) = pick(stored(sa=1.1), Limits(overhead=0.2)).candidates
-    assert len(cells(found)) == len(HEADINGS)
-    assert cells(found) == ("sa", "in", "77.88", "+10.0% [+10.0, +10.0]", "+708", "+50.0%", "")
+    (candidate,) = pick(stored(sa=1.1), Limits(overhead=0.2)).candidates
+    assert len(cells(candidate)) == len(HEADINGS)
+    assert cells(candidate) == ("sa", "in", "77.88", "+10.0% [+10.0, +10.0]", "+708", "+50.0%", "")
 
 
 def test_a_figure_that_there_is_not_is_a_dash(stored):
     failure = Failure(step="latency", type="MemoryError", message="no room")
-    (found,) = pick(stored(mine=[], failures=[("mine", failure)]), Limits(overhead=0.5)).candidates
-    assert cells(found)[2:6] == ("–", "–", "–", "–")
+    (candidate,) = pick(
+        stored(mine=[], failures=[("mine", failure)]), Limits(overhead=0.5)
+    ).candidates
+    assert cells(candidate)[2:6] == ("–", "–", "–", "–")
 
 
 def test_a_module_without_an_accuracy_has_no_place(stored):
-    said = sentences(pick(stored(eca=1.01, se=1.02, sa=1.03), Limits(overhead=0.1)))
-    assert "That recipe has none for eca, sa: their place says nothing." in " ".join(said)
+    text = sentences(pick(stored(eca=1.01, se=1.02, sa=1.03), Limits(overhead=0.1)))
+    assert "That recipe has none for eca, sa: their place says nothing." in " ".join(text)
 
 
 @pytest.mark.parametrize(
-    ("limit", "status", "said"),
+    ("limit", "status", "text"),
     [
         (["--max-overhead", "50%"], 0, "Within the limits: sa."),
         (["--max-overhead", "5%"], 1, "No module is certainly within the limits."),
@@ -130,9 +135,9 @@ def test_a_module_without_an_accuracy_has_no_place(stored):
     ],
 )
 def test_pick_answers_in_words_and_with_its_status(
-    limit: list[str], status: int, said: str, capsys: pytest.CaptureFixture[str]
+    limit: list[str], status: int, text: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert call("pick", *limit, str(SMALL_RUN)) == status
-    assert said in capsys.readouterr().out
+    assert text in capsys.readouterr().out
     assert call("pick", *limit, "--format", "json", str(SMALL_RUN)) == status
     assert json.loads(capsys.readouterr().out)["runs"] == 1

@@ -24,10 +24,10 @@ def test_the_main_job_small_leaves_records_tables_and_plots(
     folder = tmp_path / "run"
     # Without a command: run.
     assert call(*SMALL, "--out", str(folder)) == 0
-    found = kinds(folder)
-    assert found.count(Counts) == found.count(Memory) == 2
-    assert found.count(Round) >= 1
-    assert found[-1] is End
+    stored = kinds(folder)
+    assert stored.count(Counts) == stored.count(Memory) == 2
+    assert stored.count(Round) >= 1
+    assert stored[-1] is End
     names = {path.name for path in folder.iterdir()}
     assert {"comparison.md", "comparison.csv", "comparison.tex"} <= names
     assert {"latency_overhead.png", "memory_overhead.svg"} <= names
@@ -64,9 +64,9 @@ def test_a_killed_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
     assert call("run", "--out", str(folder)) == 0
     after = (folder / store.FILE_NAME).read_text()
     assert after.startswith(before)
-    found = kinds(folder)
-    assert found.count(Counts) == found.count(Memory) == 2
-    assert found[-1] is End
+    stored = kinds(folder)
+    assert stored.count(Counts) == stored.count(Memory) == 2
+    assert stored[-1] is End
 
 
 @pytest.mark.usefixtures("small_host", "one_process", "no_plots")

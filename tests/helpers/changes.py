@@ -1,4 +1,4 @@
-"""What tests read of the changes between runs."""
+"""Short forms of changes and intervals, for assertions."""
 
 
 def ends(interval):
@@ -6,5 +6,5 @@ def ends(interval):
 
 
 def the_only(changes):
-    (found,) = changes
-    return found
+    (change,) = changes
+    return change

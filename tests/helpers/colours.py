@@ -1,4 +1,4 @@
-"""A network that says which of red, green and blue an image has most of, and images of these."""
+"""A network that classifies images as red, green or blue, and such images."""
 
 from pathlib import Path
 
@@ -10,32 +10,34 @@ from attnbench.hosts.build import build
 
 CLASSES = 8
 SIZE = "32"
-"""Of the images, where a network is to be quick."""
+"""Side of the images in pixels: small, for speed."""
 
 COLOURS = {"red": (250, 20, 20), "green": (20, 250, 20), "blue": (20, 20, 250)}
 
 
 def network() -> nn.Module:
-    """Red, green and blue are 0, 1 and 2; of the classes 3 to 7 each is less likely than the last.
+    """Build a ResNet-50 for which red, green and blue are the classes 0, 1 and 2.
+
+    Of the classes 3 to 7 each is less likely than the last.
 
     Every convolution is zero but those that hand the three colours on to the next stage, so the
     logits of 0, 1 and 2 are the means of the normalised channels, and 3 (from the first norm).
     """
-    made = build("resnet50", classes=CLASSES).eval()
+    model = build("resnet50", classes=CLASSES).eval()
     with torch.no_grad():
-        for parameter in made.parameters():
+        for parameter in model.parameters():
             parameter.zero_()
-        made.bn1.weight.fill_(1)
-        made.bn1.bias.fill_(3)  # nothing is negative where the activation would cut it off
+        model.bn1.weight.fill_(1)
+        model.bn1.bias.fill_(3)  # nothing is negative where the activation would cut it off
         for colour in range(3):
-            made.conv1.weight[colour, colour, 3, 3] = 1
-            made.fc.weight[colour, colour] = 1
+            model.conv1.weight[colour, colour, 3, 3] = 1
+            model.fc.weight[colour, colour] = 1
         for stage in range(1, 5):
-            convolution, norm = made.get_submodule(f"layer{stage}")[0].downsample
+            convolution, norm = model.get_submodule(f"layer{stage}")[0].downsample
             convolution.weight[range(3), range(3), 0, 0] = 1
             norm.weight.fill_(1)
-        made.fc.bias[3:] = -torch.arange(1.0, CLASSES - 2)
-    return made
+        model.fc.bias[3:] = -torch.arange(1.0, CLASSES - 2)
+    return model
 
 
 def weights(path: Path) -> Path:
@@ -49,7 +51,7 @@ def image(path: Path, colour: str) -> None:
 
 
 def folder(path: Path) -> Path:
-    """Nine images in folders named by numbers: 4 right in the top 1, 3 more in the top 5.
+    """Write nine images in folders named by numbers: 4 right in the top 1, 3 more in the top 5.
 
     The top 1 is the colour; the top 5 are 0 to 4, whatever the image.
     """
