@@ -10,11 +10,10 @@ def main() -> None:
 
         app.main()
     except ModuleNotFoundError as error:
-        package = (error.name or "attnbench").partition(".")[0]
-        if package == "attnbench":
+        if not error.name or error.name.startswith("attnbench"):
             raise
         print(
-            f"attnbench: {package} is not installed; in a checkout, 'make bench' installs "
+            f"attnbench: {error.name} is not installed; in a checkout, 'make bench' installs "
             "everything needed and starts the main job",
             file=sys.stderr,
         )

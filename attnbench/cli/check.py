@@ -55,10 +55,8 @@ def as_junit(outcomes: Sequence[Outcome]) -> str:
 
 def as_github(outcomes: Sequence[Outcome]) -> str:
     """Return an annotation per outcome that does not hold; the table goes to the summary."""
-    annotations = [
-        output.annotation(outcome.name, outcome.fault) for outcome in outcomes if not outcome.holds
-    ]
-    return output.github_text(annotations, _count(outcomes), as_markdown(outcomes))
+    failures = [(outcome.name, outcome.fault) for outcome in outcomes if not outcome.holds]
+    return output.github_text(failures, _count(outcomes), as_markdown(outcomes))
 
 
 def as_markdown(outcomes: Sequence[Outcome]) -> str:
@@ -68,11 +66,8 @@ def as_markdown(outcomes: Sequence[Outcome]) -> str:
     return f"**attnbench check**: {_count(outcomes)}\n\n{table}\n"
 
 
-FORMATS: dict[str, Callable[[Sequence[Outcome]], str]] = {
-    "json": as_json,
-    "junit": as_junit,
-    "github": as_github,
-}
+Writer = Callable[[Sequence[Outcome]], str]
+FORMATS: dict[str, Writer] = {"json": as_json, "junit": as_junit, "github": as_github}
 
 
 def _count(outcomes: Sequence[Outcome]) -> str:
@@ -88,7 +83,7 @@ def check(
         Path | None, typer.Option(metavar="FILE", help="Check these limits instead of the claims.")
     ] = None,
     budget: Annotated[Path | None, typer.Option(hidden=True)] = None,
-    format_: Annotated[Format, typer.Option("--format", help="Form of the output.")] = Format.TEXT,
+    format_: Annotated[Format, typer.Option("--format")] = Format.TEXT,
 ) -> int:
     """Check published figures, or your own limits, against the code.
 

@@ -16,15 +16,7 @@ from attnbench.cli import options, output
 from attnbench.cli.options import BetweenRuns
 
 ChangeFormat = StrEnum("ChangeFormat", ["TEXT", "JSON", "GITHUB"])
-HEADINGS = (
-    "module",
-    "old ratio",
-    "new ratio",
-    "change [95%]",
-    "of it between runs",
-    "verdict",
-    "caveats",
-)
+HEADINGS = ("module", "old ratio", "new ratio", "change [95%]", "between runs", "verdict", "caveat")
 
 
 def tables(comparison: Comparison) -> Iterable[tuple[str, list[tuple[str, ...]]]]:
@@ -61,7 +53,7 @@ def as_json(comparison: Comparison) -> str:
 
 def as_github(comparison: Comparison) -> str:
     """Return an annotation for every slowdown that fails; the tables go to the summary."""
-    failures = [change for change in comparison.changes if change.fails]
+    failures = [(change.module, change.fault) for change in comparison.changes if change.fails]
     headline = (
         f"{len(failures)} of {len(comparison.changes)} slower by more than "
         f"{formatting.percent(comparison.limit)}; {comparison.unjudged} without a verdict"
@@ -70,21 +62,17 @@ def as_github(comparison: Comparison) -> str:
         f"**{caption}**\n\n{output.markdown_table(HEADINGS, rows)}\n"
         for caption, rows in tables(comparison)
     )
-    annotations = [output.annotation(change.module, change.fault) for change in failures]
-    return output.github_text(annotations, headline, printed)
+    return output.github_text(failures, headline, printed)
 
 
 FORMATS: dict[str, Callable[[Comparison], str]] = {"json": as_json, "github": as_github}
 
 
 def compare(  # noqa: PLR0913, PLR0917  an option each
-    old: Annotated[
-        Path, typer.Argument(metavar="OLD", help="Folder of a run, or of several runs.")
-    ],
+    old: Annotated[Path, typer.Argument(metavar="OLD", help="Folder of one or more runs.")],
     new: Annotated[Path, typer.Argument(metavar="NEW", help="The same of later runs.")],
     fail_above: Annotated[
-        str,
-        typer.Option(metavar="SHARE", help="Slowdown that ends in exit status 1, such as 3%."),
+        str, typer.Option(metavar="SHARE", help="Slowdown for exit status 1, such as 3%.")
     ] = "3%",
     force: Annotated[
         bool, typer.Option("--force", help="Compare different machines or settings all the same.")
@@ -94,9 +82,7 @@ def compare(  # noqa: PLR0913, PLR0917  an option each
         bool,
         typer.Option("--require-verdicts", help="Exit status 1 if any module has no verdict."),
     ] = False,
-    format_: Annotated[
-        ChangeFormat, typer.Option("--format", help="Form of the output.")
-    ] = ChangeFormat.TEXT,
+    format_: Annotated[ChangeFormat, typer.Option("--format")] = ChangeFormat.TEXT,
 ) -> int:
     """Show how each module's overhead changed between runs, with its interval.
 
@@ -111,7 +97,7 @@ def compare(  # noqa: PLR0913, PLR0917  an option each
         scatter=options.share(between_runs) if between_runs else None,
     )
     if format_ is ChangeFormat.TEXT:
-        console, words = output.console(), ("verdict", "caveats")
+        console, words = output.console(), ("verdict", "caveat")
         for caption, rows in tables(comparison):
             console.print(output.table(caption, HEADINGS, rows, words))
     else:
@@ -119,7 +105,6 @@ def compare(  # noqa: PLR0913, PLR0917  an option each
     failures = [change for change in comparison.changes if change.fails]
     for change in failures:
         output.complain(change.fault)
-    if comparison.unjudged:
-        count = f"{comparison.unjudged} of {len(comparison.changes)}"
-        output.complain(f"{count} modules have no verdict")
-    return 1 if failures or (require_verdicts and comparison.unjudged) else 0
+    if unjudged := comparison.unjudged:
+        output.complain(f"{unjudged} of {len(comparison.changes)} modules have no verdict")
+    return 1 if failures or (require_verdicts and unjudged) else 0

@@ -156,8 +156,12 @@ def markdown_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> st
     )
 
 
-def github_text(annotations: Sequence[str], headline: str, table: str) -> str:
-    """Return what to print; the table goes to the step's summary where there is one."""
+def github_text(failures: Iterable[tuple[str, str]], headline: str, table: str) -> str:
+    """Return what to print: an annotation of each failure's name and message, and the headline.
+
+    The table goes to the step's summary where there is one.
+    """
+    annotations = [annotation(name, message) for name, message in failures]
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
     if summary:
         with Path(summary).open("a", encoding="utf-8") as file:

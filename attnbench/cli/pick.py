@@ -77,29 +77,25 @@ def _by_reasons(candidates: Iterable[Candidate]) -> dict[str, list[Candidate]]:
 
 
 def _order(choice: Choice) -> str:
+    without = [candidate for candidate in choice.candidates if candidate.top1 is None]
     if choice.recipe is None:
-        return "No top-1 is published for this host; the order is that of latency."
-    if choice.unlike_published is not None:
-        return (
+        reason = "No top-1 is published for this host"
+    elif choice.unlike_published is not None:
+        reason = (
             f"Top-1 is published for {image_size.written(PUBLISHED_SIZE)} with the module in all "
-            f"blocks; this run is {choice.unlike_published}, so none is shown. The order is that "
-            "of latency."
+            f"blocks; this run is {choice.unlike_published}, so none is shown"
         )
-    missing = [candidate for candidate in choice.candidates if candidate.top1 is None]
-    if len(missing) == len(choice.candidates):
-        return (
-            f"{choice.recipe.name} has no top-1 of these modules in this host; the order is that "
-            "of latency."
-        )
-    text = (
-        f"Top-1 is published, not measured here: {choice.recipe.described}. The most accurate "
-        "stands first."
-    )
-    if choice.plain_top1 is not None:
-        text += f" The plain host has {formatting.hundredths(choice.plain_top1)} there."
-    if missing:
-        text += f" That recipe has none for {_listed(missing)}: their place says nothing."
-    return text
+    elif len(without) == len(choice.candidates):
+        reason = f"{choice.recipe.name} has no top-1 of these modules in this host"
+    else:
+        text = f"Top-1 is published, not measured here: {choice.recipe.described}. "
+        text += "The most accurate stands first."
+        if choice.plain_top1 is not None:
+            text += f" The plain host has {formatting.hundredths(choice.plain_top1)} there."
+        if without:
+            text += f" That recipe has none for {_listed(without)}: their place says nothing."
+        return text
+    return f"{reason}; the order is that of latency."
 
 
 def _basis(choice: Choice) -> str:
@@ -121,19 +117,15 @@ def as_json(choice: Choice) -> str:
 
 
 def pick(  # noqa: PLR0913, PLR0917  an option each
-    folder: Annotated[
-        Path, typer.Argument(metavar="RUN", help="Folder of a run, or of several runs.")
-    ],
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of one or more runs.")],
     max_overhead: Annotated[
-        str | None,
-        typer.Option(metavar="SHARE", help="Most latency over the plain host, such as 10%."),
+        str | None, typer.Option(metavar="SHARE", help="Most latency over plain, such as 10%.")
     ] = None,
     max_added_params: Annotated[
         int | None, typer.Option(metavar="N", help="Most learnable parameters added.", min=0)
     ] = None,
     max_memory: Annotated[
-        str | None,
-        typer.Option(metavar="SHARE", help="Most live peak over the plain host, such as 5%."),
+        str | None, typer.Option(metavar="SHARE", help="Most live peak over plain, such as 5%.")
     ] = None,
     recipe: Annotated[
         str | None,
@@ -144,9 +136,7 @@ def pick(  # noqa: PLR0913, PLR0917  an option each
         ),
     ] = None,
     between_runs: BetweenRuns = None,
-    format_: Annotated[
-        ChoiceFormat, typer.Option("--format", help="Form of the output.")
-    ] = ChoiceFormat.TEXT,
+    format_: Annotated[ChoiceFormat, typer.Option("--format")] = ChoiceFormat.TEXT,
 ) -> int:
     """Show which modules are within limits, the most accurate first, and why the others are not.
 

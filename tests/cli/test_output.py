@@ -161,8 +161,8 @@ def test_the_summary_is_added_to_what_is_there_and_not_printed(tmp_path, monkeyp
     summary = tmp_path / "summary"
     summary.write_text("of an earlier step, – \n", encoding="utf-8")
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
-    assert github_text(["::error::1", "::error::2"], "headline", "| ± |\n") == (
-        "::error::1\n::error::2\nheadline"
+    assert github_text([("sa", "1"), ("se", "2")], "headline", "| ± |\n") == (
+        "::error title=attnbench sa::1\n::error title=attnbench se::2\nheadline"
     )
     assert summary.read_text(encoding="utf-8") == "of an earlier step, – \n| ± |\n"
 
@@ -173,7 +173,8 @@ def test_the_table_is_printed_where_there_is_no_summary(monkeypatch, value):
         monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
     else:
         monkeypatch.setenv("GITHUB_STEP_SUMMARY", value)
-    assert github_text(["::error::1"], "headline", "| a |") == "::error::1\nheadline\n\n| a |"
+    error = "::error title=attnbench sa::1"
+    assert github_text([("sa", "1")], "headline", "| a |") == f"{error}\nheadline\n\n| a |"
     assert github_text([], "headline", "| a |") == "headline\n\n| a |"
 
 

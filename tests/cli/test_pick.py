@@ -34,7 +34,7 @@ def test_an_accuracy_is_of_the_network_that_was_published(stored, settings, unli
     assert choice.plain_top1 == plain
     assert (
         "Top-1 is published for 224x224 with the module in all blocks; "
-        f"this run is {unlike}, so none is shown. The order is that of latency."
+        f"this run is {unlike}, so none is shown; the order is that of latency."
     ) in sentences(choice)
 
 
