@@ -25,12 +25,12 @@ def selftest(
     from attnbench.measuring import selftest as measured
 
     console = output.console()
-    found = measured.Findings()
-    for line in measured.run(simulated, real, device, found):
+    findings = measured.Findings()
+    for line in measured.run(simulated, real, device, findings):
         console.print(line, markup=False)
-    console.print(output.table(found.caption, measured.HEADINGS, found.rows, ("what",)))
-    for fault in found.faults:
+    console.print(output.table(findings.caption, measured.HEADINGS, findings.rows, ("what",)))
+    for fault in findings.faults:
         output.complain(fault)
-    if not found.faults:
+    if not findings.faults:
         console.print("Every machine meets its requirements.")
-    return 1 if found.faults else 0
+    return 1 if findings.faults else 0

@@ -246,9 +246,9 @@ def test_runs_that_scatter_more_than_is_assumed_widen_the_change(repeated_runs):
 def test_runs_of_one_side_that_were_all_made_first_are_said_to_be_so(repeated_runs):
     old = repeated_runs("old", [1.2, 1.2], ["10", "11"])
     new = repeated_runs("new", [1.2, 1.2], ["12", "13"])
-    said = ("all runs of one side were made before those of the other",)
+    caveats = ("all runs of one side were made before those of the other",)
     for one, other in ((old, new), (new, old)):
-        assert the_only(compare(one, other, LIMIT).changes).caveats == said
+        assert the_only(compare(one, other, LIMIT).changes).caveats == caveats
     both = the_only(compare(old, repeated_runs("among", [1.2], ["10:30"]), LIMIT).changes)
     assert both.caveats == ()
 

@@ -60,7 +60,7 @@ def store_run(  # noqa: PLR0913  all that a test may change
         )
         results.append((None, Round(number=number, blocks=blocks)))
     shared = {"case": replace(case, **dict(settings)), "environment": ENVIRONMENT | dict(facts)}
-    records = [Record(variant=variant, results=each, **shared) for variant, each in results]
+    records = [Record(variant=variant, results=result, **shared) for variant, result in results]
     records += [Record(variant=variant, error=failure, **shared) for variant, failure in failures]
     for record in records:
         store.append(folder / name, record)
