@@ -12,9 +12,9 @@ from attnbench.claims.claim import Claim, Finding, off_by
 OPENING = """\
 # What the published figures are worth
 
-Generated from `attnbench/claims/claims.toml` by `make readme`; `attnbench check` computes every
+Generated from `attnbench/claims/claims.toml` by `make docs`; `attnbench check` computes every
 figure again and fails where a verdict has changed. The rules of counting are defined in
-[`reports/README.md`](../reports/README.md).
+[reference.md](reference.md#rules-of-counting).
 
 A figure is held to the digits that its source prints, in the source's own unit and under the
 rule of counting that the source used:
