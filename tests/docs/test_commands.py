@@ -33,7 +33,6 @@ CHEAP = ("list", "report", "pick", "compare")
 
 NOT_A_PROGRAM = {
     'AttentionSpec("mine"': "a row for the table of modules; test_generate puts it there",
-    "my_package": "needs a package that is not installed; tests/plugins/test_entry_points.py",
 }
 """Python blocks that are not executed, by what stands in them, and why."""
 

@@ -51,6 +51,10 @@ def test_the_published_run_is_the_main_job_and_finished(published: Run) -> None:
     assert not published.failures
 
 
+def test_the_readme_is_read_in_five_minutes() -> None:
+    assert len((ROOT / "README.md").read_text().splitlines()) < 150
+
+
 def test_a_part_that_is_not_there_is_an_error() -> None:
     with pytest.raises(UserError, match="no part 'table'"):
         generate.filled("text", "table", "content")
