@@ -229,7 +229,7 @@ def test_a_shown_program_runs(page: str, block: str, monkeypatch: pytest.MonkeyP
         "sa_resnet50.pth.tar",
     )
     torch.save(attnbench.resnet(50).state_dict(), "resnet50.pth")
-    exec(compile(block, page, "exec"), {"__name__": "shown"})
+    exec(compile(block, page, "exec"), {"__name__": "__main__"})
 
 
 def _shorten_runs(monkeypatch: pytest.MonkeyPatch) -> None:
