@@ -16,6 +16,7 @@ import torch
 
 import attnbench
 from attnbench.cli import app
+from attnbench.hosts.build import HOSTS, Host
 from attnbench.system import environment
 
 ROOT = Path(__file__).parents[2]
@@ -95,6 +96,12 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
+def short_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two blocks a stage: the last one of a stage has its map already halved."""
+    monkeypatch.setitem(HOSTS, "resnet50", Host((2, 2, 2, 2)))
+
+
+@pytest.fixture
 def parsed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Commands that are too slow are parsed; a run is planned, and then stops."""
     for command in app.app.registered_commands:
@@ -126,7 +133,7 @@ def _status(given: list[str]) -> int:
     return int(end.value.code or 0)
 
 
-@pytest.mark.usefixtures("workplace", "parsed", "one_process")
+@pytest.mark.usefixtures("workplace", "parsed", "one_process", "short_host")
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: " ".join(command))
 def test_a_shown_command_is_understood(
     command: tuple[str, ...], capsys: pytest.CaptureFixture[str]
