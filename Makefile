@@ -4,7 +4,7 @@ CONSTRAINTS ?= constraints.txt
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: bench check readme test
+.PHONY: bench check docs readme test
 
 bench: $(VENV)/for-running
 	$(BIN)/python run_bench.py
@@ -12,8 +12,10 @@ bench: $(VENV)/for-running
 check: $(VENV)/for-running
 	$(BIN)/python run_bench.py check
 
-readme: $(VENV)/for-running
+docs: $(VENV)/for-running
 	$(BIN)/python docs/generate.py
+
+readme: docs
 
 test: $(VENV)/for-testing
 	$(BIN)/ruff check .

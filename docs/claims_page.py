@@ -12,17 +12,17 @@ from attnbench.claims.claim import Claim, Finding, off_by
 OPENING = """\
 # What the published figures are worth
 
-Generated from `attnbench/claims/claims.toml` by `make readme`; `attnbench check` computes every
+Generated from `attnbench/claims/claims.toml` by `make docs`; `attnbench check` computes every
 figure again and fails where a verdict has changed. The rules of counting are defined in
-[`reports/README.md`](../reports/README.md).
+[reference.md](reference.md#rules-of-counting).
 
-A figure is held to the digits that its source prints, in the source's own unit and under the
-rule of counting that the source used:
+A figure is computed under the rule of counting that its source used, and compared with the digits
+that the source prints, in the source's unit:
 
-- **reproduced**: the figure, rounded to the printed digits, is the printed one;
-- **explained**: it is not, but it is under another rule, which is named;
-- **contradicted**: no rule that we know gives it; the true figure is stated;
-- **needs data**: an accuracy, which no count can confirm or deny.
+- **reproduced**: rounded to the printed digits, it equals the printed figure;
+- **explained**: it does not, but the figure of another rule, which is named, does;
+- **contradicted**: no rule known here gives the printed figure; the computed one is stated;
+- **needs data**: an accuracy, which no count can confirm or refute.
 """
 
 BELIEF = """\
@@ -36,34 +36,39 @@ papers a gate, a group norm, a concatenation and a shuffle all count nothing.
 
 
 def page(findings: Sequence[Finding], accuracies: Sequence[Claim]) -> str:
-    """The whole document."""
-    parts = [OPENING, _summary(findings, accuracies), BELIEF, "## What does not simply hold\n"]
-    parts += [_story(found) for found in findings if found.verdict != "reproduced"]
+    """Return the whole page."""
+    parts = [
+        OPENING,
+        _summary(findings, accuracies),
+        BELIEF,
+        "## Figures that are not simply reproduced\n",
+    ]
+    parts += [_story(finding) for finding in findings if finding.verdict != "reproduced"]
     parts += ["## Every figure, by source\n"]
-    for source, group in groupby(findings, key=lambda found: found.claim.source):
+    for source, group in groupby(findings, key=lambda finding: finding.claim.source):
         parts.append(f"### {source}\n\n{_table(group)}")
     parts += ["## Accuracies, which need ImageNet\n", _accuracies(accuracies)]
     return "\n".join(parts)
 
 
 def _summary(findings: Sequence[Finding], accuracies: Sequence[Claim]) -> str:
-    tally = Counter(found.verdict for found in findings)
+    tally = Counter(finding.verdict for finding in findings)
     counted = ", ".join(f"{number} {verdict}" for verdict, number in tally.most_common())
     return f"Of {len(findings)} figures {counted}. {len(accuracies)} accuracies need data.\n"
 
 
-def _story(found: Finding) -> str:
-    claim = found.claim
+def _story(finding: Finding) -> str:
+    claim = finding.claim
     at = f", at {claim.size}" if claim.size else ""
     lines = [
-        f"### {_subject(claim)}: printed {claim.printed}, {found.verdict}",
+        f"### {_subject(claim)}: printed {claim.printed}, {finding.verdict}",
         "",
-        f"{claim.source}{at}. By the rule `{claim.rule}` it is {_both(claim, found.computed)}.",
+        f"{claim.source}{at}. By the rule `{claim.rule}` it is {_both(claim, finding.computed)}.",
     ]
-    if found.verdict == "explained" and found.explanation is not None:
-        lines.append(f"By `{claim.explained_by}` it is {_both(claim, found.explanation)}.")
+    if finding.verdict == "explained" and finding.explanation is not None:
+        lines.append(f"By `{claim.explained_by}` it is {_both(claim, finding.explanation)}.")
     else:
-        lines.append(f"That is {off_by(claim, found.computed)}.")
+        lines.append(f"That is {off_by(claim, finding.computed)}.")
     return "\n".join([*lines, f"{_sentence(claim.note)}", ""])
 
 
@@ -72,12 +77,12 @@ def _table(findings: Iterable[Finding]) -> str:
         "| what | setting | printed | computed | exactly | rule | verdict |",
         "|:--|:--|--:|--:|--:|:--|:--|",
     ]
-    for found in findings:
-        claim = found.claim
+    for finding in findings:
+        claim = finding.claim
         lines.append(
             f"| {_subject(claim)} | {_setting(claim)} | {claim.printed} "
-            f"| {_rounded(claim, found.computed)} | {found.computed:,} | `{claim.rule}` "
-            f"| {found.verdict} |"
+            f"| {_rounded(claim, finding.computed)} | {finding.computed:,} | `{claim.rule}` "
+            f"| {finding.verdict} |"
         )
     return "\n".join([*lines, ""])
 

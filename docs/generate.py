@@ -1,15 +1,17 @@
-"""Write what is generated in the documents: ``make readme``.
+"""Write what is generated in the documents: ``make docs``.
 
-Parts of README.md and reports/README.md, each between two comments that name it, the whole of
+Parts of README.md and of pages in docs/, each between two comments that name it, the whole of
 docs/claims.md, and the reports of the published runs. A test fails where one has drifted.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
+import reference_page
 from claims_page import page
 
 from attnbench import report
@@ -19,23 +21,26 @@ from attnbench.records.run import Run
 from attnbench.report.formats.markdown import markdown
 from attnbench.report.tables import isolated, stages
 from attnbench.report.tables.columns import COLUMNS, CONFIGURATION
-from attnbench.report.tables.table import Column
+from attnbench.report.tables.remarks import control
 
 PUBLISHED = Path("reports/2026-11-25-cpu-resnet50")
 """The run that the README shows."""
 
 OWN = Path("reports/2026-11-25-cpu-resnet50-own")
-"""A run of the README's own module beside SA."""
+"""A run of the README's custom module beside SA."""
 
 EXAMPLE = Path("docs/mine.py")
 """That module."""
+
+LIMITS = Path("docs/limits.txt")
+"""An example of a file for ``check --limits``."""
 
 REPORTS = (PUBLISHED, Path("reports/2026-11-25-cpu-resnet50-isolated"), OWN)
 """The published runs, whose tables, plots and pages are written anew."""
 
 
 def filled(text: str, name: str, content: str) -> str:
-    """The text with the part of that name replaced.
+    """Return the text with the part of that name replaced.
 
     Raises:
         UserError: the text has no such part.
@@ -43,69 +48,87 @@ def filled(text: str, name: str, content: str) -> str:
     part = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end of {name} -->)", re.DOTALL)
     if not part.search(text):
         raise UserError(f"there is no part '{name}' to fill")
-    return part.sub(lambda found: f"{found[1]}\n{content.strip()}\n\n{found[2]}", text)
-
-
-def columns() -> str:
-    """Every column of comparison.csv and what it means."""
-    return _defined(COLUMNS)
-
-
-def columns_alone() -> str:
-    """Every column of an isolated run's comparison.csv and what it means."""
-    return _defined(isolated.COLUMNS)
-
-
-def columns_before() -> str:
-    """The columns that grid.csv and attnbench.read put before those of a run."""
-    return _defined(CONFIGURATION)
-
-
-def columns_stages() -> str:
-    """The columns of the table of stages."""
-    return _defined(stages.COLUMNS)
-
-
-def _defined(columns: Sequence[Column]) -> str:
-    rows = (
-        f"| `{column.key}` | {column.unit} | {column.heading} | {column.meaning} |"
-        for column in columns
-    )
-    return "\n".join(["| column | unit | printed as | meaning |", "|:--|:--|:--|:--|", *rows])
-
-
-def rules() -> str:
-    """Every rule of counting, its definition and its source."""
-    from attnbench.counting import EXTRA_RULES, RULES
-
-    every = (RULES | EXTRA_RULES).values()
-    rows = (f"| `{rule.name}` | {rule.definition} | {rule.source} |" for rule in every)
-    return "\n".join(["| rule | what it counts | who counts so |", "|:--|:--|:--|", *rows])
+    return part.sub(lambda match: f"{match[1]}\n{content.strip()}\n\n{match[2]}", text)
 
 
 def own_module() -> str:
-    """The README's own module as it stands in its file."""
+    """Return the README's custom module as it stands in its file."""
     return f"```python\n{EXAMPLE.read_text(encoding='utf-8')}```"
 
 
 def own_row() -> str:
-    """What a run says of it, at a glance."""
+    """Return what a run says of it, at a glance."""
     run = runs.read(OWN)
-    notes = [f"{run.case.described}.", *report.remarks(run)]
-    return "\n\n".join([*notes, markdown(report.sheets(run, report.frame(run))[0])])
+    return "\n\n".join([f"{run.case.described}. {control(run)}", _at_a_glance(run)])
+
+
+def limits() -> str:
+    """Return the example of a file of limits."""
+    return f"```text\n{LIMITS.read_text(encoding='utf-8')}```"
 
 
 def result() -> str:
-    """The published run at a glance."""
+    """Return the published run at a glance."""
     run = _published()
-    notes = [f"{run.case.described}.", *report.remarks(run)]
-    sheet = report.sheets(run, report.frame(run))[0]
+    remarks = "\n".join([f"{run.case.described}.", *report.remarks(run)])
     plot = f"![Latency over the plain host]({PUBLISHED}/latency_overhead.png)"
-    return "\n\n".join([*notes, markdown(sheet), plot])
+    return "\n\n".join([remarks, _at_a_glance(run), plot])
+
+
+def _at_a_glance(run: Run) -> str:
+    return markdown(report.sheets(run, report.frame(run))[0]).strip()
+
+
+def seven() -> str:
+    """Return a table of the suite's modules: where each stands, and the parameters it adds."""
+    from attnbench.formatting import title
+    from attnbench.modules import ATTENTION
+
+    hosts = ("resnet50", "resnet101")
+    heading = ["module", "site", *(f"in {host}" for host in hosts), "paper"]
+    rows = [
+        [
+            title(spec.name),
+            f"`{spec.site}`",
+            *(f"+{spec.added_params[host]:,}" for host in hosts),
+            f"{spec.title}, arXiv {spec.arxiv}",
+        ]
+        for spec in ATTENTION.values()
+    ]
+    ruler = [":--", ":--", "--:", "--:", ":--"]
+    return "\n".join(f"| {' | '.join(row)} |" for row in (heading, ruler, *rows))
+
+
+def classifiers() -> str:
+    """Return a table of the classifying hosts: kind of block, blocks a stage, the 3x3."""
+    from torchvision.models.resnet import Bottleneck
+
+    from attnbench.hosts.build import HOSTS
+
+    rows = [
+        f"| `{name}` | {'bottleneck' if host.block is Bottleneck else 'basic'} "
+        f"| {', '.join(map(str, host.layers))} | {host.groups} | {host.width_per_group} |"
+        for name, host in HOSTS.items()
+    ]
+    heading = "| host | block | blocks in stages 1 to 4 | groups of the 3x3 | width a group |"
+    return "\n".join([heading, "|:--|:--|:--|--:|--:|", *rows])
+
+
+def detectors() -> str:
+    """Return a table of the detectors and backbones: the ResNet in each, what is frozen."""
+    from attnbench.hosts.detection import DETECTORS, FROZEN
+
+    frozen = ", ".join(f"`{part}`" for part in FROZEN)
+    rows = [
+        f"| `{name}` | `{row.backbone}` | {frozen if row.frozen else 'nothing'} |"
+        for name, row in DETECTORS.items()
+    ]
+    heading = "| host | network in it | parts whose parameters take no gradient |"
+    return "\n".join([heading, "|:--|:--|:--|", *rows])
 
 
 def claims_page() -> str:
-    """Every published figure with its verdict."""
+    """Return the page of every published figure with its verdict."""
     from attnbench.claims import check
     from attnbench.claims import claim as claims
 
@@ -119,17 +142,30 @@ def _published() -> Run:
 
 PARTS: dict[Path, dict[str, Callable[[], str]]] = {
     Path("README.md"): {"result": result, "own module": own_module, "own row": own_row},
-    Path("reports/README.md"): {
-        "columns": columns,
-        "columns before": columns_before,
-        "columns alone": columns_alone,
-        "columns stages": columns_stages,
-        "rules": rules,
+    Path("docs/modules.md"): {"modules": seven},
+    Path("docs/hosts.md"): {"classifiers": classifiers, "detectors": detectors},
+    Path("docs/reference.md"): {
+        "commands": reference_page.commands,
+        "limits": limits,
+        "metrics": reference_page.metrics,
+        "columns": partial(reference_page.columns, COLUMNS),
+        "columns before": partial(reference_page.columns, CONFIGURATION),
+        "columns alone": partial(reference_page.columns, isolated.COLUMNS),
+        "columns stages": partial(reference_page.columns, stages.COLUMNS),
+        "rules": reference_page.rules,
     },
 }
 
-
 CLAIMS = Path("docs/claims.md")
+
+
+def write_parts() -> None:
+    """Fill the generated parts of README.md and of the pages in docs/."""
+    for path, parts in PARTS.items():
+        text = path.read_text(encoding="utf-8")
+        for name, content in parts.items():
+            text = filled(text, name, content())
+        path.write_text(text, encoding="utf-8")
 
 
 def main() -> None:
@@ -137,11 +173,7 @@ def main() -> None:
     CLAIMS.write_text(claims_page(), encoding="utf-8")
     for folder in REPORTS:
         report.write(runs.read(folder), folder)
-    for path, parts in PARTS.items():
-        text = path.read_text(encoding="utf-8")
-        for name, content in parts.items():
-            text = filled(text, name, content())
-        path.write_text(text, encoding="utf-8")
+    write_parts()
 
 
 if __name__ == "__main__":

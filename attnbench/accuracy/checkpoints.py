@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from os import PathLike
 from pathlib import Path
 from pickle import UnpicklingError
 
@@ -113,12 +114,13 @@ def classes_of(state_dict: Mapping[str, object]) -> int:
     return len(classifier)
 
 
-def read_weights(path: Path) -> Mapping[str, object]:
+def read_weights(path: str | PathLike[str]) -> Mapping[str, object]:
     """What a file of weights holds, safetensors or torch's own; no code in it is ever run.
 
     Raises:
         UserError: no such file, or one that cannot be read without running code from it.
     """
+    path = Path(path)
     try:
         if path.suffix == ".safetensors":
             return _safetensors(path)

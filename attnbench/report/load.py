@@ -64,7 +64,7 @@ def named(read: dict[Path, Run], within: Path | None) -> dict[str, Run]:
 def read(*folders: str | PathLike[str]) -> pd.DataFrame:
     """The records of runs as a tidy table: one row a variant and run, raw and in base units.
 
-    Columns are defined in ``reports/README.md``: those of the configuration, then those of
+    Columns are defined in ``docs/reference.md``: those of the configuration, then those of
     ``comparison.csv``. Missing figures are NaN. Does not import torch.
 
     Raises:

@@ -181,6 +181,7 @@ def test_files_are_read_as_they_were_written(tmp_path, kind):
     path, weights = tmp_path / f"weights.{kind}", {"a": torch.arange(3.0)}
     (torch.save if kind == "pth" else save_file)(weights, path)
     assert torch.equal(read_weights(path)["a"], weights["a"])
+    assert torch.equal(read_weights(str(path))["a"], weights["a"])
 
 
 class Attack:

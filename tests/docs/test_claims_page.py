@@ -13,4 +13,4 @@ def test_the_claims_document_has_not_drifted(
     monkeypatch: pytest.MonkeyPatch, every_finding: list[Finding]
 ) -> None:
     monkeypatch.setattr(check, "check", lambda _: every_finding)
-    assert (ROOT / generate.CLAIMS).read_text() == generate.claims_page(), "run 'make readme'"
+    assert (ROOT / generate.CLAIMS).read_text() == generate.claims_page(), "run 'make docs'"

@@ -26,7 +26,7 @@ def published(monkeypatch: pytest.MonkeyPatch) -> Run:
 def test_the_generated_parts_have_not_drifted(path: Path) -> None:
     text = path.read_text()
     for name, content in generate.PARTS[path].items():
-        assert generate.filled(text, name, content()) == text, "run 'make readme'"
+        assert generate.filled(text, name, content()) == text, "run 'make docs'"
 
 
 @pytest.mark.usefixtures("published")
@@ -40,7 +40,7 @@ def test_the_published_reports_come_from_the_published_records(
     }
     for path in written:
         if path.suffix != ".png":  # pixels differ between builds of a font library
-            assert path.read_text() == (folder / path.name).read_text(), f"{path.name}: make readme"
+            assert path.read_text() == (folder / path.name).read_text(), f"{path.name}: make docs"
 
 
 def test_the_published_run_is_the_main_job_and_finished(published: Run) -> None:
@@ -51,6 +51,10 @@ def test_the_published_run_is_the_main_job_and_finished(published: Run) -> None:
     assert not published.failures
 
 
+def test_the_readme_is_read_in_five_minutes() -> None:
+    assert len((ROOT / "README.md").read_text().splitlines()) < 150
+
+
 def test_a_part_that_is_not_there_is_an_error() -> None:
     with pytest.raises(UserError, match="no part 'table'"):
         generate.filled("text", "table", "content")
@@ -59,7 +63,8 @@ def test_a_part_that_is_not_there_is_an_error() -> None:
 def test_the_readmes_eighth_module_is_one_file_and_one_row(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "attnbench", tmp_path / "attnbench")
     modules = shutil.copytree(ROOT / "modules", tmp_path / "attnbench" / "modules")
-    blocks = re.findall(r"```\w*\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    text = "".join((ROOT / page).read_text() for page in ("README.md", "docs/contributing.md"))
+    blocks = re.findall(r"```\w*\n(.*?)```", text, re.DOTALL)
     (file,) = [block for block in blocks if "class Mine" in block]
     (row,) = [block for block in blocks if block.lstrip().startswith("AttentionSpec(")]
     (modules / "mine.py").write_text(file)
