@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from attnbench.records.jsonl import Lines
+from attnbench.records.jsonl import JsonLines
 from attnbench.records.schema import Environment
 from attnbench.records.variants import PLAIN
 
@@ -115,7 +115,7 @@ class Evaluation:
 
 FILE_NAME = "evaluations.jsonl"
 
-_FILE = Lines(FILE_NAME, Evaluation, (SCHEMA,), "evaluation")
+_FILE = JsonLines(FILE_NAME, Evaluation, SCHEMA, "evaluation")
 
 
 def begin(folder: Path) -> None:

@@ -17,11 +17,7 @@ from attnbench.records import image_size as sizes
 from attnbench.records.image_size import Size
 from attnbench.records.variants import BASELINES, STAGES
 
-SCHEMA = 3
-"""What is written."""
-
-READABLE = (2, SCHEMA)
-"""What is read: a line of schema 2 is one in which no field that came later is stated."""
+SCHEMA = 4
 
 GRID = ("mode", "dtype", "batch_size", "image_size", "compiled")
 """The fields of a case of which a grid has every combination."""
@@ -267,17 +263,19 @@ Results = Annotated[Plan | Counts | Memory | Compiled | Round | End, Field(discr
 
 
 @dataclass(frozen=True, kw_only=True)
-class Record:
-    """One line. ``variant`` is None where the line speaks of all of them."""
+class Entry:
+    """A line after the first: what it adds to that.
+
+    ``variant`` is None where the line is about all of them. ``environment`` has the facts that
+    differ from the first line's.
+    """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
-    """A field that nobody here knows, of a line or within it, could mean anything."""
+    """Refuse unknown fields, at the top level and nested: they could change what figures mean."""
 
-    schema: int = SCHEMA
-    case: Case
     variant: str | None = None
     results: Results | None = None
-    environment: Environment
+    environment: Environment = field(default_factory=dict)
     error: Failure | None = None
 
     def __post_init__(self) -> None:
@@ -286,8 +284,22 @@ class Record:
             raise ValueError("a record has either results or an error")
 
     def as_json(self) -> dict[str, Any]:
-        """The line as plain data."""
-        return asdict(self)
+        """Return the line as plain data, without its fields that are None."""
+        return asdict(self, dict_factory=lambda items: {k: v for k, v in items if v is not None})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record(Entry):
+    """One result with all that it was measured on; stored whole as the first line of a file."""
+
+    schema: int = SCHEMA
+    case: Case
+    environment: Environment
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the line as plain data, its schema and case first."""
+        data = super().as_json()
+        return {key: data.pop(key) for key in ("schema", "case")} | data
 
 
 LIMITS = {
