@@ -55,7 +55,8 @@ def upgraded(lines: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
             raise ValueError(f"line {number}: schema {line['schema']}")
         if line["case"] != first["case"]:
             raise ValueError(f"line {number}: another configuration than line 1")
-        own = without_nulls({key: line[key] for key in ("variant", "results", "error")})
+        shared = ("schema", "case", "environment")
+        own = without_nulls({key: line[key] for key in line if key not in shared})
         if number == 1:
             case = line["case"] | SINCE_SCHEMA_3 | line["case"]
             yield {"schema": SCHEMA, "case": case, **own, "environment": line["environment"]}

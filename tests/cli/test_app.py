@@ -319,7 +319,7 @@ def test_an_unwritable_folder_is_bad_input(
         ("", "no records"),
         ("hello\n\n", "line 1: not JSON"),
         ('{"a": 1}\n', "line 1: not an attnbench record"),
-        ('{"schema": 99}\n', "line 1: schema 99; this attnbench reads schema 2 and 3"),
+        ('{"schema": 99}\n', "line 1: schema 99; this attnbench reads schema 4"),
     ],
 )
 def test_a_foreign_records_file_is_bad_input(
@@ -426,8 +426,9 @@ def test_run_bench_is_the_same_command_line() -> None:
 
 def test_records_are_plain_json_lines() -> None:
     text = (ROOT / "tests/data/small-run/records.jsonl").read_text()
-    keys = {"schema", "case", "variant", "results", "environment", "error"}
-    assert all(set(json.loads(line)) == keys for line in text.splitlines())
+    first, *later = map(json.loads, text.splitlines())
+    assert set(first) == {"schema", "case", "results", "environment"}
+    assert all(set(line) <= {"variant", "results", "environment", "error"} for line in later)
 
 
 @pytest.fixture
