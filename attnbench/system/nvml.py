@@ -46,7 +46,7 @@ def moment(uuid: str | None) -> Environment:
 
 def driver() -> str | None:
     """Return the version of the driver, or None."""
-    return _try(lambda _: str(pynvml.nvmlSystemGetDriverVersion()), _started() or None)
+    return _try(lambda _: str(pynvml.nvmlSystemGetDriverVersion()), 0) if _started() else None
 
 
 def throttles(reasons: int) -> str:

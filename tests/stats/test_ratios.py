@@ -200,7 +200,7 @@ def test_a_control_of_one_holds():
 
 def test_a_control_that_is_off_is_a_fault_however_little():
     fault = control_fault(steady(FEWEST, plain=1.0, control=1.001), target=0.01)
-    assert fault == "the plain host against itself is told apart from 1"
+    assert fault == "the plain host against itself is significantly different from 1"
 
 
 def test_a_control_that_is_too_wide_is_a_fault_with_its_width():
@@ -224,7 +224,7 @@ def test_a_control_that_never_ran_is_a_fault():
 def test_a_control_may_be_that_of_another_baseline():
     rounds = rounds_of(**{COPY: [1.0] * 6, COPY_AGAIN: [1.001] * 6, "sa": [2.0] * 6})
     fault = control_fault(rounds, 0.01, baseline=COPY, control=COPY_AGAIN)
-    assert fault == "the copy against itself is told apart from 1"
+    assert fault == "the copy against itself is significantly different from 1"
     even = rounds_of(**{COPY: [1.0] * 6, COPY_AGAIN: [1.0] * 6})
     assert control_fault(even, 0.01, baseline=COPY, control=COPY_AGAIN) is None
     assert control_fault(even, 0.01) == "fewer than 6 rounds"  # of the plain host
