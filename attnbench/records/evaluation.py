@@ -116,18 +116,7 @@ FILE_NAME = "evaluations.jsonl"
 _FILE = JsonLines(FILE_NAME, Evaluation, SCHEMA, "evaluation")
 
 
-def begin(folder: Path) -> None:
-    """Make folder and file where they are missing, and check that they can be written to.
-
-    Raises:
-        UserError: they cannot.
-    """
-    _FILE.begin(folder)
-
-
-def exist(folder: Path) -> bool:
-    """Return whether the folder has such a file."""
-    return _FILE.exist(folder)
+begin, exist = _FILE.begin, _FILE.exist
 
 
 def append(folder: Path, evaluation: Evaluation) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -89,7 +89,7 @@ class JsonLines(Generic[T]):
         return self.parse(*lines[0]) if lines else None
 
     def lines(self, folder: Path, most: int | None = None) -> list[tuple[bytes, str]]:
-        """Return the lines, at most so many, each with its place in words (``FILE, line 3``).
+        """Return the whole lines, at most so many, each with its place (``FILE, line 3``).
 
         A last line that was cut off while it was written is left out.
 
@@ -97,10 +97,8 @@ class JsonLines(Generic[T]):
             UserError: the file cannot be read.
         """
         path = folder / self.file_name
-        lines = _lines(path, most)
-        if lines and _torn(lines[-1]):
-            lines.pop()
-        return [(line, f"{path}, line {number}") for number, line in enumerate(lines, 1)]
+        numbered = enumerate(_lines(path, most), 1)
+        return [(line, f"{path}, line {number}") for number, line in numbered if not _torn(line)]
 
     def exist(self, folder: Path) -> bool:
         """Return whether the file is there, even if it holds no whole line yet."""
@@ -131,7 +129,7 @@ class JsonLines(Generic[T]):
             UserError: the line is not JSON, or not of this kind and schema.
         """
         try:
-            data: Any = json.loads(line)
+            data = json.loads(line)
         except (ValueError, RecursionError) as error:
             raise UserError(f"{where}: not JSON ({error})") from error
         if not isinstance(data, dict):
@@ -152,8 +150,9 @@ class JsonLines(Generic[T]):
         if not isinstance(stated, int) or isinstance(stated, bool):
             raise UserError(f"{where}: not an attnbench {self.what} (it states no schema)")
         advice = self.upgrade if stated < self.schema else ""
-        known = f"this attnbench reads schema {self.schema}{advice}"
-        raise UserError(f"{where}: schema {stated}; {known}")
+        raise UserError(
+            f"{where}: schema {stated}; this attnbench reads schema {self.schema}{advice}"
+        )
 
 
 def _lines(path: Path, most: int | None = None) -> list[bytes]:
@@ -165,10 +164,10 @@ def _lines(path: Path, most: int | None = None) -> list[bytes]:
 
 
 def _torn(line: bytes) -> bool:
+    """Return whether a last line was cut off: without its end, and no whole JSON."""
     if line.endswith(b"\n"):
         return False
-    try:
+    with suppress(ValueError, RecursionError):
         json.loads(line)
-    except (ValueError, RecursionError):
-        return True
-    return False
+        return False
+    return True

@@ -25,25 +25,9 @@ from attnbench.records.schema import (
 from attnbench.records.variants import PLAIN, piece
 
 MACHINE = (
-    "cpu",
-    "cores",
-    "cores_allowed",
-    "platform",
-    "python",
-    "torch",
-    "torchvision",
-    "fvcore",
-    "thop",
-    "gpu",
-    "cuda",
-    "gpu_driver",
-    "cudnn",
-    "cudnn_benchmark",
-    "cudnn_allow_tf32",
-    "matmul_allow_tf32",
-    "keeps_freed_memory",
-    "moves_weights_every_rounds",
-    "attnbench",
+    *("cpu", "cores", "cores_allowed", "platform", "python", "torch", "torchvision", "fvcore"),
+    *("thop", "gpu", "cuda", "gpu_driver", "cudnn", "cudnn_benchmark", "cudnn_allow_tf32"),
+    *("matmul_allow_tf32", "keeps_freed_memory", "moves_weights_every_rounds", "attnbench"),
 )
 """The facts of an environment that must agree within a run."""
 

@@ -34,6 +34,8 @@ RECORDS = JsonLines(
 
 _LATER = JsonLines(FILE_NAME, Entry, None)
 
+holds_a_file, repair = RECORDS.exist, RECORDS.repair
+
 _LOCKED: dict[Path, int] = {}
 """Folder and open file. The system releases the lock when this process ends, however it does."""
 
@@ -121,22 +123,6 @@ def runs_in(folder: Path) -> list[Path]:
     except OSError:
         return []
     return [path for path in inside if RECORDS.first(path)]
-
-
-def holds_a_file(folder: Path) -> bool:
-    """Return whether a run was begun here, even if its first line was not finished."""
-    return RECORDS.exist(folder)
-
-
-def repair(folder: Path) -> None:
-    """Make the file end in a whole line, so that lines can be appended.
-
-    No whole line is changed.
-
-    Raises:
-        UserError: the file cannot be read or written.
-    """
-    RECORDS.repair(folder)
 
 
 def new_folder(what: str) -> Path:

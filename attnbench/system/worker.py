@@ -99,13 +99,13 @@ def _once(function: Callable[..., T], args: tuple[object, ...]) -> Iterator[T]:
 
 
 def _death(status: int) -> str:
+    if status >= 0:
+        return f"the worker process ended with status {status}"
     if status == -signal.SIGKILL:
         return "the worker process was killed (SIGKILL), possibly because memory ran out"
-    if -status in list(signal.Signals):
-        return f"the worker process was killed by {signal.Signals(-status).name}"
-    if status < 0:
-        return f"the worker process was killed by signal {-status}"
-    return f"the worker process ended with status {status}"
+    known = -status in list(signal.Signals)
+    name = signal.Signals(-status).name if known else f"signal {-status}"
+    return f"the worker process was killed by {name}"
 
 
 def _serve(
