@@ -1,4 +1,4 @@
-"""A network that says which of red, green and blue an image has most of, and images of these."""
+"""A network that tells whether an image is red, green or blue, and such images."""
 
 from pathlib import Path
 

@@ -7,7 +7,7 @@ from attnbench.records.evaluation import Data, Evaluation, Preprocessing, Weight
 
 
 def evaluation(**changes: Any) -> Evaluation:
-    found = Evaluation(
+    counted = Evaluation(
         host="resnet50",
         module="sa",
         weights=Weights(name="sa_resnet50.pth.tar", sha256="a" * 64),
@@ -27,4 +27,4 @@ def evaluation(**changes: Any) -> Evaluation:
         threads=2,
         environment={"cpu": "An imagined CPU", "torch": "2.15.0", "time": "2026-01-02T03:04:05"},
     )
-    return replace(found, **changes)
+    return replace(counted, **changes)

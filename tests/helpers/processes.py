@@ -1,4 +1,4 @@
-"""A clock that ticks, and what tests have a child process do: a child can import this file."""
+"""A ticking clock, and functions that tests run in a child process, which imports this file."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class TickingClock:
 
 
 def touch(size: int) -> tuple[int, int]:
-    """A process's peak before and after it fills that many bytes."""
+    """Return the process's peak before and after it fills that many bytes."""
     before = memory.peak_resident_bytes()
     filled = b"x" * size
     after = memory.peak_resident_bytes()
@@ -42,14 +42,14 @@ def touch(size: int) -> tuple[int, int]:
 
 
 def idle_step_after_a_large_build(size: int) -> memory.Memory:
-    """What is recorded of a step that takes nothing, in a process that took much before."""
+    """Return the record of a step that takes no memory, in a process that took much before."""
     built = b"x" * size
     del built
     return memory._on_cpu(lambda: None, 0)
 
 
 class TwoPartError(Exception):
-    """Cannot be made again from its message alone, as pickle tries to."""
+    """An error that pickle cannot restore: it would pass the message alone."""
 
     def __init__(self, what: str, where: str) -> None:
         super().__init__(f"{what} in {where}")
@@ -60,8 +60,8 @@ def raise_two_parts() -> None:
 
 
 def faults_of_taking_again(size, times, keep):
-    """Page faults of filling a block over and over, from a library that would give it back."""
-    ctypes.CDLL(None).mallopt(-3, 2**16)  # the worst of luck: large blocks come from the system
+    """Count page faults of filling a block repeatedly, where glibc would return it each time."""
+    ctypes.CDLL(None).mallopt(-3, 2**16)  # the worst case: large blocks come from the system
     if keep:
         keep_memory()
     for _ in range(5):  # until the heap has settled
@@ -73,13 +73,13 @@ def faults_of_taking_again(size, times, keep):
 
 
 def numbered(count):
-    """Numbers, each with the process that they come from."""
+    """Yield numbers, each with the id of this process."""
     for number in range(count):
         yield number, os.getpid()
 
 
 def noted(path, count):
-    """Numbers; each is written down when it is begun."""
+    """Yield numbers; each is written to the file when it is begun."""
     for number in range(count):
         with Path(path).open("a") as notes:
             notes.write(f"{number} ")
@@ -97,9 +97,9 @@ def items_then_call(items, function, *args):
 
 
 def item_then_interrupt(process):
-    """The second item is never done: it interrupts the process that waits for it."""
+    """Interrupt the waiting process instead of yielding a second item."""
     yield os.getpid()
-    signal.alarm(30)  # dies of it where nobody kills it before, and the test ends
+    signal.alarm(30)  # ends the process, and the test, if nothing else kills it
     os.kill(process, signal.SIGINT)
     signal.pause()
 
@@ -109,7 +109,7 @@ def fail_on_arrival():
 
 
 class FailsOnArrival:
-    """Its other side makes it again by a call that raises."""
+    """An object whose unpickling raises."""
 
     def __reduce__(self):
         return fail_on_arrival, ()

@@ -58,11 +58,11 @@ def test_every_kind_of_record_is_read_as_it_was_written(tmp_path, case):
         End(reason="failed", rounds=1, message="its process was killed"),
     )
     environment = {"a": "text", "b": 1, "c": 1.0, "d": True, "e": None, "é\n\u2028": '"\\\0'}
-    records = [Record(case=case, results=each, environment=environment) for each in results]
+    records = [Record(case=case, results=kind, environment=environment) for kind in results]
     failure = Failure(step="memory", type="RuntimeError", message="killed\r\nor \x1b so: é")
     records.append(Record(case=case, variant="sa", environment=environment, error=failure))
-    for each in records:
-        store.append(tmp_path, each)
+    for record in records:
+        store.append(tmp_path, record)
     read = store.read(tmp_path)
     assert read == records
     assert [type(value) for value in read[0].environment.values()] == [
@@ -74,7 +74,7 @@ def test_seconds_are_read_to_the_last_bit(tmp_path, case):
     random = Random(0)
     seconds = [math.exp(random.uniform(-30, 20)) for _ in range(2000)]
     seconds += [5e-324, math.nextafter(1, 2), 0.1, math.nextafter(1e9, 0)]
-    blocks = tuple(Block(variant="plain", steps=1, seconds=each) for each in seconds)
+    blocks = tuple(Block(variant="plain", steps=1, seconds=value) for value in seconds)
     store.append(
         tmp_path, Record(case=case, results=Round(number=0, blocks=blocks), environment={})
     )

@@ -28,11 +28,11 @@ def test_the_mean_of_one_run_is_that_run():
 
 
 def test_the_mean_is_geometric_and_its_doubt_shrinks_with_the_root_of_the_runs():
-    found = mean(
+    interval = mean(
         [Interval(1.0, exp(-0.03), exp(0.06)), Interval(4.0, 4 * exp(-0.04), 4 * exp(0.08))]
     )
     # sqrt(0.03**2 + 0.04**2) / 2 = 0.025, and twice that above.
-    assert ends(found) == pytest.approx((2.0, 2 * exp(-0.025), 2 * exp(0.05)))
+    assert ends(interval) == pytest.approx((2.0, 2 * exp(-0.025), 2 * exp(0.05)))
 
 
 def test_no_runs_have_no_mean():
@@ -41,8 +41,8 @@ def test_no_runs_have_no_mean():
 
 
 def test_a_run_too_short_for_an_interval_leaves_the_mean_without_one():
-    found = mean([exact(1.2), Interval(1.2, 0.0, float("inf"))])
-    assert ends(found) == pytest.approx((1.2, 0.0, float("inf")))
+    interval = mean([exact(1.2), Interval(1.2, 0.0, float("inf"))])
+    assert ends(interval) == pytest.approx((1.2, 0.0, float("inf")))
 
 
 def test_one_run_a_side_scatters_as_assumed():
@@ -66,16 +66,16 @@ def test_two_sides_may_lie_apart_by_student_s_t_times_the_scatter_of_their_diffe
 def test_a_change_has_the_doubt_of_its_rounds_and_of_its_runs():
     old, new = [Interval(1.0, exp(-0.01), exp(0.01))], [Interval(1.1, 1.1 * exp(-0.02), 1.1)]
     runs = 2.4469 * 0.01 * sqrt(2)
-    found = change(old, new)
-    assert found.median == pytest.approx(1.1)
-    assert log(1.1 / found.low) == pytest.approx(sqrt(0.02**2 + 0.01**2 + runs**2), rel=1e-3)
-    assert log(found.high / 1.1) == pytest.approx(sqrt(0.01**2 + runs**2), rel=1e-3)
+    interval = change(old, new)
+    assert interval.median == pytest.approx(1.1)
+    assert log(1.1 / interval.low) == pytest.approx(sqrt(0.02**2 + 0.01**2 + runs**2), rel=1e-3)
+    assert log(interval.high / 1.1) == pytest.approx(sqrt(0.01**2 + runs**2), rel=1e-3)
 
 
 def test_what_is_known_of_a_ratio_has_the_doubt_of_other_hours() -> None:
-    found = known([Interval(1.1, 1.1 * exp(-0.02), 1.1 * exp(0.02))])
-    assert found.median == pytest.approx(1.1)
-    assert log(found.high / 1.1) == pytest.approx(sqrt(0.02**2 + (2.4469 * 0.01) ** 2), rel=1e-3)
+    interval = known([Interval(1.1, 1.1 * exp(-0.02), 1.1 * exp(0.02))])
+    assert interval.median == pytest.approx(1.1)
+    assert log(interval.high / 1.1) == pytest.approx(sqrt(0.02**2 + (2.4469 * 0.01) ** 2), rel=1e-3)
     four = known([exact(1.1)] * 4)  # nine degrees of freedom, and half the deviation
     deviation = sqrt(6 * 0.01**2 / 9) / 2
     assert log(four.high / 1.1) == pytest.approx(2.2622 * deviation, rel=1e-3)

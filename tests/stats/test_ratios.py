@@ -31,16 +31,16 @@ def rounds_of(**seconds):
             number=number,
             blocks=tuple(
                 Block(variant=name, steps=1, seconds=took)
-                for name, took in zip(seconds, each, strict=True)
+                for name, took in zip(seconds, round_s, strict=True)
                 if took is not None
             ),
         )
-        for number, each in enumerate(zip(*seconds.values(), strict=True))
+        for number, round_s in enumerate(zip(*seconds.values(), strict=True))
     ]
 
 
 def steady(count, **step_s):
-    return rounds_of(**{name: [each] * count for name, each in step_s.items()})
+    return rounds_of(**{name: [seconds] * count for name, seconds in step_s.items()})
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_rounds_without_the_part_are_left_out():
         (Block(variant=PLAIN, steps=1, seconds=1.0), in_parts("sa", 1, forward=7.0)),
         (in_parts(PLAIN, 1, forward=1.0), Block(variant="sa", steps=1, seconds=7.0)),
     )
-    rounds = [Round(number=number, blocks=each) for number, each in enumerate(blocks)]
+    rounds = [Round(number=number, blocks=variants) for number, variants in enumerate(blocks)]
     assert log_ratios(rounds, "sa", part="forward") == [log(1.5)]
     assert ratio(rounds, "sa", part="backward") is None
     assert seconds_per_step(rounds, "sa", "backward") == []
@@ -257,7 +257,7 @@ def test_a_run_that_stops_at_its_target_has_a_control_that_is_narrow_enough():
     contradictions = []
     for seed in range(45, 50):
         random = Random(seed)
-        seconds = {name: [exp(0.03 * each) for each in normals(random, 400)] for name in NOISY}
+        seconds = {name: [exp(0.03 * error) for error in normals(random, 400)] for name in NOISY}
         rounds = rounds_of(**seconds)
         stops = (count for count in range(30, 401, 10) if precise(rounds[:count], NOISY, 0.01))
         fault = control_fault(rounds[: next(stops)], 0.01)
@@ -294,9 +294,9 @@ TROUBLE = {
 @pytest.mark.parametrize("trouble", TROUBLE.values(), ids=TROUBLE)
 def test_interleaved_rounds_are_right_where_one_after_the_other_is_wrong(trouble):
     rounds = interleaved(Machine(seed=1, noise=0.005, **trouble), 100)
-    found = ratio(rounds, "sa")
-    assert found.low < TRUTH < found.high
-    assert found.half_width < 0.005
+    interval = ratio(rounds, "sa")
+    assert interval.low < TRUTH < interval.high
+    assert interval.half_width < 0.005
     assert control_fault(rounds, target=0.005) is None
 
     wrong = ratio(one_after_the_other(Machine(seed=1, noise=0.005, **trouble), 100), "sa")
@@ -353,8 +353,8 @@ def hits(noise, count, runs):
     random, inside = np.random.default_rng(5), 0
     for _ in range(runs):
         plain, slower = np.exp(noise(random, count))
-        found = ratio(rounds_of(plain=plain, sa=TRUTH * slower), "sa", resamples=300)
-        inside += found.low <= TRUTH <= found.high
+        interval = ratio(rounds_of(plain=plain, sa=TRUTH * slower), "sa", resamples=300)
+        inside += interval.low <= TRUTH <= interval.high
     return inside
 
 
@@ -381,13 +381,13 @@ def test_a_change_back_is_the_inverse():
 
 
 def test_what_is_known_exactly_changes_by_exactly_the_quotient():
-    found = change(Interval(1.25, 1.25, 1.25), Interval(1.5, 1.5, 1.5))
-    assert ends(found) == pytest.approx((1.2, 1.2, 1.2))
+    interval = change(Interval(1.25, 1.25, 1.25), Interval(1.5, 1.5, 1.5))
+    assert ends(interval) == pytest.approx((1.2, 1.2, 1.2))
 
 
 def test_equal_runs_change_by_one():
-    each = logs(0.10, 0.06, 0.13)  # 0.04 down and 0.03 up: 0.05 either way
-    assert ends(change(each, each)) == pytest.approx(ends(logs(0.0, -0.05, 0.05)))
+    side = logs(0.10, 0.06, 0.13)  # 0.04 down and 0.03 up: 0.05 either way
+    assert ends(change(side, side)) == pytest.approx(ends(logs(0.0, -0.05, 0.05)))
 
 
 @pytest.mark.parametrize(
@@ -411,15 +411,15 @@ CHANGE = 1.03
 @pytest.mark.parametrize("trouble", [{}, {"drift": 0.02, "spikes": 0.05, "heavy_tails": True}])
 def test_the_true_change_is_inside_its_interval_in_93_of_100_pairs_of_runs(trouble, count):
     pairs = 400
-    found = [changed(number, count, **trouble) for number in range(pairs)]
-    assert sum(each.low <= CHANGE <= each.high for each in found) >= 0.93 * pairs
+    intervals = [changed(number, count, **trouble) for number in range(pairs)]
+    assert sum(interval.low <= CHANGE <= interval.high for interval in intervals) >= 0.93 * pairs
 
 
 def test_the_interval_of_a_change_is_not_right_by_being_wide():
     # A ratio of two steps scatters by 0.02 * 2**0.5 and the quotient of two such by 0.02 * 2. A
     # median of 30 scatters by 1.25 / 30**0.5 of that; 1.96 of it either way is 0.018.
-    found = [changed(number, 30) for number in range(50)]
-    assert np.median([each.half_width for each in found]) < 1.5 * 0.018
+    intervals = [changed(number, 30) for number in range(50)]
+    assert np.median([interval.half_width for interval in intervals]) < 1.5 * 0.018
 
 
 def changed(number, count, **trouble):
@@ -466,13 +466,17 @@ def test_fewer_than_six_samples_have_no_outliers():
 
 def disturbed(*disturbances):
     return [
-        Round(number=number, blocks=(Block(variant=PLAIN, steps=1, seconds=1.0),), disturbance=each)
-        for number, each in enumerate(disturbances)
+        Round(
+            number=number,
+            blocks=(Block(variant=PLAIN, steps=1, seconds=1.0),),
+            disturbance=disturbance,
+        )
+        for number, disturbance in enumerate(disturbances)
     ]
 
 
 @pytest.mark.parametrize(
-    ("elapsed_s", "kept_from", "found"),
+    ("elapsed_s", "kept_from", "expected"),
     [
         (16.0, {"asleep_s": 1.6}, {}),
         (16.0, {"asleep_s": 1.625}, {"asleep": 1}),
@@ -495,14 +499,14 @@ def disturbed(*disturbances):
         ),
     ],
 )
-def test_a_round_is_flagged_for_what_kept_a_tenth_of_it(elapsed_s, kept_from, found):
-    assert flags(disturbed(Disturbance(elapsed_s=elapsed_s, **kept_from))) == found
+def test_a_round_is_flagged_for_what_kept_a_tenth_of_it(elapsed_s, kept_from, expected):
+    assert flags(disturbed(Disturbance(elapsed_s=elapsed_s, **kept_from))) == expected
 
 
 def test_flags_count_rounds_and_pass_over_those_that_were_not_watched():
     waited, stolen = Disturbance(elapsed_s=1.0, waited_s=0.5), Disturbance(elapsed_s=1, stolen_s=1)
-    found = flags(disturbed(waited, None, stolen, waited))
-    assert found == {"waiting for a core": 2, "CPU time stolen": 1}
+    flagged = flags(disturbed(waited, None, stolen, waited))
+    assert flagged == {"waiting for a core": 2, "CPU time stolen": 1}
 
 
 @pytest.mark.parametrize("seconds", [10.0, 0.1])
@@ -524,5 +528,5 @@ def test_rounds_of_which_nothing_is_to_be_said_have_no_flags():
 
 def test_rounds_that_a_failed_variant_left_are_not_held_against_the_others():
     whole = steady(5, plain=1.0, control=1.0, sa=1.5)
-    left = [replace(each, number=5 + each.number) for each in steady(35, plain=1.0, control=1.0)]
+    left = [replace(timed, number=5 + timed.number) for timed in steady(35, plain=1.0, control=1.0)]
     assert flags(whole + left) == {}
