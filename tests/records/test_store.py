@@ -249,7 +249,7 @@ def test_a_file_that_holds_no_whole_line_is_a_beginning_and_no_run(tmp_path):
     assert store.runs_in(tmp_path) == []
 
 
-def test_a_folder_is_one_process_to_write_to(tmp_path):
+def test_a_folder_is_locked_for_one_process(tmp_path):
     pytest.importorskip("fcntl")
     store.lock(tmp_path)
     store.lock(tmp_path)  # this process may go on

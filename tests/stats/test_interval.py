@@ -34,7 +34,7 @@ def test_all_or_none_stay_within_0_and_1(trials: int) -> None:
 
 
 @pytest.mark.parametrize(("successes", "trials"), [(0, 0), (2, 1), (-1, 3)])
-def test_what_is_no_share_is_refused(successes: int, trials: int) -> None:
+def test_a_share_beyond_1_is_refused(successes: int, trials: int) -> None:
     with pytest.raises(ValueError, match="is not a share"):
         wilson(successes, trials)
 

@@ -93,7 +93,7 @@ def normals(random, count):
     return [random.gauss(0, 1) for _ in range(count)]
 
 
-def test_rounds_that_resemble_their_neighbours_promise_less():
+def test_correlated_rounds_have_a_wider_interval():
     resembling = [float(np.sin(number / 6)) for number in range(200)]
     shuffled = Random(4).sample(resembling, 200)
     assert median_interval(resembling).half_width > 1.5 * median_interval(shuffled).half_width
@@ -104,7 +104,7 @@ def test_one_spike_in_thirty_rounds_moves_nothing():
     assert median_interval([*quiet, 100.0]) == Interval(1.0, 1.0, 1.0)
 
 
-def test_an_interval_knows_its_half_width_and_whether_it_leaves_one_out():
+def test_the_half_width_of_an_interval_and_whether_it_excludes_one():
     assert Interval(1.5, 1.25, 1.75).half_width == 0.25  # (1.75 - 1.25) / 2
     assert Interval(1.5, 1.25, 1.75).excludes_one
     assert Interval(0.5, 0.25, 0.75).excludes_one
@@ -187,7 +187,7 @@ def test_rounds_without_the_part_are_left_out():
         (Interval(1.5, 0.0, inf), "no significant difference"),
     ],
 )
-def test_a_verdict_says_no_more_than_its_interval(interval, words):
+def test_a_verdict_follows_from_the_interval(interval, words):
     assert verdict(interval) == words
 
 
@@ -198,7 +198,7 @@ def test_a_control_of_one_holds():
     assert control_fault(steady(FEWEST, plain=1.0, control=1.0), target=0.01) is None
 
 
-def test_a_control_that_is_off_is_a_fault_however_little():
+def test_a_control_significantly_different_from_1_is_a_fault():
     fault = control_fault(steady(FEWEST, plain=1.0, control=1.001), target=0.01)
     assert fault == "the plain host against itself is significantly different from 1"
 
@@ -239,14 +239,14 @@ def test_precise_asks_for_every_variant():
 
 
 @pytest.mark.parametrize("baseline", [PLAIN, COPY])
-def test_a_run_settles_at_its_thirtieth_round_or_at_a_tenth_after_it(baseline):
+def test_a_run_may_stop_at_its_thirtieth_round_or_at_a_tenth_after_it(baseline):
     rounds = steady(61, **{baseline: 1.0, "sa": 1.5})
     variants = [baseline, "sa"]
     ends = [n for n in range(62) if may_stop(rounds[:n], variants, 0.01, baseline=baseline)]
     assert ends == [30, 40, 50, 60]
 
 
-def test_a_run_does_not_settle_while_one_ratio_is_known_too_little():
+def test_a_run_may_not_stop_while_one_interval_is_too_wide():
     rounds = rounds_of(plain=[1.0] * 40, control=[1.0] * 40, sa=WIDE)
     assert may_stop(rounds, [PLAIN, CONTROL], 0.01)
     assert not may_stop(rounds, [PLAIN, CONTROL, "sa"], 0.09)  # its half-width is 0.1
@@ -304,7 +304,7 @@ def test_interleaved_rounds_are_right_where_one_after_the_other_is_wrong(trouble
 
 
 @pytest.mark.parametrize("trouble", TROUBLE.values(), ids=TROUBLE)
-def test_the_control_tells_that_one_after_the_other_is_wrong(trouble):
+def test_the_control_shows_that_one_after_the_other_is_wrong(trouble):
     rounds = one_after_the_other(Machine(seed=1, noise=0.005, **trouble), 100)
     assert control_fault(rounds, target=0.005).startswith("the plain host against itself is ")
 
@@ -344,7 +344,7 @@ def test_the_truth_is_inside_the_interval_in_93_of_100_runs(noise, count):
 
 @pytest.mark.parametrize("count", [30, 200])
 @pytest.mark.parametrize("share", [0.2, 0.5])
-def test_it_is_so_too_where_rounds_resemble_their_neighbours(share, count):
+def test_the_truth_is_inside_the_interval_of_correlated_rounds_too(share, count):
     runs = 400
     assert hits(autocorrelated(share), count, runs) >= 0.93 * runs
 
@@ -499,11 +499,11 @@ def disturbed(*disturbances):
         ),
     ],
 )
-def test_a_round_is_flagged_for_what_kept_a_tenth_of_it(elapsed_s, kept_from, expected):
+def test_a_round_is_flagged_for_losing_more_than_a_tenth(elapsed_s, kept_from, expected):
     assert flags(disturbed(Disturbance(elapsed_s=elapsed_s, **kept_from))) == expected
 
 
-def test_flags_count_rounds_and_pass_over_those_that_were_not_watched():
+def test_flags_count_rounds_and_skip_those_without_a_disturbance():
     waited, stolen = Disturbance(elapsed_s=1.0, waited_s=0.5), Disturbance(elapsed_s=1, stolen_s=1)
     flagged = flags(disturbed(waited, None, stolen, waited))
     assert flagged == {"waiting for a core": 2, "CPU time stolen": 1}
@@ -520,13 +520,13 @@ def test_a_round_is_as_long_as_all_of_its_blocks():
     assert flags(rounds) == {"far from the others in length": 1}  # 40 where the others take 4
 
 
-def test_rounds_of_which_nothing_is_to_be_said_have_no_flags():
+def test_undisturbed_rounds_have_no_flags():
     assert flags([]) == {}
     assert flags(rounds_of(plain=[0.9, 1.0, 1.1] * 6)) == {}
     assert flags([Round(number=0, blocks=())]) == {}
 
 
-def test_rounds_that_a_failed_variant_left_are_not_held_against_the_others():
+def test_rounds_without_a_failed_variant_are_compared_among_themselves():
     whole = steady(5, plain=1.0, control=1.0, sa=1.5)
     left = [replace(timed, number=5 + timed.number) for timed in steady(35, plain=1.0, control=1.0)]
     assert flags(whole + left) == {}
