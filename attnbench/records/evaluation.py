@@ -1,8 +1,8 @@
-"""``evaluations.jsonl``: how often given weights were right on a folder of images. No torch.
+"""``evaluations.jsonl``: how many images of a folder a network with given weights got right.
 
-One line an evaluation. Stored are exact counts and what is needed to get them again; percent,
-intervals and what was published elsewhere are derived when it is read. ``reports/README.md``
-explains every field. A change of meaning raises :data:`SCHEMA`.
+One line an evaluation: exact counts, and what is needed to reproduce them. Percentages and
+intervals are derived when it is read. ``reports/README.md`` explains every field. A change of
+meaning raises :data:`SCHEMA`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from attnbench.records.jsonl import Lines
+from attnbench.records.jsonl import JsonLines
 from attnbench.records.schema import Environment
 from attnbench.records.variants import PLAIN
 
@@ -24,7 +24,7 @@ IMAGENET_CLASSES, IMAGENET_IMAGES = 1000, 50_000
 """Of ImageNet's validation set (Russakovsky et al., arXiv 1409.0575, table 2)."""
 
 PUBLISHED_SIZE = 224
-"""The centre crop by which every accuracy in the catalogue was measured."""
+"""The centre crop of every accuracy in the catalogue, in pixels."""
 
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Metric = Literal["top1", "top5"]
@@ -32,7 +32,7 @@ Metric = Literal["top1", "top5"]
 
 @dataclass(frozen=True, kw_only=True)
 class Weights:
-    """The file of weights: its name and what it holds, to the byte."""
+    """The checkpoint: name and digest of its file."""
 
     name: str
     sha256: Sha256
@@ -43,7 +43,7 @@ class Data:
     """The folder of images.
 
     ``sha256`` is that of what ``sha256sum`` prints for every image, sorted by path. ``order`` says
-    how folders became classes: ``sorted`` names are 0, 1, ..., or they are ``numbers`` themselves.
+    how folders became classes: ``sorted`` names are 0, 1, ..., or ``numbers`` are the names.
     """
 
     name: str
@@ -65,12 +65,12 @@ class Preprocessing:
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """One line: how many of the images a network with these weights had right.
+    """One line: how many of the images a network with these weights got right.
 
-    ``module`` is None for the plain host; ``source`` tells the code of one that is not the suite's
-    own, as in a run's plan. An image is right in the top k where fewer than k other
-    classes have a logit at least as high as its own; ``top1_tied`` counts the images that are
-    wrong in the top 1 for an equal logit alone.
+    ``module`` is None for the plain host; ``source`` identifies the code of a custom module, as in
+    a run's plan. An image is right in the top k where fewer than k other classes have a logit at
+    least as high as its own; ``top1_tied`` counts the images that are wrong in the top 1 only
+    because of an equal logit.
     """
 
     schema: int = SCHEMA
@@ -93,47 +93,34 @@ class Evaluation:
     environment: Environment
 
     def __post_init__(self) -> None:
-        """Refuse what no evaluation can give."""
+        """Refuse counts that no evaluation gives."""
         if not 0 <= self.top1_right <= self.top5_right <= self.images:
-            raise ValueError(
-                "right in the top 1 are some of those in the top 5, and these some images"
-            )
+            raise ValueError("top1_right is at most top5_right, and that at most images")
         if not 0 <= self.top1_tied <= self.images - self.top1_right:
-            raise ValueError("only images that are wrong in the top 1 can be tied there")
+            raise ValueError("top1_tied is at most images less top1_right")
         if min(self.classes, self.images, self.data.folders) < 1:
-            raise ValueError("there is at least one class, one folder and one image")
+            raise ValueError("classes, folders and images are at least 1")
 
     @property
     def variant(self) -> str:
-        """The network's name in a run: the module's, or that of the plain host."""
+        """The name of the network as a variant of a run."""
         return self.module or PLAIN
 
     def right(self, metric: Metric) -> int:
-        """The images that were right by that metric."""
+        """Return the number of images that were right by that metric."""
         return self.top1_right if metric == "top1" else self.top5_right
 
 
 FILE_NAME = "evaluations.jsonl"
 
-_FILE = Lines(FILE_NAME, Evaluation, (SCHEMA,), "evaluation")
+_FILE = JsonLines(FILE_NAME, Evaluation, SCHEMA, "evaluation")
 
 
-def begin(folder: Path) -> None:
-    """Make folder and file where there are none, and see that they can be written to.
-
-    Raises:
-        UserError: they cannot.
-    """
-    _FILE.begin(folder)
-
-
-def exist(folder: Path) -> bool:
-    """Whether the folder has such a file."""
-    return _FILE.exist(folder)
+begin, exist = _FILE.begin, _FILE.exist
 
 
 def append(folder: Path, evaluation: Evaluation) -> None:
-    """Write one line behind those that are there.
+    """Append one line; an unfinished last one is removed first.
 
     Raises:
         UserError: the folder cannot be written to.
@@ -144,7 +131,7 @@ def append(folder: Path, evaluation: Evaluation) -> None:
 
 
 def read(folder: Path) -> tuple[Evaluation, ...]:
-    """The evaluations in a folder, none where it has no such file.
+    """Return the evaluations in a folder, none where it has no such file.
 
     Raises:
         UserError: a file that cannot be read.
@@ -153,5 +140,6 @@ def read(folder: Path) -> tuple[Evaluation, ...]:
 
 
 def of(evaluations: Iterable[Evaluation], host: str, variant: str) -> list[Evaluation]:
-    """Those of one network."""
-    return [each for each in evaluations if (each.host, each.variant) == (host, variant)]
+    """Return those of one network."""
+    network = (host, variant)
+    return [item for item in evaluations if (item.host, item.variant) == network]

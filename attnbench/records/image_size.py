@@ -1,7 +1,7 @@
-"""The size of an image: a number where it is square, else height and width. Standard library only.
+"""The size of an image: a number where it is square, else (height, width).
 
-One word for people (``224x224``, ``800x1333``) and one for options, folders and columns
-(``224``, ``800x1333``).
+It is printed as ``224x224`` or ``800x1333``; options, folders and columns have ``224`` or
+``800x1333``.
 """
 
 from __future__ import annotations
@@ -9,40 +9,40 @@ from __future__ import annotations
 import re
 
 Size = int | tuple[int, int]
-"""Pixels. A square is always a single number, so that a size is written in one way only."""
+"""Pixels. A square is always a single number, so that equal sizes compare equal."""
 
-_WORD = re.compile(r"(?P<height>[0-9]+)(?:[xX](?P<width>[0-9]+))?")
+_PATTERN = re.compile(r"(?P<height>[0-9]+)(?:[xX](?P<width>[0-9]+))?")
 
 
 def parse(text: str) -> Size:
-    """``224``, or height and width as in ``800x1333``.
+    """Parse ``224`` or ``800x1333`` (height, then width).
 
     Raises:
-        ValueError: neither.
+        ValueError: the text is neither.
     """
-    word = _WORD.fullmatch(text.strip())
-    if word is None:
-        raise ValueError(f"'{text}' is no size such as 224 or 800x1333")
-    height = int(word["height"])
-    return of(height, int(word["width"] or height))
+    match = _PATTERN.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"'{text}' is not an image size such as 224 or 800x1333")
+    height = int(match["height"])
+    return of(height, int(match["width"] or height))
 
 
 def of(height: int, width: int) -> Size:
-    """The size with that height and width."""
+    """Return the size with that height and width."""
     return height if height == width else (height, width)
 
 
 def sides(size: Size) -> tuple[int, int]:
-    """Height and width."""
+    """Return height and width."""
     return (size, size) if isinstance(size, int) else size
 
 
 def written(size: Size) -> str:
-    """For people: ``224x224``, ``800x1333``."""
+    """Return the size as it is printed: ``224x224``, ``800x1333``."""
     height, width = sides(size)
     return f"{height}x{width}"
 
 
 def option(size: Size) -> str:
-    """As an option takes it: ``224``, ``800x1333``."""
+    """Return the size as an option takes it: ``224``, ``800x1333``."""
     return str(size) if isinstance(size, int) else written(size)

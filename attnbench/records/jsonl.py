@@ -1,11 +1,14 @@
-"""Files of one JSON object a line: append and flush, read back, say exactly what is wrong."""
+"""Files of one JSON object a line: append and sync, read back, say exactly what is wrong."""
 
 from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -16,96 +19,122 @@ from attnbench.errors import UserError
 T = TypeVar("T")
 
 
+@contextmanager
+def writing_to(folder: Path) -> Iterator[None]:
+    """Turn an OSError of the body into a UserError that names the folder."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"cannot write to {folder}: {error.strerror}") from error
+
+
 @dataclass(frozen=True)
-class Lines(Generic[T]):
-    """The file of that name in a folder: a line an object of one kind, which states a schema."""
+class JsonLines(Generic[T]):
+    """The file of one name in a folder. Each line is an object of one kind."""
 
     file_name: str
     kind: type[T]
-    schemas: tuple[int, ...]
+    schema: int | None
+    """What each line states as its ``schema``; None for lines that state none."""
     what: str = "record"
-    """What one line is called in messages."""
+    """What a line is called in messages."""
+    upgrade: str = ""
+    """What to do with an older schema, as the end of a message."""
 
     @cached_property
     def _reader(self) -> TypeAdapter[T]:
         return TypeAdapter(self.kind)
 
     def begin(self, folder: Path) -> None:
-        """Make folder and file where there are none, and see that they can be written to.
+        """Make folder and file where they are missing, and check that they can be written to.
 
         Raises:
             UserError: they cannot.
         """
-        try:
+        with writing_to(folder):
             folder.mkdir(parents=True, exist_ok=True)
             (folder / self.file_name).open("a", encoding="utf-8").close()
-        except OSError as error:
-            raise UserError(f"cannot write to {folder}: {error.strerror}") from error
 
     def append(self, folder: Path, data: dict[str, Any]) -> None:
-        """Write one line and see it onto the disk, so that nothing finished can be lost.
+        """Write one line and sync it to the disk.
 
         Raises:
             UserError: the folder cannot be written to.
+            ValueError: a number that JSON does not have (NaN, infinity). Nothing is written.
         """
         line = json.dumps(data, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
-        try:
+        with writing_to(folder):
             folder.mkdir(parents=True, exist_ok=True)
             path = folder / self.file_name
             with path.open("a", encoding="utf-8", errors="replace") as file:
                 file.write(line + "\n")
                 file.flush()
                 os.fsync(file.fileno())
-        except OSError as error:
-            raise UserError(f"cannot write to {folder}: {error.strerror}") from error
 
     def read(self, folder: Path) -> list[T]:
-        """What the folder's file holds.
-
-        A last line that was cut off while it was written is left out: nothing was finished there.
+        """Return the objects of the folder's file.
 
         Raises:
             UserError: no such file, or a line that is not of this kind and schema.
         """
+        return [self.parse(*line) for line in self.lines(folder)]
+
+    def first(self, folder: Path) -> T | None:
+        """Return the object on the first line; None without a file, or before that line is whole.
+
+        Raises:
+            UserError: the line is not of this kind and schema.
+        """
+        lines = self.lines(folder, 1) if self.exist(folder) else []
+        return self.parse(*lines[0]) if lines else None
+
+    def lines(self, folder: Path, most: int | None = None) -> list[tuple[bytes, str]]:
+        """Return the whole lines, at most so many, each with its place (``FILE, line 3``).
+
+        A last line that was cut off while it was written is left out.
+
+        Raises:
+            UserError: the file cannot be read.
+        """
         path = folder / self.file_name
-        lines = _lines(path)
-        if lines and _torn(lines[-1]):
-            lines.pop()
-        return [self._parse(line, f"{path}, line {number}") for number, line in enumerate(lines, 1)]
+        numbered = enumerate(_lines(path, most), 1)
+        return [(line, f"{path}, line {number}") for number, line in numbered if not _torn(line)]
 
     def exist(self, folder: Path) -> bool:
-        """Whether the file was at least begun here, perhaps within its first line."""
+        """Return whether the file is there, even if it holds no whole line yet."""
         path = folder / self.file_name
         return os.path.isfile(path)  # noqa: PTH113  Path's raises where it may not look
 
     def repair(self, folder: Path) -> None:
         """Make the file end in a whole line, so that lines can be appended.
 
+        No whole line is changed.
+
         Raises:
-            UserError: the file cannot be read or written. No whole line is ever touched.
+            UserError: the file cannot be read or written.
         """
         path = folder / self.file_name
         last = (_lines(path) or [b"\n"])[-1]
-        try:
+        with writing_to(folder):
             if _torn(last):
                 os.truncate(path, path.stat().st_size - len(last))
             elif not last.endswith(b"\n"):
                 with path.open("ab") as file:
                     file.write(b"\n")
-        except OSError as error:
-            raise UserError(f"cannot write to {folder}: {error.strerror}") from error
 
-    def _parse(self, line: bytes, where: str) -> T:
+    def parse(self, line: bytes, where: str) -> T:
+        """Return the object that a line holds; ``where`` names its place in messages.
+
+        Raises:
+            UserError: the line is not JSON, or not of this kind and schema.
+        """
         try:
-            data: Any = json.loads(line)
+            data = json.loads(line)
         except (ValueError, RecursionError) as error:
             raise UserError(f"{where}: not JSON ({error})") from error
-        schema = data.get("schema") if isinstance(data, dict) else None
-        if not isinstance(schema, int) or isinstance(schema, bool):
-            raise UserError(f"{where}: not an attnbench {self.what} (it states no schema)")
-        if schema not in self.schemas:
-            known = " and ".join(map(str, self.schemas))
-            raise UserError(f"{where}: schema {schema}; this attnbench reads schema {known}")
+        if not isinstance(data, dict):
+            raise UserError(f"{where}: not an attnbench {self.what}")
+        self._check_schema(data.get("schema"), where)
         try:
             return self._reader.validate_json(line, strict=True)
         except ValidationError as error:
@@ -113,19 +142,32 @@ class Lines(Generic[T]):
             field = ".".join(str(part) for part in first["loc"])
             raise UserError(f"{where}: {field or self.what}: {first['msg']}") from error
 
+    def _check_schema(self, stated: object, where: str) -> None:
+        if stated == self.schema and not isinstance(stated, bool):
+            return
+        if self.schema is None:
+            raise UserError(f"{where}: a schema again: these are two files in one")
+        if not isinstance(stated, int) or isinstance(stated, bool):
+            raise UserError(f"{where}: not an attnbench {self.what} (it states no schema)")
+        advice = self.upgrade if stated < self.schema else ""
+        raise UserError(
+            f"{where}: schema {stated}; this attnbench reads schema {self.schema}{advice}"
+        )
 
-def _lines(path: Path) -> list[bytes]:
+
+def _lines(path: Path, most: int | None = None) -> list[bytes]:
     try:
-        return path.read_bytes().splitlines(keepends=True)
+        with path.open("rb") as file:
+            return list(islice(file, most))
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from error
 
 
 def _torn(line: bytes) -> bool:
+    """Return whether a last line was cut off: without its end, and no whole JSON."""
     if line.endswith(b"\n"):
         return False
-    try:
+    with suppress(ValueError, RecursionError):
         json.loads(line)
-    except (ValueError, RecursionError):
-        return True
-    return False
+        return False
+    return True

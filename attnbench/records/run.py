@@ -1,4 +1,4 @@
-"""A run: what the lines of one records file say together."""
+"""A run: the records of one file, put together."""
 
 from __future__ import annotations
 
@@ -25,32 +25,16 @@ from attnbench.records.schema import (
 from attnbench.records.variants import PLAIN, piece
 
 MACHINE = (
-    "cpu",
-    "cores",
-    "cores_allowed",
-    "platform",
-    "python",
-    "torch",
-    "torchvision",
-    "fvcore",
-    "thop",
-    "gpu",
-    "cuda",
-    "gpu_driver",
-    "cudnn",
-    "cudnn_benchmark",
-    "cudnn_allow_tf32",
-    "matmul_allow_tf32",
-    "keeps_freed_memory",
-    "moves_weights_every_rounds",
-    "attnbench",
+    *("cpu", "cores", "cores_allowed", "platform", "python", "torch", "torchvision", "fvcore"),
+    *("thop", "gpu", "cuda", "gpu_driver", "cudnn", "cudnn_benchmark", "cudnn_allow_tf32"),
+    *("matmul_allow_tf32", "keeps_freed_memory", "moves_weights_every_rounds", "attnbench"),
 )
-"""The facts of an environment that must agree for rounds to belong to one run."""
+"""The facts of an environment that must agree within a run."""
 
 
 @dataclass
 class Run:
-    """Everything that is known of a run so far; records are added in file order."""
+    """What is known of a run so far. Records are added in file order."""
 
     case: Case
     plan: Plan
@@ -65,55 +49,55 @@ class Run:
     failures: dict[str, dict[str, Failure]] = field(default_factory=dict)
     end: End | None = None
     evaluations: tuple[Evaluation, ...] = ()
-    """Of weights, that lie in the run's folder; they are no part of its records."""
+    """Accuracies counted in the run's folder; not part of its records."""
 
     @property
     def counted(self) -> tuple[str, ...]:
-        """What differs in its counts: every variant but the control."""
+        """The variants that are counted: all but the control."""
         return tuple(name for name in self.plan.variants if name != self.plan.control)
 
     @property
     def networks(self) -> tuple[str, ...]:
-        """The different networks: the plain host and one for each module; none in isolation."""
+        """The networks: the plain host, and the host with each module; none in isolated runs."""
         return () if self.case.isolated else self.counted
 
     @property
     def modules(self) -> tuple[str, ...]:
-        """The attention modules, in the order asked for."""
+        """The attention modules, in the order of the plan."""
         if not self.case.isolated:
             return tuple(name for name in self.networks if name != PLAIN)
-        found = (piece(variant) for variant in self.plan.variants)
-        return tuple(dict.fromkeys(each.module for each in found if each))
+        isolated = map(piece, self.plan.variants)
+        return tuple(dict.fromkeys(variant.module for variant in isolated if variant))
 
     @property
     def finished(self) -> bool:
-        """Whether there is nothing left to do; a run that failed can be gone on with."""
+        """Whether nothing is left to do. A run that failed can be resumed."""
         return self.end is not None and self.end.reason != "failed"
 
     @property
     def timed_s(self) -> float:
-        """What all rounds took together."""
-        return sum(each.seconds for each in self.rounds)
+        """Seconds of all rounds together."""
+        return sum(timed.seconds for timed in self.rounds)
 
     def failed(self, variant: str, step: str) -> bool:
-        """Whether that step of the variant ended in an error."""
+        """Return whether that step of the variant ended in an error."""
         return step in self.failures.get(variant, {})
 
     def has(self, variant: str, step: str) -> bool:
-        """Whether counts or memory of the variant are done with, well or not."""
+        """Return whether the counts or the memory of the variant are known, or failed."""
         done = self.counts.keys() if step == "counts" else self.memory.keys()
         return variant in done or self.failed(variant, step)
 
     def add(self, record: Record) -> None:
-        """Take one more record in.
+        """Add one record.
 
         Raises:
-            UserError: it belongs to another configuration or machine, or to another run.
+            UserError: it is of another configuration, machine or run.
         """
         self._refuse_other_settings(record)
         self._refuse_other_runs(record)
         variant, results = record.variant or "", record.results
-        self.end = None  # it failed, and was gone on with
+        self.end = None  # the run had failed and was resumed
         if record.error:
             self.failures.setdefault(variant, {})[record.error.step] = record.error
         elif isinstance(results, Counts):
@@ -157,15 +141,15 @@ class Run:
 
 
 def machine(environment: Environment) -> Environment:
-    """The part of an environment by which machines are told apart."""
+    """Return the facts of an environment that identify a machine and its software."""
     return {key: environment.get(key) for key in MACHINE}
 
 
 def gather(records: Iterable[Record], where: str) -> Run:
-    """The run that a file's records make; ``where`` names the file in messages.
+    """Return the run of a file's records; ``where`` names the file in messages.
 
     Raises:
-        UserError: no plan comes first, or the lines are of different runs.
+        UserError: the first is no plan, or the records are of different runs.
     """
     run: Run | None = None
     for number, record in enumerate(records, start=1):
@@ -184,10 +168,10 @@ def gather(records: Iterable[Record], where: str) -> Run:
 
 
 def read(folder: Path) -> Run:
-    """The run in a folder, with the evaluations beside it.
+    """Return the run in a folder, with the evaluations beside it.
 
     Raises:
-        UserError: there is none, its file is not one run's, or one of evaluations is damaged.
+        UserError: there is none, its file is not of one run, or that of evaluations is damaged.
     """
     run = gather(store.read(folder), str(folder / store.FILE_NAME))
     run.evaluations = evaluation.read(folder)

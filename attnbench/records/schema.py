@@ -1,8 +1,8 @@
-"""The lines of ``records.jsonl``: what was measured, on what, raw.
+"""The lines of ``records.jsonl``: raw results, and what they were measured on.
 
-A file of records is the only thing that passes from whoever measures to whoever shows.
-Quantities are stored in base units (bytes, seconds, single operations) and never rounded.
-``reports/README.md`` explains every field. A change of meaning raises :data:`SCHEMA`.
+The file is the only interface between measuring and reporting. Quantities are in base units (bytes,
+seconds, single operations) and never rounded. ``reports/README.md`` explains every field. A change
+of meaning raises :data:`SCHEMA`.
 """
 
 from __future__ import annotations
@@ -17,11 +17,7 @@ from attnbench.records import image_size as sizes
 from attnbench.records.image_size import Size
 from attnbench.records.variants import BASELINES, STAGES
 
-SCHEMA = 3
-"""What is written."""
-
-READABLE = (2, SCHEMA)
-"""What is read: a line of schema 2 is one in which no field that came later is stated."""
+SCHEMA = 4
 
 GRID = ("mode", "dtype", "batch_size", "image_size", "compiled")
 """The fields of a case of which a grid has every combination."""
@@ -104,9 +100,9 @@ class Case:
 class Count:
     """One network under one rule of counting, for one image.
 
-    ``None`` where the rule does not speak of the quantity. ``not_counted`` gives the operators
-    that ran and were left at zero, with the number of times that each ran. ``details`` splits
-    the figure by name, ``parts`` does so for parts of the network.
+    None where the rule does not define the quantity. ``not_counted``: operators that ran and were
+    counted as zero, with the number of their calls. ``details`` splits the figure by name,
+    ``parts`` does so for parts of the network.
     """
 
     params: int | None = None
@@ -116,7 +112,7 @@ class Count:
     parts: Mapping[str, Mapping[str, int]] | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what no network has."""
+        """Refuse counts that no network has."""
         figures = [self.params, self.operations, *(self.details or {}).values()]
         if any(figure is not None and not 0 <= figure < LARGEST for figure in figures):
             raise ValueError("a count is at least 0 and below 2**63")
@@ -131,7 +127,7 @@ class Plan:
     budget_s: float
     target: float
     sources: Mapping[str, str] = field(default_factory=dict)
-    """For each module that is not the suite's own, what tells its code from any other."""
+    """For each custom module the digest of its file, or its package's version."""
 
     def __post_init__(self) -> None:
         """Refuse a run without its baseline."""
@@ -140,18 +136,18 @@ class Plan:
 
     @property
     def baseline(self) -> str:
-        """What the others are compared with."""
+        """The variant that the others are compared with."""
         return self.variants[0]
 
     @property
     def control(self) -> str:
-        """The baseline under its other name."""
+        """The baseline a second time, under another name."""
         return self.variants[1]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Counts:
-    """What every rule says of one variant; with its input's shape where a module runs alone."""
+    """The counts of one variant by rule; ``shape`` is its input's where a module runs alone."""
 
     kind: Literal["counts"] = "counts"
     rules: Mapping[str, Count]
@@ -160,13 +156,12 @@ class Counts:
 
 @dataclass(frozen=True, kw_only=True)
 class Memory:
-    """One warmed-up step of one variant, alone in its process: before it, and at its peak.
+    """Bytes before one warmed-up step of one variant, alone in its process, and at its peak.
 
     ``peak_live_bytes`` is what the step creates and holds at once, deterministic (see
-    ``attnbench.measuring.memory``). The others are what the device saw, with everything that was
-    there before: resident size on a CPU; on CUDA allocated (to tensors, and to what libraries take
-    within an operator) and reserved by the allocator.
-    ``None`` where the device has no such figure.
+    ``attnbench.measuring.memory``). The others include everything that was there before: resident
+    size on a CPU; on CUDA allocated (to tensors, and to libraries within an operator) and reserved
+    by the allocator. None where the device has no such figure.
     """
 
     kind: Literal["memory"] = "memory"
@@ -181,13 +176,13 @@ class Memory:
 
 @dataclass(frozen=True, kw_only=True)
 class Compiled:
-    """What one variant took to its first answer: built and compiled, in seconds of wall time."""
+    """Wall time in which one variant was built, compiled and gave its first output."""
 
     kind: Literal["compiled"] = "compiled"
     seconds: float
 
     def __post_init__(self) -> None:
-        """Refuse what no clock gives."""
+        """Refuse times that no clock gives."""
         if not 0 < self.seconds < LONGEST_S:
             raise ValueError("compiling takes a positive time")
 
@@ -205,7 +200,7 @@ class Block:
     parts: Mapping[str, float] | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what no clock gives."""
+        """Refuse times that no clock gives."""
         taken = (self.seconds, *(self.parts or {}).values())
         if self.steps < 1 or not all(0 < seconds < LONGEST_S for seconds in taken):
             raise ValueError("a block has at least one step and takes a positive time")
@@ -213,11 +208,11 @@ class Block:
 
 @dataclass(frozen=True, kw_only=True)
 class Disturbance:
-    """What kept the machine from a round's work, in seconds; None where it cannot be known.
+    """What kept the machine from a round's work, in seconds; None where the system has no counter.
 
-    ``asleep_s``: the machine was suspended. ``waited_s``: threads of this process that could
-    have run had no core (summed over threads). ``stolen_s``: the hypervisor gave cores to others
-    (summed over cores). ``elapsed_s`` is the round's length by a clock that goes on in sleep.
+    ``asleep_s``: the machine was suspended. ``waited_s``: runnable threads of this process had no
+    core (summed over threads). ``stolen_s``: steal time of the hypervisor (summed over cores).
+    ``elapsed_s``: the round's length by a clock that also runs while the machine is suspended.
     """
 
     elapsed_s: float
@@ -237,13 +232,13 @@ class Round:
 
     @property
     def seconds(self) -> float:
-        """What the whole round took."""
+        """Seconds of all blocks together."""
         return sum(block.seconds for block in self.blocks)
 
 
 @dataclass(frozen=True, kw_only=True)
 class End:
-    """The last line of a finished run: why the rounds stopped; ``message`` says what failed."""
+    """The last line of a finished run: why the rounds stopped, and the ``message`` of a failure."""
 
     kind: Literal["end"] = "end"
     reason: Literal["target", "budget", "failed"]
@@ -256,7 +251,7 @@ FailedStep = Literal["counts", "memory", "latency"]
 
 @dataclass(frozen=True, kw_only=True)
 class Failure:
-    """Why a variant has no result, or no further ones."""
+    """The error that left a variant without results, or without further ones."""
 
     step: FailedStep
     type: str
@@ -267,17 +262,19 @@ Results = Annotated[Plan | Counts | Memory | Compiled | Round | End, Field(discr
 
 
 @dataclass(frozen=True, kw_only=True)
-class Record:
-    """One line. ``variant`` is None where the line speaks of all of them."""
+class Entry:
+    """A line after the first: what it adds to that.
+
+    ``variant`` is None where the line is about all of them. ``environment`` has the facts that
+    differ from the first line's.
+    """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
-    """A field that nobody here knows, of a line or within it, could mean anything."""
+    """Refuse unknown fields, at the top level and nested: they could change what figures mean."""
 
-    schema: int = SCHEMA
-    case: Case
     variant: str | None = None
     results: Results | None = None
-    environment: Environment
+    environment: Environment = field(default_factory=dict)
     error: Failure | None = None
 
     def __post_init__(self) -> None:
@@ -286,8 +283,22 @@ class Record:
             raise ValueError("a record has either results or an error")
 
     def as_json(self) -> dict[str, Any]:
-        """The line as plain data."""
-        return asdict(self)
+        """Return the line as plain data, without its fields that are None."""
+        return asdict(self, dict_factory=lambda items: {k: v for k, v in items if v is not None})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record(Entry):
+    """One result with all that it was measured on; stored whole as the first line of a file."""
+
+    schema: int = SCHEMA
+    case: Case
+    environment: Environment
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the line as plain data, its schema and case first."""
+        data = super().as_json()
+        return {key: data.pop(key) for key in ("schema", "case")} | data
 
 
 LIMITS = {

@@ -1,15 +1,21 @@
-"""``records.jsonl`` and the folders that hold one."""
+"""``records.jsonl`` and the folders that hold one.
+
+The case and the environment stand on the first line of a file; each later line has only what it
+adds, and the facts that have changed. Records in memory are whole.
+"""
 
 from __future__ import annotations
 
 import os
+from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 
 from attnbench.errors import UserError
-from attnbench.records.jsonl import Lines
-from attnbench.records.schema import READABLE, Record
+from attnbench.records.jsonl import JsonLines, writing_to
+from attnbench.records.schema import SCHEMA, Entry, Environment, Record
 
 try:
     import fcntl
@@ -18,11 +24,20 @@ except ImportError:  # there is none on Windows
 
 FILE_NAME = "records.jsonl"
 
-_RECORDS = Lines(FILE_NAME, Record, READABLE)
+RECORDS = JsonLines(
+    FILE_NAME,
+    Record,
+    SCHEMA,
+    upgrade="; docs/upgrade_records.py in attnbench's repository rewrites the file",
+)
+"""The file, with the kind of its first line."""
 
+_LATER = JsonLines(FILE_NAME, Entry, None)
+
+holds_a_file, repair = RECORDS.exist, RECORDS.repair
 
 _LOCKED: dict[Path, int] = {}
-"""Folder and open file; the system gives the claim up when this process ends, however it does."""
+"""Folder and open file. The system releases the lock when this process ends, however it does."""
 
 
 def lock(folder: Path) -> None:
@@ -33,11 +48,9 @@ def lock(folder: Path) -> None:
     """
     if folder.resolve() in _LOCKED:
         return
-    try:
+    with writing_to(folder):
         folder.mkdir(parents=True, exist_ok=True)
         file = os.open(folder / FILE_NAME, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
-    except OSError as error:
-        raise UserError(f"cannot write to {folder}: {error.strerror}") from error
     if fcntl is not None:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -48,52 +61,72 @@ def lock(folder: Path) -> None:
 
 
 def append(folder: Path, record: Record) -> None:
-    """Write one line and see it onto the disk, so that a killed run loses nothing finished."""
-    _RECORDS.append(folder, record.as_json())
+    """Write one record and sync it to the disk, so that a killed run loses nothing finished.
+
+    Raises:
+        UserError: the folder cannot be written to, or its run has another configuration.
+    """
+    first = RECORDS.first(folder)
+    if first is not None and record.case != first.case:
+        raise UserError(f"{folder} holds another configuration: {first.case.described}")
+    RECORDS.append(folder, (record if first is None else _entry(record, first)).as_json())
 
 
 def read(folder: Path) -> list[Record]:
-    """The records of a folder.
+    """Return the records of a folder, each with its case and whole environment.
 
-    A last line that was cut off while it was written is left out: nothing was finished there.
+    A last line that was cut off while it was written is left out.
 
     Raises:
         UserError: no such file, or a line that is not a record of this schema.
     """
-    return _RECORDS.read(folder)
+    lines = RECORDS.lines(folder)
+    if not lines:
+        return []
+    first = RECORDS.parse(*lines[0])
+    return [first, *(_whole(_LATER.parse(*line), first) for line in lines[1:])]
+
+
+def _entry(record: Record, first: Record) -> Entry:
+    return Entry(
+        variant=record.variant,
+        results=record.results,
+        environment=changed(first.environment, record.environment),
+        error=record.error,
+    )
+
+
+def _whole(entry: Entry, first: Record) -> Record:
+    environment = first.environment | entry.environment
+    return replace(first, **vars(entry) | {"environment": environment})
+
+
+def changed(before: Environment, now: Environment) -> Environment:
+    """Return the facts that are others now; None for one that is missing now."""
+    now = dict.fromkeys(before) | now
+    # By their text, as 1, 1.0 and True are equal.
+    return {
+        key: now[key] for key in now if key not in before or repr(now[key]) != repr(before[key])
+    }
 
 
 def runs_in(folder: Path) -> list[Path]:
-    """The folders of runs that a folder holds: itself, or the folders in it, sorted by name."""
-    if _has_records(folder):
-        return [folder]
-    try:
-        inside = sorted(each for each in folder.iterdir() if each.is_dir())
-    except OSError:
-        return []
-    return [each for each in inside if _has_records(each)]
-
-
-def holds_a_file(folder: Path) -> bool:
-    """Whether a run was at least begun here, perhaps within its first line."""
-    return _RECORDS.exist(folder)
-
-
-def _has_records(folder: Path) -> bool:
-    return holds_a_file(folder) and bool(read(folder))
-
-
-def repair(folder: Path) -> None:
-    """Make the file end in a whole line, so that lines can be appended.
+    """Return the folders of runs that a folder holds: itself, or those in it, sorted by name.
 
     Raises:
-        UserError: the file cannot be read or written. No whole line is ever touched.
+        UserError: a first line that is not a record of this schema.
     """
-    _RECORDS.repair(folder)
+    if RECORDS.first(folder):
+        return [folder]
+    try:
+        inside = sorted(path for path in folder.iterdir() if path.is_dir())
+    except OSError:
+        return []
+    return [path for path in inside if RECORDS.first(path)]
 
 
 def new_folder(what: str) -> Path:
-    """A new folder under ``reports/``, named by the date and what is in it.
+    """Make a new folder under ``reports/``, named by the date and what is in it.
 
     Raises:
         UserError: it cannot be made.
@@ -101,11 +134,7 @@ def new_folder(what: str) -> Path:
     stem = f"{datetime.now(UTC):%Y-%m-%d}-{what}"
     for number in count(1):
         folder = Path("reports") / (stem if number == 1 else f"{stem}-{number}")
-        try:
+        with writing_to(folder), suppress(FileExistsError):
             folder.mkdir(parents=True)
-        except FileExistsError:
-            continue
-        except OSError as error:
-            raise UserError(f"cannot write to {folder}: {error.strerror}") from error
-        return folder
+            return folder
     raise AssertionError("count() has no end")

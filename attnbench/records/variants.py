@@ -1,4 +1,4 @@
-"""Names of what is timed where modules run alone: four ceilings' measures, then the pieces."""
+"""The names of variants: the baselines, and in isolated runs the ceilings and the modules."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 PLAIN = "plain"
 CONTROL = "control"
-"""The plain host a second time, under another name: its ratio to PLAIN is known to be 1."""
+"""The plain host a second time, under another name: its true ratio to PLAIN is 1."""
 
 COPY, COPY_AGAIN = "copy", "copy again"
-"""Baseline and control where modules run alone, outside of a host: a large copy, twice."""
+"""Baseline and control of isolated runs: a large copy, twice."""
 
 BASELINES = ((PLAIN, CONTROL), (COPY, COPY_AGAIN))
 
@@ -20,15 +20,15 @@ STAGES = (1, 2, 3, 4)
 PRODUCT = "product"
 LAUNCH = "launch"
 CEILINGS = (COPY, COPY_AGAIN, PRODUCT, LAUNCH)
-"""A large copy, the same again, a large matrix product, and the smallest operator there is."""
+"""A large copy, the same again, a large matrix product, and the smallest operator."""
 
 RESERVED = (PLAIN, CONTROL, *CEILINGS)
-"""What records call the variants that are no modules."""
+"""The names of variants that are not modules."""
 
 
 @dataclass(frozen=True)
 class IsolatedModule:
-    """A module at the size that it has in the last block of one of the host's stages."""
+    """A module at its size in the last block of one of the host's stages."""
 
     module: str
     stage: int
@@ -40,7 +40,7 @@ class IsolatedModule:
 
 
 def alone(modules: Iterable[str]) -> tuple[str, ...]:
-    """The variants of an isolated run: the ceilings, then each module at each stage."""
+    """Return the variants of an isolated run: the ceilings, then each module at each stage."""
     return (
         *CEILINGS,
         *(IsolatedModule(module, stage).name for module in modules for stage in STAGES),
@@ -48,6 +48,6 @@ def alone(modules: Iterable[str]) -> tuple[str, ...]:
 
 
 def piece(variant: str) -> IsolatedModule | None:
-    """What :attr:`IsolatedModule.name` named; None for a ceiling's measure."""
+    """Parse a variant's name such as ``sa layer1``; None for a ceiling."""
     module, separator, stage = variant.rpartition(" layer")
     return IsolatedModule(module, int(stage)) if separator else None

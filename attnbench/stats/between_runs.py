@@ -1,10 +1,10 @@
-"""Runs of one thing, made again: their mean ratio, and what one more of them could have found.
+"""Repeated runs: their mean ratio, with an interval that includes the scatter between runs.
 
-The interval of a run knows the scatter of its rounds. It cannot know that of runs: where the
-machine's memory lay, what its neighbours did in that hour. Runs that are made again show it; until
-there are enough of them, what runs have been seen to scatter elsewhere stands in for it, with the
-weight of a few runs (an inverse chi-squared prior of the variance: Gelman et al., Bayesian Data
-Analysis, section 2.6; in this use the moderated t of Smyth 2004, equation 4). No torch.
+The interval of one run covers the scatter of its rounds, but not that between runs: memory
+addresses, other load on the machine in that hour. Repeated runs show it. While they are few, the
+scatter seen elsewhere is combined with theirs at the weight of a few runs (an inverse chi-squared
+prior of the variance: Gelman et al., Bayesian Data Analysis, section 2.6; used as in the moderated
+t of Smyth 2004, equation 4).
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from attnbench.stats import interval
 from attnbench.stats.interval import CONFIDENCE, Interval
 
 ASSUMED = 0.013
-"""Standard deviation of a module's log-ratio between runs of the same thing, hours apart.
+"""Standard deviation of a module's log-ratio between runs of the same case, hours apart.
 
 That of the modules that scatter most, GC and SA, in ``benchmarks/hours.py`` on the machine of the
-published run, a CPU; the others have half of it. Where another is known, callers state it.
+published run, a CPU; the others have half of it. Callers that know a better value pass it.
 """
 
 WEIGHT = 6
-"""How many runs beyond the first that assumption counts for."""
+"""Degrees of freedom of that assumption."""
 
 
 def mean(intervals: Sequence[Interval]) -> Interval:
-    """The geometric mean of ratios measured independently, with what their rounds leave open.
+    """Return the geometric mean of independent ratios, with the uncertainty of their rounds.
 
-    The distances of the ends are combined in quadrature (MOVER; see ``statistics.change``).
+    The distances of the ends are combined in quadrature (MOVER; see ``interval.change``).
 
     Raises:
         ValueError: no intervals.
@@ -39,39 +39,41 @@ def mean(intervals: Sequence[Interval]) -> Interval:
         raise ValueError("no runs")
     count = len(intervals)
     return Interval.of_logs(
-        fmean(log(each.median) for each in intervals),
-        hypot(*(each.log_below for each in intervals)) / count,
-        hypot(*(each.log_above for each in intervals)) / count,
+        fmean(log(ratio.median) for ratio in intervals),
+        hypot(*(ratio.log_below for ratio in intervals)) / count,
+        hypot(*(ratio.log_above for ratio in intervals)) / count,
     )
 
 
 def scatter(*sides: Sequence[Interval], assumed: float | None = None) -> tuple[float, int]:
-    """Standard deviation of log-ratios between runs of one side, and its degrees of freedom."""
+    """Return the standard deviation of log-ratios between runs, and its degrees of freedom.
+
+    Runs are compared within each side only.
+    """
     prior = ASSUMED if assumed is None else assumed
     squares, freedom = prior**2 * WEIGHT, WEIGHT
     for side in sides:
-        logs = [log(each.median) for each in side]
-        squares += sum((each - fmean(logs)) ** 2 for each in logs)
+        logs = [log(ratio.median) for ratio in side]
+        squares += sum((value - fmean(logs)) ** 2 for value in logs)
         freedom += len(logs) - 1
     return sqrt(squares / freedom), freedom
 
 
 def known(intervals: Sequence[Interval], assumed: float | None = None) -> Interval:
-    """The mean ratio, with what rounds and other hours leave open.
+    """Return the mean ratio, with the uncertainty of rounds and of runs.
 
     Raises:
         ValueError: no runs.
     """
-    found = mean(intervals)
+    rounds = mean(intervals)
     deviation, freedom = scatter(intervals, assumed=assumed)
-    runs = student(freedom) * deviation / sqrt(len(intervals))
-    return _widened(found, runs)
+    return _widened(rounds, student(freedom) * deviation / sqrt(len(intervals)))
 
 
 def between(
     old: Sequence[Interval], new: Sequence[Interval], assumed: float | None = None
 ) -> float:
-    """How far the mean log-ratios of two sides may lie apart (95%) though nothing has changed."""
+    """Return by how much the mean log-ratios of two sides can differ by chance (95%)."""
     deviation, freedom = scatter(old, new, assumed=assumed)
     return student(freedom) * deviation * sqrt(1 / len(old) + 1 / len(new))
 
@@ -79,7 +81,7 @@ def between(
 def change(
     old: Sequence[Interval], new: Sequence[Interval], assumed: float | None = None
 ) -> Interval:
-    """The mean of ``new`` over that of ``old``; its rounds and its runs in quadrature.
+    """Return the mean of ``new`` over that of ``old``, rounds and runs combined in quadrature.
 
     Raises:
         ValueError: a side without a run.
@@ -94,9 +96,10 @@ def _widened(rounds: Interval, runs: float) -> Interval:
 
 
 def student(freedom: int) -> float:
-    """What Student's t exceeds in absolute value with 5%; within 0.1% from six degrees on.
+    """Return the two-sided 95% quantile of Student's t; within 0.1% from six degrees on.
 
-    Cornish and Fisher's expansion (Abramowitz and Stegun 1964, 26.7.5).
+    Cornish and Fisher's expansion (Abramowitz and Stegun 1964, 26.7.5); the import of
+    SciPy alone would take half a second.
     """
     z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
     terms = (

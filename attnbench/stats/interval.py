@@ -1,4 +1,4 @@
-"""A median with its interval, a change with its interval, a proportion with its interval."""
+"""Medians, changes and proportions, each with its 95% interval."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from attnbench.records.evaluation import Evaluation, Metric
 CONFIDENCE = 0.95
 RESAMPLES = 2_000
 FEWEST = 6
-"""Below six rounds no two samples enclose the median with 95% (1 - 2 * 0.5**5 = 94%)."""
+"""With five rounds even the extremes enclose the median with 94% only (1 - 2 * 0.5**5)."""
 
 
 @dataclass(frozen=True)
@@ -34,27 +34,27 @@ class Interval:
 
     @property
     def excludes_one(self) -> bool:
-        """Whether a ratio is told apart from 1."""
+        """Whether a ratio differs significantly from 1."""
         return self.low > 1 or self.high < 1
 
     @property
     def log_below(self) -> float:
-        """The distance from the lower end to the median of a ratio, in its logarithm."""
+        """The distance from the lower end of a ratio to its median, in logarithms."""
         return inf if self.low <= 0 else log(self.median / self.low)
 
     @property
     def log_above(self) -> float:
-        """The distance from the median to the upper end of a ratio, in its logarithm."""
+        """The distance from the median of a ratio to its upper end, in logarithms."""
         return inf if self.high == inf else log(self.high / self.median)
 
     @classmethod
     def of_logs(cls, middle: float, below: float, above: float) -> Interval:
-        """A ratio from the logarithm of its median and the distances of the ends."""
+        """Return a ratio from the logarithm of its median and the distances of the ends."""
         return cls(exp(middle), exp(middle - below), exp(middle + above))
 
 
 def median_interval(samples: Sequence[float], resamples: int = RESAMPLES) -> Interval:
-    """The median of a series in time order and its interval. Deterministic.
+    """Return the median of a series in time order, with its interval. Deterministic.
 
     Raises:
         ValueError: no samples.
@@ -64,7 +64,7 @@ def median_interval(samples: Sequence[float], resamples: int = RESAMPLES) -> Int
     return _median_interval(tuple(samples), resamples)
 
 
-@lru_cache(maxsize=256)  # tables, plots and page ask for the same ones
+@lru_cache(maxsize=256)  # tables, plots and page ask for the same intervals
 def _median_interval(samples: tuple[float, ...], resamples: int) -> Interval:
     series = np.asarray(samples, dtype=float)
     median = float(np.median(series))
@@ -79,11 +79,10 @@ def _median_interval(samples: tuple[float, ...], resamples: int) -> Interval:
 
 
 def _rank(size: int) -> int:
-    """How many samples to leave out at each end and still enclose the median with 95%.
+    """Return how many samples to leave out at each end and still enclose the median with 95%.
 
-    Fewer than k of n independent samples lie below the median with the probability that a fair
-    coin shows heads fewer than k times in n throws (Conover, Practical Nonparametric
-    Statistics, section 3.2).
+    The number of n independent samples below the median is binomial with probability 1/2
+    (Conover, Practical Nonparametric Statistics, section 3.2).
     """
     tail, below = (1 - CONFIDENCE) / 2, 0.0
     for rank in range(size):
@@ -95,11 +94,11 @@ def _rank(size: int) -> int:
 
 
 def _widened(rank: int, series: NDArray[np.float64]) -> int:
-    """The rank moved outwards as if there were fewer rounds, where neighbours are alike.
+    """Move the rank outwards where neighbouring rounds correlate, as if there were fewer rounds.
 
-    What matters for a median is on which side of it the rounds lie. The variance of their
-    number on one side grows by 1 + 2 * (the sum of the autocorrelations of the sides), summed
-    while they are positive (Geyer 1992) and corrected by 1/n for having taken the median out.
+    A median depends on which side of it the rounds lie. The variance of their number on one side
+    grows by 1 + 2 * (the sum of the autocorrelations of the sides), summed while they are positive
+    (Geyer 1992) and corrected by 1/n because the median is estimated from the same rounds.
     """
     size = len(series)
     sides = np.where(series > np.median(series), 1.0, -1.0)
@@ -126,12 +125,12 @@ def _resampled(series: NDArray[np.float64], resamples: int) -> NDArray[np.float6
 
 
 def change(old: Interval, new: Interval) -> Interval:
-    """new / old, where both were measured independently.
+    """Return new / old, where both were measured independently.
 
     Each end combines the distances of two ends in quadrature on the logarithmic scale (the
     MOVER of Zou and Donner 2008, Statistics in Medicine 27, equation 7).
     """
-    if new.median == 0:  # nothing, of whatever
+    if new.median == 0:
         return Interval(0.0, 0.0, 0.0)
     return Interval.of_logs(
         log(new.median) - log(old.median),
@@ -141,26 +140,26 @@ def change(old: Interval, new: Interval) -> Interval:
 
 
 def wilson(successes: int, trials: int) -> Interval:
-    """The share and its 95% interval (Wilson 1927), which stays within 0 and 1.
+    """Return the share and its 95% interval (Wilson 1927), which stays within 0 and 1.
 
-    It takes the trials for independent draws. What it does not speak of: the same weights on the
-    same images have no such doubt, and other training would move the share by more.
+    The trials are taken for independent draws. The same weights on the same images always give the
+    same share, and weights trained anew would change it by more than the interval.
 
     Raises:
         ValueError: there are no trials, or more successes than trials.
     """
     if not 0 <= successes <= trials or trials < 1:
-        raise ValueError(f"{successes} of {trials} is no share")
+        raise ValueError(f"{successes} of {trials} is not a share")
     z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
     share, weight = successes / trials, z * z / trials
     centre = (share + weight / 2) / (1 + weight)
     reach = z * sqrt(share * (1 - share) / trials + weight / (4 * trials)) / (1 + weight)
-    # Rounding alone could leave the share outside, where none or all succeeded.
+    # Where none or all succeeded, rounding alone could leave the share outside.
     low, high = min(share, centre - reach), max(share, centre + reach)
     return Interval(share, max(0.0, low), min(1.0, high))
 
 
 def percent_right(evaluation: Evaluation, metric: Metric) -> Interval:
-    """The accuracy in percent, with the interval that the number of images allows."""
+    """Return the accuracy in percent, with the interval for its number of images."""
     share = wilson(evaluation.right(metric), evaluation.images)
     return Interval(100 * share.median, 100 * share.low, 100 * share.high)

@@ -1,4 +1,4 @@
-"""What keeps a machine from its work, read from the system before and after a round."""
+"""What kept the machine from a round's work: system counters, read before and after it."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pathlib import Path
 from attnbench.records.schema import Disturbance
 
 _STEAL = 7
-"""The place of stolen time in a line of /proc/stat (proc_stat(5)), counted from user time."""
+"""Position of steal time in a line of /proc/stat (proc_stat(5)), counted from user time."""
 
 
 @dataclass(frozen=True)
 class Counters:
-    """Seconds on the system's own counters; None where it has no such counter."""
+    """Seconds on the system's counters; None where it has no such counter."""
 
     awake_s: float
     all_s: float | None = None
@@ -24,18 +24,18 @@ class Counters:
 
     def __sub__(self, before: Counters) -> Disturbance:
         awake_s = self.awake_s - before.awake_s
-        all_s = _less(self.all_s, before.all_s)
+        all_s = _difference(self.all_s, before.all_s)
         return Disturbance(
             elapsed_s=awake_s if all_s is None else all_s,
             asleep_s=None if all_s is None else max(0.0, all_s - awake_s),
-            waited_s=_less(self.waited_s, before.waited_s),
-            stolen_s=_less(self.stolen_s, before.stolen_s),
+            waited_s=_difference(self.waited_s, before.waited_s),
+            stolen_s=_difference(self.stolen_s, before.stolen_s),
         )
 
 
 def read() -> Counters:
-    """The counters now. Some tens of microseconds: outside of what is timed."""
-    # The two clocks differ by the time that the machine was suspended (clock_gettime(2)).
+    """Read the counters. It takes some tens of microseconds, outside of what is timed."""
+    # The two clocks differ by the time for which the machine was suspended (clock_gettime(2)).
     has_boot_time = hasattr(time, "CLOCK_BOOTTIME")
     return Counters(
         awake_s=time.monotonic(),
@@ -46,7 +46,7 @@ def read() -> Counters:
 
 
 def _waited(tasks: Path) -> float | None:
-    """Seconds for which threads queued for a core: the second field of each one's schedstat."""
+    """Return the seconds that threads waited for a core: the second field of each schedstat."""
     try:
         states = [(task / "schedstat").read_text() for task in tasks.iterdir()]
         return sum(int(state.split()[1]) for state in states) / 1e9
@@ -62,5 +62,5 @@ def _stolen(stat: Path) -> float | None:
         return None
 
 
-def _less(value: float | None, base: float | None) -> float | None:
+def _difference(value: float | None, base: float | None) -> float | None:
     return None if value is None or base is None else max(0.0, value - base)

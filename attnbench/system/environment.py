@@ -1,4 +1,4 @@
-"""Flat facts about the machine and the software, as far as they move a number."""
+"""Facts about the machine and the software that can change a result."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PACKAGES = ("torchvision", "fvcore", "thop", "numpy")
 
 
 def describe_apart(device: str) -> Environment:
-    """:func:`describe`, from a process of its own where this one would stay on the device.
+    """Call :func:`describe`, on CUDA in a child process, as the caller would occupy the device.
 
     Raises:
         UserError: the device cannot be used.
@@ -33,7 +33,7 @@ def describe_apart(device: str) -> Environment:
 
 
 def describe(device: str) -> Environment:
-    """What is true now; JSON values only. Threads and seed are in the case."""
+    """Return the facts now, flat and as JSON values. Threads and seed are in the case."""
     facts: Environment = {
         **moment({}),
         "attnbench": __version__,
@@ -65,7 +65,7 @@ def _cuda() -> Environment:
 
 
 def moment(environment: Environment) -> Environment:
-    """The facts that change while a run goes on, given those that do not."""
+    """Return the facts that change during a run, given those that do not."""
     uuid = environment.get("gpu_uuid")
     return {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -1,4 +1,4 @@
-"""What an NVIDIA driver says of its device: clocks, heat, throttling, and who else is there."""
+"""What the NVIDIA driver reports: clocks, temperature, throttling, other processes."""
 
 from __future__ import annotations
 
@@ -39,25 +39,25 @@ READ: dict[str, Callable[[Any], str | int | float]] = {
 
 
 def moment(uuid: str | None) -> Environment:
-    """The facts of :data:`READ` about a device; None for each that the driver does not give."""
+    """Return the facts of :data:`READ`; None for each that the driver does not report."""
     device = _device(uuid)
     return {name: _try(read, device) for name, read in READ.items()}
 
 
 def driver() -> str | None:
-    """The version of the driver."""
-    return None if not _started() else _try(lambda _: str(pynvml.nvmlSystemGetDriverVersion()), 0)
+    """Return the version of the driver, or None."""
+    return _try(lambda _: str(pynvml.nvmlSystemGetDriverVersion()), 0) if _started() else None
 
 
 def throttles(reasons: int) -> str:
-    """The names of the bits, or an empty text where nothing throttles."""
+    """Return the names of the bits, or an empty text where nothing throttles."""
     return ", ".join(name for bit, name in THROTTLES.items() if reasons & bit)
 
 
 def _others(device: Any) -> int:
-    """Processes that compute on the device, this one left out."""
+    """Return the number of processes that compute on the device, without this one."""
     running: int = len(pynvml.nvmlDeviceGetComputeRunningProcesses(device))
-    # By process number they cannot be told apart: in a container the driver's are others.
+    # Not by process id: in a container the driver's ids are other ones.
     here = torch.cuda.is_initialized() and torch.cuda.memory_reserved() > 0
     return max(0, running - int(here))
 

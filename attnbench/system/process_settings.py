@@ -1,4 +1,4 @@
-"""What is fixed in a process that measures, and stated in its records."""
+"""The settings of a process that measures; its records state them."""
 
 from __future__ import annotations
 
@@ -11,36 +11,35 @@ import torch
 from attnbench.records.schema import Case, Environment
 
 MOVE_EVERY = 5
-"""Rounds after which steps that can be moved lie elsewhere in memory.
+"""Rounds after which weights are copied to other addresses.
 
-Where weights lie makes a step some percent faster or slower, for as long as they lie there. Moved
-again and again, that is a part of the scatter that the interval sees; left alone, it would differ
-from process to process and no interval would know. ``benchmarks/processes.py`` measures both.
+The address of weights makes a step some percent faster or slower while they stay there. Moved
+repeatedly, this becomes scatter that the interval includes; otherwise it would differ from process
+to process and no interval would show it. ``benchmarks/processes.py`` measures both.
 """
 
 CUDNN = {"enabled": True, "benchmark": False, "deterministic": False, "allow_tf32": True}
-"""PyTorch's own defaults. Trials of algorithms (benchmark) would end differently each time."""
+"""PyTorch's defaults. With ``benchmark`` each process could choose other algorithms."""
 
 MATMUL_TF32 = False
-"""PyTorch's own default too."""
-
+"""PyTorch's default too."""
 
 OF_TIMING = ("cache_state", "keeps_freed_memory", "moves_weights_every_rounds")
-"""Facts about timed rounds alone: they say nothing of what a network answers."""
+"""Facts about timing only: they do not affect a network's outputs."""
 
 
 def settle(case: Case) -> None:
-    """Set this process up for a case."""
+    """Set up this process for a case."""
     settle_arithmetic(case.threads)
     if case.device == "cpu":
         keep_memory()
     if case.compiled:
-        torch._inductor.config.force_disable_caches = True  # what compiling takes is recorded
+        torch._inductor.config.force_disable_caches = True  # compile time is recorded
         warnings.filterwarnings("ignore", message="dynamo_pgo force disabled")
 
 
 def settle_arithmetic(threads: int) -> None:
-    """What decides how numbers are computed."""
+    """Set what determines how numbers are computed."""
     torch.set_num_threads(threads)
     for name, value in CUDNN.items():
         setattr(torch.backends.cudnn, name, value)
@@ -48,7 +47,7 @@ def settle_arithmetic(threads: int) -> None:
 
 
 def facts(device: str) -> Environment:
-    """What :func:`settle` and the engine do on a device."""
+    """Return the settings on a device, as facts of the environment."""
     shared: Environment = {"cache_state": "as the step before left it"}
     if device == "cpu":
         return shared | {
@@ -64,18 +63,18 @@ _NEVER = 2**30
 
 
 def can_keep_memory() -> bool:
-    """Whether the C library is one that can be told (glibc)."""
+    """Return whether the C library is glibc, which can keep freed memory."""
     return platform.libc_ver()[0] == "glibc"
 
 
 def keep_memory() -> None:
-    """From now on this process keeps what it frees, where the C library can be told so.
+    """Make this process keep the memory that it frees, where the C library is glibc.
 
-    The C library gives large freed blocks back to the system when the top of its heap happens to
-    be free, and the next allocation then costs a page fault for every 4 KiB. Whether that happens
-    depends on how a process's memory lies, and it costs most where a module has many temporaries,
-    so a ratio would speak of the heap as much as of the module. ``benchmarks/processes.py``
-    measures both ways. Allocators for GPUs keep what is freed in any case.
+    glibc returns large freed blocks to the system when the top of its heap happens to be free, and
+    the next allocation then costs a page fault for every 4 KiB. Whether that happens depends on the
+    process's memory layout, and it costs most where a module has many temporaries, so a ratio would
+    depend on the heap as well as on the module. ``benchmarks/processes.py`` measures both ways.
+    Allocators for GPUs keep freed memory in any case.
     """
     if can_keep_memory():
         library = ctypes.CDLL(None)

@@ -1,4 +1,4 @@
-"""Work in a process of its own, which may die without taking this one along."""
+"""Call functions in a child process, whose death this process survives."""
 
 from __future__ import annotations
 
@@ -16,32 +16,31 @@ T = TypeVar("T")
 
 
 class ChildDiedError(RuntimeError):
-    """The process ended before its work did, as one that the system kills for its memory does."""
+    """The child process ended before its work did, for example killed when memory ran out."""
 
 
 def call(function: Callable[..., T], *args: object) -> T:
-    """``function(*args)`` in another process, quickly; its exception is raised here.
+    """Return ``function(*args)`` from a child process; its exception is raised here.
 
-    It comes from a process that has imported what measuring needs, where there can be one.
+    Where the system can fork, the child is forked from a process that has done the imports.
 
     Raises:
-        ChildDiedError: the process ended before it could answer.
-        RuntimeError: its exception cannot be sent; this names it.
+        ChildDiedError: the child process ended before it returned.
+        RuntimeError: its exception cannot be pickled; this names it.
     """
-    answer: T
-    (answer,) = _stream(_prepared(), _once, (function, args))
-    return answer
+    result: T
+    (result,) = _stream(_prepared(), _once, (function, args))
+    return result
 
 
 def stream(function: Callable[..., Iterable[T]], *args: object) -> Iterator[T]:
-    """The items of ``function(*args)``, made one by one in a fresh process.
+    """Yield the items of ``function(*args)``, computed one by one in a new child process.
 
-    An item is only begun when the one before has been dealt with here, so that storing and
-    showing it takes nothing from what the process measures. It is started from nothing: children
-    of one prepared process would all have its layout of memory, which moves what is measured.
-    Raises as :func:`call` does.
+    An item is only begun when this process asks for it, so that storing and printing the one
+    before do not disturb what the child measures. The child is spawned: forks of one process would
+    all share its memory layout, which affects times. Raises as :func:`call` does.
     """
-    return _stream(_from_nothing(), function, args)
+    return _stream(_spawned(), function, args)
 
 
 def _stream(
@@ -73,7 +72,7 @@ def _stream(
 
 @contextmanager
 def _interrupts_held() -> Iterator[None]:
-    """An interrupt waits; who is started meanwhile never sees one, not even while it imports."""
+    """Block SIGINT; a process that is started meanwhile inherits that, even while it imports."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
@@ -85,7 +84,7 @@ def _interrupts_held() -> Iterator[None]:
 
 
 def _ask(connection: Connection) -> tuple[str, Any] | None:
-    """The next message, or None where nobody is left to send one."""
+    """Ask for the next message and return it, or None if the child process has ended."""
     try:
         connection.send(True)
         received = connection.recv_bytes()
@@ -100,13 +99,13 @@ def _once(function: Callable[..., T], args: tuple[object, ...]) -> Iterator[T]:
 
 
 def _death(status: int) -> str:
+    if status >= 0:
+        return f"the worker process ended with status {status}"
     if status == -signal.SIGKILL:
-        return "its process was killed, perhaps for want of memory"
-    if -status in list(signal.Signals):
-        return f"its process was killed by {signal.Signals(-status).name}"
-    if status < 0:
-        return f"its process was killed by signal {-status}"
-    return f"its process ended with status {status}"
+        return "the worker process was killed (SIGKILL), possibly because memory ran out"
+    known = -status in list(signal.Signals)
+    name = signal.Signals(-status).name if known else f"signal {-status}"
+    return f"the worker process was killed by {name}"
 
 
 def _serve(
@@ -114,7 +113,7 @@ def _serve(
 ) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
     with suppress(OSError):  # there is no stderr
-        os.dup2(2, 1)  # answers go through the connection; what somebody's code prints is no output
+        os.dup2(2, 1)  # stdout is for results; what a custom module prints goes to stderr
     messages = _messages(function, args)
     with suppress(EOFError, ConnectionError):  # the parent is gone, or wants no more
         while connection.recv():
@@ -136,18 +135,19 @@ def _messages(
 
 
 def _sendable(error: BaseException) -> Exception:
-    """The error, or one that names it: here a KeyboardInterrupt would be taken for the user's."""
-    said = ": ".join(filter(None, [type(error).__name__, str(error)]))
+    """Return the error, or one that names it if the parent cannot receive or must not raise it."""
+    message = ": ".join(filter(None, [type(error).__name__, str(error)]))
     if not isinstance(error, Exception):
-        return ChildDiedError(f"its process was ended by {said}")
+        # The parent would take a KeyboardInterrupt for its user's.
+        return ChildDiedError(f"the worker process was ended by {message}")
     try:
         pickle.loads(pickle.dumps(error))
     except Exception:
-        return RuntimeError(said)
+        return RuntimeError(message)
     return error
 
 
-def _from_nothing() -> BaseContext:
+def _spawned() -> BaseContext:
     return multiprocessing.get_context("spawn")
 
 

@@ -120,7 +120,7 @@ def test_seed_version_and_the_moment_may_differ(stored, other):
 @pytest.mark.parametrize(
     ("control", "fault"),
     [
-        (1.01, "the plain host against itself is told apart from 1"),
+        (1.01, "the plain host against itself is significantly different from 1"),
         ([1.0] * 5, "fewer than 6 rounds"),
         ([0.9, 1.1] * 3, "the plain host against itself is known no better than ±10.0%"),
     ],
@@ -261,7 +261,7 @@ def test_the_runs_of_one_side_are_judged_by_the_mean_of_their_controls(stored, t
     for name in ("c", "d"):
         stored(f"new/{name}", sa=1.2, control=1.02)
     change = the_only(compare(tmp_path / "old", tmp_path / "new", LIMIT).changes)
-    fault = "the plain host against itself is told apart from 1"
+    fault = "the plain host against itself is significantly different from 1"
     assert change.caveats == (f"the control of the new failed: {fault}",)
     assert change.verdict == "none"
 

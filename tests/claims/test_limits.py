@@ -137,9 +137,12 @@ def test_a_file_that_cannot_be_loaded_is_named(
 @pytest.mark.parametrize(
     ("forward", "message"),
     [
-        ("os._exit(0)", "line 2: mine.py:Mine is refused: its process ended with status 0"),
+        ("os._exit(0)", "line 2: mine.py:Mine is refused: the worker process ended with status 0"),
         ("raise KeyboardInterrupt", "line 2: mine.py:Mine is refused: .* KeyboardInterrupt"),
-        ("os._exit(0) if x.is_meta else None; return x", "is refused: its process ended with"),
+        (
+            "os._exit(0) if x.is_meta else None; return x",
+            "is refused: the worker process ended with",
+        ),
     ],
 )
 def test_a_module_cannot_end_the_gate(file, tmp_path: Path, forward: str, message: str) -> None:

@@ -52,7 +52,9 @@ def test_one_that_cannot_be_loaded_is_one_line():
 def test_one_that_ends_its_process_is_one_line(tmp_path: Path):
     path = tmp_path / "ends.py"
     path.write_text("import os; os._exit(0)")
-    with pytest.raises(UserError, match=r"ends.py:Mine is refused: its process ended with status"):
+    with pytest.raises(
+        UserError, match=r"ends.py:Mine is refused: the worker process ended with status"
+    ):
         list(list_modules.rows([f"{path}:Mine"]))
 
 

@@ -51,7 +51,7 @@ def test_an_image_is_a_square_or_has_a_height_and_a_width():
     assert image_sizes("224, 800x1333,64X64", "--image-size") == (224, (800, 1333), 64)
     for text in ("800x", "x800", "800x1333x3", "-1", "2.5", "", "224;8"):
         with pytest.raises(
-            UserError, match=r"--image-size: '.*' is no size such as 224 or 800x1333"
+            UserError, match=r"--image-size: '.*' is not an image size such as 224 or 800x1333"
         ):
             image_sizes(text, "--image-size")
 

@@ -74,7 +74,7 @@ def test_what_failed_alike_is_said_once_and_more_rounds_are_no_advice(stored):
     failed = sentences(pick(stored("other", sa=1.1, se=1.1, control=1.05), Limits(overhead=0.5)))
     assert failed[1] == (
         "The records do not allow an answer for se, sa: the control failed: the plain host "
-        "against itself is told apart from 1."
+        "against itself is significantly different from 1."
     )
     assert "--budget" not in " ".join(failed)
 

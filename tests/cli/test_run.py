@@ -101,7 +101,10 @@ def test_a_child_that_is_killed_is_in_the_records_and_the_run_ends_with_its_tabl
     end = store.read(tmp_path / "run")[-1].results
     assert isinstance(end, End)
     assert (end.reason, end.rounds) == ("failed", 1)
-    assert "its process was killed, perhaps for want of memory" in capsys.readouterr().out
+    assert (
+        "the worker process was killed (SIGKILL), possibly because memory ran out"
+        in capsys.readouterr().out
+    )
     assert (tmp_path / "run" / "comparison.md").exists()
 
 

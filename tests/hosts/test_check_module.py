@@ -248,15 +248,20 @@ def test_a_file_is_tried_in_a_process_that_it_may_take_along(tmp_path: Path):
         "        os.abort()\n"
     )
     name = f"{path}:Killer"
-    with pytest.raises(UserError, match="Killer is refused: its process was killed by SIGABRT"):
+    with pytest.raises(
+        UserError, match="Killer is refused: the worker process was killed by SIGABRT"
+    ):
         check_module.check_in_subprocess(name, "resnet50", [IMAGE])
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("import os; os._exit(0)", "Gate is refused: its process ended with status 0"),
-        ("raise KeyboardInterrupt", "Gate is refused: its process was ended by KeyboardInterrupt"),
+        ("import os; os._exit(0)", "Gate is refused: the worker process ended with status 0"),
+        (
+            "raise KeyboardInterrupt",
+            "Gate is refused: the worker process was ended by KeyboardInterrupt",
+        ),
         ("1 / 0", "Gate: the file cannot be loaded: ZeroDivisionError"),
         ("Gate = list", r"Gate is refused: on an input of 256x16x16 it fails: TypeError"),
     ],

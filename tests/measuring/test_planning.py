@@ -295,7 +295,7 @@ def test_a_module_of_ones_own_that_is_not_fit_is_refused_before_a_file_is_writte
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("import os; os._exit(0)", "Mine is refused: its process ended with status 0"),
+        ("import os; os._exit(0)", "Mine is refused: the worker process ended with status 0"),
         (
             "import torch; torch.set_num_threads(7); Mine = list",
             "Mine: loading it changes torch's number of",

@@ -24,8 +24,8 @@ def test_a_size_is_written_in_one_way(text, size, people, machines):
     assert parse(option(size)) == size
 
 
-def test_what_is_no_size_is_refused():
-    with pytest.raises(ValueError, match="'1x2x3' is no size such as 224 or 800x1333"):
+def test_a_text_that_is_not_a_size_is_refused():
+    with pytest.raises(ValueError, match="'1x2x3' is not an image size such as 224 or 800x1333"):
         parse("1x2x3")
 
 

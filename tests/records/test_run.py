@@ -47,7 +47,7 @@ def failure(step):
     return Failure(step=step, type="RuntimeError", message="killed")
 
 
-def test_a_run_is_what_its_lines_say_together(record, case):
+def test_a_run_holds_the_results_of_its_records(record, case):
     run = gather(
         [
             record(PLAN),
@@ -81,7 +81,7 @@ def test_what_compiling_took_and_the_facts_of_each_round_are_kept(record):
     assert run.moments == [ENVIRONMENT, hot]
 
 
-def test_a_run_of_modules_alone_has_no_networks_and_counts_all_but_the_control(record, case):
+def test_an_isolated_run_has_no_networks_and_counts_all_but_the_control(record, case):
     plan = Plan(variants=alone(("sa", "se")), budget_s=1.0, target=0.01)
     run = gather([record(plan, case=replace(case, isolated=True))], "file")
     assert run.networks == ()
@@ -98,7 +98,7 @@ def test_a_run_is_read_from_its_folder(record, tmp_path):
         read(tmp_path / "missing")
 
 
-def test_the_control_is_a_variant_and_no_network_of_its_own(record):
+def test_the_control_is_a_variant_and_not_another_network(record):
     run = gather([record(PLAN)], "file")
     assert run.networks == ("plain", "sa", "se")
     assert run.modules == ("sa", "se")
@@ -110,7 +110,7 @@ def test_the_time_of_a_run_is_that_of_all_blocks(record):
     assert gather([record(PLAN)], "file").timed_s == 0
 
 
-def test_a_step_is_done_with_when_it_has_a_result_or_has_failed(record):
+def test_a_step_is_done_when_it_has_a_result_or_has_failed(record):
     run = gather(
         [
             record(PLAN),
@@ -174,7 +174,7 @@ def test_time_and_load_may_change_within_a_run(record):
     )
 
 
-def test_this_machine_is_itself_again_when_its_facts_come_from_a_file(record, tmp_path):
+def test_this_machine_is_recognised_from_stored_facts(record, tmp_path):
     here = environment.describe("cpu")
     store.append(tmp_path, record(PLAN, environment=here))
     run = gather(store.read(tmp_path), "file")
@@ -230,12 +230,12 @@ def test_a_second_plan_is_refused(record):
         gather([record(PLAN), record(other)], "file")
 
 
-def test_a_round_that_is_there_already_is_refused(record):
+def test_a_round_number_that_is_stored_already_is_refused(record):
     with pytest.raises(UserError, match="line 3"):
         gather([record(PLAN), record(round_of(0, 0.5)), record(round_of(0, 0.25))], "file")
 
 
-def test_a_run_that_failed_can_be_gone_on_with(record):
+def test_a_run_that_failed_can_be_resumed(record):
     dead = End(reason="failed", rounds=1, message="its process was killed")
     run = gather([record(PLAN), record(round_of(0, 0.5)), record(dead)], "file")
     assert (run.end, run.finished) == (dead, False)

@@ -39,7 +39,7 @@ def test_a_generator_of_modules_will_do():
     assert alone(name for name in ("sa",)) == alone(("sa",))
 
 
-def test_what_is_timed_alone_makes_a_plan_with_the_copy_as_its_baseline():
+def test_an_isolated_run_has_a_plan_with_the_copy_as_its_baseline():
     plan = Plan(variants=alone(ATTENTION), budget_s=1.0, target=0.01)
     assert (plan.baseline, plan.control) == (COPY, COPY_AGAIN)
     assert plan.variants[:2] in BASELINES
@@ -48,15 +48,15 @@ def test_what_is_timed_alone_makes_a_plan_with_the_copy_as_its_baseline():
 
 @pytest.mark.parametrize("module", ["sa", "my module", "mine layer1", "a layer of mine", ""])
 @pytest.mark.parametrize("stage", STAGES)
-def test_a_piece_is_found_again_by_its_name(module, stage):
+def test_an_isolated_module_is_parsed_from_its_name(module, stage):
     assert piece(IsolatedModule(module, stage).name) == IsolatedModule(module, stage)
 
 
-def test_the_name_of_a_piece_says_which_module_stands_where():
+def test_a_name_states_the_module_and_its_stage():
     assert IsolatedModule("sa", 3).name == "sa layer3"
     assert piece("sa layer3") == IsolatedModule(module="sa", stage=3)
 
 
 @pytest.mark.parametrize("variant", [*CEILINGS, "plain", "control", "sa"])
-def test_what_is_no_piece_is_none(variant):
+def test_a_ceiling_is_no_isolated_module(variant):
     assert piece(variant) is None

@@ -31,16 +31,16 @@ def rounds_of(**seconds):
             number=number,
             blocks=tuple(
                 Block(variant=name, steps=1, seconds=took)
-                for name, took in zip(seconds, each, strict=True)
+                for name, took in zip(seconds, round_s, strict=True)
                 if took is not None
             ),
         )
-        for number, each in enumerate(zip(*seconds.values(), strict=True))
+        for number, round_s in enumerate(zip(*seconds.values(), strict=True))
     ]
 
 
 def steady(count, **step_s):
-    return rounds_of(**{name: [each] * count for name, each in step_s.items()})
+    return rounds_of(**{name: [seconds] * count for name, seconds in step_s.items()})
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def normals(random, count):
     return [random.gauss(0, 1) for _ in range(count)]
 
 
-def test_rounds_that_resemble_their_neighbours_promise_less():
+def test_correlated_rounds_have_a_wider_interval():
     resembling = [float(np.sin(number / 6)) for number in range(200)]
     shuffled = Random(4).sample(resembling, 200)
     assert median_interval(resembling).half_width > 1.5 * median_interval(shuffled).half_width
@@ -104,7 +104,7 @@ def test_one_spike_in_thirty_rounds_moves_nothing():
     assert median_interval([*quiet, 100.0]) == Interval(1.0, 1.0, 1.0)
 
 
-def test_an_interval_knows_its_half_width_and_whether_it_leaves_one_out():
+def test_the_half_width_of_an_interval_and_whether_it_excludes_one():
     assert Interval(1.5, 1.25, 1.75).half_width == 0.25  # (1.75 - 1.25) / 2
     assert Interval(1.5, 1.25, 1.75).excludes_one
     assert Interval(0.5, 0.25, 0.75).excludes_one
@@ -171,7 +171,7 @@ def test_rounds_without_the_part_are_left_out():
         (Block(variant=PLAIN, steps=1, seconds=1.0), in_parts("sa", 1, forward=7.0)),
         (in_parts(PLAIN, 1, forward=1.0), Block(variant="sa", steps=1, seconds=7.0)),
     )
-    rounds = [Round(number=number, blocks=each) for number, each in enumerate(blocks)]
+    rounds = [Round(number=number, blocks=variants) for number, variants in enumerate(blocks)]
     assert log_ratios(rounds, "sa", part="forward") == [log(1.5)]
     assert ratio(rounds, "sa", part="backward") is None
     assert seconds_per_step(rounds, "sa", "backward") == []
@@ -187,7 +187,7 @@ def test_rounds_without_the_part_are_left_out():
         (Interval(1.5, 0.0, inf), "no significant difference"),
     ],
 )
-def test_a_verdict_says_no_more_than_its_interval(interval, words):
+def test_a_verdict_follows_from_the_interval(interval, words):
     assert verdict(interval) == words
 
 
@@ -198,9 +198,9 @@ def test_a_control_of_one_holds():
     assert control_fault(steady(FEWEST, plain=1.0, control=1.0), target=0.01) is None
 
 
-def test_a_control_that_is_off_is_a_fault_however_little():
+def test_a_control_significantly_different_from_1_is_a_fault():
     fault = control_fault(steady(FEWEST, plain=1.0, control=1.001), target=0.01)
-    assert fault == "the plain host against itself is told apart from 1"
+    assert fault == "the plain host against itself is significantly different from 1"
 
 
 def test_a_control_that_is_too_wide_is_a_fault_with_its_width():
@@ -224,7 +224,7 @@ def test_a_control_that_never_ran_is_a_fault():
 def test_a_control_may_be_that_of_another_baseline():
     rounds = rounds_of(**{COPY: [1.0] * 6, COPY_AGAIN: [1.001] * 6, "sa": [2.0] * 6})
     fault = control_fault(rounds, 0.01, baseline=COPY, control=COPY_AGAIN)
-    assert fault == "the copy against itself is told apart from 1"
+    assert fault == "the copy against itself is significantly different from 1"
     even = rounds_of(**{COPY: [1.0] * 6, COPY_AGAIN: [1.0] * 6})
     assert control_fault(even, 0.01, baseline=COPY, control=COPY_AGAIN) is None
     assert control_fault(even, 0.01) == "fewer than 6 rounds"  # of the plain host
@@ -239,14 +239,14 @@ def test_precise_asks_for_every_variant():
 
 
 @pytest.mark.parametrize("baseline", [PLAIN, COPY])
-def test_a_run_settles_at_its_thirtieth_round_or_at_a_tenth_after_it(baseline):
+def test_a_run_may_stop_at_its_thirtieth_round_or_at_a_tenth_after_it(baseline):
     rounds = steady(61, **{baseline: 1.0, "sa": 1.5})
     variants = [baseline, "sa"]
     ends = [n for n in range(62) if may_stop(rounds[:n], variants, 0.01, baseline=baseline)]
     assert ends == [30, 40, 50, 60]
 
 
-def test_a_run_does_not_settle_while_one_ratio_is_known_too_little():
+def test_a_run_may_not_stop_while_one_interval_is_too_wide():
     rounds = rounds_of(plain=[1.0] * 40, control=[1.0] * 40, sa=WIDE)
     assert may_stop(rounds, [PLAIN, CONTROL], 0.01)
     assert not may_stop(rounds, [PLAIN, CONTROL, "sa"], 0.09)  # its half-width is 0.1
@@ -257,7 +257,7 @@ def test_a_run_that_stops_at_its_target_has_a_control_that_is_narrow_enough():
     contradictions = []
     for seed in range(45, 50):
         random = Random(seed)
-        seconds = {name: [exp(0.03 * each) for each in normals(random, 400)] for name in NOISY}
+        seconds = {name: [exp(0.03 * error) for error in normals(random, 400)] for name in NOISY}
         rounds = rounds_of(**seconds)
         stops = (count for count in range(30, 401, 10) if precise(rounds[:count], NOISY, 0.01))
         fault = control_fault(rounds[: next(stops)], 0.01)
@@ -294,9 +294,9 @@ TROUBLE = {
 @pytest.mark.parametrize("trouble", TROUBLE.values(), ids=TROUBLE)
 def test_interleaved_rounds_are_right_where_one_after_the_other_is_wrong(trouble):
     rounds = interleaved(Machine(seed=1, noise=0.005, **trouble), 100)
-    found = ratio(rounds, "sa")
-    assert found.low < TRUTH < found.high
-    assert found.half_width < 0.005
+    interval = ratio(rounds, "sa")
+    assert interval.low < TRUTH < interval.high
+    assert interval.half_width < 0.005
     assert control_fault(rounds, target=0.005) is None
 
     wrong = ratio(one_after_the_other(Machine(seed=1, noise=0.005, **trouble), 100), "sa")
@@ -304,7 +304,7 @@ def test_interleaved_rounds_are_right_where_one_after_the_other_is_wrong(trouble
 
 
 @pytest.mark.parametrize("trouble", TROUBLE.values(), ids=TROUBLE)
-def test_the_control_tells_that_one_after_the_other_is_wrong(trouble):
+def test_the_control_shows_that_one_after_the_other_is_wrong(trouble):
     rounds = one_after_the_other(Machine(seed=1, noise=0.005, **trouble), 100)
     assert control_fault(rounds, target=0.005).startswith("the plain host against itself is ")
 
@@ -344,7 +344,7 @@ def test_the_truth_is_inside_the_interval_in_93_of_100_runs(noise, count):
 
 @pytest.mark.parametrize("count", [30, 200])
 @pytest.mark.parametrize("share", [0.2, 0.5])
-def test_it_is_so_too_where_rounds_resemble_their_neighbours(share, count):
+def test_the_truth_is_inside_the_interval_of_correlated_rounds_too(share, count):
     runs = 400
     assert hits(autocorrelated(share), count, runs) >= 0.93 * runs
 
@@ -353,8 +353,8 @@ def hits(noise, count, runs):
     random, inside = np.random.default_rng(5), 0
     for _ in range(runs):
         plain, slower = np.exp(noise(random, count))
-        found = ratio(rounds_of(plain=plain, sa=TRUTH * slower), "sa", resamples=300)
-        inside += found.low <= TRUTH <= found.high
+        interval = ratio(rounds_of(plain=plain, sa=TRUTH * slower), "sa", resamples=300)
+        inside += interval.low <= TRUTH <= interval.high
     return inside
 
 
@@ -381,13 +381,13 @@ def test_a_change_back_is_the_inverse():
 
 
 def test_what_is_known_exactly_changes_by_exactly_the_quotient():
-    found = change(Interval(1.25, 1.25, 1.25), Interval(1.5, 1.5, 1.5))
-    assert ends(found) == pytest.approx((1.2, 1.2, 1.2))
+    interval = change(Interval(1.25, 1.25, 1.25), Interval(1.5, 1.5, 1.5))
+    assert ends(interval) == pytest.approx((1.2, 1.2, 1.2))
 
 
 def test_equal_runs_change_by_one():
-    each = logs(0.10, 0.06, 0.13)  # 0.04 down and 0.03 up: 0.05 either way
-    assert ends(change(each, each)) == pytest.approx(ends(logs(0.0, -0.05, 0.05)))
+    side = logs(0.10, 0.06, 0.13)  # 0.04 down and 0.03 up: 0.05 either way
+    assert ends(change(side, side)) == pytest.approx(ends(logs(0.0, -0.05, 0.05)))
 
 
 @pytest.mark.parametrize(
@@ -411,15 +411,15 @@ CHANGE = 1.03
 @pytest.mark.parametrize("trouble", [{}, {"drift": 0.02, "spikes": 0.05, "heavy_tails": True}])
 def test_the_true_change_is_inside_its_interval_in_93_of_100_pairs_of_runs(trouble, count):
     pairs = 400
-    found = [changed(number, count, **trouble) for number in range(pairs)]
-    assert sum(each.low <= CHANGE <= each.high for each in found) >= 0.93 * pairs
+    intervals = [changed(number, count, **trouble) for number in range(pairs)]
+    assert sum(interval.low <= CHANGE <= interval.high for interval in intervals) >= 0.93 * pairs
 
 
 def test_the_interval_of_a_change_is_not_right_by_being_wide():
     # A ratio of two steps scatters by 0.02 * 2**0.5 and the quotient of two such by 0.02 * 2. A
     # median of 30 scatters by 1.25 / 30**0.5 of that; 1.96 of it either way is 0.018.
-    found = [changed(number, 30) for number in range(50)]
-    assert np.median([each.half_width for each in found]) < 1.5 * 0.018
+    intervals = [changed(number, 30) for number in range(50)]
+    assert np.median([interval.half_width for interval in intervals]) < 1.5 * 0.018
 
 
 def changed(number, count, **trouble):
@@ -466,13 +466,17 @@ def test_fewer_than_six_samples_have_no_outliers():
 
 def disturbed(*disturbances):
     return [
-        Round(number=number, blocks=(Block(variant=PLAIN, steps=1, seconds=1.0),), disturbance=each)
-        for number, each in enumerate(disturbances)
+        Round(
+            number=number,
+            blocks=(Block(variant=PLAIN, steps=1, seconds=1.0),),
+            disturbance=disturbance,
+        )
+        for number, disturbance in enumerate(disturbances)
     ]
 
 
 @pytest.mark.parametrize(
-    ("elapsed_s", "kept_from", "found"),
+    ("elapsed_s", "kept_from", "expected"),
     [
         (16.0, {"asleep_s": 1.6}, {}),
         (16.0, {"asleep_s": 1.625}, {"asleep": 1}),
@@ -495,14 +499,14 @@ def disturbed(*disturbances):
         ),
     ],
 )
-def test_a_round_is_flagged_for_what_kept_a_tenth_of_it(elapsed_s, kept_from, found):
-    assert flags(disturbed(Disturbance(elapsed_s=elapsed_s, **kept_from))) == found
+def test_a_round_is_flagged_for_losing_more_than_a_tenth(elapsed_s, kept_from, expected):
+    assert flags(disturbed(Disturbance(elapsed_s=elapsed_s, **kept_from))) == expected
 
 
-def test_flags_count_rounds_and_pass_over_those_that_were_not_watched():
+def test_flags_count_rounds_and_skip_those_without_a_disturbance():
     waited, stolen = Disturbance(elapsed_s=1.0, waited_s=0.5), Disturbance(elapsed_s=1, stolen_s=1)
-    found = flags(disturbed(waited, None, stolen, waited))
-    assert found == {"waiting for a core": 2, "CPU time stolen": 1}
+    flagged = flags(disturbed(waited, None, stolen, waited))
+    assert flagged == {"waiting for a core": 2, "CPU time stolen": 1}
 
 
 @pytest.mark.parametrize("seconds", [10.0, 0.1])
@@ -516,13 +520,13 @@ def test_a_round_is_as_long_as_all_of_its_blocks():
     assert flags(rounds) == {"far from the others in length": 1}  # 40 where the others take 4
 
 
-def test_rounds_of_which_nothing_is_to_be_said_have_no_flags():
+def test_undisturbed_rounds_have_no_flags():
     assert flags([]) == {}
     assert flags(rounds_of(plain=[0.9, 1.0, 1.1] * 6)) == {}
     assert flags([Round(number=0, blocks=())]) == {}
 
 
-def test_rounds_that_a_failed_variant_left_are_not_held_against_the_others():
+def test_rounds_without_a_failed_variant_are_compared_among_themselves():
     whole = steady(5, plain=1.0, control=1.0, sa=1.5)
-    left = [replace(each, number=5 + each.number) for each in steady(35, plain=1.0, control=1.0)]
+    left = [replace(timed, number=5 + timed.number) for timed in steady(35, plain=1.0, control=1.0)]
     assert flags(whole + left) == {}

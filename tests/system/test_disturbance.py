@@ -18,7 +18,7 @@ def test_a_difference_is_what_passed_on_each_counter():
     )
 
 
-def test_a_suspended_machine_was_asleep_for_what_its_clocks_differ_by():
+def test_the_time_asleep_is_the_difference_of_the_clocks():
     before = Counters(awake_s=100.0, all_s=164.0)
     after = Counters(awake_s=100.5, all_s=224.5)
     between = after - before
@@ -33,7 +33,7 @@ def test_without_a_clock_that_counts_sleep_only_the_time_awake_is_known():
 
 @pytest.mark.parametrize("counter", ["waited_s", "stolen_s"])
 @pytest.mark.parametrize(("before", "after"), [(None, 1.0), (1.0, None), (None, None)])
-def test_a_counter_that_is_missing_once_says_nothing(counter, before, after):
+def test_a_counter_that_is_missing_once_is_unknown(counter, before, after):
     between = Counters(awake_s=4.0, **{counter: after}) - Counters(awake_s=0.0, **{counter: before})
     assert getattr(between, counter) is None
 
@@ -44,7 +44,7 @@ def test_a_clock_that_is_missing_once_leaves_the_time_awake(before, after):
     assert between == Disturbance(elapsed_s=4.0, asleep_s=None)
 
 
-def test_what_falls_counts_as_nothing():
+def test_a_counter_that_falls_counts_as_zero():
     # A thread that ended took its waiting along; the clocks are read one after the other.
     before = Counters(awake_s=100.0, all_s=164.0, waited_s=3.0, stolen_s=1.0)
     after = Counters(awake_s=104.5, all_s=168.0, waited_s=2.5, stolen_s=0.5)
@@ -65,7 +65,7 @@ def test_the_waiting_is_that_of_all_threads(tmp_path):
 
 
 @pytest.mark.parametrize("state", [None, "", "7000000000\n", "7 soon 12\n"])
-def test_waiting_that_is_not_told_of_every_thread_is_unknown(tmp_path, state):
+def test_waiting_that_is_not_known_for_every_thread_is_unknown(tmp_path, state):
     assert disturbance._waited(tasks(tmp_path, "7 1500000000 12\n", state)) is None
 
 
@@ -91,17 +91,17 @@ def test_stolen_time_is_the_eighth_of_all_cores(tmp_path):
 @pytest.mark.parametrize(
     "text", ["", "\n", "cpu  1 2 3 4 5 6 7\ncpu0 1 2 3 4 5 6 7 8\n", "cpu 1 2 3 4 5 6 7 much\n"]
 )
-def test_stolen_time_that_is_not_told_is_unknown(tmp_path, text):
+def test_stolen_time_in_another_form_is_unknown(tmp_path, text):
     stat = tmp_path / "stat"
     stat.write_text(text)
     assert disturbance._stolen(stat) is None
 
 
-def test_stolen_time_is_unknown_where_no_file_tells_it(tmp_path):
+def test_stolen_time_is_unknown_without_its_file(tmp_path):
     assert disturbance._stolen(tmp_path / "stat") is None
 
 
-def test_a_counter_of_bytes_that_are_no_text_is_unknown(tmp_path):
+def test_a_counter_that_is_not_text_is_unknown(tmp_path):
     stat = tmp_path / "stat"
     stat.write_bytes(b"cpu \xff\xfe")
     assert disturbance._stolen(stat) is None
@@ -124,11 +124,11 @@ def test_the_clock_that_counts_sleep_is_read_where_there_is_one(monkeypatch):
     assert disturbance.read().all_s == 164.0
 
 
-def test_a_system_without_that_clock_has_no_such_reading(monkeypatch):
+def test_a_system_without_that_clock_has_no_such_counter(monkeypatch):
     monkeypatch.delattr(disturbance.time, "CLOCK_BOOTTIME", raising=False)
     assert disturbance.read().all_s is None
 
 
 @pytest.mark.skipif(not Path("/proc/self/schedstat").exists(), reason="no such file here")
-def test_linux_tells_what_threads_waited_for():
+def test_linux_reports_what_threads_waited():
     assert isinstance(disturbance.read().waited_s, float)

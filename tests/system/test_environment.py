@@ -26,7 +26,7 @@ def asked(monkeypatch):
     return devices
 
 
-def test_the_facts_are_flat_and_name_what_moves_a_number() -> None:
+def test_the_facts_are_flat_and_complete() -> None:
     facts = describe("cpu")
     assert all(isinstance(value, str | int | float | bool | None) for value in facts.values())
     assert facts["torch"] == torch.__version__
@@ -35,7 +35,7 @@ def test_the_facts_are_flat_and_name_what_moves_a_number() -> None:
     json.dumps(facts, allow_nan=False)
 
 
-def test_what_tells_machines_apart_does_not_change_during_a_run(asked) -> None:
+def test_the_facts_of_a_machine_do_not_change_during_a_run(asked) -> None:
     assert not set(moment({"gpu_uuid": "abc"})) & set(MACHINE)
     on_cuda = {"gpu", "gpu_driver", "cuda", "cudnn", *(process_settings.facts("cuda"))}
     assert set(MACHINE) - on_cuda <= set(describe("cpu"))
@@ -54,7 +54,7 @@ def test_a_moment_on_a_cpu_is_its_time_and_load(asked) -> None:
     assert asked == []
 
 
-def test_a_moment_on_a_gpu_holds_what_its_driver_says(asked) -> None:
+def test_a_moment_on_a_gpu_has_the_facts_of_its_driver(asked) -> None:
     now = moment({"gpu_uuid": "abc"})
     assert set(now) == CHANGING | {"gpu_clock_mhz"}
     assert now["gpu_clock_mhz"] == 1755
@@ -86,7 +86,7 @@ def apart(monkeypatch):
     return calls
 
 
-def test_a_gpu_is_described_by_another_process(apart) -> None:
+def test_a_gpu_is_described_by_a_child_process(apart) -> None:
     assert describe_apart("cuda") == {"gpu": "from there"}
     assert apart == [(describe, ("cuda",))]
 

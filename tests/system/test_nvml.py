@@ -16,12 +16,12 @@ def refused(*_):
 
 @pytest.fixture(autouse=True)
 def forgotten():
-    """What an earlier test found of the driver and its devices."""
-    for found in (nvml._started, nvml._device):
-        found.cache_clear()
+    """Forget what an earlier test read of the driver and its devices."""
+    for cached in (nvml._started, nvml._device):
+        cached.cache_clear()
     yield
-    for found in (nvml._started, nvml._device):
-        found.cache_clear()
+    for cached in (nvml._started, nvml._device):
+        cached.cache_clear()
 
 
 @pytest.fixture
@@ -144,7 +144,7 @@ def test_the_version_of_the_driver():
 
 
 @pytest.mark.usefixtures("driver")
-def test_a_driver_may_keep_its_version_to_itself(monkeypatch):
+def test_a_driver_without_a_version_is_unknown(monkeypatch):
     monkeypatch.setattr(nvml.pynvml, "nvmlSystemGetDriverVersion", refused)
     assert nvml.driver() is None
 
@@ -179,12 +179,10 @@ def test_the_names_of_what_throttles(reasons, names):
         (False, 2, 2),
         (True, 1, 0),
         (True, 2, 1),
-        (True, 0, 0),  # a container whose driver lists nobody
+        (True, 0, 0),  # a container whose driver lists no process
     ],
 )
-def test_this_process_is_none_of_the_others_if_it_is_on_the_device(
-    monkeypatch, on_the_device, running, others
-):
+def test_this_process_is_not_counted_among_the_others(monkeypatch, on_the_device, running, others):
     monkeypatch.setattr(torch.cuda, "memory_reserved", lambda: 2**21 if on_the_device else 0)
     monkeypatch.setattr(
         nvml.pynvml, "nvmlDeviceGetComputeRunningProcesses", lambda _: [object()] * running

@@ -3,13 +3,17 @@ from dataclasses import replace
 
 import pytest
 import torch
+from helpers import processes
 
-from attnbench.system import process_settings
+from attnbench.system import process_settings, worker
+
+SIZE = 16 * 2**20
+PAGES = SIZE // 4096
 
 
 @pytest.fixture(autouse=True)
 def opposites():
-    """Everything that settle sets, set otherwise; and put back when the test is done."""
+    """Set everything that settle sets to the opposite; restore it after the test."""
     stated = {(torch.backends.cudnn, name): value for name, value in process_settings.CUDNN.items()}
     stated[torch.backends.cuda.matmul, "allow_tf32"] = process_settings.MATMUL_TF32
     stated[torch._inductor.config, "force_disable_caches"] = True
@@ -25,7 +29,7 @@ def opposites():
 
 @pytest.fixture(autouse=True)
 def kept(monkeypatch):
-    """How often this process was told to keep its memory, which it could never unlearn."""
+    """Record the calls that would make this process keep its memory, which cannot be undone."""
     calls = []
     monkeypatch.setattr(process_settings, "keep_memory", lambda: calls.append("keep"))
     return calls
@@ -53,7 +57,7 @@ def test_products_of_matrices_are_set_to_what_the_facts_say(case):
 
 
 @pytest.mark.parametrize(("device", "calls"), [("cpu", ["keep"]), ("cuda", [])])
-def test_only_a_process_on_the_cpu_is_told_to_keep_its_memory(case, kept, device, calls):
+def test_only_a_process_on_the_cpu_keeps_its_memory(case, kept, device, calls):
     process_settings.settle(replace(case, device=device))
     assert kept == calls
 
@@ -91,3 +95,12 @@ def test_the_facts_on_a_gpu():
         "cudnn_allow_tf32": True,
         "matmul_allow_tf32": False,
     }
+
+
+@pytest.mark.skipif(not process_settings.can_keep_memory(), reason="the C library is not glibc")
+def test_memory_that_is_kept_is_not_faulted_in_again():
+    kept, given_back = (
+        worker.call(processes.faults_of_taking_again, SIZE, 10, keep) for keep in (True, False)
+    )
+    assert kept < PAGES
+    assert given_back >= 10 * PAGES  # again each time

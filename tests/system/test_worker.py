@@ -6,7 +6,7 @@ import sys
 from pickle import PicklingError
 
 import pytest
-from helpers import processes as simulated
+from helpers import processes
 
 from attnbench.errors import UserError
 from attnbench.records import store
@@ -15,13 +15,13 @@ from attnbench.system import worker
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch, request):
-    """Children of a prepared process, in seconds less; but where that is the point."""
-    if "from_nothing" not in request.node.name:
-        monkeypatch.setattr(worker, "_from_nothing", worker._prepared)
+    """Fork children from a prepared process, which is faster, except where spawning is tested."""
+    if "spawned" not in request.node.name:
+        monkeypatch.setattr(worker, "_spawned", worker._prepared)
 
 
-def test_a_stream_comes_from_nothing_and_not_from_a_prepared_process():
-    assert worker._from_nothing().get_start_method() == "spawn"
+def test_a_streams_process_is_spawned():
+    assert worker._spawned().get_start_method() == "spawn"
     assert list(worker.stream(range, 3)) == [0, 1, 2]
 
 
@@ -29,7 +29,7 @@ def test_a_call_returns_what_its_function_returns():
     assert worker.call(divmod, 17, 5) == (3, 2)
 
 
-def test_a_call_runs_in_a_process_of_its_own():
+def test_a_call_runs_in_a_child_process():
     first, second = worker.call(os.getpid), worker.call(os.getpid)
     assert len({os.getpid(), first, second}) == 3
 
@@ -40,11 +40,15 @@ def test_an_exception_comes_back_with_its_type_and_message():
 
 
 DEATHS = [
-    (os._exit, 0, "its process ended with status 0"),
-    (os._exit, 3, "its process ended with status 3"),
-    (signal.raise_signal, signal.SIGKILL, "its process was killed, perhaps for want of memory"),
-    (signal.raise_signal, signal.SIGTERM, "its process was killed by SIGTERM"),
-    (signal.raise_signal, signal.SIGABRT, "its process was killed by SIGABRT"),
+    (os._exit, 0, "the worker process ended with status 0"),
+    (os._exit, 3, "the worker process ended with status 3"),
+    (
+        signal.raise_signal,
+        signal.SIGKILL,
+        r"the worker process was killed \(SIGKILL\), possibly because memory ran out",
+    ),
+    (signal.raise_signal, signal.SIGTERM, "the worker process was killed by SIGTERM"),
+    (signal.raise_signal, signal.SIGABRT, "the worker process was killed by SIGABRT"),
 ]
 DEATH_NAMES = ["exit 0", "exit 3", "killed", "terminated", "aborted"]
 
@@ -66,23 +70,23 @@ def test_a_result_that_cannot_be_sent_is_an_exception_and_no_death():
         worker.call(eval, "lambda: 1")
 
 
-def test_the_users_errors_stay_the_users(tmp_path):
+def test_a_user_error_keeps_its_type(tmp_path):
     with pytest.raises(UserError, match=r"^cannot read "):
         worker.call(store.read, tmp_path)
 
 
 def test_an_exception_that_cannot_be_sent_is_named():
     with pytest.raises(RuntimeError, match=r"^TwoPartError: fire in the kitchen$"):
-        worker.call(simulated.raise_two_parts)
+        worker.call(processes.raise_two_parts)
 
 
 @pytest.mark.parametrize(
-    ("error", "said"),
+    ("error", "message"),
     [(KeyboardInterrupt(), "KeyboardInterrupt"), (BaseException("x"), "BaseException: x")],
 )
-def test_what_is_no_exception_is_a_death_and_interrupts_nobody(error, said):
-    with pytest.raises(worker.ChildDiedError, match=f"^its process was ended by {said}$"):
-        worker.call(simulated.throw, error)
+def test_an_error_that_is_no_exception_is_a_death_and_no_interrupt(error, message):
+    with pytest.raises(worker.ChildDiedError, match=f"^the worker process was ended by {message}$"):
+        worker.call(processes.throw, error)
 
 
 def test_what_a_child_prints_goes_to_stderr(tmp_path):
@@ -111,18 +115,18 @@ def test_processes_are_spawned_where_there_is_no_fork_server(monkeypatch):
 
 
 def test_the_items_of_a_stream_arrive_in_their_order_from_one_other_process():
-    numbers, identities = zip(*worker.stream(simulated.numbered, 4), strict=True)
+    numbers, identities = zip(*worker.stream(processes.numbered, 4), strict=True)
     assert numbers == (0, 1, 2, 3)
     assert len(set(identities)) == 1
     assert os.getpid() not in identities
 
 
 def test_a_stream_may_be_empty():
-    assert list(worker.stream(simulated.numbered, 0)) == []
+    assert list(worker.stream(processes.numbered, 0)) == []
 
 
 def test_nothing_runs_before_the_first_item_is_asked_for(tmp_path):
-    stream = worker.stream(simulated.noted, tmp_path / "notes", 2)
+    stream = worker.stream(processes.noted, tmp_path / "notes", 2)
     assert multiprocessing.active_children() == []
     stream.close()
     assert list(tmp_path.iterdir()) == []
@@ -130,13 +134,13 @@ def test_nothing_runs_before_the_first_item_is_asked_for(tmp_path):
 
 def test_an_item_is_begun_when_it_is_asked_for_and_not_before(tmp_path):
     notes = tmp_path / "notes"
-    stream = worker.stream(simulated.noted, notes, 3)
+    stream = worker.stream(processes.noted, notes, 3)
     begun = [(item, notes.read_text()) for item in stream]
     assert begun == [(0, "0 "), (1, "0 1 "), (2, "0 1 2 ")]
 
 
 def test_a_stream_that_is_used_up_leaves_no_process():
-    stream = worker.stream(simulated.numbered, 2)
+    stream = worker.stream(processes.numbered, 2)
     assert len([*stream]) == 2
     assert multiprocessing.active_children() == []
 
@@ -156,7 +160,7 @@ def one_by_one(received, function, *args):
 def test_what_a_function_raises_is_not_taken_for_its_death(items, error):
     received = []
     with pytest.raises(type(error), match=str(error)):
-        one_by_one(received, simulated.items_then_raise, items, error)
+        one_by_one(received, processes.items_then_raise, items, error)
     assert received == items
     assert multiprocessing.active_children() == []
 
@@ -164,7 +168,7 @@ def test_what_a_function_raises_is_not_taken_for_its_death(items, error):
 def test_an_exception_comes_after_the_items_before_it():
     received = []
     with pytest.raises(ValueError, match=r"^no third$"):
-        one_by_one(received, simulated.items_then_raise, [1, 2], ValueError("no third"))
+        one_by_one(received, processes.items_then_raise, [1, 2], ValueError("no third"))
     assert received == [1, 2]
 
 
@@ -172,16 +176,18 @@ def test_an_exception_comes_after_the_items_before_it():
 def test_a_death_comes_after_the_items_before_it(death, argument, message):
     received = []
     with pytest.raises(worker.ChildDiedError, match=f"^{message}$"):
-        one_by_one(received, simulated.items_then_call, [1, 2], death, argument)
+        one_by_one(received, processes.items_then_call, [1, 2], death, argument)
     assert received == [1, 2]
     assert multiprocessing.active_children() == []
 
 
 def test_a_child_killed_from_outside_between_two_items_is_found_dead():
-    stream = worker.stream(simulated.numbered, 3)
+    stream = worker.stream(processes.numbered, 3)
     _, process = next(stream)
     os.kill(process, signal.SIGKILL)
-    with pytest.raises(worker.ChildDiedError, match=r"^its process was killed, perhaps"):
+    with pytest.raises(
+        worker.ChildDiedError, match=r"^the worker process was killed \(SIGKILL\), possibly"
+    ):
         next(stream)
 
 
@@ -193,7 +199,7 @@ def test_an_item_that_cannot_be_sent_is_an_exception_after_the_items_before_it()
 
 
 def test_a_consumer_that_stops_early_leaves_no_process():
-    stream = worker.stream(simulated.numbered, 3)
+    stream = worker.stream(processes.numbered, 3)
     _, process = next(stream)
     assert [child.pid for child in multiprocessing.active_children()] == [process]
     stream.close()
@@ -202,7 +208,7 @@ def test_a_consumer_that_stops_early_leaves_no_process():
 
 def test_a_consumer_that_fails_leaves_no_process():
     def consume():
-        for _ in worker.stream(simulated.numbered, 3):
+        for _ in worker.stream(processes.numbered, 3):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -220,7 +226,7 @@ def interruptible():
 
 @pytest.mark.usefixtures("interruptible")
 def test_an_interruption_while_an_item_is_made_leaves_no_process():
-    stream = worker.stream(simulated.item_then_interrupt, os.getpid())
+    stream = worker.stream(processes.item_then_interrupt, os.getpid())
     next(stream)
     (child,) = multiprocessing.active_children()
     with pytest.raises(KeyboardInterrupt):
@@ -230,7 +236,7 @@ def test_an_interruption_while_an_item_is_made_leaves_no_process():
 
 
 def test_a_child_leaves_an_interrupt_to_its_parent():
-    stream = worker.stream(simulated.numbered, 3)
+    stream = worker.stream(processes.numbered, 3)
     _, process = next(stream)
     os.kill(process, signal.SIGINT)
     assert list(stream) == [(1, process), (2, process)]
@@ -238,10 +244,10 @@ def test_a_child_leaves_an_interrupt_to_its_parent():
 
 def test_an_item_that_fails_on_arrival_is_an_error_and_no_death():
     with pytest.raises(EOFError, match=r"^torn$"):
-        list(worker.stream(simulated.give_what_fails_on_arrival))
+        list(worker.stream(processes.give_what_fails_on_arrival))
     assert multiprocessing.active_children() == []
 
 
-def test_a_death_by_a_signal_without_a_name_is_told_by_its_number():
+def test_a_death_by_a_signal_without_a_name_has_its_number():
     with pytest.raises(worker.ChildDiedError, match=r"killed by signal 35$"):
         worker.call(signal.raise_signal, 35)

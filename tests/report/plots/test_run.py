@@ -138,7 +138,7 @@ def test_accuracies_are_of_one_recipe_that_is_named_with_what_it_lacks() -> None
     assert not fits(KNOWN[KNOWN["variant"] == "plain"])
 
 
-FAULT = "the plain host against itself is told apart from 1"
+FAULT = "the plain host against itself is significantly different from 1"
 
 
 def markers(figure: Figure) -> list[Line2D]:

@@ -308,7 +308,7 @@ def test_the_control_of_modules_alone_is_the_copy(run: Run) -> None:
     remarks = report.remarks(run)
     assert any(
         remark.startswith("Control (copy against copy): 1.250 [1.250, 1.250]. THE CONTROL FAILED")
-        and remark.endswith("the copy against itself is told apart from 1.")
+        and remark.endswith("the copy against itself is significantly different from 1.")
         for remark in remarks
     )
     for sheet in report.sheets(run, report.frame(run)):
