@@ -35,13 +35,10 @@ class Site(StrEnum):
 
 @dataclass(frozen=True)
 class AttentionSpec:
-    """One row of the table: a paper's module, where it sits and how it was published.
+    """Everything the suite knows of one module: one row of the table.
 
     ``build(channels, **settings)`` returns the ``nn.Module``; every setting has the paper's
-    value as its default. ``published`` holds what differs from the defaults in a published
-    network: host -> setting -> one value a stage. ``added_params`` states the learnable
-    parameters that the module adds to a host, so that they can be listed without torch;
-    the tests derive them again.
+    value as its default.
     """
 
     name: str
@@ -49,8 +46,17 @@ class AttentionSpec:
     arxiv: str
     site: Site
     build: Callable[..., nn.Module]
+    label: str = ""
+    """The name in tables and plots; where it is empty, ``name``."""
+    colour: str = ""
+    marker: str = ""
+    """matplotlib's marker. Without colour and marker the plots choose both."""
+    authors_prefix: str = "attention."
+    """What precedes the module's parameter names in a block of the authors' networks."""
     published: Mapping[str, Mapping[str, tuple[Any, ...]]] = field(default_factory=dict)
+    """Settings of published networks that are not the defaults: host, setting, value by stage."""
     added_params: Mapping[str, int] = field(default_factory=dict)
+    """Learnable parameters that the module adds to a host, listed without torch and tested."""
 
     def settings(self, host: str, stage: int) -> dict[str, Any]:
         """The published settings for stage 1 to 4 of a host; empty where the defaults hold."""

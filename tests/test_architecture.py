@@ -28,7 +28,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "system": {"records", "errors", "_version"},
     "plugins": {"modules", "records", "errors"},
     "hosts": {"modules", "plugins", "records", "system", "errors"},
-    "formatting": {"stats"},
+    "formatting": {"stats", "modules"},
     "measuring": {
         *("counting", "hosts", "plugins", "records", "stats", "system"),
         *("modules", "formatting", "errors"),
@@ -36,7 +36,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "accuracy": {"hosts", "plugins", "records", "system", "modules", "errors"},
     "claims": {"records", "stats", "errors"},
     "analysis": {"records", "stats", "claims", "formatting", "errors"},
-    "report": {"records", "stats", "claims", "formatting", "errors"},
+    "report": {"records", "stats", "claims", "formatting", "modules", "errors"},
     "cli": {
         *("errors", "_version", "modules", "records", "counting", "stats", "system", "plugins"),
         *("hosts", "formatting", "measuring", "accuracy", "claims", "analysis", "report"),

@@ -16,21 +16,6 @@ import torch
 from torch import Tensor, nn
 
 from attnbench.errors import UserError
-from attnbench.plugins.spec import parse
-
-PLACE = ".attention."
-"""What stands before a module's own names in our networks."""
-
-AUTHORS = {
-    "se": ".se.",
-    "cbam": ".cbam.",
-    "eca": ".eca.",
-    "gc": ".context_block.",  # in mmdetection's bottleneck
-    "sk": ".",  # in the bottleneck itself
-    "sge": ".sge.",
-    "sa": ".sa.",
-}
-"""What stands there in the authors' networks."""
 
 WRAPPERS = ("state_dict", "model")
 """Under which key files hold the weights, beside epochs and optimisers."""
@@ -177,11 +162,10 @@ def _authors_names(network: nn.Module) -> dict[str, str]:
 
 
 def _authors_name(network: nn.Module, name: str) -> str:
-    block, found, own = name.partition(PLACE)
-    if not found:
+    block, within, own = name.partition(".attention.")
+    if not within:
         return name
-    attention = parse(str(network.get_submodule(block).attention_name)).source
-    return f"{block}{AUTHORS.get(attention, PLACE)}{own}"
+    return f"{block}.{network.get_submodule(block).authors_prefix}{own}"
 
 
 def _listed(what: str, names: list[str]) -> list[str]:

@@ -16,7 +16,8 @@ from attnbench.modules import ATTENTION, AttentionSpec, SettingsError
 from attnbench.plugins import entry_points, resolve, timm
 from attnbench.system import worker
 
-HOSTS = ("resnet50", "resnet101")
+HOSTS = tuple(dict.fromkeys(host for row in ATTENTION.values() for host in row.added_params))
+"""Hosts for which the table states added parameters."""
 
 HEADINGS = ("module", "site", *(f"in {host}" for host in HOSTS), "arXiv", "paper")
 

@@ -110,10 +110,10 @@ def test_stem_and_first_stage_do_not_learn_nor_does_a_module_in_it(host):
 @pytest.mark.parametrize("name", ATTENTION)
 def test_a_module_stands_in_every_block_of_the_backbone(name):
     network = on_meta("retinanet_resnet50_fpn", name)
-    found = [
-        block.attention_name for n in (1, 2, 3, 4) for block in getattr(body(network), f"layer{n}")
+    prefixes = [
+        block.authors_prefix for n in (1, 2, 3, 4) for block in getattr(body(network), f"layer{n}")
     ]
-    assert found == [name] * 16
+    assert prefixes == [ATTENTION[name].authors_prefix] * 16
 
 
 def test_stages_and_blocks_are_those_of_the_backbone():
