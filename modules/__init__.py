@@ -15,7 +15,7 @@ from .interface import AttentionSpec, SettingsError, Site, in_file
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["ATTENTION", "Attention", "SettingsError", "Site", "create", "lookup"]
+__all__ = ["ATTENTION", "AttentionSpec", "SettingsError", "Site", "create", "in_file", "lookup"]
 
 # Colours: Paul Tol's "muted" scheme, distinct for all common kinds of colour vision
 # (https://sronpersonalpages.nl/~pault/); markers tell the modules apart without colour.

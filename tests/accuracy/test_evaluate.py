@@ -5,9 +5,14 @@ import pytest
 import torch
 from helpers import colours
 
-from attnbench.accuracy import evaluate as evaluating
 from attnbench.accuracy.checkpoints import to_authors_state_dict
-from attnbench.accuracy.evaluate import EvaluationOptions, evaluate, place, prepare
+from attnbench.accuracy.evaluate import (
+    MOST_WORKERS,
+    EvaluationOptions,
+    evaluate,
+    prepare,
+    record_folder,
+)
 from attnbench.errors import UserError
 from attnbench.hosts.build import build
 from attnbench.modules import ATTENTION, SettingsError
@@ -190,9 +195,9 @@ def test_options_that_cannot_be_are_refused(wanted, changes: dict, message: str)
 def test_unknown_names_list_the_known(wanted) -> None:
     with pytest.raises(SettingsError, match="unknown attention module 'sha'; known: se, cbam"):
         prepare(wanted(module="sha"))
-    with pytest.raises(SettingsError, match="no classifier 'resnet' is known; known: resnet18"):
+    with pytest.raises(SettingsError, match="unknown classifier 'resnet'; known: resnet18"):
         prepare(wanted(host="resnet"))
-    with pytest.raises(SettingsError, match="no classifier 'fasterrcnn_resnet50_fpn'"):
+    with pytest.raises(SettingsError, match="unknown classifier 'fasterrcnn_resnet50_fpn'"):
         prepare(wanted(host="fasterrcnn_resnet50_fpn"))
 
 
@@ -219,7 +224,7 @@ def test_answers_that_are_no_numbers_are_an_error(wanted, tmp_path: Path, value:
     state = colours.network().state_dict()
     state["fc.bias"][2] = value
     torch.save(state, tmp_path / "damaged.pth")
-    with pytest.raises(UserError, match=r"damaged.pth gives answers that are not finite.*float32"):
+    with pytest.raises(UserError, match=r"damaged.pth gives logits that are not finite.*float32"):
         evaluated(wanted(weights=tmp_path / "damaged.pth"))
 
 
@@ -250,7 +255,7 @@ def test_an_image_that_changes_meanwhile_is_one_line(wanted, workers: int) -> No
 
 def test_a_place_is_taken_back_where_nothing_was_written(wanted, tmp_path: Path) -> None:
     prepared = prepare(wanted())
-    with pytest.raises(KeyboardInterrupt), place(prepared, tmp_path / "a" / "b"):
+    with pytest.raises(KeyboardInterrupt), record_folder(prepared, tmp_path / "a" / "b"):
         raise KeyboardInterrupt
     assert not (tmp_path / "a").exists()
 
@@ -258,7 +263,7 @@ def test_a_place_is_taken_back_where_nothing_was_written(wanted, tmp_path: Path)
 def test_a_place_that_others_have_written_to_is_left_alone(wanted, tmp_path: Path) -> None:
     prepared, found = prepare(wanted()), evaluated(wanted())
     evaluation.append(tmp_path / "a", found)
-    with pytest.raises(KeyboardInterrupt), place(prepared, tmp_path / "a"):
+    with pytest.raises(KeyboardInterrupt), record_folder(prepared, tmp_path / "a"):
         raise KeyboardInterrupt
     assert evaluation.read(tmp_path / "a") == (found,)
 
@@ -268,7 +273,7 @@ def test_without_out_a_new_folder_says_what_is_in_it(
 ) -> None:
     prepared = prepare(wanted())
     monkeypatch.chdir(tmp_path)
-    with place(prepared, None) as folder:
+    with record_folder(prepared, None) as folder:
         assert folder.match("reports/*-cpu-resnet50-accuracy")
         assert folder.is_dir()
 
@@ -278,7 +283,7 @@ def test_a_folder_of_other_things_is_refused(wanted, tmp_path: Path) -> None:
     (tmp_path / "a" / "thesis.tex").touch()
     with (
         pytest.raises(UserError, match="holds other files, no run and no evaluations"),
-        place(prepare(wanted()), tmp_path / "a"),
+        record_folder(prepare(wanted()), tmp_path / "a"),
     ):
         pass
     assert [each.name for each in (tmp_path / "a").iterdir()] == ["thesis.tex"]
@@ -288,7 +293,7 @@ def test_a_folder_that_cannot_be_written_to_is_refused(wanted, tmp_path: Path) -
     (tmp_path / "file").touch()
     with (
         pytest.raises(UserError, match="cannot write to"),
-        place(prepare(wanted()), tmp_path / "file" / "a"),
+        record_folder(prepare(wanted()), tmp_path / "file" / "a"),
     ):
         pass
 
@@ -298,5 +303,5 @@ def test_on_a_gpu_images_are_read_by_several_processes(
 ) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     monkeypatch.setattr("torch.get_num_threads", lambda: 64)
-    assert prepare(wanted(device=None)).workers == evaluating.MOST_WORKERS
+    assert prepare(wanted(device=None)).workers == MOST_WORKERS
     assert prepare(wanted()).workers == 0

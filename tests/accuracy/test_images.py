@@ -75,7 +75,10 @@ def test_files_that_are_no_images_by_their_ending_are_counted(folder: Path) -> N
     [
         (lambda path: path.with_name("other").mkdir(), "cannot take images from .*No such file"),
         (lambda path: path.write_text("a file"), "cannot take images from .*Not a directory"),
-        (lambda path: path.mkdir(), "holds no folders; wanted is one folder of images a class"),
+        (
+            lambda path: path.mkdir(),
+            "holds no folders; expected is a folder of images a class",
+        ),
         (lambda path: (path / "0").mkdir(parents=True), "no valid file for the classes 0"),
         (lambda path: colours.image(path / "a.png", "red"), "holds no folders"),
     ],
@@ -111,7 +114,7 @@ def test_an_image_that_is_cut_off_is_named(folder: Path, kind: str) -> None:
 def test_text_under_an_images_name_is_named(folder: Path) -> None:
     path = folder / "1" / "text.png"
     path.write_text("no image")
-    assert faults(folder) == [f"{path} cannot be read as an image: no format that is known"]
+    assert faults(folder) == [f"{path} cannot be read as an image: unknown image format"]
 
 
 def test_the_digest_of_a_folder_is_that_of_sha256sum(folder: Path) -> None:

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 from helpers.evaluations import evaluation
 
-from attnbench.claims.reproduction import otherwise, reproductions
+from attnbench.claims.reproduction import reproductions, unlike_published
 from attnbench.records.evaluation import PUBLISHED_SIZE, Evaluation
 
 
@@ -35,24 +35,24 @@ def test_every_source_is_held_against_its_own_digits() -> None:
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
-        ({"images": 49_999}, "49,999 images and 1,000 classes are another set"),
-        ({"classes": 10}, "50,000 images and 10 classes are another set"),
+        ({"images": 49_999}, "49,999 images and 1,000 classes are not"),
+        ({"classes": 10}, "50,000 images and 10 classes are not"),
     ],
 )
 def test_another_set_has_no_verdict(changes: dict, why: str) -> None:
     found = evaluation(**changes)
-    assert why in str(otherwise(found))
+    assert why in str(unlike_published(found))
     assert set(verdicts(found).values()) == {"for orientation only"}
 
 
 def test_another_crop_has_no_verdict() -> None:
     large = evaluation(preprocessing=replace(evaluation().preprocessing, crop=288))
-    assert "a crop of 288x288 is another one than the published 224x224" in str(otherwise(large))
+    assert "a crop of 288x288 is not the published 224x224" in str(unlike_published(large))
     assert set(verdicts(large).values()) == {"for orientation only"}
 
 
 def test_the_published_measurement_is_the_usual_one() -> None:
-    assert otherwise(evaluation()) is None
+    assert unlike_published(evaluation()) is None
     assert evaluation().preprocessing.crop == PUBLISHED_SIZE
 
 

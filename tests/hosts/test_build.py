@@ -354,7 +354,7 @@ def test_resnet_is_build_by_depth():
         ),
         (
             lambda: on_meta("resnext101_32x8d", "sk"),
-            "nobody has said how sk .* resnext101_32x8d has it; it is published in sknet50 and",
+            "sk is not defined for the grouped 3x3 .* of resnext101_32x8d; .*: sknet50, sknet101",
         ),
         (
             lambda: on_meta("resnet18", "sa"),
