@@ -1,4 +1,4 @@
-"""Seven attention modules, one paper and one file each, behind one table.
+"""Attention modules, one paper and one file each, behind one table.
 
 This folder is installed as ``attnbench.modules``; see ``pyproject.toml``.
 """

@@ -1,4 +1,4 @@
-"""What the suite knows of an attention module before it builds one. No torch here."""
+"""What the suite knows of an attention module before it builds one. No torch is imported here."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ if TYPE_CHECKING:
 
 
 class SettingsError(ValueError):
-    """A module cannot be built with these settings; the message says what would do."""
+    """A module cannot be built with these settings; the message says which would work."""
 
 
 class Site(StrEnum):
-    """Where in a block a module sits."""
+    """Where a module is placed in a block."""
 
     AFTER_BN3 = "after_bn3"
-    """Sees the block's output before the residual addition. Built with ``channels``.
+    """On the block's output before the residual addition. Built with ``channels``.
 
-    A basic block ends in its second norm, and so the module sits there.
+    A basic block ends in its second norm, so there it is the same as ``after_bn2``.
     """
 
     AFTER_BN2 = "after_bn2"
-    """The same by its name in a basic block; a bottleneck has no such site."""
+    """The same site, under its name in a basic block; a bottleneck has no such site."""
 
     REPLACE_CONV2 = "replace_conv2"
-    """Stands for conv2, bn2 and their ReLU. Built with ``channels`` and ``stride``."""
+    """Replaces conv2, bn2 and their ReLU. Built with ``channels`` and ``stride``."""
 
 
 @dataclass(frozen=True)
@@ -59,12 +59,12 @@ class AttentionSpec:
     """Learnable parameters that the module adds to a host, listed without torch and tested."""
 
     def settings(self, host: str, stage: int) -> dict[str, Any]:
-        """The published settings for stage 1 to 4 of a host; empty where the defaults hold."""
+        """Return the published settings for stage 1 to 4 of a host; empty for the defaults."""
         return {key: values[stage - 1] for key, values in self.published.get(host, {}).items()}
 
 
 def in_file(file: str, class_name: str) -> Callable[..., nn.Module]:
-    """A class in a sibling file, imported (and torch with it) when it is first built."""
+    """Return a builder of a class in a sibling file, which is imported on first use."""
 
     def build(channels: int, **settings: Any) -> nn.Module:
         module = import_module(f".{file}", __package__)
@@ -74,11 +74,11 @@ def in_file(file: str, class_name: str) -> Callable[..., nn.Module]:
 
 
 def divide(channels: int, by: int, what: str, each: int = 1) -> int:
-    """``channels / (by * each)``, which must come out whole: nothing is ever rounded.
+    """Return ``channels / (by * each)``, which must be a whole number: nothing is rounded.
 
     Raises:
         SettingsError: a number is not positive, or does not divide; the message says which widths
-            would do, and what in the place of ``by`` would.
+            would work, and what would in place of ``by``.
     """
     if channels < 1 or by < 1:
         raise SettingsError(f"{what}: {channels} channels by {by}: both must be positive")

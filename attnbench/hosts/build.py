@@ -89,11 +89,18 @@ def build(
         raise SettingsError(f"unknown blocks '{blocks}'; known: {', '.join(get_args(Blocks))}")
     detector = DETECTORS.get(host)
     base = detector.backbone if detector else host
-    network: nn.Module = classifier(base, classes)
+    network: nn.Module = _classifier(HOSTS[base], classes)
     if detector:
         network = detector.make(network)
     if attention is not None:  # last: the host draws its initial values as without a module
-        put(body(network), base, attention, stages, blocks, settings)
+        row = parse(attention).load() if isinstance(attention, str) else attention
+        wrap = _wrapper(base, row)
+        for number in sorted(set(stages)):
+            stage = body(network).get_submodule(f"layer{number}")
+            of_stage = row.settings(base, number) | settings
+            children = list(stage.named_children())
+            for name, block in children if blocks == "all" else children[-1:]:
+                stage.register_module(name, wrap(block, row, of_stage))
     elif settings:
         raise SettingsError(f"settings without a module: {', '.join(settings)}")
     if detector and detector.frozen:
@@ -101,36 +108,14 @@ def build(
     return network
 
 
-def classifier(host: str, classes: int = CLASSES) -> ResNet:
-    """Build torchvision's network for a row of :data:`HOSTS`."""
-    base = HOSTS[host]
+def _classifier(host: Host, classes: int) -> ResNet:
     return ResNet(
-        base.block,
-        list(base.layers),
+        host.block,
+        list(host.layers),
         num_classes=classes,
-        groups=base.groups,
-        width_per_group=base.width_per_group,
+        groups=host.groups,
+        width_per_group=host.width_per_group,
     )
-
-
-def put(  # noqa: PLR0913, PLR0917  as build
-    body: nn.Module,
-    host: str,
-    attention: str | AttentionSpec,
-    stages: Collection[int],
-    blocks: Blocks,
-    settings: dict[str, Any],
-) -> None:
-    """Put a module into the blocks of a body with this host's ``layer1`` to ``layer4``."""
-    if isinstance(attention, str):
-        attention = parse(attention).load()
-    wrap = _wrapper(host, attention)
-    for number in sorted(set(stages)):
-        stage = body.get_submodule(f"layer{number}")
-        of_stage = attention.settings(host, number) | settings
-        children = list(stage.named_children())
-        for name, block in children if blocks == "all" else children[-1:]:
-            stage.register_module(name, wrap(block, attention, of_stage))
 
 
 def _wrapper(host: str, attention: AttentionSpec) -> Callable[..., nn.Module]:

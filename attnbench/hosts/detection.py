@@ -83,11 +83,21 @@ def pooled(levels: Mapping[str, Tensor], proposals: Tensor, pool: MultiScaleRoIA
     return torch.cat(features)
 
 
-class FixedFasterRCNN(FasterRCNN):  # type: ignore[misc]  # torchvision has no types
-    """Returns objectness and boxes by level, then class scores and boxes of all proposals."""
+def _pyramid(network: ResNet, stages: tuple[int, ...], extra: ExtraFPNBlock) -> nn.Module:
+    names = {f"layer{stage}": str(level) for level, stage in enumerate(stages)}
+    widths = [network.get_submodule(name)[-1].bn3.num_features for name in names]  # type: ignore[index]
+    pyramid: nn.Module = BackboneWithFPN(network, names, widths, PYRAMID, extra_blocks=extra)
+    return pyramid
 
-    def __init__(self, backbone: nn.Module) -> None:
-        super().__init__(backbone, CLASSES)
+
+class FixedFasterRCNN(FasterRCNN):  # type: ignore[misc]  # torchvision has no types
+    """Ren et al., arXiv 1506.01497, with the pyramid of arXiv 1612.03144.
+
+    Returns objectness and boxes by level, then class scores and boxes of all proposals.
+    """
+
+    def __init__(self, network: ResNet) -> None:
+        super().__init__(_pyramid(network, (1, 2, 3, 4), LastLevelMaxPool()), CLASSES)
         self.register_buffer("proposals", torch.tensor(fixed_proposals()), persistent=False)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
@@ -103,10 +113,13 @@ class FixedFasterRCNN(FasterRCNN):  # type: ignore[misc]  # torchvision has no t
 
 
 class FixedMaskRCNN(MaskRCNN):  # type: ignore[misc]
-    """Returns as Faster R-CNN, then a (28, 28) mask by class for a tenth of the proposals."""
+    """He et al., arXiv 1703.06870.
 
-    def __init__(self, backbone: nn.Module) -> None:
-        super().__init__(backbone, CLASSES)
+    Returns as Faster R-CNN, then a (28, 28) mask by class for a tenth of the proposals.
+    """
+
+    def __init__(self, network: ResNet) -> None:
+        super().__init__(_pyramid(network, (1, 2, 3, 4), LastLevelMaxPool()), CLASSES)
         self.register_buffer("proposals", torch.tensor(fixed_proposals()), persistent=False)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
@@ -118,7 +131,14 @@ class FixedMaskRCNN(MaskRCNN):  # type: ignore[misc]
 
 
 class FixedRetinaNet(RetinaNet):  # type: ignore[misc]
-    """Returns class scores and boxes of every anchor of every level."""
+    """Lin et al., arXiv 1708.02002; P6 is made from P5, as in torchvision.
+
+    Returns class scores and boxes of every anchor of every level.
+    """
+
+    def __init__(self, network: ResNet) -> None:
+        extra = LastLevelP6P7(PYRAMID, PYRAMID)
+        super().__init__(_pyramid(network, (2, 3, 4), extra), CLASSES)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         outputs = self.head(list(self.backbone(images).values()))
@@ -135,36 +155,12 @@ class Features(nn.Module):
                 self.add_module(name, part)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        x = images
-        maps = []
+        x, maps = images, []
         for name, part in self.named_children():
             x = part(x)
             if name.startswith("layer"):
                 maps.append(x)
         return tuple(maps)
-
-
-def faster_rcnn(network: ResNet) -> nn.Module:
-    """Build the detector of Ren et al., arXiv 1506.01497, with the pyramid of arXiv 1612.03144."""
-    return FixedFasterRCNN(_pyramid(network, (1, 2, 3, 4), LastLevelMaxPool()))
-
-
-def mask_rcnn(network: ResNet) -> nn.Module:
-    """Build the detector of He et al., arXiv 1703.06870."""
-    return FixedMaskRCNN(_pyramid(network, (1, 2, 3, 4), LastLevelMaxPool()))
-
-
-def retinanet(network: ResNet) -> nn.Module:
-    """Build the detector of Lin et al., arXiv 1708.02002; P6 is made from P5, as in torchvision."""
-    extra = LastLevelP6P7(PYRAMID, PYRAMID)
-    return FixedRetinaNet(_pyramid(network, (2, 3, 4), extra), CLASSES)
-
-
-def _pyramid(network: ResNet, stages: tuple[int, ...], extra: ExtraFPNBlock) -> nn.Module:
-    names = {f"layer{stage}": str(level) for level, stage in enumerate(stages)}
-    widths = [network.get_submodule(name)[-1].bn3.num_features for name in names]  # type: ignore[index]
-    pyramid: nn.Module = BackboneWithFPN(network, names, widths, PYRAMID, extra_blocks=extra)
-    return pyramid
 
 
 def body(network: nn.Module) -> nn.Module:
@@ -192,11 +188,11 @@ class Detector:
 DETECTORS = {
     "resnet50_backbone": Detector("resnet50", Features, frozen=False),
     "resnet101_backbone": Detector("resnet101", Features, frozen=False),
-    "fasterrcnn_resnet50_fpn": Detector("resnet50", faster_rcnn),
-    "fasterrcnn_resnet101_fpn": Detector("resnet101", faster_rcnn),
-    "maskrcnn_resnet50_fpn": Detector("resnet50", mask_rcnn),
-    "maskrcnn_resnet101_fpn": Detector("resnet101", mask_rcnn),
-    "retinanet_resnet50_fpn": Detector("resnet50", retinanet),
-    "retinanet_resnet101_fpn": Detector("resnet101", retinanet),
+    "fasterrcnn_resnet50_fpn": Detector("resnet50", FixedFasterRCNN),
+    "fasterrcnn_resnet101_fpn": Detector("resnet101", FixedFasterRCNN),
+    "maskrcnn_resnet50_fpn": Detector("resnet50", FixedMaskRCNN),
+    "maskrcnn_resnet101_fpn": Detector("resnet101", FixedMaskRCNN),
+    "retinanet_resnet50_fpn": Detector("resnet50", FixedRetinaNet),
+    "retinanet_resnet101_fpn": Detector("resnet101", FixedRetinaNet),
 }
 """Detectors by torchvision's names, or names formed like them."""
