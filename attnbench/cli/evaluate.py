@@ -46,12 +46,13 @@ def evaluate(  # noqa: PLR0913, PLR0917  an option each
 ) -> int:
     """Measure top-1 and top-5 of given weights on a folder of images, beside published ones."""
     from attnbench import report
-    from attnbench.accuracy import evaluate as measured
+    from attnbench.accuracy.evaluate import EvaluationOptions, prepare, record_folder
+    from attnbench.accuracy.evaluate import evaluate as count_answers
     from attnbench.cli.report import write
     from attnbench.records import evaluation
 
-    prepared = measured.prepare(
-        measured.EvaluationOptions(
+    prepared = prepare(
+        EvaluationOptions(
             weights=weights,
             data=data,
             module=module,
@@ -67,10 +68,10 @@ def evaluate(  # noqa: PLR0913, PLR0917  an option each
     )
     console = output.console()
     try:
-        with measured.record_folder(prepared, out) as folder:
+        with record_folder(prepared, out) as folder:
             console.print(f"{prepared.described}; record in {folder}", markup=False)
             with output.images_bar(len(prepared.folder), console) as progress:
-                result = measured.evaluate(prepared, progress)
+                result = count_answers(prepared, progress)
             evaluation.append(folder, result)
     except KeyboardInterrupt:
         output.complain("interrupted; nothing was written")

@@ -50,6 +50,11 @@ def torchvisions() -> dict[str, dict[str, torch.Tensor]]:
     return {host: seeded(getattr(torchvision.models, host)).state_dict() for host in HOSTS}
 
 
+def test_the_room_hands_on_the_function_and_not_the_file_of_its_name():
+    assert attnbench.hosts.build is build
+    assert attnbench.build is build
+
+
 @pytest.mark.parametrize("host", HOSTS)
 def test_without_attention_the_network_is_torchvisions(host, torchvisions):
     state = seeded(build, host).state_dict()
