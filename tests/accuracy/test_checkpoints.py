@@ -37,11 +37,11 @@ pytestmark = pytest.mark.usefixtures("small_host")
 def network(attention: str | None, seed: int) -> nn.Module:
     """A network in which nothing stands at an initial value that could hide a mistake."""
     torch.manual_seed(seed)
-    found = build("resnet50", attention).double().eval()
-    for tensor in found.state_dict().values():
+    filled = build("resnet50", attention).double().eval()
+    for tensor in filled.state_dict().values():
         if tensor.is_floating_point():
             tensor.copy_(torch.rand_like(tensor) * 0.2 + 0.1)
-    return found
+    return filled
 
 
 def images() -> torch.Tensor:
@@ -95,12 +95,12 @@ def test_what_is_missing_left_over_or_of_another_shape_is_listed_and_nothing_is_
     before = {name: value.clone() for name, value in other.state_dict().items()}
     with pytest.raises(UserError) as refused:
         load_authors_state_dict(other, weights)
-    for said in (
+    for fault in (
         "missing: fc.bias",
         "left over: layer1.0.se.fc.0.weight",
         "of another shape: layer1.0.sa.cweight (1, 4, 1, 1), not (1, 2, 1, 1)",
     ):
-        assert said in str(refused.value)
+        assert fault in str(refused.value)
     assert all(torch.equal(before[name], value) for name, value in other.state_dict().items())
 
 
@@ -199,9 +199,9 @@ def test_code_in_a_file_is_never_run_and_nobody_is_told_to_run_it(tmp_path, recw
         path.write_bytes(content)
         with pytest.raises(
             UserError, match="safe to read: it is damaged or asks for code"
-        ) as found:
+        ) as refused:
             read_weights(path)
-        assert "weights_only" not in str(found.value)
+        assert "weights_only" not in str(refused.value)
     assert not recwarn.list
 
 

@@ -39,7 +39,7 @@ def wanted(tmp_path: Path):
 
 
 def quiet(what: str, done: int) -> None:
-    """Nobody is told."""
+    """Show no progress."""
 
 
 def evaluated(wanted: EvaluationOptions) -> Evaluation:
@@ -47,58 +47,58 @@ def evaluated(wanted: EvaluationOptions) -> Evaluation:
 
 
 def test_the_known_answers_are_counted(wanted) -> None:
-    found = evaluated(wanted())
-    assert (found.images, found.classes) == (9, colours.CLASSES)
-    assert (found.top1_right, found.top1_tied, found.top5_right) == (4, 0, 7)
+    result = evaluated(wanted())
+    assert (result.images, result.classes) == (9, colours.CLASSES)
+    assert (result.top1_right, result.top1_tied, result.top5_right) == (4, 0, 7)
 
 
 @pytest.mark.parametrize("batch_size", [1, 9, 100])
 def test_the_batch_changes_nothing(wanted, batch_size: int) -> None:
-    found = evaluated(wanted(batch_size=batch_size))
-    assert (found.top1_right, found.top5_right) == (4, 7)
+    result = evaluated(wanted(batch_size=batch_size))
+    assert (result.top1_right, result.top5_right) == (4, 7)
 
 
 @pytest.mark.parametrize("changes", [{"dtype": "bfloat16"}, {"channels_last": True}])
 def test_other_arithmetic_is_used_and_recorded(wanted, changes: dict) -> None:
-    found = evaluated(wanted(**changes))
-    assert (found.top1_right, found.top5_right) == (4, 7)
-    assert {key: getattr(found, key) for key in changes} == changes
+    result = evaluated(wanted(**changes))
+    assert (result.top1_right, result.top5_right) == (4, 7)
+    assert {key: getattr(result, key) for key in changes} == changes
 
 
 # Where threads run, newer Pythons warn of the fork by which torch starts its workers.
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_images_may_be_read_by_other_processes(wanted) -> None:
-    found = evaluated(wanted(workers=1))
-    assert (found.top1_right, found.top5_right) == (4, 7)
+    result = evaluated(wanted(workers=1))
+    assert (result.top1_right, result.top5_right) == (4, 7)
 
 
 def test_sorted_names_are_the_classes_where_there_are_as_many(wanted, tmp_path: Path) -> None:
     for number, name in enumerate("abcdefgh"):
         colours.image(tmp_path / "named" / name / "1.png", list(colours.COLOURS)[number % 3])
-    found = evaluated(wanted(data=tmp_path / "named"))
+    result = evaluated(wanted(data=tmp_path / "named"))
     # a, b and c are 0, 1 and 2; the colours of d and e are others, and these are 3 and 4.
-    assert (found.data.order, found.images) == ("sorted", 8)
-    assert (found.top1_right, found.top5_right) == (3, 5)
+    assert (result.data.order, result.images) == ("sorted", 8)
+    assert (result.top1_right, result.top5_right) == (3, 5)
 
 
 def test_the_record_says_what_was_evaluated_and_how(wanted) -> None:
     asked = wanted()
-    found = evaluated(asked)
-    assert (found.host, found.module) == ("resnet50", None)
-    assert found.weights.name == "colours.pth"
-    assert found.weights.sha256 == hashlib.sha256(asked.weights.read_bytes()).hexdigest()
-    assert (found.data.name, found.data.folders, found.data.order) == ("val", 7, "numbers")
-    assert (found.preprocessing.resize, found.preprocessing.crop) == (37, 32)
-    assert (found.device, found.threads, found.batch_size) == ("cpu", 1, 4)
-    assert {"torch", "torchvision", "pillow", "libjpeg", "cpu"} <= set(found.environment)
-    assert not set(process_settings.OF_TIMING) & set(found.environment)
+    result = evaluated(asked)
+    assert (result.host, result.module) == ("resnet50", None)
+    assert result.weights.name == "colours.pth"
+    assert result.weights.sha256 == hashlib.sha256(asked.weights.read_bytes()).hexdigest()
+    assert (result.data.name, result.data.folders, result.data.order) == ("val", 7, "numbers")
+    assert (result.preprocessing.resize, result.preprocessing.crop) == (37, 32)
+    assert (result.device, result.threads, result.batch_size) == ("cpu", 1, 4)
+    assert {"torch", "torchvision", "pillow", "libjpeg", "cpu"} <= set(result.environment)
+    assert not set(process_settings.OF_TIMING) & set(result.environment)
 
 
 def test_everybody_is_told_how_far_it_is(wanted) -> None:
-    said = []
-    evaluate(prepare(wanted()), lambda what, done: said.append((what, done)))
+    steps_seen = []
+    evaluate(prepare(wanted()), lambda what, done: steps_seen.append((what, done)))
     steps = [0, 4, 8, 9]
-    assert said == [(what, done) for what in ("reading", "evaluating") for done in steps]
+    assert steps_seen == [(what, done) for what in ("reading", "evaluating") for done in steps]
 
 
 @pytest.mark.parametrize("module", ATTENTION)
@@ -108,9 +108,9 @@ def test_weights_of_every_module_are_evaluated(wanted, tmp_path: Path, module: s
         network.fc.weight.zero_()
         network.fc.bias.copy_(torch.arange(float(colours.CLASSES)).flip(0))
     torch.save({"state_dict": to_authors_state_dict(network)}, tmp_path / "module.pth")
-    found = evaluated(wanted(weights=tmp_path / "module.pth", module=module, image_size=64))
+    result = evaluated(wanted(weights=tmp_path / "module.pth", module=module, image_size=64))
     # The answer is always 0, then 1, 2, 3, 4: two images are of 0, two of 5 and 7.
-    assert (found.module, found.top1_right, found.top5_right) == (module, 2, 7)
+    assert (result.module, result.top1_right, result.top5_right) == (module, 2, 7)
 
 
 MINE = """
@@ -139,10 +139,10 @@ def test_a_module_of_ones_own_is_evaluated_and_its_code_recorded(
     state |= colours.network().state_dict()
     torch.save(state, tmp_path / "mine.pth")
     capsys.readouterr()
-    found = evaluated(wanted(weights=tmp_path / "mine.pth", module=name))
+    result = evaluated(wanted(weights=tmp_path / "mine.pth", module=name))
     assert capsys.readouterr().out == ""
-    assert (found.module, found.top1_right) == (name, 4)
-    assert found.source == f"sha256 {hashlib.sha256(path.read_bytes()).hexdigest()}"
+    assert (result.module, result.top1_right) == (name, 4)
+    assert result.source == f"sha256 {hashlib.sha256(path.read_bytes()).hexdigest()}"
 
 
 def test_a_module_that_is_not_fit_is_refused(wanted, tmp_path: Path) -> None:
@@ -213,10 +213,10 @@ def test_a_damaged_image_is_named_before_anything_is_computed(wanted) -> None:
     prepared = prepare(asked)
     path = asked.data / "5" / "7.png"
     path.write_bytes(path.read_bytes()[:60])
-    said = []
+    steps_seen = []
     with pytest.raises(UserError, match=rf"{path} cannot be read as an image"):
-        evaluate(prepared, lambda what, _: said.append(what))
-    assert set(said) == {"reading"}
+        evaluate(prepared, lambda what, _: steps_seen.append(what))
+    assert set(steps_seen) == {"reading"}
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
@@ -245,12 +245,12 @@ def test_an_image_that_changes_meanwhile_is_one_line(wanted, workers: int) -> No
     asked = wanted(workers=workers)
     prepared = prepare(asked)
 
-    def told(what: str, done: int) -> None:
+    def spoil(what: str, done: int) -> None:
         if (what, done) == ("reading", 9):
             (asked.data / "5" / "7.png").write_text("no image")
 
     with pytest.raises(UserError, match=r"^the evaluation failed: .*cannot identify image file"):
-        evaluate(prepared, told)
+        evaluate(prepared, spoil)
 
 
 def test_a_place_is_taken_back_where_nothing_was_written(wanted, tmp_path: Path) -> None:
@@ -261,11 +261,11 @@ def test_a_place_is_taken_back_where_nothing_was_written(wanted, tmp_path: Path)
 
 
 def test_a_place_that_others_have_written_to_is_left_alone(wanted, tmp_path: Path) -> None:
-    prepared, found = prepare(wanted()), evaluated(wanted())
-    evaluation.append(tmp_path / "a", found)
+    prepared, result = prepare(wanted()), evaluated(wanted())
+    evaluation.append(tmp_path / "a", result)
     with pytest.raises(KeyboardInterrupt), record_folder(prepared, tmp_path / "a"):
         raise KeyboardInterrupt
-    assert evaluation.read(tmp_path / "a") == (found,)
+    assert evaluation.read(tmp_path / "a") == (result,)
 
 
 def test_without_out_a_new_folder_says_what_is_in_it(

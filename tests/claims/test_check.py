@@ -16,8 +16,8 @@ def findings(every_finding: list[Finding]) -> dict[str, Finding]:
 
 
 def test_every_verdict_is_the_expected_one(findings: dict[str, Finding]) -> None:
-    assert [found.outcome().fault for found in findings.values() if not found.holds] == []
-    assert Counter(found.verdict for found in findings.values()) == {
+    assert [finding.outcome().fault for finding in findings.values() if not finding.holds] == []
+    assert Counter(finding.verdict for finding in findings.values()) == {
         "reproduced": 66,
         "explained": 13,
         "contradicted": 2,
@@ -25,10 +25,10 @@ def test_every_verdict_is_the_expected_one(findings: dict[str, Finding]) -> None
 
 
 def test_every_claim_is_computed_unless_it_is_an_accuracy(findings: dict[str, Finding]) -> None:
-    accuracies = {each.id for each in catalogue() if each.metric.split()[-1] in ("top1", "top5")}
-    assert {each.id for each in catalogue()} == accuracies | set(findings)
+    accuracies = {claim.id for claim in catalogue() if claim.metric.split()[-1] in ("top1", "top5")}
+    assert {claim.id for claim in catalogue()} == accuracies | set(findings)
     assert not accuracies & set(findings)
-    assert all(each.verdict == "needs data" for each in catalogue() if each.id in accuracies)
+    assert all(claim.verdict == "needs data" for claim in catalogue() if claim.id in accuracies)
 
 
 def test_the_abstracts_two_figures(findings: dict[str, Finding]) -> None:
@@ -41,15 +41,15 @@ def test_the_abstracts_two_figures(findings: dict[str, Finding]) -> None:
 
 
 def test_no_rule_gives_what_is_called_contradicted() -> None:
-    contradicted = [each for each in catalogue() if each.verdict == "contradicted"]
+    contradicted = [claim for claim in catalogue() if claim.verdict == "contradicted"]
     speaking = {
         "params": ("learnable", "thop", "fvcore", "stored"),
         "gflops": ("macs", "leaf", "thop", "thop 0.0.23"),  # the quick ones
     }
-    for each in contradicted:
-        rules = speaking[each.metric.split()[-1]]
-        for found in check([replace(each, rule=rule) for rule in rules]):
-            assert found.verdict == "contradicted", (found.claim.rule, found.computed)
+    for claim in contradicted:
+        rules = speaking[claim.metric.split()[-1]]
+        for finding in check([replace(claim, rule=rule) for rule in rules]):
+            assert finding.verdict == "contradicted", (finding.claim.rule, finding.computed)
 
 
 def test_the_eca_papers_figures_in_its_own_units(findings: dict[str, Finding]) -> None:
@@ -60,11 +60,11 @@ def test_the_eca_papers_figures_in_its_own_units(findings: dict[str, Finding]) -
 
 def test_ecas_detectors_are_what_mmdetection_counts(findings: dict[str, Finding]) -> None:
     # Their rows are exact to the last printed digit by that rule, and by no other.
-    detectors = [found for key, found in findings.items() if "_fpn" in found.claim.host]
+    detectors = [finding for key, finding in findings.items() if "_fpn" in finding.claim.host]
     assert len(detectors) == 12
-    gflops = [found for found in detectors if found.claim.metric == "gflops"]
-    assert {found.claim.explained_by for found in gflops} == {"leaf, mmdetection"}
-    assert {found.claim.image_size for found in gflops} == {(1280, 800)}
+    gflops = [finding for finding in detectors if finding.claim.metric == "gflops"]
+    assert {finding.claim.explained_by for finding in gflops} == {"leaf, mmdetection"}
+    assert {finding.claim.image_size for finding in gflops} == {(1280, 800)}
     assert findings["eca-fasterrcnn50-params"].computed == 41_531_812 + 4 * 5 + 6 * 5 + 3 * 7
     assert findings["eca-retinanet50-params"].explanation == 37_743_419
 
@@ -89,8 +89,8 @@ def test_the_original_sknets(findings: dict[str, Finding]) -> None:
 def changed(monkeypatch: pytest.MonkeyPatch, name: str, build) -> set[str]:
     """The ids of the module's claims in classifiers that do not hold once it is built otherwise."""
     monkeypatch.setitem(modules.ATTENTION, name, replace(ATTENTION[name], build=build))
-    concerned = [each for each in select(None) if each.attention == name and each.host in HOSTS]
-    return {found.claim.id for found in check(concerned) if not found.holds}
+    concerned = [claim for claim in select(None) if claim.attention == name and claim.host in HOSTS]
+    return {finding.claim.id for finding in check(concerned) if not finding.holds}
 
 
 def test_another_group_number_in_sa_turns_the_check_red(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,4 +127,4 @@ def test_pooling_by_a_function_turns_the_check_red(
         return module
 
     red = changed(monkeypatch, name, functional)
-    assert any(each.endswith("gflops") for each in red)
+    assert any(claim_id.endswith("gflops") for claim_id in red)

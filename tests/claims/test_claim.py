@@ -23,14 +23,14 @@ def claim(**changes) -> Claim:
 
 
 def test_the_catalogue_speaks_of_what_exists() -> None:
-    for each in catalogue():
-        assert each.host in HOSTS | DETECTORS
-        assert each.attention is None or each.attention in ATTENTION
-        assert {each.rule, each.explained_by} - {None} <= set(RULES | EXTRA_RULES)
-        assert (each.verdict == "explained") == (each.explained_by is not None)
-        assert (each.verdict == "contradicted") == (each.true is not None)
-        assert each.verdict == "reproduced" or each.note or each.verdict == "needs data"
-    assert len({each.id for each in catalogue()}) == len(catalogue()) == 117
+    for row in catalogue():
+        assert row.host in HOSTS | DETECTORS
+        assert row.attention is None or row.attention in ATTENTION
+        assert {row.rule, row.explained_by} - {None} <= set(RULES | EXTRA_RULES)
+        assert (row.verdict == "explained") == (row.explained_by is not None)
+        assert (row.verdict == "contradicted") == (row.true is not None)
+        assert row.verdict == "reproduced" or row.note or row.verdict == "needs data"
+    assert len({row.id for row in catalogue()}) == len(catalogue()) == 117
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,10 @@ from attnbench.claims.reproduction import reproductions, unlike_published
 from attnbench.records.evaluation import PUBLISHED_SIZE, Evaluation
 
 
-def verdicts(found: Evaluation) -> dict[tuple[str, str], str | None]:
+def verdicts(measured: Evaluation) -> dict[tuple[str, str], str | None]:
     return {
-        (each.metric, each.claim.printed if each.claim else ""): each.verdict
-        for each in reproductions([found])
+        (row.metric, row.claim.printed if row.claim else ""): row.verdict
+        for row in reproductions([measured])
     }
 
 
@@ -27,9 +27,9 @@ def test_a_figure_that_does_not_is_so_many_points_off() -> None:
 
 def test_every_source_is_held_against_its_own_digits() -> None:
     plain = evaluation(module=None, top1_right=37_951)  # 75.902%
-    found = verdicts(plain)
-    assert found["top1", "75.90"] == "reproduced"  # DCANet prints two digits
-    assert found["top1", "76.384"] == "lower by 0.482, beyond"
+    by_metric = verdicts(plain)
+    assert by_metric["top1", "75.90"] == "reproduced"  # DCANet prints two digits
+    assert by_metric["top1", "76.384"] == "lower by 0.482, beyond"
 
 
 @pytest.mark.parametrize(
@@ -40,9 +40,9 @@ def test_every_source_is_held_against_its_own_digits() -> None:
     ],
 )
 def test_another_set_has_no_verdict(changes: dict, why: str) -> None:
-    found = evaluation(**changes)
-    assert why in str(unlike_published(found))
-    assert set(verdicts(found).values()) == {"for orientation only"}
+    measured = evaluation(**changes)
+    assert why in str(unlike_published(measured))
+    assert set(verdicts(measured).values()) == {"for orientation only"}
 
 
 def test_another_crop_has_no_verdict() -> None:

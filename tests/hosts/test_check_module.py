@@ -33,22 +33,22 @@ def own(build: Callable[..., object], site: Site = Site.AFTER_BN3) -> AttentionS
 
 
 def test_the_places_of_a_module_behind_the_last_norm():
-    found = places(ATTENTION["eca"], "resnet50", IMAGE)
-    assert [place.shape for place in found] == AFTER_BN3
-    assert [place.settings["kernel_size"] for place in found] == [3, 5, 5, 7]
-    assert all(place.returned == place.shape for place in found)
+    all_places = places(ATTENTION["eca"], "resnet50", IMAGE)
+    assert [place.shape for place in all_places] == AFTER_BN3
+    assert [place.settings["kernel_size"] for place in all_places] == [3, 5, 5, 7]
+    assert all(place.returned == place.shape for place in all_places)
 
 
 def test_the_places_of_a_module_for_a_convolution():
-    found = places(ATTENTION["sk"], "resnet50", IMAGE)
-    assert [(*place.shape, place.settings["stride"]) for place in found] == CONV2
-    assert found[1].returned == (128, 8, 8)
+    all_places = places(ATTENTION["sk"], "resnet50", IMAGE)
+    assert [(*place.shape, place.settings["stride"]) for place in all_places] == CONV2
+    assert all_places[1].returned == (128, 8, 8)
     assert Place(4, {"stride": 2}, (4, 7, 5)).returned == (4, 4, 3)
 
 
 def test_chosen_stages_and_blocks_alone_are_places():
-    found = places(ATTENTION["sk"], "resnet50", IMAGE, (2, 4), "last")
-    assert [place.shape for place in found] == [(128, 8, 8), (512, 2, 2)]
+    all_places = places(ATTENTION["sk"], "resnet50", IMAGE, (2, 4), "last")
+    assert [place.shape for place in all_places] == [(128, 8, 8), (512, 2, 2)]
 
 
 @pytest.mark.parametrize("name", ATTENTION)

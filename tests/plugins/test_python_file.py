@@ -17,9 +17,9 @@ GATE = (
 
 def test_a_class_is_built_with_its_channels_and_settings(written):
     name = f"{written(GATE)}:Gate,groups=4,site=after_bn2"
-    found = parse(name).load()
-    assert (found.name, found.title, found.site) == (name, "Gate", Site.AFTER_BN2)
-    assert found.build(8).weight.shape == (8, 2, 1, 1)
+    row = parse(name).load()
+    assert (row.name, row.title, row.site) == (name, "Gate", Site.AFTER_BN2)
+    assert row.build(8).weight.shape == (8, 2, 1, 1)
     assert parse(name).is_custom
 
 
@@ -35,7 +35,7 @@ def test_files_of_one_name_in_two_folders_are_two_modules(tmp_path: Path):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "mine.py").write_text(f"def Gate(channels): return {value}\n")
     assert [
-        parse(f"{tmp_path}/{each}/mine.py:Gate").load().build(8) for each in ("old", "new")
+        parse(f"{tmp_path}/{folder}/mine.py:Gate").load().build(8) for folder in ("old", "new")
     ] == [1, 2]
 
 
@@ -73,7 +73,7 @@ def test_the_origin_is_the_digest_of_the_file(written):
     path = written(GATE)
     name = f"{path}:Gate,groups=4"
     digest = hashlib.sha256(GATE.encode()).hexdigest()
-    modules = [parse(each) for each in ("sa", name, "eca,kernel_size=9")]
+    modules = [parse(text) for text in ("sa", name, "eca,kernel_size=9")]
     assert [module.origin() for module in modules] == [None, f"sha256 {digest}", None]
     assert origins(modules) == {name: f"sha256 {digest}"}
     path.write_text(GATE + "#")

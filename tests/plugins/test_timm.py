@@ -68,7 +68,7 @@ def test_without_timm_it_is_said_how_to_get_it(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("name", "size", "said"),
+    ("name", "size", "message"),
     [
         ("ge", 8, "TypeError: ConvMlp.__init__.*timm:ge,NAME=VALUE.: .*use_mlp"),
         (
@@ -80,8 +80,8 @@ def test_without_timm_it_is_said_how_to_get_it(monkeypatch):
     ],
 )
 def test_where_timms_defaults_do_not_do_its_settings_are_named(
-    monkeypatch: pytest.MonkeyPatch, name: str, size: int, said: str
+    monkeypatch: pytest.MonkeyPatch, name: str, size: int, message: str
 ):
     monkeypatch.setattr(check_module, "places", lambda *_: [Place(64, {}, (64, size, size))])
-    with pytest.raises(SettingsError, match=f"^timm:{name} is refused: on an input of .*{said}"):
+    with pytest.raises(SettingsError, match=f"^timm:{name} is refused: on an input of .*{message}"):
         check_module.check(parse(f"timm:{name}"), "resnet50", [(1, 3, 64, 64)])

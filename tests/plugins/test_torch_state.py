@@ -71,15 +71,15 @@ def test_what_raises_stays_what_it_is():
 
 
 @pytest.mark.parametrize(
-    ("error", "said"), [(RuntimeError("old\nand new"), "a mixture"), (AttributeError(), "none")]
+    ("error", "value"), [(RuntimeError("old\nand new"), "a mixture"), (AttributeError(), "none")]
 )
 def test_a_setting_that_cannot_be_read_is_only_another_value(
-    monkeypatch: pytest.MonkeyPatch, error: Exception, said: str
+    monkeypatch: pytest.MonkeyPatch, error: Exception, value: str
 ):
     def fail() -> object:
         raise error
 
-    with pytest.raises(SettingsError, match=f"number of threads from [0-9]+ to {said}"):
+    with pytest.raises(SettingsError, match=f"number of threads from [0-9]+ to {value}"):
         require_unchanged("it")(partial(monkeypatch.setitem, WATCHED, "number of threads", fail))()
 
 
