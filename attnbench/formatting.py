@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from math import floor, isfinite, log10
 
+from attnbench.modules import ATTENTION
 from attnbench.stats.interval import Interval
 
 MIB = 2**20
@@ -161,17 +162,14 @@ def joined(names: Iterable[str]) -> str:
     return ("; " if any("," in name for name in found) else ", ").join(found)
 
 
-TITLES = {name: name.upper() for name in ("se", "cbam", "eca", "gc", "sk", "sge", "sa")}
-"""As the papers write them; any other name stands as it is."""
-
-
 def title(variant: str) -> str:
-    """The name that tables and plots show, on one line; for what cannot be shown stands ``�``.
+    """Return a variant's name for tables and plots, on one line.
 
-    No file may be broken by it: a control character has no place in an SVG, and one that turns
-    the direction of writing would turn its neighbours too.
+    A character that cannot be shown becomes ``�``: a control character is not allowed in an SVG,
+    and one that changes the direction of writing would change its neighbours too.
     """
-    return TITLES.get(variant) or "".join(map(_shown, variant))
+    label = ATTENTION[variant].label if variant in ATTENTION else ""
+    return label or "".join(map(_shown, variant))
 
 
 def _shown(char: str) -> str:

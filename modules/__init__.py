@@ -1,4 +1,4 @@
-"""Seven attention modules, one paper and one file each, behind one table.
+"""Attention modules, one paper and one file each, behind one table.
 
 This folder is installed as ``attnbench.modules``; see ``pyproject.toml``.
 """
@@ -15,8 +15,10 @@ from .interface import AttentionSpec, SettingsError, Site, in_file
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["ATTENTION", "Attention", "SettingsError", "Site", "create", "lookup"]
+__all__ = ["ATTENTION", "AttentionSpec", "SettingsError", "Site", "create", "in_file", "lookup"]
 
+# Colours: Paul Tol's "muted" scheme, distinct for all common kinds of colour vision
+# (https://sronpersonalpages.nl/~pault/); markers tell the modules apart without colour.
 _TABLE = (
     AttentionSpec(
         name="se",
@@ -24,6 +26,10 @@ _TABLE = (
         arxiv="1709.01507",
         site=Site.AFTER_BN3,
         build=in_file("se", "SqueezeExcitation"),
+        label="SE",
+        colour="#332288",
+        marker="o",
+        authors_prefix="se.",
         added_params={"resnet50": 2_530_992, "resnet101": 4_777_712},
     ),
     AttentionSpec(
@@ -32,6 +38,10 @@ _TABLE = (
         arxiv="1807.06521",
         site=Site.AFTER_BN3,
         build=in_file("cbam", "CBAM"),
+        label="CBAM",
+        colour="#CC6677",
+        marker="s",
+        authors_prefix="cbam.",
         added_params={"resnet50": 2_532_592, "resnet101": 4_781_012},
     ),
     AttentionSpec(
@@ -40,6 +50,10 @@ _TABLE = (
         arxiv="1910.03151",
         site=Site.AFTER_BN3,
         build=in_file("eca", "EfficientChannelAttention"),
+        label="ECA",
+        colour="#117733",
+        marker="^",
+        authors_prefix="eca.",
         published={
             "resnet50": {"kernel_size": (3, 5, 5, 7)},
             "resnet101": {"kernel_size": (3, 3, 5, 7)},
@@ -52,6 +66,10 @@ _TABLE = (
         arxiv="1904.11492",
         site=Site.AFTER_BN3,
         build=in_file("gc", "GlobalContext"),
+        label="GC",
+        colour="#88CCEE",
+        marker="D",
+        authors_prefix="context_block.",  # in mmdetection's bottleneck
         added_params={"resnet50": 2_548_000, "resnet101": 4_814_321},
     ),
     AttentionSpec(
@@ -60,6 +78,10 @@ _TABLE = (
         arxiv="1903.06586",
         site=Site.REPLACE_CONV2,
         build=in_file("sk", "SelectiveKernel"),
+        label="SK",
+        colour="#882255",
+        marker="v",
+        authors_prefix="",  # in the bottleneck itself
         published={
             host: {
                 "groups": ((32, 32),) * 4,
@@ -76,6 +98,10 @@ _TABLE = (
         arxiv="1905.09646",
         site=Site.AFTER_BN3,
         build=in_file("sge", "SpatialGroupEnhance"),
+        label="SGE",
+        colour="#999933",
+        marker="P",
+        authors_prefix="sge.",
         added_params={"resnet50": 2_048, "resnet101": 4_224},
     ),
     AttentionSpec(
@@ -84,6 +110,10 @@ _TABLE = (
         arxiv="2102.00240",
         site=Site.AFTER_BN3,
         build=in_file("sa", "ShuffleAttention"),
+        label="SA",
+        colour="#AA4499",
+        marker="X",
+        authors_prefix="sa.",
         added_params={"resnet50": 708, "resnet101": 1_524},
     ),
 )
@@ -92,7 +122,7 @@ ATTENTION: dict[str, AttentionSpec] = {entry.name: entry for entry in _TABLE}
 
 
 def lookup(name: str) -> AttentionSpec:
-    """The row of that name.
+    """Return the row of that name.
 
     Raises:
         SettingsError: no such row; the message lists the known names.

@@ -15,7 +15,7 @@ from .interface import SettingsError
 
 
 def adaptive_kernel_size(channels: int) -> int:
-    """The odd number at or above int(|log2(C) / 2 + 1 / 2|) (section 3.2.3, gamma 2, b 1)."""
+    """Return int(|log2(C) / 2 + 1 / 2|), or the next odd number (section 3.2.3, gamma 2, b 1)."""
     size = int(abs(log2(channels) / 2 + 1 / 2))
     return size if size % 2 else size + 1
 

@@ -1,4 +1,4 @@
-"""What the suite knows of an attention module before it builds one. No torch here."""
+"""What the suite knows of an attention module before it builds one. No torch is imported here."""
 
 from __future__ import annotations
 
@@ -14,34 +14,31 @@ if TYPE_CHECKING:
 
 
 class SettingsError(ValueError):
-    """A module cannot be built with these settings; the message says what would do."""
+    """A module cannot be built with these settings; the message says which would work."""
 
 
 class Site(StrEnum):
-    """Where in a block a module sits."""
+    """Where a module is placed in a block."""
 
     AFTER_BN3 = "after_bn3"
-    """Sees the block's output before the residual addition. Built with ``channels``.
+    """On the block's output before the residual addition. Built with ``channels``.
 
-    A basic block ends in its second norm, and so the module sits there.
+    A basic block ends in its second norm, so there it is the same as ``after_bn2``.
     """
 
     AFTER_BN2 = "after_bn2"
-    """The same by its name in a basic block; a bottleneck has no such site."""
+    """The same site, under its name in a basic block; a bottleneck has no such site."""
 
     REPLACE_CONV2 = "replace_conv2"
-    """Stands for conv2, bn2 and their ReLU. Built with ``channels`` and ``stride``."""
+    """Replaces conv2, bn2 and their ReLU. Built with ``channels`` and ``stride``."""
 
 
 @dataclass(frozen=True)
 class AttentionSpec:
-    """One row of the table: a paper's module, where it sits and how it was published.
+    """Everything the suite knows of one module: one row of the table.
 
     ``build(channels, **settings)`` returns the ``nn.Module``; every setting has the paper's
-    value as its default. ``published`` holds what differs from the defaults in a published
-    network: host -> setting -> one value a stage. ``added_params`` states the learnable
-    parameters that the module adds to a host, so that they can be listed without torch;
-    the tests derive them again.
+    value as its default.
     """
 
     name: str
@@ -49,16 +46,25 @@ class AttentionSpec:
     arxiv: str
     site: Site
     build: Callable[..., nn.Module]
+    label: str = ""
+    """The name in tables and plots; where it is empty, ``name``."""
+    colour: str = ""
+    marker: str = ""
+    """matplotlib's marker. Without colour and marker the plots choose both."""
+    authors_prefix: str = "attention."
+    """What precedes the module's parameter names in a block of the authors' networks."""
     published: Mapping[str, Mapping[str, tuple[Any, ...]]] = field(default_factory=dict)
+    """Settings of published networks that are not the defaults: host, setting, value by stage."""
     added_params: Mapping[str, int] = field(default_factory=dict)
+    """Learnable parameters that the module adds to a host, listed without torch and tested."""
 
     def settings(self, host: str, stage: int) -> dict[str, Any]:
-        """The published settings for stage 1 to 4 of a host; empty where the defaults hold."""
+        """Return the published settings for stage 1 to 4 of a host; empty for the defaults."""
         return {key: values[stage - 1] for key, values in self.published.get(host, {}).items()}
 
 
 def in_file(file: str, class_name: str) -> Callable[..., nn.Module]:
-    """A class in a sibling file, imported (and torch with it) when it is first built."""
+    """Return a builder of a class in a sibling file, which is imported on first use."""
 
     def build(channels: int, **settings: Any) -> nn.Module:
         module = import_module(f".{file}", __package__)
@@ -68,11 +74,11 @@ def in_file(file: str, class_name: str) -> Callable[..., nn.Module]:
 
 
 def divide(channels: int, by: int, what: str, each: int = 1) -> int:
-    """``channels / (by * each)``, which must come out whole: nothing is ever rounded.
+    """Return ``channels / (by * each)``, which must be a whole number: nothing is rounded.
 
     Raises:
         SettingsError: a number is not positive, or does not divide; the message says which widths
-            would do, and what in the place of ``by`` would.
+            would work, and what would in place of ``by``.
     """
     if channels < 1 or by < 1:
         raise SettingsError(f"{what}: {channels} channels by {by}: both must be positive")

@@ -1,8 +1,7 @@
-"""The authors' released weights in our networks, and ours under the authors' names.
+"""Convert between our parameter names and those of the authors' released weights.
 
-What a network computes does not depend on whose names its parameters have: only ``attention``, the
-module's place in a block, is renamed. Names are those of the sources in ``modules/``; a module from
-elsewhere has no others than ours.
+Only ``attention``, the module's place in a block, is renamed: to the ``authors_prefix`` of the
+module's row. A custom module without one keeps our names.
 """
 
 from __future__ import annotations
@@ -17,50 +16,35 @@ import torch
 from torch import Tensor, nn
 
 from attnbench.errors import UserError
-from attnbench.plugins.spec import parse
-
-PLACE = ".attention."
-"""What stands before a module's own names in our networks."""
-
-AUTHORS = {
-    "se": ".se.",
-    "cbam": ".cbam.",
-    "eca": ".eca.",
-    "gc": ".context_block.",  # in mmdetection's bottleneck
-    "sk": ".",  # in the bottleneck itself
-    "sge": ".sge.",
-    "sa": ".sa.",
-}
-"""What stands there in the authors' networks."""
 
 WRAPPERS = ("state_dict", "model")
-"""Under which key files hold the weights, beside epochs and optimisers."""
+"""Keys under which files hold the weights, beside epochs and optimisers."""
 
 PARALLEL = "module."
-"""What torch.nn.DataParallel puts before every name."""
+"""Prefix that torch.nn.DataParallel gives every name."""
 
 COUNTER = "num_batches_tracked"
-"""A counter of batch norms that files of before torch 0.4.1 lack; nothing is computed from it."""
+"""A counter of batch norms that files from before torch 0.4.1 lack; no output depends on it."""
 
 CLASSIFIER = "fc.weight"
-"""The last layer's matrix, a row a class."""
+"""The last layer's matrix, one row for each class."""
 
 MOST_CLASSES = 100_000
-"""ImageNet-21k has fewer; a file that asks for more asks for memory."""
+"""Limits the memory that a file can ask for; ImageNet-21k has fewer classes."""
 
 SHOWN = 10
 
 
 def to_authors_state_dict(network: nn.Module) -> dict[str, Tensor]:
-    """The network's state under the names that its module's authors use; the tensors are shared."""
-    named = _authors_names(network)
-    return {named[name]: value for name, value in network.state_dict().items()}
+    """Return the network's state under its module's authors' names; the tensors are shared."""
+    authors = _authors_names(network)
+    return {authors[name]: value for name, value in network.state_dict().items()}
 
 
 def load_authors_state_dict(network: nn.Module, state_dict: Mapping[str, object]) -> None:
     """Fill a network with weights under the authors' names.
 
-    A wrapper around them (``state_dict``) and ``module.`` before every name are taken off. The
+    A wrapper around them (``state_dict``) and ``module.`` before every name are removed. The
     counters of batch norms may be missing, everything else must fit.
 
     Raises:
@@ -68,54 +52,54 @@ def load_authors_state_dict(network: nn.Module, state_dict: Mapping[str, object]
             complex numbers for real ones) or shape, all listed.
     """
     given = _unwrapped(state_dict)
-    named = _authors_names(network)
-    mine = network.state_dict()
-    wanted = {theirs: mine[ours] for ours, theirs in named.items()}
+    authors = _authors_names(network)
+    state = network.state_dict()
+    expected = {authors[name]: value for name, value in state.items()}
+    both = [(name, given[name], expected[name]) for name in given if name in expected]
     faults = [
-        *_listed("missing", [n for n in wanted if n not in given and not n.endswith(COUNTER)]),
-        *_listed("left over", [name for name in given if name not in wanted]),
+        *_listed("missing", [n for n in expected if n not in given and not n.endswith(COUNTER)]),
+        *_listed("left over", [name for name in given if name not in expected]),
         *_listed(
             "of another kind",
             [
-                f"{name} {_kind(value)}, not {_kind(wanted[name])}"
-                for name, value in given.items()
-                if name in wanted and value.is_floating_point() != wanted[name].is_floating_point()
+                f"{name} {_dtype(value)}, not {_dtype(ours)}"
+                for name, value, ours in both
+                if value.is_floating_point() != ours.is_floating_point()
             ],
         ),
         *_listed(
             "of another shape",
             [
-                f"{name} {tuple(value.shape)}, not {tuple(wanted[name].shape)}"
-                for name, value in given.items()
-                if name in wanted and value.shape != wanted[name].shape
+                f"{name} {tuple(value.shape)}, not {tuple(ours.shape)}"
+                for name, value, ours in both
+                if value.shape != ours.shape
             ],
         ),
     ]
     if faults:
         raise UserError(f"these weights do not fit the network; {'; '.join(faults)}")
-    filled = {ours: given.get(theirs, mine[ours]) for ours, theirs in named.items()}
-    network.load_state_dict(filled)
+    network.load_state_dict({name: given.get(authors[name], state[name]) for name in state})
 
 
 def classes_of(state_dict: Mapping[str, object]) -> int:
-    """How many classes the network had whose weights these are.
+    """Return the number of classes of the network whose weights these are.
 
     Raises:
-        UserError: they have no classifier ``fc``, or one that is none.
+        UserError: the classifier ``fc`` is missing or malformed.
     """
     classifier = _unwrapped(state_dict).get(CLASSIFIER)
     if classifier is None:
-        raise UserError(f"these weights hold no {CLASSIFIER}, so no classes can be told apart")
+        raise UserError(f"the checkpoint has no '{CLASSIFIER}': the number of classes is unknown")
     if classifier.dim() != 2 or not 0 < len(classifier) <= MOST_CLASSES:  # noqa: PLR2004
         raise UserError(
-            f"these weights have {CLASSIFIER} of shape {tuple(classifier.shape)}, not of one to "
-            f"{MOST_CLASSES:,} classes by features"
+            f"the checkpoint has '{CLASSIFIER}' of shape {tuple(classifier.shape)}; expected is "
+            f"(classes, features) with 1 to {MOST_CLASSES:,} classes"
         )
     return len(classifier)
 
 
 def read_weights(path: str | PathLike[str]) -> Mapping[str, object]:
-    """What a file of weights holds, safetensors or torch's own; no code in it is ever run.
+    """Read a file of weights, safetensors or torch's own; code in it is never run.
 
     Raises:
         UserError: no such file, or one that cannot be read without running code from it.
@@ -125,8 +109,8 @@ def read_weights(path: str | PathLike[str]) -> Mapping[str, object]:
         if path.suffix == ".safetensors":
             return _safetensors(path)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of files that are refused next
-            found = torch.load(path, map_location="cpu", weights_only=True)
+            warnings.simplefilter("ignore")  # about files that are refused next
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror or error}") from error
     except UnpicklingError as error:
@@ -134,12 +118,12 @@ def read_weights(path: str | PathLike[str]) -> Mapping[str, object]:
             f"{path} holds no weights that are safe to read: it is damaged or asks for code to be "
             "run, which is never done"
         ) from error
-    except Exception as error:  # whatever a file that is no file of weights makes of it
+    except Exception as error:  # torch and safetensors raise many kinds for malformed files
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise UserError(f"{path} holds no weights that are safe to read: {reason}") from error
-    if not isinstance(found, Mapping):
-        raise UserError(f"{path} holds a {type(found).__name__}, not weights by their names")
-    return found
+    if not isinstance(content, Mapping):
+        raise UserError(f"{path} holds a {type(content).__name__}, not weights by their names")
+    return content
 
 
 def _safetensors(path: Path) -> Mapping[str, object]:
@@ -163,27 +147,24 @@ def _unwrapped(state_dict: Mapping[str, object]) -> dict[str, Tensor]:
     }
     others = [str(name) for name in state_dict if name not in tensors]
     if others:
-        raise UserError(f"these are no weights; {'; '.join(_listed('no tensors', others))}")
+        raise UserError(f"this is no state dict; {'; '.join(_listed('no tensors', others))}")
     if tensors and all(name.startswith(PARALLEL) for name in tensors):
         return {name.removeprefix(PARALLEL): value for name, value in tensors.items()}
     return tensors
 
 
-def _kind(tensor: Tensor) -> str:
+def _dtype(tensor: Tensor) -> str:
     return str(tensor.dtype).removeprefix("torch.")
 
 
 def _authors_names(network: nn.Module) -> dict[str, str]:
-    """The authors' name of every tensor in the network's state."""
-    return {name: _authors_name(network, name) for name in network.state_dict()}
-
-
-def _authors_name(network: nn.Module, name: str) -> str:
-    block, found, own = name.partition(PLACE)
-    if not found:
-        return name
-    attention = parse(str(network.get_submodule(block).attention_name)).source
-    return f"{block}{AUTHORS.get(attention, PLACE)}{own}"
+    """Return the authors' name of every tensor in the network's state."""
+    names = {}
+    for name in network.state_dict():
+        block, within, own = name.partition(".attention.")
+        prefix = network.get_submodule(block).authors_prefix if within else ""
+        names[name] = f"{block}.{prefix}{own}" if within else name
+    return names
 
 
 def _listed(what: str, names: list[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""How often given weights are right on a folder of images: prepared, then computed."""
+"""Count how often given weights are right on a folder of images: prepare, then compute."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from attnbench.accuracy.checkpoints import classes_of, load_authors_state_dict, 
 from attnbench.errors import UserError
 from attnbench.hosts import check_module
 from attnbench.hosts.build import HOSTS, TOTAL_STRIDE, build
-from attnbench.modules import AttentionSpec, SettingsError
-from attnbench.plugins import resolve
+from attnbench.modules import SettingsError
+from attnbench.plugins.resolve import parse
 from attnbench.records import evaluation, store
 from attnbench.records.evaluation import Data, Evaluation, Weights
 from attnbench.records.schema import LIMITS, Environment
@@ -30,10 +30,10 @@ from attnbench.records.variants import PLAIN
 from attnbench.system import environment, process_settings
 
 MOST_WORKERS = 8
-"""Processes that read images where none were asked for and the network is on a GPU."""
+"""Default limit of processes that read images for a network on a GPU."""
 
-Told = Callable[[str, int], None]
-"""Is told what goes on and how many images are done."""
+Progress = Callable[[str, int], None]
+"""Called with the current step and the number of images that it has done."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,98 +57,100 @@ class EvaluationOptions:
 class Prepared:
     """A network with its weights, and the images: everything but the answers."""
 
+    options: EvaluationOptions
     network: nn.Module
     weights: Weights
     folder: images.Folder
     classes: int
-    module: str | None
     source: str | None
-    wanted: EvaluationOptions
+    """The origin of a custom module's code."""
     device: Literal["cpu", "cuda"]
     threads: int
     workers: int
 
     @property
     def described(self) -> str:
-        """What is evaluated on what, in one line."""
+        """Network, weights and images, in one line."""
         others = self.folder.others
-        aside = f"; {others} files that are no images are left aside" if others else ""
+        ignored = f"; {others} files that are no images are ignored" if others else ""
         return (
-            f"{self.module or PLAIN} in {self.wanted.host} with {self.weights.name}; "
-            f"{len(self.folder):,} images in {len(self.folder.classes):,} class folders{aside}"
+            f"{self.options.module or PLAIN} in {self.options.host} with {self.weights.name}; "
+            f"{len(self.folder):,} images in {len(self.folder.classes):,} class folders{ignored}"
         )
 
 
-def prepare(wanted: EvaluationOptions) -> Prepared:
+def prepare(options: EvaluationOptions) -> Prepared:
     """Read the weights, build their network and find the images.
 
     Raises:
-        UserError: an option that cannot be, weights that cannot be read or do not fit, a folder
+        UserError: an option out of range, weights that cannot be read or do not fit, a folder
             that does not hold the network's classes.
-        SettingsError: a module or host that is not known or does not fit.
+        SettingsError: a module or host that is unknown or does not fit.
     """
-    if wanted.host not in HOSTS:
-        raise SettingsError(f"no classifier '{wanted.host}' is known; known: {', '.join(HOSTS)}")
-    cuda = wanted.device == "cuda" or (wanted.device is None and torch.cuda.is_available())
-    device: Literal["cpu", "cuda"] = "cuda" if cuda else "cpu"
-    workers = wanted.workers
+    if options.host not in HOSTS:
+        raise SettingsError(f"unknown classifier '{options.host}'; known: {', '.join(HOSTS)}")
+    cuda = options.device == "cuda" or (options.device is None and torch.cuda.is_available())
+    workers = options.workers
     if workers is None:
         workers = min(MOST_WORKERS, torch.get_num_threads()) if cuda else 0
-    _check(wanted, device, workers)
-    attention = None if wanted.module is None else _module(wanted.module, wanted)
-    state_dict = read_weights(wanted.weights)
+    _check(options, cuda, workers)
+    module = None if options.module is None else parse(options.module)
+    if module is not None and module.is_custom:
+        image = (1, 3, options.image_size, options.image_size)
+        check_module.check_in_subprocess(module, options.host, [image])
+    attention = None if module is None else module.load()
+    state_dict = read_weights(options.weights)
     try:
         classes = classes_of(state_dict)
-        with redirect_stdout(sys.stderr):  # what the module's code prints is no answer
-            network = build(wanted.host, attention, classes=classes)
+        with redirect_stdout(sys.stderr):  # stdout is for results, not for a module's own prints
+            network = build(options.host, attention, classes=classes)
         load_authors_state_dict(network, state_dict)
-    except (UserError, RuntimeError) as error:  # torch's: sparse tensors, or such without values
-        raise UserError(f"{wanted.weights}: {error}") from error
+    except (UserError, RuntimeError) as error:  # torch's: sparse tensors, or meta ones
+        raise UserError(f"{options.weights}: {error}") from error
     return Prepared(
+        options=options,
         network=network.eval(),
-        weights=Weights(name=wanted.weights.name, sha256=_digest(wanted.weights)),
-        folder=images.Folder(wanted.data, classes),
+        weights=Weights(name=options.weights.name, sha256=_digest(options.weights)),
+        folder=images.Folder(options.data, classes),
         classes=classes,
-        module=wanted.module,
-        source=resolve.origins(filter(None, [wanted.module])).get(wanted.module or PLAIN),
-        wanted=wanted,
-        device=device,
-        threads=wanted.threads or torch.get_num_threads(),
+        source=None if module is None else module.origin(),
+        device="cuda" if cuda else "cpu",
+        threads=options.threads or torch.get_num_threads(),
         workers=workers,
     )
 
 
 @contextmanager
-def place(prepared: Prepared, out: Path | None) -> Iterator[Path]:
-    """The folder for the record, tried before anything is computed; a new one under ``reports/``.
+def record_folder(prepared: Prepared, out: Path | None) -> Iterator[Path]:
+    """Make the folder for the record before anything is computed; a new one under ``reports/``.
 
-    Where the body raises, whatever was made here and is still empty is taken away again.
+    If the body raises, remove the files and folders created here that are still empty.
 
     Raises:
-        UserError: a folder of other things, or one that cannot be written to.
+        UserError: a folder of other files, or one that cannot be written to.
     """
-    if out is not None and _foreign(out):
+    if out is not None and _is_foreign(out):
         raise UserError(f"{out} holds other files, no run and no evaluations; choose another --out")
-    folder = out or new_folder(f"{prepared.device}-{prepared.wanted.host}-accuracy")
+    folder = out or new_folder(f"{prepared.device}-{prepared.options.host}-accuracy")
     made = [folder] if out is None else [p for p in (out, *out.parents) if not p.exists()]
     try:
         evaluation.begin(folder)
         yield folder
     except BaseException:
-        _take_back(folder / evaluation.FILE_NAME, made)
+        _remove_empty(folder / evaluation.FILE_NAME, made)
         raise
 
 
-def _take_back(file: Path, folders: Sequence[Path]) -> None:
+def _remove_empty(file: Path, folders: Sequence[Path]) -> None:
     with suppress(OSError):
         if file.stat().st_size == 0:
             file.unlink()
-        for each in folders:
-            each.rmdir()  # raises where somebody has put something there
+        for folder in folders:
+            folder.rmdir()  # raises if it is not empty
 
 
-def _foreign(folder: Path) -> bool:
-    """Whether there are files, and neither evaluations nor runs."""
+def _is_foreign(folder: Path) -> bool:
+    """Return whether the folder has files, but neither evaluations nor runs."""
     try:
         empty = not folder.is_dir() or not any(folder.iterdir())
     except OSError as error:
@@ -156,22 +158,22 @@ def _foreign(folder: Path) -> bool:
     return not (empty or evaluation.exist(folder) or store.runs_in(folder))
 
 
-def evaluate(prepared: Prepared, told: Told) -> Evaluation:
-    """Read every image once to see that all can be read, then compute the answers.
+def evaluate(prepared: Prepared, progress: Progress) -> Evaluation:
+    """Read every image once to check that it can be read, then compute the answers.
 
     Raises:
         UserError: an image that cannot be read, answers that are not finite numbers, or a network
             that the device cannot run.
     """
-    wanted, folder = prepared.wanted, prepared.folder
+    options, folder = prepared.options, prepared.folder
     process_settings.settle_arithmetic(prepared.threads)
-    how = images.preprocessing(wanted.image_size)
-    folder.transform = images.transform(how)
-    data = _checked(prepared, told)
-    top1, tied, top5 = _counted(prepared, told)
+    preprocessing = images.preprocessing(options.image_size)
+    folder.transform = images.transform(preprocessing)
+    data = _checked(prepared, progress)
+    top1, tied, top5 = _counted(prepared, progress)
     return Evaluation(
-        host=wanted.host,
-        module=prepared.module,
+        host=options.host,
+        module=options.module,
         source=prepared.source,
         weights=prepared.weights,
         data=data,
@@ -180,37 +182,28 @@ def evaluate(prepared: Prepared, told: Told) -> Evaluation:
         top1_right=top1,
         top1_tied=tied,
         top5_right=top5,
-        preprocessing=how,
-        dtype=wanted.dtype,  # type: ignore[arg-type]  # the option has been checked
+        preprocessing=preprocessing,
+        dtype=options.dtype,  # type: ignore[arg-type]  # the option has been checked
         device=prepared.device,
-        channels_last=wanted.channels_last,
-        batch_size=wanted.batch_size,
+        channels_last=options.channels_last,
+        batch_size=options.batch_size,
         threads=prepared.threads,
         environment=_facts(prepared.device),
     )
 
 
-def _check(wanted: EvaluationOptions, device: str, workers: int) -> None:
+def _check(options: EvaluationOptions, cuda: bool, workers: int) -> None:
     for option, value, limits in (
-        ("batch_size", wanted.batch_size, LIMITS["batch_size"]),
-        ("image_size", wanted.image_size, (TOTAL_STRIDE, LIMITS["image_size"][1])),
-        ("threads", 1 if wanted.threads is None else wanted.threads, LIMITS["threads"]),
+        ("batch_size", options.batch_size, LIMITS["batch_size"]),
+        ("image_size", options.image_size, (TOTAL_STRIDE, LIMITS["image_size"][1])),
+        ("threads", 1 if options.threads is None else options.threads, LIMITS["threads"]),
         ("workers", workers, (0, LIMITS["threads"][1])),
     ):
         least, most = limits
         if not least <= value <= most:
             raise UserError(f"{option} must be at least {least} and at most {most}, not {value}")
-    if device == "cuda" and not torch.cuda.is_available():
+    if cuda and not torch.cuda.is_available():
         raise UserError("no CUDA device is available to torch; use --device cpu")
-
-
-def _module(name: str, wanted: EvaluationOptions) -> AttentionSpec:
-    """The module of that name; one that nobody here has seen is tried first."""
-    resolve.require_known(name)
-    if resolve.is_custom(name):
-        image = (1, 3, wanted.image_size, wanted.image_size)
-        check_module.check_in_subprocess(name, wanted.host, [image])
-    return resolve.lookup(name)
 
 
 def _digest(path: Path) -> str:
@@ -221,58 +214,58 @@ def _digest(path: Path) -> str:
         raise UserError(f"cannot read {path}: {error.strerror}") from error
 
 
-def _checked(prepared: Prepared, told: Told) -> Data:
+def _checked(prepared: Prepared, progress: Progress) -> Data:
     digests: list[str] = []
-    told("reading", 0)
-    with _read(prepared, images.Checked(prepared.folder)) as batches:
-        for found, faults in batches:
+    progress("reading", 0)
+    with _batches(prepared, images.Checked(prepared.folder)) as batches:
+        for of_batch, faults in batches:
             for fault in filter(None, faults):
                 raise UserError(fault)
-            digests += found
-            told("reading", len(digests))
+            digests += of_batch
+            progress("reading", len(digests))
     return images.described(prepared.folder, digests)
 
 
-def _counted(prepared: Prepared, told: Told) -> tuple[int, int, int]:
-    """Right in the top 1, tied there, right in the top 5."""
-    wanted, device = prepared.wanted, prepared.device
-    layout = torch.channels_last if wanted.channels_last else torch.contiguous_format
+def _counted(prepared: Prepared, progress: Progress) -> tuple[int, int, int]:
+    """Return how many are right in the top 1, tied there, and right in the top 5."""
+    options, device = prepared.options, prepared.device
     kind: dict[str, Any] = {
         "device": device,
-        "dtype": getattr(torch, wanted.dtype),
-        "memory_format": layout,
+        "dtype": getattr(torch, options.dtype),
+        "memory_format": torch.channels_last if options.channels_last else torch.contiguous_format,
     }
     counts, done = (0, 0, 0), 0
-    told("evaluating", 0)
-    with _read(prepared, prepared.folder) as batches, torch.inference_mode():
+    progress("evaluating", 0)
+    with _batches(prepared, prepared.folder) as batches, torch.inference_mode():
         network = prepared.network.to(**kind)
         for batch, labels in batches:
             logits = network(batch.to(**kind)).float()
             if not logits.isfinite().all():
                 raise UserError(
-                    f"{prepared.weights.name} gives answers that are not finite numbers, in "
-                    f"{wanted.dtype} on {device}"
+                    f"{prepared.weights.name} gives logits that are not finite numbers, in "
+                    f"{options.dtype} on {device}"
                 )
-            found = images.right(logits, labels.to(device))
-            counts = tuple(map(sum, zip(counts, found, strict=True)))  # type: ignore[assignment]
+            of_batch = images.right(logits, labels.to(device))
+            counts = tuple(map(sum, zip(counts, of_batch, strict=True)))  # type: ignore[assignment]
             done += len(labels)
-            told("evaluating", done)
+            progress("evaluating", done)
     return counts
 
 
 @contextmanager
-def _read(prepared: Prepared, what: Any) -> Iterator[Any]:
-    """Batches in the dataset's order; what torch cannot do with them is one line."""
+def _batches(prepared: Prepared, data: Any) -> Iterator[Any]:
+    """Read batches in the dataset's order; turn errors of torch into one line."""
     try:
-        yield DataLoader(what, batch_size=prepared.wanted.batch_size, num_workers=prepared.workers)
-    except (OSError, RuntimeError) as error:  # no memory, a worker that was killed, a lost disk
+        yield DataLoader(data, batch_size=prepared.options.batch_size, num_workers=prepared.workers)
+    except (OSError, RuntimeError) as error:  # out of memory, a killed worker, a lost disk
         lines = str(error).strip().splitlines() or [type(error).__name__]
-        said = lines[-1] if "Traceback" in str(error) else lines[0]  # a worker's comes with its own
-        raise UserError(f"the evaluation failed: {said}") from error
+        # The error of a worker comes with its traceback.
+        reason = lines[-1] if "Traceback" in str(error) else lines[0]
+        raise UserError(f"the evaluation failed: {reason}") from error
 
 
 def _facts(device: str) -> Environment:
-    """Machine and software, with what decodes images: their pixels are not the same by all."""
+    """Describe machine and software, and the image decoders, whose pixels differ by version."""
     known = environment.describe(device)
     decoders: Environment = {
         "pillow": PIL.__version__,

@@ -1,4 +1,4 @@
-"""A folder of images by class, as networks for ImageNet are evaluated on it."""
+"""Read a folder of images by class, and evaluate logits, as is usual for ImageNet."""
 
 from __future__ import annotations
 
@@ -26,18 +26,19 @@ from attnbench.errors import UserError
 from attnbench.records.evaluation import Data, Preprocessing
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-"""Of ImageNet's training images, red, green and blue from 0 to 1, as every source here uses."""
+"""Red, green and blue (0 to 1) of ImageNet's training images, as every source here uses."""
 
 SHOWN = 5
+"""How many folders an error message names."""
 
 Order = Literal["sorted", "numbers"]
 
 
 class Folder(ImageFolder):  # type: ignore[misc]  # torchvision has no types
-    """torchvision's, with classes that are those of a network of so many.
+    """torchvision's dataset, with the class numbers of a network of ``classes`` classes.
 
     Raises:
-        UserError: no folders of images, or folders that cannot be this network's classes.
+        UserError: no folders of images, or folders that cannot be the network's classes.
     """
 
     order: Order
@@ -46,15 +47,15 @@ class Folder(ImageFolder):  # type: ignore[misc]  # torchvision has no types
         self._network_classes = classes
         try:
             super().__init__(str(path.absolute()))
-        except OSError as error:  # of torchvision too: a class without images
+        except OSError as error:  # torchvision's too: a class without images
             raise UserError(f"cannot take images from {path}: {_first_line(error)}") from error
 
     def find_classes(self, directory: str) -> tuple[list[str], dict[str, int]]:
-        """The class folders, sorted by name, and the number of each one's class."""
+        """Return the class folders, sorted by name, and the class number of each."""
         path = Path(directory)
-        names = sorted(e.name for e in path.iterdir() if e.is_dir() and e.name[0] != ".")
+        names = sorted(p.name for p in path.iterdir() if p.is_dir() and p.name[0] != ".")
         if not names:
-            raise UserError(f"{path} holds no folders; wanted is one folder of images a class")
+            raise UserError(f"{path} holds no folders; expected is a folder of images a class")
         self.order, numbers = class_numbers(names, self._network_classes)
         return names, dict(zip(names, numbers, strict=True))
 
@@ -65,7 +66,7 @@ class Folder(ImageFolder):  # type: ignore[misc]  # torchvision has no types
 
     @property
     def others(self) -> int:
-        """Files in the class folders that are no images by their ending; they are left aside."""
+        """The number of files in the class folders that are not images by suffix; not evaluated."""
         root = Path(self.root)
         files = (file for name in self.classes for file in (root / name).rglob("[!.]*"))
         return sum(
@@ -74,15 +75,15 @@ class Folder(ImageFolder):  # type: ignore[misc]  # torchvision has no types
 
 
 def class_numbers(names: Sequence[str], classes: int) -> tuple[Order, list[int]]:
-    """The class of each folder in a network of so many classes, and by which of two rules.
+    """Return each folder's class in a network of so many classes, and the rule that gives it.
 
-    Folders that are all named by whole numbers have these numbers, however many they are: sorted
-    by name, 10 would come before 2. Else the folders are all classes, and sorted names are 0, 1,
-    and so on, as the networks of torchvision were trained.
+    If all names are whole numbers, these are the classes, in any number of folders (sorted by name,
+    10 would come before 2). Otherwise there is a folder for every class, and the sorted names are
+    the classes 0, 1, ..., as the networks of torchvision were trained.
 
     Raises:
-        UserError: numbers that are none of the network's or given twice, or other names that are
-            not as many as its classes: which class each is, nobody could say.
+        UserError: numbers out of range or used twice, or other names whose count is not that of
+            the classes, so that the classes are unknown.
     """
     if all(name.isascii() and name.isdecimal() for name in names):
         numbers = [int(name) for name in names]
@@ -105,7 +106,7 @@ def class_numbers(names: Sequence[str], classes: int) -> tuple[Order, list[int]]
 
 
 class Checked(Dataset[tuple[str, str]]):
-    """Of each image the digest of its file, and what is wrong with it; empty where nothing is."""
+    """The digest of each image's file, and an error message, empty for a readable image."""
 
     def __init__(self, folder: Folder) -> None:
         self._paths = [Path(path) for path, _ in folder.samples]
@@ -118,16 +119,16 @@ class Checked(Dataset[tuple[str, str]]):
         try:
             content = path.read_bytes()
             with Image.open(io.BytesIO(content)) as image:
-                image.draft("RGB", (1, 1))  # a JPEG is read to its end, and the fastest way
+                image.draft("RGB", (1, 1))  # a JPEG is read to its end, the fastest way
                 image.load()
-        except Exception as error:  # whatever a file that is no image makes of it
+        except Exception as error:  # Pillow raises many kinds for malformed files
             return "", f"{path} cannot be read as an image: {_reason(error)}"
         return hashlib.sha256(content).hexdigest(), ""
 
 
 def described(folder: Folder, digests: Iterable[str]) -> Data:
-    """The folder as a record says it; a digest for each image, in the dataset's order."""
-    # The text is that of `sha256sum`, sorted by path, so that anybody can make it again.
+    """Describe the folder for a record; ``digests`` of the images are in the dataset's order."""
+    # The text is the output of `sha256sum`, sorted by path, so that it can be reproduced.
     by_path = sorted(zip(folder.names, digests, strict=True))
     text = "".join(f"{digest}  {name}\n" for name, digest in by_path)
     return Data(
@@ -139,12 +140,12 @@ def described(folder: Folder, digests: Iterable[str]) -> Data:
 
 
 def preprocessing(image_size: int) -> Preprocessing:
-    """The usual one: at 224 pixels a shorter side of 256 is cropped, and so in proportion."""
+    """Return the usual one: 224 pixels are cropped from a shorter side of 256; in proportion."""
     return Preprocessing(resize=round(image_size * 256 / 224), crop=image_size, mean=MEAN, std=STD)
 
 
 def transform(how: Preprocessing) -> Compose:
-    """From a PIL image to what a network takes: (3, crop, crop), float32."""
+    """Return the transform of a PIL image to a network's input: (3, crop, crop), float32."""
     return Compose(
         [
             Resize(how.resize, InterpolationMode(how.interpolation)),
@@ -156,10 +157,10 @@ def transform(how: Preprocessing) -> Compose:
 
 
 def right(logits: torch.Tensor, labels: torch.Tensor) -> tuple[int, int, int]:
-    """How many are right in the top 1, tied there, and right in the top 5.
+    """Return how many are right in the top 1, tied there, and right in the top 5.
 
-    ``logits`` (images, classes), ``labels`` (images). An image is right in the top k where fewer
-    than k other classes have a logit at least as high: a tie is never luck, on no device.
+    ``logits`` (images, classes), ``labels`` (images). An image is right in the top k if fewer than
+    k other classes have a logit at least as high: ties count as wrong, on every device.
     """
     own = logits.gather(1, labels[:, None])
     above = (logits > own).sum(1)
@@ -173,8 +174,8 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, UnidentifiedImageError):  # its own words name the object in memory
-        return "no format that is known"
+    if isinstance(error, UnidentifiedImageError):  # its message names the object in memory
+        return "unknown image format"
     return getattr(error, "strerror", None) or _first_line(error)
 
 

@@ -1,4 +1,4 @@
-"""Exact figures of networks, each network built and counted once."""
+"""Count networks, each built and counted once, and compare claims with the counts."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from attnbench.records.image_size import Size, of, sides
 
 @dataclass
 class NetworkCounts:
-    """Counts by host, module and rule, made when first asked for."""
+    """Counts by host, module and rule, computed on first use."""
 
-    own: Mapping[str, AttentionSpec] = field(default_factory=dict)
-    """Modules that are not in the table, by the names that callers give them."""
+    custom: Mapping[str, AttentionSpec] = field(default_factory=dict)
+    """Modules that are not in the table, by the names that callers use."""
 
     _networks: dict[tuple[str, str | None], nn.Module] = field(default_factory=dict)
     _counts: dict[tuple[str, str | None, str, Size], Count] = field(default_factory=dict)
@@ -36,29 +36,29 @@ class NetworkCounts:
         added: bool,
         size: Size | None = None,
     ) -> int:
-        """One figure of a network for one image, or what the module adds to it.
+        """Return a figure of a network for one image, or with ``added`` what the module adds.
 
         ``quantity`` is ``params``, ``operations``, or the name of one of the rule's details.
-        ``size`` is the image's; where it is None, the host's own (``hosts.default_size``).
+        ``size`` is the image's; None stands for the host's own (``hosts.build.default_size``).
 
         Raises:
             KeyError: the rule, or that quantity of it, does not exist.
         """
         size = of(*default_size(host)) if size is None else size
-        figure = self._one((host, attention, rule, size), quantity)
-        return figure - self._one((host, None, rule, size), quantity) if added else figure
+        figure = self._quantity((host, attention, rule, size), quantity)
+        return figure - self._quantity((host, None, rule, size), quantity) if added else figure
 
     def unknown(self, host: str, attention: str | None, rule: str) -> dict[str, int]:
-        """Operators that a rule cannot cost, where it is one that should know them all."""
+        """Return the operators that ``executed`` has no cost for; other rules list none."""
         if rule != "executed":
             return {}
         size = of(*default_size(host))
         return dict(self._count((host, attention, rule, size)).not_counted or {})
 
-    def _one(self, key: tuple[str, str | None, str, Size], quantity: str) -> int:
+    def _quantity(self, key: tuple[str, str | None, str, Size], quantity: str) -> int:
         count = self._count(key)
-        amounts = {"params": count.params, "operations": count.operations}
-        figure = (amounts | dict(count.details or {}))[quantity]
+        quantities = {"params": count.params, "operations": count.operations}
+        figure = (quantities | dict(count.details or {}))[quantity]
         if figure is None:
             raise KeyError(quantity)
         return figure
@@ -73,25 +73,22 @@ class NetworkCounts:
     def _network(self, host: str, attention: str | None) -> nn.Module:
         key = (host, attention)
         if key not in self._networks:
+            module = self.custom.get(attention, attention) if attention else None
             with torch.device("meta"):
-                found = self.own.get(attention, attention) if attention else None
-                self._networks[key] = build(host, found)
+                self._networks[key] = build(host, module)
         return self._networks[key]
 
 
 def check(claims: Sequence[Claim]) -> list[Finding]:
-    """Compute every claim's figure. Nothing is kept from an earlier call."""
-    pass
-
-    figures = NetworkCounts()
+    """Compute the figure of every claim that has a rule; nothing is kept between calls."""
+    counts = NetworkCounts()
 
     def figure(claim: Claim, rule: str) -> int:
-        quantity = "params" if claim.metric.endswith("params") else "operations"
-        return figures.get(
+        return counts.get(
             claim.host,
             claim.attention,
             rule,
-            quantity,
+            "params" if claim.metric.endswith("params") else "operations",
             added=claim.metric.startswith("added "),
             size=claim.image_size,
         )

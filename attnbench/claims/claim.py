@@ -1,4 +1,4 @@
-"""What papers print about cost, held against what the code gives, to the last printed digit."""
+"""Published figures and computed ones, compared to the last printed digit."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from typing import Literal
 
 from attnbench.claims.outcome import Outcome
 from attnbench.errors import UserError
-from attnbench.records import image_size as sizes
+from attnbench.records import image_size
 from attnbench.records.image_size import Size
 
 IMAGE_SIZE: Size = 224
-"""Of the image that a published figure was counted for, where its row does not say."""
+"""The size of image of a published figure whose row states none."""
 
 Verdict = Literal["reproduced", "explained", "contradicted", "needs data"]
 
@@ -42,20 +42,20 @@ class Claim:
 
     @property
     def subject(self) -> str:
-        """What it is about: ``sa in resnet50: added params``."""
+        """Network and metric: ``sa in resnet50: added params``."""
         network = self.host if self.attention is None else f"{self.attention} in {self.host}"
         at = "" if self.size is None else f" at {self.size}"
         return f"{network}: {self.metric}{at}"
 
     @property
     def image_size(self) -> Size:
-        """Of the image that it was counted for."""
-        return IMAGE_SIZE if self.size is None else sizes.parse(self.size)
+        """The size of image that it was counted for."""
+        return IMAGE_SIZE if self.size is None else image_size.parse(self.size)
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A claim and what its rule, and the rule that may explain it, give now."""
+    """A claim, and the figures of its rule and of the rule that may explain it."""
 
     claim: Claim
     computed: int
@@ -63,7 +63,7 @@ class Finding:
 
     @property
     def verdict(self) -> Verdict:
-        """What these figures say of the printed one."""
+        """How the printed figure compares with these."""
         if rounds_to(self.claim, self.computed):
             return "reproduced"
         if self.explanation is not None and rounds_to(self.claim, self.explanation):
@@ -72,12 +72,12 @@ class Finding:
 
     @property
     def holds(self) -> bool:
-        """Whether the verdict, and the true figure of a contradiction, are the expected ones."""
+        """Whether verdict, and true figure of a contradiction, are as the claim states."""
         same = self.claim.true in (None, self.computed)
         return same and self.verdict == self.claim.verdict
 
     def outcome(self) -> Outcome:
-        """The finding as a line of a check."""
+        """Return the finding as a line of a check."""
         claim, figure = self.claim, f"{self.computed:,}"
         if self.verdict == "explained":
             figure += f"; {self.explanation:,} by {claim.explained_by}"
@@ -95,35 +95,35 @@ class Finding:
 
 
 def rounds_to(claim: Claim, figure: int | Decimal) -> bool:
-    """Whether a figure, rounded to the digits that the source prints, is the printed one."""
+    """Return whether a figure, rounded to the printed digits, is the printed one."""
     printed = Decimal(claim.printed)
     last_digit = Decimal((0, (1,), int(printed.as_tuple().exponent)))
     return (Decimal(figure) / claim.unit).quantize(last_digit, ROUND_HALF_UP) == printed
 
 
 def off_by(claim: Claim, figure: int) -> str:
-    """How far a printed figure is from the computed one: ``2.36 times what is printed``."""
+    """Return the ratio to the printed figure: ``2.36 times what is printed``."""
     return f"{Decimal(figure) / claim.unit / Decimal(claim.printed):.3g} times what is printed"
 
 
 @cache
 def catalogue() -> tuple[Claim, ...]:
-    """Every claim, in the file's order."""
+    """Read every claim, in the file's order."""
     text = files("attnbench.claims").joinpath("claims.toml").read_text(encoding="utf-8")
     return tuple(Claim(**row) for row in tomllib.loads(text)["claim"])
 
 
 def select(pattern: str | None) -> list[Claim]:
-    """The claims that can be computed and whose id matches a pattern such as ``sa-*``.
+    """Return the computable claims whose id matches a pattern such as ``sa-*``.
 
     Raises:
-        UserError: none does.
+        UserError: no claim matches.
     """
-    chosen = [
+    matching = [
         claim
         for claim in catalogue()
         if claim.rule is not None and fnmatchcase(claim.id, "*" if pattern is None else pattern)
     ]
-    if not chosen:
+    if not matching:
         raise UserError(f"no computable claim matches '{pattern}'; ids: sa-*, eca-*, sk-*, ...")
-    return chosen
+    return matching

@@ -1,13 +1,13 @@
-"""Overheads as budgets: limits that a repository sets for its own module, one line each.
+"""Hold the limits that a repository sets for its own module against the code.
 
     # module in host: metric <= limit, ...
     sa in resnet50: added params <= 708, added executed kernels <= 192
     mine.py:Mine in resnet50: added params <= 1_000
     "my gates/mine.py:Mine,sizes=(3, 5)" in resnet50: added params <= 1_000
 
-A module is a name of the table or one of one's own, as ``attnbench.plugins.resolve`` takes them
-(files relative to the file of limits), in quotes where it holds spaces or ``#``; loading one runs
-its code. Only what is the same on every machine can be limited here.
+A module is one of the table or a custom one, named as in ``attnbench.plugins.resolve`` (files
+relative to the file of limits), in quotes if the name has spaces or ``#``; loading it runs its
+code. Only what is the same on every machine can be limited.
 """
 
 from __future__ import annotations
@@ -20,8 +20,7 @@ from pathlib import Path
 from attnbench.claims.outcome import Outcome
 from attnbench.errors import UserError
 from attnbench.modules import AttentionSpec, SettingsError
-from attnbench.plugins.resolve import is_custom, lookup, require_known
-from attnbench.system import worker
+from attnbench.plugins.resolve import ModuleReference, parse
 
 METRICS: dict[str, tuple[str, str]] = {
     "params": ("learnable", "params"),
@@ -38,7 +37,7 @@ METRICS: dict[str, tuple[str, str]] = {
     "executed kernels": ("executed", "kernels"),
     "peak bytes": ("executed", "peak_live_bytes"),
 }
-"""A metric's rule of counting and the quantity of it; ``added`` in front: over the plain host."""
+"""Metric -> rule of counting and its quantity; with ``added`` in front, minus the plain host."""
 
 _LINE = re.compile(
     r'(?:"(?P<quoted>[^"]+)"|(?P<module>[^\s"]+))\s+in\s+(?P<host>\S+):\s*(?P<limits>.+)'
@@ -51,7 +50,7 @@ _LIMIT = re.compile(
 
 @dataclass(frozen=True)
 class Limit:
-    """The most that one metric of one network may be; ``folder`` is where its file lies."""
+    """The most that a metric of a network may be; ``folder`` is that of the file of limits."""
 
     where: str
     folder: Path
@@ -68,10 +67,10 @@ class Limit:
 
 
 def read(path: Path) -> list[Limit]:
-    """The limits of a file.
+    """Read the limits of a file.
 
     Raises:
-        UserError: no such file, no limit in it, or a line that is not understood.
+        UserError: no such file, no limit in it, or a malformed line.
     """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
@@ -92,91 +91,78 @@ def _parse(text: str, where: str, folder: Path) -> list[Limit]:
     line = _LINE.fullmatch(text)
     if line is None:
         raise UserError(f"{where}: not of the form 'sa in resnet50: added params <= 708'")
+    module, host = line["quoted"] or line["module"], line["host"]
     limits = []
     for part in line["limits"].split(","):
         stated = " ".join(part.split())
         limit = _LIMIT.fullmatch(stated)
         if limit is None:
             raise UserError(f"{where}: '{stated}' is not of the form 'added params <= 708'")
-        if limit["metric"] not in METRICS:
+        metric, added = limit["metric"], limit["added"] is not None
+        if metric not in METRICS:
             raise UserError(
-                f"{where}: '{limit['metric']}' cannot be limited; only what is the same on every "
+                f"{where}: '{metric}' cannot be limited; only what is the same on every "
                 f"machine can: {', '.join(METRICS)}, each with or without 'added'"
             )
-        limits.append(
-            Limit(
-                where,
-                folder,
-                line["quoted"] or line["module"],
-                line["host"],
-                limit["metric"],
-                limit["added"] is not None,
-                int(limit["most"]),
-            )
-        )
+        limits.append(Limit(where, folder, module, host, metric, added, int(limit["most"])))
     return limits
 
 
 def check(limits: Sequence[Limit]) -> list[Outcome]:
-    """Hold every limit against the code; for one image of 224x224, of a detector 800x1333.
+    """Hold every limit against the code, for one image of the host's default size.
 
-    Modules that nobody here has seen are loaded, tried and counted in a process of their own each,
-    which they may end.
+    Each custom module is loaded, checked and counted in a child process, which it may end.
 
     Raises:
-        UserError: a line names a module or a host that does not exist or cannot be loaded.
+        UserError: a line names an unknown module or host, or a module that cannot be loaded.
     """
-    found: dict[Limit, Outcome] = {}
-    together: dict[tuple[str, str] | None, list[Limit]] = {}
+    from attnbench.hosts import check_module
+
+    outcomes: dict[Limit, Outcome] = {}
+    groups: dict[tuple[str, str], tuple[ModuleReference, list[Limit]]] = {}
     for limit in limits:
         try:
-            require_known(limit.module)
+            module = parse(limit.module, limit.folder)
         except SettingsError as error:
             raise UserError(f"{limit.where}: {error}") from error
-        key = (limit.module, limit.host) if is_custom(limit.module) else None
-        together.setdefault(key, []).append(limit)
-    for key, each in together.items():
-        outcomes = _held(each, {}) if key is None else _apart(each)
-        found |= zip(each, outcomes, strict=True)
-    return [found[limit] for limit in limits]
+        key = (limit.module, limit.host) if module.is_custom else ("", "")
+        groups.setdefault(key, (module, []))[1].append(limit)
+    for module, group in groups.values():
+        if module.is_custom:
+            results = check_module.in_subprocess(
+                module, _checked, module, group, where=group[0].where
+            )
+        else:
+            results = _compared(group, {})
+        outcomes |= zip(group, results, strict=True)
+    return [outcomes[limit] for limit in limits]
 
 
-def _apart(limits: Sequence[Limit]) -> list[Outcome]:
-    """Limits of one module in one host."""
-    first = limits[0]
-    try:
-        return worker.call(_tried, limits)
-    except SettingsError as error:
-        raise UserError(f"{first.where}: {error}") from error
-    except RuntimeError as error:
-        raise UserError(f"{first.where}: {first.module} is refused: {error}") from error
-
-
-def _tried(limits: Sequence[Limit]) -> list[Outcome]:
+def _checked(module: ModuleReference, limits: Sequence[Limit]) -> list[Outcome]:
+    """Check a custom module, then its limits in one host."""
     from attnbench.hosts import check_module
     from attnbench.hosts.build import default_size
 
-    first = limits[0]
-    image = (1, 3, *default_size(first.host))
-    check_module.check(first.module, first.host, [image], folder=first.folder)
-    return _held(limits, {first.module: lookup(first.module, first.folder)})
+    host = limits[0].host
+    check_module.check(module, host, [(1, 3, *default_size(host))])
+    return _compared(limits, {module.name: module.load()})
 
 
-def _held(limits: Sequence[Limit], own: Mapping[str, AttentionSpec]) -> list[Outcome]:
+def _compared(limits: Sequence[Limit], custom: Mapping[str, AttentionSpec]) -> list[Outcome]:
     from attnbench.claims.check import NetworkCounts
 
-    figures, outcomes = NetworkCounts(own), []
+    counts, outcomes = NetworkCounts(custom), []
     for limit in limits:
         rule, quantity = METRICS[limit.metric]
         try:
-            figure = figures.get(limit.host, limit.module, rule, quantity, added=limit.added)
+            figure = counts.get(limit.host, limit.module, rule, quantity, added=limit.added)
         except SettingsError as error:
             raise UserError(f"{limit.where}: {error}") from error
         except Exception as error:
-            if limit.module not in own:
+            if limit.module not in custom:
                 raise
             raise UserError(f"{limit.where}: {limit.module} cannot be counted: {error}") from error
-        unknown = figures.unknown(limit.host, limit.module, rule)
+        unknown = counts.unknown(limit.host, limit.module, rule)
         within = figure <= limit.most and not unknown
         verdict = "within" if within else f"over by {figure - limit.most:,}"
         if unknown:

@@ -1,4 +1,4 @@
-"""The lines of a check, and the forms in which people and machines read them."""
+"""The lines of a check."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """Something stated, what was computed for it, and whether that is as expected."""
+    """A stated figure or limit, what was computed for it, and whether that is as expected."""
 
     name: str
     subject: str
@@ -20,8 +20,8 @@ class Outcome:
 
     @property
     def fault(self) -> str:
-        """One sentence for a line that does not hold."""
+        """A sentence for a line that does not hold."""
         return (
             f"{self.subject}: stated {self.stated}, computed {self.computed} ({self.rule}): "
-            f"{self.verdict}, where {self.expected} is expected"
+            f"{self.verdict}, expected is {self.expected}"
         )

@@ -1,7 +1,7 @@
 """Published top-1 on ImageNet by training recipe. Nothing here is measured by us. No torch.
 
-An accuracy belongs to the recipe that trained it: 100 epochs in one group's hands and 100 in
-another's differ by more than the modules do. So figures are only ever taken from one source.
+An accuracy depends on the training recipe: two groups' results for the same network differ by more
+than the modules do. So figures that are compared are taken from one source.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Recipe:
 
     source: str
     training: str
-    """What the source says of the training; empty where it says nothing."""
+    """The source's description of the training; may be empty."""
     top1: Mapping[str, float]
 
     @property
@@ -33,12 +33,12 @@ class Recipe:
 
     @property
     def described(self) -> str:
-        """The source, and what it says of the training."""
+        """The source and its description of the training."""
         return f"{self.source}; {self.training}" if self.training else self.source
 
 
 def recipes(host: str) -> tuple[Recipe, ...]:
-    """Every source of top-1 in that host, the one with most modules first."""
+    """Return every source of top-1 in that host, the one with most modules first."""
     by_source: dict[str, dict[str, float]] = {}
     training: dict[str, str] = {}
     for claim in catalogue():
@@ -46,45 +46,45 @@ def recipes(host: str) -> tuple[Recipe, ...]:
             top1 = by_source.setdefault(claim.source, {})
             top1[claim.attention or PLAIN] = float(claim.printed)
             training[claim.source] = claim.note
-    found = (Recipe(source, training[source], top1) for source, top1 in by_source.items())
-    return tuple(sorted(found, key=lambda recipe: -len(recipe.top1)))
+    known = (Recipe(source, training[source], top1) for source, top1 in by_source.items())
+    return tuple(sorted(known, key=lambda recipe: -len(recipe.top1)))
 
 
 def recipe(host: str, name: str | None = None, modules: Iterable[str] = ()) -> Recipe | None:
-    """The recipe of that name, or the one with most of these modules; None where there is none.
+    """Return the recipe of that name, or the one with most of these modules; None if none exists.
 
-    Of those with as many the one with most modules overall, then the catalogue's first.
+    Among equals the one with most modules overall is chosen, then the catalogue's first.
 
     Raises:
         UserError: no recipe of that name in that host.
     """
     known = recipes(host)
     if name is None:
-        asked = set(modules)
-        return max(known, key=lambda each: len(asked & set(each.top1)), default=None)
-    for each in known:
-        if each.name.lower() == name.lower():
-            return each
-    listed = ", ".join(each.name for each in known) or "none"
+        wanted = set(modules)
+        return max(known, key=lambda recipe: len(wanted & set(recipe.top1)), default=None)
+    for candidate in known:
+        if candidate.name.lower() == name.lower():
+            return candidate
+    listed = ", ".join(candidate.name for candidate in known) or "none"
     raise UserError(f"no recipe '{name}' with accuracies in {host}; known: {listed}")
 
 
 def unlike_published(case: Case, variant: str) -> str | None:
-    """How a network of a run differs from those of published accuracies; None where it does not.
+    """Return how a run's network differs from those of published accuracies; None if it does not.
 
-    These carry the module in every block and saw square images of 224 pixels. A module with
-    settings of its own needs no word here: under its own name nothing is published.
+    These have the module in every block and images of 224x224. A module with other settings is
+    another variant, for whose name nothing is published.
     """
-    found = []
+    differences = []
     if case.image_size != PUBLISHED_SIZE:
-        found.append(f"of {image_size.written(case.image_size)}")
+        differences.append(f"of {image_size.written(case.image_size)}")
     if variant != PLAIN and not case.everywhere:
-        found.append(f"in {case.placed}")
-    return ", ".join(found) or None
+        differences.append(f"in {case.placed}")
+    return ", ".join(differences) or None
 
 
 def top1(known: Recipe | None, case: Case, variant: str) -> float | None:
-    """What the recipe has for that very network, in percent; None where it has nothing."""
+    """Return the recipe's top-1 of that network, in percent; None if it has none."""
     if known is None or unlike_published(case, variant) is not None:
         return None
     return known.top1.get(variant)

@@ -1,4 +1,4 @@
-"""Accuracies measured here, held against what was published of the same networks. No torch."""
+"""Compare accuracies measured here with those published of the same networks. No torch."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FOR_ORIENTATION = "for orientation only"
 
 @dataclass(frozen=True)
 class Reproduction:
-    """One metric of an evaluation, and one source's figure for it; None where there is none."""
+    """One metric of an evaluation, and one source's figure for it, if there is any."""
 
     evaluation: Evaluation
     metric: Metric
@@ -30,10 +30,10 @@ class Reproduction:
 
     @property
     def verdict(self) -> str | None:
-        """How far the measured figure is from the printed one; None where none is printed."""
+        """The difference of the measured figure from the printed one; None if none is printed."""
         if self.claim is None:
             return None
-        if otherwise(self.evaluation) is not None:
+        if unlike_published(self.evaluation) is not None:
             return FOR_ORIENTATION
         measured = Decimal(100 * self.evaluation.right(self.metric)) / self.evaluation.images
         if rounds_to(self.claim, measured):
@@ -46,7 +46,7 @@ class Reproduction:
 
 
 def reproductions(evaluations: Iterable[Evaluation]) -> Iterator[Reproduction]:
-    """Every metric of each evaluation beside every source that prints it."""
+    """Yield every metric of each evaluation with every source that prints it."""
     for evaluation in evaluations:
         for metric in get_args(Metric):
             for claim in published(evaluation, metric) or (None,):
@@ -54,21 +54,21 @@ def reproductions(evaluations: Iterable[Evaluation]) -> Iterator[Reproduction]:
 
 
 def published(evaluation: Evaluation, metric: Metric) -> list[Claim]:
-    """What every source of the catalogue prints of that network."""
+    """Return what every source of the catalogue prints of that network."""
     network = (evaluation.host, evaluation.module, metric)
     return [
         claim for claim in catalogue() if (claim.host, claim.attention, claim.metric) == network
     ]
 
 
-def otherwise(evaluation: Evaluation) -> str | None:
-    """Why this cannot be the measurement of which accuracies are published; else None."""
+def unlike_published(evaluation: Evaluation) -> str | None:
+    """Return how the evaluation differs from those of published accuracies; None if it does not."""
     if (evaluation.classes, evaluation.images) != (IMAGENET_CLASSES, IMAGENET_IMAGES):
         return (
-            f"{evaluation.images:,} images and {evaluation.classes:,} classes are another set than "
+            f"{evaluation.images:,} images and {evaluation.classes:,} classes are not "
             f"ImageNet's validation set of {IMAGENET_IMAGES:,} and {IMAGENET_CLASSES:,}"
         )
     if evaluation.preprocessing.crop != PUBLISHED_SIZE:
         crop, usual = evaluation.preprocessing.crop, PUBLISHED_SIZE
-        return f"a crop of {crop}x{crop} is another one than the published {usual}x{usual}"
+        return f"a crop of {crop}x{crop} is not the published {usual}x{usual}"
     return None

@@ -1,4 +1,4 @@
-"""``attnbench evaluate``: how often given weights are right on a folder of images."""
+"""``attnbench evaluate``: accuracy of given weights on a folder of images."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from attnbench.cli.options import DTYPES, Device
 
 def evaluate(  # noqa: PLR0913, PLR0917  an option each
     weights: Annotated[
-        Path, typer.Option(metavar="FILE", help="Checkpoint; no code in it is run.")
+        Path, typer.Option(metavar="FILE", help="Checkpoint; code in it is never run.")
     ],
     data: Annotated[Path, typer.Option(metavar="DIR", help="A folder of images for each class.")],
     module: Annotated[
@@ -23,7 +23,8 @@ def evaluate(  # noqa: PLR0913, PLR0917  an option each
     device: Annotated[Device, typer.Option()] = Device.AUTO,
     batch_size: Annotated[int, typer.Option(metavar="N")] = 32,
     image_size: Annotated[
-        int, typer.Option(metavar="N", help="Of the centre crop; resized in proportion before.")
+        int,
+        typer.Option(metavar="N", help="Side of the centre crop, after resizing in proportion."),
     ] = 224,
     dtype: Annotated[str, typer.Option(metavar="NAME", help=", ".join(DTYPES))] = "float32",
     channels_last: Annotated[
@@ -38,19 +39,20 @@ def evaluate(  # noqa: PLR0913, PLR0917  an option each
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Folder for the record, perhaps that of a run.",
+            help="Folder for the record; may be that of a run.",
             show_default="a new one under reports/",
         ),
     ] = None,
 ) -> int:
-    """Top-1 and top-5 of given weights on a folder of images, beside what was published."""
+    """Measure top-1 and top-5 of given weights on a folder of images, beside published ones."""
     from attnbench import report
-    from attnbench.accuracy import evaluate as measured
+    from attnbench.accuracy.evaluate import EvaluationOptions, prepare, record_folder
+    from attnbench.accuracy.evaluate import evaluate as count_answers
     from attnbench.cli.report import write
     from attnbench.records import evaluation
 
-    prepared = measured.prepare(
-        measured.EvaluationOptions(
+    prepared = prepare(
+        EvaluationOptions(
             weights=weights,
             data=data,
             module=module,
@@ -66,18 +68,18 @@ def evaluate(  # noqa: PLR0913, PLR0917  an option each
     )
     console = output.console()
     try:
-        with measured.place(prepared, out) as folder:
+        with record_folder(prepared, out) as folder:
             console.print(f"{prepared.described}; record in {folder}", markup=False)
-            with output.images_bar(len(prepared.folder), console) as told:
-                found = measured.evaluate(prepared, told)
-            evaluation.append(folder, found)
+            with output.images_bar(len(prepared.folder), console) as progress:
+                result = count_answers(prepared, progress)
+            evaluation.append(folder, result)
     except KeyboardInterrupt:
         output.complain("interrupted; nothing was written")
         return 130
-    for sheet in report.accuracy([found]):
+    for table in report.accuracy([result]):
         console.print()
-        console.print(output.table(sheet.caption, sheet.headings, sheet.rows))
-    for note in report.accuracy_notes([found]):
+        console.print(output.table(table.caption, table.headings, table.rows))
+    for note in report.accuracy_notes([result]):
         console.print(note, markup=False)
     write([folder], folder, console)
     return 0

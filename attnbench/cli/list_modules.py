@@ -1,6 +1,6 @@
-"""``attnbench list``: the table, what packages offer, and what was asked for.
+"""``attnbench list``: the table, what packages offer, and the modules that were asked for.
 
-Without anything asked for, nothing is loaded: neither torch nor a package.
+Without the latter, nothing is loaded: neither torch nor a package.
 """
 
 from __future__ import annotations
@@ -13,27 +13,28 @@ from attnbench.cli import output
 from attnbench.cli.options import CustomModules
 from attnbench.errors import UserError
 from attnbench.modules import ATTENTION, AttentionSpec, SettingsError
-from attnbench.plugins import entry_points, resolve, timm
-from attnbench.system import worker
+from attnbench.plugins import entry_points, timm
+from attnbench.plugins.resolve import ModuleReference, parse
 
-HOSTS = ("resnet50", "resnet101")
+HOSTS = tuple(dict.fromkeys(host for row in ATTENTION.values() for host in row.added_params))
+"""Hosts for which the table states added parameters."""
 
 HEADINGS = ("module", "site", *(f"in {host}" for host in HOSTS), "arXiv", "paper")
 
 Row = tuple[str, ...]
 
 
-def rows(own: Iterable[str] = ()) -> Iterator[Row]:
-    """A row a module; those that were asked for are loaded, tried and put into both hosts.
+def rows(custom: Iterable[str] = ()) -> Iterator[Row]:
+    """Return a row for each module; custom ones are loaded, checked and put into all hosts.
 
     Raises:
-        UserError: one of them cannot be loaded, or has ended the process in which it was.
+        UserError: one of them cannot be loaded, or has ended its child process.
     """
     for entry in ATTENTION.values():
         yield _row(entry, [_stated(entry, host) for host in HOSTS])
-    for name in own:
-        yield _own(name)
-    asked = set(own)
+    for name in custom:
+        yield _custom(name)
+    asked = set(custom)
     for offered in entry_points.offered():
         if offered.name not in asked:
             unknown = (formatting.NOTHING,) * (1 + len(HOSTS))
@@ -41,34 +42,34 @@ def rows(own: Iterable[str] = ()) -> Iterator[Row]:
 
 
 def remarks() -> list[str]:
-    """What else could be asked for."""
-    here = "" if find_spec("timm") else "; it is not installed: pip install 'attnbench[timm]'"
-    vain = ", ".join(
-        f"{each.name} of {entry_points.origin(each)}" for each in entry_points.in_vain()
+    """Return what else can be asked for, in sentences."""
+    missing = "" if find_spec("timm") else "; it is not installed: pip install 'attnbench[timm]'"
+    shadowed = ", ".join(
+        f"{entry.name} of {entry_points.origin(entry)}" for entry in entry_points.shadowed()
     )
     return [
-        f"timm:NAME for {', '.join(timm.NAMES)} (of timm{here}).",
-        "path/to/file.py:ClassName for a class of your own.",
-        *([f"Their names are taken, so that nobody can ask for: {vain}."] if vain else []),
+        f"timm:NAME for {', '.join(timm.NAMES)} (of timm{missing}).",
+        "path/to/file.py:ClassName for a class in a file.",
+        *([f"Cannot be selected, because their names are reserved: {shadowed}."] * bool(shadowed)),
     ]
 
 
-def _own(name: str) -> Row:
+def _custom(name: str) -> Row:
+    from attnbench.hosts import check_module
+
     try:
-        resolve.require_known(name)
-        return worker.call(_loaded, name)
+        module = parse(name)
     except SettingsError as error:
         raise UserError(str(error)) from error
-    except RuntimeError as error:
-        raise UserError(f"{name} is refused: {error}") from error
+    return check_module.in_subprocess(module, _loaded, module)
 
 
-def _loaded(name: str) -> Row:
-    attention, origin = resolve.lookup(name), resolve.origins([name]).get(name, "")
-    return _row(attention, [_added(attention, host) for host in HOSTS], origin)
+def _loaded(module: ModuleReference) -> Row:
+    attention = module.load()
+    return _row(attention, [_added(attention, host) for host in HOSTS], module.origin())
 
 
-def _row(entry: AttentionSpec, added: list[str], origin: str = "") -> Row:
+def _row(entry: AttentionSpec, added: list[str], origin: str | None = None) -> Row:
     paper = f"{entry.title}, {origin}" if origin else entry.title
     return (entry.name, entry.site, *added, entry.arxiv or formatting.NOTHING, paper)
 
@@ -78,7 +79,7 @@ def _stated(entry: AttentionSpec, host: str) -> str:
 
 
 def _added(attention: AttentionSpec, host: str) -> str:
-    """The learnable parameters that it adds to a host, or why it cannot be put there."""
+    """Return the learnable parameters that it adds to a host, or why it does not fit."""
     from torch import device
 
     from attnbench.counting import parameters
@@ -100,7 +101,7 @@ def _added(attention: AttentionSpec, host: str) -> str:
 
 
 def list_modules(module: CustomModules = None) -> None:
-    """The modules: name, site, added learnable parameters, paper or package."""
+    """List the modules: name, site, added learnable parameters, paper or package."""
     caption = "Attention modules, and the learnable parameters that they add"
     table = output.table(caption, HEADINGS, rows(module or ()), words=("site", "paper"))
     console = output.console()

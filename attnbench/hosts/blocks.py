@@ -18,7 +18,7 @@ class AfterBn2(nn.Module):
         self, block: BasicBlock, attention: AttentionSpec, settings: dict[str, Any]
     ) -> None:
         super().__init__()
-        self.attention_name = attention.name
+        self.authors_prefix = attention.authors_prefix
         self.conv1, self.bn1 = block.conv1, block.bn1
         self.conv2, self.bn2 = block.conv2, block.bn2
         self.attention = attention.build(block.conv2.out_channels, **settings)
@@ -44,7 +44,7 @@ class AfterBn3(nn.Module):
         self, block: Bottleneck, attention: AttentionSpec, settings: dict[str, Any]
     ) -> None:
         super().__init__()
-        self.attention_name = attention.name
+        self.authors_prefix = attention.authors_prefix
         self.conv1, self.bn1 = block.conv1, block.bn1
         self.conv2, self.bn2 = block.conv2, block.bn2
         self.conv3, self.bn3 = block.conv3, block.bn3
@@ -74,7 +74,7 @@ class ReplaceConv2(nn.Module):
         self, block: Bottleneck, attention: AttentionSpec, settings: dict[str, Any]
     ) -> None:
         super().__init__()
-        self.attention_name = attention.name
+        self.authors_prefix = attention.authors_prefix
         self.conv1, self.bn1 = block.conv1, block.bn1
         self.attention = attention.build(
             block.conv2.in_channels, stride=block.conv2.stride[0], **settings

@@ -1,4 +1,4 @@
-"""torchvision's networks with an attention module at its site in their blocks."""
+"""Build torchvision's networks with an attention module at its site in their blocks."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 from attnbench.hosts.blocks import SITES
 from attnbench.hosts.detection import DETECTORS, SIZE, body, freeze
 from attnbench.modules import AttentionSpec, SettingsError, Site
-from attnbench.plugins.resolve import lookup
+from attnbench.plugins.resolve import parse
 from attnbench.records.variants import STAGES
 
 
 @dataclass(frozen=True)
 class Host:
-    """Blocks in each stage, their kind, and the groups and width of a bottleneck's 3x3."""
+    """Blocks in each stage, their class, and groups and width of a bottleneck's 3x3."""
 
     layers: tuple[int, int, int, int]
     groups: int = 1
@@ -49,14 +49,14 @@ Blocks = Literal["all", "last"]
 """Which blocks of a stage carry the module."""
 
 CLASSES = 1000
-"""Of ImageNet, which every published network here was trained for."""
+"""Of ImageNet, for which every published network here was trained."""
 
 TOTAL_STRIDE = 32
-"""A smaller image would leave the last stage less than one position."""
+"""The least height and width: the last stage divides by this."""
 
 
 def default_size(host: str) -> tuple[int, int]:
-    """Height and width of an image where none is stated: what the host is published with."""
+    """Return the default height and width of an image: those the host is published with."""
     return SIZE if host in DETECTORS else (224, 224)
 
 
@@ -69,17 +69,17 @@ def build(
     classes: int = CLASSES,
     **settings: Any,
 ) -> nn.Module:
-    """A host network in float32 and training mode, for images (B, 3, H, W).
+    """Build a host network in float32 and training mode, for images (B, 3, H, W).
 
-    Those of :data:`HOSTS` give logits (B, classes), those of ``detectors.DETECTORS`` maps or what a
-    detector's heads say. The host's own parameters keep torchvision's names and, under one seed,
-    torchvision's initial values, whatever module is put in; without ``attention`` the network is
-    torchvision's. ``stages`` and ``blocks`` (of each stage) say where the module stands.
-    ``settings`` go to every module and override the published ones.
+    A host of :data:`HOSTS` returns logits (B, classes), one of ``DETECTORS`` feature maps or the
+    outputs of its heads. The host's parameters keep torchvision's names and, under one seed,
+    torchvision's initial values, with any module; without ``attention`` the network is
+    torchvision's. ``stages`` and ``blocks`` (of each stage) select where the module is placed.
+    ``settings`` are passed to every module and override the published ones.
 
     Raises:
-        SettingsError: unknown host, module, stage or choice of blocks, a width that does not
-            divide, or a host without the site of the module.
+        SettingsError: unknown host, module, stage or choice of blocks, a width that the module
+            does not divide, or a host without the module's site.
     """
     if host not in HOSTS | DETECTORS:
         raise SettingsError(f"unknown host '{host}'; known: {', '.join([*HOSTS, *DETECTORS])}")
@@ -89,11 +89,18 @@ def build(
         raise SettingsError(f"unknown blocks '{blocks}'; known: {', '.join(get_args(Blocks))}")
     detector = DETECTORS.get(host)
     base = detector.backbone if detector else host
-    network: nn.Module = classifier(base, classes)
+    network: nn.Module = _classifier(HOSTS[base], classes)
     if detector:
         network = detector.make(network)
-    if attention is not None:  # last, so that all else has the values that it has without
-        put(body(network), base, attention, stages, blocks, settings)
+    if attention is not None:  # last: the host draws its initial values as without a module
+        row = parse(attention).load() if isinstance(attention, str) else attention
+        wrap = _wrapper(base, row)
+        for number in sorted(set(stages)):
+            stage = body(network).get_submodule(f"layer{number}")
+            of_stage = row.settings(base, number) | settings
+            children = list(stage.named_children())
+            for name, block in children if blocks == "all" else children[-1:]:
+                stage.register_module(name, wrap(block, row, of_stage))
     elif settings:
         raise SettingsError(f"settings without a module: {', '.join(settings)}")
     if detector and detector.frozen:
@@ -101,40 +108,19 @@ def build(
     return network
 
 
-def classifier(host: str, classes: int = CLASSES) -> ResNet:
-    """torchvision's network of that row of the table."""
-    base = HOSTS[host]
+def _classifier(host: Host, classes: int) -> ResNet:
     return ResNet(
-        base.block,
-        list(base.layers),
+        host.block,
+        list(host.layers),
         num_classes=classes,
-        groups=base.groups,
-        width_per_group=base.width_per_group,
+        groups=host.groups,
+        width_per_group=host.width_per_group,
     )
 
 
-def put(  # noqa: PLR0913, PLR0917  as build
-    body: nn.Module,
-    host: str,
-    attention: str | AttentionSpec,
-    stages: Collection[int],
-    blocks: Blocks,
-    settings: dict[str, Any],
-) -> None:
-    """Put a module into the blocks of a body that has this host's ``layer1`` to ``layer4``."""
-    if isinstance(attention, str):
-        attention = lookup(attention)
-    replaced = _site(host, HOSTS[host], attention)
-    for number in sorted(set(stages)):
-        stage = body.get_submodule(f"layer{number}")
-        chosen = attention.settings(host, number) | settings
-        children = list(stage.named_children())
-        for name, block in children if blocks == "all" else children[-1:]:
-            stage.register_module(name, replaced(block, attention, chosen))
-
-
-def _site(host: str, base: Host, attention: AttentionSpec) -> Callable[..., nn.Module]:
-    """What puts the module into a block of this host."""
+def _wrapper(host: str, attention: AttentionSpec) -> Callable[..., nn.Module]:
+    """Return the class of block that has the module's site in this host."""
+    base = HOSTS[host]
     if (base.block, attention.site) not in SITES:
         known = ", ".join(site for block, site in SITES if block is base.block)
         raise SettingsError(
@@ -144,8 +130,8 @@ def _site(host: str, base: Host, attention: AttentionSpec) -> Callable[..., nn.M
     if in_groups and attention.published and host not in attention.published:
         grouped = [name for name in attention.published if HOSTS[name].groups > 1]
         raise SettingsError(
-            f"nobody has said how {attention.name} stands for a 3x3 in groups as {host} "
-            f"has it; it is published in {' and '.join(grouped)}"
+            f"{attention.name} is not defined for the grouped 3x3 convolutions of {host}; "
+            f"supported hosts with groups: {', '.join(grouped)}"
         )
     return SITES[base.block, attention.site]
 
@@ -158,7 +144,7 @@ def resnet(
     blocks: Blocks = "all",
     **settings: Any,
 ) -> ResNet:
-    """:func:`build` by depth: ``resnet(50, attention="sa")``."""
+    """Call :func:`build` by depth: ``resnet(50, attention="sa")``."""
     network = build(f"resnet{depth}", attention, stages=stages, blocks=blocks, **settings)
     assert isinstance(network, ResNet)
     return network

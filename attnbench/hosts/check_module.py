@@ -1,18 +1,17 @@
-"""A module that nobody here has seen, tried alone in every place that it has in the host.
+"""Check that a custom module can be measured, at every position it takes in the host.
 
-Whatever fails here would end in the figure of something that is no attention module: it changes
-the shape or dtype, computes no numbers or other ones each time, or cannot be copied to be counted.
+A module is refused if it changes the shape or dtype, returns numbers that are not finite or not
+the same each time, or cannot be copied to be counted: its figures would be wrong.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from traceback import extract_tb
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -21,24 +20,26 @@ from torch.nn.parameter import is_lazy
 from attnbench.errors import UserError
 from attnbench.hosts.build import Blocks, build
 from attnbench.modules import AttentionSpec, SettingsError
-from attnbench.plugins.resolve import HERE, hint, lookup
-from attnbench.plugins.torch_state import undisturbed
+from attnbench.plugins.resolve import ModuleReference
+from attnbench.plugins.torch_state import require_unchanged
 from attnbench.records.schema import Shape
 from attnbench.records.variants import STAGES
 from attnbench.system import worker
 
+T = TypeVar("T")
+
 IMAGES = 2
-"""So that a module which mixes images up has another shape than one that does not."""
+"""Batch size of the check: a module that mixes the images of a batch changes the result."""
 
 ROUNDING = 1e-3
-"""Of the largest number; far above what the order of a sum in float32 changes."""
+"""Tolerance relative to the largest number; far above the effect of the order of a sum."""
 
 TORCH = str(Path(torch.__file__).parent)
 
 
 @dataclass(frozen=True)
 class Place:
-    """What a module is built with there, and the (channels, height, width) that it sees."""
+    """What a module is built with there, and the (channels, height, width) of its input."""
 
     channels: int
     settings: Mapping[str, Any]
@@ -46,48 +47,67 @@ class Place:
 
     @property
     def returned(self) -> Shape:
-        """The shape that it must return: the same, or less by the stride of a convolution."""
+        """The shape of its output: that of the input, divided by the stride of a convolution."""
         channels, *size = self.shape
         stride = self.settings.get("stride", 1)
         return (channels, *(-(-length // stride) for length in size))
 
 
-def check_in_subprocess(name: str, *use: Any, **options: Any) -> None:
-    """:func:`check`, in a process of its own: what is loaded and tried there may end it.
+def in_subprocess(
+    module: ModuleReference, function: Callable[..., T], *args: object, where: str = ""
+) -> T:
+    """Call a function that runs the code of a custom module, in a child process.
+
+    ``where`` is put before an error, such as the line that names the module.
 
     Raises:
-        UserError: it is not fit to be measured, or has ended its process; the message says why.
+        UserError: the module is refused, or has ended its process; the message says why.
     """
+    prefix = f"{where}: " if where else ""
     try:
-        worker.call(partial(check, name, *use, **options))
+        return worker.call(function, *args)
     except SettingsError as error:
-        raise UserError(str(error)) from error
+        raise UserError(f"{prefix}{error}") from error
     except RuntimeError as error:
-        raise UserError(f"{name} is refused: {error}") from error
+        raise UserError(f"{prefix}{module.name} is refused: {error}") from error
 
 
-def check(  # noqa: PLR0913, PLR0917  where it will stand
-    name: str,
+def check_in_subprocess(
+    module: ModuleReference,
     host: str,
     images: Iterable[Shape],
     stages: Collection[int] = STAGES,
     blocks: Blocks = "all",
-    folder: Path = HERE,
 ) -> None:
-    """Load the module of that name and try it as the host will have it for each of the images.
+    """Call :func:`check` in a child process, which the module's code may end.
+
+    Raises:
+        UserError: the module is not fit to be measured; the message says why.
+    """
+    in_subprocess(module, check, module, host, images, stages, blocks)
+
+
+def check(
+    module: ModuleReference,
+    host: str,
+    images: Iterable[Shape],
+    stages: Collection[int] = STAGES,
+    blocks: Blocks = "all",
+) -> None:
+    """Load a module and check it at its places in the host, for each shape of image.
 
     An image is a shape (batch, 3, height, width); the batch does not matter.
 
     Raises:
         SettingsError: it cannot be loaded or is not fit to be measured; the message says why.
     """
-    attention = lookup(name, folder)
+    attention = module.load()
     try:
         for image in images:
             require_fit(attention, places(attention, host, (1, *image[1:]), stages, blocks))
     except SettingsError as error:
-        why = ". ".join(filter(None, [str(error), hint(name)]))
-        raise SettingsError(f"{name} is refused: {why}") from error
+        why = ". ".join(filter(None, [str(error), module.hint()]))
+        raise SettingsError(f"{module.name} is refused: {why}") from error
 
 
 def places(
@@ -97,20 +117,20 @@ def places(
     stages: Collection[int] = STAGES,
     blocks: Blocks = "all",
 ) -> list[Place]:
-    """The different places of the module in a host that sees an image (batch, 3, height, width)."""
+    """Return the distinct places of a module in a host for an image (batch, 3, height, width)."""
     seen: list[Place] = []
 
-    def stand(channels: int, **settings: Any) -> nn.Module:
-        return _Stand(channels, settings, seen)
+    def stand_in(channels: int, **settings: Any) -> nn.Module:
+        return _StandIn(channels, settings, seen)
 
     with torch.device("meta"), torch.no_grad():
-        network = build(host, replace(attention, build=stand), stages=stages, blocks=blocks)
+        network = build(host, replace(attention, build=stand_in), stages=stages, blocks=blocks)
         network.eval()(torch.empty(image))
     return seen
 
 
-class _Stand(nn.Module):
-    """Stands where the module will, and notes what is given to it."""
+class _StandIn(nn.Module):
+    """Takes the module's place and notes its settings and input shapes."""
 
     def __init__(self, channels: int, settings: dict[str, Any], seen: list[Place]) -> None:
         super().__init__()
@@ -124,27 +144,27 @@ class _Stand(nn.Module):
 
 
 def require_fit(attention: AttentionSpec, where: Iterable[Place]) -> None:
-    """Try the module in each of these places, on the CPU in float32 and in evaluation mode.
+    """Check the module at each of these places, on the CPU in float32 and evaluation mode.
 
     Raises:
         SettingsError: it is not fit to be measured in one of them; the message says why.
     """
     for place in where:
         try:
-            with undisturbed("it"):
+            with require_unchanged("it"):
                 _require_fit(attention, place)
         except BaseException as error:
             size = "x".join(map(str, place.shape))
-            raise SettingsError(f"on an input of {size} {_why(error)}") from error
+            raise SettingsError(f"on an input of {size} {_reason(error)}") from error
 
 
 class _UnfitError(Exception):
     """What is wrong with a module that runs."""
 
 
-def _require(condition: object, why: str) -> None:
+def _require(condition: object, reason: str) -> None:
     if not condition:
-        raise _UnfitError(why)
+        raise _UnfitError(reason)
 
 
 def _require_fit(attention: AttentionSpec, place: Place) -> None:
@@ -160,18 +180,18 @@ def _require_fit(attention: AttentionSpec, place: Place) -> None:
     try:
         copied = _output(deepcopy(module), x)
     except Exception as error:
-        raise _UnfitError(f"it cannot be copied: {_said(error)}") from error
+        raise _UnfitError(f"it cannot be copied: {_one_line(error)}") from error
     _require(torch.equal(out, copied), "its copy computes other numbers")
     try:
         one = _output(module, x[:1])
         _require_output(one, (1, *place.returned), x.dtype)
         _require(_close(one, out[:1]), "it returns other numbers than for that image among two")
     except Exception as error:
-        raise _UnfitError(f"of one image {_why(error)}") from error
+        raise _UnfitError(f"of one image {_reason(error)}") from error
 
 
 def _require_sizes(module: nn.Module) -> None:
-    """No lazy parameters: nobody could count them, and the first forward would make them."""
+    """Refuse lazy parameters: they cannot be counted before the first forward."""
     lazy = [
         name
         for name, tensor in (*module.named_parameters(), *module.named_buffers())
@@ -180,18 +200,18 @@ def _require_sizes(module: nn.Module) -> None:
     _require(not lazy, f"it is built without the sizes of {', '.join(lazy)} (a lazy layer)")
 
 
-def _require_output(out: Any, wanted: Shape, dtype: torch.dtype) -> None:
+def _require_output(out: Any, expected: Shape, dtype: torch.dtype) -> None:
     _require(isinstance(out, Tensor), f"it returns a {type(out).__name__}, not a tensor")
     returned = tuple(out.shape)
-    _require(returned == wanted, f"it returns the shape {returned} where {wanted} is wanted")
-    _require(out.dtype == dtype, f"it returns {out.dtype} where {dtype} is given")
+    _require(returned == expected, f"it returns the shape {returned}, expected is {expected}")
+    _require(out.dtype == dtype, f"it returns {out.dtype} for an input of {dtype}")
     _require(torch.isfinite(out).all(), "it returns numbers that are not finite")
 
 
 def _close(one: Tensor, other: Tensor) -> bool:
-    """Whether they differ by rounding alone: torch may sum a smaller batch in another order."""
-    most = other.abs().max()
-    return bool(((one - other).abs() <= ROUNDING * most).all())
+    """Return whether they differ by rounding alone: a smaller batch may be summed otherwise."""
+    largest = other.abs().max()
+    return bool(((one - other).abs() <= ROUNDING * largest).all())
 
 
 def _built(attention: AttentionSpec, place: Place) -> Any:
@@ -204,12 +224,12 @@ def _output(module: nn.Module, x: Tensor) -> Any:
         return module.eval()(x.clone())
 
 
-def _why(error: BaseException) -> str:
-    plain = isinstance(error, (_UnfitError, SettingsError))
-    return str(error) if plain else f"it fails: {_said(error)}"
+def _reason(error: BaseException) -> str:
+    complete = isinstance(error, (_UnfitError, SettingsError))
+    return str(error) if complete else f"it fails: {_one_line(error)}"
 
 
-def _said(error: BaseException) -> str:
-    """What an error says in one line; the line of code that raised it where it says nothing."""
+def _one_line(error: BaseException) -> str:
+    """Return an error's message, or where it is empty the line of code that raised it."""
     frames = [f for f in extract_tb(error.__traceback__) if not f.filename.startswith(TORCH)]
     return f"{type(error).__name__}: {' '.join(str(error).split()) or frames[-1].line}"

@@ -1,14 +1,14 @@
 """torchvision's COCO detectors with the module in their backbone, doing the same work every time.
 
-What a detector does for an image depends on what it finds there: so many proposals pass
-non-maximum suppression, so many boxes a threshold. With weights that nobody has trained that number
-would differ from variant to variant, and a ratio of times would speak of it. So the networks here
-do what every image costs: backbone, feature pyramid, the heads over all levels, RoI pooling and
-box head on 1000 proposals an image, the mask branch on 100, and always the same ones. Resizing,
-the decoding of anchors, thresholds and non-maximum suppression are not in it.
+The work of a detector depends on the image: on how many proposals pass non-maximum suppression and
+how many boxes a threshold. With untrained weights these numbers would differ between variants, and
+a ratio of times would measure that. The networks here do the fixed part: backbone, feature
+pyramid, the heads over all levels, RoI pooling and box head on 1000 proposals an image, the mask
+branch on 100, always the same ones. Left out are resizing, the decoding of anchors, thresholds and
+non-maximum suppression.
 
-They are torchvision's own classes with another ``forward``: its parameters and names, so that its
-checkpoints fit but for the layers that depend on the number of classes. ``FasterRCNN.forward``,
+They are torchvision's classes with another ``forward``, under its parameter names, so that its
+checkpoints fit except for layers that depend on the number of classes. ``FasterRCNN.forward``,
 called with the network, still detects. Batch norms are those of the classifier, not frozen ones.
 """
 
@@ -26,33 +26,32 @@ from torchvision.ops import MultiScaleRoIAlign, roi_align
 from torchvision.ops.feature_pyramid_network import ExtraFPNBlock, LastLevelMaxPool, LastLevelP6P7
 
 CLASSES = 81
-"""The 80 of COCO and the background, which torchvision counts as one in all three families."""
+"""The 80 of COCO and the background, which torchvision counts in all three families."""
 
 FROZEN = ("conv1", "bn1", "layer1")
-"""What does not learn where a detector is trained from a pretrained backbone: the default of
-torchvision (``trainable_layers=3``) and of mmdetection (``frozen_stages=1``)."""
+"""Frozen in a detector trained from a pretrained backbone, by default in torchvision
+(``trainable_layers=3``) and in mmdetection (``frozen_stages=1``)."""
 
 PYRAMID = 256
 """Channels of every level of the pyramid (Lin et al., arXiv 1612.03144, section 3)."""
 
 SIZE = (800, 1333)
-"""Height and width of an image where none is stated: the shorter and the longer side that
-detectors are tested with."""
+"""Default height and width of an image: the sides that detectors are tested with."""
 
 PROPOSALS, MASKED = 1000, 100
 """For one image: proposals to the box head, and boxes to the mask branch (He et al., arXiv
 1703.06870, section 3.1), a quarter of each from every level of the pyramid."""
 
 SIDES = (0.08, 0.16, 0.32, 0.64)
-"""Of the proposals from each level, of the image's shorter side: 64 to 512 pixels of 800, which
-equation 1 of arXiv 1612.03144 puts on the four levels."""
+"""Side of the proposals of each level, relative to the image's shorter side: 64 to 512 pixels of
+800, which equation 1 of arXiv 1612.03144 assigns to the four levels."""
 
 
 def fixed_proposals() -> list[list[list[float]]]:
-    """By level the corners (x1, y1, x2, y2) of its proposals, spread evenly over a unit square.
+    """Return by level the corners (x1, y1, x2, y2) of proposals spread over a unit square.
 
-    The square is the image's upper left one, as large as its shorter side: what pooling does for
-    a proposal depends neither on its place nor on its size.
+    The square is the upper left of the image, with its shorter side: the cost of pooling depends
+    neither on a proposal's place nor on its size.
     """
     levels: list[list[list[float]]] = []
     for side in SIDES:
@@ -66,29 +65,39 @@ def fixed_proposals() -> list[list[list[float]]]:
 
 
 def pooled(levels: Mapping[str, Tensor], proposals: Tensor, pool: MultiScaleRoIAlign) -> Tensor:
-    """(images * proposals, 256, size, size) from ``proposals`` (level, proposal, corner).
+    """Pool (images * proposals, 256, size, size) from ``proposals`` (level, proposal, corner).
 
-    In single precision as torchvision pools under autocast: its kernels know no bfloat16.
+    In float32, as torchvision does under autocast: its kernels do not support bfloat16.
     """
-    found = []
+    features = []
     for name, corners in zip(pool.featmap_names, proposals, strict=True):
         level = levels[name]
-        pieces = roi_align(
+        aligned = roi_align(
             level.float(),
             [corners.float()] * level.shape[0],
             pool.output_size,
             spatial_scale=min(level.shape[-2:]),
             sampling_ratio=pool.sampling_ratio,
         )
-        found.append(pieces.to(level.dtype))
-    return torch.cat(found)
+        features.append(aligned.to(level.dtype))
+    return torch.cat(features)
+
+
+def _pyramid(network: ResNet, stages: tuple[int, ...], extra: ExtraFPNBlock) -> nn.Module:
+    names = {f"layer{stage}": str(level) for level, stage in enumerate(stages)}
+    widths = [network.get_submodule(name)[-1].bn3.num_features for name in names]  # type: ignore[index]
+    pyramid: nn.Module = BackboneWithFPN(network, names, widths, PYRAMID, extra_blocks=extra)
+    return pyramid
 
 
 class FixedFasterRCNN(FasterRCNN):  # type: ignore[misc]  # torchvision has no types
-    """Objectness and boxes of every level, then class scores and boxes of every proposal."""
+    """Ren et al., arXiv 1506.01497, with the pyramid of arXiv 1612.03144.
 
-    def __init__(self, backbone: nn.Module) -> None:
-        super().__init__(backbone, CLASSES)
+    Returns objectness and boxes by level, then class scores and boxes of all proposals.
+    """
+
+    def __init__(self, network: ResNet) -> None:
+        super().__init__(_pyramid(network, (1, 2, 3, 4), LastLevelMaxPool()), CLASSES)
         self.register_buffer("proposals", torch.tensor(fixed_proposals()), persistent=False)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
@@ -96,7 +105,7 @@ class FixedFasterRCNN(FasterRCNN):  # type: ignore[misc]  # torchvision has no t
         return (*self.boxes(levels),)
 
     def boxes(self, levels: Mapping[str, Tensor]) -> list[Tensor]:
-        """What the heads for regions and for boxes give."""
+        """Return the outputs of the region proposal head and of the box head."""
         objectness, regions = self.rpn.head(list(levels.values()))
         heads = self.roi_heads
         features = heads.box_head(pooled(levels, self.proposals, heads.box_roi_pool))
@@ -104,10 +113,13 @@ class FixedFasterRCNN(FasterRCNN):  # type: ignore[misc]  # torchvision has no t
 
 
 class FixedMaskRCNN(MaskRCNN):  # type: ignore[misc]
-    """As Faster R-CNN, then a mask (28, 28) for each class of a tenth of the proposals."""
+    """He et al., arXiv 1703.06870.
 
-    def __init__(self, backbone: nn.Module) -> None:
-        super().__init__(backbone, CLASSES)
+    Returns as Faster R-CNN, then a (28, 28) mask by class for a tenth of the proposals.
+    """
+
+    def __init__(self, network: ResNet) -> None:
+        super().__init__(_pyramid(network, (1, 2, 3, 4), LastLevelMaxPool()), CLASSES)
         self.register_buffer("proposals", torch.tensor(fixed_proposals()), persistent=False)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
@@ -119,15 +131,22 @@ class FixedMaskRCNN(MaskRCNN):  # type: ignore[misc]
 
 
 class FixedRetinaNet(RetinaNet):  # type: ignore[misc]
-    """Class scores and boxes of every anchor of every level."""
+    """Lin et al., arXiv 1708.02002; P6 is made from P5, as in torchvision.
+
+    Returns class scores and boxes of every anchor of every level.
+    """
+
+    def __init__(self, network: ResNet) -> None:
+        extra = LastLevelP6P7(PYRAMID, PYRAMID)
+        super().__init__(_pyramid(network, (2, 3, 4), extra), CLASSES)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        found = self.head(list(self.backbone(images).values()))
-        return found["cls_logits"], found["bbox_regression"]
+        outputs = self.head(list(self.backbone(images).values()))
+        return outputs["cls_logits"], outputs["bbox_regression"]
 
 
 class Features(nn.Module):
-    """The backbone alone, nothing frozen: the maps of the four stages, under ResNet's names."""
+    """The backbone alone, nothing frozen, under ResNet's names: returns the four stages' maps."""
 
     def __init__(self, network: ResNet) -> None:
         super().__init__()
@@ -136,8 +155,7 @@ class Features(nn.Module):
                 self.add_module(name, part)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        x = images
-        maps = []
+        x, maps = images, []
         for name, part in self.named_children():
             x = part(x)
             if name.startswith("layer"):
@@ -145,37 +163,14 @@ class Features(nn.Module):
         return tuple(maps)
 
 
-def faster_rcnn(network: ResNet) -> nn.Module:
-    """Ren et al., arXiv 1506.01497, with the pyramid of arXiv 1612.03144."""
-    return FixedFasterRCNN(_pyramid(network, (1, 2, 3, 4), LastLevelMaxPool()))
-
-
-def mask_rcnn(network: ResNet) -> nn.Module:
-    """He et al., arXiv 1703.06870."""
-    return FixedMaskRCNN(_pyramid(network, (1, 2, 3, 4), LastLevelMaxPool()))
-
-
-def retinanet(network: ResNet) -> nn.Module:
-    """Lin et al., arXiv 1708.02002. Its level P6 is made from P5 in torchvision."""
-    extra = LastLevelP6P7(PYRAMID, PYRAMID)
-    return FixedRetinaNet(_pyramid(network, (2, 3, 4), extra), CLASSES)
-
-
-def _pyramid(network: ResNet, stages: tuple[int, ...], extra: ExtraFPNBlock) -> nn.Module:
-    names = {f"layer{stage}": str(level) for level, stage in enumerate(stages)}
-    widths = [network.get_submodule(name)[-1].bn3.num_features for name in names]  # type: ignore[index]
-    pyramid: nn.Module = BackboneWithFPN(network, names, widths, PYRAMID, extra_blocks=extra)
-    return pyramid
-
-
 def body(network: nn.Module) -> nn.Module:
-    """The part of a detector, or of any host, whose stages are ``layer1`` to ``layer4``."""
+    """Return the part of any host that has the stages ``layer1`` to ``layer4``."""
     backbone = getattr(network, "backbone", None)
     return network if backbone is None else backbone.body  # type: ignore[no-any-return]
 
 
 def freeze(network: nn.Module) -> None:
-    """Let what stands in :data:`FROZEN` not learn, a module in it included."""
+    """Freeze the parameters in :data:`FROZEN`, those of attention modules included."""
     for name, parameter in body(network).named_parameters():
         if name.startswith(tuple(f"{part}." for part in FROZEN)):
             parameter.requires_grad_(False)
@@ -183,7 +178,7 @@ def freeze(network: nn.Module) -> None:
 
 @dataclass(frozen=True)
 class Detector:
-    """What is made of the network of a host, and whether its first stage is frozen then."""
+    """The host that is the backbone, what is built on it, and whether its first stage is frozen."""
 
     backbone: str
     make: Callable[[ResNet], nn.Module]
@@ -193,11 +188,11 @@ class Detector:
 DETECTORS = {
     "resnet50_backbone": Detector("resnet50", Features, frozen=False),
     "resnet101_backbone": Detector("resnet101", Features, frozen=False),
-    "fasterrcnn_resnet50_fpn": Detector("resnet50", faster_rcnn),
-    "fasterrcnn_resnet101_fpn": Detector("resnet101", faster_rcnn),
-    "maskrcnn_resnet50_fpn": Detector("resnet50", mask_rcnn),
-    "maskrcnn_resnet101_fpn": Detector("resnet101", mask_rcnn),
-    "retinanet_resnet50_fpn": Detector("resnet50", retinanet),
-    "retinanet_resnet101_fpn": Detector("resnet101", retinanet),
+    "fasterrcnn_resnet50_fpn": Detector("resnet50", FixedFasterRCNN),
+    "fasterrcnn_resnet101_fpn": Detector("resnet101", FixedFasterRCNN),
+    "maskrcnn_resnet50_fpn": Detector("resnet50", FixedMaskRCNN),
+    "maskrcnn_resnet101_fpn": Detector("resnet101", FixedMaskRCNN),
+    "retinanet_resnet50_fpn": Detector("resnet50", FixedRetinaNet),
+    "retinanet_resnet101_fpn": Detector("resnet101", FixedRetinaNet),
 }
-"""Hosts by torchvision's names, or by names made as those are."""
+"""Detectors by torchvision's names, or names formed like them."""

@@ -40,7 +40,7 @@ def measure(
         UserError: a module's code is no longer what the plan says.
     """
     run = deepcopy(run)
-    if resolve.origins(run.modules) != run.plan.sources:
+    if resolve.origins(map(resolve.parse, run.modules)) != run.plan.sources:
         raise UserError("the code of its modules has changed since the run began")
     process_settings.settle(run.case)
     for event in _measure(run, clock or timing.clock_for(run.case.device), look):

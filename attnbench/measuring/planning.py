@@ -16,6 +16,7 @@ from attnbench.hosts.build import TOTAL_STRIDE, build, default_size
 from attnbench.hosts.detection import DETECTORS
 from attnbench.modules import ATTENTION, SettingsError
 from attnbench.plugins import resolve
+from attnbench.plugins.resolve import ModuleReference
 from attnbench.records import image_size as sizes
 from attnbench.records import store
 from attnbench.records.image_size import Size
@@ -99,11 +100,11 @@ def prepare(wanted: RunOptions, out: Path | None) -> tuple[list[PlannedRun], Pat
         return _resumed(wanted, recorded), out
     wanted = _filled(wanted, asdict(defaults(wanted.host)))
     _check_numbers(wanted)
-    _require_known(wanted.modules or ())
-    plan, cases = _plan(wanted), list(cases_of(wanted))
+    modules = _parsed(wanted.modules or ())
+    plan, cases = _plan(wanted, modules), list(cases_of(wanted))
     for case in cases:
-        _check(case, wanted.modules or ())
-    _try(cases, wanted.modules or ())
+        _check(case, modules)
+    _try(cases, modules)
     if out is not None and _foreign(out):
         raise UserError(f"{out} holds other files and no run; choose another --out")
     kind = "-isolated" if cases[0].isolated else ""
@@ -147,8 +148,9 @@ def _resumed(wanted: RunOptions, folders: Sequence[Path]) -> list[PlannedRun]:
             )
     here = machine(environment.describe_apart(jobs[0].run.case.device))
     for job in jobs:
-        _check(job.run.case, job.run.modules)
-        if resolve.origins(job.run.modules) != job.run.plan.sources:
+        modules = _parsed(job.run.modules)
+        _check(job.run.case, modules)
+        if resolve.origins(modules) != job.run.plan.sources:
             raise UserError(f"{job.folder} was begun with other code of its modules")
         for fact, value in here.items():
             if value != job.run.environment.get(fact):
@@ -211,10 +213,10 @@ def cases_of(wanted: RunOptions) -> Iterable[Case]:
         yield Case(**(values | dict(zip(GRID, chosen, strict=True))))
 
 
-def _plan(wanted: RunOptions) -> Plan:
-    modules = wanted.modules or ()
+def _plan(wanted: RunOptions, modules: Sequence[ModuleReference]) -> Plan:
+    names = [module.name for module in modules]
     return Plan(
-        variants=alone(modules) if wanted.isolated else (PLAIN, CONTROL, *modules),
+        variants=alone(names) if wanted.isolated else (PLAIN, CONTROL, *names),
         budget_s=wanted.budget_s or 0.0,
         target=TARGET[wanted.device or "cpu"],
         sources=resolve.origins(modules),
@@ -235,15 +237,14 @@ def _check_numbers(wanted: RunOptions) -> None:
         raise UserError(f"the budget must be a positive number of seconds, not {wanted.budget_s}")
 
 
-def _require_known(modules: Iterable[str]) -> None:
+def _parsed(modules: Iterable[str]) -> list[ModuleReference]:
     try:
-        for module in modules:
-            resolve.require_known(module)
+        return [resolve.parse(module) for module in modules]
     except SettingsError as error:
         raise UserError(str(error)) from error
 
 
-def _check(case: Case, modules: Sequence[str]) -> None:
+def _check(case: Case, modules: Sequence[ModuleReference]) -> None:
     if min(sizes.sides(case.image_size)) < TOTAL_STRIDE:
         raise UserError(
             f"image_size {sizes.option(case.image_size)} is too small: {case.host} divides it by "
@@ -268,17 +269,17 @@ def _check(case: Case, modules: Sequence[str]) -> None:
         with torch.device("meta"):
             build(case.host, stages=case.stages, blocks=case.blocks)
             for module in modules:
-                if not resolve.is_custom(module):  # others are tried in a process
-                    build(case.host, module, stages=case.stages, blocks=case.blocks)
+                if not module.is_custom:  # others are tried in a process
+                    build(case.host, module.load(), stages=case.stages, blocks=case.blocks)
     except SettingsError as error:
         raise UserError(str(error)) from error
 
 
-def _try(cases: Sequence[Case], modules: Iterable[str]) -> None:
+def _try(cases: Sequence[Case], modules: Iterable[ModuleReference]) -> None:
     """Modules that nobody here has seen, each at every size that it will have."""
     first = cases[0]
     images = {case.image_size: case.input_shape for case in cases}
-    for module in filter(resolve.is_custom, modules):
+    for module in (module for module in modules if module.is_custom):
         check_module.check_in_subprocess(
             module, first.host, [*images.values()], first.stages, first.blocks
         )

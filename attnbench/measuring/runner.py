@@ -64,7 +64,7 @@ def count_apart(
 ) -> dict[str, Count]:
     """:func:`count_network`, where nothing that the module's code does can end this process."""
     what = (host, variant, image_size, stages, blocks)
-    if variant == PLAIN or not resolve.is_custom(variant):
+    if variant == PLAIN or not resolve.parse(variant).is_custom:
         return count_network(*what)
     return worker.call(count_network, *what)
 
@@ -72,7 +72,7 @@ def count_apart(
 def _alone(case: Case, variant: str) -> Counts:
     """The same of a module alone, and of the ceilings."""
     found = piece(variant)
-    if found is None or not resolve.is_custom(found.module):
+    if found is None or not resolve.parse(found.module).is_custom:
         return isolated.count(case, variant)
     return worker.call(isolated.count, case, variant)
 

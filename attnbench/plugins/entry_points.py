@@ -1,6 +1,6 @@
 """Modules that installed packages offer: entry points in the group ``attnbench.modules``.
 
-The table's names and those that records use go first: an entry point cannot take them.
+The names of the table and of the records are reserved: an entry point cannot take them.
 """
 
 from __future__ import annotations
@@ -14,33 +14,39 @@ GROUP = "attnbench.modules"
 
 
 def offered() -> tuple[EntryPoint, ...]:
-    """The entry points of the group whose names are free, by name; none of them is loaded."""
-    return tuple(entry for entry in _all() if not is_taken(entry.name))
+    """Return the entry points of the group whose names are free, by name; none is loaded."""
+    return tuple(entry for entry in _all() if not _is_reserved(entry.name))
 
 
-def in_vain() -> tuple[EntryPoint, ...]:
-    """Those whose names are taken: nobody can ask for them."""
-    return tuple(entry for entry in _all() if is_taken(entry.name))
+def shadowed() -> tuple[EntryPoint, ...]:
+    """Return those that cannot be selected: the table or the records have their names."""
+    return tuple(entry for entry in _all() if _is_reserved(entry.name))
 
 
 def _all() -> list[EntryPoint]:
     return sorted(entry_points(group=GROUP), key=lambda entry: entry.name)
 
 
-def find(name: str) -> EntryPoint | None:
-    """The one of that name, or None.
+def get(name: str) -> EntryPoint:
+    """Return the entry point of that name.
 
     Raises:
-        SettingsError: several packages offer that name.
+        SettingsError: no package offers that name, or several do.
     """
-    found = [entry for entry in offered() if entry.name == name]
-    if len(found) > 1:
-        raise SettingsError(f"several packages offer '{name}': {', '.join(map(origin, found))}")
-    return found[0] if found else None
+    known = offered()
+    named = [entry for entry in known if entry.name == name]
+    if len(named) > 1:
+        raise SettingsError(f"several packages offer '{name}': {', '.join(map(origin, named))}")
+    if not named:
+        names = ", ".join([*ATTENTION, *(entry.name for entry in known)])
+        raise SettingsError(
+            f"unknown attention module '{name}'; known: {names}; or file.py:ClassName, or timm:NAME"
+        )
+    return named[0]
 
 
 def load(entry: EntryPoint) -> object:
-    """What the entry point names; the package's code is run.
+    """Return the object that the entry point names; the package's code is run.
 
     Raises:
         SettingsError: it cannot be loaded.
@@ -52,11 +58,11 @@ def load(entry: EntryPoint) -> object:
 
 
 def origin(entry: EntryPoint) -> str:
-    """Package, version and place: ``nets 0.3 (nets.gates:Gate)``."""
+    """Return package, version and object: ``nets 0.3 (nets.gates:Gate)``."""
     package = f"{entry.dist.name} {entry.dist.version}" if entry.dist else "an unknown package"
     return f"{package} ({entry.value})"
 
 
-def is_taken(name: str) -> bool:
-    """Whether an installed package that offers a module of this name offers it in vain."""
+def _is_reserved(name: str) -> bool:
+    """Return whether a name is reserved for a row of the table or by the records."""
     return name in ATTENTION or name in RESERVED

@@ -1,4 +1,4 @@
-"""A class in a Python file. Loading the file runs its code."""
+"""Modules in Python files. Loading a file runs its code."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from types import ModuleType
 from attnbench.modules import SettingsError
 
 
-def names_one(source: str) -> bool:
-    """Whether ``source`` is of the form ``path/to/file.py:ClassName``."""
+def is_in_file(source: str) -> bool:
+    """Return whether ``source`` is of the form ``path/to/file.py:ClassName``."""
     return source.rpartition(":")[0].endswith(".py")
 
 
 def load(source: str, folder: Path) -> object:
-    """What has that name in the file, whose path is relative to ``folder``.
+    """Return the object of that name from the file, whose path is relative to ``folder``.
 
     Raises:
-        SettingsError: there is no such file, its code fails, or it has nothing of that name.
+        SettingsError: there is no such file, its code fails, or it does not define the name.
     """
     path, name = _parts(source, folder)
     if not name.isidentifier():
         raise SettingsError(
-            f"{source}: '{name}' names no class; settings are written ',key=value' behind it"
+            f"{source}: '{name}' is not a class name; write settings behind it as ',key=value'"
         )
-    found = getattr(_executed(path, source), name, None)
-    if found is None:
+    target = getattr(_executed(path, source), name, None)
+    if target is None:
         raise SettingsError(f"{source}: there is no {name} in {path}")
-    return found
+    return target
 
 
 def origin(source: str, folder: Path) -> str:
-    """The file's content, by its digest: another content would be another module."""
+    """Return the digest of the file's content."""
     path, _ = _parts(source, folder)
     return f"sha256 {sha256(_content(path, source)).hexdigest()}"
 
@@ -55,15 +55,15 @@ def _content(path: Path, source: str) -> bytes:
 @cache
 def _executed(path: Path, source: str) -> ModuleType:
     content = _content(path, source)
-    # A name of its own for every path, so that two files of one name are two modules.
-    name = f"attnbench_own_{path.stem}_{sha256(bytes(path)).hexdigest()[:12]}"
+    # Unique for every path, so that two files of one name are two Python modules.
+    name = f"attnbench_custom_{path.stem}_{sha256(bytes(path)).hexdigest()[:12]}"
     spec = spec_from_file_location(name, path)
     if spec is None:
-        raise SettingsError(f"{source}: {path} is no Python file")
+        raise SettingsError(f"{source}: {path} is not a Python file")
     module = module_from_spec(spec)
-    beside = str(path.parent)
-    if beside not in sys.path:
-        sys.path.append(beside)  # its own imports; last, so that it hides nothing
+    folder = str(path.parent)
+    if folder not in sys.path:
+        sys.path.append(folder)  # for its own imports; last, so that it hides nothing
     sys.modules[name] = module
     try:
         exec(compile(content, str(path), "exec"), module.__dict__)

@@ -1,4 +1,4 @@
-"""What a user writes for a module of their own: where it is, its site, its settings."""
+"""The specification of a custom module: its source, its site, its settings."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from typing import Any
 from attnbench.modules import SettingsError, Site
 
 SEPARATOR = re.compile(r",\s*(?=[A-Za-z_]\w*\s*=)")
-"""A comma before ``key=``; the one within ``sizes=(3, 5)`` separates nothing."""
+"""A comma before ``key=``; the one within ``sizes=(3, 5)`` is no separator."""
 
 
 @dataclass(frozen=True)
 class Spec:
-    """``source,site=...,key=value,...`` taken apart."""
+    """The parts of ``source,site=...,key=value,...``."""
 
     source: str
     site: Site | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
-def parse(text: str) -> Spec:
-    """Take a specification apart; values are Python's literals, anything else is a text.
+def parse_spec(text: str) -> Spec:
+    """Parse a specification; values are Python literals, anything else is a string.
 
     Raises:
-        SettingsError: nothing stands before the settings, a value is missing or stated twice, the
-            site is not known, or it is no text that a record could hold.
+        SettingsError: the source is missing, a value is missing or stated twice, the site is
+            unknown, or the text is no UTF-8, which a record could not hold.
     """
     if text.encode(errors="replace").decode() != text:
-        raise SettingsError(f"{text!a} holds bytes that are no UTF-8")
+        raise SettingsError(f"{text!a} holds bytes that are not UTF-8")
     source, *pairs = SEPARATOR.split(text.strip())
     if not source or "=" in source.rpartition(":")[2]:
         raise SettingsError(f"'{text}' names no module before its settings")

@@ -1,6 +1,6 @@
-"""What timm's factory of attention layers makes, with timm's own settings.
+"""The layers of timm's attention factory, with timm's own settings.
 
-They are timm's modules, not always the papers': some round widths, or leave a bias out.
+They are timm's modules, not always the papers': some round widths or omit a bias.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ AFTER = (
 """Layers that timm adds to a block."""
 
 CONVOLUTIONS = ("sk", "splat")
-"""Layers that stand for a convolution, its batch norm and activation."""
+"""Layers that replace a convolution, its batch norm and activation."""
 
 SELF_ATTENTION = ("lambda", "bottleneck", "halo")
-"""Layers that stand for a convolution alone: its batch norm and activation follow."""
+"""Layers that replace a convolution alone: batch norm and activation are added."""
 
-NOT_ONES_OWN = ("stride", "device", "dtype")
-"""Settings of layers that the host gives, or that a run has options for."""
+SET_BY_RUN = ("stride", "device", "dtype")
+"""Settings of layers that the host sets, or the options of a run."""
 
 NAMES = (*AFTER, *CONVOLUTIONS, *SELF_ATTENTION)
-"""Every name that the factory of timm 1.0.31 knows; what a newer one knows goes behind bn3."""
+"""Every name in the factory of timm 1.0.31; names of newer ones are placed after bn3."""
 
 
 def row(source: str) -> AttentionSpec:
-    """The layer that ``timm:NAME`` names.
+    """Return the row of the layer ``timm:NAME``.
 
     Raises:
-        SettingsError: timm is not installed, or makes no layer of that name.
+        SettingsError: timm is not installed, or has no layer of that name.
     """
     name = source.removeprefix(PREFIX)
     layer = _layer(name)
@@ -53,7 +53,7 @@ def row(source: str) -> AttentionSpec:
 
 
 def origin() -> str:
-    """``timm 1.0.31``: the version that is installed."""
+    """Return the installed version: ``timm 1.0.31``."""
     try:
         return f"timm {version('timm')}"
     except PackageNotFoundError:
@@ -61,15 +61,14 @@ def origin() -> str:
 
 
 def hint(source: str) -> str:
-    """The settings of timm's layer, for where its defaults do not do."""
-    known = [
-        name
-        for name, parameter in list(
-            signature(_layer(source.removeprefix(PREFIX))).parameters.items()
-        )[1:]
-        if parameter.kind is not Parameter.VAR_KEYWORD and name not in NOT_ONES_OWN
+    """Return a sentence that lists the settings of timm's layer."""
+    _, *parameters = signature(_layer(source.removeprefix(PREFIX))).parameters.values()
+    settings = [
+        parameter.name
+        for parameter in parameters
+        if parameter.kind is not Parameter.VAR_KEYWORD and parameter.name not in SET_BY_RUN
     ]
-    return f"timm's own settings may help ({source},NAME=VALUE): {', '.join(known)}"
+    return f"timm's own settings may help ({source},NAME=VALUE): {', '.join(settings)}"
 
 
 def _layer(name: str) -> Any:
@@ -82,12 +81,12 @@ def _layer(name: str) -> Any:
         layer = None
     if layer is None:
         known = ", ".join(NAMES)
-        raise SettingsError(f"the factory of {installed} makes no '{name}'; known: {known}")
+        raise SettingsError(f"the factory of {installed} has no layer '{name}'; known: {known}")
     return layer
 
 
 def _normalised(layer: Any, channels: int, **settings: Any) -> Any:
-    """The layer, then the batch norm and ReLU of the convolution that it stands for."""
+    """Build the layer, then the batch norm and ReLU of the convolution that it replaces."""
     from torch import nn
 
     parts = {"layer": layer(channels, **settings), "bn": nn.BatchNorm2d(channels)}

@@ -13,7 +13,7 @@ from attnbench.accuracy.checkpoints import classes_of
 from attnbench.errors import UserError
 from attnbench.hosts.build import build
 from attnbench.modules import ATTENTION, AttentionSpec, Site, create
-from attnbench.plugins.resolve import lookup
+from attnbench.plugins.resolve import parse
 
 # The names that the authors' code gives, for the first block (the sources are in modules/).
 NAMES = {
@@ -37,11 +37,11 @@ pytestmark = pytest.mark.usefixtures("small_host")
 def network(attention: str | None, seed: int) -> nn.Module:
     """A network in which nothing stands at an initial value that could hide a mistake."""
     torch.manual_seed(seed)
-    found = build("resnet50", attention).double().eval()
-    for tensor in found.state_dict().values():
+    filled = build("resnet50", attention).double().eval()
+    for tensor in filled.state_dict().values():
         if tensor.is_floating_point():
             tensor.copy_(torch.rand_like(tensor) * 0.2 + 0.1)
-    return found
+    return filled
 
 
 def images() -> torch.Tensor:
@@ -95,12 +95,12 @@ def test_what_is_missing_left_over_or_of_another_shape_is_listed_and_nothing_is_
     before = {name: value.clone() for name, value in other.state_dict().items()}
     with pytest.raises(UserError) as refused:
         load_authors_state_dict(other, weights)
-    for said in (
+    for fault in (
         "missing: fc.bias",
         "left over: layer1.0.se.fc.0.weight",
         "of another shape: layer1.0.sa.cweight (1, 4, 1, 1), not (1, 2, 1, 1)",
     ):
-        assert said in str(refused.value)
+        assert fault in str(refused.value)
     assert all(torch.equal(before[name], value) for name, value in other.state_dict().items())
 
 
@@ -122,15 +122,19 @@ def test_a_module_alone_has_the_authors_own_names():
 
 
 def test_a_module_from_elsewhere_has_our_names():
-    own = AttentionSpec("mine", "", "", Site.AFTER_BN3, lambda channels: nn.BatchNorm2d(channels))
-    network = build("resnet50", own)
-    state = to_authors_state_dict(network)
+    custom = AttentionSpec("mine", "", "", Site.AFTER_BN3, nn.BatchNorm2d)
+    state = to_authors_state_dict(build("resnet50", custom))
     assert "layer1.0.attention.weight" in state
-    load_authors_state_dict(build("resnet50", own), state)
+    load_authors_state_dict(build("resnet50", custom), state)
+
+
+def test_a_row_of_ones_own_may_state_its_authors_names():
+    row = AttentionSpec("own", "", "", Site.AFTER_BN3, nn.BatchNorm2d, authors_prefix="gate.")
+    assert "layer1.0.gate.weight" in to_authors_state_dict(build("resnet50", row))
 
 
 def test_settings_change_no_names():
-    theirs = to_authors_state_dict(build("resnet50", lookup("sa,groups=32")))
+    theirs = to_authors_state_dict(build("resnet50", parse("sa,groups=32").load()))
     assert "layer1.0.sa.cweight" in theirs
 
 
@@ -147,10 +151,10 @@ def test_the_classes_are_the_rows_of_the_classifier():
 @pytest.mark.parametrize(
     ("weights", "message"),
     [
-        ({}, "hold no fc.weight"),
-        ({"fc.weight": torch.zeros(())}, r"fc.weight of shape \(\), not"),
-        ({"fc.weight": torch.zeros(0, 2048)}, r"of shape \(0, 2048\), not"),
-        ({"fc.weight": torch.zeros(1).expand(100_001, 1)}, "not of one to 100,000 classes"),
+        ({}, "has no 'fc.weight': the number of classes is unknown"),
+        ({"fc.weight": torch.zeros(())}, r"'fc.weight' of shape \(\); expected"),
+        ({"fc.weight": torch.zeros(0, 2048)}, r"of shape \(0, 2048\); expected"),
+        ({"fc.weight": torch.zeros(1).expand(100_001, 1)}, "with 1 to 100,000 classes"),
         ({"fc.weight": "many"}, "no tensors: fc.weight"),
     ],
 )
@@ -196,9 +200,9 @@ def test_code_in_a_file_is_never_run_and_nobody_is_told_to_run_it(tmp_path, recw
         path.write_bytes(content)
         with pytest.raises(
             UserError, match="safe to read: it is damaged or asks for code"
-        ) as found:
+        ) as refused:
             read_weights(path)
-        assert "weights_only" not in str(found.value)
+        assert "weights_only" not in str(refused.value)
     assert not recwarn.list
 
 

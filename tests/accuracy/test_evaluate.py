@@ -5,9 +5,14 @@ import pytest
 import torch
 from helpers import colours
 
-from attnbench.accuracy import evaluate as evaluating
 from attnbench.accuracy.checkpoints import to_authors_state_dict
-from attnbench.accuracy.evaluate import EvaluationOptions, evaluate, place, prepare
+from attnbench.accuracy.evaluate import (
+    MOST_WORKERS,
+    EvaluationOptions,
+    evaluate,
+    prepare,
+    record_folder,
+)
 from attnbench.errors import UserError
 from attnbench.hosts.build import build
 from attnbench.modules import ATTENTION, SettingsError
@@ -34,7 +39,7 @@ def wanted(tmp_path: Path):
 
 
 def quiet(what: str, done: int) -> None:
-    """Nobody is told."""
+    """Show no progress."""
 
 
 def evaluated(wanted: EvaluationOptions) -> Evaluation:
@@ -42,58 +47,58 @@ def evaluated(wanted: EvaluationOptions) -> Evaluation:
 
 
 def test_the_known_answers_are_counted(wanted) -> None:
-    found = evaluated(wanted())
-    assert (found.images, found.classes) == (9, colours.CLASSES)
-    assert (found.top1_right, found.top1_tied, found.top5_right) == (4, 0, 7)
+    result = evaluated(wanted())
+    assert (result.images, result.classes) == (9, colours.CLASSES)
+    assert (result.top1_right, result.top1_tied, result.top5_right) == (4, 0, 7)
 
 
 @pytest.mark.parametrize("batch_size", [1, 9, 100])
 def test_the_batch_changes_nothing(wanted, batch_size: int) -> None:
-    found = evaluated(wanted(batch_size=batch_size))
-    assert (found.top1_right, found.top5_right) == (4, 7)
+    result = evaluated(wanted(batch_size=batch_size))
+    assert (result.top1_right, result.top5_right) == (4, 7)
 
 
 @pytest.mark.parametrize("changes", [{"dtype": "bfloat16"}, {"channels_last": True}])
 def test_other_arithmetic_is_used_and_recorded(wanted, changes: dict) -> None:
-    found = evaluated(wanted(**changes))
-    assert (found.top1_right, found.top5_right) == (4, 7)
-    assert {key: getattr(found, key) for key in changes} == changes
+    result = evaluated(wanted(**changes))
+    assert (result.top1_right, result.top5_right) == (4, 7)
+    assert {key: getattr(result, key) for key in changes} == changes
 
 
 # Where threads run, newer Pythons warn of the fork by which torch starts its workers.
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_images_may_be_read_by_other_processes(wanted) -> None:
-    found = evaluated(wanted(workers=1))
-    assert (found.top1_right, found.top5_right) == (4, 7)
+    result = evaluated(wanted(workers=1))
+    assert (result.top1_right, result.top5_right) == (4, 7)
 
 
 def test_sorted_names_are_the_classes_where_there_are_as_many(wanted, tmp_path: Path) -> None:
     for number, name in enumerate("abcdefgh"):
         colours.image(tmp_path / "named" / name / "1.png", list(colours.COLOURS)[number % 3])
-    found = evaluated(wanted(data=tmp_path / "named"))
+    result = evaluated(wanted(data=tmp_path / "named"))
     # a, b and c are 0, 1 and 2; the colours of d and e are others, and these are 3 and 4.
-    assert (found.data.order, found.images) == ("sorted", 8)
-    assert (found.top1_right, found.top5_right) == (3, 5)
+    assert (result.data.order, result.images) == ("sorted", 8)
+    assert (result.top1_right, result.top5_right) == (3, 5)
 
 
 def test_the_record_says_what_was_evaluated_and_how(wanted) -> None:
     asked = wanted()
-    found = evaluated(asked)
-    assert (found.host, found.module) == ("resnet50", None)
-    assert found.weights.name == "colours.pth"
-    assert found.weights.sha256 == hashlib.sha256(asked.weights.read_bytes()).hexdigest()
-    assert (found.data.name, found.data.folders, found.data.order) == ("val", 7, "numbers")
-    assert (found.preprocessing.resize, found.preprocessing.crop) == (37, 32)
-    assert (found.device, found.threads, found.batch_size) == ("cpu", 1, 4)
-    assert {"torch", "torchvision", "pillow", "libjpeg", "cpu"} <= set(found.environment)
-    assert not set(process_settings.OF_TIMING) & set(found.environment)
+    result = evaluated(asked)
+    assert (result.host, result.module) == ("resnet50", None)
+    assert result.weights.name == "colours.pth"
+    assert result.weights.sha256 == hashlib.sha256(asked.weights.read_bytes()).hexdigest()
+    assert (result.data.name, result.data.folders, result.data.order) == ("val", 7, "numbers")
+    assert (result.preprocessing.resize, result.preprocessing.crop) == (37, 32)
+    assert (result.device, result.threads, result.batch_size) == ("cpu", 1, 4)
+    assert {"torch", "torchvision", "pillow", "libjpeg", "cpu"} <= set(result.environment)
+    assert not set(process_settings.OF_TIMING) & set(result.environment)
 
 
 def test_everybody_is_told_how_far_it_is(wanted) -> None:
-    said = []
-    evaluate(prepare(wanted()), lambda what, done: said.append((what, done)))
+    steps_seen = []
+    evaluate(prepare(wanted()), lambda what, done: steps_seen.append((what, done)))
     steps = [0, 4, 8, 9]
-    assert said == [(what, done) for what in ("reading", "evaluating") for done in steps]
+    assert steps_seen == [(what, done) for what in ("reading", "evaluating") for done in steps]
 
 
 @pytest.mark.parametrize("module", ATTENTION)
@@ -103,9 +108,9 @@ def test_weights_of_every_module_are_evaluated(wanted, tmp_path: Path, module: s
         network.fc.weight.zero_()
         network.fc.bias.copy_(torch.arange(float(colours.CLASSES)).flip(0))
     torch.save({"state_dict": to_authors_state_dict(network)}, tmp_path / "module.pth")
-    found = evaluated(wanted(weights=tmp_path / "module.pth", module=module, image_size=64))
+    result = evaluated(wanted(weights=tmp_path / "module.pth", module=module, image_size=64))
     # The answer is always 0, then 1, 2, 3, 4: two images are of 0, two of 5 and 7.
-    assert (found.module, found.top1_right, found.top5_right) == (module, 2, 7)
+    assert (result.module, result.top1_right, result.top5_right) == (module, 2, 7)
 
 
 MINE = """
@@ -134,10 +139,10 @@ def test_a_module_of_ones_own_is_evaluated_and_its_code_recorded(
     state |= colours.network().state_dict()
     torch.save(state, tmp_path / "mine.pth")
     capsys.readouterr()
-    found = evaluated(wanted(weights=tmp_path / "mine.pth", module=name))
+    result = evaluated(wanted(weights=tmp_path / "mine.pth", module=name))
     assert capsys.readouterr().out == ""
-    assert (found.module, found.top1_right) == (name, 4)
-    assert found.source == f"sha256 {hashlib.sha256(path.read_bytes()).hexdigest()}"
+    assert (result.module, result.top1_right) == (name, 4)
+    assert result.source == f"sha256 {hashlib.sha256(path.read_bytes()).hexdigest()}"
 
 
 def test_a_module_that_is_not_fit_is_refused(wanted, tmp_path: Path) -> None:
@@ -190,9 +195,9 @@ def test_options_that_cannot_be_are_refused(wanted, changes: dict, message: str)
 def test_unknown_names_list_the_known(wanted) -> None:
     with pytest.raises(SettingsError, match="unknown attention module 'sha'; known: se, cbam"):
         prepare(wanted(module="sha"))
-    with pytest.raises(SettingsError, match="no classifier 'resnet' is known; known: resnet18"):
+    with pytest.raises(SettingsError, match="unknown classifier 'resnet'; known: resnet18"):
         prepare(wanted(host="resnet"))
-    with pytest.raises(SettingsError, match="no classifier 'fasterrcnn_resnet50_fpn'"):
+    with pytest.raises(SettingsError, match="unknown classifier 'fasterrcnn_resnet50_fpn'"):
         prepare(wanted(host="fasterrcnn_resnet50_fpn"))
 
 
@@ -208,10 +213,10 @@ def test_a_damaged_image_is_named_before_anything_is_computed(wanted) -> None:
     prepared = prepare(asked)
     path = asked.data / "5" / "7.png"
     path.write_bytes(path.read_bytes()[:60])
-    said = []
+    steps_seen = []
     with pytest.raises(UserError, match=rf"{path} cannot be read as an image"):
-        evaluate(prepared, lambda what, _: said.append(what))
-    assert set(said) == {"reading"}
+        evaluate(prepared, lambda what, _: steps_seen.append(what))
+    assert set(steps_seen) == {"reading"}
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
@@ -219,7 +224,7 @@ def test_answers_that_are_no_numbers_are_an_error(wanted, tmp_path: Path, value:
     state = colours.network().state_dict()
     state["fc.bias"][2] = value
     torch.save(state, tmp_path / "damaged.pth")
-    with pytest.raises(UserError, match=r"damaged.pth gives answers that are not finite.*float32"):
+    with pytest.raises(UserError, match=r"damaged.pth gives logits that are not finite.*float32"):
         evaluated(wanted(weights=tmp_path / "damaged.pth"))
 
 
@@ -240,27 +245,27 @@ def test_an_image_that_changes_meanwhile_is_one_line(wanted, workers: int) -> No
     asked = wanted(workers=workers)
     prepared = prepare(asked)
 
-    def told(what: str, done: int) -> None:
+    def spoil(what: str, done: int) -> None:
         if (what, done) == ("reading", 9):
             (asked.data / "5" / "7.png").write_text("no image")
 
     with pytest.raises(UserError, match=r"^the evaluation failed: .*cannot identify image file"):
-        evaluate(prepared, told)
+        evaluate(prepared, spoil)
 
 
 def test_a_place_is_taken_back_where_nothing_was_written(wanted, tmp_path: Path) -> None:
     prepared = prepare(wanted())
-    with pytest.raises(KeyboardInterrupt), place(prepared, tmp_path / "a" / "b"):
+    with pytest.raises(KeyboardInterrupt), record_folder(prepared, tmp_path / "a" / "b"):
         raise KeyboardInterrupt
     assert not (tmp_path / "a").exists()
 
 
 def test_a_place_that_others_have_written_to_is_left_alone(wanted, tmp_path: Path) -> None:
-    prepared, found = prepare(wanted()), evaluated(wanted())
-    evaluation.append(tmp_path / "a", found)
-    with pytest.raises(KeyboardInterrupt), place(prepared, tmp_path / "a"):
+    prepared, result = prepare(wanted()), evaluated(wanted())
+    evaluation.append(tmp_path / "a", result)
+    with pytest.raises(KeyboardInterrupt), record_folder(prepared, tmp_path / "a"):
         raise KeyboardInterrupt
-    assert evaluation.read(tmp_path / "a") == (found,)
+    assert evaluation.read(tmp_path / "a") == (result,)
 
 
 def test_without_out_a_new_folder_says_what_is_in_it(
@@ -268,7 +273,7 @@ def test_without_out_a_new_folder_says_what_is_in_it(
 ) -> None:
     prepared = prepare(wanted())
     monkeypatch.chdir(tmp_path)
-    with place(prepared, None) as folder:
+    with record_folder(prepared, None) as folder:
         assert folder.match("reports/*-cpu-resnet50-accuracy")
         assert folder.is_dir()
 
@@ -278,7 +283,7 @@ def test_a_folder_of_other_things_is_refused(wanted, tmp_path: Path) -> None:
     (tmp_path / "a" / "thesis.tex").touch()
     with (
         pytest.raises(UserError, match="holds other files, no run and no evaluations"),
-        place(prepare(wanted()), tmp_path / "a"),
+        record_folder(prepare(wanted()), tmp_path / "a"),
     ):
         pass
     assert [each.name for each in (tmp_path / "a").iterdir()] == ["thesis.tex"]
@@ -288,7 +293,7 @@ def test_a_folder_that_cannot_be_written_to_is_refused(wanted, tmp_path: Path) -
     (tmp_path / "file").touch()
     with (
         pytest.raises(UserError, match="cannot write to"),
-        place(prepare(wanted()), tmp_path / "file" / "a"),
+        record_folder(prepare(wanted()), tmp_path / "file" / "a"),
     ):
         pass
 
@@ -298,5 +303,5 @@ def test_on_a_gpu_images_are_read_by_several_processes(
 ) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     monkeypatch.setattr("torch.get_num_threads", lambda: 64)
-    assert prepare(wanted(device=None)).workers == evaluating.MOST_WORKERS
+    assert prepare(wanted(device=None)).workers == MOST_WORKERS
     assert prepare(wanted()).workers == 0

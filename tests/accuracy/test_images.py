@@ -56,9 +56,9 @@ def test_other_folders_are_refused(names: list[str], message: str) -> None:
 
 
 def test_labels_are_the_numbers_of_the_folders(folder: Path) -> None:
-    found = Folder(folder, colours.CLASSES)
-    assert [label for _, label in found.samples] == [0, 0, 1, 1, 2, 3, 4, 5, 7]
-    assert (found.order, found.others) == ("numbers", 0)
+    dataset = Folder(folder, colours.CLASSES)
+    assert [label for _, label in dataset.samples] == [0, 0, 1, 1, 2, 3, 4, 5, 7]
+    assert (dataset.order, dataset.others) == ("numbers", 0)
 
 
 def test_files_that_are_no_images_by_their_ending_are_counted(folder: Path) -> None:
@@ -66,8 +66,8 @@ def test_files_that_are_no_images_by_their_ending_are_counted(folder: Path) -> N
         (folder / name).write_text("text")
     (folder / "readme.txt").write_text("outside of the classes")
     (folder / ".cache").mkdir()
-    found = Folder(folder, colours.CLASSES)
-    assert (len(found), found.others) == (9, 2)
+    dataset = Folder(folder, colours.CLASSES)
+    assert (len(dataset), dataset.others) == (9, 2)
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,10 @@ def test_files_that_are_no_images_by_their_ending_are_counted(folder: Path) -> N
     [
         (lambda path: path.with_name("other").mkdir(), "cannot take images from .*No such file"),
         (lambda path: path.write_text("a file"), "cannot take images from .*Not a directory"),
-        (lambda path: path.mkdir(), "holds no folders; wanted is one folder of images a class"),
+        (
+            lambda path: path.mkdir(),
+            "holds no folders; expected is a folder of images a class",
+        ),
         (lambda path: (path / "0").mkdir(parents=True), "no valid file for the classes 0"),
         (lambda path: colours.image(path / "a.png", "red"), "holds no folders"),
     ],
@@ -111,22 +114,22 @@ def test_an_image_that_is_cut_off_is_named(folder: Path, kind: str) -> None:
 def test_text_under_an_images_name_is_named(folder: Path) -> None:
     path = folder / "1" / "text.png"
     path.write_text("no image")
-    assert faults(folder) == [f"{path} cannot be read as an image: no format that is known"]
+    assert faults(folder) == [f"{path} cannot be read as an image: unknown image format"]
 
 
 def test_the_digest_of_a_folder_is_that_of_sha256sum(folder: Path) -> None:
-    found = Folder(folder, colours.CLASSES)
-    data = described(found, [digest for digest, _ in Checked(found)])
+    dataset = Folder(folder, colours.CLASSES)
+    data = described(dataset, [digest for digest, _ in Checked(dataset)])
     lines = [
         f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.parent.name}/{path.name}\n"
         for path in sorted(folder.glob("*/*"))
     ]
     assert data.sha256 == hashlib.sha256("".join(lines).encode()).hexdigest()
     shell = "LC_ALL=C sha256sum */* | sha256sum"
-    said = subprocess.run(
+    shell_digest = subprocess.run(
         ["sh", "-c", shell], cwd=folder, capture_output=True, text=True, check=True
     )
-    assert said.stdout.split()[0] == data.sha256
+    assert shell_digest.stdout.split()[0] == data.sha256
     assert (data.name, data.folders, data.order) == ("val", 7, "numbers")
 
 

@@ -77,8 +77,8 @@ def test_a_limit_holds_up_to_its_last_unit(file) -> None:
 
 def test_every_metric_can_be_limited(file) -> None:
     limits = ", ".join(f"added {metric} <= 0" for metric in METRICS)
-    found = check(read(file(f"sa in resnet50: {limits}")))
-    by_metric = dict(zip(METRICS, found, strict=True))
+    outcomes = check(read(file(f"sa in resnet50: {limits}")))
+    by_metric = dict(zip(METRICS, outcomes, strict=True))
     assert by_metric["macs"].holds  # SA multiplies no matrices
     kernels = int(by_metric["executed kernels"].computed)
     assert kernels % 16 == 0  # the same in each of the 16 blocks
@@ -94,9 +94,9 @@ def test_what_the_counter_does_not_know_is_never_within(file, monkeypatch) -> No
 
     own = AttentionSpec("own", "Own", "0000.00000", Site.AFTER_BN3, lambda channels: Sorting())  # noqa: ARG005
     monkeypatch.setitem(ATTENTION, "own", own)
-    (found,) = check(read(file("own in resnet50: added executed kernels <= 1_000")))
-    assert not found.holds
-    assert found.verdict == "not fully counted: aten.sort x16"
+    (outcome,) = check(read(file("own in resnet50: added executed kernels <= 1_000")))
+    assert not outcome.holds
+    assert outcome.verdict == "not fully counted: aten.sort x16"
 
 
 def test_a_class_in_a_file_of_ones_own_can_be_limited(file, tmp_path: Path) -> None:
@@ -108,8 +108,8 @@ def test_a_class_in_a_file_of_ones_own_can_be_limited(file, tmp_path: Path) -> N
     )
     # A weight a channel: 256, 512, 1024 and 2048 in 3, 4, 6 and 3 blocks.
     added = 3 * 256 + 4 * 512 + 6 * 1024 + 3 * 2048
-    (found,) = check(read(file(f"mine.py:Mine in resnet50: added params <= {added - 1}")))
-    assert found.verdict == "over by 1"
+    (outcome,) = check(read(file(f"mine.py:Mine in resnet50: added params <= {added - 1}")))
+    assert outcome.verdict == "over by 1"
 
 
 @pytest.mark.parametrize(
@@ -160,6 +160,6 @@ def test_a_module_cannot_end_the_gate(file, tmp_path: Path, forward: str, messag
 def test_outcomes_have_the_order_of_the_lines(file, tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text("from torch.nn import Identity as Mine\n")
     lines = [f"{name} in resnet18: added params <= 0" for name in ("eca", "mine.py:Mine", "sge")]
-    found = check(read(file("\n".join([*lines, lines[1]]))))
-    assert [outcome.name[-1] for outcome in found] == ["1", "2", "3", "4"]
-    assert [outcome.holds for outcome in found] == [False, True, False, True]
+    outcomes = check(read(file("\n".join([*lines, lines[1]]))))
+    assert [outcome.name[-1] for outcome in outcomes] == ["1", "2", "3", "4"]
+    assert [outcome.holds for outcome in outcomes] == [False, True, False, True]

@@ -7,10 +7,10 @@ from attnbench.errors import UserError
 
 
 def test_the_recipe_with_most_modules_comes_first():
-    found = recipe("resnet50")
-    assert found.name == "PytorchInsight"
-    assert found.described.startswith("implus/PytorchInsight README @2864528; 100 epochs")
-    assert found.top1 == {
+    known = recipe("resnet50")
+    assert known.name == "PytorchInsight"
+    assert known.described.startswith("implus/PytorchInsight README @2864528; 100 epochs")
+    assert known.top1 == {
         "plain": 76.384,
         "se": 77.184,
         "sk": 77.538,
@@ -34,11 +34,11 @@ def published(case):
 
 
 def test_a_network_as_published_has_its_accuracy(published):
-    found = recipe("resnet50")
-    assert top1(found, published, "se") == 77.184
-    assert top1(found, published, "plain") == 76.384
-    assert top1(found, published, "sa") is None  # by another recipe
-    assert top1(found, published, "sge,groups=32") is None
+    known = recipe("resnet50")
+    assert top1(known, published, "se") == 77.184
+    assert top1(known, published, "plain") == 76.384
+    assert top1(known, published, "sa") is None  # by another recipe
+    assert top1(known, published, "sge,groups=32") is None
     assert top1(None, published, "se") is None
 
 
@@ -61,10 +61,10 @@ def test_other_networks_have_none_and_it_is_said_why(published, change, module, 
 
 
 def test_each_source_is_a_recipe_of_its_own():
-    names = {each.name: set(each.top1) for each in recipes("resnet50")}
+    names = {known.name: set(known.top1) for known in recipes("resnet50")}
     assert names["DCANet"] == {"plain", "se", "cbam", "gc"}
     assert names["SA-Net"] == {"sa"}
-    sizes = [len(each.top1) for each in recipes("resnet50")]
+    sizes = [len(known.top1) for known in recipes("resnet50")]
     assert sizes == sorted(sizes, reverse=True)
 
 

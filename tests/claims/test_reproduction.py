@@ -3,14 +3,14 @@ from dataclasses import replace
 import pytest
 from helpers.evaluations import evaluation
 
-from attnbench.claims.reproduction import otherwise, reproductions
+from attnbench.claims.reproduction import reproductions, unlike_published
 from attnbench.records.evaluation import PUBLISHED_SIZE, Evaluation
 
 
-def verdicts(found: Evaluation) -> dict[tuple[str, str], str | None]:
+def verdicts(measured: Evaluation) -> dict[tuple[str, str], str | None]:
     return {
-        (each.metric, each.claim.printed if each.claim else ""): each.verdict
-        for each in reproductions([found])
+        (row.metric, row.claim.printed if row.claim else ""): row.verdict
+        for row in reproductions([measured])
     }
 
 
@@ -27,32 +27,32 @@ def test_a_figure_that_does_not_is_so_many_points_off() -> None:
 
 def test_every_source_is_held_against_its_own_digits() -> None:
     plain = evaluation(module=None, top1_right=37_951)  # 75.902%
-    found = verdicts(plain)
-    assert found["top1", "75.90"] == "reproduced"  # DCANet prints two digits
-    assert found["top1", "76.384"] == "lower by 0.482, beyond"
+    by_metric = verdicts(plain)
+    assert by_metric["top1", "75.90"] == "reproduced"  # DCANet prints two digits
+    assert by_metric["top1", "76.384"] == "lower by 0.482, beyond"
 
 
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
-        ({"images": 49_999}, "49,999 images and 1,000 classes are another set"),
-        ({"classes": 10}, "50,000 images and 10 classes are another set"),
+        ({"images": 49_999}, "49,999 images and 1,000 classes are not"),
+        ({"classes": 10}, "50,000 images and 10 classes are not"),
     ],
 )
 def test_another_set_has_no_verdict(changes: dict, why: str) -> None:
-    found = evaluation(**changes)
-    assert why in str(otherwise(found))
-    assert set(verdicts(found).values()) == {"for orientation only"}
+    measured = evaluation(**changes)
+    assert why in str(unlike_published(measured))
+    assert set(verdicts(measured).values()) == {"for orientation only"}
 
 
 def test_another_crop_has_no_verdict() -> None:
     large = evaluation(preprocessing=replace(evaluation().preprocessing, crop=288))
-    assert "a crop of 288x288 is another one than the published 224x224" in str(otherwise(large))
+    assert "a crop of 288x288 is not the published 224x224" in str(unlike_published(large))
     assert set(verdicts(large).values()) == {"for orientation only"}
 
 
 def test_the_published_measurement_is_the_usual_one() -> None:
-    assert otherwise(evaluation()) is None
+    assert unlike_published(evaluation()) is None
     assert evaluation().preprocessing.crop == PUBLISHED_SIZE
 
 

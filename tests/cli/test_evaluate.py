@@ -87,7 +87,7 @@ def test_an_interrupted_evaluation_leaves_nothing(
     [
         (["--module", "sa"], "do not fit the network; missing: layer1.0.sa"),
         (["--module", "nothing"], "unknown attention module 'nothing'"),
-        (["--host", "alexnet"], "no classifier 'alexnet' is known"),
+        (["--host", "alexnet"], "unknown classifier 'alexnet'"),
         (["--dtype", "int8"], "--dtype: 'int8' is not one of"),
         (["--batch-size", "0"], "batch_size must be at least 1"),
         (["--batch-size", "many"], "'--batch-size'"),

@@ -58,7 +58,7 @@ def test_a_damaged_line_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[s
 
 
 def test_records_are_plain_json_lines() -> None:
-    text = (ROOT / "tests/data/small-run/records.jsonl").read_text()
+    text = (SMALL_RUN / "records.jsonl").read_text()
     first, *later = map(json.loads, text.splitlines())
     assert set(first) == {"schema", "case", "results", "environment"}
     assert all(set(line) <= {"variant", "results", "environment", "error"} for line in later)

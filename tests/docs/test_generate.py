@@ -60,13 +60,25 @@ def test_a_part_that_is_not_there_is_an_error() -> None:
         generate.filled("text", "table", "content")
 
 
-def test_the_readmes_eighth_module_is_one_file_and_one_row(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("stated", "label", "look"),
+    [
+        ("", "mine", "OTHERS[0]"),
+        ('label="Mine", colour="#000000", marker="*"', "Mine", "('#000000', '*')"),
+    ],
+    ids=["as in the README", "with label, colour and marker"],
+)
+def test_the_readmes_eighth_module_is_one_file_and_one_row(
+    tmp_path: Path, stated: str, label: str, look: str
+) -> None:
     shutil.copytree(ROOT / "attnbench", tmp_path / "attnbench")
     modules = shutil.copytree(ROOT / "modules", tmp_path / "attnbench" / "modules")
     text = "".join((ROOT / page).read_text() for page in ("README.md", "docs/contributing.md"))
     blocks = re.findall(r"```\w*\n(.*?)```", text, re.DOTALL)
     (file,) = [block for block in blocks if "class Mine" in block]
     (row,) = [block for block in blocks if block.lstrip().startswith("AttentionSpec(")]
+    assert row.endswith('")),\n')
+    row = row.removesuffix("),\n") + (f", {stated}" if stated else "") + "),\n"
     (modules / "mine.py").write_text(file)
     table = (modules / "__init__.py").read_text()
     (modules / "__init__.py").write_text(
@@ -74,8 +86,12 @@ def test_the_readmes_eighth_module_is_one_file_and_one_row(tmp_path: Path) -> No
     )
     code = (
         "import torch, attnbench\n"
+        "from attnbench.formatting import title\n"
         "from attnbench.modules import ATTENTION\n"
+        "from attnbench.report.plots.style import OTHERS, looks\n"
         "assert len(ATTENTION) == 8\n"
+        f"assert title('mine') == '{label}'\n"
+        f"assert looks(['mine'])['mine'] == {look}\n"
         "network = attnbench.resnet(50, attention='mine')\n"
         "print(network(torch.ones(2, 3, 64, 64)).shape[1])\n"
     )

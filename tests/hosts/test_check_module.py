@@ -10,6 +10,7 @@ from attnbench.errors import UserError
 from attnbench.hosts import check_module
 from attnbench.hosts.check_module import Place, places, require_fit
 from attnbench.modules import ATTENTION, AttentionSpec, SettingsError, Site
+from attnbench.plugins.resolve import parse
 
 IMAGE = (1, 3, 64, 64)
 
@@ -32,22 +33,22 @@ def own(build: Callable[..., object], site: Site = Site.AFTER_BN3) -> AttentionS
 
 
 def test_the_places_of_a_module_behind_the_last_norm():
-    found = places(ATTENTION["eca"], "resnet50", IMAGE)
-    assert [place.shape for place in found] == AFTER_BN3
-    assert [place.settings["kernel_size"] for place in found] == [3, 5, 5, 7]
-    assert all(place.returned == place.shape for place in found)
+    all_places = places(ATTENTION["eca"], "resnet50", IMAGE)
+    assert [place.shape for place in all_places] == AFTER_BN3
+    assert [place.settings["kernel_size"] for place in all_places] == [3, 5, 5, 7]
+    assert all(place.returned == place.shape for place in all_places)
 
 
 def test_the_places_of_a_module_for_a_convolution():
-    found = places(ATTENTION["sk"], "resnet50", IMAGE)
-    assert [(*place.shape, place.settings["stride"]) for place in found] == CONV2
-    assert found[1].returned == (128, 8, 8)
+    all_places = places(ATTENTION["sk"], "resnet50", IMAGE)
+    assert [(*place.shape, place.settings["stride"]) for place in all_places] == CONV2
+    assert all_places[1].returned == (128, 8, 8)
     assert Place(4, {"stride": 2}, (4, 7, 5)).returned == (4, 4, 3)
 
 
 def test_chosen_stages_and_blocks_alone_are_places():
-    found = places(ATTENTION["sk"], "resnet50", IMAGE, (2, 4), "last")
-    assert [place.shape for place in found] == [(128, 8, 8), (512, 2, 2)]
+    all_places = places(ATTENTION["sk"], "resnet50", IMAGE, (2, 4), "last")
+    assert [place.shape for place in all_places] == [(128, 8, 8), (512, 2, 2)]
 
 
 @pytest.mark.parametrize("name", ATTENTION)
@@ -197,8 +198,8 @@ def test_a_module_that_changes_torch_is_refused(build, why: str):
 @pytest.mark.parametrize(
     ("build", "why"),
     [
-        (Halved, r"returns the shape \(2, 4, 3, 5\) where \(2, 4, 6, 5\) is wanted"),
-        (Mixing, r"returns the shape \(1, 4, 6, 5\) where"),
+        (Halved, r"returns the shape \(2, 4, 3, 5\), expected is \(2, 4, 6, 5\)"),
+        (Mixing, r"returns the shape \(1, 4, 6, 5\), expected"),
         (NotFinite, "returns numbers that are not finite"),
         (Random, "not deterministic: the same input, other numbers"),
         (Counting, "not deterministic: the same input, other numbers"),
@@ -210,10 +211,10 @@ def test_a_module_that_changes_torch_is_refused(build, why: str):
         (Asserting, r"it fails: AssertionError: torch._assert\(x.shape\[1\] % 7 == 0, "),
         (Leaving, "it fails: SystemExit: 4"),
         (Interrupting, "it fails: KeyboardInterrupt: raise KeyboardInterrupt"),
-        (Widening, "it returns torch.float64 where torch.float32 is given"),
+        (Widening, "it returns torch.float64 for an input of torch.float32"),
         (NeverAlone, "of one image it fails: ValueError: no batch"),
         (LazyAlone, "of one image it returns other numbers than for that image among two"),
-        (Squeezing, r"of one image it returns the shape \(4, 6, 5\) where \(1, 4, 6, 5\)"),
+        (Squeezing, r"of one image it returns the shape \(4, 6, 5\), expected is \(1, 4, 6, 5\)"),
         (Unsized, r"it is built without the sizes of conv.weight, conv.bias \(a lazy layer\)"),
         (lambda channels: channels, "it is a int, not a torch module"),
         (lambda: None, "it fails: TypeError: .* takes 0 positional"),
@@ -247,11 +248,11 @@ def test_a_file_is_tried_in_a_process_that_it_may_take_along(tmp_path: Path):
         "    def forward(self, x):\n"
         "        os.abort()\n"
     )
-    name = f"{path}:Killer"
+    module = parse(f"{path}:Killer")
     with pytest.raises(
         UserError, match="Killer is refused: the worker process was killed by SIGABRT"
     ):
-        check_module.check_in_subprocess(name, "resnet50", [IMAGE])
+        check_module.check_in_subprocess(module, "resnet50", [IMAGE])
 
 
 @pytest.mark.parametrize(
@@ -269,7 +270,7 @@ def test_a_file_is_tried_in_a_process_that_it_may_take_along(tmp_path: Path):
 def test_what_a_file_does_when_it_is_loaded_is_one_line(tmp_path: Path, text: str, message: str):
     (tmp_path / "gate.py").write_text(text)
     with pytest.raises(UserError, match=message) as raised:
-        check_module.check_in_subprocess("gate.py:Gate", "resnet50", [IMAGE], folder=tmp_path)
+        check_module.check_in_subprocess(parse("gate.py:Gate", tmp_path), "resnet50", [IMAGE])
     assert "\n" not in str(raised.value)
 
 
@@ -281,6 +282,7 @@ def test_each_size_of_image_is_tried(tmp_path: Path):
         "    def forward(self, x):\n"
         "        return x[..., :16]\n"
     )
-    check_module.check(f"{path}:Wide", "resnet50", [IMAGE])
+    module = parse(f"{path}:Wide")
+    check_module.check(module, "resnet50", [IMAGE])
     with pytest.raises(SettingsError, match="on an input of 256x16x24 it returns the shape"):
-        check_module.check(f"{path}:Wide", "resnet50", [IMAGE, (1, 3, 64, 96)])
+        check_module.check(module, "resnet50", [IMAGE, (1, 3, 64, 96)])

@@ -110,10 +110,10 @@ def test_stem_and_first_stage_do_not_learn_nor_does_a_module_in_it(host):
 @pytest.mark.parametrize("name", ATTENTION)
 def test_a_module_stands_in_every_block_of_the_backbone(name):
     network = on_meta("retinanet_resnet50_fpn", name)
-    found = [
-        block.attention_name for n in (1, 2, 3, 4) for block in getattr(body(network), f"layer{n}")
+    prefixes = [
+        block.authors_prefix for n in (1, 2, 3, 4) for block in getattr(body(network), f"layer{n}")
     ]
-    assert found == [name] * 16
+    assert prefixes == [ATTENTION[name].authors_prefix] * 16
 
 
 def test_stages_and_blocks_are_those_of_the_backbone():
@@ -219,14 +219,14 @@ def test_the_heads_macs_by_hand():
 
 @pytest.mark.parametrize("host", [name for name in DETECTORS if "50" in name])
 def test_every_operator_is_known_and_every_part_has_a_name(host):
-    found = executed.count(on_meta(host, "sa"), SMALL)
-    assert not found.not_counted
-    stages = {name.split()[0] for name in found.parts}
+    count = executed.count(on_meta(host, "sa"), SMALL)
+    assert not count.not_counted
+    stages = {name.split()[0] for name in count.parts}
     heads = {"fasterrcnn": {"fpn", "rpn", "roi_heads", "network"}, "retinanet": {"fpn", "head"}}
     heads["maskrcnn"] = heads["fasterrcnn"]
     expected = {"conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4"}
     assert stages == expected | heads.get(host.partition("_")[0], set())
-    assert "layer1 attention" in found.parts
+    assert "layer1 attention" in count.parts
 
 
 def test_roi_align_weighs_and_folds_the_neighbours_of_its_samples():
@@ -234,9 +234,9 @@ def test_roi_align_weighs_and_folds_the_neighbours_of_its_samples():
         def forward(self, x):
             return torchvision.ops.roi_align(x, x.new_empty(10, 5), 7, 0.25, 2)
 
-    found = executed.trace(Pool(), (1, 16, 20, 30))
+    trace = executed.trace(Pool(), (1, 16, 20, 30))
     outputs = 10 * 16 * 7 * 7
-    cost = found.by(lambda _, operator: operator)["torchvision.roi_align"]
+    cost = trace.by(lambda _, operator: operator)["torchvision.roi_align"]
     assert cost.reductions == outputs * 2 * 2 * 4
     assert cost.elementwise == outputs * 2 * 2 * 4 + outputs
     assert cost.macs == 0

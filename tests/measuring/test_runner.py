@@ -15,7 +15,7 @@ from attnbench.measuring.events import Beginning
 from attnbench.measuring.runner import execute, latency_apart, memory_apart
 from attnbench.measuring.simulated import Machine
 from attnbench.measuring.timing import Step
-from attnbench.plugins.resolve import origins
+from attnbench.plugins.resolve import parse
 from attnbench.records import store
 from attnbench.records.run import Run, gather
 from attnbench.records.schema import Block, Count, Counts, End, Failure, Memory, Plan, Record, Round
@@ -585,7 +585,9 @@ def test_a_module_whose_code_changes_meanwhile_ends_the_run_without_a_round(
     path.write_text("from torch import nn\nclass Mine(nn.Identity): ...\n")
     run = new_run()
     name = f"{path}:Mine"
-    run.plan = replace(run.plan, variants=(PLAIN, CONTROL, name), sources=origins([name]))
+    run.plan = replace(
+        run.plan, variants=(PLAIN, CONTROL, name), sources={name: parse(name).origin()}
+    )
     path.write_text(path.read_text() + "# saved again\n")
     perform(run, machine)
     assert run.end.reason == "failed"

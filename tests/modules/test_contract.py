@@ -6,6 +6,8 @@ from copy import deepcopy
 from math import ceil
 from pathlib import Path
 
+import matplotlib.colors
+import matplotlib.markers
 import pytest
 import torch
 from torch import nn
@@ -13,6 +15,7 @@ from torch import nn
 from attnbench import modules
 from attnbench.hosts.build import build
 from attnbench.modules import ATTENTION, Site, create
+from attnbench.report.plots.style import OTHERS
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -187,11 +190,25 @@ def test_the_table_is_well_formed(entry):
     assert entry.name == entry.name.lower()
     assert entry.title == entry.title.strip() != ""
     assert re.fullmatch(r"\d{4}\.\d{5}", entry.arxiv)
+    assert entry.label == entry.label.strip() != ""
+    assert matplotlib.colors.is_color_like(entry.colour)
+    assert entry.marker in matplotlib.markers.MarkerStyle.markers
+    assert entry.authors_prefix == "" or re.fullmatch(r"\w+\.", entry.authors_prefix)
     assert not entry.added_params or set(entry.added_params) >= {"resnet50", "resnet101"}
     for host, settings in entry.published.items():
         assert all(len(by_stage) == 4 for by_stage in settings.values())
         with torch.device("meta"):
             build(host, entry.name)  # a known host, and settings that the module takes
+
+
+@pytest.mark.parametrize("field", ["name", "title", "arxiv", "label", "colour", "marker"])
+def test_no_two_rows_state_the_same(field):
+    assert len({getattr(entry, field) for entry in ATTENTION.values()}) == len(ATTENTION)
+
+
+def test_other_modules_are_drawn_in_other_colours():
+    stated = {entry.colour for entry in ATTENTION.values()}
+    assert not stated & {colour for colour, _ in OTHERS}
 
 
 def test_every_file_of_the_folder_is_one_row_of_the_table():

@@ -76,9 +76,9 @@ def test_nothing_is_divided_that_is_not_positive(channels, by):
 
 
 def test_a_width_below_the_divisor_is_told_one_neighbour_once():
-    with pytest.raises(SettingsError) as told:
+    with pytest.raises(SettingsError) as refused:
         divide(5, 32, "x")
-    assert str(told.value).count("32 would") == 1  # the divisor, and the one width
+    assert str(refused.value).count("32 would") == 1  # the divisor, and the one width
 
 
 def test_the_table_is_read_without_torch():

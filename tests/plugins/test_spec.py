@@ -1,16 +1,18 @@
 import pytest
 
 from attnbench.modules import SettingsError, Site
-from attnbench.plugins.spec import parse
+from attnbench.plugins.spec import parse_spec
 
 
 def test_a_source_alone():
-    spec = parse(" path/to/my file.py:Mine ")
+    spec = parse_spec(" path/to/my file.py:Mine ")
     assert (spec.source, spec.site, spec.settings) == ("path/to/my file.py:Mine", None, {})
 
 
 def test_settings_are_pythons_literals_and_else_texts():
-    spec = parse("mine.py:Mine,site=replace_conv2, groups=32,sizes=(3, 5),act=relu,bias=False,p=.5")
+    spec = parse_spec(
+        "mine.py:Mine,site=replace_conv2, groups=32,sizes=(3, 5),act=relu,bias=False,p=.5"
+    )
     assert spec.source == "mine.py:Mine"
     assert spec.site is Site.REPLACE_CONV2
     assert spec.settings == {
@@ -23,8 +25,10 @@ def test_settings_are_pythons_literals_and_else_texts():
 
 
 def test_what_is_no_literal_is_never_computed():
-    assert parse("m,x=__import__('os').getcwd()").settings == {"x": "__import__('os').getcwd()"}
-    assert parse("m,x=" + "(" * 500).settings["x"].startswith("((")
+    assert parse_spec("m,x=__import__('os').getcwd()").settings == {
+        "x": "__import__('os').getcwd()"
+    }
+    assert parse_spec("m,x=" + "(" * 500).settings["x"].startswith("((")
 
 
 @pytest.mark.parametrize(
@@ -36,9 +40,9 @@ def test_what_is_no_literal_is_never_computed():
         ("mine.py:Mine,groups=3,groups=4", "groups has two values"),
         ("mine.py:Mine,site=bn7", "unknown site 'bn7'; known: after_bn3, after_bn2, replace_conv2"),
         ("mine.py:Mine,site=(1, [2])", "unknown site"),
-        ("\udcff.py:Mine", r"'\\udcff.py:Mine' holds bytes that are no UTF-8"),
+        ("\udcff.py:Mine", r"'\\udcff.py:Mine' holds bytes that are not UTF-8"),
     ],
 )
 def test_what_cannot_be_taken_apart_is_refused(text: str, message: str):
     with pytest.raises(SettingsError, match=message):
-        parse(text)
+        parse_spec(text)

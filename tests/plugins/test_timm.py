@@ -8,7 +8,7 @@ from attnbench.hosts import check_module
 from attnbench.hosts.check_module import Place, require_fit
 from attnbench.modules import SettingsError, Site
 from attnbench.plugins import timm
-from attnbench.plugins.resolve import lookup, origins
+from attnbench.plugins.resolve import parse
 
 pytest.importorskip("timm", reason="the extra 'timm' is not installed")
 
@@ -22,7 +22,7 @@ SETTINGS = {
 
 @pytest.mark.parametrize("name", timm.NAMES)
 def test_every_layer_of_the_factory_is_fit_to_be_measured(name: str):
-    row = lookup(f"timm:{name}{SETTINGS.get(name, '')}")
+    row = parse(f"timm:{name}{SETTINGS.get(name, '')}").load()
     settings = {"stride": 1} if row.site is Site.REPLACE_CONV2 else {}
     require_fit(row, [Place(64, settings, (64, 8, 8))])
 
@@ -36,25 +36,25 @@ def test_the_names_are_those_that_the_factory_knows():
 
 
 def test_a_layer_for_a_convolution_alone_has_its_norm_and_activation_behind_it():
-    row = lookup("timm:lambda")
+    row = parse("timm:lambda").load()
     built = row.build(64, stride=2)
     assert [type(part) for part in built][1:] == [nn.BatchNorm2d, nn.ReLU]
     assert built(torch.rand(2, 64, 8, 8)).shape == (2, 64, 4, 4)
 
 
 def test_timms_settings_are_ones_own():
-    assert lookup("timm:se,rd_ratio=0.25").build(64).fc1.out_channels == 16
+    assert parse("timm:se,rd_ratio=0.25").load().build(64).fc1.out_channels == 16
 
 
 def test_timms_version_is_its_origin():
     version = importlib.metadata.version("timm")
-    assert origins(["timm:se", "se"]) == {"timm:se": f"timm {version}"}
+    assert parse("timm:se").origin() == f"timm {version}"
 
 
 def test_what_timm_does_not_make_is_refused():
     for name in ("simam", ""):
-        with pytest.raises(SettingsError, match=rf"makes no '{name}'; known: se, ese"):
-            lookup(f"timm:{name}")
+        with pytest.raises(SettingsError, match=rf"has no layer '{name}'; known: se, ese"):
+            parse(f"timm:{name}").load()
 
 
 def test_without_timm_it_is_said_how_to_get_it(monkeypatch):
@@ -62,13 +62,13 @@ def test_without_timm_it_is_said_how_to_get_it(monkeypatch):
         raise importlib.metadata.PackageNotFoundError
 
     monkeypatch.setattr(timm, "version", missing)
-    for call in (lambda: lookup("timm:se"), lambda: origins(["timm:se"])):
+    for call in (parse("timm:se").load, parse("timm:se").origin):
         with pytest.raises(SettingsError, match=r"not installed: pip install 'attnbench\[timm\]'"):
             call()
 
 
 @pytest.mark.parametrize(
-    ("name", "size", "said"),
+    ("name", "size", "message"),
     [
         ("ge", 8, "TypeError: ConvMlp.__init__.*timm:ge,NAME=VALUE.: .*use_mlp"),
         (
@@ -80,8 +80,8 @@ def test_without_timm_it_is_said_how_to_get_it(monkeypatch):
     ],
 )
 def test_where_timms_defaults_do_not_do_its_settings_are_named(
-    monkeypatch: pytest.MonkeyPatch, name: str, size: int, said: str
+    monkeypatch: pytest.MonkeyPatch, name: str, size: int, message: str
 ):
     monkeypatch.setattr(check_module, "places", lambda *_: [Place(64, {}, (64, size, size))])
-    with pytest.raises(SettingsError, match=f"^timm:{name} is refused: on an input of .*{said}"):
-        check_module.check(f"timm:{name}", "resnet50", [(1, 3, 64, 64)])
+    with pytest.raises(SettingsError, match=f"^timm:{name} is refused: on an input of .*{message}"):
+        check_module.check(parse(f"timm:{name}"), "resnet50", [(1, 3, 64, 64)])

@@ -1,4 +1,4 @@
-"""One look for every plot: sizes for print, and the same colour and marker for a module."""
+"""Define the style of every plot: sizes for print, and one colour and marker for each module."""
 
 from __future__ import annotations
 
@@ -6,27 +6,24 @@ from typing import Any
 
 from matplotlib.artist import Artist
 
-# Paul Tol's "muted" scheme, distinct for all common kinds of colour vision
-# (https://sronpersonalpages.nl/~pault/); marker shapes tell the modules apart without colour.
+from attnbench.modules import ATTENTION
+
 MODULES = {
-    "se": ("#332288", "o"),
-    "cbam": ("#CC6677", "s"),
-    "eca": ("#117733", "^"),
-    "gc": ("#88CCEE", "D"),
-    "sk": ("#882255", "v"),
-    "sge": ("#999933", "P"),
-    "sa": ("#AA4499", "X"),
+    row.name: (row.colour, row.marker) for row in ATTENTION.values() if row.colour and row.marker
 }
+"""Colour and marker that a row of the table states."""
+
+# Of the same scheme as those of the table.
 COLOURS, MARKERS = ("#44AA99", "#DDCC77", "#661100", "#6699CC"), "<>ph"
 OTHERS = tuple(
     (colour, MARKERS[(turn + place) % len(MARKERS)])
     for turn in range(len(MARKERS))
     for place, colour in enumerate(COLOURS)
 )
-"""For modules that are not in the table, in the order in which they appear."""
+"""For all other modules, in the order in which they appear."""
 
 INK, PAPER, GRID = "#1b1f24", "#ffffff", "#dddddd"
-"""What a page shows in its own colours."""
+"""Replaced by the colours of the page that shows the plot."""
 
 REFERENCE = "#777777"
 
@@ -56,15 +53,15 @@ RC: Any = {
 }
 
 SPOKEN = "says: "
-"""What the id of an artist begins with that has words for whoever points at it."""
+"""Prefix of the id of an artist that has a tooltip."""
 
 
 def looks(variants: list[str]) -> dict[str, tuple[str, str]]:
-    """Colour and marker of each module: fixed for the table's, in turn for others."""
+    """Return colour and marker by module: those of its row, or the next of :data:`OTHERS`."""
     others = [name for name in variants if name not in MODULES]
     return MODULES | {name: OTHERS[i % len(OTHERS)] for i, name in enumerate(others)}
 
 
 def say(artist: Artist, words: str) -> None:
-    """Give a point its words; ``svg`` shows them under the pointer."""
+    """Give an artist a tooltip, which ``svg`` shows under the pointer."""
     artist.set_gid(SPOKEN + words)

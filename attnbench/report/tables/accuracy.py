@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Sequence
 
 from attnbench import formatting
-from attnbench.claims.reproduction import otherwise, reproductions
+from attnbench.claims.reproduction import reproductions, unlike_published
 from attnbench.formatting import title
 from attnbench.records.evaluation import Evaluation
 from attnbench.report.tables.table import Table
@@ -100,7 +100,7 @@ def _note(evaluation: Evaluation) -> str:
 
 def _reach(evaluation: Evaluation) -> str:
     """What the published figures can say of this one."""
-    why = otherwise(evaluation)
+    why = unlike_published(evaluation)
     if why is not None:
         return f"{why}, so published figures are for orientation only"
     return (

@@ -61,7 +61,7 @@ def texts(axes) -> list[str]:
 
 
 def test_every_module_of_the_table_has_a_colour_and_a_marker_of_its_own() -> None:
-    assert set(MODULES) <= set(ATTENTION)
+    assert set(MODULES) == set(ATTENTION)
     assert len({colour for colour, _ in MODULES.values()}) == len(MODULES)
     assert len({marker for _, marker in MODULES.values()}) == len(MODULES)
 
