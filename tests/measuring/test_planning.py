@@ -109,6 +109,19 @@ def test_several_values_are_a_configuration_each_in_a_folder_of_its_own(tmp_path
     assert [job.run.case.batch_size for job in prepared] == [1, 2, 1, 2]
 
 
+def test_a_grids_folders_letter_by_letter(tmp_path: Path) -> None:
+    stated = replace(
+        SMALL, dtype=("bfloat16", "float32"), compiled=(False, True), image_size=((64, 96),)
+    )
+    prepared, _ = prepare(replace(stated, batch_size=(8,)), tmp_path / "grid")
+    assert [job.folder.name for job in prepared] == [
+        "inference-bfloat16-b8-64x96",
+        "inference-bfloat16-b8-64x96-compiled",
+        "inference-float32-b8-64x96",
+        "inference-float32-b8-64x96-compiled",
+    ]
+
+
 def test_a_detector_has_its_own_size_where_none_is_stated(tmp_path: Path) -> None:
     detector = RunOptions(modules=("sa",), host="fasterrcnn_resnet50_fpn", device="cpu")
     run, folder = single(detector, tmp_path / "run")
