@@ -12,7 +12,7 @@ from attnbench import formatting
 from attnbench.analysis import replicates
 from attnbench.analysis.replicates import Replicates
 from attnbench.errors import UserError
-from attnbench.records.schema import GRID
+from attnbench.records.case import GRID
 from attnbench.stats import between_runs as repeated
 from attnbench.stats import ratios
 from attnbench.stats.interval import Interval

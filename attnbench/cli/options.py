@@ -6,13 +6,14 @@ import re
 from collections.abc import Sequence
 from enum import StrEnum
 from math import inf
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from attnbench.errors import UserError
 from attnbench.modules import ATTENTION
 from attnbench.records import image_size
+from attnbench.records.case import OPTIONS
 from attnbench.records.image_size import Size
 
 
@@ -46,11 +47,16 @@ BetweenRuns = Annotated[
     ),
 ]
 
-SEVERAL = "One, or several with commas."
 
-DTYPES = ("float32", "bfloat16", "float16")
-
-MODES = ("inference", "training")
+def stated(name: str) -> Any:
+    """Return the parameter of the command line for an option of ``run``, as it is declared."""
+    option = OPTIONS[name]
+    default = option.default_text
+    if default is None and not isinstance(option.default, bool):
+        default = option.text(option.default)
+    return typer.Option(
+        option.flag, help=option.help, metavar=option.metavar, show_default=default or True
+    )
 
 
 def modules(named: str | None, own: Sequence[str] | None) -> tuple[str, ...] | None:

@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from attnbench.cli import options, output
-from attnbench.cli.options import DTYPES, MODES, SEVERAL, CustomModules, Device
+from attnbench.cli.options import CustomModules, Device, stated
+from attnbench.records.case import DTYPES, MODES, RunOptions
 
 
 def run(  # noqa: PLR0913, PLR0917  one parameter an option
@@ -17,74 +18,24 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
         str | None, typer.Option(help="Names, comma-separated.", show_default="all seven")
     ] = None,
     module: CustomModules = None,
-    host: Annotated[
-        str | None,
-        typer.Option(
-            help="A ResNet or detector of torchvision by its name there, sknet50, sknet101, "
-            "resnet50_backbone, ...",
-            show_default="resnet50",
-        ),
-    ] = None,
-    device: Annotated[Device | None, typer.Option(show_default="auto")] = None,
-    batch_size: Annotated[
-        str | None, typer.Option(metavar="N,...", show_default="1", help=SEVERAL)
-    ] = None,
-    image_size: Annotated[
-        str | None,
-        typer.Option(
-            metavar="N|HxW,...",
-            show_default="224; 800x1333 for a detector",
-            help=f"A square's side, or height x width. {SEVERAL}",
-        ),
-    ] = None,
-    dtype: Annotated[
-        str | None,
-        typer.Option(metavar="NAME,...", show_default="float32", help=", ".join(DTYPES)),
-    ] = None,
-    channels_last: Annotated[
-        bool | None, typer.Option("--channels-last", help="NHWC memory layout.")
-    ] = None,
-    mode: Annotated[
-        str | None,
-        typer.Option(metavar="NAME,...", show_default="inference", help=", ".join(MODES)),
-    ] = None,
-    compile_: Annotated[
-        bool | None, typer.Option("--compile", help="Networks through torch.compile.")
-    ] = None,
+    host: Annotated[str | None, stated("host")] = None,
+    device: Annotated[Device | None, stated("device")] = None,
+    batch_size: Annotated[str | None, stated("batch_size")] = None,
+    image_size: Annotated[str | None, stated("image_size")] = None,
+    dtype: Annotated[str | None, stated("dtype")] = None,
+    channels_last: Annotated[bool | None, stated("channels_last")] = None,
+    mode: Annotated[str | None, stated("mode")] = None,
+    compile_: Annotated[bool | None, stated("compiled")] = None,
     eager: Annotated[
         bool | None, typer.Option("--eager", help="With --compile: the eager ones as well.")
     ] = None,
-    cuda_graph: Annotated[
-        bool | None, typer.Option("--cuda-graph", help="Steps captured, then replayed.")
-    ] = None,
-    isolated: Annotated[
-        bool | None,
-        typer.Option("--isolated", help="Modules alone, at the sizes they have in the host."),
-    ] = None,
-    stages: Annotated[
-        str | None,
-        typer.Option(
-            metavar="N,...",
-            help="That carry the module, such as 2,3,4 or c3-c5.",
-            show_default="1,2,3,4",
-        ),
-    ] = None,
-    blocks: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="Of each stage: all, last.", show_default="all"),
-    ] = None,
-    budget: Annotated[
-        float | None,
-        typer.Option(
-            metavar="SECONDS",
-            help="Most time in the timed rounds of one configuration.",
-            show_default="100",
-        ),
-    ] = None,
-    threads: Annotated[int | None, typer.Option(show_default="torch's choice")] = None,
-    seed: Annotated[
-        int | None, typer.Option(help="Of weights, input and order.", show_default="0")
-    ] = None,
+    cuda_graph: Annotated[bool | None, stated("cuda_graph")] = None,
+    isolated: Annotated[bool | None, stated("isolated")] = None,
+    stages: Annotated[str | None, stated("stages")] = None,
+    blocks: Annotated[str | None, stated("blocks")] = None,
+    budget: Annotated[float | None, stated("budget_s")] = None,
+    threads: Annotated[int | None, stated("threads")] = None,
+    seed: Annotated[int | None, stated("seed")] = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -102,7 +53,7 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
     from attnbench.measuring import planning, runner
     from attnbench.records import store
 
-    wanted = planning.RunOptions(
+    wanted = RunOptions(
         modules=options.modules(modules, module),
         host=host,
         device=device,

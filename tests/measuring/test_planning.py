@@ -7,9 +7,10 @@ import pytest
 from attnbench import modules
 from attnbench.errors import UserError
 from attnbench.measuring import planning
-from attnbench.measuring.planning import RunOptions, prepare
+from attnbench.measuring.planning import prepare
 from attnbench.modules import ATTENTION
 from attnbench.records import store
+from attnbench.records.case import RunOptions
 from attnbench.records.run import Run
 from attnbench.records.schema import End, Plan, Record
 from attnbench.records.variants import alone
@@ -250,6 +251,13 @@ def test_a_run_that_was_killed_within_its_first_line_begins_anew(tmp_path: Path)
         ({"budget_s": 0.0}, "budget must be a positive number"),
         ({"budget_s": float("nan")}, "budget must be a positive number"),
         ({"batch_size": (1, 0)}, "batch_size must be at least 1"),
+        ({"batch_size": ()}, "batch_size has no value"),
+        ({"batch_size": 8}, "batch_size: Input should be a valid tuple, not 8"),
+        ({"image_size": ((64, 64),)}, "image_size is a single number where the image is square"),
+        ({"modules": "sa"}, "modules: Input should be a valid tuple, not 'sa'"),
+        ({"dtype": ("int8",)}, "unknown dtype 'int8'; known: float32, bfloat16, float16"),
+        ({"mode": ("sleeping",)}, "unknown mode 'sleeping'; known: inference, training"),
+        ({"device": "tpu"}, "unknown device 'tpu'; known: cpu, cuda"),
         ({"cuda_graph": True}, "--cuda-graph needs a CUDA device"),
         ({"isolated": True, "mode": ("training",)}, "--isolated times the eager forward"),
         ({"isolated": True, "compiled": (True,)}, "--isolated times the eager forward"),

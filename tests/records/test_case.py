@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from attnbench.records.schema import GRID, Case
+from attnbench.records.case import GRID, Case
 
 WHOLE = {
     "host": "resnet101",

@@ -6,6 +6,7 @@ import pytest
 from attnbench.cli import app
 from attnbench.errors import UserError
 from attnbench.measuring import planning
+from attnbench.records.case import RunOptions
 from attnbench.records.run import Run
 from attnbench.records.schema import Case, Plan
 from attnbench.records.variants import alone
@@ -24,7 +25,7 @@ from attnbench.report.tables.reproduce import command, environment
     ],
 )
 def test_the_command_asks_for_the_very_configuration(run: Run, settings, monkeypatch) -> None:
-    wanted: list[planning.RunOptions] = []
+    wanted: list[RunOptions] = []
 
     def prepare(asked, _):
         wanted.append(asked)
@@ -39,9 +40,7 @@ def test_the_command_asks_for_the_very_configuration(run: Run, settings, monkeyp
     with pytest.raises(SystemExit):
         app.main(words)
     (asked,) = wanted
-    (found,) = planning.cases_of(
-        planning._filled(planning._cleaned(asked), asdict(planning.defaults()))
-    )
+    (found,) = planning.cases_of(planning._filled(planning._cleaned(asked)))
     assert asdict(found) == asdict(case)
     assert asked.modules == again.modules
     assert asked.budget_s == run.plan.budget_s
