@@ -13,6 +13,8 @@ sys.path.append(str(Path(__file__).parent))
 # What writes the documents is no part of the package.
 sys.path.append(str(Path(__file__).parents[1] / "docs"))
 
+worker.preload("attnbench.measuring.memory")  # what measuring does, for tests that call no run
+
 
 @pytest.fixture
 def case():

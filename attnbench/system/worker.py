@@ -22,14 +22,15 @@ class ChildDiedError(RuntimeError):
 def call(function: Callable[..., T], *args: object) -> T:
     """``function(*args)`` in another process, quickly; its exception is raised here.
 
-    It comes from a process that has imported what measuring needs, where there can be one.
+    It comes from a process that has imported the function's module, and those of
+    :func:`preload`, where there can be one.
 
     Raises:
         ChildDiedError: the process ended before it could answer.
         RuntimeError: its exception cannot be sent; this names it.
     """
     answer: T
-    (answer,) = _stream(_prepared(), _once, (function, args))
+    (answer,) = _stream(_prepared(_module(function)), _once, (function, args))
     return answer
 
 
@@ -151,10 +152,23 @@ def _from_nothing() -> BaseContext:
     return multiprocessing.get_context("spawn")
 
 
-def _prepared() -> BaseContext:
+_PRELOAD: list[str] = []
+
+
+def preload(module: str) -> None:
+    """Have a module imported once for all children of :func:`call`; before the first of them."""
+    _PRELOAD.append(module)
+
+
+def _module(function: Callable[..., object]) -> str:
+    module: str = getattr(function, "func", function).__module__  # a partial's own is functools
+    return module
+
+
+def _prepared(*modules: str) -> BaseContext:
     """Processes that start from a clean one; with the imports done once, where that works."""
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["attnbench.measuring.memory"])
+    context.set_forkserver_preload([*_PRELOAD, *modules])
     return context
