@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.console import Console
 
 from attnbench.cli import options, output
 from attnbench.cli.options import CustomModules, Device, stated
 from attnbench.records.case import DTYPES, MODES, RunOptions
+from attnbench.records.run import Run
+from attnbench.records.schema import End, Record, Round
+
+if TYPE_CHECKING:
+    from attnbench.measuring.events import Beginning, Event, Planned
 
 
 def run(  # noqa: PLR0913, PLR0917  one parameter an option
@@ -49,11 +55,11 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
 
     Several values of an option, comma-separated, make a grid of configurations.
     """
+    from attnbench import measuring
     from attnbench.cli.report import show
-    from attnbench.measuring import planning, runner
-    from attnbench.records import store
+    from attnbench.measuring.events import Planned
 
-    wanted = RunOptions(
+    stated_options = RunOptions(
         modules=options.modules(modules, module),
         host=host,
         device=device,
@@ -71,17 +77,92 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
         threads=threads,
         seed=seed,
     )
-    prepared, folder = planning.prepare(wanted, out)
-    folders = {id(job.run): job.folder for job in prepared}
-    runs = [job.run for job in prepared]
-    console = output.console()
-    for job in prepared:
-        console.print(f"{job.run.case.described}; records in {job.folder}", markup=False)
+    console, folders = output.console(), []
+    bar = Bar(console)
+
+    def progress(run: Run, event: Planned | Event) -> None:
+        if isinstance(event, Planned):
+            console.print(f"{run.case.described}; records in {event.folder}", markup=False)
+            folders.append(event.folder)
+            bar.add(run)
+        else:
+            bar.show(run, event)
+
     try:
-        for its_run, record in output.Bar(runs, console).watch(runner.execute(runs)):
-            store.append(folders[id(its_run)], record)
+        with bar:
+            measured = measuring.run(stated_options, out, progress)
     except KeyboardInterrupt:
-        output.complain(f"interrupted; go on with: attnbench run --out {shlex.quote(str(folder))}")
+        if not folders:
+            raise
+        folder = out or (folders[0] if len(folders) == 1 else folders[0].parent)
+        output.complain(f"interrupted; resume with: attnbench run --out {shlex.quote(str(folder))}")
         return 130
-    show([folder], folder, console)
-    return 0 if all(run.finished for run in runs) else 1
+    show([measured.folder], measured.folder, console)
+    return 0 if all(run.finished for run in measured.runs) else 1
+
+
+STEP_S = {"counts": 1.5, "memory": 2.5, "warm-up": 1.0}
+"""Seconds that one step takes beside the timed rounds, roughly: only the bar's scale."""
+
+
+class Bar:
+    """One progress bar over all runs, scaled in seconds that their steps are expected to take.
+
+    It is drawn when something has happened and not between, when something is being timed.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._runs: list[Run] = []
+        self._done_s: dict[int, float] = {}
+        self._progress = output.progress_bar(console)
+        self._task = self._progress.add_task("starting", total=0)
+
+    def __enter__(self) -> Bar:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._progress.live.is_started:
+            self._progress.stop()
+
+    def add(self, run: Run) -> None:
+        """Lengthen the bar by a run, of which an earlier call may have done a part."""
+        self._runs.append(run)
+        self._done_s[id(run)] = _done_s(run)
+        self._progress.reset(self._task, total=sum(map(_expected_s, self._runs)))
+
+    def show(self, run: Run, event: Event) -> None:
+        """Move the bar by what begins and by what rounds took."""
+        self._progress.start()
+        text = None
+        if not isinstance(event, Record):
+            text = self._text(run, event)
+            self._done_s[id(run)] += STEP_S.get(event.kind, 0.0)
+        elif isinstance(event.results, Round):
+            self._done_s[id(run)] += event.results.seconds
+        elif isinstance(event.results, End):
+            text, self._done_s[id(run)] = "done", _expected_s(run)
+        done = sum(self._done_s.values())
+        self._progress.update(self._task, completed=done, description=text, refresh=True)
+
+    def _text(self, run: Run, event: Beginning) -> str:
+        text = f"{event.kind} {event.variant or len(run.rounds) + 1}"
+        if len(self._runs) == 1:
+            return text
+        number = 1 + next(n for n, known in enumerate(self._runs) if known is run)
+        return f"{number} of {len(self._runs)}: {text}"
+
+
+def _expected_s(run: Run) -> float:
+    steps = {
+        "counts": len(run.counted),
+        "memory": len(run.networks),
+        "warm-up": len(run.plan.variants),
+    }
+    return run.plan.budget_s + sum(STEP_S[kind] * times for kind, times in steps.items())
+
+
+def _done_s(run: Run) -> float:
+    if run.end is not None:
+        return _expected_s(run)
+    counted, measured = STEP_S["counts"] * len(run.counts), STEP_S["memory"] * len(run.memory)
+    return counted + measured + run.timed_s

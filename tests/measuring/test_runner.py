@@ -1,3 +1,4 @@
+import multiprocessing
 from collections import Counter
 from dataclasses import replace
 from functools import partial
@@ -8,15 +9,18 @@ import torch
 from helpers.processes import TickingClock
 from torch.utils._pytree import tree_map
 
+import attnbench
 from attnbench import report
 from attnbench.counting import NotCountedError
+from attnbench.errors import UserError
 from attnbench.measuring import isolated, latency, runner, timing
-from attnbench.measuring.events import Beginning
+from attnbench.measuring.events import Beginning, Planned
 from attnbench.measuring.runner import execute, latency_apart, memory_apart
 from attnbench.measuring.simulated import Machine
 from attnbench.measuring.timing import Step
 from attnbench.plugins.resolve import origins
 from attnbench.records import store
+from attnbench.records.case import RunOptions
 from attnbench.records.run import Run, gather
 from attnbench.records.schema import Block, Count, Counts, End, Failure, Memory, Plan, Record, Round
 from attnbench.records.variants import CONTROL, PLAIN, IsolatedModule, alone
@@ -728,3 +732,65 @@ def test_a_run_whose_process_was_killed_is_gone_on_with(new_run, events, machine
     events([run], machine)
     assert [each.number for each in run.rounds] == [0, 1, 2, 3]
     assert run.end == End(reason="budget", rounds=4)
+
+
+SMALL = RunOptions(
+    modules=("eca",), host="resnet50", image_size=(32,), budget_s=0.05, device="cpu", threads=1
+)
+
+
+@pytest.mark.usefixtures("one_process")
+def test_the_main_job_from_python_stores_each_record_and_tells_of_it(tmp_path):
+    events = []
+
+    def progress(run, event):
+        if isinstance(event, Record):  # it is on the disk by now
+            assert store.read(tmp_path / "run")[-1].results == event.results
+        events.append((run, event))
+
+    measured = attnbench.run(SMALL, tmp_path / "run", progress)
+    (run,) = measured.runs
+    assert measured.folder == tmp_path / "run"
+    assert run.finished
+    assert gather(store.read(measured.folder), "file") == run
+    assert events[:2] == [(run, Planned(measured.folder)), (run, Beginning("counts", PLAIN))]
+    assert all(told is run for told, _ in events)
+    with pytest.raises(UserError, match="holds a finished run"):
+        attnbench.run(attnbench.RunOptions(), tmp_path / "run")
+
+
+@pytest.mark.usefixtures("one_process")
+def test_a_grid_from_python_is_planned_whole_and_resumed_where_it_was_interrupted(tmp_path):
+    grid = replace(SMALL, batch_size=(2, 1))
+    folders = [tmp_path / "grid" / f"inference-float32-b{images}-32" for images in (1, 2)]
+    planned = []
+
+    def interrupt(_, event):
+        if not isinstance(event, Planned):
+            raise KeyboardInterrupt
+        planned.append(event.folder)
+
+    with pytest.raises(KeyboardInterrupt):
+        attnbench.run(grid, str(tmp_path / "grid"), interrupt)
+    assert planned == folders
+    measured = attnbench.run(grid, tmp_path / "grid")
+    assert [run.case.batch_size for run in measured.runs] == [1, 2]
+    assert all(run.finished for run in measured.runs)
+    assert set(attnbench.read(measured.folder)["variant"]) == {PLAIN, CONTROL, "eca"}
+
+
+def test_bad_options_from_python_are_errors_of_the_user(tmp_path):
+    for options, message in (
+        ({"modules": ("foo",)}, "unknown attention module 'foo'"),
+        ({"batch_size": 8}, "batch_size: Input should be a valid tuple, not 8"),
+        ({"dtype": ("int8",)}, "unknown dtype 'int8'"),
+    ):
+        with pytest.raises(UserError, match=message):
+            attnbench.run(replace(SMALL, **options), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_script_that_child_processes_would_run_again_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(multiprocessing.current_process(), "_inheriting", True, raising=False)
+    with pytest.raises(UserError, match="call it under if __name__ == '__main__':"):
+        attnbench.run(SMALL, tmp_path / "run")
