@@ -8,8 +8,7 @@ from typing import Annotated
 import typer
 
 from attnbench.cli import options, output
-from attnbench.cli.options import Device
-from attnbench.records.case import DTYPES
+from attnbench.cli.options import DTYPES, Device
 
 
 def evaluate(  # noqa: PLR0913, PLR0917  an option each

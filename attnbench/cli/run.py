@@ -10,8 +10,8 @@ import typer
 from rich.console import Console
 
 from attnbench.cli import options, output
-from attnbench.cli.options import CustomModules, Device, stated
-from attnbench.records.case import DTYPES, MODES, RunOptions
+from attnbench.cli.options import DTYPES, MODES, CustomModules, Device, stated
+from attnbench.records.case import RunOptions
 from attnbench.records.run import Run
 from attnbench.records.schema import End, Record, Round
 

@@ -2,170 +2,138 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
-from typing import Literal, get_args
+from dataclasses import dataclass, fields
+from typing import Literal
 
 from attnbench.records import image_size
 from attnbench.records.image_size import Size
 from attnbench.records.option import SEVERAL, option, options_of, switch
 from attnbench.records.variants import STAGES
 
-Dtype = Literal["float32", "bfloat16", "float16"]
-Mode = Literal["inference", "training"]
-
-DTYPES: tuple[Dtype, ...] = get_args(Dtype)
-MODES: tuple[Mode, ...] = get_args(Mode)
-
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
     """The configuration that all variants of a run share."""
 
-    host: str = field(
-        metadata=option(
-            "--host",
-            help="A ResNet or detector of torchvision by its name there, sknet50, sknet101, "
-            "resnet50_backbone, ...",
-            default="resnet50",
-            meaning="The network that the modules are put into.",
-            words=str,
-            first=True,
-        )
+    host: str = option(
+        "--host",
+        help="A ResNet or detector of torchvision by its name there, sknet50, sknet101, "
+        "resnet50_backbone, ...",
+        default="resnet50",
+        meaning="The network that the modules are put into.",
+        words=str,
+        first=True,
     )
-    batch_size: int = field(
-        metadata=option(
-            "--batch-size",
-            help=SEVERAL,
-            metavar="N,...",
-            default=1,
-            limits=(1, 2**20),
-            meaning="Images in one step.",
-            unit="1",
-            words="batch {}".format,
-            grid=3,
-            folder="b{}".format,
-        )
+    batch_size: int = option(
+        "--batch-size",
+        help=SEVERAL,
+        metavar="N,...",
+        default=1,
+        limits=(1, 2**20),
+        meaning="Images in one step.",
+        unit="1",
+        words="batch {}".format,
+        grid=3,
+        folder="b{}".format,
     )
-    image_size: Size = field(
-        metadata=option(
-            "--image-size",
-            help=f"A square's side, or height x width. {SEVERAL}",
-            metavar="N|HxW,...",
-            default_text="224; 800x1333 for a detector",
-            limits=(1, 2**16),  # each side
-            text=image_size.option,
-            meaning="Height and width of an image, or `800x1333` where they differ.",
-            unit="pixel",
-            words=image_size.written,
-            grid=4,
-            folder=image_size.option,
-        )
+    image_size: Size = option(  # noqa: RUF009  a field
+        "--image-size",
+        help=f"A square's side, or height x width. {SEVERAL}",
+        metavar="N|HxW,...",
+        default_text="224; 800x1333 for a detector",
+        limits=(1, 2**16),  # each side
+        text=image_size.option,
+        meaning="Height and width of an image, or `800x1333` where they differ.",
+        unit="pixel",
+        words=image_size.written,
+        grid=4,
+        folder=image_size.option,
     )
     """Of a square image its side, else (height, width)."""
-    dtype: Dtype = field(
-        metadata=option(
-            "--dtype",
-            help=", ".join(DTYPES),
-            metavar="NAME,...",
-            default="float32",
-            meaning="Of weights and images.",
-            words=str,
-            grid=2,
-        )
+    dtype: Literal["float32", "bfloat16", "float16"] = option(
+        "--dtype",
+        help="float32, bfloat16, float16",
+        metavar="NAME,...",
+        default="float32",
+        meaning="Of weights and images.",
+        words=str,
+        grid=2,
     )
-    channels_last: bool = field(
-        metadata=switch(
-            "--channels-last",
-            "channels last",
-            help="NHWC memory layout.",
-            meaning="Whether images lie in memory with their channels last.",
-        )
+    channels_last: bool = switch(
+        "--channels-last",
+        "channels last",
+        help="NHWC memory layout.",
+        meaning="Whether images lie in memory with their channels last.",
     )
-    mode: Mode = field(
-        metadata=option(
-            "--mode",
-            help=", ".join(MODES),
-            metavar="NAME,...",
-            default="inference",
-            meaning="`inference`, or `training`: forward, backward and optimiser step.",
-            words=str,
-            first=True,
-            grid=1,
-        )
+    mode: Literal["inference", "training"] = option(
+        "--mode",
+        help="inference, training",
+        metavar="NAME,...",
+        default="inference",
+        meaning="`inference`, or `training`: forward, backward and optimiser step.",
+        words=str,
+        first=True,
+        grid=1,
     )
-    compiled: bool = field(
-        default=False,
-        metadata=switch(
-            "--compile",
-            "compiled",
-            help="Networks through torch.compile.",
-            meaning="Whether by torch.compile.",
-            grid=5,
-            folder=lambda on: "compiled" if on else "",
-        ),
+    compiled: bool = switch(
+        "--compile",
+        "compiled",
+        absent=False,
+        help="Networks through torch.compile.",
+        meaning="Whether by torch.compile.",
+        grid=5,
+        folder=lambda on: "compiled" if on else "",
     )
-    cuda_graph: bool = field(
-        default=False,
-        metadata=switch(
-            "--cuda-graph",
-            "CUDA graphs",
-            help="Steps captured, then replayed.",
-            meaning="Whether each step is captured and replayed.",
-        ),
+    cuda_graph: bool = switch(
+        "--cuda-graph",
+        "CUDA graphs",
+        absent=False,
+        help="Steps captured, then replayed.",
+        meaning="Whether each step is captured and replayed.",
     )
-    isolated: bool = field(
-        default=False,
-        metadata=switch(
-            "--isolated",
-            help="Modules alone, at the sizes they have in the host.",
-            meaning="Whether modules run alone.",
-        ),
+    isolated: bool = switch(
+        "--isolated",
+        absent=False,
+        help="Modules alone, at the sizes they have in the host.",
+        meaning="Whether modules run alone.",
     )
-    stages: tuple[int, ...] = field(
+    stages: tuple[int, ...] = option(
+        "--stages",
+        absent=STAGES,
+        help="That carry the module, such as 2,3,4 or c3-c5.",
+        metavar="N,...",
         default=STAGES,
-        metadata=option(
-            "--stages",
-            help="That carry the module, such as 2,3,4 or c3-c5.",
-            metavar="N,...",
-            default=STAGES,
-            text=lambda stages: ",".join(map(str, stages)),
-            meaning="Of the host, those that carry the module, with spaces.",
-            words=lambda stages: "" if stages == STAGES else f"stages {' '.join(map(str, stages))}",
-        ),
+        text=lambda stages: ",".join(map(str, stages)),
+        meaning="Of the host, those that carry the module, with spaces.",
+        words=lambda stages: "" if stages == STAGES else f"stages {' '.join(map(str, stages))}",
     )
     """Of the host, 1 to 4: those that carry the module."""
-    blocks: Literal["all", "last"] = field(
+    blocks: Literal["all", "last"] = option(
+        "--blocks",
+        absent="all",
+        help="Of each stage: all, last.",
+        metavar="NAME",
         default="all",
-        metadata=option(
-            "--blocks",
-            help="Of each stage: all, last.",
-            metavar="NAME",
-            default="all",
-            meaning="Of each of these: `all`, or the `last`.",
-            words=lambda blocks: "last blocks" if blocks == "last" else "",
-        ),
+        meaning="Of each of these: `all`, or the `last`.",
+        words=lambda blocks: "last blocks" if blocks == "last" else "",
     )
     """Of each of these stages."""
-    device: Literal["cpu", "cuda"] = field(
-        metadata=option("--device", default_text="auto", meaning="`cpu` or `cuda`.", words=str)
+    device: Literal["cpu", "cuda"] = option(
+        "--device", default_text="auto", meaning="`cpu` or `cuda`.", words=str
     )
-    threads: int = field(
-        metadata=option(
-            "--threads",
-            default_text="torch's choice",
-            limits=(1, 2**12),
-            meaning="Of a CPU.",
-            unit="1",
-        )
+    threads: int = option(
+        "--threads",
+        default_text="torch's choice",
+        limits=(1, 2**12),
+        meaning="Of a CPU.",
+        unit="1",
     )
-    seed: int = field(
-        metadata=option(
-            "--seed",
-            help="Of weights, input and order.",
-            default=0,
-            limits=(0, 2**63 - 1),
-            meaning="Of weights, images and order.",
-        )
+    seed: int = option(
+        "--seed",
+        help="Of weights, input and order.",
+        default=0,
+        limits=(0, 2**63 - 1),
+        meaning="Of weights, images and order.",
     )
 
     def __post_init__(self) -> None:
@@ -241,15 +209,13 @@ class RunOptions:
     isolated: bool | None = None
     stages: tuple[int, ...] | None = None
     blocks: str | None = None
-    budget_s: float | None = field(
-        default=None,
-        metadata=option(
-            "--budget",
-            help="Most time in the timed rounds of one configuration.",
-            metavar="SECONDS",
-            default=100.0,
-            text="{:g}".format,
-        ),
+    budget_s: float | None = option(
+        "--budget",
+        absent=None,
+        help="Most time in the timed rounds of one configuration.",
+        metavar="SECONDS",
+        default=100.0,
+        text="{:g}".format,
     )
     threads: int | None = None
     seed: int | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
 SEVERAL = "One, or several with commas."
@@ -40,17 +40,17 @@ class Option:
     """The value in the name of a folder within a grid."""
 
 
-def option(flag: str, **known: Any) -> dict[str, Option]:
-    """The metadata of a dataclass field that is an option."""
-    return {"option": Option(flag=flag, **known)}
+def option(flag: str, *, absent: Any = MISSING, **known: Any) -> Any:
+    """Declare a dataclass field that is an option; ``absent`` is its value in older records."""
+    return field(default=absent, metadata={"option": Option(flag=flag, **known)})
 
 
-def switch(flag: str, words: str = "", **known: Any) -> dict[str, Option]:
-    """The metadata of an option without a value, off by default; ``words`` describe it when on."""
+def switch(flag: str, words: str = "", **known: Any) -> Any:
+    """Declare an option without a value, off by default; ``words`` describe it where it is on."""
     return option(flag, default=False, words=lambda on: words if on else "", **known)
 
 
 def options_of(cls: type) -> dict[str, Option]:
-    """The options among a dataclass's fields, by their names and in their order."""
+    """Return the options among a dataclass's fields, by their names and in their order."""
     known = {field.name: field.metadata.get("option") for field in fields(cls)}
     return {name: option for name, option in known.items() if option}
