@@ -37,7 +37,7 @@ class PlannedRun:
 
 
 def defaults(host: str | None = None) -> RunOptions:
-    """The main job: every module in ResNet-50, one image of 224x224; a detector's is larger."""
+    """Return the main job: every module in ResNet-50, one 224x224 image; a detector's is larger."""
     values: dict[str, Any] = {
         name: (option.default,) if option.grid else option.default
         for name, option in OPTIONS.items()
@@ -65,13 +65,20 @@ def prepare(options: RunOptions, out: Path | None) -> tuple[list[PlannedRun], Pa
         UserError: an option that cannot be, a module or host that is not known or does not fit,
             finished runs, another configuration or machine, a folder that cannot be written to.
     """
-    options = _cleaned(_valid(RunOptions, asdict(options)))
+    try:
+        return _prepare(_cleaned(_valid(RunOptions, asdict(options))), out)
+    except SettingsError as error:
+        raise UserError(str(error)) from error
+
+
+def _prepare(options: RunOptions, out: Path | None) -> tuple[list[PlannedRun], Path]:
     if out is not None and (recorded := store.runs_in(out)):
         return _resumed(options, recorded), out
     options = _filled(options)
     _check_numbers(options)
     modules = options.modules or ()
-    _require_known(modules)
+    for module in modules:
+        resolve.require_known(module)
     cases = list(cases_of(options))
     plan = _plan(options, cases[0].device)
     for case in cases:
@@ -130,7 +137,7 @@ def _resumed(options: RunOptions, folders: Sequence[Path]) -> list[PlannedRun]:
 
 
 def _recorded(runs: Sequence[Run]) -> dict[str, Any]:
-    """The options that made these runs."""
+    """Return the options that made these runs."""
     first = runs[0]
     shared = {name: getattr(first.case, name) for name in GRID}
     if any(replace(run.case, **shared) != first.case for run in runs) or any(
@@ -144,7 +151,7 @@ def _recorded(runs: Sequence[Run]) -> dict[str, Any]:
 
 
 def _has_other_files(folder: Path) -> bool:
-    """Whether there are files, but not even the beginning of a run."""
+    """Return whether there are files, but not even the beginning of a run."""
     try:
         return folder.is_dir() and any(folder.iterdir()) and not store.holds_a_file(folder)
     except OSError as error:
@@ -152,7 +159,7 @@ def _has_other_files(folder: Path) -> bool:
 
 
 def _valid(kind: type[T], values: dict[str, Any]) -> T:
-    """A RunOptions or Case of these values.
+    """Make a RunOptions or Case of these values.
 
     Raises:
         UserError: one is not of its option's type, or none that the option knows.
@@ -169,13 +176,13 @@ def _valid(kind: type[T], values: dict[str, Any]) -> T:
 
 
 def _filled(options: RunOptions) -> RunOptions:
-    """The options, with defaults for those that were left out."""
+    """Fill in the defaults of options that were left out."""
     stated = {name: value for name, value in asdict(options).items() if value is not None}
     return replace(defaults(options.host), **stated)
 
 
 def _cleaned(options: RunOptions) -> RunOptions:
-    """Modules once each, in the order asked for; stages and a grid's values once each, sorted."""
+    """Keep modules once each, in their order; stages and a grid's values once each, sorted."""
     values: dict[str, Any] = {
         name: _in_order(name, chosen)
         for name in ("stages", *GRID)
@@ -187,13 +194,13 @@ def _cleaned(options: RunOptions) -> RunOptions:
 
 
 def _in_order(option: str, values: Iterable[Any]) -> tuple[Any, ...]:
-    """Each value once, sorted; images by height, then width."""
+    """Sort the values, each once; images by height, then width."""
     key = image_size.sides if option == "image_size" else None
     return tuple(sorted(set(values), key=key))
 
 
 def cases_of(options: RunOptions) -> Iterable[Case]:
-    """Every configuration of options that are all stated.
+    """Yield every configuration of options that are all stated.
 
     Raises:
         UserError: a value that its option does not know.
@@ -230,14 +237,6 @@ def _check_numbers(options: RunOptions) -> None:
         raise UserError(f"the budget must be a positive number of seconds, not {options.budget_s}")
 
 
-def _require_known(modules: Iterable[str]) -> None:
-    try:
-        for module in modules:
-            resolve.require_known(module)
-    except SettingsError as error:
-        raise UserError(str(error)) from error
-
-
 def _check(case: Case, modules: Sequence[str]) -> None:
     if min(image_size.sides(case.image_size)) < TOTAL_STRIDE:
         raise UserError(
@@ -259,14 +258,11 @@ def _check(case: Case, modules: Sequence[str]) -> None:
         raise UserError(
             "--isolated times the eager forward: no --mode training, --compile or --cuda-graph"
         )
-    try:
-        with torch.device("meta"):
-            build(case.host, stages=case.stages, blocks=case.blocks)
-            for module in modules:
-                if not resolve.is_custom(module):  # others are tried in a process
-                    build(case.host, module, stages=case.stages, blocks=case.blocks)
-    except SettingsError as error:
-        raise UserError(str(error)) from error
+    with torch.device("meta"):
+        build(case.host, stages=case.stages, blocks=case.blocks)
+        for module in modules:
+            if not resolve.is_custom(module):  # others are tried in a process
+                build(case.host, module, stages=case.stages, blocks=case.blocks)
 
 
 def _try(cases: Sequence[Case], modules: Iterable[str]) -> None:
