@@ -73,10 +73,10 @@ def _measure(
     while (reason := _reason_to_stop(run)) is None:
         yield Beginning("round", None)
         finished = next(series, None)
-        for variant, error in rounds.failures.items():
+        for variant, raised in rounds.failures.items():
             if not run.failed(variant, "latency"):
                 _release()
-                yield record(run, variant, error=failure("latency", error))
+                yield record(run, variant, error=failure("latency", raised))
         if finished:
             yield record(run, None, results=finished, facts=busy.facts)
     yield record(run, None, results=End(reason=reason, rounds=len(run.rounds)))

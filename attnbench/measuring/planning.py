@@ -18,7 +18,7 @@ from attnbench.hosts.detection import DETECTORS
 from attnbench.modules import ATTENTION, SettingsError
 from attnbench.plugins import resolve
 from attnbench.records import image_size, store
-from attnbench.records.case import CASE_OPTIONS, GRID, LIMITS, OPTIONS, Case, RunOptions
+from attnbench.records.case import CASE_OPTIONS, GRID, OPTIONS, Case, RunOptions
 from attnbench.records.run import Run, gather, machine
 from attnbench.records.schema import Plan, Record
 from attnbench.records.variants import CONTROL, PLAIN, STAGES, alone
@@ -75,7 +75,7 @@ def _prepare(options: RunOptions, out: Path | None) -> tuple[list[PlannedRun], P
     if out is not None and (recorded := store.runs_in(out)):
         return _resumed(options, recorded), out
     options = _filled(options)
-    _check_numbers(options)
+    _check_values(options)
     modules = options.modules or ()
     for module in modules:
         resolve.require_known(module)
@@ -168,7 +168,9 @@ def _valid(kind: type[T], values: dict[str, Any]) -> T:
         return TypeAdapter(kind).validate_python(values)
     except ValidationError as error:
         first = error.errors()[0]
-        option, value = ": ".join(map(str, first["loc"][:1])), repr(first["input"])
+        if first["type"] == "value_error":
+            raise UserError(str(first["ctx"]["error"])) from error
+        option, value = first["loc"][0], repr(first["input"])
         if first["type"] == "literal_error":
             known = first["ctx"]["expected"].replace(" or ", ", ").replace("'", "")
             raise UserError(f"unknown {option} {value}; known: {known}") from error
@@ -220,19 +222,10 @@ def _plan(options: RunOptions, device: str) -> Plan:
     )
 
 
-def _check_numbers(options: RunOptions) -> None:
+def _check_values(options: RunOptions) -> None:
     for option in GRID:
         if not getattr(options, option):
             raise UserError(f"{option} has no value")
-    for option, (least, most) in LIMITS.items():
-        values = getattr(options, option)
-        for value in values if isinstance(values, tuple) else (values,):
-            shortest, longest = sorted(image_size.sides(value))
-            if not least <= shortest <= longest <= most:
-                raise UserError(
-                    f"{option} must be at least {least} and at most {most}, "
-                    f"not {image_size.option(value)}"
-                )
     if not 0 < (options.budget_s or 0) < float("inf"):
         raise UserError(f"the budget must be a positive number of seconds, not {options.budget_s}")
 

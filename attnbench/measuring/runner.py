@@ -81,17 +81,16 @@ def run(
             "attnbench.run is called while a child process imports the script; call it under "
             "if __name__ == '__main__':"
         )
+    notify: Progress = progress or (lambda *_: None)
     planned_runs, folder = planning.prepare(options, None if out is None else Path(out))
     folders = {id(planned.run): planned.folder for planned in planned_runs}
     runs = tuple(planned.run for planned in planned_runs)
     for planned in planned_runs:
-        if progress:
-            progress(planned.run, Planned(planned.folder))
+        notify(planned.run, Planned(planned.folder))
     for its_run, event in execute(runs):
         if isinstance(event, Record):
             store.append(folders[id(its_run)], event)
-        if progress:
-            progress(its_run, event)
+        notify(its_run, event)
     return Measured(runs, folder)
 
 
@@ -172,11 +171,13 @@ def _steps(
     for variant in run.counted:
         if not run.has(variant, "counts"):
             yield Beginning("counts", variant)
-            yield from _counted(run, variant, partial(_counts, run.case, variant, count))
+            counts = partial(_counts, run.case, variant, count)
+            yield from _attempt(run, variant, "counts", counts)
     for variant in run.networks:
         if not run.has(variant, "memory"):
             yield Beginning("memory", variant)
-            yield _attempt(run, variant, "memory", partial(measure_memory, run.case, variant))
+            peaks = partial(measure_memory, run.case, variant)
+            yield from _attempt(run, variant, "memory", peaks)
     yield from _latency(run, measure_latency)
 
 
@@ -186,23 +187,16 @@ def _counts(case: Case, variant: str, count: CountNetwork) -> Counts:
     return Counts(rules=count(case.host, variant, case.image_size, case.stages, case.blocks))
 
 
-def _counted(run: Run, variant: str, count: Callable[[], Counts]) -> Iterator[Record]:
-    """Yield the counts; where some rules fail, their failure and then the counts of the others."""
+def _attempt(
+    run: Run, variant: str, kind: FailedStep, measure: Callable[[], Results]
+) -> Iterator[Record]:
+    """Yield the results, or why there are none; both where some rules of counting failed."""
     try:
-        yield record(run, variant, results=count())
-    except NotCountedError as error:
-        yield record(run, variant, error=failure("counts", error))
-        if error.counts:
+        yield record(run, variant, results=measure())
+    except Exception as error:
+        yield record(run, variant, error=failure(kind, error))
+        if isinstance(error, NotCountedError) and error.counts:
             yield record(run, variant, results=Counts(rules=error.counts))
-    except Exception as error:
-        yield record(run, variant, error=failure("counts", error))
-
-
-def _attempt(run: Run, variant: str, kind: FailedStep, measure: Callable[[], Results]) -> Record:
-    try:
-        return record(run, variant, results=measure())
-    except Exception as error:
-        return record(run, variant, error=failure(kind, error))
 
 
 def _latency(run: Run, measure: MeasureLatency) -> Iterator[Event]:

@@ -138,8 +138,14 @@ class Case:
 
     def __post_init__(self) -> None:
         """Refuse what no run can have."""
-        if min(self.batch_size, *image_size.sides(self.image_size), self.threads) < 1:
-            raise ValueError("batch_size, image_size and threads are at least 1")
+        for name, (least, most) in LIMITS.items():
+            value = getattr(self, name)
+            shortest, longest = sorted(image_size.sides(value))
+            if not least <= shortest <= longest <= most:
+                raise ValueError(
+                    f"{name} must be at least {least} and at most {most}, "
+                    f"not {image_size.option(value)}"
+                )
         if image_size.of(*image_size.sides(self.image_size)) != self.image_size:
             raise ValueError("image_size is a single number where the image is square")
 
@@ -184,6 +190,7 @@ GRID = tuple(sorted(_PLACES, key=_PLACES.__getitem__))
 """The fields of a case of which a grid has every combination, the slowest first."""
 
 LIMITS = {name: known.limits for name, known in CASE_OPTIONS.items() if known.limits}
+"""Least and greatest value of numbers, and of an image's sides."""
 
 
 @dataclass(frozen=True, kw_only=True)
