@@ -34,7 +34,7 @@ CustomModules = Annotated[
     typer.Option(
         "--module",
         metavar="SPEC",
-        help="One of your own, whose code is run: file.py:ClassName, timm:NAME, or an entry point; "
+        help="A custom module, whose code is run: file.py:ClassName, timm:NAME, or an entry point; "
         "with ,site=after_bn3 and ,key=value for its settings. May be repeated; without --modules "
         "alone.",
     ),

@@ -46,7 +46,7 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Folder of the run; an unfinished one is gone on with.",
+            help="Output folder. An unfinished run in it is resumed.",
             show_default="a new one under reports/",
         ),
     ] = None,

@@ -67,8 +67,15 @@ def _measure(
         elif run.case.compiled and variant not in (*run.compiled, run.plan.control):
             yield record(run, variant, results=Compiled(seconds=first_s))
     first = run.rounds[-1].number + 1 if run.rounds else 0
-    busy = _Busy(run)
-    rounds = timing.Rounds(steps, block_steps, clock, run.case.seed, first, look, busy.look)
+    driver_facts: Environment = {}
+
+    def read_driver() -> None:
+        """Read the driver's facts while the device still works on a round."""
+        driver_facts.clear()
+        if isinstance(uuid := run.environment.get("gpu_uuid"), str):
+            driver_facts.update(nvml.moment(uuid))
+
+    rounds = timing.Rounds(steps, block_steps, clock, run.case.seed, first, look, read_driver)
     series = iter(rounds)
     while (reason := _reason_to_stop(run)) is None:
         yield Beginning("round", None)
@@ -78,7 +85,7 @@ def _measure(
                 _release()
                 yield record(run, variant, error=failure("latency", raised))
         if finished:
-            yield record(run, None, results=finished, facts=busy.facts)
+            yield record(run, None, results=finished, facts=driver_facts)
     yield record(run, None, results=End(reason=reason, rounds=len(run.rounds)))
 
 
@@ -89,18 +96,6 @@ def _warmed_up(case: Case, variant: str, clock: timing.Clock) -> tuple[timing.St
     _check_finite(ready())
     first_s = clock.seconds(start, clock.mark())
     return ready, timing.warm_up(ready, clock), first_s
-
-
-class _Busy:
-    """The driver's facts, read while the device still works on a round."""
-
-    def __init__(self, run: Run) -> None:
-        self._uuid = run.environment.get("gpu_uuid")
-        self.facts: Environment = {}
-
-    def look(self) -> None:
-        if isinstance(self._uuid, str):
-            self.facts = nvml.moment(self._uuid)
 
 
 def _check_finite(output: object) -> None:

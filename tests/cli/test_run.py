@@ -12,7 +12,7 @@ from attnbench.records.run import Run
 from attnbench.records.schema import Block, Counts, End, Plan, Record, Round
 
 MODULE_HELP = (
-    "One of your own, whose code is run: file.py:ClassName, timm:NAME, or an entry point; with "
+    "A custom module, whose code is run: file.py:ClassName, timm:NAME, or an entry point; with "
     ",site=after_bn3 and ,key=value for its settings. May be repeated; without --modules alone."
 )
 HOST_HELP = (
@@ -49,7 +49,7 @@ OPTIONS = [  # flag, what stands for its value, default as shown, help
         "--out",
         "DIR",
         "a new one under reports/",
-        "Folder of the run; an unfinished one is gone on with.",
+        "Output folder. An unfinished run in it is resumed.",
     ),
 ]
 
