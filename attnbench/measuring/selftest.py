@@ -97,7 +97,7 @@ class Findings:
     def _add_row(
         self, what: str, intervals: Sequence[Interval], holding: int, *slower: str
     ) -> None:
-        width = formatting.percent(median(each.half_width for each in intervals), digits=2)
+        width = formatting.percent(median(interval.half_width for interval in intervals), digits=2)
         self.rows.append((what, str(len(intervals)), str(holding), *slower, width))
 
     def _require(self, what: str, which: str, count: int, of: int, share: float) -> None:

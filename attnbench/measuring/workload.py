@@ -16,6 +16,7 @@ from attnbench.records.schema import Case
 from attnbench.records.variants import CONTROL, PLAIN
 
 Forward = Callable[[torch.Tensor], Any]
+Parts = dict[str, Callable[[], object]]
 
 
 def network(case: Case, variant: str, device: str) -> nn.Module:
@@ -84,9 +85,7 @@ def moving(tensors: Sequence[torch.Tensor]) -> Callable[[], None]:
     return move
 
 
-def _inference(
-    model: nn.Module, forward: Forward, image: torch.Tensor
-) -> dict[str, Callable[[], object]]:
+def _inference(model: nn.Module, forward: Forward, image: torch.Tensor) -> Parts:
     model.eval()
 
     def infer() -> object:
@@ -96,9 +95,7 @@ def _inference(
     return {"forward": infer}
 
 
-def _training(
-    model: nn.Module, forward: Forward, image: torch.Tensor
-) -> dict[str, Callable[[], object]]:
+def _training(model: nn.Module, forward: Forward, image: torch.Tensor) -> Parts:
     model.train()
     labels = torch.arange(image.shape[0], device=image.device) % CLASSES
     optimizer = torch.optim.SGD(model.parameters(), lr=0.0, momentum=0.9)
@@ -172,7 +169,7 @@ def captured(step: Step) -> Step:
         with torch.cuda.graph(graph, pool=_pool()):
             output = step()
     except Exception:
-        _POOL.clear()  # a failed capture may leave it in use
+        _pool.cache_clear()  # a failed capture may leave it in use
         raise
 
     def replay() -> object:
@@ -182,10 +179,6 @@ def captured(step: Step) -> Step:
     return Step({"step": replay})
 
 
-_POOL: list[Any] = []
-
-
+@cache
 def _pool() -> Any:
-    if not _POOL:
-        _POOL.append(torch.cuda.graph_pool_handle())
-    return _POOL[0]
+    return torch.cuda.graph_pool_handle()
