@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         to_authors_state_dict,
     )
     from attnbench.hosts.build import build, resnet
+    from attnbench.measuring import RunOptions, run
     from attnbench.report import read
 
 if not Path(__path__[0], "modules").exists():
@@ -22,27 +23,31 @@ if not Path(__path__[0], "modules").exists():
     __path__.append(str(Path(__file__).parents[1]))
 
 __all__ = [
+    "RunOptions",
     "__version__",
     "build",
     "load_authors_state_dict",
     "read",
     "read_weights",
     "resnet",
+    "run",
     "to_authors_state_dict",
 ]
 
 _HOMES = {
+    "RunOptions": ".measuring",
     "build": ".hosts.build",
     "load_authors_state_dict": ".accuracy.checkpoints",
     "read": ".report",
     "read_weights": ".accuracy.checkpoints",
     "resnet": ".hosts.build",
+    "run": ".measuring",
     "to_authors_state_dict": ".accuracy.checkpoints",
 }
 
 
 def __getattr__(name: str) -> Any:
-    """A public name on first use: importing the package imports neither torch nor pandas."""
+    """Import a public name on first use: the package alone imports neither torch nor pandas."""
     if name in _HOMES:
         return getattr(import_module(_HOMES[name], __name__), name)
     raise AttributeError(f"module 'attnbench' has no attribute '{name}'")

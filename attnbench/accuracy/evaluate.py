@@ -23,8 +23,9 @@ from attnbench.hosts.build import HOSTS, TOTAL_STRIDE, build
 from attnbench.modules import SettingsError
 from attnbench.plugins.resolve import parse
 from attnbench.records import evaluation, store
+from attnbench.records.case import LIMITS
 from attnbench.records.evaluation import Data, Evaluation, Weights
-from attnbench.records.schema import LIMITS, Environment
+from attnbench.records.schema import Environment
 from attnbench.records.store import new_folder
 from attnbench.records.variants import PLAIN
 from attnbench.system import environment, process_settings

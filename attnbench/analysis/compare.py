@@ -11,7 +11,7 @@ from attnbench import formatting
 from attnbench.analysis import replicates
 from attnbench.analysis.replicates import Replicates
 from attnbench.errors import UserError
-from attnbench.records.schema import GRID
+from attnbench.records.case import GRID
 from attnbench.stats import between_runs, ratios
 from attnbench.stats.interval import Interval
 

@@ -1,19 +1,24 @@
-"""What users write after an option, as values. Whatever cannot be one is a ``UserError``."""
+"""What users write after an option, as values. What cannot be one raises a ``UserError``."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from math import inf
-from typing import Annotated
+from typing import Annotated, Any, TypeVar, get_args, get_type_hints
 
 import typer
 
 from attnbench.errors import UserError
 from attnbench.modules import ATTENTION
 from attnbench.records import image_size
+from attnbench.records.case import OPTIONS, Case
 from attnbench.records.image_size import Size
+
+T = TypeVar("T")
+
+DTYPES, MODES = (get_args(get_type_hints(Case)[name]) for name in ("dtype", "mode"))
 
 
 class Device(StrEnum):
@@ -29,7 +34,7 @@ CustomModules = Annotated[
     typer.Option(
         "--module",
         metavar="SPEC",
-        help="One of your own, whose code is run: file.py:ClassName, timm:NAME, or an entry point; "
+        help="A custom module, whose code is run: file.py:ClassName, timm:NAME, or an entry point; "
         "with ,site=after_bn3 and ,key=value for its settings. May be repeated; without --modules "
         "alone.",
     ),
@@ -46,22 +51,27 @@ BetweenRuns = Annotated[
     ),
 ]
 
-SEVERAL = "One, or several with commas."
 
-DTYPES = ("float32", "bfloat16", "float16")
+def stated(name: str) -> Any:
+    """Return the parameter of the command line for an option of ``run``, as it is declared."""
+    option = OPTIONS[name]
+    default = option.default_text
+    if default is None and not isinstance(option.default, bool):
+        default = option.text(option.default)
+    return typer.Option(
+        option.flag, help=option.help, metavar=option.metavar, show_default=default or True
+    )
 
-MODES = ("inference", "training")
 
-
-def modules(named: str | None, own: Sequence[str] | None) -> tuple[str, ...] | None:
-    """Those of ``--modules``, then each ``--module``; None where nothing was stated."""
-    if not own:
-        return names(named)
-    return (*(names(named) or ()), *(spec.strip() for spec in own))
+def modules(listed: str | None, custom: Sequence[str] | None) -> tuple[str, ...] | None:
+    """Return those of ``--modules``, then each ``--module``; None where nothing was stated."""
+    if not custom:
+        return names(listed)
+    return (*(names(listed) or ()), *(spec.strip() for spec in custom))
 
 
 def names(modules: str | None) -> tuple[str, ...] | None:
-    """``se,sa`` or ``all`` as names of modules; None where nothing was stated."""
+    """Read ``se,sa`` or ``all`` as names of modules; None where nothing was stated."""
     if modules is None or modules == "all":
         return None if modules is None else tuple(ATTENTION)
     named = tuple(name.strip() for name in modules.split(",") if name.strip())
@@ -71,17 +81,32 @@ def names(modules: str | None) -> tuple[str, ...] | None:
 
 
 def numbers(text: str | None, option: str) -> tuple[int, ...] | None:
-    """``1,8`` as whole numbers."""
-    if text is None:
-        return None
+    """Read ``1,8`` as whole numbers."""
     try:
-        return tuple(int(part) for part in text.split(","))
+        return _values(text, int)
     except ValueError as error:
         raise UserError(f"{option}: '{text}' is no number, nor several with commas") from error
 
 
+def image_sizes(text: str | None, option: str) -> tuple[Size, ...] | None:
+    """Read ``224,800x1333`` as sizes: a square by its side, else height and width."""
+    try:
+        return _values(text, image_size.parse)
+    except ValueError as error:
+        raise UserError(f"{option}: {error}, nor several with commas") from error
+
+
+def choices(text: str | None, option: str, known: Sequence[str]) -> tuple[str, ...] | None:
+    """Read ``inference,training`` as values of an option that knows these."""
+    return _values(text, lambda part: choice(part.strip(), option, known))
+
+
+def _values(text: str | None, read: Callable[[str], T]) -> tuple[T, ...] | None:
+    return None if text is None else tuple(map(read, text.split(",")))
+
+
 def stages(text: str | None) -> tuple[int, ...] | None:
-    """``2,3,4`` or, as detection counts them, ``c3-c5``: the stages 1 to 4 of a host."""
+    """Read ``2,3,4`` or, as detection counts them, ``c3-c5``: the stages 1 to 4 of a host."""
     if text is None or "c" not in text.lower():
         return numbers(text, "--stages")
     span = re.fullmatch(r"c([2-5])(?:-c([2-5]))?", text.strip().lower())
@@ -91,43 +116,22 @@ def stages(text: str | None) -> tuple[int, ...] | None:
     return tuple(range(first - 1, last))
 
 
-def image_sizes(text: str | None, option: str) -> tuple[Size, ...] | None:
-    """``224,800x1333`` as sizes: a square by its side, else height and width."""
-    if text is None:
-        return None
-    try:
-        return tuple(image_size.parse(part) for part in text.split(","))
-    except ValueError as error:
-        raise UserError(f"{option}: {error}, nor several with commas") from error
-
-
-def choices(text: str | None, option: str, known: Sequence[str]) -> tuple[str, ...] | None:
-    """``inference,training`` as values of an option that knows these."""
-    if text is None:
-        return None
-    values = tuple(part.strip() for part in text.split(","))
-    for value in values:
-        if value not in known:
-            raise UserError(f"{option}: '{value}' is not one of {', '.join(known)}")
-    return values
-
-
 def choice(text: str, option: str, known: Sequence[str]) -> str:
-    """``float32`` as the value of an option that knows these and takes one."""
+    """Read ``float32`` as the value of an option that knows these and takes one."""
     if text not in known:
         raise UserError(f"{option}: '{text}' is not one of {', '.join(known)}")
     return text
 
 
 def executions(compiled: bool | None, eager: bool | None) -> tuple[bool, ...] | None:
-    """Whether compiled, eager or both; None where neither was stated."""
+    """Return whether compiled, eager or both; None where neither was stated."""
     if compiled:
         return (False, True) if eager else (True,)
     return (False,) if eager else None
 
 
 def share(text: str) -> float:
-    """``3%`` or ``0.03`` as 0.03.
+    """Read ``3%`` or ``0.03`` as 0.03.
 
     Raises:
         UserError: neither, or below zero.

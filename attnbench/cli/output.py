@@ -16,13 +16,6 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from rich.table import Table
 from rich.text import Text
 
-from attnbench.measuring.events import Beginning, Event
-from attnbench.records.run import Run
-from attnbench.records.schema import End, Record, Round
-
-STEP_S = {"counts": 1.5, "memory": 2.5, "warm-up": 1.0}
-"""About what one step takes beside the timed rounds: only the bar's scale."""
-
 
 def console() -> Console:
     """Return standard output; wide where no terminal sets a width, so that nothing is folded.
@@ -49,7 +42,7 @@ def table(
 @contextmanager
 def images_bar(total: int, console: Console) -> Iterator[Callable[[str, int], None]]:
     """Show one bar over images; yield a function of the current step and the images done."""
-    with _progress(console) as bar:
+    with progress_bar(console) as bar:
         task = bar.add_task("starting", total=total)
 
         def progress(step: str, done: int) -> None:
@@ -60,7 +53,8 @@ def images_bar(total: int, console: Console) -> Iterator[Callable[[str, int], No
         yield progress
 
 
-def _progress(console: Console) -> Progress:
+def progress_bar(console: Console) -> Progress:
+    """A bar that is drawn when it is updated, and not by a thread while something is timed."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -71,63 +65,6 @@ def _progress(console: Console) -> Progress:
         console=console,
         auto_refresh=False,
     )
-
-
-class Bar:
-    """One bar over all runs, scaled in seconds that their steps are expected to take.
-
-    It is drawn when something has happened and not between, when something is being timed.
-    """
-
-    def __init__(self, runs: Sequence[Run], console: Console) -> None:
-        self._runs = list(runs)
-        self._progress = _progress(console)
-        total = sum(map(_expected_s, self._runs))
-        self._task = self._progress.add_task("starting", total=total)
-        self._done = {id(run): _done_s(run) for run in self._runs}
-
-    def watch(self, events: Iterable[tuple[Run, Event]]) -> Iterator[tuple[Run, Record]]:
-        """Pass the records on; what begins, and what a round took, moves the bar."""
-        with self._progress:
-            for run, event in events:
-                self._move(run, event)
-                if not isinstance(event, Beginning):
-                    yield run, event
-
-    def _move(self, run: Run, event: Event) -> None:
-        what = None
-        if isinstance(event, Beginning):
-            what = self._described(run, event)
-            self._done[id(run)] += STEP_S.get(event.kind, 0.0)
-        elif isinstance(event.results, Round):
-            self._done[id(run)] += event.results.seconds
-        elif isinstance(event.results, End):
-            what, self._done[id(run)] = "done", _expected_s(run)
-        done = sum(self._done.values())
-        self._progress.update(self._task, completed=done, description=what, refresh=True)
-
-    def _described(self, run: Run, event: Beginning) -> str:
-        what = f"{event.kind} {event.variant or len(run.rounds) + 1}"
-        if len(self._runs) == 1:
-            return what
-        place = next(n for n, each in enumerate(self._runs, start=1) if each is run)
-        return f"{place} of {len(self._runs)}: {what}"
-
-
-def _expected_s(run: Run) -> float:
-    steps = {
-        "counts": len(run.counted),
-        "memory": len(run.networks),
-        "warm-up": len(run.plan.variants),
-    }
-    return run.plan.budget_s + sum(STEP_S[kind] * times for kind, times in steps.items())
-
-
-def _done_s(run: Run) -> float:
-    if run.end is not None:
-        return _expected_s(run)
-    counted, measured = STEP_S["counts"] * len(run.counts), STEP_S["memory"] * len(run.memory)
-    return counted + measured + run.timed_s
 
 
 def json_text(data: object) -> str:

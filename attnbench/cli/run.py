@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.console import Console
 
 from attnbench.cli import options, output
-from attnbench.cli.options import DTYPES, MODES, SEVERAL, CustomModules, Device
+from attnbench.cli.options import DTYPES, MODES, CustomModules, Device, stated
+from attnbench.records.case import RunOptions
+from attnbench.records.run import Run
+from attnbench.records.schema import End, Record, Round
+
+if TYPE_CHECKING:
+    from attnbench.measuring.events import Beginning, Event, Planned
 
 
 def run(  # noqa: PLR0913, PLR0917  one parameter an option
@@ -17,79 +24,29 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
         str | None, typer.Option(help="Names, comma-separated.", show_default="all seven")
     ] = None,
     module: CustomModules = None,
-    host: Annotated[
-        str | None,
-        typer.Option(
-            help="A ResNet or detector of torchvision by its name there, sknet50, sknet101, "
-            "resnet50_backbone, ...",
-            show_default="resnet50",
-        ),
-    ] = None,
-    device: Annotated[Device | None, typer.Option(show_default="auto")] = None,
-    batch_size: Annotated[
-        str | None, typer.Option(metavar="N,...", show_default="1", help=SEVERAL)
-    ] = None,
-    image_size: Annotated[
-        str | None,
-        typer.Option(
-            metavar="N|HxW,...",
-            show_default="224; 800x1333 for a detector",
-            help=f"A square's side, or height x width. {SEVERAL}",
-        ),
-    ] = None,
-    dtype: Annotated[
-        str | None,
-        typer.Option(metavar="NAME,...", show_default="float32", help=", ".join(DTYPES)),
-    ] = None,
-    channels_last: Annotated[
-        bool | None, typer.Option("--channels-last", help="NHWC memory layout.")
-    ] = None,
-    mode: Annotated[
-        str | None,
-        typer.Option(metavar="NAME,...", show_default="inference", help=", ".join(MODES)),
-    ] = None,
-    compile_: Annotated[
-        bool | None, typer.Option("--compile", help="Networks through torch.compile.")
-    ] = None,
+    host: Annotated[str | None, stated("host")] = None,
+    device: Annotated[Device | None, stated("device")] = None,
+    batch_size: Annotated[str | None, stated("batch_size")] = None,
+    image_size: Annotated[str | None, stated("image_size")] = None,
+    dtype: Annotated[str | None, stated("dtype")] = None,
+    channels_last: Annotated[bool | None, stated("channels_last")] = None,
+    mode: Annotated[str | None, stated("mode")] = None,
+    compile_: Annotated[bool | None, stated("compiled")] = None,
     eager: Annotated[
         bool | None, typer.Option("--eager", help="With --compile: the eager ones as well.")
     ] = None,
-    cuda_graph: Annotated[
-        bool | None, typer.Option("--cuda-graph", help="Steps captured, then replayed.")
-    ] = None,
-    isolated: Annotated[
-        bool | None,
-        typer.Option("--isolated", help="Modules alone, at the sizes they have in the host."),
-    ] = None,
-    stages: Annotated[
-        str | None,
-        typer.Option(
-            metavar="N,...",
-            help="That carry the module, such as 2,3,4 or c3-c5.",
-            show_default="1,2,3,4",
-        ),
-    ] = None,
-    blocks: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="Of each stage: all, last.", show_default="all"),
-    ] = None,
-    budget: Annotated[
-        float | None,
-        typer.Option(
-            metavar="SECONDS",
-            help="Most time in the timed rounds of one configuration.",
-            show_default="100",
-        ),
-    ] = None,
-    threads: Annotated[int | None, typer.Option(show_default="torch's choice")] = None,
-    seed: Annotated[
-        int | None, typer.Option(help="Of weights, input and order.", show_default="0")
-    ] = None,
+    cuda_graph: Annotated[bool | None, stated("cuda_graph")] = None,
+    isolated: Annotated[bool | None, stated("isolated")] = None,
+    stages: Annotated[str | None, stated("stages")] = None,
+    blocks: Annotated[str | None, stated("blocks")] = None,
+    budget: Annotated[float | None, stated("budget_s")] = None,
+    threads: Annotated[int | None, stated("threads")] = None,
+    seed: Annotated[int | None, stated("seed")] = None,
     out: Annotated[
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Folder of the run; an unfinished one is gone on with.",
+            help="Output folder. An unfinished run in it is resumed.",
             show_default="a new one under reports/",
         ),
     ] = None,
@@ -98,11 +55,11 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
 
     Several values of an option, comma-separated, make a grid of configurations.
     """
+    from attnbench import measuring
     from attnbench.cli.report import show
-    from attnbench.measuring import planning, runner
-    from attnbench.records import store
+    from attnbench.measuring.events import Planned
 
-    wanted = planning.RunOptions(
+    stated_options = RunOptions(
         modules=options.modules(modules, module),
         host=host,
         device=device,
@@ -120,17 +77,92 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
         threads=threads,
         seed=seed,
     )
-    prepared, folder = planning.prepare(wanted, out)
-    folders = {id(job.run): job.folder for job in prepared}
-    runs = [job.run for job in prepared]
-    console = output.console()
-    for job in prepared:
-        console.print(f"{job.run.case.described}; records in {job.folder}", markup=False)
+    console, folders = output.console(), []
+    bar = Bar(console)
+
+    def progress(run: Run, event: Planned | Event) -> None:
+        if isinstance(event, Planned):
+            console.print(f"{run.case.described}; records in {event.folder}", markup=False)
+            folders.append(event.folder)
+            bar.add(run)
+        else:
+            bar.show(run, event)
+
     try:
-        for its_run, record in output.Bar(runs, console).watch(runner.execute(runs)):
-            store.append(folders[id(its_run)], record)
+        with bar:
+            measured = measuring.run(stated_options, out, progress)
     except KeyboardInterrupt:
-        output.complain(f"interrupted; go on with: attnbench run --out {shlex.quote(str(folder))}")
+        if not folders:
+            raise
+        folder = out or (folders[0] if len(folders) == 1 else folders[0].parent)
+        output.complain(f"interrupted; resume with: attnbench run --out {shlex.quote(str(folder))}")
         return 130
-    show([folder], folder, console)
-    return 0 if all(run.finished for run in runs) else 1
+    show([measured.folder], measured.folder, console)
+    return 0 if all(run.finished for run in measured.runs) else 1
+
+
+STEP_S = {"counts": 1.5, "memory": 2.5, "warm-up": 1.0}
+"""Seconds that one step takes beside the timed rounds, roughly: only the bar's scale."""
+
+
+class Bar:
+    """One progress bar over all runs, scaled in seconds that their steps are expected to take.
+
+    It is drawn when something has happened and not between, when something is being timed.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._runs: list[Run] = []
+        self._done_s: dict[int, float] = {}
+        self._progress = output.progress_bar(console)
+        self._task = self._progress.add_task("starting", total=0)
+
+    def __enter__(self) -> Bar:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._progress.live.is_started:
+            self._progress.stop()
+
+    def add(self, run: Run) -> None:
+        """Lengthen the bar by a run, of which an earlier call may have done a part."""
+        self._runs.append(run)
+        self._done_s[id(run)] = _done_s(run)
+        self._progress.reset(self._task, total=sum(map(_expected_s, self._runs)))
+
+    def show(self, run: Run, event: Event) -> None:
+        """Move the bar by what begins and by what rounds took."""
+        self._progress.start()
+        text = None
+        if not isinstance(event, Record):
+            text = self._text(run, event)
+            self._done_s[id(run)] += STEP_S.get(event.kind, 0.0)
+        elif isinstance(event.results, Round):
+            self._done_s[id(run)] += event.results.seconds
+        elif isinstance(event.results, End):
+            text, self._done_s[id(run)] = "done", _expected_s(run)
+        done = sum(self._done_s.values())
+        self._progress.update(self._task, completed=done, description=text, refresh=True)
+
+    def _text(self, run: Run, event: Beginning) -> str:
+        text = f"{event.kind} {event.variant or len(run.rounds) + 1}"
+        if len(self._runs) == 1:
+            return text
+        number = 1 + next(n for n, known in enumerate(self._runs) if known is run)
+        return f"{number} of {len(self._runs)}: {text}"
+
+
+def _expected_s(run: Run) -> float:
+    steps = {
+        "counts": len(run.counted),
+        "memory": len(run.networks),
+        "warm-up": len(run.plan.variants),
+    }
+    return run.plan.budget_s + sum(STEP_S[kind] * times for kind, times in steps.items())
+
+
+def _done_s(run: Run) -> float:
+    if run.end is not None:
+        return _expected_s(run)
+    counted, measured = STEP_S["counts"] * len(run.counts), STEP_S["memory"] * len(run.memory)
+    return counted + measured + run.timed_s

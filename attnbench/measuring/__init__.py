@@ -1,1 +1,6 @@
 """What a module costs on this machine: rounds of timing, memory, self-test."""
+
+from attnbench.measuring.runner import run
+from attnbench.records.case import RunOptions
+
+__all__ = ["RunOptions", "run"]

@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from attnbench.records.run import Run
 from attnbench.records.schema import Environment, FailedStep, Failure, Record, Results
+from attnbench.system import environment
+
+
+@dataclass(frozen=True)
+class Planned:
+    """The folder of a run whose plan is stored."""
+
+    folder: Path
 
 
 @dataclass(frozen=True)
@@ -27,9 +36,7 @@ def record(
     error: Failure | None = None,
     facts: Environment | None = None,
 ) -> Record:
-    """A record of the run, with the facts of this moment, or of an earlier one in ``facts``."""
-    from attnbench.system import environment  # torch, which whoever shows does without
-
+    """Make a record of the run, with the facts of this moment, or earlier ones in ``facts``."""
     return Record(
         case=run.case,
         variant=variant,
@@ -40,6 +47,6 @@ def record(
 
 
 def failure(kind: FailedStep, error: Exception) -> Failure:
-    """The error as data; what PyTorch appends of C++'s stack is left away."""
+    """Return the error as data, without the C++ stack that PyTorch appends."""
     message = str(error).partition("\nException raised from")[0]
     return Failure(step=kind, type=type(error).__name__, message=message or repr(error))

@@ -1,4 +1,4 @@
-"""A module alone, at the sizes that it has in its host, and what the machine can do at best."""
+"""A module alone, at the sizes that it has in its host, and the ceilings of the machine."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from attnbench.records.variants import LAUNCH, PRODUCT, IsolatedModule, piece
 from attnbench.system import process_settings
 
 COPY_BYTES = {"cpu": 2**26, "cuda": 2**28}
-"""Of a copy's source, and of its target: more than most caches hold."""
+"""Bytes of a copy's source, and of its target: more than most caches hold."""
 
 PRODUCT_SIZE = {"cpu": 2048, "cuda": 8192}
-"""Rows and columns of both matrices."""
+"""Rows and columns of both matrices of a product."""
 
 
 def step(case: Case, variant: str) -> Step:
-    """One forward of a piece, or one run of a ceiling's measure, on the case's device."""
-    found = piece(variant)
-    if found is None:
+    """Build one forward of a module alone, or one run of a ceiling, on the case's device."""
+    alone = piece(variant)
+    if alone is None:
         return _ceiling(case, variant)
-    module = attention(case, found, case.device)
-    image = image_for(case, input_shape(case, found), case.device)
+    module = attention(case, alone, case.device)
+    image = image_for(case, input_shape(case, alone), case.device)
 
     def infer() -> object:
         with torch.inference_mode():
@@ -40,69 +40,74 @@ def step(case: Case, variant: str) -> Step:
 
 
 def count(case: Case, variant: str) -> Counts:
-    """What one step of a variant does, by the rule ``executed``, in the case's dtype."""
-    found = piece(variant)
-    if found is not None:
-        shape = input_shape(case, found)
-        counted = executed.count(attention(case, found, "meta"), shape)
+    """Count one step of a variant by the rule ``executed``, in the case's dtype."""
+    alone = piece(variant)
+    if alone is not None:
+        shape = input_shape(case, alone)
+        counted = executed.count(attention(case, alone, "meta"), shape)
         return Counts(rules={executed.RULE.name: counted}, shape=shape)
     size, element = PRODUCT_SIZE[case.device], getattr(torch, case.dtype).itemsize
-    moved = {
+    read, written = {
         PRODUCT: (2 * size**2 * element, size**2 * element),
         LAUNCH: (element, element),
     }.get(variant, (COPY_BYTES[case.device],) * 2)
     macs = size**3 if variant == PRODUCT else 0
-    details = {"macs": macs, "bytes_read": moved[0], "bytes_written": moved[1], "kernels": 1}
+    details = {"macs": macs, "bytes_read": read, "bytes_written": written, "kernels": 1}
     return Counts(rules={executed.RULE.name: Count(operations=macs, details=details)})
 
 
-def attention(case: Case, wanted: IsolatedModule, device: str) -> nn.Module:
-    """The module of the last block of a stage, in evaluation mode."""
-    host = _host(case, wanted.module, device)
-    block = body(host).get_submodule(f"layer{wanted.stage}")[-1]  # type: ignore[index]
+def attention(case: Case, alone: IsolatedModule, device: str) -> nn.Module:
+    """Return the module of the last block of a stage, in evaluation mode."""
+    return _attention(_host(case, alone.module, device), alone.stage)
+
+
+def _attention(host: nn.Module, stage: int) -> nn.Module:
+    block = body(host).get_submodule(f"layer{stage}")[-1]  # type: ignore[index]
     module: nn.Module = block.attention
     return module
 
 
-@lru_cache(maxsize=2)  # one on the device and its twin on meta: pieces of a module come together
+@lru_cache(maxsize=2)  # on the device and on meta: the stages of a module follow each other
 def _host(case: Case, module: str, device: str) -> nn.Module:
     return network(case, module, device).eval()
 
 
 @lru_cache
-def input_shape(case: Case, wanted: IsolatedModule) -> tuple[int, ...]:
-    """(batch, channels, height, width) of what a piece takes in its host."""
+def input_shape(case: Case, alone: IsolatedModule) -> tuple[int, ...]:
+    """Return the module's input shape in its host: (batch, channels, height, width)."""
     with torch.device("meta"):
-        host = build(case.host, wanted.module).eval()
-    seen: list[torch.Size] = []
-    block = body(host).get_submodule(f"layer{wanted.stage}")[-1]  # type: ignore[index]
-    block.attention.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].shape))
+        host = build(case.host, alone.module).eval()
+    shapes: list[torch.Size] = []
+    module = _attention(host, alone.stage)
+    module.register_forward_pre_hook(lambda _, inputs: shapes.append(inputs[0].shape))
     with torch.no_grad():
         host(torch.empty(case.input_shape, device="meta"))
-    return tuple(seen[0])
+    return tuple(shapes[0])
 
 
 def _ceiling(case: Case, variant: str) -> Step:
     dtype = getattr(torch, case.dtype)
-    on_cpu = case.device == "cpu"
-    options = {"dtype": dtype, "device": case.device}
-    if variant == PRODUCT:
-        left, right, out = (torch.ones([PRODUCT_SIZE[case.device]] * 2, **options) for _ in "lro")
 
-        def multiply() -> object:
+    def ones(count: int, *shape: int) -> list[torch.Tensor]:
+        return [torch.ones(shape, dtype=dtype, device=case.device) for _ in range(count)]
+
+    if variant == LAUNCH:
+        (one,) = ones(1, 1)
+        return Step({"launch": lambda: one.mul_(1)})
+    if variant == PRODUCT:
+        tensors = left, right, out = ones(3, *[PRODUCT_SIZE[case.device]] * 2)
+
+        def run() -> object:
             # As the convolutions beside it do on CUDA, which is what it is a ceiling for.
             torch.backends.cuda.matmul.allow_tf32 = process_settings.CUDNN["allow_tf32"]
-            answer = torch.mm(left, right, out=out)
+            product = torch.mm(left, right, out=out)
             torch.backends.cuda.matmul.allow_tf32 = process_settings.MATMUL_TF32
-            return answer
+            return product
 
-        return Step({"product": multiply}, moving([left, right, out]) if on_cpu else None)
-    if variant == LAUNCH:
-        one = torch.ones(1, **options)
-        return Step({"launch": lambda: one.mul_(1)})
-    source, target = (
-        torch.ones(COPY_BYTES[case.device] // dtype.itemsize, **options) for _ in range(2)
-    )
-    return Step(
-        {"copy": lambda: target.copy_(source)}, moving([source, target]) if on_cpu else None
-    )
+    else:
+        tensors = source, target = ones(2, COPY_BYTES[case.device] // dtype.itemsize)
+
+        def run() -> object:
+            return target.copy_(source)
+
+    return Step({variant: run}, moving(tensors) if case.device == "cpu" else None)

@@ -1,7 +1,4 @@
-"""From a run's plan to its rounds, in the process that times them.
-
-A generator: it stores nothing and shows nothing, so that a process of its own can run it.
-"""
+"""The timed rounds of a run's plan. It stores and shows nothing: a child process runs it."""
 
 from __future__ import annotations
 
@@ -23,7 +20,7 @@ from attnbench.system import disturbance, nvml, process_settings
 
 
 def step(case: Case, variant: str) -> timing.Step:
-    """What is timed: a step of a host's network, or of a module alone."""
+    """Build what is timed: a step of a host's network, or of a module alone."""
     return isolated.step(case, variant) if case.isolated else workload.step(case, variant)
 
 
@@ -32,9 +29,9 @@ def measure(
     clock: timing.Clock | None = None,
     look: Callable[[], disturbance.Counters] = disturbance.read,
 ) -> Iterator[Event]:
-    """Warm every variant up, then time rounds until the run's target or budget; ends with End.
+    """Warm every variant up, then time rounds until the run's target or budget; end with End.
 
-    ``run`` stays as it is; what it holds of rounds and failures is gone on from.
+    ``run`` itself is not changed; timing resumes after its rounds and without what failed.
 
     Raises:
         UserError: a module's code is no longer what the plan says.
@@ -58,53 +55,47 @@ def _measure(
         if run.failed(variant, "latency"):
             continue
         yield Beginning("warm-up", variant)
-        raised: Failure | None = None
+        failed: Failure | None = None
         try:
-            steps[variant], block_steps[variant], took = _warmed_up(run.case, variant, clock)
+            steps[variant], block_steps[variant], first_s = _warmed_up(run.case, variant, clock)
         except Exception as error:
-            raised = failure("latency", error)
-        else:
-            # The control is the plain host, which is compiled by now.
-            if run.case.compiled and variant not in (*run.compiled, run.plan.control):
-                yield record(run, variant, results=Compiled(seconds=took))
-        if raised is not None:
+            failed = failure("latency", error)
+        if failed:
             _release()  # here, where nothing holds the error's frames and their tensors
-            yield record(run, variant, error=raised)
+            yield record(run, variant, error=failed)
+        # The control is the plain host, which is compiled by now.
+        elif run.case.compiled and variant not in (*run.compiled, run.plan.control):
+            yield record(run, variant, results=Compiled(seconds=first_s))
     first = run.rounds[-1].number + 1 if run.rounds else 0
-    busy = _Busy(run)
-    rounds = timing.Rounds(steps, block_steps, clock, run.case.seed, first, look, busy.look)
+    driver_facts: Environment = {}
+
+    def read_driver() -> None:
+        """Read the driver's facts while the device still works on a round."""
+        driver_facts.clear()
+        if isinstance(uuid := run.environment.get("gpu_uuid"), str):
+            driver_facts.update(nvml.moment(uuid))
+
+    rounds = timing.Rounds(steps, block_steps, clock, run.case.seed, first, look, read_driver)
     series = iter(rounds)
     while (reason := _reason_to_stop(run)) is None:
         yield Beginning("round", None)
         finished = next(series, None)
-        for variant, why in rounds.failures.items():
+        for variant, raised in rounds.failures.items():
             if not run.failed(variant, "latency"):
                 _release()
-                yield record(run, variant, error=failure("latency", why))
+                yield record(run, variant, error=failure("latency", raised))
         if finished:
-            yield record(run, None, results=finished, facts=busy.facts)
+            yield record(run, None, results=finished, facts=driver_facts)
     yield record(run, None, results=End(reason=reason, rounds=len(run.rounds)))
 
 
 def _warmed_up(case: Case, variant: str, clock: timing.Clock) -> tuple[timing.Step, int, float]:
-    """A step that has settled, the steps of its block, and the seconds to its first answer."""
+    """Return a warm step, the number of steps in its block, and the seconds to its first output."""
     start = clock.mark()
     ready = step(case, variant)
     _check_finite(ready())
-    took = clock.seconds(start, clock.mark())
-    return ready, timing.warm_up(ready, clock), took
-
-
-class _Busy:
-    """What the driver says while the device still works on a round."""
-
-    def __init__(self, run: Run) -> None:
-        self._uuid = run.environment.get("gpu_uuid")
-        self.facts: Environment = {}
-
-    def look(self) -> None:
-        if isinstance(self._uuid, str):
-            self.facts = nvml.moment(self._uuid)
+    first_s = clock.seconds(start, clock.mark())
+    return ready, timing.warm_up(ready, clock), first_s
 
 
 def _check_finite(output: object) -> None:
@@ -114,7 +105,7 @@ def _check_finite(output: object) -> None:
 
 
 def _release() -> None:
-    """Give back what a failed step's allocator holds, for the others."""
+    """Release the memory that the allocator still holds for a failed step."""
     if torch.cuda.is_initialized():
         torch.cuda.empty_cache()
 

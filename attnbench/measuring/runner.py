@@ -1,43 +1,106 @@
-"""From a run's plan to its records: counts, memory, then latency, each where it belongs.
+"""From options to stored records: counts, memory, then latency, each in the process it needs.
 
-A generator: it stores nothing and shows nothing. What an earlier, interrupted call finished
-is in the run that it is given, and is not done again. Networks are counted here, on the meta
-device; memory and time are taken in processes of their own, which may die, and so is everything
-of modules that nobody here has seen.
+What an earlier, interrupted call finished is not done again. Networks are counted in this
+process, on the meta device; memory and time are taken in child processes, which may die, and so
+is everything of custom modules.
 """
 
 from __future__ import annotations
 
+import multiprocessing
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from functools import cache, partial
+from pathlib import Path
 
 import torch
 
 from attnbench.counting import NotCountedError, count_all
 from attnbench.counting.rule import Count
+from attnbench.errors import UserError
 from attnbench.hosts.build import Blocks, build
-from attnbench.measuring import isolated, latency, memory
-from attnbench.measuring.events import Beginning, Event, failure, record
+from attnbench.measuring import isolated, latency, memory, planning
+from attnbench.measuring.events import Beginning, Event, Planned, failure, record
 from attnbench.plugins import resolve
+from attnbench.records import store
+from attnbench.records.case import Case, RunOptions
 from attnbench.records.image_size import Size, sides
 from attnbench.records.run import Run
-from attnbench.records.schema import Case, Counts, End, FailedStep, Memory, Record, Results
+from attnbench.records.schema import Counts, End, FailedStep, Memory, Record, Results
 from attnbench.records.variants import PLAIN, STAGES, piece
 from attnbench.system import worker
 from attnbench.system.worker import ChildDiedError
 
+worker.preload(memory.__name__)
+
 CountNetwork = Callable[[str, str, Size, tuple[int, ...], Blocks], dict[str, Count]]
 MeasureMemory = Callable[[Case, str], Memory]
 MeasureLatency = Callable[[Run], Iterator[Event]]
+Progress = Callable[[Run, Planned | Event], object]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The runs of one call of :func:`run`, and the folder that holds their records."""
+
+    runs: tuple[Run, ...]
+    folder: Path
+
+
+def run(
+    options: RunOptions, out: Path | str | None = None, progress: Progress | None = None
+) -> Measured:
+    """Count, time and measure modules in a host, and store every record as soon as it is there.
+
+    Options that are left out have the defaults of ``attnbench run``. Without ``out`` a new folder
+    under ``reports/``; a folder with unfinished runs is resumed. ``progress(run, event)`` is
+    called with Planned for every run, then, one run after the other, with Beginning before each
+    step and with each Record once it is stored. What fails is a record too: a run whose
+    ``finished`` is false can be resumed by another call.
+
+    Child processes import the script that calls this, so it needs the last line's guard::
+
+        from pathlib import Path
+        import attnbench
+
+        def main() -> None:
+            options = attnbench.RunOptions(modules=("se", "sa"), batch_size=(1, 8), budget_s=60.0)
+            measured = attnbench.run(options, Path("reports/mine"))
+            print(attnbench.read(measured.folder)[["batch_size", "variant", "ratio"]])
+
+        if __name__ == "__main__":
+            main()
+
+    Raises:
+        UserError: an option that cannot be, a module or host that is not known or does not fit,
+            finished runs, another configuration or machine, a folder that cannot be written to,
+            or a script without the guard.
+    """
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        raise UserError(
+            "attnbench.run is called while a child process imports the script; call it under "
+            "if __name__ == '__main__':"
+        )
+    notify: Progress = progress or (lambda *_: None)
+    planned_runs, folder = planning.prepare(options, None if out is None else Path(out))
+    folders = {id(planned.run): planned.folder for planned in planned_runs}
+    runs = tuple(planned.run for planned in planned_runs)
+    for planned in planned_runs:
+        notify(planned.run, Planned(planned.folder))
+    for its_run, event in execute(runs):
+        if isinstance(event, Record):
+            store.append(folders[id(its_run)], event)
+        notify(its_run, event)
+    return Measured(runs, folder)
 
 
 def memory_apart(case: Case, variant: str) -> Memory:
-    """The variant's peaks, taken in a process of its own."""
+    """Measure the variant's peaks in a child process."""
     return worker.call(memory.measure, case, variant)
 
 
 def latency_apart(run: Run) -> Iterator[Event]:
-    """The run's rounds, timed in a process of their own."""
+    """Time the run's rounds in a child process."""
     return worker.stream(latency.measure, run)
 
 
@@ -48,7 +111,7 @@ def count_network(
     stages: tuple[int, ...] = STAGES,
     blocks: Blocks = "all",
 ) -> dict[str, Count]:
-    """A network by every rule, for one float32 image."""
+    """Count a network by every rule, for one float32 image."""
     with torch.device("meta"):
         attention = None if variant == PLAIN else variant
         network = build(host, attention, stages=stages, blocks=blocks)
@@ -62,7 +125,7 @@ def count_apart(
     stages: tuple[int, ...] = STAGES,
     blocks: Blocks = "all",
 ) -> dict[str, Count]:
-    """:func:`count_network`, where nothing that the module's code does can end this process."""
+    """Do the same in a child process where the module is custom: its code may end the process."""
     what = (host, variant, image_size, stages, blocks)
     if variant == PLAIN or not resolve.parse(variant).is_custom:
         return count_network(*what)
@@ -70,9 +133,9 @@ def count_apart(
 
 
 def _alone(case: Case, variant: str) -> Counts:
-    """The same of a module alone, and of the ceilings."""
-    found = piece(variant)
-    if found is None or not resolve.parse(found.module).is_custom:
+    """Count a module alone or a ceiling, custom modules in a child process."""
+    module = piece(variant)
+    if module is None or not resolve.parse(module.module).is_custom:
         return isolated.count(case, variant)
     return worker.call(isolated.count, case, variant)
 
@@ -83,10 +146,10 @@ def execute(
     measure_memory: MeasureMemory = memory_apart,
     measure_latency: MeasureLatency = latency_apart,
 ) -> Iterator[tuple[Run, Event]]:
-    """Do what the runs still lack, one after the other: each event with its run.
+    """Do what the runs still lack, one after the other; yield each event with its run.
 
     Records are added to their run before they are yielded. What fails is a record, and the rest
-    goes on.
+    is still done.
     """
     count = cache(count_apart)  # a grid's configurations share their networks
     for run in runs:
@@ -108,11 +171,13 @@ def _steps(
     for variant in run.counted:
         if not run.has(variant, "counts"):
             yield Beginning("counts", variant)
-            yield from _counted(run, variant, partial(_counts, run.case, variant, count))
+            counts = partial(_counts, run.case, variant, count)
+            yield from _attempt(run, variant, "counts", counts)
     for variant in run.networks:
         if not run.has(variant, "memory"):
             yield Beginning("memory", variant)
-            yield _attempt(run, variant, "memory", partial(measure_memory, run.case, variant))
+            peaks = partial(measure_memory, run.case, variant)
+            yield from _attempt(run, variant, "memory", peaks)
     yield from _latency(run, measure_latency)
 
 
@@ -122,27 +187,23 @@ def _counts(case: Case, variant: str, count: CountNetwork) -> Counts:
     return Counts(rules=count(case.host, variant, case.image_size, case.stages, case.blocks))
 
 
-def _counted(run: Run, variant: str, count: Callable[[], Counts]) -> Iterator[Record]:
-    """The counts; where some rules fail, their failure and then what the others say."""
+def _attempt(
+    run: Run, variant: str, kind: FailedStep, measure: Callable[[], Results]
+) -> Iterator[Record]:
+    """Yield the results, or why there are none; both where some rules of counting failed."""
     try:
-        yield record(run, variant, results=count())
-    except NotCountedError as error:
-        yield record(run, variant, error=failure("counts", error))
-        if error.counts:
+        yield record(run, variant, results=measure())
+    except Exception as error:
+        yield record(run, variant, error=failure(kind, error))
+        if isinstance(error, NotCountedError) and error.counts:
             yield record(run, variant, results=Counts(rules=error.counts))
-    except Exception as error:
-        yield record(run, variant, error=failure("counts", error))
-
-
-def _attempt(run: Run, variant: str, kind: FailedStep, measure: Callable[[], Results]) -> Record:
-    try:
-        return record(run, variant, results=measure())
-    except Exception as error:
-        return record(run, variant, error=failure(kind, error))
 
 
 def _latency(run: Run, measure: MeasureLatency) -> Iterator[Event]:
-    """The rounds; a variant that kills their process while it warms up is left out of the next."""
+    """Time the rounds in a child process.
+
+    A variant that crashes it during warm-up is recorded as failed, and timing restarts without it.
+    """
     while run.end is None:
         last = Beginning("start", None)
         try:
@@ -152,7 +213,7 @@ def _latency(run: Run, measure: MeasureLatency) -> Iterator[Event]:
                 yield event
             return
         except Exception as error:
-            if run.end is not None:  # it failed at leaving, when all was done
+            if run.end is not None:  # it failed on exit, when all was done
                 return
             if isinstance(error, ChildDiedError) and last.kind == "warm-up":
                 yield record(run, last.variant, error=failure("latency", error))

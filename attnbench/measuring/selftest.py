@@ -1,4 +1,4 @@
-"""The ruler held against itself: intervals on machines whose truth is known, and on this one."""
+"""Self-test of the timing: are its intervals right, on simulated machines and on this one?"""
 
 from __future__ import annotations
 
@@ -18,8 +18,7 @@ from attnbench.measuring.simulated import Machine
 from attnbench.measuring.timing import Step
 from attnbench.records.schema import Case, Round
 from attnbench.records.variants import CONTROL, PLAIN
-from attnbench.stats import between_runs
-from attnbench.stats import ratios as statistics
+from attnbench.stats import between_runs, ratios
 from attnbench.stats.interval import Interval
 from attnbench.stats.ratios import TARGET
 from attnbench.system import process_settings, worker
@@ -44,74 +43,71 @@ PLANTED = (0.02, 0.05)
 """Known slowdowns."""
 
 HELD, REAL_HELD, FOUND = 0.93, 0.90, 0.95
-"""Shares of runs: whose interval holds the truth, the same here, and with the slowdown found."""
+"""Least shares of runs: interval holds the known ratio, the same here, slowdown found."""
 
 MODULE = "sa"
-"""Timed in the real runs too: between two of them it scatters as modules do, and a control not."""
+"""Timed in the real runs too: it scatters between runs as modules do, which a control does not."""
 
 MOST_ROUNDS = 500
 REAL_BUDGET_S = 30.0
 
 SIDES = (1, 3)
-"""How many old and new runs are compared, in one comparison and in another."""
+"""Numbers of old and new runs in a comparison, each tried."""
 
 HEADINGS = ("what", "runs", "interval holds 1", "+2% found", "+5% found", "median half-width")
 
 
 def planted(share: float) -> str:
-    """The name of the variant with that slowdown."""
+    """Return the name of the variant with that slowdown."""
     return f"+{share:.0%}"
 
 
 VARIANTS = (PLAIN, CONTROL, *map(planted, PLANTED))
 
 Intervals = dict[str, Interval]
-"""What a run, or a comparison of runs, has found of each variant but the plain one."""
+"""The ratio of each variant but the plain one, from a run or a comparison of runs."""
 
 
 @dataclass
 class Findings:
-    """A row of the table under HEADINGS for each machine, and what is not as it must be."""
+    """A row of the table under HEADINGS for each machine, and the requirements that failed."""
 
     rows: list[tuple[str, ...]] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
 
     caption = "A against A, and against A with a planted slowdown"
 
-    def take(
-        self, what: str, intervals: Sequence[Intervals], held: float, found: float | None
-    ) -> None:
-        """Add the runs of one machine, with the shares that are asked of it."""
-        holding = sum(
-            isfinite(each[CONTROL].half_width) and not each[CONTROL].excludes_one
-            for each in intervals
-        )
-        slower = {name: sum(each[name].low > 1 for each in intervals) for name in VARIANTS[2:]}
-        widths = [each[CONTROL].half_width for each in intervals]
-        self._need(what, "intervals hold 1", holding, len(intervals), held)
+    def take(self, what: str, runs: Sequence[Intervals], held: float, found: float | None) -> None:
+        """Add the runs of one machine, with the shares that are required of it."""
+        controls = [run[CONTROL] for run in runs]
+        holding = sum(isfinite(c.half_width) and not c.excludes_one for c in controls)
+        slower = {name: sum(run[name].low > 1 for run in runs) for name in VARIANTS[2:]}
+        self._require(what, "intervals hold 1", holding, len(runs), held)
         for name, count in slower.items():
             if found is not None:
-                self._need(what, f"runs find {name}", count, len(intervals), found)
-        cells = (str(count) for count in (len(intervals), holding, *slower.values()))
-        self.rows.append((what, *cells, formatting.percent(median(widths), digits=2)))
+                self._require(what, f"runs find {name}", count, len(runs), found)
+        self._add_row(what, controls, holding, *map(str, slower.values()))
 
-    def take_changes(self, what: str, found: Sequence[Interval], held: float) -> None:
-        """Add changes between runs of one thing, of which that share must hold 1."""
-        holding = sum(not each.excludes_one for each in found)
-        self._need(what, "intervals hold 1", holding, len(found), held)
-        width = median(each.half_width for each in found)
-        none = (formatting.NOTHING,) * len(PLANTED)
-        row = (what, str(len(found)), str(holding), *none, formatting.percent(width, digits=2))
-        self.rows.append(row)
+    def take_changes(self, what: str, changes: Sequence[Interval], held: float) -> None:
+        """Add changes between runs of one module, of which that share must hold 1."""
+        holding = sum(not change.excludes_one for change in changes)
+        self._require(what, "intervals hold 1", holding, len(changes), held)
+        self._add_row(what, changes, holding, *[formatting.NOTHING] * len(PLANTED))
 
-    def _need(self, what: str, which: str, count: int, of: int, share: float) -> None:
+    def _add_row(
+        self, what: str, intervals: Sequence[Interval], holding: int, *slower: str
+    ) -> None:
+        width = formatting.percent(median(interval.half_width for interval in intervals), digits=2)
+        self.rows.append((what, str(len(intervals)), str(holding), *slower, width))
+
+    def _require(self, what: str, which: str, count: int, of: int, share: float) -> None:
         least = ceil(share * of - 1e-9)
         if count < least:
             self.faults.append(f"{what}: {count} of {of} {which}; at least {least} must")
 
 
-def run(simulated: int, real: int, device: str | None, found: Findings) -> Iterator[str]:
-    """Fill ``found``; yields a line whenever there is something to tell.
+def run(simulated: int, real: int, device: str | None, findings: Findings) -> Iterator[str]:
+    """Fill the findings; yield a line of progress after each machine, run or comparison.
 
     Raises:
         UserError: no such device.
@@ -121,41 +117,41 @@ def run(simulated: int, real: int, device: str | None, found: Findings) -> Itera
         runs = [
             simulated_run(Machine(seed=seed, noise=NOISE, **machine)) for seed in range(simulated)
         ]
-        found.take(what, [ratios(run) for run in runs], HELD, FOUND)
+        findings.take(what, [intervals(run) for run in runs], HELD, FOUND)
         yield f"simulated, {what}: {simulated} runs"
-    yield from _simulated_comparisons(simulated, found)
+    yield from _simulated_comparisons(simulated, findings)
     runs = []
     for number in range(1, real + 1):
         try:
             runs.append(list(worker.stream(real_run, case, number)))
-        except Exception as error:  # whatever it is, it is one run's, and a finding
-            found.faults.append(f"real run {number}: {type(error).__name__}: {error}")
+        except Exception as error:  # of any kind: it is a finding about one run
+            findings.faults.append(f"real run {number}: {type(error).__name__}: {error}")
             continue
-        told = (f"{name} {formatting.ratio(each)}" for name, each in ratios(runs[-1]).items())
-        yield f"real run {number} of {real}, {len(runs[-1])} rounds: {', '.join(told)}"
+        texts = (f"{name} {formatting.ratio(r)}" for name, r in intervals(runs[-1]).items())
+        yield f"real run {number} of {real}, {len(runs[-1])} rounds: {', '.join(texts)}"
     if runs:
         what = f"this machine: {case.described}"
-        found.take(what, [ratios(run) for run in runs], REAL_HELD, None)
-    yield from _real_comparisons(runs, found)
+        findings.take(what, [intervals(run) for run in runs], REAL_HELD, None)
+    yield from _real_comparisons(runs, findings)
 
 
-def _real_comparisons(runs: Sequence[list[Round]], found: Findings) -> Iterator[str]:
-    """The module in each real run and in the next, as ``compare`` would see them."""
-    every = [each for run in runs if (each := statistics.ratio(run, MODULE)) is not None]
-    pairs = list(zip(every[::2], every[1::2], strict=False))
+def _real_comparisons(runs: Sequence[list[Round]], findings: Findings) -> Iterator[str]:
+    """Compare the module in each real run with the next, as ``compare`` does."""
+    known = [interval for run in runs if (interval := ratios.ratio(run, MODULE)) is not None]
+    pairs = list(zip(known[::2], known[1::2], strict=False))
     if not pairs:
         return
-    medians = [each.median for each in every]
+    medians = [interval.median for interval in known]
     yield (
-        f"{MODULE} in {len(every)} real runs: {min(medians):.3f} to {max(medians):.3f}, which "
+        f"{MODULE} in {len(known)} real runs: {min(medians):.3f} to {max(medians):.3f}, which "
         f"scatter by {formatting.percent(stdev(map(log, medians)))} (standard deviation); compare "
         f"takes them to scatter by {formatting.percent(between_runs.ASSUMED)} until they show it"
     )
     compared = [between_runs.change([old], [new]) for old, new in pairs]
-    found.take_changes(f"compare, {MODULE} in each of these with the next", compared, REAL_HELD)
+    findings.take_changes(f"compare, {MODULE} in each of these with the next", compared, REAL_HELD)
 
 
-def _simulated_comparisons(count: int, found: Findings) -> Iterator[str]:
+def _simulated_comparisons(count: int, findings: Findings) -> Iterator[str]:
     mood = between_runs.ASSUMED / sqrt(2)  # of the plain host and of the module
     machines = (Machine(seed=seed, noise=NOISE, mood=mood) for seed in range(2**32))
     most = max(SIDES, default=0)
@@ -167,27 +163,27 @@ def _simulated_comparisons(count: int, found: Findings) -> Iterator[str]:
         compared = [changes(old[:side], new[:side]) for old, new in runs]
         scatter = formatting.percent(between_runs.ASSUMED)
         what = f"compare, runs that scatter by {scatter}, {side} a side"
-        found.take(what, compared, HELD, None)
+        findings.take(what, compared, HELD, None)
         yield f"simulated, {what}: {count} comparisons"
 
 
-def ratios(run: list[Round]) -> Intervals:
-    """What one run has found."""
-    found = {name: statistics.ratio(run, name) for name in VARIANTS[1:]}
-    return {name: interval for name, interval in found.items() if interval}
+def intervals(run: list[Round]) -> Intervals:
+    """Return the ratios that one run measured."""
+    known = {name: ratios.ratio(run, name) for name in VARIANTS[1:]}
+    return {name: interval for name, interval in known.items() if interval}
 
 
 def changes(old: list[list[Round]], new: list[list[Round]]) -> Intervals:
-    """What a comparison finds between the control in old runs and each variant in new ones."""
-    before = [ratios(run)[CONTROL] for run in old]
-    after = [ratios(run) for run in new]
+    """Compare the control in old runs with each variant in new ones."""
+    before = [intervals(run)[CONTROL] for run in old]
+    after = [intervals(run) for run in new]
     return {
         name: between_runs.change(before, [run[name] for run in after]) for name in VARIANTS[1:]
     }
 
 
 def simulated_run(machine: Machine) -> list[Round]:
-    """Rounds on a simulated machine, by the engine and with its rule to stop."""
+    """Time rounds on a simulated machine, with the engine and its rule to stop."""
     costs = (1.0, 1.0, *(1 + share for share in PLANTED))
     steps = {
         name: machine.step(cost * STEP_S, name) for name, cost in zip(VARIANTS, costs, strict=True)
@@ -197,21 +193,21 @@ def simulated_run(machine: Machine) -> list[Round]:
 
 
 def real_case(device: str | None) -> Case:
-    """The plain host of the main job on a device of this machine.
+    """Return the main job's case on a device of this machine.
 
     On a GPU as a CUDA graph: otherwise the device waits for Python, and a slowdown of the device
     could hide in that.
     """
-    wanted = planning.defaults()
-    chosen = wanted.device if device in (None, "auto") else device
+    options = planning.defaults()
+    chosen = options.device if device in (None, "auto") else device
     if chosen == "cuda" and not torch.cuda.is_available():
         raise UserError("no CUDA device is available to torch; use --device cpu")
-    (case,) = planning.cases_of(replace(wanted, device=chosen, cuda_graph=chosen == "cuda"))
+    (case,) = planning.cases_of(replace(options, device=chosen, cuda_graph=chosen == "cuda"))
     return case
 
 
 def real_run(case: Case, seed: int) -> Iterator[Round]:
-    """Rounds here: the plain host twice, twice with a planted slowdown, and with a module."""
+    """Time rounds here: the plain host twice, twice with a planted slowdown, and with a module."""
     process_settings.settle(case)
     clock = timing.clock_for(case.device)
     steps = {name: workload.step(case, PLAIN) for name in VARIANTS}
@@ -233,45 +229,47 @@ def _rounds(  # noqa: PLR0913, PLR0917  the engine's own arguments
 ) -> Iterator[Round]:
     rounds: list[Round] = []
     series = timing.Rounds(steps, blocks, clock, seed)
-    for each in series:
+    for finished in series:
         if series.failures:
             break
-        rounds.append(each)
-        yield each
-        spent = sum(done.seconds for done in rounds)
-        if statistics.may_stop(rounds, VARIANTS, target) or spent > budget_s:
-            break
-        if len(rounds) == MOST_ROUNDS:
+        rounds.append(finished)
+        yield finished
+        spent_s = sum(known.seconds for known in rounds)
+        if (
+            ratios.may_stop(rounds, VARIANTS, target)
+            or spent_s > budget_s
+            or len(rounds) == MOST_ROUNDS
+        ):
             break
     for error in series.failures.values():
         raise error
 
 
 def _slower_cpu(step: Step, share: float) -> Step:
-    """The step, and then nothing for that share of the time that it took."""
+    """Follow the step by waiting for that share of the time that it took."""
 
     def slower() -> object:
         start = perf_counter()
-        answer = step()
+        output = step()
         end = perf_counter()
         until = end + share * (end - start)
         while perf_counter() < until:
             pass
-        return answer
+        return output
 
     return Step({"slower": slower}, step.move)
 
 
 def _slower_cuda(step: Step, share: float) -> Step:
-    """The step, and then a kernel that spins for that share of what it takes on the device."""
+    """Follow the step by a kernel that spins for that share of its time on the device."""
     clock, cycles = timing.CudaClock(), 10_000_000
     spin_s = timing.timed(lambda: torch.cuda._sleep(cycles), 10, clock) / 10
     step_s = timing.timed(step, 50, clock) / 50
     wait = round(cycles * share * step_s / spin_s)
 
     def slower() -> object:
-        answer = step()
+        output = step()
         torch.cuda._sleep(wait)
-        return answer
+        return output
 
     return Step({"slower": slower})

@@ -1,4 +1,4 @@
-"""A machine whose truth is known: a clock, and steps that move it on by what they cost."""
+"""A simulated machine with known costs: a clock, and steps that advance it by what they cost."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from attnbench.measuring.timing import Step
 
 @dataclass
 class Machine:
-    """A clock in the sense of ``timing.Clock``; ``log`` keeps what happened in its order.
+    """A ``timing.Clock``; ``log`` lists what happened, in its order.
 
     A step of cost c takes c times the slowness of the moment times exp(noise of the step).
     """
@@ -30,9 +30,9 @@ class Machine:
     spikes: float = 0.0
     """The share of steps that take ten times as long."""
     placement: float = 0.0
-    """Standard deviation of what a step's place in memory does to its log-time, until it moves."""
+    """Standard deviation of the effect of a step's addresses on its log-time, until it moves."""
     mood: float = 0.0
-    """Standard deviation of what this run does to a step's log-time, from beginning to end."""
+    """Standard deviation of the effect of the run on a step's log-time, constant within a run."""
     now: float = 0.0
     log: list[str] = field(default_factory=list)
 
@@ -40,24 +40,24 @@ class Machine:
         self.random = Random(self.seed)
 
     def fill(self) -> None:
-        """Nothing: steps are done when they return."""
+        """Do nothing: steps are done when they return."""
 
     def mark(self) -> float:
-        """The simulated moment."""
+        """Return the simulated time."""
         self.log.append("mark")
         return self.now
 
     def seconds(self, start: float, end: float) -> float:
-        """The difference."""
+        """Return the difference."""
         self.log.append("wait")
         return end - start
 
     def step(self, cost_s: float, name: str = "step") -> Step:
-        """A step that costs that much on the machine at its best."""
+        """Make a step that costs that much on the machine at its fastest."""
         return self.steps_of(lambda _: cost_s, name)
 
     def steps_of(self, cost_s: Callable[[int], float], name: str = "step") -> Step:
-        """A step whose cost depends on how often it ran before."""
+        """Make a step whose cost depends on how often it ran before."""
         calls, placed, mood = 0, self._shift(self.placement), self._shift(self.mood)
 
         def run() -> None:

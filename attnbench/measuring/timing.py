@@ -1,7 +1,6 @@
 """From steps to raw seconds: warm-up, then rounds in which every variant runs once.
 
-Nothing here knows a network. The clock is an argument, so the tests run the engine on a
-simulated machine whose truth is known.
+The clock is an argument, so that the engine also runs on a simulated machine with known costs.
 """
 
 from __future__ import annotations
@@ -26,57 +25,57 @@ from attnbench.system.process_settings import MOVE_EVERY
 class Step:
     """Work that is timed: named parts that run in their order, each a call without arguments.
 
-    ``move`` puts what the work reads to other places in memory, where that can be done.
+    ``move`` copies the tensors that the work reads to other addresses, where that can be done.
     """
 
     parts: Mapping[str, Callable[[], object]]
     move: Callable[[], None] | None = None
 
     def __call__(self) -> object:
-        """The whole step; the last part's answer."""
-        answer: object = None
+        """Run the whole step; return the last part's output."""
+        output: object = None
         for part in self.parts.values():
-            answer = part()
-        return answer
+            output = part()
+        return output
 
 
 BLOCK_S = 0.020
-"""A block of steps lasts at least this long, so that the clock's own cost is lost in it."""
+"""Least seconds of a block of steps, so that the cost of reading the clock is negligible."""
 
 FILL_CYCLES = 1_000_000
 
 WARM_UP_S = 1.0
 WARM_UP_BLOCKS = 3
 WARM_UP_LIMIT_S = 10.0
-SETTLED = 0.98
-"""A last block above this share of the fastest before it no longer falls."""
+STABLE = 0.98
+"""Warm where a block takes more than this share of the fastest before it."""
 
 
 class Clock(Protocol):
-    """So that a GPU's queue stays full: marks now, seconds when they are past."""
+    """Marks in a stream of work, read only when they have passed: a GPU's queue stays full."""
 
     def fill(self) -> None:
         """Give an idle device something to do while the first steps of a round are issued."""
 
     def mark(self) -> Any:
-        """A point in the stream of work."""
+        """Mark a point in the stream of work."""
 
     def seconds(self, start: Any, end: Any) -> float:
-        """Between two marks; waits until both have been passed."""
+        """Return the seconds between two marks; wait until both have passed."""
 
 
 class CpuClock:
     """Wall time of work that is done when its call returns."""
 
     def fill(self) -> None:
-        """Nothing: it has no queue."""
+        """Do nothing: there is no queue."""
 
     def mark(self) -> float:
-        """Seconds of a monotonic clock."""
+        """Return the seconds of a monotonic clock."""
         return perf_counter()
 
     def seconds(self, start: float, end: float) -> float:
-        """The difference."""
+        """Return the difference."""
         return end - start
 
 
@@ -88,29 +87,29 @@ class CudaClock:
     """
 
     def fill(self) -> None:
-        """A kernel that spins, for about half a millisecond at 2 GHz."""
+        """Launch a kernel that spins, for about half a millisecond at 2 GHz."""
         torch.cuda._sleep(FILL_CYCLES)
 
     def mark(self) -> torch.cuda.Event:
-        """An event, recorded without waiting for anything."""
+        """Record an event without waiting for anything."""
         event = torch.cuda.Event(enable_timing=True)
         event.record()
         return event
 
     def seconds(self, start: torch.cuda.Event, end: torch.cuda.Event) -> float:
-        """Waits for the later event, then asks the device."""
+        """Wait for the later event, then ask the device."""
         end.synchronize()
         milliseconds: float = start.elapsed_time(end)
         return milliseconds / 1e3
 
 
 def clock_for(device: str) -> Clock:
-    """The clock that sees a device's work."""
+    """Return the clock for work on a device."""
     return CudaClock() if device == "cuda" else CpuClock()
 
 
 def timed(step: Callable[[], object], steps: int, clock: Clock) -> float:
-    """Seconds of consecutive steps."""
+    """Return the seconds of consecutive steps."""
     start = clock.mark()
     for _ in range(steps):
         step()
@@ -118,24 +117,24 @@ def timed(step: Callable[[], object], steps: int, clock: Clock) -> float:
 
 
 def warm_up(step: Callable[[], object], clock: Clock) -> int:
-    """Run until the speed has settled; returns the steps that make a block of BLOCK_S.
+    """Run steps until their speed is stable; return how many make a block of BLOCK_S.
 
     At least WARM_UP_S or WARM_UP_BLOCKS blocks, then on while blocks still get faster, and
     never longer than WARM_UP_LIMIT_S.
     """
-    timed(step, 1, clock)  # sets libraries up
-    steps, blocks, spent, fastest = 1, 0, 0.0, float("inf")
+    timed(step, 1, clock)  # libraries initialise themselves
+    steps, blocks, spent_s, fastest_s = 1, 0, 0.0, float("inf")
     while True:
-        took = timed(step, steps, clock)
-        spent += took
-        if took < BLOCK_S:
-            steps, blocks, fastest = 2 * steps, 0, float("inf")
+        block_s = timed(step, steps, clock)
+        spent_s += block_s
+        if block_s < BLOCK_S:
+            steps, blocks, fastest_s = 2 * steps, 0, float("inf")
             continue
         blocks += 1
-        warm = spent >= WARM_UP_S or blocks >= WARM_UP_BLOCKS
-        if (warm and took > SETTLED * fastest) or spent >= WARM_UP_LIMIT_S:
+        warm = spent_s >= WARM_UP_S or blocks >= WARM_UP_BLOCKS
+        if (warm and block_s > STABLE * fastest_s) or spent_s >= WARM_UP_LIMIT_S:
             return steps
-        fastest = min(fastest, took)
+        fastest_s = min(fastest_s, block_s)
 
 
 @dataclass
@@ -144,9 +143,8 @@ class Rounds:
 
     Every round runs each variant's block once, in a fresh random order, and waits for the
     device once, at its end. Steps move in memory every MOVE_EVERY rounds. ``watch`` is read
-    before and after a round, ``busy`` called when all is issued and before it is waited for.
-    A variant whose step raises leaves the series; ``failures`` says
-    why, and the round goes on without it.
+    before and after a round; ``busy`` is called when all work is issued, before waiting for it.
+    A variant whose step raises leaves the series, and its error is in ``failures``.
     """
 
     steps: dict[str, Step]
@@ -169,10 +167,9 @@ class Rounds:
             before = self.watch() if self.watch else None
             with _no_collection():
                 blocks = self._run(order)
-            after = self.watch() if self.watch else None
+            disturbance = self.watch() - before if self.watch and before else None
             if blocks:
-                between = after - before if after and before else None
-                yield Round(number=number, blocks=blocks, disturbance=between)
+                yield Round(number=number, blocks=blocks, disturbance=disturbance)
             number += 1
 
     def _run(self, order: list[str]) -> tuple[Block, ...]:
@@ -181,16 +178,16 @@ class Rounds:
         for name in order:
             try:
                 marks[name] = self._marked(self.steps[name], self.block_steps[name])
-            except Exception as error:  # whatever it is, it ends this variant only
+            except Exception as error:  # of any kind: it ends this variant only
                 self.failures[name] = _without_frames(error)
         for name in self.failures:
-            self.steps.pop(name, None)  # it may hold what it could not finish
+            self.steps.pop(name, None)  # it may hold tensors of what it could not finish
         if self.busy:
             self.busy()
-        return tuple(self._block(name, passed) for name, passed in marks.items())
+        return tuple(self._block(name, marked) for name, marked in marks.items())
 
     def _marked(self, step: Step, steps: int) -> list[Any]:
-        """Run a block; marks around it, and between all parts where there is more than one."""
+        """Run a block; return the marks around it, and between parts where there are several."""
         marks = [self.clock.mark()]
         if len(step.parts) == 1:
             for _ in range(steps):
@@ -220,14 +217,14 @@ class Rounds:
 
 
 def _without_frames(error: Exception) -> Exception:
-    """The error alone: the frames that it and its causes passed through hold tensors."""
+    """Remove the frames of an error and its causes: they hold tensors."""
     error.__cause__ = error.__context__ = None
     return error.with_traceback(None)
 
 
 @contextmanager
 def _no_collection() -> Iterator[None]:
-    """Keep Python's garbage collector out of the seconds; it works on between rounds."""
+    """Pause Python's garbage collector; between rounds it runs."""
     enabled = gc.isenabled()
     gc.disable()
     try:

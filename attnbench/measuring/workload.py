@@ -1,4 +1,4 @@
-"""A variant of a case as one callable step: the work that is timed and whose memory is taken."""
+"""A variant of a case as one callable step, whose time and memory are measured."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ from attnbench.records.schema import Case
 from attnbench.records.variants import CONTROL, PLAIN
 
 Forward = Callable[[torch.Tensor], Any]
+Parts = dict[str, Callable[[], object]]
 
 
 def network(case: Case, variant: str, device: str) -> nn.Module:
-    """The variant's network on a device ("meta" allocates nothing), with the case's seed.
+    """Build the variant's network on a device ("meta" allocates nothing), with the case's seed.
 
-    All variants of a case share the values of the host's own weights.
+    All variants of a case have the same values in the host's own weights.
     """
     attention = None if variant in (PLAIN, CONTROL) else variant
     torch.manual_seed(case.seed)
@@ -32,13 +33,12 @@ def network(case: Case, variant: str, device: str) -> nn.Module:
 
 
 def step(case: Case, variant: str, device: str | None = None) -> Step:
-    """One inference or one whole training step, ready to be called again and again.
+    """Build one inference or one whole training step, which can be called again and again.
 
-    Inference is a forward and returns the logits (batch, 1000), or what a detector's heads say.
-    Training is a forward, a
-    backward and an optimiser's step (SGD with momentum, and the release of the gradients), and
-    returns the loss. Its learning rate is 0: the arithmetic is that of any step, and the weights
-    stay, so that every step does the same work.
+    Inference is a forward and returns the logits (batch, 1000), or the outputs of a detector's
+    heads. Training is a forward, a backward and an optimiser's step (SGD with momentum, and the
+    release of the gradients), and returns the loss. Its learning rate is 0: the arithmetic is
+    that of any step, and the weights stay, so that every step does the same work.
 
     Raises:
         RuntimeError: what torch raises where the device cannot hold or capture it.
@@ -60,7 +60,7 @@ def _step(case: Case, model: nn.Module, forward: Forward, image: torch.Tensor) -
 
 
 def image_for(case: Case, shape: tuple[int, ...], device: str) -> torch.Tensor:
-    """Normal noise of that shape (batch, channels, height, width), from the case's seed."""
+    """Draw normal noise of a shape (batch, channels, height, width) from the case's seed."""
     layout = torch.channels_last if case.channels_last else torch.contiguous_format
     generator = torch.Generator().manual_seed(case.seed)
     if device == "meta":
@@ -71,12 +71,12 @@ def image_for(case: Case, shape: tuple[int, ...], device: str) -> torch.Tensor:
 
 
 def held(model: nn.Module, image: torch.Tensor) -> list[torch.Tensor]:
-    """Weights, statistics and input: what a step reads."""
+    """Return weights, statistics and input: what a step reads."""
     return [*model.parameters(), *model.buffers(), image]
 
 
 def moving(tensors: Sequence[torch.Tensor]) -> Callable[[], None]:
-    """A call that puts the tensors to other places in memory."""
+    """Return a call that copies the tensors to other addresses."""
 
     def move() -> None:
         for tensor in tensors:
@@ -85,9 +85,7 @@ def moving(tensors: Sequence[torch.Tensor]) -> Callable[[], None]:
     return move
 
 
-def _inference(
-    model: nn.Module, forward: Forward, image: torch.Tensor
-) -> dict[str, Callable[[], object]]:
+def _inference(model: nn.Module, forward: Forward, image: torch.Tensor) -> Parts:
     model.eval()
 
     def infer() -> object:
@@ -97,15 +95,13 @@ def _inference(
     return {"forward": infer}
 
 
-def _training(
-    model: nn.Module, forward: Forward, image: torch.Tensor
-) -> dict[str, Callable[[], object]]:
+def _training(model: nn.Module, forward: Forward, image: torch.Tensor) -> Parts:
     model.train()
     labels = torch.arange(image.shape[0], device=image.device) % CLASSES
     optimizer = torch.optim.SGD(model.parameters(), lr=0.0, momentum=0.9)
     losses: list[torch.Tensor] = []  # the graph lives from its forward to its backward
 
-    def lose() -> None:
+    def compute_loss() -> None:
         losses.append(cross_entropy(forward(image).float(), labels))
 
     def differentiate() -> None:
@@ -117,7 +113,7 @@ def _training(
         optimizer.zero_grad()
         return losses.pop()
 
-    return {"forward": lose, "backward": differentiate, "optimizer": update}
+    return {"forward": compute_loss, "backward": differentiate, "optimizer": update}
 
 
 LIMITS = {
@@ -128,13 +124,13 @@ LIMITS = {
     "fail_on_recompile_limit_hit": True,
     "fail_on_cache_limit_hit": True,
 }
-"""The networks of a run share their code, so the compiler sees one function many times. Beyond a
-limit it would silently go back to eager: lifted, and an error where it is reached."""
+"""Limits of the compiler on how often one function is compiled, raised: the networks of a run share
+their code. Beyond a limit it would silently fall back to eager; here that is an error."""
 
 
 @cache
 def _start_compiler() -> None:
-    """Import it and start its workers, so that the first network does not pay for that."""
+    """Import it and start its workers, which would else count for the first network."""
     torch.compile(torch.relu)(torch.ones(2))
 
 
@@ -143,9 +139,9 @@ CAPTURE_AFTER = 3
 
 
 def compiled(model: nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
-    """The network's forward through ``torch.compile``, which compiles when first called.
+    """Return the forward through ``torch.compile``, which compiles when first called.
 
-    Whole or not at all: where the compiler would leave a part to Python, it raises.
+    As a whole: where the compiler would leave a part to Python, it raises.
     """
     for name, limit in LIMITS.items():
         if hasattr(torch._dynamo.config, name):
@@ -158,9 +154,9 @@ def compiled(model: nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
 
 
 def captured(step: Step) -> Step:
-    """The step as one CUDA graph: all launches recorded once, then replayed by one call.
+    """Capture the step as one CUDA graph: all launches recorded, then replayed by one call.
 
-    The graphs of a process share their memory, for no two ever run at the same time.
+    The graphs of a process share their memory, as no two run at the same time.
     """
     stream = torch.cuda.Stream()
     stream.wait_stream(torch.cuda.current_stream())
@@ -171,22 +167,18 @@ def captured(step: Step) -> Step:
     graph = torch.cuda.CUDAGraph()
     try:
         with torch.cuda.graph(graph, pool=_pool()):
-            answer = step()
+            output = step()
     except Exception:
-        _POOL.clear()  # what a broken capture began in it may not have ended
+        _pool.cache_clear()  # a failed capture may leave it in use
         raise
 
     def replay() -> object:
         graph.replay()
-        return answer
+        return output
 
     return Step({"step": replay})
 
 
-_POOL: list[Any] = []
-
-
+@cache
 def _pool() -> Any:
-    if not _POOL:
-        _POOL.append(torch.cuda.graph_pool_handle())
-    return _POOL[0]
+    return torch.cuda.graph_pool_handle()

@@ -13,14 +13,10 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 
-from attnbench.records import image_size as sizes
-from attnbench.records.image_size import Size
-from attnbench.records.variants import BASELINES, STAGES
+from attnbench.records.case import Case as Case
+from attnbench.records.variants import BASELINES
 
 SCHEMA = 4
-
-GRID = ("mode", "dtype", "batch_size", "image_size", "compiled")
-"""The fields of a case of which a grid has every combination."""
 
 LARGEST = 2**63
 LONGEST_S = 1e9
@@ -28,72 +24,6 @@ LONGEST_S = 1e9
 Shape = tuple[int, ...]
 
 Environment = dict[str, str | int | float | bool | None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Case:
-    """The configuration that all variants of a run share."""
-
-    host: str
-    batch_size: int
-    image_size: Size
-    """Of a square image its side, else (height, width)."""
-    dtype: Literal["float32", "bfloat16", "float16"]
-    channels_last: bool
-    mode: Literal["inference", "training"]
-    compiled: bool = False
-    cuda_graph: bool = False
-    isolated: bool = False
-    stages: tuple[int, ...] = STAGES
-    """Of the host, 1 to 4: those that carry the module."""
-    blocks: Literal["all", "last"] = "all"
-    """Of each of these stages."""
-    device: Literal["cpu", "cuda"]
-    threads: int
-    seed: int
-
-    def __post_init__(self) -> None:
-        """Refuse what no run can have."""
-        if min(self.batch_size, *sizes.sides(self.image_size), self.threads) < 1:
-            raise ValueError("batch_size, image_size and threads are at least 1")
-        if sizes.of(*sizes.sides(self.image_size)) != self.image_size:
-            raise ValueError("image_size is a single number where the image is square")
-
-    @property
-    def input_shape(self) -> tuple[int, int, int, int]:
-        """(batch, channels, height, width) of one step's images."""
-        return (self.batch_size, 3, *sizes.sides(self.image_size))
-
-    @property
-    def everywhere(self) -> bool:
-        """Whether every block carries the module, as in all networks that papers speak of."""
-        return self.stages == STAGES and self.blocks == "all"
-
-    @property
-    def placed(self) -> str:
-        """Which blocks carry the module: ``stages 3 4, last blocks``; empty where all do."""
-        words = [
-            "" if self.stages == STAGES else f"stages {' '.join(map(str, self.stages))}",
-            "last blocks" if self.blocks == "last" else "",
-        ]
-        return ", ".join(filter(None, words))
-
-    @property
-    def described(self) -> str:
-        """The configuration in one line."""
-        words = [
-            f"modules alone at their sizes in {self.host}" if self.isolated else self.host,
-            self.mode,
-            f"batch {self.batch_size}",
-            sizes.written(self.image_size),
-            self.dtype,
-            "channels last" if self.channels_last else "",
-            "compiled" if self.compiled else "",
-            "CUDA graphs" if self.cuda_graph else "",
-            self.placed,
-            self.device,
-        ]
-        return ", ".join(filter(None, words))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -299,11 +229,3 @@ class Record(Entry):
         """Return the line as plain data, its schema and case first."""
         data = super().as_json()
         return {key: data.pop(key) for key in ("schema", "case")} | data
-
-
-LIMITS = {
-    "batch_size": (1, 2**20),
-    "image_size": (1, 2**16),  # each side
-    "threads": (1, 2**12),
-    "seed": (0, 2**63 - 1),
-}

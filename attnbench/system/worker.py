@@ -22,14 +22,15 @@ class ChildDiedError(RuntimeError):
 def call(function: Callable[..., T], *args: object) -> T:
     """Return ``function(*args)`` from a child process; its exception is raised here.
 
-    Where the system can fork, the child is forked from a process that has done the imports.
+    Where the system can fork, the child is forked from a process that has imported the function's
+    module, and those of :func:`preload`.
 
     Raises:
         ChildDiedError: the child process ended before it returned.
         RuntimeError: its exception cannot be pickled; this names it.
     """
     result: T
-    (result,) = _stream(_prepared(), _once, (function, args))
+    (result,) = _stream(_prepared(_module(function)), _once, (function, args))
     return result
 
 
@@ -151,10 +152,23 @@ def _spawned() -> BaseContext:
     return multiprocessing.get_context("spawn")
 
 
-def _prepared() -> BaseContext:
+_PRELOAD: list[str] = []
+
+
+def preload(module: str) -> None:
+    """Have a module imported once for all children of :func:`call`; before the first of them."""
+    _PRELOAD.append(module)
+
+
+def _module(function: Callable[..., object]) -> str:
+    module: str = getattr(function, "func", function).__module__  # a partial's own is functools
+    return module
+
+
+def _prepared(*modules: str) -> BaseContext:
     """Processes that start from a clean one; with the imports done once, where that works."""
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["attnbench.measuring.memory"])
+    context.set_forkserver_preload([*_PRELOAD, *modules])
     return context

@@ -123,7 +123,7 @@ def test_an_interrupted_run_keeps_what_is_finished_and_goes_on(
     with monkeypatch.context() as patch:
         patch.setattr(store, "append", append_and_interrupt)
         assert call(*SMALL, "--out", str(folder)) == 130
-    assert f"go on with: attnbench run --out {folder}" in capsys.readouterr().err
+    assert f"resume with: attnbench run --out {folder}" in capsys.readouterr().err
     assert kinds(folder)[-1] is Round
     assert call("--out", str(folder)) == 0
     assert kinds(folder)[-1] is End

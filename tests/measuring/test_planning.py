@@ -7,9 +7,10 @@ import pytest
 from attnbench import modules
 from attnbench.errors import UserError
 from attnbench.measuring import planning
-from attnbench.measuring.planning import RunOptions, prepare
+from attnbench.measuring.planning import prepare
 from attnbench.modules import ATTENTION
 from attnbench.records import store
+from attnbench.records.case import RunOptions
 from attnbench.records.run import Run
 from attnbench.records.schema import End, Plan, Record
 from attnbench.records.variants import alone
@@ -107,6 +108,19 @@ def test_several_values_are_a_configuration_each_in_a_folder_of_its_own(tmp_path
         (record,) = store.read(job.folder)
         assert (record.case, record.results) == (job.run.case, job.run.plan)
     assert [job.run.case.batch_size for job in prepared] == [1, 2, 1, 2]
+
+
+def test_a_grids_folders_letter_by_letter(tmp_path: Path) -> None:
+    stated = replace(
+        SMALL, dtype=("bfloat16", "float32"), compiled=(False, True), image_size=((64, 96),)
+    )
+    prepared, _ = prepare(replace(stated, batch_size=(8,)), tmp_path / "grid")
+    assert [job.folder.name for job in prepared] == [
+        "inference-bfloat16-b8-64x96",
+        "inference-bfloat16-b8-64x96-compiled",
+        "inference-float32-b8-64x96",
+        "inference-float32-b8-64x96-compiled",
+    ]
 
 
 def test_a_detector_has_its_own_size_where_none_is_stated(tmp_path: Path) -> None:
@@ -237,6 +251,13 @@ def test_a_run_that_was_killed_within_its_first_line_begins_anew(tmp_path: Path)
         ({"budget_s": 0.0}, "budget must be a positive number"),
         ({"budget_s": float("nan")}, "budget must be a positive number"),
         ({"batch_size": (1, 0)}, "batch_size must be at least 1"),
+        ({"batch_size": ()}, "batch_size has no value"),
+        ({"batch_size": 8}, "batch_size: Input should be a valid tuple, not 8"),
+        ({"image_size": ((64, 64),)}, "image_size is a single number where the image is square"),
+        ({"modules": "sa"}, "modules: Input should be a valid tuple, not 'sa'"),
+        ({"dtype": ("int8",)}, "unknown dtype 'int8'; known: float32, bfloat16, float16"),
+        ({"mode": ("sleeping",)}, "unknown mode 'sleeping'; known: inference, training"),
+        ({"device": "tpu"}, "unknown device 'tpu'; known: cpu, cuda"),
         ({"cuda_graph": True}, "--cuda-graph needs a CUDA device"),
         ({"isolated": True, "mode": ("training",)}, "--isolated times the eager forward"),
         ({"isolated": True, "compiled": (True,)}, "--isolated times the eager forward"),

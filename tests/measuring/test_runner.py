@@ -1,155 +1,38 @@
+import multiprocessing
 from collections import Counter
 from dataclasses import replace
-from functools import partial
 from itertools import groupby
 
 import pytest
 import torch
-from helpers.processes import TickingClock
-from torch.utils._pytree import tree_map
+from helpers.runs import (
+    TICK_S,
+    VARIANTS,
+    first_records,
+    kinds,
+    no_memory,
+    raise_,
+    ran,
+    rounds_in,
+    undisturbed,
+)
 
+import attnbench
 from attnbench import report
 from attnbench.counting import NotCountedError
-from attnbench.measuring import isolated, latency, runner, timing
-from attnbench.measuring.events import Beginning
+from attnbench.errors import UserError
+from attnbench.measuring import isolated, latency, runner
+from attnbench.measuring.events import Beginning, Planned
 from attnbench.measuring.runner import execute, latency_apart, memory_apart
-from attnbench.measuring.simulated import Machine
-from attnbench.measuring.timing import Step
-from attnbench.plugins.resolve import parse
 from attnbench.records import store
-from attnbench.records.run import Run, gather
-from attnbench.records.schema import Block, Count, Counts, End, Failure, Memory, Plan, Record, Round
+from attnbench.records.case import RunOptions
+from attnbench.records.run import gather
+from attnbench.records.schema import Count, Counts, End, Failure, Memory, Record
 from attnbench.records.variants import CONTROL, PLAIN, IsolatedModule, alone
-from attnbench.stats import ratios
 from attnbench.system import worker
-from attnbench.system.disturbance import Counters
 from attnbench.system.worker import ChildDiedError
 
-pytestmark = pytest.mark.usefixtures("small_host")
-
-TICK_S = TickingClock().tick_s  # what any block of real work takes here: 1 / 32 s
-VARIANTS = (PLAIN, CONTROL, "se", "eca")
-ROUND_S = len(VARIANTS) * TICK_S
-LONG = 500 * ROUND_S
-PARTS = ("forward", "backward", "optimizer")
-
-
-@pytest.fixture(autouse=True)
-def counted(monkeypatch):
-    """Counting takes no time; here is which networks were counted, and with what shape."""
-    calls = []
-
-    def count(model, shape):
-        calls.append((model, shape))
-        return {"params": Count(params=7)}
-
-    monkeypatch.setattr(runner, "count_all", count)
-    return calls
-
-
-@pytest.fixture
-def perform(events):
-    """Execute a run on a clock that ticks once a block; returns the records."""
-
-    def perform(run, clock=None, measure_memory=no_memory):
-        told = events([run], clock, measure_memory=measure_memory)
-        return [event for _, event in told if isinstance(event, Record)]
-
-    return perform
-
-
-@pytest.fixture
-def events():
-    """Execute runs, latency in this process, on a clock that ticks once a block."""
-
-    def events(runs, clock=None, measure_memory=no_memory, measure_latency=None):
-        here = partial(latency.measure, clock=clock or TickingClock(), look=undisturbed)
-        measure_latency = measure_latency or here
-        return list(execute(runs, measure_memory=measure_memory, measure_latency=measure_latency))
-
-    return events
-
-
-def undisturbed():
-    return Counters(awake_s=0.0)
-
-
-@pytest.fixture
-def new_run(case):
-    def make(variants=VARIANTS, budget_s=4 * ROUND_S, target=0.01, **changes):
-        plan = Plan(variants=variants, budget_s=budget_s, target=target)
-        return Run(replace(case, **changes), plan, {"cpu": "A", "time": "12:00"})
-
-    return make
-
-
-@pytest.fixture
-def machine(monkeypatch):
-    """Networks whose steps cost a tick, or ``machine.cost_s[variant]``."""
-    machine = Machine()
-    machine.cost_s = {}
-
-    def step(_, variant):
-        return machine.step(machine.cost_s.get(variant, TICK_S), variant)
-
-    monkeypatch.setattr(latency, "step", step)
-    return machine
-
-
-@pytest.fixture
-def fails_at(monkeypatch):
-    """Make a variant's step raise when it is called for the given time, 0 for when it is built."""
-
-    def arrange(variant, call, error=None):
-        error = error or RuntimeError(f"{variant} is out of memory")
-        build = latency.step
-
-        def failing(case, name):
-            if name != variant:
-                return build(case, name)
-            if call == 0:
-                raise error
-            ready, calls = build(case, name), iter(range(1, call))
-            return Step({"step": lambda: raise_(error) if next(calls, None) is None else ready()})
-
-        monkeypatch.setattr(latency, "step", failing)
-
-    return arrange
-
-
-def raise_(error):
-    raise error
-
-
-def no_memory(_, variant):
-    return Memory(peak_live_bytes=len(variant))
-
-
-def first_records(run):
-    """What a run's file begins with."""
-    return [Record(case=run.case, results=run.plan, environment=run.environment)]
-
-
-def kinds(records):
-    return [
-        (each.results.kind if each.results else each.error.step, each.variant) for each in records
-    ]
-
-
-def rounds_in(records):
-    return [each.results for each in records if isinstance(each.results, Round)]
-
-
-def names(each):
-    return {block.variant for block in each.blocks}
-
-
-def ran(run):
-    """Who ran in the run's rounds, told once where it stays the same."""
-    return [who for who, _ in groupby(run.rounds, names)]
-
-
-WARM_UP_CALLS = 1 + 1 + 3  # the look at the output, the first step, and three blocks
+pytestmark = pytest.mark.usefixtures("small_host", "counted")
 
 
 def test_a_run_of_real_networks_makes_the_records_of_its_plan(new_run, perform):
@@ -163,21 +46,6 @@ def test_a_run_of_real_networks_makes_the_records_of_its_plan(new_run, perform):
         *[("round", None)] * 4,  # the budget is that of four rounds
         ("end", None),
     ]
-
-
-@pytest.mark.parametrize(
-    ("mode", "ticks", "parts"),
-    [("inference", 1, None), ("training", 3, dict.fromkeys(PARTS, TICK_S))],
-)
-def test_every_variant_and_the_control_are_timed_in_every_round(
-    new_run, perform, mode, ticks, parts
-):
-    rounds = rounds_in(perform(new_run(mode=mode, budget_s=2 * ROUND_S * ticks)))
-    assert [each.number for each in rounds] == [0, 1]
-    for each in rounds:
-        assert Counter(block.variant for block in each.blocks) == Counter(VARIANTS)
-        for block in each.blocks:
-            assert (block.steps, block.seconds, block.parts) == (1, ticks * TICK_S, parts)
 
 
 def test_the_control_is_neither_counted_nor_its_memory_measured(new_run, perform, machine, counted):
@@ -212,14 +80,6 @@ def test_a_module_of_a_detector_alone_has_the_size_of_its_backbone(case):
     detector = replace(case, host="fasterrcnn_resnet50_fpn", image_size=(32, 64), isolated=True)
     assert isolated.input_shape(detector, IsolatedModule("sa", 2)) == (2, 512, 4, 8)
     assert isolated.step(detector, "sa layer2")().shape == (2, 512, 4, 8)
-
-
-@pytest.mark.parametrize("nested", [(1.0, (2.0, float("nan"))), {"a": float("inf"), "b": 1.0}])
-def test_every_tensor_of_an_output_must_be_finite(nested):
-    output = tree_map(torch.tensor, nested)
-    with pytest.raises(FloatingPointError, match="not finite"):
-        latency._check_finite(output)
-    latency._check_finite(tree_map(torch.zeros_like, output))
 
 
 def test_counts_are_of_one_float32_image_on_meta(new_run, perform, machine, counted):
@@ -270,58 +130,6 @@ def test_what_is_about_to_be_done_is_announced(new_run, events):
     ]
 
 
-def test_a_run_sets_the_cases_threads(new_run, perform, machine):
-    torch.set_num_threads(2)
-    perform(new_run(threads=1), clock=machine)
-    assert torch.get_num_threads() == 1
-
-
-def test_the_order_of_the_rounds_is_the_cases_seed(new_run, perform, machine):
-    def orders(seed):
-        run = new_run(budget_s=10 * ROUND_S, seed=seed)
-        perform(run, clock=machine)
-        return [[block.variant for block in each.blocks] for each in run.rounds]
-
-    assert orders(1) == orders(1) != orders(2)
-
-
-def test_rounds_stop_at_the_budget(new_run, perform, machine):
-    run = new_run(budget_s=3.5 * ROUND_S)
-    perform(run, clock=machine)
-    assert run.end == End(reason="budget", rounds=4)
-    assert run.timed_s == 4 * ROUND_S
-
-
-def test_there_is_a_round_however_small_the_budget(new_run, perform, machine):
-    run = new_run(budget_s=0.0)
-    perform(run, clock=machine)
-    assert run.end == End(reason="budget", rounds=1)
-
-
-def test_rounds_stop_at_the_target_and_not_before_the_thirtieth(new_run, perform, machine):
-    machine.cost_s["se"] = 1.5 * TICK_S
-    run = new_run(budget_s=LONG)
-    perform(run, clock=machine)  # without noise every interval is a point
-    assert run.end == End(reason="target", rounds=30)
-
-
-def test_rounds_go_on_until_the_intervals_are_narrow(new_run, perform, machine):
-    machine.noise = 0.05
-    run = new_run(budget_s=LONG, target=0.02)
-    perform(run, clock=machine)
-    assert run.end.reason == "target"
-    assert run.end.rounds > 30
-    assert run.end.rounds % ratios.CHECK_EVERY == 0
-
-
-def test_rounds_stop_at_the_budget_where_the_target_is_out_of_reach(new_run, perform, machine):
-    machine.noise = 0.05
-    run = new_run(budget_s=40 * ROUND_S, target=0.001)
-    perform(run, clock=machine)
-    assert run.end.reason == "budget"
-    assert run.timed_s - run.rounds[-1].seconds < 40 * ROUND_S <= run.timed_s
-
-
 def test_a_variant_that_cannot_be_counted_is_a_record_and_goes_on(
     new_run, perform, machine, monkeypatch
 ):
@@ -355,73 +163,6 @@ def test_a_variant_whose_memory_cannot_be_measured_is_a_record_and_goes_on(
     assert ran(run) == [set(VARIANTS)]
 
 
-@pytest.mark.parametrize("call", [0, 1, WARM_UP_CALLS], ids=["built", "first", "last block"])
-def test_a_variant_that_fails_in_its_warm_up_is_a_record_and_the_others_go_on(
-    new_run, perform, machine, fails_at, call
-):
-    fails_at("se", call)
-    run = new_run()
-    records = perform(run, clock=machine)
-    error = Failure(step="latency", type="RuntimeError", message="se is out of memory")
-    assert run.failures == {"se": {"latency": error}}
-    assert kinds(records)[6] == ("latency", "se")
-    assert ran(run) == [{PLAIN, CONTROL, "eca"}]
-    assert run.end.reason == "budget"
-
-
-def test_a_variant_that_fails_within_a_round_is_a_record_and_the_others_go_on(
-    new_run, perform, machine, fails_at
-):
-    fails_at("se", WARM_UP_CALLS + 3)
-    run = new_run()  # for four rounds of four ticks
-    records = perform(run, clock=machine)
-    assert kinds(records)[6:10] == [("round", None)] * 2 + [("latency", "se"), ("round", None)]
-    rest = {PLAIN, CONTROL, "eca"}
-    assert [names(each) for each in run.rounds[:3]] == [{*rest, "se"}, {*rest, "se"}, rest]
-    # 2 * 4 ticks, then rounds of 3: 14 ticks after the fourth, 17 of 16 after the fifth.
-    assert run.end == End(reason="budget", rounds=5)
-
-
-def test_several_variants_can_fail_in_one_round(new_run, perform, machine, fails_at):
-    fails_at("se", WARM_UP_CALLS + 2)
-    fails_at("eca", WARM_UP_CALLS + 2)
-    run = new_run()  # 16 ticks: a round of 4, and 6 of 2
-    perform(run, clock=machine)
-    assert set(run.failures) == {"se", "eca"}
-    assert ran(run) == [set(VARIANTS), {PLAIN, CONTROL}]
-    assert run.end == End(reason="budget", rounds=7)
-
-
-def test_a_failed_variant_is_not_waited_for_to_reach_the_target(
-    new_run, perform, machine, fails_at
-):
-    fails_at("se", WARM_UP_CALLS + 3)
-    run = new_run(budget_s=LONG)
-    perform(run, clock=machine)
-    assert run.end == End(reason="target", rounds=30)
-
-
-@pytest.mark.parametrize("call", [0, WARM_UP_CALLS])
-def test_a_plain_host_that_fails_in_its_warm_up_ends_the_run(
-    new_run, perform, machine, fails_at, call
-):
-    fails_at(PLAIN, call)
-    run = new_run()
-    records = perform(run, clock=machine)
-    assert kinds(records)[-2:] == [("latency", PLAIN), ("end", None)]
-    assert run.end == End(reason="failed", rounds=0)
-
-
-def test_a_plain_host_that_fails_within_a_round_ends_the_run_after_it(
-    new_run, perform, machine, fails_at
-):
-    fails_at(PLAIN, WARM_UP_CALLS + 3)
-    run = new_run(budget_s=LONG)
-    perform(run, clock=machine)
-    assert run.end == End(reason="failed", rounds=3)
-    assert names(run.rounds[2]) == {CONTROL, "se", "eca"}
-
-
 def test_rules_that_count_keep_their_counts_where_others_fail(
     new_run, perform, machine, monkeypatch
 ):
@@ -451,40 +192,6 @@ def test_a_plain_host_that_cannot_be_counted_is_timed(new_run, perform, machine,
     assert run.end == End(reason="budget", rounds=4)
 
 
-def test_an_error_without_a_message_is_named_by_its_form(new_run, perform, machine, fails_at):
-    fails_at("se", 1, MemoryError())
-    run = new_run()
-    perform(run, clock=machine)
-    error = Failure(step="latency", type="MemoryError", message="MemoryError()")
-    assert run.failures["se"]["latency"] == error
-
-
-def test_an_interruption_by_the_user_is_no_failure(new_run, perform, machine, fails_at):
-    fails_at("se", 1, KeyboardInterrupt())
-    run = new_run()
-    with pytest.raises(KeyboardInterrupt):
-        perform(run, clock=machine)
-    assert run.failures == {}
-
-
-@pytest.mark.filterwarnings("ignore:std")  # torch has noticed, too
-@pytest.mark.parametrize("mode", ["inference", "training"])
-def test_output_that_is_not_finite_is_refused(new_run, perform, mode):
-    # At 32 pixels the last stage has one position, and SGE divides by a deviation of one value.
-    run = new_run(variants=(PLAIN, CONTROL, "sge"), budget_s=TICK_S, mode=mode)
-    perform(run)
-    error = run.failures["sge"]["latency"]
-    assert (error.type, error.message[:24]) == ("FloatingPointError", "the output is not finite")
-    assert ran(run) == [{PLAIN, CONTROL}]
-
-
-def test_the_same_variant_at_64_pixels_is_timed(new_run, perform):
-    run = new_run(variants=(PLAIN, CONTROL, "sge"), image_size=64, budget_s=TICK_S)
-    perform(run)
-    assert run.failures == {}
-    assert ran(run) == [{PLAIN, CONTROL, "sge"}]
-
-
 WHOLE = 6 + 4 + 1  # counts and memory of three networks, four rounds, the end
 
 
@@ -502,22 +209,6 @@ def test_a_resumed_run_does_what_is_left_and_nothing_twice(
     assert len(counted) == max(0, 3 - done)
 
 
-def test_budget_that_was_spent_before_counts(new_run, perform, machine):
-    run = new_run()  # for four rounds
-    blocks = tuple(Block(variant=name, steps=1, seconds=3 * TICK_S) for name in VARIANTS)
-    run.rounds.append(Round(number=5, blocks=blocks))  # as long as three
-    perform(run, clock=machine)
-    assert [each.number for each in run.rounds] == [5, 6]
-    assert run.end == End(reason="budget", rounds=2)
-
-
-def test_rounds_that_were_there_count_towards_the_target(new_run, perform, machine):
-    run = new_run(budget_s=LONG)
-    blocks = tuple(Block(variant=name, steps=1, seconds=TICK_S) for name in VARIANTS)
-    run.rounds.extend(Round(number=number, blocks=blocks) for number in range(29))
-    assert kinds(perform(run, clock=machine))[6:] == [("round", None), ("end", None)]
-
-
 def test_a_resumed_run_does_not_try_again_what_failed(new_run, perform, machine):
     failures = {
         "se": {step: Failure(step=step, type="E", message="") for step in ("counts", "latency")},
@@ -530,13 +221,6 @@ def test_a_resumed_run_does_not_try_again_what_failed(new_run, perform, machine)
     assert "se" not in machine.log
     assert set(run.counts) == {PLAIN, "eca"}
     assert set(run.memory) == {PLAIN, "se"}
-
-
-def test_a_run_whose_plain_host_failed_before_ends_without_a_round(new_run, perform, machine):
-    run = new_run()
-    run.failures[PLAIN] = {"latency": Failure(step="latency", type="E", message="")}
-    perform(run, clock=machine)
-    assert run.end == End(reason="failed", rounds=0)
 
 
 def test_nothing_is_left_to_do_for_a_finished_run(new_run, perform, machine):
@@ -563,36 +247,6 @@ def test_what_nobody_has_seen_is_counted_in_a_process_of_its_own(case, monkeypat
     assert asked == (isolated.count, replace(case, isolated=True), piece)
     for variant in ("plain", "eca"):
         assert isinstance(runner.count_apart("resnet18", variant, 64), dict)
-
-
-def test_the_clock_is_the_devices_where_none_is_given(new_run, monkeypatch, machine):
-    asked = []
-    monkeypatch.setattr(timing, "clock_for", lambda device: asked.append(device) or machine)
-    list(latency.measure(new_run()))
-    assert asked == ["cpu"]
-
-
-def test_measuring_leaves_the_run_that_it_was_given_as_it_was(new_run, machine):
-    run = new_run()
-    list(latency.measure(run, machine, undisturbed))
-    assert (run.rounds, run.end) == ([], None)
-
-
-def test_a_module_whose_code_changes_meanwhile_ends_the_run_without_a_round(
-    new_run, perform, machine, tmp_path
-):
-    path = tmp_path / "mine.py"
-    path.write_text("from torch import nn\nclass Mine(nn.Identity): ...\n")
-    run = new_run()
-    name = f"{path}:Mine"
-    run.plan = replace(
-        run.plan, variants=(PLAIN, CONTROL, name), sources={name: parse(name).origin()}
-    )
-    path.write_text(path.read_text() + "# saved again\n")
-    perform(run, machine)
-    assert run.end.reason == "failed"
-    assert "the code of its modules has changed since the run began" in run.end.message
-    assert not run.rounds
 
 
 def test_runs_are_done_one_after_the_other_and_networks_counted_once(
@@ -678,32 +332,6 @@ def test_an_error_of_the_engine_ends_the_run_and_the_next_goes_on(new_run, event
     assert after.end.reason == "budget"
 
 
-@pytest.fixture
-def caches():
-    """The compiler's caches are as they were when the test is done."""
-    before = torch._inductor.config.force_disable_caches
-    yield
-    torch._inductor.config.force_disable_caches = before
-
-
-@pytest.mark.usefixtures("caches")
-def test_what_compiling_took_is_recorded_once(new_run, perform, machine):
-    run = new_run(compiled=True)
-    perform(run, clock=machine)
-    assert set(run.compiled) == {PLAIN, "se", "eca"}  # the control is the plain host again
-    again = new_run(compiled=True)
-    again.compiled.update(run.compiled)
-    assert "compiled" not in dict(kinds(perform(again, clock=machine)))
-
-
-def test_what_disturbs_a_round_is_in_its_record(new_run, machine):
-    seen = iter(range(100))
-    run = new_run()
-    told = list(latency.measure(run, machine, lambda: Counters(awake_s=float(next(seen)))))
-    found = [each.disturbance for each in rounds_in(e for e in told if isinstance(e, Record))]
-    assert [each.elapsed_s for each in found] == [1.0] * 4
-
-
 def test_a_real_run_is_timed_in_another_process(new_run):
     run = new_run(variants=(PLAIN, CONTROL, "se"), budget_s=0.01)
     events = list(execute([run], measure_memory=no_memory))
@@ -730,3 +358,65 @@ def test_a_run_whose_process_was_killed_is_gone_on_with(new_run, events, machine
     events([run], machine)
     assert [each.number for each in run.rounds] == [0, 1, 2, 3]
     assert run.end == End(reason="budget", rounds=4)
+
+
+SMALL = RunOptions(
+    modules=("eca",), host="resnet50", image_size=(32,), budget_s=0.05, device="cpu", threads=1
+)
+
+
+@pytest.mark.usefixtures("one_process")
+def test_the_main_job_from_python_stores_each_record_and_tells_of_it(tmp_path):
+    events = []
+
+    def progress(run, event):
+        if isinstance(event, Record):  # it is on the disk by now
+            assert store.read(tmp_path / "run")[-1].results == event.results
+        events.append((run, event))
+
+    measured = attnbench.run(SMALL, tmp_path / "run", progress)
+    (run,) = measured.runs
+    assert measured.folder == tmp_path / "run"
+    assert run.finished
+    assert gather(store.read(measured.folder), "file") == run
+    assert events[:2] == [(run, Planned(measured.folder)), (run, Beginning("counts", PLAIN))]
+    assert all(told is run for told, _ in events)
+    with pytest.raises(UserError, match="holds a finished run"):
+        attnbench.run(attnbench.RunOptions(), tmp_path / "run")
+
+
+@pytest.mark.usefixtures("one_process")
+def test_a_grid_from_python_is_planned_whole_and_resumed_where_it_was_interrupted(tmp_path):
+    grid = replace(SMALL, batch_size=(2, 1))
+    folders = [tmp_path / "grid" / f"inference-float32-b{images}-32" for images in (1, 2)]
+    planned = []
+
+    def interrupt(_, event):
+        if not isinstance(event, Planned):
+            raise KeyboardInterrupt
+        planned.append(event.folder)
+
+    with pytest.raises(KeyboardInterrupt):
+        attnbench.run(grid, str(tmp_path / "grid"), interrupt)
+    assert planned == folders
+    measured = attnbench.run(grid, tmp_path / "grid")
+    assert [run.case.batch_size for run in measured.runs] == [1, 2]
+    assert all(run.finished for run in measured.runs)
+    assert set(attnbench.read(measured.folder)["variant"]) == {PLAIN, CONTROL, "eca"}
+
+
+def test_bad_options_from_python_are_errors_of_the_user(tmp_path):
+    for options, message in (
+        ({"modules": ("foo",)}, "unknown attention module 'foo'"),
+        ({"batch_size": 8}, "batch_size: Input should be a valid tuple, not 8"),
+        ({"dtype": ("int8",)}, "unknown dtype 'int8'"),
+    ):
+        with pytest.raises(UserError, match=message):
+            attnbench.run(replace(SMALL, **options), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_script_that_child_processes_would_run_again_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(multiprocessing.current_process(), "_inheriting", True, raising=False)
+    with pytest.raises(UserError, match="call it under if __name__ == '__main__':"):
+        attnbench.run(SMALL, tmp_path / "run")

@@ -15,14 +15,13 @@ from attnbench.measuring.selftest import (
     VARIANTS,
     Findings,
     changes,
-    ratios,
+    intervals,
 )
 from attnbench.measuring.simulated import Machine
 from attnbench.measuring.timing import Step, timed
 from attnbench.records.schema import Block, Round
 from attnbench.records.variants import CONTROL, PLAIN
-from attnbench.stats import between_runs
-from attnbench.stats import ratios as statistics
+from attnbench.stats import between_runs, ratios
 
 TRUE = {PLAIN: 1.0, CONTROL: 1.0, "+2%": 1.02, "+5%": 1.05}
 
@@ -43,24 +42,24 @@ def run_of(*control_s, **others):
 
 
 def good(count):
-    return [ratios(run_of(*[1.0] * 6))] * count
+    return [intervals(run_of(*[1.0] * 6))] * count
 
 
 def biased(count):
-    return [ratios(run_of(*[1.01] * 6))] * count
+    return [intervals(run_of(*[1.01] * 6))] * count
 
 
 def faster(count):
-    return [ratios(run_of(*[0.99] * 6))] * count
+    return [intervals(run_of(*[0.99] * 6))] * count
 
 
 def blind(count):
-    return [ratios(run_of(*[1.0] * 6, **{"+2%": 1.0}))] * count
+    return [intervals(run_of(*[1.0] * 6, **{"+2%": 1.0}))] * count
 
 
 def wide(high):
     # Of six samples the interval reaches from the least to the greatest.
-    return ratios(run_of(1.0, 1.0, 1.0, 1.0, 1.0, high))
+    return intervals(run_of(1.0, 1.0, 1.0, 1.0, 1.0, high))
 
 
 def test_a_planted_slowdown_is_named_by_its_share():
@@ -96,7 +95,7 @@ def test_intervals_that_miss_the_truth_are_counted(miss, held, missing, faults):
 
 def test_runs_that_are_too_short_for_an_interval_hold_nothing():
     findings = Findings()
-    findings.take("slow machine", [ratios(run_of(1.0, 1.0, 1.0))] * 20, REAL_HELD, None)
+    findings.take("slow machine", [intervals(run_of(1.0, 1.0, 1.0))] * 20, REAL_HELD, None)
     assert findings.faults == ["slow machine: 0 of 20 intervals hold 1; at least 18 must"]
 
 
@@ -134,7 +133,7 @@ def test_slowdowns_that_are_not_found_are_counted(missing, faults):
 
 def test_a_slowdown_that_is_measured_as_a_gain_is_not_found():
     findings = Findings()
-    findings.take("calm", [ratios(run_of(*[1.0] * 6, **{"+5%": 0.95}))] * 20, HELD, FOUND)
+    findings.take("calm", [intervals(run_of(*[1.0] * 6, **{"+5%": 0.95}))] * 20, HELD, FOUND)
     assert findings.rows == [("calm", "20", "20", "20", "0", "0.00%")]
     assert findings.faults == ["calm: 0 of 20 runs find +5%; at least 19 must"]
 
@@ -173,14 +172,14 @@ def calm_runs():
 
 def test_on_a_calm_machine_the_truth_is_held_and_the_slowdowns_are_found(calm_runs):
     findings = Findings()
-    findings.take("calm", [ratios(run) for run in calm_runs], 11 / 12, 1.0)
+    findings.take("calm", [intervals(run) for run in calm_runs], 11 / 12, 1.0)
     assert findings.faults == []
     assert findings.rows[0][3:5] == ("12", "12")
 
 
 def test_a_ruler_that_finds_its_control_slower_is_found_out(calm_runs):
     findings = Findings()
-    findings.take("bent", [ratios(bent(run, 1.02)) for run in calm_runs], 11 / 12, 1.0)
+    findings.take("bent", [intervals(bent(run, 1.02)) for run in calm_runs], 11 / 12, 1.0)
     (fault,) = findings.faults
     assert fault.startswith("bent: ")
     assert fault.endswith(" of 12 intervals hold 1; at least 11 must")
@@ -200,11 +199,11 @@ def bent(run, by):
 
 
 def test_a_simulated_run_ends_when_its_ratios_are_known_well_enough(calm_runs):
-    target = statistics.TARGET["cpu"]
+    target = ratios.TARGET["cpu"]
     for run in calm_runs:
-        assert statistics.may_stop(run, VARIANTS, target)
+        assert ratios.may_stop(run, VARIANTS, target)
         assert not any(
-            statistics.may_stop(run[:rounds], VARIANTS, target) for rounds in range(len(run))
+            ratios.may_stop(run[:rounds], VARIANTS, target) for rounds in range(len(run))
         )
 
 
@@ -267,10 +266,10 @@ def test_a_real_run_settles_its_process_first_and_once(case, real_machine):
 @pytest.mark.usefixtures("real_machine")
 def test_a_real_run_plants_the_slowdowns_that_it_says(case):
     run = list(selftest.real_run(case, seed=7))
-    assert statistics.ratio(run, CONTROL).median == 1
+    assert ratios.ratio(run, CONTROL).median == 1
     # Two looks around the step, one at most beyond the wait, and the share of them.
     for name, share in (("+2%", 0.02), ("+5%", 0.05)):
-        planted = statistics.ratio(run, name).median
+        planted = ratios.ratio(run, name).median
         assert 1 + share < planted < 1 + share + 4 * 2**-10 / 0.5
 
 

@@ -3,6 +3,7 @@ import os
 import signal
 import subprocess
 import sys
+from functools import partial
 from pickle import PicklingError
 
 import pytest
@@ -23,6 +24,19 @@ def quick(monkeypatch, request):
 def test_a_streams_process_is_spawned():
     assert worker._spawned().get_start_method() == "spawn"
     assert list(worker.stream(range, 3)) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("function", [worker.stream, partial(worker.stream, range)])
+def test_a_call_starts_where_its_functions_module_and_the_preloaded_are_imported(
+    monkeypatch, function
+):
+    names = []
+    context = type(multiprocessing.get_context("forkserver"))
+    monkeypatch.setattr(context, "set_forkserver_preload", lambda _, modules: names.extend(modules))
+    monkeypatch.setattr(worker, "_PRELOAD", [])
+    worker.preload("attnbench.errors")
+    worker._prepared(worker._module(function))
+    assert names == ["attnbench.errors", "attnbench.system.worker"]
 
 
 def test_a_call_returns_what_its_function_returns():

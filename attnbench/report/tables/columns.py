@@ -11,6 +11,7 @@ import pandas as pd
 
 from attnbench import formatting
 from attnbench.formatting import joined, title
+from attnbench.records.case import CASE_OPTIONS
 from attnbench.records.variants import PLAIN
 from attnbench.report.tables.table import Cell, Column
 from attnbench.stats.interval import Interval
@@ -134,20 +135,7 @@ def _peak(key: str, meaning: str, heading: str) -> Iterator[Column]:
 
 CONFIGURATION = (
     Column("run", "The run's folder."),
-    Column("host", "The network that the modules are put into."),
-    Column("batch_size", "Images in one step.", "1"),
-    Column("image_size", "Height and width of an image, or `800x1333` where they differ.", "pixel"),
-    Column("dtype", "Of weights and images."),
-    Column("channels_last", "Whether images lie in memory with their channels last."),
-    Column("mode", "`inference`, or `training`: forward, backward and optimiser step."),
-    Column("compiled", "Whether by torch.compile."),
-    Column("cuda_graph", "Whether each step is captured and replayed."),
-    Column("isolated", "Whether modules run alone."),
-    Column("stages", "Of the host, those that carry the module, with spaces."),
-    Column("blocks", "Of each of these: `all`, or the `last`."),
-    Column("device", "`cpu` or `cuda`."),
-    Column("threads", "Of a CPU.", "1"),
-    Column("seed", "Of weights, images and order."),
+    *(Column(name, option.meaning, option.unit) for name, option in CASE_OPTIONS.items()),
     Column("processor", "The GPU's name, or the CPU's."),
     Column("torch", "Its version."),
     Column("time", "When the run began."),

@@ -6,7 +6,9 @@ import pytest
 from attnbench.cli import app
 from attnbench.errors import UserError
 from attnbench.measuring import planning
+from attnbench.records.case import RunOptions
 from attnbench.records.run import Run
+from attnbench.records.schema import Case, Plan
 from attnbench.records.variants import alone
 from attnbench.report.tables.reproduce import command, environment
 
@@ -23,7 +25,7 @@ from attnbench.report.tables.reproduce import command, environment
     ],
 )
 def test_the_command_asks_for_the_very_configuration(run: Run, settings, monkeypatch) -> None:
-    wanted: list[planning.RunOptions] = []
+    wanted: list[RunOptions] = []
 
     def prepare(asked, _):
         wanted.append(asked)
@@ -38,12 +40,48 @@ def test_the_command_asks_for_the_very_configuration(run: Run, settings, monkeyp
     with pytest.raises(SystemExit):
         app.main(words)
     (asked,) = wanted
-    (found,) = planning.cases_of(
-        planning._filled(planning._cleaned(asked), asdict(planning.defaults()))
-    )
+    (found,) = planning.cases_of(planning._filled(planning._cleaned(asked)))
     assert asdict(found) == asdict(case)
     assert asked.modules == again.modules
     assert asked.budget_s == run.plan.budget_s
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        (
+            {"image_size": 224, "threads": 2, "seed": 0},
+            "attnbench run --modules sa --host resnet50 --device cpu --batch-size 2 "
+            "--image-size 224 --dtype float32 --mode inference --stages 1,2,3,4 --blocks all "
+            "--budget 10 --threads 2 --seed 0",
+        ),
+        (
+            {
+                "host": "maskrcnn_resnet50_fpn",
+                "device": "cuda",
+                "image_size": (800, 1333),
+                "dtype": "bfloat16",
+                "mode": "training",
+                "stages": (2, 4),
+                "blocks": "last",
+                "channels_last": True,
+                "compiled": True,
+                "cuda_graph": True,
+                "isolated": True,
+            },
+            "attnbench run --modules sa --host maskrcnn_resnet50_fpn --device cuda "
+            "--batch-size 2 --image-size 800x1333 --dtype bfloat16 --mode training --stages 2,4 "
+            "--blocks last --budget 0.25 --threads 1 --seed 3 --channels-last --compile "
+            "--cuda-graph --isolated",
+        ),
+    ],
+)
+def test_the_command_letter_by_letter(case: Case, settings: dict, text: str) -> None:
+    case = replace(case, **settings)
+    variants = alone(("sa",)) if case.isolated else ("plain", "control", "sa")
+    budget_s = 0.25 if case.isolated else 10.0
+    plan = Plan(variants=variants, budget_s=budget_s, target=0.01)
+    assert command(Run(case, plan, {})) == text
 
 
 def test_a_name_that_a_shell_would_read_is_quoted(run: Run) -> None:

@@ -1,0 +1,56 @@
+"""What is known of an option of ``run`` beside its name and type: declared once, at its field."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any
+
+SEVERAL = "One, or several with commas."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Option:
+    """How an option is stated on the command line, and how its value is written elsewhere.
+
+    ``words`` and ``folder`` return an empty string for a value that goes without saying.
+    """
+
+    flag: str
+    help: str | None = None
+    metavar: str | None = None
+    default: Any = None
+    """None where it depends on the host or the machine; then ``default_text`` is shown."""
+    default_text: str | None = None
+    limits: tuple[int, int] | None = None
+    """Least and greatest value."""
+    text: Callable[[Any], str] = str
+    """The value as it follows the flag."""
+    meaning: str = ""
+    """Of its column in tables, whose unit is ``unit``."""
+    unit: str = ""
+    words: Callable[[Any], str] | None = None
+    """The value in the line that describes a configuration; None where it is left out."""
+    first: bool = False
+    """Whether its words stand before those of other options."""
+    grid: int | None = None
+    """Place among the options of a grid, of which the first varies slowest; None where a run
+    takes one value."""
+    folder: Callable[[Any], str] = str
+    """The value in the name of a folder within a grid."""
+
+
+def option(flag: str, *, absent: Any = MISSING, **known: Any) -> Any:
+    """Declare a dataclass field that is an option; ``absent`` is its value in older records."""
+    return field(default=absent, metadata={"option": Option(flag=flag, **known)})
+
+
+def switch(flag: str, words: str = "", **known: Any) -> Any:
+    """Declare an option without a value, off by default; ``words`` describe it where it is on."""
+    return option(flag, default=False, words=lambda on: words if on else "", **known)
+
+
+def options_of(cls: type) -> dict[str, Option]:
+    """Return the options among a dataclass's fields, by their names and in their order."""
+    known = {field.name: field.metadata.get("option") for field in fields(cls)}
+    return {name: option for name, option in known.items() if option}

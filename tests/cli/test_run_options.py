@@ -1,0 +1,56 @@
+import typer
+
+from attnbench.cli.app import app
+
+MODULE_HELP = (
+    "A custom module, whose code is run: file.py:ClassName, timm:NAME, or an entry point; with "
+    ",site=after_bn3 and ,key=value for its settings. May be repeated; without --modules alone."
+)
+HOST_HELP = (
+    "A ResNet or detector of torchvision by its name there, sknet50, sknet101, "
+    "resnet50_backbone, ..."
+)
+SEVERAL = "One, or several with commas."
+
+OPTIONS = [  # flag, what stands for its value, default as shown, help
+    ("--modules", None, "all seven", "Names, comma-separated."),
+    ("--module", "SPEC", True, MODULE_HELP),
+    ("--host", None, "resnet50", HOST_HELP),
+    ("--device", None, "auto", None),
+    ("--batch-size", "N,...", "1", SEVERAL),
+    (
+        "--image-size",
+        "N|HxW,...",
+        "224; 800x1333 for a detector",
+        f"A square's side, or height x width. {SEVERAL}",
+    ),
+    ("--dtype", "NAME,...", "float32", "float32, bfloat16, float16"),
+    ("--channels-last", None, True, "NHWC memory layout."),
+    ("--mode", "NAME,...", "inference", "inference, training"),
+    ("--compile", None, True, "Networks through torch.compile."),
+    ("--eager", None, True, "With --compile: the eager ones as well."),
+    ("--cuda-graph", None, True, "Steps captured, then replayed."),
+    ("--isolated", None, True, "Modules alone, at the sizes they have in the host."),
+    ("--stages", "N,...", "1,2,3,4", "That carry the module, such as 2,3,4 or c3-c5."),
+    ("--blocks", "NAME", "all", "Of each stage: all, last."),
+    ("--budget", "SECONDS", "100", "Most time in the timed rounds of one configuration."),
+    ("--threads", None, "torch's choice", None),
+    ("--seed", None, "0", "Of weights, input and order."),
+    (
+        "--out",
+        "DIR",
+        "a new one under reports/",
+        "Output folder. An unfinished run in it is resumed.",
+    ),
+]
+
+
+def test_the_options_of_run_letter_by_letter() -> None:
+    command = typer.main.get_command(app).commands["run"]
+    shown = [
+        (option.opts[0], option.metavar, option.show_default, option.help)
+        for option in command.params
+        if option.name != "help"
+    ]
+    assert shown == OPTIONS
+    assert all(len(option.opts) == 1 and not option.secondary_opts for option in command.params)
