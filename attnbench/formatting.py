@@ -174,6 +174,11 @@ def title(variant: str) -> str:
     return TITLES.get(variant) or "".join(map(_shown, variant))
 
 
+def printable(text: str) -> str:
+    """Return any text on one line, with ``�`` for what cannot be displayed."""
+    return "".join(map(_shown, " ".join(text.split())))
+
+
 def _shown(char: str) -> str:
     if char.isprintable():
         return char

@@ -19,6 +19,8 @@ from attnbench.records.run import Run
 from attnbench.report.formats.markdown import markdown
 from attnbench.report.tables import isolated, stages
 from attnbench.report.tables.columns import COLUMNS, CONFIGURATION
+from attnbench.report.tables.remarks import remarks
+from attnbench.report.tables.run import LoadedRun, tables
 from attnbench.report.tables.table import Column
 
 PUBLISHED = Path("reports/2026-11-25-cpu-resnet50")
@@ -91,15 +93,15 @@ def own_module() -> str:
 def own_row() -> str:
     """What a run says of it, at a glance."""
     run = runs.read(OWN)
-    notes = [f"{run.case.described}.", *report.remarks(run)]
-    return "\n\n".join([*notes, markdown(report.sheets(run, report.frame(run))[0])])
+    notes = [f"{run.case.described}.", *remarks(LoadedRun(run))]
+    return "\n\n".join([*notes, markdown(tables(LoadedRun(run))[0])])
 
 
 def result() -> str:
     """The published run at a glance."""
     run = _published()
-    notes = [f"{run.case.described}.", *report.remarks(run)]
-    sheet = report.sheets(run, report.frame(run))[0]
+    notes = [f"{run.case.described}.", *remarks(LoadedRun(run))]
+    sheet = tables(LoadedRun(run))[0]
     plot = f"![Latency over the plain host]({PUBLISHED}/latency_overhead.png)"
     return "\n\n".join([*notes, markdown(sheet), plot])
 

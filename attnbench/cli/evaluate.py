@@ -44,10 +44,11 @@ def evaluate(  # noqa: PLR0913, PLR0917  an option each
     ] = None,
 ) -> int:
     """Top-1 and top-5 of given weights on a folder of images, beside what was published."""
-    from attnbench import report
     from attnbench.accuracy import evaluate as measured
     from attnbench.cli.report import write
     from attnbench.records import evaluation
+    from attnbench.report.load import load
+    from attnbench.report.tables import accuracy
 
     prepared = measured.prepare(
         measured.EvaluationOptions(
@@ -74,10 +75,10 @@ def evaluate(  # noqa: PLR0913, PLR0917  an option each
     except KeyboardInterrupt:
         output.complain("interrupted; nothing was written")
         return 130
-    for sheet in report.accuracy([found]):
+    for table in accuracy.tables([found]):
         console.print()
-        console.print(output.table(sheet.caption, sheet.headings, sheet.rows))
-    for note in report.accuracy_notes([found]):
+        console.print(output.table(table.caption, table.headings, table.rows))
+    for note in accuracy.notes([found]):
         console.print(note, markup=False)
-    write([folder], folder, console)
+    write(load(folder), folder, console)
     return 0

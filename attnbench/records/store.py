@@ -80,7 +80,15 @@ def holds_a_file(folder: Path) -> bool:
 
 
 def _has_records(folder: Path) -> bool:
-    return holds_a_file(folder) and bool(read(folder))
+    """Return whether the folder's file holds a record; one whole line is enough to know."""
+    if not holds_a_file(folder):
+        return False
+    try:
+        with (folder / FILE_NAME).open("rb") as file:
+            whole = file.readline().endswith(b"\n")
+    except OSError:
+        return True  # reading it says why it cannot be read
+    return whole or bool(read(folder))
 
 
 def repair(folder: Path) -> None:

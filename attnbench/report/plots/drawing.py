@@ -21,7 +21,7 @@ from attnbench.errors import UserError
 from attnbench.formatting import title
 from attnbench.records.variants import CONTROL, PLAIN
 from attnbench.report.plots.style import INK, RC, say
-from attnbench.report.tables.remarks import FAILED
+from attnbench.report.tables.run import FAILED
 
 
 @dataclass(frozen=True)

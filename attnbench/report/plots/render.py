@@ -14,13 +14,12 @@ import pandas as pd
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from attnbench.records.run import Run
 from attnbench.report.plots.drawing import Plot
 from attnbench.report.plots.grid import GRID_PLOTS
-from attnbench.report.plots.roofline import ALONE_PLOTS
+from attnbench.report.plots.roofline import ISOLATED_PLOTS
 from attnbench.report.plots.run import PLOTS
 from attnbench.report.plots.style import GRID, INK, PAPER, RC, SPOKEN
-from attnbench.report.tables.dataframe import control_fault
+from attnbench.report.tables.run import LoadedRun
 
 
 @dataclass(frozen=True)
@@ -34,15 +33,16 @@ class Drawing:
     png: bytes
 
 
-def of_run(run: Run, table: pd.DataFrame) -> list[Drawing]:
-    """Every plot for which the run, whose frame is ``table``, has data."""
-    plots = ALONE_PLOTS if run.case.isolated else PLOTS
-    known = table.assign(mode=run.case.mode, control_fault=control_fault(run))
-    return _drawn(plots, known, run.case.described)
+def of_run(loaded: LoadedRun) -> list[Drawing]:
+    """Draw every plot for which the run has data."""
+    case = loaded.run.case
+    plots = ISOLATED_PLOTS if case.isolated else PLOTS
+    table = loaded.frame.assign(mode=case.mode, control_fault=loaded.control_fault)
+    return _drawn(plots, table, case.described)
 
 
 def of_grid(table: pd.DataFrame, setting: str) -> list[Drawing]:
-    """Every plot that several runs have in common, given their tidy table."""
+    """Draw every plot that several runs have in common, given their tidy table."""
     return _drawn(GRID_PLOTS, table, setting)
 
 

@@ -88,7 +88,7 @@ def _describe(table: pd.DataFrame) -> str:
     return f"GB/s moved, where a large copy reaches {bandwidth / GIGA:.1f}: {', '.join(each)}."
 
 
-ALONE_PLOTS: dict[str, Plot] = {
+ISOLATED_PLOTS: dict[str, Plot] = {
     "roofline": Plot(
         "Modules alone beneath the machine's roofs",
         roofline,
