@@ -12,7 +12,7 @@ from attnbench.errors import UserError
 from attnbench.records.evaluation import Evaluation
 from attnbench.records.run import Run
 from attnbench.report.formats.html import page
-from attnbench.report.formats.latex import NOTES, comments, latex
+from attnbench.report.formats.latex import document
 from attnbench.report.formats.markdown import escaped, markdown
 from attnbench.report.load import Loaded
 from attnbench.report.plots import render
@@ -77,7 +77,7 @@ def _write_run(loaded: LoadedRun, folder: Path, drawings: Sequence[Drawing]) -> 
                 [*map(escaped, notes), *map(markdown, printed), *left_out]
             ),
             "comparison.csv": _csv(loaded.frame),
-            "comparison.tex": _latex(printed, run.case.described, notes),
+            "comparison.tex": document(printed, run.case.described, notes),
             "report.html": page({folder.name: loaded}, {folder.name: pictures}),
             **render.files(drawings),
         },
@@ -96,7 +96,7 @@ def write_evaluations(evaluations: Sequence[Evaluation], folder: Path) -> list[P
         folder,
         {
             "comparison.md": _markdown(printed, notes),
-            "comparison.tex": _latex(printed, networks, notes),
+            "comparison.tex": document(printed, networks, notes),
             "report.html": page({}, {}, evaluations=evaluations),
         },
     )
@@ -130,7 +130,7 @@ def write_joint(
         joint = render.of_grid(frame, shared(networks))
         files = {
             "grid.md": _markdown(printed, notes),
-            "grid.tex": _latex(printed, setting, notes),
+            "grid.tex": document(printed, setting, notes),
             "grid.csv": _csv(frame),
             **render.files(joint),
         }
@@ -152,10 +152,6 @@ def _left_out(run: Run) -> str:
 
 def _csv(frame: pd.DataFrame) -> str:
     return frame.convert_dtypes().to_csv(index=False)
-
-
-def _latex(tables: Sequence[Table], setting: str, notes: Sequence[str]) -> str:
-    return "\n".join([*comments([*notes, *NOTES]), *(latex(table, setting) for table in tables)])
 
 
 def _write(folder: Path, files: Files) -> list[Path]:
