@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import jinja2
 from markupsafe import Markup
@@ -13,7 +12,7 @@ from attnbench import formatting
 from attnbench.records import evaluation, store
 from attnbench.records.evaluation import Evaluation
 from attnbench.records.variants import CONTROL, PLAIN
-from attnbench.report.plots.render import Picture
+from attnbench.report.plots.render import Drawing
 from attnbench.report.tables import accuracy, claims, reproduce, stages
 from attnbench.report.tables.grid import grid, labels
 from attnbench.report.tables.remarks import control, machine, notes
@@ -33,43 +32,10 @@ MARKS = {
 FIGURE = re.compile(r"[-+]?\d[\d,]*(\.\d+)?")
 
 
-@dataclass(frozen=True)
-class Accuracy:
-    """Evaluations on a page: their table, and below it how each was made."""
-
-    table: Table
-    notes: Sequence[str]
-    commands: Sequence[str]
-
-
-@dataclass(frozen=True)
-class Section:
-    """One run on a page."""
-
-    anchor: str
-    heading: str
-    isolated: bool
-    holds: bool
-    control: str
-    facts: Sequence[tuple[str, str]]
-    remarks: Sequence[str]
-    compared: Table
-    pinned: int
-    """How many rows at the top stay there whatever the table is sorted by."""
-    pictures: Sequence[Picture]
-    accuracy: Accuracy | None
-    stages: Table | None
-    claims: Table | None
-    unchecked: int
-    tables: Sequence[Table]
-    command: str
-    environment: Sequence[tuple[str, str]]
-
-
 def page(
     runs: Runs,
-    pictures: Mapping[str, Sequence[Picture]],
-    joint: Sequence[Picture] = (),
+    pictures: Mapping[str, Sequence[Drawing]],
+    joint: Sequence[Drawing] = (),
     evaluations: Sequence[Evaluation] = (),
 ) -> str:
     """Return the page of one run or of several.
@@ -100,36 +66,40 @@ def page(
     )
 
 
-def _section(anchor: str, heading: str, loaded: LoadedRun, pictures: Sequence[Picture]) -> Section:
+def _section(
+    anchor: str, heading: str, loaded: LoadedRun, pictures: Sequence[Drawing]
+) -> dict[str, object]:
+    """Return what ``page.html`` shows of one run."""
     run, isolated = loaded.run, loaded.run.case.isolated
     compared = overview(loaded)
-    return Section(
-        anchor=anchor,
-        heading=heading or run.case.described,
-        isolated=isolated,
-        holds=loaded.control_fault is None,
-        control=control(loaded),
-        facts=[("what", run.case.described), ("on", machine(run.case, run.environment))],
-        remarks=notes(run),
-        compared=compared,
-        pinned=0 if isolated else sum(row[0] in {PLAIN, CONTROL} for row in compared.rows),
-        pictures=pictures,
-        accuracy=_accuracy(run.evaluations),
-        stages=None if isolated else stages.table(run),
-        claims=None if isolated else claims.table(run),
-        unchecked=0 if isolated else claims.unchecked(run),
-        tables=tables(loaded),
-        command=reproduce.command(run),
-        environment=reproduce.environment(run),
-    )
+    return {
+        "anchor": anchor,
+        "heading": heading or run.case.described,
+        "isolated": isolated,
+        "holds": loaded.control_fault is None,
+        "control": control(loaded),
+        "facts": [("what", run.case.described), ("on", machine(run.case, run.environment))],
+        "remarks": notes(run),
+        "compared": compared,
+        # How many rows stay at the top whatever the table is sorted by.
+        "pinned": 0 if isolated else sum(row[0] in {PLAIN, CONTROL} for row in compared.rows),
+        "pictures": pictures,
+        "accuracy": _accuracy(run.evaluations),
+        "stages": None if isolated else stages.table(run),
+        "claims": None if isolated else claims.table(run),
+        "unchecked": 0 if isolated else claims.unchecked(run),
+        "tables": tables(loaded),
+        "command": reproduce.command(run),
+        "environment": reproduce.environment(run),
+    }
 
 
-def _accuracy(evaluations: Sequence[Evaluation]) -> Accuracy | None:
+def _accuracy(evaluations: Sequence[Evaluation]) -> dict[str, object] | None:
     if not evaluations:
         return None
     (table,) = accuracy.tables(evaluations)
     commands = [accuracy.command(evaluated) for evaluated in evaluations]
-    return Accuracy(table, accuracy.notes(evaluations), commands)
+    return {"table": table, "notes": accuracy.notes(evaluations), "commands": commands}
 
 
 def figure(text: str) -> str:

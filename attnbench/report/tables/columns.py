@@ -10,7 +10,15 @@ import pandas as pd
 from attnbench import formatting
 from attnbench.formatting import fraction, giga, mebibytes, mega, thousandths, whole
 from attnbench.records.variants import PLAIN
-from attnbench.report.tables.table import Column, ends, figure, names, signed, with_doubt, words
+from attnbench.report.tables.table import (
+    Column,
+    figure,
+    names,
+    signed,
+    with_doubt,
+    with_ends,
+    words,
+)
 
 LESS_PLAIN = "`{}` less the plain host's."
 
@@ -44,7 +52,7 @@ def _part(part: str) -> Iterator[Column]:
         figure(thousandths),
     )
     meaning = f"As `ratio`, for the {part} alone."
-    yield from ends(Column(f"{part}_ratio", meaning, "1", f"{part} ratio [95%]", _ratio))
+    yield from with_ends(f"{part}_ratio", meaning, "1", f"{part} ratio [95%]", _ratio)
 
 
 def _peak(peak: str, meaning: str, heading: str) -> Iterator[Column]:
@@ -77,27 +85,30 @@ CONFIGURATION = (
 )
 """What `attnbench.read` and `grid.csv` put before the columns of a run."""
 
+KERNELS = Column(
+    "kernels",
+    "Operators of one forward that launch work, under the rule `executed`.",
+    "1",
+    "kernels",
+    figure(whole),
+)
+MOVED = Column(
+    "moved_bytes",
+    "Bytes that these read and write, each tensor once an operator.",
+    "byte",
+    "moved (MiB)",
+    figure(mebibytes),
+)
+
 COLUMNS = (
     Column("variant", "A module in the host; `plain` is the host alone, `control` the same again."),
     Column("params", "Learnable parameters, exact.", "1", "parameters", figure(whole)),
     Column("added_params", LESS_PLAIN.format("params"), "1", "added parameters", signed(whole)),
     Column("thop_params", "Parameters that thop reports; it misses bare ones.", "1"),
     *(column for rule in RULES for column in _operations(rule)),
-    Column(
-        "kernels",
-        "Operators of one forward that launch work, under the rule `executed`.",
-        "1",
-        "kernels",
-        figure(whole),
-    ),
+    KERNELS,
     Column("added_kernels", LESS_PLAIN.format("kernels"), "1", "added kernels", signed(whole)),
-    Column(
-        "moved_bytes",
-        "Bytes that these read and write, each tensor once an operator.",
-        "byte",
-        "moved (MiB)",
-        figure(mebibytes),
-    ),
+    MOVED,
     Column(
         "added_moved_bytes",
         LESS_PLAIN.format("moved_bytes"),
@@ -105,24 +116,20 @@ COLUMNS = (
         "added moved (MiB)",
         signed(mebibytes),
     ),
-    *ends(
-        Column(
-            "latency_s",
-            "Median over rounds of the seconds of one step, for one image.",
-            "s",
-            "latency (ms/image) [95%]",
-            with_doubt(formatting.milliseconds),
-        )
+    *with_ends(
+        "latency_s",
+        "Median over rounds of the seconds of one step, for one image.",
+        "s",
+        "latency (ms/image) [95%]",
+        with_doubt(formatting.milliseconds),
     ),
-    *ends(
-        Column(
-            "ratio",
-            "exp of the median over rounds of log(step / plain step of the same round); "
-            "`attnbench/stats/interval.py` says how its interval is computed.",
-            "1",
-            "latency ratio [95%]",
-            _ratio,
-        )
+    *with_ends(
+        "ratio",
+        "exp of the median over rounds of log(step / plain step of the same round); "
+        "`attnbench/stats/interval.py` says how its interval is computed.",
+        "1",
+        "latency ratio [95%]",
+        _ratio,
     ),
     Column("rounds", "Rounds in which the variant ran.", "1"),
     Column(
@@ -191,15 +198,13 @@ COLUMNS = (
         "The one source of `published_top1`, and how it trained; the one with most of the run's "
         "modules.",
     ),
-    *ends(
-        Column(
-            "measured_top1",
-            "Top-1 of weights evaluated here (below) on images of the run's size; empty where "
-            "there are none, or several, or the module is not in every block.",
-            "percent",
-        )
+    *with_ends(
+        "measured_top1",
+        "Top-1 of weights evaluated here (below) on images of the run's size; empty where "
+        "there are none, or several, or the module is not in every block.",
+        "percent",
     ),
-    *ends(Column("measured_top5", "Top-5 of the same.", "percent")),
+    *with_ends("measured_top5", "Top-5 of the same.", "percent"),
     Column("measured_on", "The folder of images of `measured_top1`, and the file of weights."),
     Column("error", "What failed, and why."),
 )

@@ -10,11 +10,11 @@ from typing import Any
 import pandas as pd
 
 from attnbench import formatting
-from attnbench.formatting import mebibytes, whole
 from attnbench.records.run import Run
 from attnbench.records.variants import COPY, LAUNCH, PRODUCT, STAGES, IsolatedModule
+from attnbench.report.tables.columns import KERNELS, MOVED
 from attnbench.report.tables.dataframe import ONE, Row, errors
-from attnbench.report.tables.table import Column, ends, figure, figures, with_doubt, words
+from attnbench.report.tables.table import Column, figures, with_doubt, with_ends, words
 from attnbench.stats import ratios
 from attnbench.stats.interval import Interval, change, median_interval
 
@@ -31,7 +31,7 @@ def _input(row: pd.Series[Any], _: str) -> str:
 
 def _share(ceiling: str, meaning: str) -> Iterator[Column]:
     heading = f"{ceiling} [95%]"
-    return ends(Column(f"{ceiling}_share", meaning, "1", heading, with_doubt(formatting.share)))
+    return with_ends(f"{ceiling}_share", meaning, "1", heading, with_doubt(formatting.share))
 
 
 COLUMNS = (
@@ -40,47 +40,29 @@ COLUMNS = (
     Column("channels", "Of its input.", "1", "input", _input),
     Column("height", "Of its input.", "pixel"),
     Column("width", "Of its input.", "pixel"),
-    Column(
-        "kernels",
-        "Operators of one forward that launch work, under the rule `executed`.",
-        "1",
-        "kernels",
-        figure(whole),
-    ),
-    Column(
-        "moved_bytes",
-        "Bytes that these read and write, each tensor once an operator.",
-        "byte",
-        "moved (MiB)",
-        figure(mebibytes),
-    ),
+    KERNELS,
+    MOVED,
     Column("macs", "Multiply-accumulates of one forward, under the rule `executed`.", "1"),
-    *ends(
-        Column(
-            "latency_s",
-            "Median over rounds of the seconds of one forward of the whole batch.",
-            "s",
-            "latency (us/batch) [95%]",
-            with_doubt(formatting.microseconds),
-        )
+    *with_ends(
+        "latency_s",
+        "Median over rounds of the seconds of one forward of the whole batch.",
+        "s",
+        "latency (us/batch) [95%]",
+        with_doubt(formatting.microseconds),
     ),
-    *ends(
-        Column(
-            "bytes_per_s",
-            "`moved_bytes` over `latency_s`.",
-            "byte/s",
-            "GB/s [95%]",
-            with_doubt(formatting.giga_with_doubt),
-        )
+    *with_ends(
+        "bytes_per_s",
+        "`moved_bytes` over `latency_s`.",
+        "byte/s",
+        "GB/s [95%]",
+        with_doubt(formatting.giga_with_doubt),
     ),
-    *ends(
-        Column(
-            "map_copies",
-            "`latency_s` over the time that a large copy takes for its input's bytes.",
-            "1",
-            "copies of its map [95%]",
-            with_doubt(formatting.tenths_with_doubt),
-        )
+    *with_ends(
+        "map_copies",
+        "`latency_s` over the time that a large copy takes for its input's bytes.",
+        "1",
+        "copies of its map [95%]",
+        with_doubt(formatting.tenths_with_doubt),
     ),
     *_share("launch", "Time of as many smallest operators as `kernels`, over `latency_s`."),
     *_share("bandwidth", "Time to copy as many bytes as `moved_bytes`, over `latency_s`."),

@@ -66,11 +66,13 @@ def end(key: str, side: str) -> str:
     return f"{stem}_{side}{unit}"
 
 
-def ends(column: Column) -> Iterator[Column]:
-    """Yield the column, then those of the two ends of its interval."""
-    yield column
-    yield Column(end(column.key, "low"), "Lower end of its 95% interval.", column.unit)
-    yield Column(end(column.key, "high"), "Upper end of its 95% interval.", column.unit)
+def with_ends(
+    key: str, meaning: str, unit: str, heading: str = "", show: Cell | None = None
+) -> Iterator[Column]:
+    """Yield a column, then those of the two ends of its interval."""
+    yield Column(key, meaning, unit, heading, show)
+    yield Column(end(key, "low"), "Lower end of its 95% interval.", unit)
+    yield Column(end(key, "high"), "Upper end of its 95% interval.", unit)
 
 
 def figures(key: str, interval: Interval) -> dict[str, object]:
