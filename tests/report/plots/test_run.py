@@ -126,7 +126,7 @@ def test_accuracies_are_of_one_recipe_that_is_named_with_what_it_lacks() -> None
     note = figure.get_supxlabel()
     assert note.replace("\n", " ") == (
         f"Top-1 of one recipe: {RECIPE}. It has no figure for ECA. "
-        "Hollow: another is surely faster, and at least as accurate."
+        "Hollow: another is significantly faster and at least as accurate."
     )
     assert any(words.endswith("published top-1 77.50%") for words in spoken(figure))
     assert set(texts(figure.axes[0])) == {"plain", "SE", "SK", "SGE", "CBAM"}
