@@ -12,20 +12,8 @@ from matplotlib.figure import Figure
 
 from attnbench.formatting import title
 from attnbench.records import image_size
-from attnbench.report.plots.drawing import (
-    Plot,
-    canvas,
-    modules,
-    percent,
-    point,
-    spoken,
-    sure,
-    timed,
-    titled,
-    tooltips,
-    with_error,
-    written,
-)
+from attnbench.report.plots import drawing
+from attnbench.report.plots.drawing import Plot, percent, point, spoken, sure, timed
 from attnbench.report.plots.run import PLOTS
 from attnbench.report.plots.style import REFERENCE, looks
 
@@ -56,11 +44,11 @@ def overhead_across_grid(table: pd.DataFrame, setting: str) -> Figure:
     combination of the other settings.
     """
     panels = list(_panels(table))
-    figure, canvases = canvas(0.6 + 2.6 * len(panels), rows=len(panels))
+    figure, canvases = drawing.canvas(0.6 + 2.6 * len(panels), rows=len(panels))
     for axes, (along, heading, part) in zip(canvases, panels, strict=True):
         _lines(axes, along, part)
         axes.set_title(heading, fontsize=8, loc="left")
-    return titled(figure, setting, pd.concat([part for *_, part in panels]))
+    return drawing.titled(figure, setting, pd.concat([part for *_, part in panels]))
 
 
 def _panels(table: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
@@ -94,11 +82,11 @@ def _lines(axes: Axes, along: str, part: pd.DataFrame) -> None:
         colour, marker = look[str(variant)]
         axes.plot(rows[along].map(places), percent(rows["ratio"]), color=colour, linewidth=1)
         for _, row in rows.iterrows():
-            y, error = with_error(row)
+            y, error = drawing.with_error(row)
             words = f"{spoken(row)} at {AXES[along]} {row[along]}"
             x, shape = places[row[along]], (colour, marker)
             point(axes, x, y, shape, words, yerr=error, pale=not sure(row))
-        axes.plot([], [], color=colour, marker=marker, label=written(str(variant)))
+        axes.plot([], [], color=colour, marker=marker, label=drawing.written(str(variant)))
     if list(places) == list(places.values()):
         axes.set_xscale("log", base=2)
     axes.set_xticks(list(places.values()), [str(value) for value in places])
@@ -106,7 +94,7 @@ def _lines(axes: Axes, along: str, part: pd.DataFrame) -> None:
     axes.set_xlabel(AXES[along])
     axes.set_ylabel("latency over plain host (%)")
     legend = axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
-    tooltips(legend.get_texts(), dict.fromkeys(_sorted(part, along)["variant"]))
+    drawing.tooltips(legend.get_texts(), dict.fromkeys(_sorted(part, along)["variant"]))
 
 
 def _places(values: pd.Series[Any]) -> dict[Any, float]:
@@ -142,7 +130,7 @@ def _describe(table: pd.DataFrame) -> str:
 
 
 def _one_bar_each(table: pd.DataFrame) -> bool:
-    known = modules(table).dropna(subset=["peak_live_ratio"])
+    known = drawing.modules(table).dropna(subset=["peak_live_ratio"])
     return known["mode"].nunique() > 1 and not known.duplicated(["variant", "mode"]).any()
 
 

@@ -15,32 +15,16 @@ from matplotlib.figure import Figure
 
 from attnbench.formatting import MIB, joined, title
 from attnbench.records.variants import CONTROL, PLAIN
-from attnbench.report.plots.drawing import (
-    LONGEST_BESIDE,
-    Plot,
-    canvas,
-    label,
-    label_rows,
-    legend_below,
-    modules,
-    percent,
-    point,
-    refuse_several,
-    spoken,
-    sure,
-    timed,
-    titled,
-    with_error,
-    written,
-)
+from attnbench.report.plots import drawing
+from attnbench.report.plots.drawing import Plot, percent, point, spoken, sure, timed
 from attnbench.report.plots.style import INK, REFERENCE, looks, say
 
 
 def latency_overhead(table: pd.DataFrame, setting: str) -> Figure:
     """Plot latency over the plain host in percent, ordered, with 95% intervals; control shaded."""
     known = timed(table).sort_values("ratio")
-    refuse_several(known)
-    figure, (axes,) = canvas(0.9 + 0.32 * max(len(known), 1))
+    drawing.refuse_several(known)
+    figure, (axes,) = drawing.canvas(0.9 + 0.32 * max(len(known), 1))
     control = table[table["variant"] == CONTROL].dropna(subset=["ratio"])
     for _, row in control.iterrows():
         low, high = percent(row["ratio_low"]), percent(row["ratio_high"])
@@ -50,15 +34,15 @@ def latency_overhead(table: pd.DataFrame, setting: str) -> Figure:
     axes.axvline(0, color=REFERENCE, linewidth=0.8)
     look = looks(list(known["variant"]))
     for place, (_, row) in enumerate(known.iterrows()):
-        x, error = with_error(row)
+        x, error = drawing.with_error(row)
         shape = look[row["variant"]]
         point(axes, x, place, shape, spoken(row), xerr=error, pale=not sure(row))
-    label_rows(axes, list(known["variant"]))
+    drawing.label_rows(axes, list(known["variant"]))
     axes.set_ylim(-0.6, max(len(known), 1) - 0.4)
     axes.set_xlabel("latency over plain host (%)")
     if axes.get_legend_handles_labels()[0]:
         axes.legend(loc="lower right")
-    return titled(figure, setting, table)
+    return drawing.titled(figure, setting, table)
 
 
 def accuracy_against_latency(table: pd.DataFrame, setting: str) -> Figure:
@@ -68,8 +52,8 @@ def accuracy_against_latency(table: pd.DataFrame, setting: str) -> Figure:
     this one's begins. Where the control failed there is neither front nor dominance.
     """
     known = _published(table)
-    refuse_several(known)
-    figure, (axes,) = canvas(3.6)
+    drawing.refuse_several(known)
+    figure, (axes,) = drawing.canvas(3.6)
     judged = _judged(known)
     if judged:
         front = pareto(known)
@@ -82,9 +66,9 @@ def accuracy_against_latency(table: pd.DataFrame, setting: str) -> Figure:
             linestyle="--",
             zorder=1,
         )
-    look = {PLAIN: (INK, "*")} | looks(list(modules(known)["variant"]))
+    look = {PLAIN: (INK, "*")} | looks(list(drawing.modules(known)["variant"]))
     for _, row in known.iterrows():
-        x, error = with_error(row)
+        x, error = drawing.with_error(row)
         words = f"{spoken(row)}; published top-1 {row['published_top1']:.2f}%"
         hollow = judged and dominated(row, known)
         y, shape, pale = row["published_top1"], look[row["variant"]], not sure(row)
@@ -95,23 +79,23 @@ def accuracy_against_latency(table: pd.DataFrame, setting: str) -> Figure:
     axes.set_ylabel("top-1 on ImageNet (%), published")
     notes = f"Top-1 of one recipe: {known['published_recipe'].iloc[0]}."
     shown = set(known["variant"])
-    missing = [written(name) for name in timed(table)["variant"] if name not in shown]
+    missing = [drawing.written(name) for name in timed(table)["variant"] if name not in shown]
     if missing:
         notes += f" It has no figure for {joined(missing)}."
     if judged and any(dominated(row, known) for _, row in known.iterrows()):
         notes += " Hollow: another is significantly faster and at least as accurate."
     figure.supxlabel(fill(notes, 105), fontsize=6.5, x=0.01, ha="left")
-    titled(figure, setting, table).draw_without_rendering()
+    drawing.titled(figure, setting, table).draw_without_rendering()
     places = zip(percent(known["ratio"]), known["published_top1"], strict=True)
-    label(axes, dict(zip(known["variant"], places, strict=True)))
+    drawing.label(axes, dict(zip(known["variant"], places, strict=True)))
     return figure
 
 
 def paper_cost_against_latency(table: pd.DataFrame, setting: str) -> Figure:
     """Plot latency over the plain host in percent against added parameters and GFLOPs."""
     known = timed(table)
-    refuse_several(known)
-    figure, panels = canvas(3.2, columns=2)
+    drawing.refuse_several(known)
+    figure, panels = drawing.canvas(3.2, columns=2)
     look = looks(list(known["variant"]))
     panelled = (
         (panels[0], "added_params", 1, 10, "added parameters"),
@@ -121,7 +105,7 @@ def paper_cost_against_latency(table: pd.DataFrame, setting: str) -> Figure:
         axes.axhline(0, color=REFERENCE, linewidth=0.8)
         counted = known.dropna(subset=[key])
         for _, row in counted.iterrows():
-            x, (y, error) = row[key] / scale, with_error(row)
+            x, (y, error) = row[key] / scale, drawing.with_error(row)
             words = f"{spoken(row)}; {what} {x:+,.4g}"
             point(axes, x, y, look[row["variant"]], words, yerr=error, pale=not sure(row))
         largest = max([threshold, *(counted[key] / scale)])
@@ -129,15 +113,15 @@ def paper_cost_against_latency(table: pd.DataFrame, setting: str) -> Figure:
         axes.set_xlim(min(0, *(counted[key] / scale), 0), largest * 12)
         axes.set_xlabel(what)
     panels[0].set_ylabel("latency over plain host (%)")
-    titled(figure, setting, table)
-    if max(map(len, map(written, known["variant"]))) > LONGEST_BESIDE:
-        legend_below(figure, look, list(known["variant"]))
+    drawing.titled(figure, setting, table)
+    if max(map(len, map(drawing.written, known["variant"]))) > drawing.LONGEST_BESIDE:
+        drawing.legend_below(figure, look, list(known["variant"]))
         return figure
     figure.draw_without_rendering()
     for axes, key, scale, *_ in panelled:
         counted = known.dropna(subset=[key])
         places = zip(counted[key] / scale, percent(counted["ratio"]), strict=True)
-        label(axes, dict(zip(counted["variant"], places, strict=True)))
+        drawing.label(axes, dict(zip(counted["variant"], places, strict=True)))
     return figure
 
 
@@ -146,14 +130,14 @@ def memory_overhead(table: pd.DataFrame, setting: str) -> Figure:
 
     ``table`` has at most one row a module and mode.
     """
-    known = modules(table).dropna(subset=["peak_live_bytes", "peak_live_ratio"])
-    refuse_several(known, "mode")
+    known = drawing.modules(table).dropna(subset=["peak_live_bytes", "peak_live_ratio"])
+    drawing.refuse_several(known, "mode")
     known = known.reset_index(drop=True)  # a frame may be indexed by its variants
     added = known.assign(added=known["peak_live_bytes"] * (1 - 1 / known["peak_live_ratio"]) / MIB)
     modes = list(dict.fromkeys(added["mode"])) if "mode" in added else [""]
     order = list(added.groupby("variant")["added"].max().sort_values().index)
     look = looks(order)
-    figure, panels = canvas(1.1 + 0.32 * max(len(order), 1), columns=len(modes))
+    figure, panels = drawing.canvas(1.1 + 0.32 * max(len(order), 1), columns=len(modes))
     for axes, mode in zip(panels, modes, strict=True):
         part = added[added["mode"] == mode] if "mode" in added else added
         colours = [look[name][0] for name in part["variant"]]
@@ -169,13 +153,13 @@ def memory_overhead(table: pd.DataFrame, setting: str) -> Figure:
         axes.grid(axis="y", visible=False)
         if len(modes) > 1:
             axes.set_title(mode, fontsize=8, loc="left")
-    label_rows(panels[0], order)
+    drawing.label_rows(panels[0], order)
     what = "peak of live bytes over plain host (MiB)"
     if len(modes) > 1:
         figure.supxlabel(what, fontsize=9)
     else:
         panels[0].set_xlabel(what)
-    return titled(figure, setting, table, exact=True)
+    return drawing.titled(figure, setting, table, exact=True)
 
 
 def pareto(known: pd.DataFrame) -> pd.DataFrame:
@@ -229,7 +213,7 @@ def _describe_paper_cost(table: pd.DataFrame) -> str:
 
 
 def _describe_memory(table: pd.DataFrame) -> str:
-    known = modules(table).dropna(subset=["peak_live_ratio"])
+    known = drawing.modules(table).dropna(subset=["peak_live_ratio"])
     points = (
         f"{title(row['variant'])} {percent(row['peak_live_ratio']):+.1f}%"
         + (f" in {row['mode']}" if "mode" in known else "")
@@ -248,7 +232,7 @@ PLOTS: dict[str, Plot] = {
     "accuracy_against_latency": Plot(
         "Published accuracy against measured latency",
         accuracy_against_latency,
-        lambda table: len(modules(_published(table))) > 0 and len(_published(table)) > 1,
+        lambda table: len(drawing.modules(_published(table))) > 0 and len(_published(table)) > 1,
         _describe_accuracy,
     ),
     "paper_cost_against_latency": Plot(
@@ -260,7 +244,7 @@ PLOTS: dict[str, Plot] = {
     "memory_overhead": Plot(
         "Peak memory over the plain host",
         memory_overhead,
-        lambda table: len(modules(table).dropna(subset=["peak_live_ratio"])) > 0,
+        lambda table: len(drawing.modules(table).dropna(subset=["peak_live_ratio"])) > 0,
         _describe_memory,
     ),
 }
