@@ -21,7 +21,8 @@ from attnbench.records.run import Run
 from attnbench.report.formats.markdown import markdown
 from attnbench.report.tables import isolated, stages
 from attnbench.report.tables.columns import COLUMNS, CONFIGURATION
-from attnbench.report.tables.remarks import control
+from attnbench.report.tables.remarks import control, remarks
+from attnbench.report.tables.run import LoadedRun, tables
 
 PUBLISHED = Path("reports/2026-11-25-cpu-resnet50")
 """The run that the README shows."""
@@ -58,8 +59,8 @@ def own_module() -> str:
 
 def own_row() -> str:
     """Return what a run says of it, at a glance."""
-    run = runs.read(OWN)
-    return "\n\n".join([f"{run.case.described}. {control(run)}", _at_a_glance(run)])
+    loaded = LoadedRun(runs.read(OWN))
+    return "\n\n".join([f"{loaded.run.case.described}. {control(loaded)}", _at_a_glance(loaded)])
 
 
 def limits() -> str:
@@ -69,14 +70,14 @@ def limits() -> str:
 
 def result() -> str:
     """Return the published run at a glance."""
-    run = _published()
-    remarks = "\n".join([f"{run.case.described}.", *report.remarks(run)])
+    loaded = LoadedRun(_published())
+    notes = "\n".join([f"{loaded.run.case.described}.", *remarks(loaded)])
     plot = f"![Latency over the plain host]({PUBLISHED}/latency_overhead.png)"
-    return "\n\n".join([remarks, _at_a_glance(run), plot])
+    return "\n\n".join([notes, _at_a_glance(loaded), plot])
 
 
-def _at_a_glance(run: Run) -> str:
-    return markdown(report.sheets(run, report.frame(run))[0]).strip()
+def _at_a_glance(loaded: LoadedRun) -> str:
+    return markdown(tables(loaded)[0]).strip()
 
 
 def seven() -> str:

@@ -45,11 +45,12 @@ def evaluate(  # noqa: PLR0913, PLR0917  an option each
     ] = None,
 ) -> int:
     """Measure top-1 and top-5 of given weights on a folder of images, beside published ones."""
-    from attnbench import report
     from attnbench.accuracy.evaluate import EvaluationOptions, prepare, record_folder
     from attnbench.accuracy.evaluate import evaluate as count_answers
     from attnbench.cli.report import write
     from attnbench.records import evaluation
+    from attnbench.report.load import load
+    from attnbench.report.tables import accuracy
 
     prepared = prepare(
         EvaluationOptions(
@@ -76,10 +77,10 @@ def evaluate(  # noqa: PLR0913, PLR0917  an option each
     except KeyboardInterrupt:
         output.complain("interrupted; nothing was written")
         return 130
-    for table in report.accuracy([result]):
+    for table in accuracy.tables([result]):
         console.print()
         console.print(output.table(table.caption, table.headings, table.rows))
-    for note in report.accuracy_notes([result]):
+    for note in accuracy.notes([result]):
         console.print(note, markup=False)
-    write([folder], folder, console)
+    write(load(folder), folder, console)
     return 0

@@ -1,77 +1,81 @@
-"""The runs in folders, and their tidy table."""
+"""The runs and evaluations in folders, each file read once; runs as a tidy DataFrame."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
 import pandas as pd
 
 from attnbench.errors import UserError
-from attnbench.records import evaluation, store
-from attnbench.records import run as runs
+from attnbench.records import evaluation, run, store
 from attnbench.records.evaluation import Evaluation
-from attnbench.records.run import Run
 from attnbench.report.tables.grid import tidy
+from attnbench.report.tables.run import LoadedRun, Runs
 
 
-def found(*folders: Path) -> dict[Path, Run]:
-    """Every run in those folders, each of which is a run's, holds such, or has evaluations alone.
+@dataclass(frozen=True)
+class Loaded:
+    """What folders hold: runs by their folders, and evaluations that lie beside none of them."""
+
+    folders: Sequence[Path]
+    runs: Mapping[Path, LoadedRun]
+    evaluations: Sequence[Evaluation]
+
+    @property
+    def single(self) -> bool:
+        """Whether there is one run, given by its own folder."""
+        return len(self.runs) == 1 and set(self.runs) <= set(self.folders)
+
+    @property
+    def named(self) -> Runs:
+        """The runs by their folders' names; by whole paths where these lie in several places."""
+        within = self.folders[0] if len(self.folders) == 1 else None
+        return {
+            path.name if within in (path, path.parent) else path.as_posix(): loaded
+            for path, loaded in self.runs.items()
+        }
+
+
+def load(*folders: Path) -> Loaded:
+    """Read every run in those folders, each of which is a run's, holds runs, or has evaluations.
 
     Raises:
         UserError: a folder without any, or with one that cannot be read; a run given twice.
     """
-    paths = [
-        each
-        for folder in folders
-        for each in store.runs_in(folder) or ([] if apart(folder) else [folder])
-    ]
+    paths: list[Path] = []
+    evaluations: dict[Path, tuple[Evaluation, ...]] = {}
+    for folder in folders:
+        places = [place for place in (folder, *_inside(folder)) if not store.holds_a_file(place)]
+        apart = {place.resolve(): evaluation.read(place) for place in places}
+        paths += store.runs_in(folder) or ([] if any(apart.values()) else [folder])
+        evaluations |= apart
     if len({path.resolve() for path in paths}) < len(paths):
         raise UserError("a run was given twice")
-    return {path: runs.read(path) for path in paths}
-
-
-def apart(*folders: Path) -> list[Evaluation]:
-    """The evaluations in those folders, and in the folders in them, that lie beside no run.
-
-    Raises:
-        UserError: evaluations that cannot be read.
-    """
-    places = {
-        place.resolve(): place
-        for folder in folders
-        for place in (folder, *_inside(folder))
-        if not store.holds_a_file(place)
-    }
-    return [each for place in places.values() for each in evaluation.read(place)]
+    runs = {path: LoadedRun(run.read(path)) for path in paths}
+    return Loaded(folders, runs, [known for place in evaluations.values() for known in place])
 
 
 def _inside(folder: Path) -> list[Path]:
     try:
-        return sorted(each for each in folder.iterdir() if each.is_dir())
+        return sorted(place for place in folder.iterdir() if place.is_dir())
     except OSError:
         return []
 
 
-def named(read: dict[Path, Run], within: Path | None) -> dict[str, Run]:
-    """The runs by their folders' names, in full where these lie in different places."""
-    return {
-        path.name if within in (path, path.parent) else path.as_posix(): run
-        for path, run in read.items()
-    }
-
-
 def read(*folders: str | PathLike[str]) -> pd.DataFrame:
-    """The records of runs as a tidy table: one row a variant and run, raw and in base units.
+    """Return the records of runs as a tidy table: one row a variant and run, raw, in base units.
 
     Columns are defined in ``docs/reference.md``: those of the configuration, then those of
     ``comparison.csv``. Missing figures are NaN. Does not import torch.
 
     Raises:
-        UserError: no run there, records that cannot be read, or modules alone beside networks.
+        UserError: no run there, records that cannot be read, or isolated runs beside networks.
     """
-    paths = [Path(each) for each in folders]
-    its_runs = found(*paths)
-    if paths and not its_runs:
+    paths = [Path(folder) for folder in folders]
+    loaded = load(*paths)
+    if paths and not loaded.runs:
         raise UserError(f"no run in {paths[0]}, but evaluations: they are evaluations.jsonl there")
-    return tidy(named(its_runs, paths[0] if len(paths) == 1 else None))
+    return tidy(loaded.named)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -11,63 +12,92 @@ from attnbench.errors import UserError
 from attnbench.records.evaluation import Evaluation
 from attnbench.records.run import Run
 from attnbench.report.formats.html import page
-from attnbench.report.formats.latex import NOTES, comments, latex
+from attnbench.report.formats.latex import document
 from attnbench.report.formats.markdown import escaped, markdown
+from attnbench.report.load import Loaded
 from attnbench.report.plots import render
 from attnbench.report.plots.render import Drawing
-from attnbench.report.tables import accuracy, isolated
-from attnbench.report.tables.dataframe import frame as network_frame
-from attnbench.report.tables.grid import Runs, grid, shared, tidy
+from attnbench.report.tables import accuracy
+from attnbench.report.tables.grid import grid, shared, tidy
 from attnbench.report.tables.remarks import machine, remarks, uncounted
-from attnbench.report.tables.run import sheets as network_sheets
+from attnbench.report.tables.run import LoadedRun, Runs, tables
 from attnbench.report.tables.table import Table
 
-
-def frame(run: Run) -> pd.DataFrame:
-    """One row a variant, or a module and stage where modules ran alone."""
-    return isolated.frame(run) if run.case.isolated else network_frame(run)
+Files = dict[str, str | bytes]
+"""Contents by file name."""
 
 
-def sheets(run: Run, table: pd.DataFrame) -> list[Table]:
-    """The printed tables of a run, given its frame."""
-    made = isolated.sheets(run, table) if run.case.isolated else network_sheets(run, table)
-    return [*made, *accuracy.sheets(run.evaluations)]
-
-
-def draw(run: Run) -> list[Drawing]:
-    """Every plot of a run: to be drawn once where several reports show it."""
-    return render.of_run(run, frame(run))
-
-
-def write(run: Run, folder: Path, drawings: Sequence[Drawing] | None = None) -> list[Path]:
-    """Write comparison.md, .csv and .tex, every plot and report.html; returns the files.
-
-    ``drawings`` are the run's plots where they have been drawn.
+def write(run: Run, folder: Path) -> list[Path]:
+    """Write comparison.md, .csv and .tex, every plot and report.html of a run; return the files.
 
     Raises:
         UserError: the folder cannot be written to.
     """
-    drawn = draw(run) if drawings is None else drawings
-    text = _tables(run, frame(run))
-    shown = {folder.name: render.on_page(drawn, "plot")}
-    text["report.html"] = page({folder.name: run}, shown, ())
-    return _write(folder, text | render.files(drawn))
+    loaded = LoadedRun(run)
+    return _write_run(loaded, folder, render.of_run(loaded))
 
 
-def write_accuracy(evaluations: Sequence[Evaluation], folder: Path) -> list[Path]:
+def write_loaded(loaded: Loaded, out: Path) -> None:
+    """Write the report of what was loaded; of several runs, also one in each folder.
+
+    Raises:
+        UserError: a folder cannot be written to.
+    """
+    if not loaded.runs:
+        write_evaluations(loaded.evaluations, out)
+    elif loaded.single:
+        (run,) = loaded.runs.values()
+        if loaded.evaluations:
+            every = (*run.run.evaluations, *loaded.evaluations)
+            run = LoadedRun(replace(run.run, evaluations=every))
+        _write_run(run, out, render.of_run(run))
+    else:
+        drawings = {}
+        for (path, run), name in zip(loaded.runs.items(), loaded.named, strict=True):
+            drawings[name] = render.of_run(run)
+            _write_run(run, path, drawings[name])
+        write_joint(loaded.named, out, loaded.evaluations, drawings)
+
+
+def _write_run(loaded: LoadedRun, folder: Path, drawings: Sequence[Drawing]) -> list[Path]:
+    run = loaded.run
+    notes = [
+        f"{run.case.described}.",
+        f"{machine(run.case, run.environment)}.",
+        *remarks(loaded),
+        *accuracy.notes(run.evaluations),
+    ]
+    printed = [*tables(loaded), *accuracy.tables(run.evaluations)]
+    pictures = render.on_page(drawings, "plot")
+    left_out = [] if run.case.isolated else [_left_out(run)]
+    return _write(
+        folder,
+        {
+            "comparison.md": "\n\n".join(
+                [*map(escaped, notes), *map(markdown, printed), *left_out]
+            ),
+            "comparison.csv": _csv(loaded.frame),
+            "comparison.tex": document(printed, run.case.described, notes),
+            "report.html": page({folder.name: loaded}, {folder.name: pictures}),
+            **render.files(drawings),
+        },
+    )
+
+
+def write_evaluations(evaluations: Sequence[Evaluation], folder: Path) -> list[Path]:
     """Write comparison.md, .tex and report.html of evaluations that lie beside no run.
 
     Raises:
         UserError: the folder cannot be written to.
     """
-    tables, notes = accuracy.sheets(evaluations), accuracy.notes(evaluations)
+    printed, notes = accuracy.tables(evaluations), accuracy.notes(evaluations)
     networks = ", ".join(dict.fromkeys(map(accuracy.network, evaluations)))
     return _write(
         folder,
         {
-            "comparison.md": _tables_and_notes(tables, notes),
-            "comparison.tex": _latex(tables, networks, notes),
-            "report.html": page({}, {}, (), evaluations),
+            "comparison.md": _markdown(printed, notes),
+            "comparison.tex": document(printed, networks, notes),
+            "report.html": page({}, {}, evaluations=evaluations),
         },
     )
 
@@ -75,68 +105,56 @@ def write_accuracy(evaluations: Sequence[Evaluation], folder: Path) -> list[Path
 def write_joint(
     runs: Runs,
     folder: Path,
-    apart: Sequence[Evaluation] = (),
+    evaluations: Sequence[Evaluation] = (),
     drawings: Mapping[str, Sequence[Drawing]] | None = None,
 ) -> list[Path]:
-    """Write what several runs say beside each other: grid.md, .tex and .csv, plots and one page.
+    """Write what compares several runs: grid.md, .tex and .csv, plots and one page.
 
-    Modules alone have columns of their own: they are on the page, and in no joint table.
-    ``apart`` are evaluations that lie beside none of the runs; ``drawings`` are the plots of each
-    run where they have been drawn.
+    Isolated runs have columns of their own: they are on the page, and in no joint table.
+    ``evaluations`` are those that lie beside none of the runs; ``drawings`` are each run's plots,
+    where they have been drawn already.
 
     Raises:
         UserError: the folder cannot be written to.
     """
-    networks = {name: run for name, run in runs.items() if not run.case.isolated}
-    text: dict[str, str | bytes] = {}
+    networks = {name: loaded for name, loaded in runs.items() if not loaded.run.case.isolated}
+    if drawings is None:
+        drawings = {name: render.of_run(loaded) for name, loaded in runs.items()}
+    files: Files = {}
     joint: list[Drawing] = []
     if networks:
-        table, setting = tidy(networks), f"Runs: {', '.join(networks)}"
-        evaluated = [each for run in runs.values() for each in run.evaluations] + [*apart]
-        tables, notes = [grid(networks), *accuracy.sheets(evaluated)], accuracy.notes(evaluated)
-        text["grid.md"] = _tables_and_notes(tables, notes)
-        text["grid.tex"] = _latex(tables, setting, notes)
-        text["grid.csv"] = table.convert_dtypes().to_csv(index=False)
-        joint = render.of_grid(table, shared(networks))
-        text |= render.files(joint)
-    drawn = {name: draw(run) for name, run in runs.items()} if drawings is None else drawings
-    shown = {
-        name: render.on_page(drawn[name], f"plot-{number}") for number, name in enumerate(runs)
+        frame, setting = tidy(networks), f"Runs: {', '.join(networks)}"
+        evaluated = [known for loaded in runs.values() for known in loaded.run.evaluations]
+        evaluated += evaluations
+        printed, notes = [grid(networks), *accuracy.tables(evaluated)], accuracy.notes(evaluated)
+        joint = render.of_grid(frame, shared(networks))
+        files = {
+            "grid.md": _markdown(printed, notes),
+            "grid.tex": document(printed, setting, notes),
+            "grid.csv": _csv(frame),
+            **render.files(joint),
+        }
+    pictures = {
+        name: render.on_page(drawings[name], f"plot-{number}") for number, name in enumerate(runs)
     }
-    text["report.html"] = page(runs, shown, render.on_page(joint, "joint"), apart)
-    return _write(folder, text)
+    files["report.html"] = page(runs, pictures, render.on_page(joint, "joint"), evaluations)
+    return _write(folder, files)
 
 
-def _tables_and_notes(tables: Sequence[Table], notes: Sequence[str]) -> str:
+def _markdown(tables: Sequence[Table], notes: Sequence[str]) -> str:
     return "\n".join([*map(markdown, tables), *(f"{escaped(note)}\n" for note in notes)])
 
 
-def _latex(tables: Sequence[Table], setting: str, notes: Sequence[str]) -> str:
-    return "\n".join([*comments([*notes, *NOTES]), *(latex(each, setting) for each in tables)])
+def _left_out(run: Run) -> str:
+    caption = "**Left at zero by each rule, beyond the plain host**"
+    return "\n".join([caption, "", *(f"- {escaped(line)}" for line in uncounted(run)), ""])
 
 
-def _tables(run: Run, table: pd.DataFrame) -> dict[str, str | bytes]:
-    tables = sheets(run, table)
-    notes = [
-        f"{run.case.described}.",
-        f"{machine(run.case, run.environment)}.",
-        *remarks(run),
-        *accuracy.notes(run.evaluations),
-    ]
-    left_out = "\n".join(
-        ["**Left at zero by each rule, beyond the plain host**", ""]
-        + [f"- {escaped(line)}" for line in uncounted(run)]
-        + [""]
-    )
-    rest = [] if run.case.isolated else [left_out]
-    return {
-        "comparison.md": "\n\n".join([*map(escaped, notes), *map(markdown, tables), *rest]),
-        "comparison.csv": table.convert_dtypes().to_csv(index=False),
-        "comparison.tex": _latex(tables, run.case.described, notes),
-    }
+def _csv(frame: pd.DataFrame) -> str:
+    return frame.convert_dtypes().to_csv(index=False)
 
 
-def _write(folder: Path, files: Mapping[str, str | bytes]) -> list[Path]:
+def _write(folder: Path, files: Files) -> list[Path]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in files.items():

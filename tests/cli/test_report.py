@@ -27,7 +27,7 @@ def test_runs_of_several_folders_have_a_page_of_their_own(
     shown = " ".join(capsys.readouterr().out.split())
     assert shown.endswith(f"Tables, plots and report.html are in {tmp_path / 'both'}")
     assert call("report", *both) == 2
-    assert "say with --out" in capsys.readouterr().err
+    assert "give --out" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

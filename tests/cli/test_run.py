@@ -141,8 +141,8 @@ def test_a_grid_is_a_folder_of_runs_and_a_table_of_them(
     assert sorted(path.name for path in folder.iterdir() if path.is_dir()) == names
     assert all((folder / name / "comparison.md").exists() for name in names)
     shown = capsys.readouterr().out
-    assert "Of it the backward" in shown
-    assert shown.count("Latency over the plain host of the same configuration") == 1
+    assert "Latency of the backward" in shown
+    assert shown.count("Latency ratio to the plain host of the same configuration") == 1
     assert len((folder / "grid.csv").read_text().splitlines()) == 1 + 2 * 3
     before = (folder / "grid.md").read_text()
     assert call("report", str(folder)) == 0
@@ -158,7 +158,7 @@ def test_modules_alone_are_shown_beside_the_ceilings(
     arguments = ["--modules", "eca", "--isolated", *SMALL[2:]]
     assert call(*arguments, "--out", str(tmp_path / "run")) == 0
     shown = capsys.readouterr().out
-    assert "What this machine can do" in shown
+    assert "Ceilings of this machine" in shown
     assert "256x8x8" in shown
     assert "2048x1x1" in shown
     assert (tmp_path / "run" / "roofline.png").exists()

@@ -29,6 +29,8 @@ from attnbench.records.case import RunOptions
 from attnbench.records.run import gather
 from attnbench.records.schema import Count, Counts, End, Failure, Memory, Record
 from attnbench.records.variants import CONTROL, PLAIN, IsolatedModule, alone
+from attnbench.report.tables.remarks import remarks
+from attnbench.report.tables.run import LoadedRun
 from attnbench.system import worker
 from attnbench.system.worker import ChildDiedError
 
@@ -67,9 +69,9 @@ def test_a_detector_with_a_module_is_run_and_reported(new_run, perform, counted,
     assert not run.failures
     assert [len(each.blocks) for each in run.rounds] == [3]
     assert [shape for _, shape in counted] == [(1, 3, 32, 64)] * 2
-    said = report.remarks(run)
+    said = remarks(LoadedRun(run))
     assert any(each.startswith("Fixed work, the same for every variant: backbone") for each in said)
-    assert set(report.frame(run)["variant"]) == {PLAIN, CONTROL, "eca"}
+    assert set(LoadedRun(run).frame["variant"]) == {PLAIN, CONTROL, "eca"}
     report.write(run, tmp_path)
     assert "retinanet_resnet50_fpn, inference, batch 1, 32x64" in (
         tmp_path / "comparison.md"
@@ -180,7 +182,7 @@ def test_rules_that_count_keep_their_counts_where_others_fail(
     assert run.counts["se"] == run.counts[PLAIN] == {"learnable": Count(params=7)}
     again = gather(first_records(new_run(variants=(PLAIN, CONTROL, "se"))) + records, "here")
     assert (again.counts, again.failures) == (run.counts, run.failures)
-    frame = report.frame(run).set_index("variant")
+    frame = LoadedRun(run).frame.set_index("variant")
     assert frame.loc["se", "error"] == "counts: NotCountedError: by macs, leaf: ValueError: no"
     assert frame.loc["se", "added_params"] == 0
 

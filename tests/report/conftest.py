@@ -3,9 +3,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from attnbench import report
 from attnbench.records import store
 from attnbench.records.run import Run, gather
+from attnbench.report.tables.run import LoadedRun
 
 SMALL_RUN = Path(__file__).parent.parent / "data" / "small-run"
 
@@ -17,4 +17,4 @@ def run() -> Run:
 
 @pytest.fixture
 def table(run: Run) -> pd.DataFrame:
-    return report.frame(run).set_index("variant", drop=False)
+    return LoadedRun(run).frame.set_index("variant", drop=False)

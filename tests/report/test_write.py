@@ -11,9 +11,11 @@ from matplotlib.figure import Figure
 from attnbench import report
 from attnbench.cli import app
 from attnbench.errors import UserError
+from attnbench.records import store
 from attnbench.records.run import Run
 from attnbench.report.plots import render
 from attnbench.report.plots.drawing import Plot
+from attnbench.report.tables import dataframe
 
 PLOTS = (
     "latency_overhead",
@@ -83,6 +85,25 @@ def test_reporting_does_not_import_torch(folder: Path) -> None:
         "assert 'torch' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_of_every_run_the_records_are_read_and_the_frame_is_computed_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+    read, frame = store.read, dataframe.frame
+    monkeypatch.setattr(store, "read", lambda folder: (calls.append("read"), read(folder))[1])
+    monkeypatch.setattr(
+        dataframe, "frame", lambda run, **how: (calls.append("frame"), frame(run, **how))[1]
+    )
+    for name in ("one", "two"):
+        shutil.copytree(SMALL_RUN, tmp_path / name)
+    for folders, out in (([tmp_path / "one"], "one"), ([tmp_path], ".")):
+        calls.clear()
+        with pytest.raises(SystemExit):
+            app.main(["report", *map(str, folders), "--out", str(tmp_path / out)])
+        runs = 1 if out == "one" else 2
+        assert (calls.count("read"), calls.count("frame")) == (runs, runs)
 
 
 def test_a_plot_that_two_pages_show_is_drawn_once(

@@ -1,230 +1,174 @@
-"""Sheets set as LaTeX, as wide as a column of text on A4 and with no package but booktabs."""
+"""Tables as LaTeX, which itself shrinks what is wider or taller than the page."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
 from math import ceil
+from textwrap import wrap
 
-from attnbench.formatting import IntervalText
-from attnbench.report.formats.latex_escape import escaped
+from attnbench.formatting import IntervalText, printable
 from attnbench.report.tables.table import Table
 
 NOTES = (
-    "Needs \\usepackage{booktabs}. A table that is too wide for the text of an article on A4 is "
-    "split, with its first column again in each part.",
-    "U+ and four digits stand for a sign that LaTeX lacks without packages for its script.",
+    r"Needs \usepackage{booktabs,adjustbox,array}; compiles with pdflatex, xelatex and lualatex of "
+    r"2020 or later.",
+    "A character that the engine or its font lacks appears as its number, such as U+6CE8.",
 )
-"""What whoever puts the tables into a paper should know."""
+"""What an author who includes the tables has to know."""
 
-PAGE_PT = 345
-"""The width of the text in ``\\documentclass[a4paper]{article}``."""
+CHARACTER = r"""\providecommand{\attnbenchchar}[2]{\ifdefined\Umathchar
+    \iffontchar\font`#1 #1\else\texttt{U+#2}\fi
+  \else\ifcsname u8:\detokenize{#1}\endcsname#1\else\texttt{U+#2}\fi
+  \fi\allowbreak}
+"""
+"""Sets a character beyond Latin where it is known, else its number; pdflatex has no Umathchar."""
 
-SMALL = 0.925
-"""Of ``\\small``, beside the size of the text."""
+MOST_LINES, MOST_COLUMNS = 40, 8
+"""Of one table; what has more is split, and each part begins with the first column."""
 
-MOST_AT_FULL_SIZE = 5
-"""Columns that are never set smaller where they fit."""
-
-MOST_LINES = 45
-"""On a page, in small print."""
-
-LONGEST_WORDS = 22
-"""Signs of a cell that is not broken into lines."""
-
-LONGEST_TOKEN = 18
-"""Signs that are never broken."""
-
-BROKEN_PT = 114
-"""The width of a column whose cells are broken into lines: LONGEST_WORDS of letters like n."""
+LONGEST = 24
+"""Characters of a cell that is not broken into lines."""
 
 NARROWEST_HEADING = 10
-"""Signs for which a heading is not broken into lines."""
+"""Characters of a heading that is not broken into lines."""
 
-BETWEEN_PT, LATEX_BETWEEN_PT = 7, 12
-"""From column to column: in small print, and as LaTeX has it."""
+LONGEST_WORD, PIECE = 14, 9
+"""Characters of a word that fits a column of 11em, and of each piece of a longer one."""
 
-_WIDTHS_PT = {".,:;'|ijl": 2.8, " frt[]()": 3.5, "0123456789": 5.0, "mw±%+@–": 8.0, "MW": 10.5}
-"""Of signs in Computer Modern at 10 points; others by their kind."""
+_ESCAPES = {
+    **{char: f"\\{char}" for char in "{}&%$#_"},
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "`": r"\textasciigrave{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    "±": r"$\pm$",
+}
+_LATIN = "\N{LATIN SMALL LETTER LONG S}"
+"""The last of the letters that every LaTeX knows."""
 
-_TOKEN = re.compile(rf"\s|[^\s/,:_.]{{0,{LONGEST_TOKEN}}}[/,:_.]|[^\s/,:_.]{{1,{LONGEST_TOKEN}}}")
+
+def escaped(text: str) -> str:
+    """Return text that LaTeX shows as it is, on one line."""
+    text = unicodedata.normalize("NFC", printable(text))
+    # Twice the same, these would be set as another character.
+    return "{}".join(re.split(r"(?<=-)(?=-)|(?<=,)(?=,)|(?<=')(?=')", "".join(map(_escape, text))))
 
 
-def comments(notes: Sequence[str]) -> list[str]:
-    """Each note as a comment of one line, whatever stands in it."""
-    return [f"% {' '.join(note.split())}" for note in notes]
+def _escape(char: str) -> str:
+    if char <= _LATIN or char in "–…":
+        return _ESCAPES.get(char, char)
+    return rf"\attnbenchchar{{{char}}}{{{ord(char):04X}}}"
 
 
-def latex(sheet: Table, setting: str) -> str:
-    """Booktabs tables; the caption ends with the setting, and says what ± is where it is used."""
-    headings = [heading.removesuffix(" [95%]") for heading in sheet.headings]
-    rows = [[_shown(cell) for cell in row] for row in sheet.rows]
-    columns = [_Column(heading, [row[n] for row in rows]) for n, heading in enumerate(headings)]
-    doubted = any(isinstance(cell, IntervalText) for row in sheet.rows for cell in row)
+def document(tables: Sequence[Table], setting: str, notes: Sequence[str]) -> str:
+    """Return the file: notes as comments of one line each, then every table."""
+    comments = [f"% {printable(note)}" for note in (*notes, *NOTES)]
+    text = "\n".join(latex(table, setting) for table in tables)
+    macro = [CHARACTER] if r"\attnbenchchar" in text else []
+    return "\n".join([*comments, *macro, text])
+
+
+def latex(table: Table, setting: str) -> str:
+    """Return the table, in parts if it is large; captions end with the setting and what ± means."""
+    doubted = any(isinstance(cell, IntervalText) for row in table.rows for cell in row)
     doubt = " ± is the distance to the farther end of the 95% interval." if doubted else ""
-    parts = [(chosen, page) for page in _pages(columns) for chosen in _fitting(columns)]
+    parts = list(_parts(table))
     tables = []
-    for number, (chosen, page) in enumerate(parts, start=1):
-        part = f" ({number} of {len(parts)})" if len(parts) > 1 else ""
-        caption = escaped(f"{sheet.caption}{part}. {setting}.{doubt}")
-        tables.append(_table(chosen, page, caption))
+    for number, part in enumerate(parts, start=1):
+        place = f" ({number} of {len(parts)})" if len(parts) > 1 else ""
+        tables.append(_set(part, escaped(f"{table.caption}{place}. {setting}.{doubt}")))
     return "\n".join(tables)
 
 
-class _Column:
-    """A column with what it takes of the page."""
-
-    def __init__(self, heading: str, cells: Sequence[str]) -> None:
-        self.cells = cells
-        longest = max(map(len, cells), default=0)
-        self.broken = longest > LONGEST_WORDS
-        widest = LONGEST_WORDS if self.broken else longest
-        self.heading = _lines(heading, max(widest, NARROWEST_HEADING))
-        shown = [*self.heading, *([] if self.broken else cells)]
-        self.cell_pt = BROKEN_PT if self.broken else 0.0
-        self.width_pt = max([self.cell_pt, *map(_width_pt, shown)])
-
-    def layout(self, *, first: bool) -> str:
-        """Its letter in the preamble; points are those of the small size."""
-        if self.broken:
-            return f"p{{{self.cell_pt * SMALL:.0f}pt}}"
-        return "l" if first else "r"
-
-    def lines(self, row: int) -> int:
-        """What one cell takes of the page's height."""
-        return len(_lines(self.cells[row], LONGEST_TOKEN)) if self.broken else 1
-
-    def set(self, row: int) -> str:
-        """One cell."""
-        if not self.broken:
-            return escaped(self.cells[row])
-        return r"\rightskip=0pt plus 1fil\hspace{0pt}" + _breakable(self.cells[row])
+def _parts(table: Table) -> Iterator[Table]:
+    """Yield the table in parts of few enough rows and columns, each with the first column."""
+    others = range(1, len(table.headings))
+    width = ceil(len(others) / ceil(len(others) / (MOST_COLUMNS - 1)))
+    longest = max((len(cell) for row in table.rows for cell in row), default=0)
+    lines = ceil(longest / (2 * PIECE)) if longest > LONGEST else 1
+    height = max(MOST_LINES // lines, 1)
+    for top in range(0, max(len(table.rows), 1), height):
+        for left in others[::width]:
+            columns = (0, *others[left - 1 : left - 1 + width])
+            headings, *rows = (
+                tuple(line[column] for column in columns)
+                for line in (table.headings, *table.rows[top : top + height])
+            )
+            yield Table(table.caption, headings, tuple(rows))
 
 
-def _table(columns: Sequence[_Column], rows: range, caption: str) -> str:
-    small = len(columns) > MOST_AT_FULL_SIZE or not _fit(columns, 1)
-    small = small or any(column.broken for column in columns)
-    preamble = "".join(column.layout(first=number == 0) for number, column in enumerate(columns))
-    heading = [
-        _stacked(column.heading, "l" if number == 0 else "r")
-        for number, column in enumerate(columns)
+def _set(table: Table, caption: str) -> str:
+    rows = [[_shown(cell) for cell in row] for row in table.rows]
+    widths = [
+        max((len(row[column]) for row in rows), default=0) for column in range(len(table.headings))
+    ]
+    sides = ["l", *"r" * (len(widths) - 1)]
+    preamble = (
+        r">{\raggedright\arraybackslash}p{11em}" if width > LONGEST else side
+        for width, side in zip(widths, sides, strict=True)
+    )
+    headings = map(_heading, table.headings, widths, sides)
+    lines = [
+        [
+            _breakable(cell) if width > LONGEST else escaped(cell)
+            for cell, width in zip(row, widths, strict=True)
+        ]
+        for row in rows
     ]
     return "\n".join(
         [
             r"\begin{table}",
             rf"  \caption{{{caption}}}",
-            *([rf"  \small\setlength{{\tabcolsep}}{{{BETWEEN_PT / 2}pt}}"] if small else []),
-            rf"  \begin{{tabular}}{{{preamble}}}",
+            r"  \begin{adjustbox}{max width=\linewidth, max totalheight=0.8\textheight}",
+            rf"  \begin{{tabular}}{{{''.join(preamble)}}}",
             r"    \toprule",
-            _row(heading),
+            _row(headings),
             r"    \midrule",
-            *(_row([column.set(number) for column in columns]) for number in rows),
+            *map(_row, lines),
             r"    \bottomrule",
             r"  \end{tabular}",
+            r"  \end{adjustbox}",
             r"\end{table}",
             "",
         ]
     )
 
 
-def _pages(columns: Sequence[_Column]) -> list[range]:
-    """The rows in parts that are no longer than a page."""
-    parts, taken = [range(0)], 0
-    for row in range(len(columns[0].cells)):
-        lines = max(column.lines(row) for column in columns)
-        if taken and taken + lines > MOST_LINES:
-            parts.append(range(row, row))
-            taken = 0
-        parts[-1] = range(parts[-1].start, row + 1)
-        taken += lines
-    return parts
-
-
-def _fitting(columns: Sequence[_Column]) -> list[list[_Column]]:
-    """The columns in as few parts as the page has room for, each with the first of all."""
-    parts = _parts(columns, len(columns))
-    even = _parts(columns, ceil((len(columns) - 1) / len(parts)))
-    return even if len(even) == len(parts) else parts
-
-
-def _parts(columns: Sequence[_Column], most: int) -> list[list[_Column]]:
-    """Parts that fit, of at most so many columns beside the first of all."""
-    first, *others = columns
-    parts = [[first]]
-    for column in others:
-        part = parts[-1]
-        if len(part) > most or (len(part) > 1 and not _fit([*part, column], SMALL)):
-            parts.append([first])
-        parts[-1].append(column)
-    return parts
-
-
-def _fit(columns: Sequence[_Column], size: float) -> bool:
-    between = LATEX_BETWEEN_PT if size == 1 else BETWEEN_PT
-    return sum(column.width_pt * size + between for column in columns) <= PAGE_PT
-
-
-def _width_pt(text: str) -> float:
-    """What the text takes at 10 points, nearly, and rather more than less."""
-    return sum(map(_sign_pt, text))
-
-
-def _sign_pt(char: str) -> float:
-    for signs, width in _WIDTHS_PT.items():
-        if char in signs:
-            return width
-    if char.isascii():
-        return 7.4 if char.isupper() else 5.1
-    return 7.6 if len(escaped(char)) < len(r"\texttt{U+") else 36.0
-
-
 def _shown(cell: str) -> str:
-    """A figure with its doubt as papers print it; anything else as it is, on one line."""
-    return cell.plus_minus if isinstance(cell, IntervalText) else " ".join(cell.split())
+    """Return a figure with its interval as papers print it; anything else on one line."""
+    return cell.plus_minus if isinstance(cell, IntervalText) else printable(cell)
 
 
-def _lines(text: str, width: int) -> list[str]:
-    """The text in lines of so many signs, broken within a word only where it has more."""
-    lines = [""]
-    for word in text.split():
-        for number, piece in enumerate([word] if len(word) <= width else _tokens(word)):
-            joined = f"{lines[-1]} {piece}" if number == 0 else lines[-1] + piece
-            if lines[-1] and len(joined) > width:
-                lines.append(piece)
-            else:
-                lines[-1] = joined.lstrip()
-    return lines
-
-
-def _stacked(lines: Sequence[str], side: str) -> str:
-    """A heading of several lines."""
-    if len(lines) == 1:
-        return escaped(lines[0])
+def _heading(text: str, width: int, side: str) -> str:
+    """Return a heading in lines that are not much longer than the cells below it."""
+    text = text.removesuffix(" [95%]")
+    lines = wrap(text, min(max(width, NARROWEST_HEADING), LONGEST), break_long_words=False)
+    if len(lines) <= 1:
+        return escaped(text)
     stacked = r"\\".join(map(escaped, lines))
     return rf"\begin{{tabular}}[b]{{@{{}}{side}@{{}}}}{stacked}\end{{tabular}}"
 
 
-def _tokens(text: str) -> list[str]:
-    """What no line is broken in: words, to where they are joined, and parts of long ones."""
-    tokens = []
-    for token in _TOKEN.findall(text):
-        half = len(token) // 2 if _width_pt(token) > BROKEN_PT else len(token)
-        tokens += [token[:half], token[half:]] if half < len(token) else [token]
-    return tokens
-
-
 def _breakable(text: str) -> str:
-    """Text that may be broken behind signs that join words, and within long ones."""
-    tokens = _tokens(text)
-    return "".join(
-        " "
-        if token.isspace()
-        else escaped(token) + ("" if following.isspace() else r"\allowbreak{}")
-        for token, following in zip(tokens, [*tokens[1:], " "], strict=True)
-    )
+    """Return text that may be broken after signs that join words, and within long words."""
+    words = []
+    for word in text.split():
+        parts = re.findall(r"[^/,:_.]+[/,:_.]?|[/,:_.]", word)
+        pieces = [
+            part[start : start + PIECE] if len(part) > LONGEST_WORD else part
+            for part in parts
+            for start in range(0, len(part) if len(part) > LONGEST_WORD else 1, PIECE)
+        ]
+        words.append(r"\allowbreak{}".join(map(escaped, pieces)))
+    return " ".join(words)
 
 
-def _row(cells: Sequence[str]) -> str:
+def _row(cells: Iterable[str]) -> str:
+    line = " & ".join(cells)
     # After a line break TeX would take these as an argument.
-    guard = "{}" if cells[0].startswith(("[", "*")) else ""
-    return f"    {guard}{' & '.join(cells)} \\\\"
+    return f"    {'{}' if line.startswith(('[', '*')) else ''}{line} \\\\"

@@ -1,16 +1,17 @@
-"""Sheets set as Markdown."""
+"""Tables as Markdown."""
 
 from __future__ import annotations
 
 import re
 
+from attnbench.formatting import printable
 from attnbench.report.tables.table import Table
 
 _ENDS = r"\[[-+]?[\d.,]+, [-+]?[\d.,]+\]"
 _INTERVAL = re.compile(rf"({_ENDS}(?![(\[])|\[95%\]|\[too few rounds\])")
-"""Brackets that stand for themselves as they are; all others could be a link's."""
+"""Brackets of intervals, left as they are; all others could be a link's."""
 
-_SIGNS = (
+_ESCAPES = (
     (re.compile(r"([\\*`|\[\]~$])"), r"\\\1"),
     (re.compile(r"(?<![^\W_])_|_(?![^\W_])"), r"\\_"),  # within a word it is no emphasis
     (re.compile(r"&(?=#?\w+;)"), "&amp;"),
@@ -22,21 +23,17 @@ _SIGNS = (
 
 
 def escaped(text: str) -> str:
-    """Text that Markdown shows as it is, on one line; intervals stay legible in the file too."""
-    pieces = _INTERVAL.split(" ".join(text.split()))
-    return "".join(piece if number % 2 else _escaped(piece) for number, piece in enumerate(pieces))
+    """Return text that Markdown shows as it is, on one line, with intervals legible in the file."""
+    parts = _INTERVAL.split(printable(text))
+    for number in range(0, len(parts), 2):  # every other part is an interval
+        for pattern, replacement in _ESCAPES:
+            parts[number] = pattern.sub(replacement, parts[number])
+    return "".join(parts)
 
 
-def _escaped(text: str) -> str:
-    for sign, shown in _SIGNS:
-        text = sign.sub(shown, text)
-    return text
-
-
-def markdown(sheet: Table) -> str:
-    """A pipe table under its caption; all columns but the first to the right."""
-    ruler = "| " + " | ".join([":--", *["--:"] * (len(sheet.headings) - 1)]) + " |"
-    heading, *body = (
-        "| " + " | ".join(map(escaped, line)) + " |" for line in (sheet.headings, *sheet.rows)
-    )
-    return "\n".join([f"**{escaped(sheet.caption)}**", "", heading, ruler, *body, ""])
+def markdown(table: Table) -> str:
+    """Return a pipe table under its caption; all columns but the first aligned right."""
+    ruler = [":--", *["--:"] * (len(table.headings) - 1)]
+    heading, *rows = ([*map(escaped, line)] for line in (table.headings, *table.rows))
+    lines = (f"| {' | '.join(cells)} |" for cells in (heading, ruler, *rows))
+    return "\n".join([f"**{escaped(table.caption)}**", "", *lines, ""])

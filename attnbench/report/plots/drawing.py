@@ -1,4 +1,4 @@
-"""What all plots share: the canvas, points with their words, and percent over the plain host."""
+"""What all plots share: the canvas, points with tooltips, labels, and overhead in percent."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from attnbench.errors import UserError
 from attnbench.formatting import title
 from attnbench.records.variants import CONTROL, PLAIN
 from attnbench.report.plots.style import INK, RC, say
-from attnbench.report.tables.remarks import FAILED
+from attnbench.report.tables.run import FAILED
 
 
 @dataclass(frozen=True)
 class Plot:
-    """A plot: what draws it, for which tables, and what it says in words."""
+    """A plot: what draws it, whether a table has its data, and its text alternative."""
 
     caption: str
     draw: Callable[[pd.DataFrame, str], Figure]
@@ -35,7 +35,7 @@ class Plot:
 
 
 def spoken(row: pd.Series[Any]) -> str:
-    """``SA +16.8% [+15.9, +17.6]``: latency over the plain host."""
+    """Return ``SA +16.8% [+15.9, +17.6]``: latency over the plain host."""
     middle, error = with_error(row)
     if row["variant"] == PLAIN:
         return "plain host"
@@ -46,34 +46,34 @@ def spoken(row: pd.Series[Any]) -> str:
 
 
 def sure(row: pd.Series[Any]) -> bool:
-    """Whether the control of the row's run held, as far as the table says."""
+    """Return whether the control of the row's run held, as far as the table tells."""
     fault = row.get("control_fault")
     return not (isinstance(fault, str) and fault)
 
 
 def percent(ratio: Any) -> Any:
-    """A ratio, or several, as what is over 1 in percent."""
+    """Return a ratio, or several, as overhead in percent: 1.2 is 20."""
     return (ratio - 1) * 100
 
 
 def with_error(row: pd.Series[Any]) -> tuple[float, list[list[float]] | None]:
-    """Latency over the plain host in percent, and the distances of its interval's ends."""
+    """Return latency over the plain host in percent, and the distances to its interval's ends."""
     middle, low, high = (percent(row[key]) for key in ("ratio", "ratio_low", "ratio_high"))
     finite = bool(np.isfinite([low, high]).all())
     return middle, [[middle - low], [high - middle]] if finite else None
 
 
-def canvas(height: float) -> tuple[Figure, Axes]:
-    """A figure as wide as a column of print."""
+def canvas(height: float, rows: int = 1, columns: int = 1) -> tuple[Figure, list[Axes]]:
+    """Return a figure as wide as a column of print, ``height`` in inches, and its panels."""
     with mpl.rc_context(RC):
         figure = Figure(figsize=(5.2, height), layout="constrained")
-        return figure, figure.subplots()
+        return figure, list(figure.subplots(rows, columns, sharey=rows == 1, squeeze=False).flat)
 
 
 def titled(figure: Figure, setting: str, table: pd.DataFrame, *, exact: bool = False) -> Figure:
-    """The figure under the setting that its table was measured in, and whether controls held.
+    """Return the figure under its setting, which also says whether controls held.
 
-    Of several runs the points tell which; ``exact`` figures stand whatever a control says.
+    Of several runs the points show which; ``exact`` figures are valid whatever a control says.
     """
     held = [sure(row) for _, row in table.iterrows()]
     if not any(held):
@@ -85,30 +85,30 @@ def titled(figure: Figure, setting: str, table: pd.DataFrame, *, exact: bool = F
 
 
 def refuse_several(known: pd.DataFrame, *keys: str) -> None:
-    """See that each module stands there once: points of several runs would be taken for one's.
+    """Refuse a table of several runs, whose points would be taken for those of one.
 
     Raises:
-        UserError: it does not.
+        UserError: a module has several rows.
     """
     if known.duplicated(["variant", *(key for key in keys if key in known)]).any():
         raise UserError("several rows of one module: choose one run of the table for this plot")
 
 
 def modules(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of modules, without plain host and control."""
+    """Return the rows of modules, without plain host and control."""
     return table[~table["variant"].isin([PLAIN, CONTROL])]
 
 
 def timed(table: pd.DataFrame) -> pd.DataFrame:
-    """The modules that have a ratio."""
+    """Return the rows of modules that have a ratio."""
     return modules(table).dropna(subset=["ratio"])
 
 
 PALE = 0.5
-"""How much ink a point has that no control vouches for."""
+"""Opacity of a point whose control failed."""
 
 
-def point(  # noqa: PLR0913  what a point is
+def point(  # noqa: PLR0913  all that a point shows
     axes: Axes,
     x: float,
     y: float,
@@ -120,9 +120,9 @@ def point(  # noqa: PLR0913  what a point is
     hollow: bool = False,
     pale: bool = False,
 ) -> None:
-    """A marker of that colour and shape with its interval, and words under the pointer.
+    """Draw a marker (colour, shape) with its intervals and ``words`` as its tooltip.
 
-    One that is pale, as without a verdict, is hollow too.
+    A pale one, as without a verdict, is hollow too.
     """
     colour, marker = shape
     hollow = hollow or pale
@@ -143,11 +143,11 @@ def point(  # noqa: PLR0913  what a point is
 
 
 LONGEST_NAME, LONGEST_BESIDE = 20, 9
-"""Signs of a name, and of one that can stand beside its point in half of a figure's width."""
+"""Characters of a name, and of one beside its point in a panel of half width."""
 
 
 def written(variant: str) -> str:
-    """A module's name as plots write it: not too long, and a dollar in it no mathematics."""
+    """Return a module's name for plots: shortened, and without a formula between dollars."""
     name = title(variant)
     if len(name) > LONGEST_NAME:
         half = LONGEST_NAME // 2
@@ -155,39 +155,43 @@ def written(variant: str) -> str:
     return name.replace("$", r"\$")
 
 
-def name(texts: Iterable[Text], variants: Iterable[str]) -> None:
-    """Give those labels that are shortened their whole names, for whoever points at them."""
+def tooltips(texts: Iterable[Text], variants: Iterable[str]) -> None:
+    """Give shortened labels their whole names as tooltips."""
     for text, variant in zip(texts, variants, strict=True):
         if len(title(variant)) > LONGEST_NAME:
             say(text, title(variant))
 
 
-def labelled(axes: Axes, variants: Sequence[str]) -> None:
-    """A line of the upright axis for each module."""
+def label_rows(axes: Axes, variants: Sequence[str]) -> None:
+    """Label the vertical axis with one module a line."""
     axes.set_yticks(range(len(variants)), [written(variant) for variant in variants])
-    name(axes.get_yticklabels(), variants)
+    tooltips(axes.get_yticklabels(), variants)
 
 
-def keyed(figure: Figure, look: Mapping[str, tuple[str, str]], variants: Sequence[str]) -> None:
-    """A key below the figure, where names are too long to stand beside their points."""
+def legend_below(
+    figure: Figure, look: Mapping[str, tuple[str, str]], variants: Sequence[str]
+) -> None:
+    """Draw a legend below the figure, for names that are too long beside their points."""
     points = [
-        Line2D([], [], color=look[each][0], marker=look[each][1], linestyle="none")
-        for each in variants
+        Line2D([], [], color=colour, marker=marker, linestyle="none")
+        for colour, marker in (look[variant] for variant in variants)
     ]
-    names = [written(each) for each in variants]
-    key = figure.legend(points, names, loc="outside lower left", ncols=3, fontsize=7, frameon=False)
-    name(key.get_texts(), variants)
+    names = [written(variant) for variant in variants]
+    legend = figure.legend(
+        points, names, loc="outside lower left", ncols=3, fontsize=7, frameon=False
+    )
+    tooltips(legend.get_texts(), variants)
     figure.set_figheight(figure.get_figheight() + 0.17 * ceil(len(names) / 3))
 
 
 SIDES = ((7, 3), (7, -11), (-7, 3), (-7, -11), (0, 8), (0, -16), (7, 14), (7, -22))
-"""Where a name may stand beside its point, in points of print, the best place first."""
+"""Offsets of a name from its point, in typographic points, the best first."""
 
 
 def label(axes: Axes, points: Mapping[str, tuple[float, float]]) -> None:
-    """Each module's name beside its point, within the axes and clear of others where it can be.
+    """Write each module's name beside its point, inside the axes and clear of others if possible.
 
-    To be called when the figure is otherwise finished and laid out.
+    Call it when the figure is otherwise finished and laid out.
     """
     places = {variant: _place(axes, at) for variant, at in points.items()}
     taken = [Bbox.from_bounds(x - 4, y - 4, 8, 8) for x, y in places.values()]
@@ -195,7 +199,7 @@ def label(axes: Axes, points: Mapping[str, tuple[float, float]]) -> None:
     for variant, at in points.items():
         x, y = places[variant]
         boxes = [_within(room, _box((x, y), side, written(variant))) for side in SIDES]
-        box = min(boxes, key=lambda box: sum(box.overlaps(each) for each in taken))
+        box = min(boxes, key=lambda box: sum(box.overlaps(other) for other in taken))
         taken.append(box)
         text = axes.annotate(
             written(variant),
@@ -204,24 +208,24 @@ def label(axes: Axes, points: Mapping[str, tuple[float, float]]) -> None:
             textcoords="offset points",
             fontsize=8,
         )
-        text.set_in_layout(False)  # it has its place within what is laid out
-        name([text], [variant])
+        text.set_in_layout(False)  # it lies inside the axes
+        tooltips([text], [variant])
 
 
 def _place(axes: Axes, at: tuple[float, float]) -> tuple[float, float]:
-    """Where a point is on the canvas, in points of print."""
+    """Return where a point is on the canvas, in typographic points."""
     x, y = axes.transData.transform(at) * 72 / axes.figure.dpi
     return float(x), float(y)
 
 
 def _box(place: tuple[float, float], side: tuple[float, float], text: str) -> Bbox:
-    """What a name would cover there, nearly."""
+    """Return about what a name would cover there."""
     width = 5.5 * len(text)
     before = {-1: width, 0: width / 2, 1: 0}[int(np.sign(side[0]))]
     return Bbox.from_bounds(place[0] + side[0] - before, place[1] + side[1], width, 9)
 
 
 def _within(room: Bbox, box: Bbox) -> Bbox:
-    """The box, moved sideways to where there is room."""
+    """Return the box, moved sideways into the axes."""
     x = max(min(box.x0, room.x1 - box.width), room.x0 + 2)
     return Bbox.from_bounds(x, box.y0, box.width, box.height)

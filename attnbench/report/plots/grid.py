@@ -6,31 +6,19 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-import matplotlib as mpl
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from attnbench.formatting import title
 from attnbench.records import image_size
-from attnbench.report.plots.drawing import (
-    Plot,
-    modules,
-    name,
-    percent,
-    point,
-    spoken,
-    sure,
-    timed,
-    titled,
-    with_error,
-    written,
-)
+from attnbench.report.plots import drawing
+from attnbench.report.plots.drawing import Plot, percent, point, spoken, sure, timed
 from attnbench.report.plots.run import PLOTS
-from attnbench.report.plots.style import RC, REFERENCE, looks
+from attnbench.report.plots.style import REFERENCE, looks
 
 AXES = {"batch_size": "batch size", "image_size": "image size"}
-"""What a line may run along."""
+"""What may vary along the horizontal axis."""
 
 SETTINGS = (
     "host",
@@ -46,27 +34,25 @@ SETTINGS = (
     "processor",
     "torch",
 )
-"""What else may differ between the runs of a grid; each combination has a panel of its own."""
+"""What else may differ between the runs of a grid; each combination has its own panel."""
 
 
 def overhead_across_grid(table: pd.DataFrame, setting: str) -> Figure:
-    """Latency over the plain host against batch size and image size, one line a module.
+    """Plot latency over the plain host against batch size and image size, one line a module.
 
-    ``table`` is that of ``attnbench.read``. A panel for each of the two that varies and for each
-    combination of whatever else does.
+    ``table`` is that of ``attnbench.read``. Each of the two that varies has a panel for each
+    combination of the other settings.
     """
     panels = list(_panels(table))
-    with mpl.rc_context(RC):
-        figure = Figure(figsize=(5.2, 0.6 + 2.6 * len(panels)), layout="constrained")
-        canvases = figure.subplots(len(panels), 1, squeeze=False)[:, 0]
+    figure, canvases = drawing.canvas(0.6 + 2.6 * len(panels), rows=len(panels))
     for axes, (along, heading, part) in zip(canvases, panels, strict=True):
         _lines(axes, along, part)
         axes.set_title(heading, fontsize=8, loc="left")
-    return titled(figure, setting, pd.concat([part for *_, part in panels]))
+    return drawing.titled(figure, setting, pd.concat([part for *_, part in panels]))
 
 
 def _panels(table: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
-    """What runs along the lines, the name of the rest, and the rows, for each panel."""
+    """Yield for each panel what varies along its lines, its heading and its rows."""
     known = timed(table)
     for along in AXES:
         others = [
@@ -81,26 +67,26 @@ def _panels(table: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
 
 
 def _named(key: str, value: object) -> str:
-    what = AXES.get(key, key.replace("_", " "))
+    setting = AXES.get(key, key.replace("_", " "))
     if isinstance(value, bool):
-        return what if value else f"not {what}"
-    speaks = key in {"host", "mode", "dtype", "device", "processor"}
-    return str(value) if speaks else f"{what} {value}"
+        return setting if value else f"not {setting}"
+    clear = key in {"host", "mode", "dtype", "device", "processor"}
+    return str(value) if clear else f"{setting} {value}"
 
 
 def _lines(axes: Axes, along: str, part: pd.DataFrame) -> None:
     look = looks(list(dict.fromkeys(part["variant"])))
     axes.axhline(0, color=REFERENCE, linewidth=0.8)
     places = _places(part[along])
-    for variant, its in _sorted(part, along).groupby("variant", sort=False):
+    for variant, rows in _sorted(part, along).groupby("variant", sort=False):
         colour, marker = look[str(variant)]
-        axes.plot(its[along].map(places), percent(its["ratio"]), color=colour, linewidth=1)
-        for _, row in its.iterrows():
-            y, error = with_error(row)
+        axes.plot(rows[along].map(places), percent(rows["ratio"]), color=colour, linewidth=1)
+        for _, row in rows.iterrows():
+            y, error = drawing.with_error(row)
             words = f"{spoken(row)} at {AXES[along]} {row[along]}"
             x, shape = places[row[along]], (colour, marker)
             point(axes, x, y, shape, words, yerr=error, pale=not sure(row))
-        axes.plot([], [], color=colour, marker=marker, label=written(str(variant)))
+        axes.plot([], [], color=colour, marker=marker, label=drawing.written(str(variant)))
     if list(places) == list(places.values()):
         axes.set_xscale("log", base=2)
     axes.set_xticks(list(places.values()), [str(value) for value in places])
@@ -108,20 +94,19 @@ def _lines(axes: Axes, along: str, part: pd.DataFrame) -> None:
     axes.set_xlabel(AXES[along])
     axes.set_ylabel("latency over plain host (%)")
     legend = axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
-    name(legend.get_texts(), dict.fromkeys(_sorted(part, along)["variant"]))
+    drawing.tooltips(legend.get_texts(), dict.fromkeys(_sorted(part, along)["variant"]))
 
 
 def _places(values: pd.Series[Any]) -> dict[Any, float]:
-    """Where each value stands along the line: at itself, or side by side where images have two
-    sides that differ (``800x1333``), of which none is the place."""
-    found = sorted(set(values), key=_order)
-    if any(isinstance(value, str) for value in found):
-        return {value: float(number) for number, value in enumerate(found)}
-    return {value: float(value) for value in found}
+    """Return the position of each value: itself, or its rank where images are not all square."""
+    ordered = sorted(set(values), key=_order)
+    if any(isinstance(value, str) for value in ordered):
+        return {value: float(rank) for rank, value in enumerate(ordered)}
+    return {value: float(value) for value in ordered}
 
 
 def _order(value: object) -> tuple[int, int]:
-    """A batch by its images, an image by its pixels; those of as many by their height."""
+    """Return what a batch or image size is sorted by: its pixels, then its height."""
     height, width = image_size.sides(image_size.parse(str(value)))
     return height * width, height
 
@@ -131,21 +116,21 @@ def _sorted(part: pd.DataFrame, along: str) -> pd.DataFrame:
 
 
 def _describe(table: pd.DataFrame) -> str:
-    said = []
+    sentences = []
     for along, heading, part in _panels(table):
-        for variant, its in _sorted(part, along).groupby("variant", sort=False):
+        for variant, rows in _sorted(part, along).groupby("variant", sort=False):
             points = ", ".join(
                 f"{percent(row['ratio']):+.1f}% at {row[along]}"
                 + ("" if sure(row) else " (no verdict)")
-                for _, row in its.iterrows()
+                for _, row in rows.iterrows()
             )
-            said.append(f"{title(str(variant))} {points}")
-        said[-1] += f" ({AXES[along]}{'; ' + heading if heading else ''})."
-    return f"Latency over the plain host. {' '.join(said)}"
+            sentences.append(f"{title(str(variant))} {points}")
+        sentences[-1] += f" ({AXES[along]}{'; ' + heading if heading else ''})."
+    return f"Latency over the plain host. {' '.join(sentences)}"
 
 
 def _one_bar_each(table: pd.DataFrame) -> bool:
-    known = modules(table).dropna(subset=["peak_live_ratio"])
+    known = drawing.modules(table).dropna(subset=["peak_live_ratio"])
     return known["mode"].nunique() > 1 and not known.duplicated(["variant", "mode"]).any()
 
 

@@ -1,4 +1,4 @@
-"""Modules alone beneath what the machine can do."""
+"""Isolated modules below the ceilings of the machine."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from attnbench.formatting import title
-from attnbench.report.plots.drawing import Plot, canvas, name, point, sure, titled, written
+from attnbench.report.plots.drawing import Plot, canvas, point, sure, titled, tooltips, written
 from attnbench.report.plots.style import REFERENCE, looks
 
 GIGA = 1e9
 LEAST_INTENSITY = 1e-3
-"""Multiply-accumulates a byte; modules with fewer, or none, stand side by side left of it."""
+"""Multiply-accumulates a byte; modules with fewer, or none, are placed side by side left of it."""
 
 
 def roofline(table: pd.DataFrame, setting: str) -> Figure:
-    """Bytes a second that each module reaches, against its multiply-accumulates a byte.
+    """Plot the bytes a second that each module reaches against its multiply-accumulates a byte.
 
-    The roofline of Williams, Waterman and Patterson (2009) with traffic on its upright axis: so a
-    module that multiplies nothing has a place in it. The level roof is the bandwidth of a large
-    copy, the falling one the rate of a large product. ``table`` is that of modules alone.
+    The roofline of Williams, Waterman and Patterson (2009) with traffic on its vertical axis, so
+    that a module without multiplications has a place. The level roof is the bandwidth of a large
+    copy, the falling one the rate of a large product. ``table`` is that of an isolated run.
     """
     known = table.dropna(subset=["bytes_per_s"])
     bandwidth, rate = ceilings(known)
-    figure, axes = canvas(height=3.6)
+    figure, (axes,) = canvas(3.6)
     names = list(dict.fromkeys(known["module"]))
     intensity = known["macs"] / known["moved_bytes"]
     beside = [LEAST_INTENSITY / 1.5 ** (names.index(module) + 1) for module in known["module"]]
@@ -57,17 +57,17 @@ def roofline(table: pd.DataFrame, setting: str) -> Figure:
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_xlim(left, right)
-    axes.set_xlabel("multiply-accumulates a byte moved (left of dots: almost none)")
+    axes.set_xlabel("multiply-accumulates a byte moved (left of the dotted line: almost none)")
     axes.set_ylabel("GB/s moved")
     legend = axes.legend(
         loc="upper left", bbox_to_anchor=(1, 1), title="number: stage", title_fontsize=7
     )
-    name(legend.get_texts()[1:], names)
+    tooltips(legend.get_texts()[1:], names)
     return titled(figure, setting, table)
 
 
 def ceilings(known: pd.DataFrame) -> tuple[float, float]:
-    """Bytes a second of the copy and multiply-accumulates a second of the product.
+    """Return bytes a second of the copy and multiply-accumulates a second of the product.
 
     A share is the ceiling's time over the module's own, so the ceiling's rate is the module's over
     its share; the median of all rows that have one.
@@ -81,16 +81,16 @@ def ceilings(known: pd.DataFrame) -> tuple[float, float]:
 def _describe(table: pd.DataFrame) -> str:
     known = table.dropna(subset=["bytes_per_s"])
     bandwidth, _ = ceilings(known)
-    each = (
+    points = (
         f"{title(row['module'])} stage {row['stage']:.0f} {row['bytes_per_s'] / GIGA:.1f}"
         for _, row in known.iterrows()
     )
-    return f"GB/s moved, where a large copy reaches {bandwidth / GIGA:.1f}: {', '.join(each)}."
+    return f"GB/s moved, where a large copy reaches {bandwidth / GIGA:.1f}: {', '.join(points)}."
 
 
-ALONE_PLOTS: dict[str, Plot] = {
+ISOLATED_PLOTS: dict[str, Plot] = {
     "roofline": Plot(
-        "Modules alone beneath the machine's roofs",
+        "Isolated modules below the machine's ceilings",
         roofline,
         lambda table: bool(table[["bytes_per_s", "bandwidth_share"]].notna().all(axis=1).any()),
         _describe,

@@ -1,7 +1,7 @@
-"""Each plot is one function from the DataFrame of a run to a figure, usable alone.
+"""The plots of a run: each a function from its DataFrame to a figure, usable alone.
 
-Of the table of several runs (``attnbench.read``) choose one first: a plot refuses modules that
-stand there twice. Only memory takes both modes.
+Of the table of several runs (``attnbench.read``) select one first: a plot refuses a module with
+several rows. Only memory takes both modes.
 """
 
 from __future__ import annotations
@@ -9,39 +9,22 @@ from __future__ import annotations
 from textwrap import fill
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from attnbench.formatting import MIB, joined, title
 from attnbench.records.variants import CONTROL, PLAIN
-from attnbench.report.plots.drawing import (
-    LONGEST_BESIDE,
-    Plot,
-    canvas,
-    keyed,
-    label,
-    labelled,
-    modules,
-    percent,
-    point,
-    refuse_several,
-    spoken,
-    sure,
-    timed,
-    titled,
-    with_error,
-    written,
-)
-from attnbench.report.plots.style import INK, RC, REFERENCE, looks, say
+from attnbench.report.plots import drawing
+from attnbench.report.plots.drawing import Plot, percent, point, spoken, sure, timed
+from attnbench.report.plots.style import INK, REFERENCE, looks, say
 
 
 def latency_overhead(table: pd.DataFrame, setting: str) -> Figure:
-    """Latency over the plain host in percent, ordered, with 95% intervals; the control shaded."""
+    """Plot latency over the plain host in percent, ordered, with 95% intervals; control shaded."""
     known = timed(table).sort_values("ratio")
-    refuse_several(known)
-    figure, axes = canvas(height=0.9 + 0.32 * max(len(known), 1))
+    drawing.refuse_several(known)
+    figure, (axes,) = drawing.canvas(0.9 + 0.32 * max(len(known), 1))
     control = table[table["variant"] == CONTROL].dropna(subset=["ratio"])
     for _, row in control.iterrows():
         low, high = percent(row["ratio_low"]), percent(row["ratio_high"])
@@ -51,26 +34,26 @@ def latency_overhead(table: pd.DataFrame, setting: str) -> Figure:
     axes.axvline(0, color=REFERENCE, linewidth=0.8)
     look = looks(list(known["variant"]))
     for place, (_, row) in enumerate(known.iterrows()):
-        x, error = with_error(row)
+        x, error = drawing.with_error(row)
         shape = look[row["variant"]]
         point(axes, x, place, shape, spoken(row), xerr=error, pale=not sure(row))
-    labelled(axes, list(known["variant"]))
+    drawing.label_rows(axes, list(known["variant"]))
     axes.set_ylim(-0.6, max(len(known), 1) - 0.4)
     axes.set_xlabel("latency over plain host (%)")
     if axes.get_legend_handles_labels()[0]:
         axes.legend(loc="lower right")
-    return titled(figure, setting, table)
+    return drawing.titled(figure, setting, table)
 
 
 def accuracy_against_latency(table: pd.DataFrame, setting: str) -> Figure:
-    """Published top-1 of one recipe against measured latency, and the front of both.
+    """Plot published top-1 of one recipe against measured latency, with the Pareto front.
 
-    Hollow: surely dominated, that is another one is at least as accurate and its interval ends
-    before this one's begins. Where the control failed there is neither front nor dominance.
+    Hollow: dominated, that is another one is at least as accurate and its interval ends before
+    this one's begins. Where the control failed there is neither front nor dominance.
     """
     known = _published(table)
-    refuse_several(known)
-    figure, axes = canvas(height=3.6)
+    drawing.refuse_several(known)
+    figure, (axes,) = drawing.canvas(3.6)
     judged = _judged(known)
     if judged:
         front = pareto(known)
@@ -83,38 +66,36 @@ def accuracy_against_latency(table: pd.DataFrame, setting: str) -> Figure:
             linestyle="--",
             zorder=1,
         )
-    look = {PLAIN: (INK, "*")} | looks(list(modules(known)["variant"]))
+    look = {PLAIN: (INK, "*")} | looks(list(drawing.modules(known)["variant"]))
     for _, row in known.iterrows():
-        x, error = with_error(row)
+        x, error = drawing.with_error(row)
         words = f"{spoken(row)}; published top-1 {row['published_top1']:.2f}%"
         hollow = judged and dominated(row, known)
         y, shape, pale = row["published_top1"], look[row["variant"]], not sure(row)
         point(axes, x, y, shape, words, xerr=error, hollow=hollow, pale=pale)
     axes.margins(x=0.1, y=0.12)
-    front_said = "; dashed: the front" if judged else ""
-    axes.set_xlabel(f"latency over plain host (%), measured here{front_said}")
+    front_note = "; dashed: Pareto front" if judged else ""
+    axes.set_xlabel(f"latency over plain host (%), measured here{front_note}")
     axes.set_ylabel("top-1 on ImageNet (%), published")
     notes = f"Top-1 of one recipe: {known['published_recipe'].iloc[0]}."
     shown = set(known["variant"])
-    missing = [written(name) for name in timed(table)["variant"] if name not in shown]
+    missing = [drawing.written(name) for name in timed(table)["variant"] if name not in shown]
     if missing:
         notes += f" It has no figure for {joined(missing)}."
     if judged and any(dominated(row, known) for _, row in known.iterrows()):
-        notes += " Hollow: another is surely faster, and at least as accurate."
+        notes += " Hollow: another is significantly faster and at least as accurate."
     figure.supxlabel(fill(notes, 105), fontsize=6.5, x=0.01, ha="left")
-    titled(figure, setting, table).draw_without_rendering()
+    drawing.titled(figure, setting, table).draw_without_rendering()
     places = zip(percent(known["ratio"]), known["published_top1"], strict=True)
-    label(axes, dict(zip(known["variant"], places, strict=True)))
+    drawing.label(axes, dict(zip(known["variant"], places, strict=True)))
     return figure
 
 
 def paper_cost_against_latency(table: pd.DataFrame, setting: str) -> Figure:
-    """What papers print, parameters and GFLOPs, against latency over the plain host in percent."""
+    """Plot latency over the plain host in percent against added parameters and GFLOPs."""
     known = timed(table)
-    refuse_several(known)
-    with mpl.rc_context(RC):
-        figure = Figure(figsize=(5.2, 3.2), layout="constrained")
-        panels = figure.subplots(1, 2, sharey=True)
+    drawing.refuse_several(known)
+    figure, panels = drawing.canvas(3.2, columns=2)
     look = looks(list(known["variant"]))
     panelled = (
         (panels[0], "added_params", 1, 10, "added parameters"),
@@ -124,7 +105,7 @@ def paper_cost_against_latency(table: pd.DataFrame, setting: str) -> Figure:
         axes.axhline(0, color=REFERENCE, linewidth=0.8)
         counted = known.dropna(subset=[key])
         for _, row in counted.iterrows():
-            x, (y, error) = row[key] / scale, with_error(row)
+            x, (y, error) = row[key] / scale, drawing.with_error(row)
             words = f"{spoken(row)}; {what} {x:+,.4g}"
             point(axes, x, y, look[row["variant"]], words, yerr=error, pale=not sure(row))
         largest = max([threshold, *(counted[key] / scale)])
@@ -132,34 +113,31 @@ def paper_cost_against_latency(table: pd.DataFrame, setting: str) -> Figure:
         axes.set_xlim(min(0, *(counted[key] / scale), 0), largest * 12)
         axes.set_xlabel(what)
     panels[0].set_ylabel("latency over plain host (%)")
-    titled(figure, setting, table)
-    if max(map(len, map(written, known["variant"]))) > LONGEST_BESIDE:
-        keyed(figure, look, list(known["variant"]))
+    drawing.titled(figure, setting, table)
+    if max(map(len, map(drawing.written, known["variant"]))) > drawing.LONGEST_BESIDE:
+        drawing.legend_below(figure, look, list(known["variant"]))
         return figure
     figure.draw_without_rendering()
     for axes, key, scale, *_ in panelled:
         counted = known.dropna(subset=[key])
         places = zip(counted[key] / scale, percent(counted["ratio"]), strict=True)
-        label(axes, dict(zip(counted["variant"], places, strict=True)))
+        drawing.label(axes, dict(zip(counted["variant"], places, strict=True)))
     return figure
 
 
 def memory_overhead(table: pd.DataFrame, setting: str) -> Figure:
-    """Peak of live bytes of one step over the plain host in MiB; a panel for each mode measured.
+    """Plot the peak of live bytes of one step over the plain host in MiB, a panel a mode.
 
     ``table`` has at most one row a module and mode.
     """
-    known = modules(table).dropna(subset=["peak_live_bytes", "peak_live_ratio"])
-    refuse_several(known, "mode")
+    known = drawing.modules(table).dropna(subset=["peak_live_bytes", "peak_live_ratio"])
+    drawing.refuse_several(known, "mode")
     known = known.reset_index(drop=True)  # a frame may be indexed by its variants
     added = known.assign(added=known["peak_live_bytes"] * (1 - 1 / known["peak_live_ratio"]) / MIB)
     modes = list(dict.fromkeys(added["mode"])) if "mode" in added else [""]
     order = list(added.groupby("variant")["added"].max().sort_values().index)
     look = looks(order)
-    with mpl.rc_context(RC):
-        size = (5.2, 1.1 + 0.32 * max(len(order), 1))
-        figure = Figure(figsize=size, layout="constrained")
-        panels = figure.subplots(1, len(modes), sharey=True, squeeze=False)[0]
+    figure, panels = drawing.canvas(1.1 + 0.32 * max(len(order), 1), columns=len(modes))
     for axes, mode in zip(panels, modes, strict=True):
         part = added[added["mode"] == mode] if "mode" in added else added
         colours = [look[name][0] for name in part["variant"]]
@@ -175,30 +153,30 @@ def memory_overhead(table: pd.DataFrame, setting: str) -> Figure:
         axes.grid(axis="y", visible=False)
         if len(modes) > 1:
             axes.set_title(mode, fontsize=8, loc="left")
-    labelled(panels[0], order)
+    drawing.label_rows(panels[0], order)
     what = "peak of live bytes over plain host (MiB)"
     if len(modes) > 1:
         figure.supxlabel(what, fontsize=9)
     else:
         panels[0].set_xlabel(what)
-    return titled(figure, setting, table, exact=True)
+    return drawing.titled(figure, setting, table, exact=True)
 
 
 def pareto(known: pd.DataFrame) -> pd.DataFrame:
-    """The rows that no other row beats in both, by their medians; fastest first."""
+    """Return the rows that no other row beats in both, by their medians; fastest first."""
     ordered = known.sort_values(["ratio", "published_top1"], ascending=[True, False])
     best = ordered["published_top1"].cummax().shift(fill_value=-np.inf)
     return ordered[ordered["published_top1"] > best]
 
 
 def dominated(row: pd.Series[Any], known: pd.DataFrame) -> bool:
-    """Whether another row is surely faster and at least as accurate."""
+    """Return whether another row is significantly faster and at least as accurate."""
     faster = known["ratio_high"] < row["ratio_low"]
     return bool((faster & (known["published_top1"] >= row["published_top1"])).any())
 
 
 def _judged(known: pd.DataFrame) -> bool:
-    """Whether the controls vouch for all of it, so that one may be said to beat another."""
+    """Return whether all controls held, so that rows may be compared."""
     return all(sure(row) for _, row in known.iterrows())
 
 
@@ -211,37 +189,37 @@ def _published(table: pd.DataFrame) -> pd.DataFrame:
 
 def _describe_latency(table: pd.DataFrame) -> str:
     known = timed(table).sort_values("ratio")
-    each = "; ".join(spoken(row) for _, row in known.iterrows())
-    return f"Latency over the plain host, from least to most: {each}."
+    points = "; ".join(spoken(row) for _, row in known.iterrows())
+    return f"Latency over the plain host, from least to most: {points}."
 
 
 def _describe_accuracy(table: pd.DataFrame) -> str:
     known = _published(table).sort_values("ratio")
-    each = (f"{spoken(row)}, top-1 {row['published_top1']:.2f}%" for _, row in known.iterrows())
-    said = f"Published top-1 against measured latency over the plain host: {'; '.join(each)}."
+    points = (f"{spoken(row)}, top-1 {row['published_top1']:.2f}%" for _, row in known.iterrows())
+    text = f"Published top-1 against measured latency over the plain host: {'; '.join(points)}."
     if not _judged(known):
-        return said
-    return f"{said} On the front: {joined(map(title, pareto(known)['variant']))}."
+        return text
+    return f"{text} On the Pareto front: {joined(map(title, pareto(known)['variant']))}."
 
 
 def _describe_paper_cost(table: pd.DataFrame) -> str:
     known = timed(table).sort_values("ratio")
-    each = (
+    points = (
         f"{spoken(row)}, {row['added_params']:+,.0f} parameters, "
         f"{row['added_leaf_operations'] / 1e9:+.4f} GFLOPs"
         for _, row in known.iterrows()
     )
-    return f"What papers print against latency over the plain host: {'; '.join(each)}."
+    return f"Added parameters and GFLOPs against latency over the plain host: {'; '.join(points)}."
 
 
 def _describe_memory(table: pd.DataFrame) -> str:
-    known = modules(table).dropna(subset=["peak_live_ratio"])
-    each = (
+    known = drawing.modules(table).dropna(subset=["peak_live_ratio"])
+    points = (
         f"{title(row['variant'])} {percent(row['peak_live_ratio']):+.1f}%"
         + (f" in {row['mode']}" if "mode" in known else "")
         for _, row in known.sort_values("peak_live_ratio").iterrows()
     )
-    return f"Peak of live bytes over the plain host: {', '.join(each)}."
+    return f"Peak of live bytes over the plain host: {', '.join(points)}."
 
 
 PLOTS: dict[str, Plot] = {
@@ -254,11 +232,11 @@ PLOTS: dict[str, Plot] = {
     "accuracy_against_latency": Plot(
         "Published accuracy against measured latency",
         accuracy_against_latency,
-        lambda table: len(modules(_published(table))) > 0 and len(_published(table)) > 1,
+        lambda table: len(drawing.modules(_published(table))) > 0 and len(_published(table)) > 1,
         _describe_accuracy,
     ),
     "paper_cost_against_latency": Plot(
-        "What papers print against what it costs",
+        "Added parameters and GFLOPs against measured latency",
         paper_cost_against_latency,
         lambda table: len(timed(table).dropna(subset=["added_params"])) > 0,
         _describe_paper_cost,
@@ -266,7 +244,7 @@ PLOTS: dict[str, Plot] = {
     "memory_overhead": Plot(
         "Peak memory over the plain host",
         memory_overhead,
-        lambda table: len(modules(table).dropna(subset=["peak_live_ratio"])) > 0,
+        lambda table: len(drawing.modules(table).dropna(subset=["peak_live_ratio"])) > 0,
         _describe_memory,
     ),
 }

@@ -1,4 +1,4 @@
-"""Accuracies measured here beside those that were published."""
+"""Measured accuracies beside published ones."""
 
 from __future__ import annotations
 
@@ -7,53 +7,55 @@ from collections.abc import Sequence
 
 from attnbench import formatting
 from attnbench.claims.reproduction import reproductions, unlike_published
-from attnbench.formatting import title
+from attnbench.formatting import printable, title
 from attnbench.records.evaluation import Evaluation
 from attnbench.report.tables.table import Table
 from attnbench.stats.interval import percent_right
 
-CAPTION = "Accuracy: measured here beside published"
+CAPTION = "Accuracy: measured here, beside published figures"
 
-MEASURED = ("network", "data", "images", "metric", "measured (%) [95%]")
-PUBLISHED = ("published (%)", "verdict", "source")
+HEADINGS = (
+    *("network", "data", "images", "metric", "measured (%) [95%]"),
+    *("published (%)", "verdict", "source"),
+)
 
 METRICS = {"top1": "top-1", "top5": "top-5"}
 
 
-def sheets(evaluations: Sequence[Evaluation]) -> list[Table]:
-    """The table, a row an evaluation, metric and source that prints it; none without any."""
+def tables(evaluations: Sequence[Evaluation]) -> list[Table]:
+    """Return one table, a row an evaluation, metric and source; none without evaluations."""
     if not evaluations:
         return []
     rows = []
-    for each in reproductions(evaluations):
-        claim, evaluation = each.claim, each.evaluation
+    for reproduction in reproductions(evaluations):
+        claim, evaluation = reproduction.claim, reproduction.evaluation
         rows.append(
             (
                 network(evaluation),
                 evaluation.data.name,
                 formatting.whole(evaluation.images),
-                METRICS[each.metric],
-                formatting.accuracy(percent_right(evaluation, each.metric)),
+                METRICS[reproduction.metric],
+                formatting.accuracy(percent_right(evaluation, reproduction.metric)),
                 claim.printed if claim else formatting.NOTHING,
-                each.verdict or formatting.NOTHING,
+                reproduction.verdict or formatting.NOTHING,
                 claim.source if claim else formatting.NOTHING,
             )
         )
-    return [Table(CAPTION, (*MEASURED, *PUBLISHED), tuple(rows))]
+    return [Table(CAPTION, HEADINGS, tuple(rows))]
 
 
 def network(evaluation: Evaluation) -> str:
-    """``SA in resnet50``."""
+    """Return ``SA in resnet50``."""
     return f"{title(evaluation.variant)} in {evaluation.host}"
 
 
 def notes(evaluations: Sequence[Evaluation]) -> list[str]:
-    """What must be known to believe each accuracy, and to get it again."""
+    """Return for each evaluation what must be known to believe and to reproduce it."""
     return [_note(evaluation) for evaluation in evaluations]
 
 
 def command(evaluation: Evaluation) -> str:
-    """The command that evaluates the same; where weights and data lie is not recorded."""
+    """Return the command that evaluates the same; of weights and data the names are known."""
     words = ["attnbench", "evaluate"]
     for option, value in (
         ("--weights", evaluation.weights.name),
@@ -76,11 +78,11 @@ def _note(evaluation: Evaluation) -> str:
         "sorted": "whose sorted names are the classes",
         "numbers": "named by the numbers of the classes",
     }[evaluation.data.order]
-    said = [
+    parts = [
         f"{network(evaluation)}: of {evaluation.images:,} images {evaluation.top1_right:,} right "
         f"in the top 1, {evaluation.top5_right:,} in the top 5, of {evaluation.classes:,} classes",
         *(
-            [f"{evaluation.top1_tied:,} are wrong in the top 1 for an equal logit alone"]
+            [f"{evaluation.top1_tied:,} are wrong in the top 1 only because of an equal logit"]
             if evaluation.top1_tied
             else []
         ),
@@ -95,17 +97,17 @@ def _note(evaluation: Evaluation) -> str:
         f"{facts.get('time')}",
         _reach(evaluation),
     ]
-    return " ".join("; ".join(said).split()) + "."  # a file's name may have line breaks
+    return printable("; ".join(parts)) + "."  # a file's name may have line breaks
 
 
 def _reach(evaluation: Evaluation) -> str:
-    """What the published figures can say of this one."""
-    why = unlike_published(evaluation)
-    if why is not None:
-        return f"{why}, so published figures are for orientation only"
+    """Return how far the published figures apply to this evaluation."""
+    difference = unlike_published(evaluation)
+    if difference is not None:
+        return f"{difference}, so published figures are for orientation only"
     return (
-        "as many classes and images as ImageNet's validation set: where these are others, the "
-        "verdicts say nothing"
+        "as many classes and images as ImageNet's validation set: if this is another set, the "
+        "verdicts do not apply"
     )
 
 

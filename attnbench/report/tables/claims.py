@@ -1,4 +1,4 @@
-"""What papers print about the networks of a run, held against the counts in its records."""
+"""Published figures of the networks of a run, checked against the counts in its records."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from attnbench.records.variants import PLAIN
 from attnbench.report.tables.table import Table
 
 UNITS = {1: "", 10**6: " M", 10**9: " G", 2**20: " Mi", 2**30: " Gi"}
-"""What one printed unit stands for, and its sign."""
+"""Size of a printed unit -> its symbol."""
 
 HEADINGS = ("claim", "source", "printed", "in these records", "verdict", "expected")
 
 
 def findings(run: Run) -> list[Finding]:
-    """Every published figure of these networks that the run's own counts can speak of."""
-    return [found for claim in _about(run) if (found := _finding(run, claim)) is not None]
+    """Return a finding for each published figure that the run's own counts can check."""
+    return [finding for claim in _about(run) if (finding := _finding(run, claim)) is not None]
 
 
-def sheet(run: Run) -> Table:
-    """The same as a table."""
+def table(run: Run) -> Table:
+    """Return the same as a table."""
     rows = []
-    for found in findings(run):
-        outcome = found.outcome()
+    for finding in findings(run):
+        outcome = finding.outcome()
         rows.append(
             (
                 outcome.subject,
-                found.claim.source,
-                f"{outcome.stated}{UNITS[found.claim.unit]}",
+                finding.claim.source,
+                f"{outcome.stated}{UNITS[finding.claim.unit]}",
                 f"{outcome.computed} ({outcome.rule})",
                 outcome.verdict,
                 outcome.expected,
@@ -36,8 +36,8 @@ def sheet(run: Run) -> Table:
     return Table("Published figures of these networks", HEADINGS, tuple(rows))
 
 
-def unspoken(run: Run) -> int:
-    """How many published figures of these networks these counts cannot judge: accuracies, most."""
+def unchecked(run: Run) -> int:
+    """Return how many published figures, mostly accuracies, these counts cannot check."""
     return len(_about(run)) - len(findings(run))
 
 
@@ -61,7 +61,7 @@ def _finding(run: Run, claim: Claim) -> Finding | None:
 
 
 def _figure(run: Run, claim: Claim, rule: str | None) -> int | None:
-    """The claim's figure by that rule, from the records; None where they do not hold it."""
+    """Return the claim's figure by that rule, from the records; None where they lack it."""
     params = claim.metric.endswith("params")
     if rule is None or (not params and run.case.image_size != claim.image_size):
         return None
@@ -70,7 +70,7 @@ def _figure(run: Run, claim: Claim, rule: str | None) -> int | None:
         count = run.counts.get(variant, {}).get(rule)
         return None if count is None else count.params if params else count.operations
 
-    mine, plain = of(claim.attention or PLAIN), of(PLAIN)
+    figure, plain = of(claim.attention or PLAIN), of(PLAIN)
     if not claim.metric.startswith("added "):
-        return mine
-    return None if mine is None or plain is None else mine - plain
+        return figure
+    return None if figure is None or plain is None else figure - plain

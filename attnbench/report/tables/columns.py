@@ -1,83 +1,26 @@
-"""Every column of a run's table: its unit, what it means, and how tables print it."""
+"""Every column of a run's frame: its unit, what it means, and how tables print it."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Sequence
-from math import isnan
+from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
 
 from attnbench import formatting
-from attnbench.formatting import joined, title
+from attnbench.formatting import fraction, giga, mebibytes, mega, thousandths, whole
 from attnbench.records.case import CASE_OPTIONS
 from attnbench.records.variants import PLAIN
-from attnbench.report.tables.table import Cell, Column
-from attnbench.stats.interval import Interval
+from attnbench.report.tables.table import (
+    Column,
+    figure,
+    names,
+    signed,
+    with_doubt,
+    with_ends,
+    words,
+)
 
-
-def interval(row: pd.Series[Any], key: str, low: str, high: str) -> Interval | None:
-    """The interval that three columns hold, or None where there is no figure."""
-    return None if isnan(row[key]) else Interval(row[key], row[low], row[high])
-
-
-def words(key: str) -> Cell:
-    """A cell of text; a dash where there is none."""
-    return lambda row: row[key] if isinstance(row[key], str) and row[key] else formatting.NOTHING
-
-
-def listed(names: Sequence[str]) -> str:
-    """Names in one cell, as a list of JSON: a name may hold whatever could stand between two."""
-    return json.dumps(names, ensure_ascii=False) if names else ""
-
-
-def _titles(key: str) -> Cell:
-    def show(row: pd.Series[Any]) -> str:
-        if not (isinstance(row[key], str) and row[key]):
-            return formatting.NOTHING
-        return joined(map(title, json.loads(row[key])))
-
-    return show
-
-
-def doubted(key: str, show: Callable[[Interval | None], str], unit: str = "") -> Cell:
-    """A cell with the interval of ``key_low`` and ``key_high``; a unit stands last in all three."""
-    base = key.removesuffix(f"_{unit}") if unit else key
-    end = f"_{unit}" if unit else ""
-    return lambda row: show(interval(row, key, f"{base}_low{end}", f"{base}_high{end}"))
-
-
-def whole(key: str, *, signed: bool = False) -> Cell:
-    """A cell with a count."""
-    return lambda row: formatting.whole(row[key], signed=signed)
-
-
-def mebibytes(key: str, *, signed: bool = False) -> Cell:
-    """A cell with bytes."""
-    return lambda row: formatting.mebibytes(row[key], signed=signed)
-
-
-def fraction(key: str) -> Cell:
-    """A cell with a ratio of exact figures."""
-    return lambda row: formatting.fraction(row[key])
-
-
-def ratio(key: str) -> Cell:
-    """A cell with a measured ratio; that of the plain host to itself is 1 by definition."""
-    measured = doubted(key, formatting.ratio)
-
-    def show(row: pd.Series[Any]) -> str:
-        if row["variant"] == PLAIN:
-            return "1" if row["rounds"] > 0 else formatting.NOTHING
-        return measured(row)
-
-    return show
-
-
-LOW = "Lower end of its 95% interval."
-HIGH = "Upper end of its 95% interval."
-OVER_PLAIN = "`{}` over the plain host's."
 LESS_PLAIN = "`{}` less the plain host's."
 
 RULES = ("macs", "leaf", "thop", "fvcore")
@@ -87,50 +30,37 @@ PARTS = ("forward", "backward", "optimizer")
 """The parts of a training step, in their order."""
 
 
+def _ratio(row: pd.Series[Any], key: str) -> str:
+    """Return a cell with a measured ratio; that of the plain host to itself is 1 by definition."""
+    if row["variant"] == PLAIN:
+        return "1" if row["rounds"] > 0 else formatting.NOTHING
+    return with_doubt(formatting.ratio)(row, key)
+
+
 def _operations(rule: str) -> Iterator[Column]:
-    key, added = f"{rule}_operations", f"added_{rule}_operations"
-    yield Column(
-        key,
-        f"Operations for one image under the rule `{rule}`.",
-        "1",
-        f"{rule} (G)",
-        lambda row: formatting.giga(row[key]),
-    )
-    yield Column(
-        added,
-        LESS_PLAIN.format(key),
-        "1",
-        f"added {rule} (M)",
-        lambda row: formatting.mega(row[added], signed=True),
-    )
+    key = f"{rule}_operations"
+    meaning = f"Operations for one image under the rule `{rule}`."
+    yield Column(key, meaning, "1", f"{rule} (G)", figure(giga))
+    yield Column(f"added_{key}", LESS_PLAIN.format(key), "1", f"added {rule} (M)", signed(mega))
 
 
 def _part(part: str) -> Iterator[Column]:
-    key = f"{part}_s"
     yield Column(
-        key,
+        f"{part}_s",
         f"Training: median seconds of the {part} of one step, for one image.",
         "s",
         f"{part} (ms/image)",
-        lambda row: formatting.thousandths(row[key]),
+        figure(thousandths),
     )
-    name = f"{part}_ratio"
-    yield Column(
-        name, f"As `ratio`, for the {part} alone.", "1", f"{part} ratio [95%]", ratio(name)
-    )
-    yield Column(f"{name}_low", LOW, "1")
-    yield Column(f"{name}_high", HIGH, "1")
+    meaning = f"As `ratio`, for the {part} alone."
+    yield from with_ends(f"{part}_ratio", meaning, "1", f"{part} ratio [95%]", _ratio)
 
 
-def _peak(key: str, meaning: str, heading: str) -> Iterator[Column]:
-    yield Column(f"{key}_bytes", meaning, "byte", f"{heading} (MiB)", mebibytes(f"{key}_bytes"))
-    yield Column(
-        f"{key}_ratio",
-        OVER_PLAIN.format(f"{key}_bytes"),
-        "1",
-        f"{heading} ratio",
-        fraction(f"{key}_ratio"),
-    )
+def _peak(peak: str, meaning: str, heading: str) -> Iterator[Column]:
+    key, ratio = f"{peak}_bytes", f"{peak}_ratio"
+    yield Column(key, meaning, "byte", f"{heading} (MiB)", figure(mebibytes))
+    over_plain = f"`{key}` over the plain host's."
+    yield Column(ratio, over_plain, "1", f"{heading} ratio", figure(fraction))
 
 
 CONFIGURATION = (
@@ -143,71 +73,59 @@ CONFIGURATION = (
 )
 """What `attnbench.read` and `grid.csv` put before the columns of a run."""
 
+KERNELS = Column(
+    "kernels",
+    "Operators of one forward that launch work, under the rule `executed`.",
+    "1",
+    "kernels",
+    figure(whole),
+)
+MOVED = Column(
+    "moved_bytes",
+    "Bytes that these read and write, each tensor once an operator.",
+    "byte",
+    "moved (MiB)",
+    figure(mebibytes),
+)
+
 COLUMNS = (
     Column("variant", "A module in the host; `plain` is the host alone, `control` the same again."),
-    Column("params", "Learnable parameters, exact.", "1", "parameters", whole("params")),
-    Column(
-        "added_params",
-        LESS_PLAIN.format("params"),
-        "1",
-        "added parameters",
-        whole("added_params", signed=True),
-    ),
+    Column("params", "Learnable parameters, exact.", "1", "parameters", figure(whole)),
+    Column("added_params", LESS_PLAIN.format("params"), "1", "added parameters", signed(whole)),
     Column("thop_params", "Parameters that thop reports; it misses bare ones.", "1"),
     *(column for rule in RULES for column in _operations(rule)),
-    Column(
-        "kernels",
-        "Operators of one forward that launch work, under the rule `executed`.",
-        "1",
-        "kernels",
-        whole("kernels"),
-    ),
-    Column(
-        "added_kernels",
-        LESS_PLAIN.format("kernels"),
-        "1",
-        "added kernels",
-        whole("added_kernels", signed=True),
-    ),
-    Column(
-        "moved_bytes",
-        "Bytes that these read and write, each tensor once an operator.",
-        "byte",
-        "moved (MiB)",
-        mebibytes("moved_bytes"),
-    ),
+    KERNELS,
+    Column("added_kernels", LESS_PLAIN.format("kernels"), "1", "added kernels", signed(whole)),
+    MOVED,
     Column(
         "added_moved_bytes",
         LESS_PLAIN.format("moved_bytes"),
         "byte",
         "added moved (MiB)",
-        mebibytes("added_moved_bytes", signed=True),
+        signed(mebibytes),
     ),
-    Column(
+    *with_ends(
         "latency_s",
         "Median over rounds of the seconds of one step, for one image.",
         "s",
         "latency (ms/image) [95%]",
-        doubted("latency_s", formatting.milliseconds, "s"),
+        with_doubt(formatting.milliseconds),
     ),
-    Column("latency_low_s", LOW, "s"),
-    Column("latency_high_s", HIGH, "s"),
-    Column(
+    *with_ends(
         "ratio",
-        "exp of the median over rounds of log(step / plain step of the same round).",
+        "exp of the median over rounds of log(step / plain step of the same round); "
+        "`attnbench/stats/interval.py` says how its interval is computed.",
         "1",
         "latency ratio [95%]",
-        ratio("ratio"),
+        _ratio,
     ),
-    Column("ratio_low", f"{LOW.removesuffix('.')} (`attnbench/statistics.py` says how).", "1"),
-    Column("ratio_high", HIGH, "1"),
     Column("rounds", "Rounds in which the variant ran.", "1"),
     Column(
         "outliers",
         "Rounds in which its ratio lies beyond Tukey's outer fences; all kept.",
         "1",
         "outliers",
-        whole("outliers"),
+        figure(whole),
     ),
     *(column for part in PARTS for column in _part(part)),
     Column(
@@ -215,14 +133,14 @@ COLUMNS = (
         "Compiled: seconds from nothing to the first answer, compiling included.",
         "s",
         "compiled in (s)",
-        lambda row: formatting.tenths(row["compile_s"]),
+        figure(formatting.tenths),
     ),
     Column(
         "verdict",
         "slower, faster, no significant difference; empty where the control fails.",
         "",
         "verdict",
-        words("verdict"),
+        words,
     ),
     Column(
         "tied_with",
@@ -230,7 +148,7 @@ COLUMNS = (
         "a list in JSON, as a name may hold commas.",
         "",
         "tied with",
-        _titles("tied_with"),
+        names,
     ),
     *_peak(
         "peak_live",
@@ -261,24 +179,20 @@ COLUMNS = (
         "run is of 224x224 and the module in every block.",
         "percent",
         "published top-1 (%)",
-        lambda row: formatting.hundredths(row["published_top1"]),
+        figure(formatting.hundredths),
     ),
     Column(
         "published_recipe",
         "The one source of `published_top1`, and how it trained; the one with most of the run's "
         "modules.",
     ),
-    Column(
+    *with_ends(
         "measured_top1",
-        "Top-1 of weights evaluated here (below) on images of the run's size; empty where there "
-        "are none, or several, or the module is not in every block.",
+        "Top-1 of weights evaluated here (below) on images of the run's size; empty where "
+        "there are none, or several, or the module is not in every block.",
         "percent",
     ),
-    Column("measured_top1_low", LOW, "percent"),
-    Column("measured_top1_high", HIGH, "percent"),
-    Column("measured_top5", "Top-5 of the same.", "percent"),
-    Column("measured_top5_low", LOW, "percent"),
-    Column("measured_top5_high", HIGH, "percent"),
+    *with_ends("measured_top5", "Top-5 of the same.", "percent"),
     Column("measured_on", "The folder of images of `measured_top1`, and the file of weights."),
     Column("error", "What failed, and why."),
 )

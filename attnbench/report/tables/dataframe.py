@@ -1,7 +1,8 @@
-"""A run as a tidy DataFrame: one row a variant, raw and in base units, as ``columns`` says."""
+"""The frame of a run of networks: one row a variant, raw and in base units, as ``columns`` says."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from itertools import combinations
@@ -11,37 +12,38 @@ import pandas as pd
 from attnbench.claims import published_accuracy
 from attnbench.claims.published_accuracy import Recipe
 from attnbench.records import evaluation, image_size
-from attnbench.records.image_size import Size
 from attnbench.records.run import Run
 from attnbench.records.schema import Count, Memory
 from attnbench.records.variants import CONTROL, PLAIN
-from attnbench.report.tables.columns import COLUMNS, CONFIGURATION, PARTS, RULES, WORDS, listed
+from attnbench.report.tables.columns import COLUMNS, CONFIGURATION, PARTS, RULES, WORDS
+from attnbench.report.tables.table import figures
 from attnbench.stats import interval, ratios
 from attnbench.stats.interval import Interval, percent_right
 
 Row = dict[str, object]
 
+ONE = Interval(1.0, 1.0, 1.0)
 
-def frame(run: Run) -> pd.DataFrame:
-    """One row a variant of the plan, columns as in :data:`COLUMNS`, missing figures as NaN."""
-    fault = control_fault(run)
-    ties = _ties(run) if fault is None else {}
+
+def frame(run: Run, *, verdicts: bool) -> pd.DataFrame:
+    """Return one row a variant of the plan; columns as in :data:`COLUMNS`, missing figures NaN.
+
+    ``verdicts`` and ties are left out where the run's control does not hold.
+    """
+    ties = _ties(run) if verdicts else {}
     recipe = published_accuracy.recipe(run.case.host, modules=run.modules)
     rows = [
         {
             "variant": variant,
             **_counts(run, variant),
-            **_latency(run, variant, verdicts=fault is None),
+            **_latency(run, variant, verdicts=verdicts),
             **_parts(run, variant),
             "compile_s": run.compiled[variant].seconds if variant in run.compiled else None,
-            "tied_with": listed(ties.get(variant, [])),
+            "tied_with": json.dumps(ties[variant], ensure_ascii=False) if variant in ties else "",
             **_memory(run, variant),
             **_published(run, recipe, variant),
             **_measured(run, variant),
-            "error": "; ".join(
-                f"{step}: {failure.type}: {failure.message}"
-                for step, failure in run.failures.get(variant, {}).items()
-            ),
+            "error": errors(run, variant),
         }
         for variant in run.plan.variants
     ]
@@ -49,38 +51,33 @@ def frame(run: Run) -> pd.DataFrame:
     return table.astype(dict.fromkeys(table.columns.drop(list(WORDS)), float))
 
 
-def configuration(run: Run, name: str) -> Row:
-    """What a run was: settings, machine and moment; keys as in ``columns.CONFIGURATION``."""
+def errors(run: Run, variant: str) -> str:
+    """Return what failed in a variant: each step with the type and message of its error."""
+    failures = run.failures.get(variant, {}).items()
+    return "; ".join(f"{step}: {error.type}: {error.message}" for step, error in failures)
+
+
+def configuration(run: Run, name: str, control_fault: str | None) -> Row:
+    """Return settings, machine and start of a run; keys as in ``columns.CONFIGURATION``."""
+    size = run.case.image_size
     known = {
         "run": name,
         **run.environment,
         **asdict(run.case),
         "stages": " ".join(map(str, run.case.stages)),
-        "image_size": _size(run.case.image_size),
-        "control_fault": control_fault(run),
+        "image_size": size if isinstance(size, int) else image_size.option(size),
+        "control_fault": control_fault,
+        "processor": run.environment.get("gpu") or run.environment.get("cpu"),
     }
-    known["processor"] = run.environment.get("gpu") or run.environment.get("cpu")
     return {column.key: known.get(column.key) for column in CONFIGURATION}
 
 
-def _size(size: Size) -> int | str:
-    """A number where the image is square, so that tables can compute with it."""
-    return size if isinstance(size, int) else image_size.option(size)
-
-
-def control_fault(run: Run) -> str | None:
-    """Why the run's control does not hold, or None where it does."""
-    return ratios.control_fault(
-        run.rounds, run.plan.target, baseline=run.plan.baseline, control=run.plan.control
-    )
-
-
 def _ties(run: Run) -> dict[str, list[str]]:
-    """For each module those from which the rounds of this run cannot tell it apart."""
+    """Return for each module those whose latency does not differ from its own significantly."""
     ties: dict[str, list[str]] = {}
     for one, other in combinations(run.modules, 2):
-        found = ratios.ratio(run.rounds, one, baseline=other)
-        if found is not None and not found.excludes_one:
+        ratio = ratios.ratio(run.rounds, one, baseline=other)
+        if ratio is not None and not ratio.excludes_one:
             ties.setdefault(one, []).append(other)
             ties.setdefault(other, []).append(one)
     return ties
@@ -94,26 +91,21 @@ def _published(run: Run, recipe: Recipe | None, variant: str) -> Row:
 
 
 def _measured(run: Run, variant: str) -> Row:
-    """The accuracy of weights that were evaluated here; none where there are several.
+    """Return the accuracy of weights that were evaluated here; empty where there are several.
 
-    Only of the network that was timed, on images of the size that it was timed on: evaluated are
-    networks with the module in every block.
+    Only of the network that was timed, on images of the size that it was timed on: networks are
+    evaluated with the module in every block.
     """
     mine = [
-        each
-        for each in evaluation.of(run.evaluations, run.case.host, variant)
-        if each.preprocessing.crop == run.case.image_size
+        known
+        for known in evaluation.of(run.evaluations, run.case.host, variant)
+        if known.preprocessing.crop == run.case.image_size
     ]
     if len(mine) != 1 or not (run.case.everywhere or variant == PLAIN):
         return {}
-    top1, top5 = (percent_right(mine[0], metric) for metric in ("top1", "top5"))
     return {
-        "measured_top1": top1.median,
-        "measured_top1_low": top1.low,
-        "measured_top1_high": top1.high,
-        "measured_top5": top5.median,
-        "measured_top5_low": top5.low,
-        "measured_top5_high": top5.high,
+        **figures("measured_top1", percent_right(mine[0], "top1")),
+        **figures("measured_top5", percent_right(mine[0], "top5")),
         "measured_on": f"{mine[0].data.name}, {mine[0].images:,} images; {mine[0].weights.name}",
     }
 
@@ -162,21 +154,17 @@ def _latency(run: Run, variant: str, *, verdicts: bool) -> Row:
     samples = ratios.seconds_per_step(run.rounds, variant)
     if not samples:
         return {}
-    step = interval.median_interval(samples)
-    images = run.case.batch_size
+    step, images = interval.median_interval(samples), run.case.batch_size
+    latency = Interval(step.median / images, step.low / images, step.high / images)
     row: Row = {
-        "latency_s": step.median / images,
-        "latency_low_s": step.low / images,
-        "latency_high_s": step.high / images,
+        **figures("latency_s", latency),
         "rounds": len(samples),
         "outliers": ratios.outliers(ratios.log_ratios(run.rounds, variant)),
     }
     ratio = ratios.ratio(run.rounds, variant)
     if ratio is None:
         return row
-    if variant == PLAIN:
-        ratio = Interval(1.0, 1.0, 1.0)
-    row |= {"ratio": ratio.median, "ratio_low": ratio.low, "ratio_high": ratio.high}
+    row |= figures("ratio", ONE if variant == PLAIN else ratio)
     if verdicts and variant not in (PLAIN, CONTROL):
         row["verdict"] = ratios.verdict(ratio)
     return row
@@ -187,16 +175,9 @@ def _parts(run: Run, variant: str) -> Row:
     for part in PARTS:
         samples = ratios.seconds_per_step(run.rounds, variant, part)
         ratio = ratios.ratio(run.rounds, variant, part=part)
-        if not samples or ratio is None:
-            continue
-        if variant == PLAIN:
-            ratio = Interval(1.0, 1.0, 1.0)
-        row |= {
-            f"{part}_s": interval.median_interval(samples).median / run.case.batch_size,
-            f"{part}_ratio": ratio.median,
-            f"{part}_ratio_low": ratio.low,
-            f"{part}_ratio_high": ratio.high,
-        }
+        if samples and ratio is not None:
+            row[f"{part}_s"] = interval.median_interval(samples).median / run.case.batch_size
+            row |= figures(f"{part}_ratio", ONE if variant == PLAIN else ratio)
     return row
 
 
@@ -204,13 +185,13 @@ def _memory(run: Run, variant: str) -> Row:
     mine, plain = run.memory.get(variant), run.memory.get(PLAIN)
     if mine is None:
         return {}
-    figures = _peaks(mine)
-    row: Row = {f"{key}_bytes": value for key, value in figures.items()}
+    peaks = _peaks(mine)
+    row: Row = {f"{key}_bytes": value for key, value in peaks.items()}
     if plain is not None:
         base = _peaks(plain)
         row |= {
             f"{key}_ratio": value / base[key]  # type: ignore[operator]
-            for key, value in figures.items()
+            for key, value in peaks.items()
             if value is not None and base[key]
         }
     return row

@@ -1,8 +1,8 @@
-"""Several configurations beside each other: each module's overhead in each of them."""
+"""Several configurations beside each other: the overhead of each module in each of them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 
 import pandas as pd
@@ -13,45 +13,43 @@ from attnbench.formatting import title
 from attnbench.records import image_size
 from attnbench.records.run import Run
 from attnbench.records.variants import CONTROL, PLAIN
-from attnbench.report.tables import isolated
-from attnbench.report.tables.dataframe import configuration, control_fault, frame
-from attnbench.report.tables.table import Table
-from attnbench.stats import interval, ratios
+from attnbench.report.tables.dataframe import configuration
+from attnbench.report.tables.run import LoadedRun, Runs
+from attnbench.report.tables.table import Table, interval
 from attnbench.stats.interval import Interval
-
-Runs = Mapping[str, Run]
-"""Several runs by the names of their folders."""
 
 
 def tidy(runs: Runs) -> pd.DataFrame:
-    """One row a run and variant: what the run was (``columns.CONFIGURATION``), then its columns.
+    """Return one row a run and variant: the columns of its configuration, then those of its frame.
 
     Raises:
-        UserError: no runs, or modules alone beside networks, which have other columns.
+        UserError: no runs, or isolated runs beside those of networks, which have other columns.
     """
     if not runs:
         raise UserError("no runs")
-    if len({run.case.isolated for run in runs.values()}) > 1:
-        raise UserError("modules alone beside networks: their columns differ; read them apart")
-    tables = []
-    for name, run in runs.items():
-        table = isolated.frame(run) if run.case.isolated else frame(run)
-        was = pd.DataFrame([configuration(run, name)] * len(table), index=table.index)
-        tables.append(pd.concat([was, table], axis="columns"))
-    return pd.concat(tables, ignore_index=True)
+    if len({loaded.run.case.isolated for loaded in runs.values()}) > 1:
+        raise UserError("isolated runs beside networks: their columns differ; read them apart")
+    frames = []
+    for name, loaded in runs.items():
+        frame = loaded.frame
+        facts = configuration(loaded.run, name, loaded.control_fault)
+        repeated = pd.DataFrame([facts] * len(frame), index=frame.index)
+        frames.append(pd.concat([repeated, frame], axis="columns"))
+    return pd.concat(frames, ignore_index=True)
 
 
 def labels(runs: Runs) -> dict[str, str]:
-    """What tells each run from the others: settings, machine, and else its folder."""
-    known = {name: _facts(run) for name, run in runs.items()}
-    first = next(iter(known.values()))
-    differing = [key for key in first if len({str(each[key]) for each in known.values()}) > 1]
-    found = {
-        name: ", ".join(_named(key, each[key]) for key in differing) for name, each in known.items()
+    """Return what distinguishes each run: the settings and machine that differ, else its folder."""
+    facts = {name: _facts(loaded.run) for name, loaded in runs.items()}
+    first = next(iter(facts.values()))
+    differing = [key for key in first if len({str(known[key]) for known in facts.values()}) > 1]
+    settings = {
+        name: ", ".join(_named(key, known[key]) for key in differing)
+        for name, known in facts.items()
     }
-    if len(set(found.values())) == len(found):
-        return found
-    return {name: f"{name}: {text}" if text else name for name, text in found.items()}
+    if len(set(settings.values())) == len(settings):
+        return settings
+    return {name: f"{name}: {text}" if text else name for name, text in settings.items()}
 
 
 def _facts(run: Run) -> dict[str, object]:
@@ -61,26 +59,26 @@ def _facts(run: Run) -> dict[str, object]:
 
 
 def shared(runs: Runs) -> str:
-    """The settings that all runs have in common, in one line."""
-    first, *others = (run.case.described.split(", ") for run in runs.values())
-    return ", ".join(word for word in first if all(word in each for each in others))
+    """Return the settings that all runs have in common, in one line."""
+    first, *others = (loaded.run.case.described.split(", ") for loaded in runs.values())
+    return ", ".join(word for word in first if all(word in words for words in others))
 
 
 def grid(runs: Runs) -> Table:
-    """Ratios to the plain host, one row a run; eager stands above compiled."""
-    modules = tuple(dict.fromkeys(module for run in runs.values() for module in run.modules))
+    """Return the ratios to the plain host, one row a run."""
+    modules = tuple(dict.fromkeys(name for loaded in runs.values() for name in loaded.run.modules))
     headings = ("configuration", "plain (ms/image)", "control [95%]", *map(title, modules))
     rows = tuple(
-        (label, *_cells(run, modules))
-        for label, run in zip(labels(runs).values(), runs.values(), strict=True)
+        (label, *_cells(loaded, modules))
+        for label, loaded in zip(labels(runs).values(), runs.values(), strict=True)
     )
-    caption = "Latency over the plain host of the same configuration"
+    caption = "Latency ratio to the plain host of the same configuration"
     signs = "= no significant difference, ? no verdict"
     return Table(f"{caption}; {signs}. {shared(runs)}", headings, rows)
 
 
 def _named(key: str, value: object) -> str:
-    """``batch 8``, ``not compiled``, ``float32``: a value that says which it is."""
+    """Return a setting with its name where its value alone is unclear: ``batch 8``, ``float32``."""
     name = key.removesuffix("_size").replace("_", " ")
     if isinstance(value, bool):
         return name if value else f"not {name}"
@@ -93,23 +91,23 @@ def _named(key: str, value: object) -> str:
     return f"{name} {value}"
 
 
-def _cells(run: Run, modules: Sequence[str]) -> list[str]:
-    samples = ratios.seconds_per_step(run.rounds, PLAIN)
-    plain = interval.median_interval(samples).median / run.case.batch_size if samples else None
-    failed = control_fault(run) is not None
-    control = formatting.ratio(ratios.ratio(run.rounds, CONTROL))
+def _cells(loaded: LoadedRun, modules: Sequence[str]) -> list[str]:
+    frame = loaded.frame.set_index("variant").reindex([PLAIN, CONTROL, *modules])
+    plain, *others = (row for _, row in frame.iterrows())
+    control, *ratios = (interval(row, "ratio") for row in others)
+    failed = loaded.control_fault is not None
     return [
-        formatting.thousandths(plain),
-        f"{control} FAILED" if failed else control,
-        *(_ratio(ratios.ratio(run.rounds, module), verdicts=not failed) for module in modules),
+        formatting.thousandths(plain["latency_s"]),
+        f"{formatting.ratio(control)} FAILED" if failed else formatting.ratio(control),
+        *(_marked(ratio, verdicts=not failed) for ratio in ratios),
     ]
 
 
-def _ratio(ratio: Interval | None, *, verdicts: bool) -> str:
-    shown = formatting.ratio(ratio)
+def _marked(ratio: Interval | None, *, verdicts: bool) -> str:
+    text = formatting.ratio(ratio)
     if ratio is None or (verdicts and ratio.excludes_one):
-        return shown
+        return text
     mark = "=" if verdicts else "?"
-    if isinstance(shown, formatting.IntervalText):
-        return formatting.IntervalText(f"{mark} {shown}", f"{mark} {shown.plus_minus}")
-    return f"{mark} {shown}"
+    if isinstance(text, formatting.IntervalText):
+        return formatting.IntervalText(f"{mark} {text}", f"{mark} {text.plus_minus}")
+    return f"{mark} {text}"

@@ -1,4 +1,4 @@
-"""The sentences above and below a run's tables: machine, control, what was left out."""
+"""The sentences above and below a run's tables: machine, control, disturbances, failures."""
 
 from __future__ import annotations
 
@@ -6,54 +6,42 @@ from collections import Counter
 from collections.abc import Sequence
 
 from attnbench import formatting
-from attnbench.formatting import joined, title
+from attnbench.formatting import joined, printable, title
 from attnbench.records.run import Run
 from attnbench.records.schema import Case, Environment
 from attnbench.records.variants import PLAIN, STAGES, IsolatedModule, piece
-from attnbench.report.tables.dataframe import control_fault
+from attnbench.report.tables.run import LoadedRun
 from attnbench.stats import ratios
 
 _TO_THE_HEADS = "backbone, feature pyramid, heads over all levels"
-
+_BOX_HEAD = "the box head on 1000 proposals an image"
 
 FIXED_WORK = {
-    "fasterrcnn": f"{_TO_THE_HEADS}, the box head on 1000 proposals an image",
-    "maskrcnn": (
-        f"{_TO_THE_HEADS}, the box head on 1000 proposals an image, the mask branch on 100"
-    ),
+    "fasterrcnn": f"{_TO_THE_HEADS}, {_BOX_HEAD}",
+    "maskrcnn": f"{_TO_THE_HEADS}, {_BOX_HEAD}, the mask branch on 100",
     "retinanet": _TO_THE_HEADS,
 }
 """What a detector does here, by the family that its host's name begins with."""
 
-
-NO_PART_OF_IT = "Resizing, decoding, thresholds and non-maximum suppression are not in it."
+NOT_MEASURED = "Resizing, decoding, thresholds and non-maximum suppression are not included."
 
 
 def uncounted(run: Run) -> list[str]:
-    """What each rule left at zero in a module, beyond what it leaves in the plain host."""
-    said = []
+    """Return what each rule left at zero in a module, beyond what it leaves in the plain host."""
+    lines = []
     plain = run.counts.get(PLAIN, {})
     for variant in run.modules:
-        for rule, found in run.counts.get(variant, {}).items():
+        for rule, count in run.counts.get(variant, {}).items():
             base = plain[rule].not_counted if rule in plain else None
-            more = Counter(found.not_counted or {}) - Counter(base or {})
+            more = Counter(count.not_counted or {}) - Counter(base or {})
             if more:
                 listed = ", ".join(f"{name} x{times}" for name, times in sorted(more.items()))
-                said.append(f"{title(variant)} by {rule}: {listed}.")
-    return said
-
-
-FAILED = "; the control failed: no verdicts"
-"""What stands behind the setting of everything measured where the control does not hold."""
-
-
-def warning(run: Run) -> str:
-    """What stands above everything measured where the control does not hold; else nothing."""
-    return "" if control_fault(run) is None else FAILED
+                lines.append(f"{title(variant)} by {rule}: {listed}.")
+    return lines
 
 
 def machine(case: Case, environment: Environment) -> str:
-    """Where it ran, in one line."""
+    """Return where and when it ran, in one line."""
     name = environment.get("gpu") or environment.get("cpu")
     return (
         f"{name}, {case.threads} threads, torch {environment.get('torch')}, "
@@ -61,40 +49,56 @@ def machine(case: Case, environment: Environment) -> str:
     )
 
 
-def remarks(run: Run) -> list[str]:
-    """What must be known before a figure is believed: rounds, control, disturbance, failures."""
-    said = [_rounds(run), control(run), *_disturbed(run), *_reservations(run.case)]
-    said += [f"The code of {title(name)}: {origin}." for name, origin in run.plan.sources.items()]
-    return [*said, *_failed(run)]
+def remarks(loaded: LoadedRun) -> list[str]:
+    """Return the control's result, then the other remarks on a run."""
+    first, *others = notes(loaded.run)
+    return [first, control(loaded), *others]
 
 
-def _failed(run: Run) -> list[str]:
-    """What failed, each error once with all that it befell."""
-    alike: dict[str, list[str]] = {}
+def notes(run: Run) -> list[str]:
+    """Return how many rounds ran, then disturbances, limits, sources of modules and failures."""
+    sources = (f"The code of {title(name)}: {origin}." for name, origin in run.plan.sources.items())
+    return [_rounds(run), *_disturbances(run), *_limits(run.case), *sources, *_failures(run)]
+
+
+def control(loaded: LoadedRun) -> str:
+    """Return whether the control holds, with its figure."""
+    run, fault = loaded.run, loaded.control_fault
+    baseline = run.plan.baseline
+    ratio = ratios.ratio(run.rounds, run.plan.control, baseline=baseline)
+    figure = f"Control ({baseline} against {baseline}): {formatting.ratio(ratio)}"
+    if fault is None:
+        return f"{figure}; it holds."
+    if run.case.isolated:
+        return f"{figure}. THE CONTROL FAILED; bounds rest on their own intervals: {fault}."
+    return f"{figure}. THE CONTROL FAILED, so no verdicts are given: {fault}."
+
+
+def _failures(run: Run) -> list[str]:
+    """Return each distinct error once, after the names of the variants that it stopped."""
+    variants: dict[str, list[str]] = {}
     for variant, steps in run.failures.items():
         for step, failure in steps.items():
-            error = f"{step}: {failure.type}: {_one_line(failure.message)}"
-            alike.setdefault(error, []).append(variant)
+            error = f"{step}: {failure.type}: {printable(failure.message)}"
+            variants.setdefault(error, []).append(variant)
     return [
-        f"{joined(_titles(run, variants))} failed at {error}." for error, variants in alike.items()
+        f"{joined(_titles(run, failed))} failed at {error}." for error, failed in variants.items()
     ]
 
 
 def _titles(run: Run, variants: Sequence[str]) -> list[str]:
-    """What tables call them; a module alone that is there at every stage is called once."""
-    if not run.case.isolated:
-        return [title(variant) for variant in variants]
+    """Return the names in tables; an isolated module that failed at every stage appears once."""
+    isolated = (piece(variant) if run.case.isolated else None for variant in variants)
     whole = [
         module
         for module in run.modules
         if {IsolatedModule(module, stage).name for stage in STAGES} <= set(variants)
     ]
-    found = ((variant, piece(variant)) for variant in variants)
-    named = (
-        title(each.module) if each is not None and each.module in whole else title(variant)
-        for variant, each in found
+    shown = (
+        title(part.module if part is not None and part.module in whole else variant)
+        for variant, part in zip(variants, isolated, strict=True)
     )
-    return list(dict.fromkeys(named))
+    return list(dict.fromkeys(shown))
 
 
 def _rounds(run: Run) -> str:
@@ -104,69 +108,54 @@ def _rounds(run: Run) -> str:
     ends = {
         "target": f"every interval reached ±{formatting.percent(run.plan.target)}",
         "budget": f"the budget of {formatting.seconds(run.plan.budget_s)} was spent",
-        "failed": f"then it failed: {_one_line(run.end.message or 'the baseline did')}",
+        "failed": f"then it failed: {printable(run.end.message or 'the baseline did')}",
     }
     return f"{count}; {ends[run.end.reason]}."
 
 
-def _rounds_of(count: int) -> str:
-    return f"{count} round{'' if count == 1 else 's'}"
-
-
-def _one_line(message: str) -> str:
-    return " ".join(message.split())
-
-
-def control(run: Run) -> str:
-    """Whether the control holds, with its figure."""
-    baseline = run.plan.baseline
-    found = ratios.ratio(run.rounds, run.plan.control, baseline=baseline)
-    figure = f"Control ({baseline} against {baseline}): {formatting.ratio(found)}"
-    why = control_fault(run)
-    if why is None:
-        return f"{figure}; it holds."
-    if run.case.isolated:
-        return f"{figure}. THE CONTROL FAILED; bounds rest on their own intervals: {why}."
-    return f"{figure}. THE CONTROL FAILED, so no verdicts are given: {why}."
-
-
-def _reservations(case: Case) -> list[str]:
-    """What the counted figures do not speak of here (``attnbench.counting.live_bytes``)."""
-    said = [] if case.isolated else _of_networks(case)
+def _limits(case: Case) -> list[str]:
+    """Return what the counted figures do not cover here (``attnbench.counting.live_bytes``)."""
+    lines = [] if case.isolated else _limits_of_networks(case)
     if case.device == "cuda" and case.dtype == "float32":
-        said.append("Convolutions may use TF32 within float32, as is PyTorch's default.")
-    return said
+        lines.append("Convolutions may use TF32 within float32, PyTorch's default.")
+    return lines
 
 
-def _of_networks(case: Case) -> list[str]:
-    said = []
+def _limits_of_networks(case: Case) -> list[str]:
+    lines = []
     work = FIXED_WORK.get(case.host.partition("_resnet")[0])
     if work is not None:
-        said.append(f"Fixed work, the same for every variant: {work}. {NO_PART_OF_IT}")
+        lines.append(f"Fixed work, the same for every variant: {work}. {NOT_MEASURED}")
     if case.compiled:
-        said.append("Counts, kernels and live peaks are those of the eager networks.")
+        lines.append("Counts, kernels and live peaks are those of the eager networks.")
     if case.channels_last:
-        said.append("Live peaks are too low for modules that reshape: on meta no copy is seen.")
+        lines.append("Live peaks are too low for modules that reshape: on meta no copy is seen.")
     if case.mode == "training" and case.dtype != "float32":
-        said.append("Live peaks take batch norm's statistics for single precision.")
-    return said
+        lines.append("Live peaks take batch norm's statistics for single precision.")
+    return lines
 
 
-def _disturbed(run: Run) -> list[str]:
-    """Rounds that something kept from their work, and what the GPU's driver said meanwhile."""
-    said = []
+def _disturbances(run: Run) -> list[str]:
+    """Return the rounds that were disturbed, and what the GPU's driver reported after rounds."""
+    lines = []
     flagged = ratios.flags(run.rounds)
     if flagged:
         listed = ", ".join(f"{count} {name}" for name, count in flagged.items())
-        said.append(f"Rounds flagged, none dropped: {listed}.")
-    throttles = Counter(
-        str(each["gpu_throttle"]) for each in run.moments if each.get("gpu_throttle")
-    )
-    said += [f"The GPU was throttled after {_rounds_of(n)}: {why}." for why, n in throttles.items()]
-    foreign = sum(bool(each.get("gpu_other_processes")) for each in run.moments)
+        lines.append(f"Rounds flagged, none dropped: {listed}.")
+    reasons = (moment.get("gpu_throttle") for moment in run.moments)
+    throttles = Counter(str(reason) for reason in reasons if reason)
+    lines += [
+        f"The GPU was throttled after {_counted(count)}: {reason}."
+        for reason, count in throttles.items()
+    ]
+    foreign = sum(bool(moment.get("gpu_other_processes")) for moment in run.moments)
     if foreign:
-        said.append(f"WARNING: after {_rounds_of(foreign)} other processes were on the GPU.")
-    clocks = [mhz for each in run.moments if isinstance(mhz := each.get("gpu_clock_mhz"), int)]
+        lines.append(f"WARNING: after {_counted(foreign)} other processes were on the GPU.")
+    clocks = [mhz for moment in run.moments if isinstance(mhz := moment.get("gpu_clock_mhz"), int)]
     if clocks:
-        said.append(f"The GPU's clock was at {min(clocks)} to {max(clocks)} MHz after the rounds.")
-    return said
+        lines.append(f"GPU clock after the rounds: {min(clocks)} to {max(clocks)} MHz.")
+    return lines
+
+
+def _counted(rounds: int) -> str:
+    return f"{rounds} round{'' if rounds == 1 else 's'}"

@@ -1,17 +1,22 @@
-"""What the printed tables say, as text; how they are set is in ``layouts``."""
+"""A run with its frame, each computed once, and the tables that are printed of it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
 
 import pandas as pd
 
-from attnbench.formatting import title
+from attnbench import formatting
 from attnbench.records.run import Run
-from attnbench.records.variants import CONTROL, PLAIN
-from attnbench.report.tables.columns import COLUMNS, PARTS, RULES
-from attnbench.report.tables.remarks import warning
+from attnbench.records.variants import CONTROL, COPY, LAUNCH, PLAIN, PRODUCT
+from attnbench.report.tables import columns, dataframe, isolated
+from attnbench.report.tables.columns import PARTS, RULES
+from attnbench.report.tables.isolated import inverse, moved, scaled, work_of
 from attnbench.report.tables.table import Table, printed
+from attnbench.stats import ratios
+from attnbench.stats.interval import median_interval
 
 AT_A_GLANCE = ("added_params", "added_leaf_operations", "ratio", "verdict", "peak_live_ratio")
 COUNTED = ("params", *(f"{rule}_operations" for rule in RULES))
@@ -25,35 +30,134 @@ MEMORY = {
         ("cuda", ("peak_live", "peak_allocated_above", "peak_reserved_above")),
     )
 }
-"""The columns of each printed table; ``columns`` has their headings."""
+REACHED = ("channels", "kernels", "moved_bytes", "latency_s", "bytes_per_s", "map_copies")
+EXPLAINED = ("channels", "launch_share", "bandwidth_share", "compute_share", "bound")
+"""The columns of each printed table; ``columns`` and ``isolated`` have their headings."""
+
+OVERVIEW = (
+    "ratio",
+    "verdict",
+    "tied_with",
+    "latency_s",
+    "added_params",
+    "added_leaf_operations",
+    "added_kernels",
+    "peak_live_ratio",
+    "published_top1",
+)
+ISOLATED_OVERVIEW = (
+    *("channels", "latency_s", "bound", "bytes_per_s", "map_copies", "kernels", "moved_bytes"),
+)
+"""The columns of the table at the top of a page."""
+
+FAILED = "; the control failed: no verdicts"
+"""Follows the caption or setting of everything measured where the control does not hold."""
 
 
-def sheets(run: Run, table: pd.DataFrame) -> list[Table]:
-    """The printed tables, each narrow enough for a column of print or a terminal."""
-    networks = table[table["variant"] != CONTROL]
+@dataclass(frozen=True)
+class LoadedRun:
+    """A run with what is derived from its records, computed on first use and kept."""
+
+    run: Run
+
+    @cached_property
+    def control_fault(self) -> str | None:
+        """Why the run's control does not hold, or None where it does."""
+        plan = self.run.plan
+        return ratios.control_fault(
+            self.run.rounds, plan.target, baseline=plan.baseline, control=plan.control
+        )
+
+    @cached_property
+    def frame(self) -> pd.DataFrame:
+        """One row a variant, or a module and stage of an isolated run."""
+        if self.run.case.isolated:
+            return isolated.frame(self.run)
+        return dataframe.frame(self.run, verdicts=self.control_fault is None)
+
+
+Runs = Mapping[str, LoadedRun]
+"""Several runs by the names of their folders."""
+
+
+def tables(loaded: LoadedRun) -> list[Table]:
+    """Return the printed tables of a run, each narrow enough for a terminal or a page."""
+    return _of_modules(loaded) if loaded.run.case.isolated else _of_networks(loaded)
+
+
+def overview(loaded: LoadedRun) -> Table:
+    """Return the table at the top of a page; after plain host and control, the fastest first."""
+    frame = loaded.frame
+    if loaded.run.case.isolated:
+        caption = f"Isolated modules{_isolated_note(loaded)}"
+        return printed(caption, isolated.COLUMNS, ISOLATED_OVERVIEW, frame)
+    pinned = frame["variant"].isin([PLAIN, CONTROL])
+    ordered = pd.concat([frame[pinned], frame[~pinned].sort_values("ratio")])
+    return printed("Compared with the plain host", columns.COLUMNS, OVERVIEW, ordered)
+
+
+def _of_networks(loaded: LoadedRun) -> list[Table]:
+    case, frame = loaded.run.case, loaded.frame
+    networks = frame[frame["variant"] != CONTROL]
     modules = networks[networks["variant"] != PLAIN]
-    said = warning(run)
-    latency = (*LATENCY, "compile_s") if run.case.compiled else LATENCY
-    parts = PARTS if table["forward_s"].notna().any() else ()
+    note = "" if loaded.control_fault is None else FAILED
+    latency = (*LATENCY, "compile_s") if case.compiled else LATENCY
+    parts = PARTS if frame["forward_s"].notna().any() else ()
     return [
-        _sheet(f"At a glance, against the plain host{said}", AT_A_GLANCE, modules),
-        _sheet("Parameters, and operations for one image by rule of counting", COUNTED, networks),
-        _sheet("The same, over the plain host", ADDED, modules),
-        _sheet("Kernels and traffic of one forward, one image", WORK, networks),
-        _sheet(f"Latency, with 95% intervals{said}", latency, table),
-        *(
-            _sheet(
-                f"Of it the {part}, with 95% intervals{said}", (f"{part}_s", f"{part}_ratio"), table
-            )
-            for part in parts
-        ),
-        _sheet("Peak memory of one step", MEMORY[run.case.device], networks),
+        printed(caption, columns.COLUMNS, keys, rows)
+        for caption, keys, rows in (
+            (f"At a glance, compared with the plain host{note}", AT_A_GLANCE, modules),
+            ("Parameters, and operations for one image by counting rule", COUNTED, networks),
+            ("The same, added to the plain host", ADDED, modules),
+            ("Kernels and memory traffic of one forward pass, one image", WORK, networks),
+            (f"Latency, with 95% intervals{note}", latency, frame),
+            *(
+                (
+                    f"Latency of the {part}, with 95% intervals{note}",
+                    (f"{part}_s", f"{part}_ratio"),
+                    frame,
+                )
+                for part in parts
+            ),
+            ("Peak memory of one step", MEMORY[case.device], networks),
+        )
     ]
 
 
-def _sheet(caption: str, keys: Sequence[str], table: pd.DataFrame) -> Table:
-    headings, cells = printed(COLUMNS, keys)
-    rows = tuple(
-        (title(row["variant"]), *(cell(row) for cell in cells)) for _, row in table.iterrows()
-    )
-    return Table(caption, ("module", *headings), rows)
+def _of_modules(loaded: LoadedRun) -> list[Table]:
+    """Return the ceilings, what each module reaches, and what of its time ceilings explain."""
+    note, frame = _isolated_note(loaded), loaded.frame
+    return [
+        Table(f"Ceilings of this machine{note}", ("ceiling", "best"), _ceilings(loaded.run)),
+        printed(f"Isolated modules{note}", isolated.COLUMNS, REACHED, frame),
+        printed(
+            f"Share of their time that each ceiling explains{note}",
+            isolated.COLUMNS,
+            EXPLAINED,
+            frame,
+        ),
+    ]
+
+
+def _isolated_note(loaded: LoadedRun) -> str:
+    failed = loaded.control_fault is not None
+    return "; the control failed: bounds rest on their intervals" if failed else ""
+
+
+def _ceilings(run: Run) -> tuple[tuple[str, str], ...]:
+    rows = []
+    for variant, ceiling, unit, scale in (
+        (COPY, "bytes read and written by a large copy", "GB/s", 1e-9),
+        (PRODUCT, "multiply-accumulates of a large matrix product", "GMAC/s", 1e-9),
+        (LAUNCH, "the smallest operator", "us", 1e6),
+    ):
+        samples, work = ratios.seconds_per_step(run.rounds, variant), work_of(run, variant)
+        best = formatting.NOTHING
+        if samples and work:
+            figure = median_interval(samples)
+            if variant != LAUNCH:
+                amount = work["macs"] if variant == PRODUCT else moved(work)
+                figure = scaled(inverse(figure), amount)
+            best = formatting.tenths_with_doubt(scaled(figure, scale), unit)
+        rows.append((ceiling, best))
+    return tuple(rows)

@@ -1,23 +1,29 @@
-"""A table as data: its caption, headings and rows; its columns, and how each cell is printed."""
+"""A column of a frame and how its cells are printed; a table as text."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from math import isnan
 from typing import Any
 
 import pandas as pd
 
-Cell = Callable[["pd.Series[Any]"], str]
-"""From a row to printed text."""
+from attnbench import formatting
+from attnbench.formatting import joined, title
+from attnbench.stats.interval import Interval
+
+Cell = Callable[["pd.Series[Any]", str], str]
+"""From a row and a column's key to printed text."""
 
 
 @dataclass(frozen=True)
 class Column:
     """A figure of ``comparison.csv``, raw and in base units, and the column that prints it.
 
-    ``heading`` names it with the unit of print; where it is empty the figure is not printed, or
-    only as the end of an interval.
+    ``heading`` names it with the unit of print. Without ``show`` the figure is not printed, or
+    only as an end of an interval.
     """
 
     key: str
@@ -27,11 +33,58 @@ class Column:
     show: Cell | None = None
 
 
-def printed(columns: Sequence[Column], keys: Sequence[str]) -> tuple[list[str], list[Cell]]:
-    """The headings and cells of those columns, which must be such as are printed."""
-    shown = {column.key: column for column in columns}
-    chosen = [shown[key] for key in keys]
-    return [each.heading for each in chosen], [each.show for each in chosen if each.show]
+def figure(show: Callable[[Any], str]) -> Cell:
+    """Return a cell that formats the column's own value."""
+    return lambda row, key: show(row[key])
+
+
+def signed(show: Callable[..., str]) -> Cell:
+    """Return a cell that formats the column's own value with its sign."""
+    return lambda row, key: show(row[key], signed=True)
+
+
+def with_doubt(show: Callable[[Interval | None], str]) -> Cell:
+    """Return a cell that formats the column's value with its interval."""
+    return lambda row, key: show(interval(row, key))
+
+
+def words(row: pd.Series[Any], key: str) -> str:
+    """Return a cell of text; a dash where there is none."""
+    text = row[key]
+    return text if isinstance(text, str) and text else formatting.NOTHING
+
+
+def names(row: pd.Series[Any], key: str) -> str:
+    """Return a cell of module names, which the frame holds as a JSON list."""
+    text = words(row, key)
+    return text if text == formatting.NOTHING else joined(map(title, json.loads(text)))
+
+
+def end(key: str, side: str) -> str:
+    """Return the key of one end of a figure's interval: ``ratio_low``, ``latency_low_s``."""
+    stem, unit = (key.removesuffix("_s"), "_s") if key == "latency_s" else (key, "")
+    return f"{stem}_{side}{unit}"
+
+
+def with_ends(
+    key: str, meaning: str, unit: str, heading: str = "", show: Cell | None = None
+) -> Iterator[Column]:
+    """Yield a column, then those of the two ends of its interval."""
+    yield Column(key, meaning, unit, heading, show)
+    yield Column(end(key, "low"), "Lower end of its 95% interval.", unit)
+    yield Column(end(key, "high"), "Upper end of its 95% interval.", unit)
+
+
+def figures(key: str, interval: Interval) -> dict[str, object]:
+    """Return a figure and the ends of its interval, by their keys in a frame."""
+    return {key: interval.median, end(key, "low"): interval.low, end(key, "high"): interval.high}
+
+
+def interval(row: pd.Series[Any], key: str) -> Interval | None:
+    """Return the interval that three columns hold, or None where there is no figure."""
+    if isnan(row[key]):
+        return None
+    return Interval(row[key], row[end(key, "low")], row[end(key, "high")])
 
 
 @dataclass(frozen=True)
@@ -41,3 +94,16 @@ class Table:
     caption: str
     headings: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+
+
+def printed(
+    caption: str, columns: Sequence[Column], keys: Sequence[str], frame: pd.DataFrame
+) -> Table:
+    """Return those columns of a frame as text, behind the modules' names in its first column."""
+    known = {column.key: column for column in columns}
+    shown = [(known[key], show) for key in keys if (show := known[key].show) is not None]
+    rows = tuple(
+        (title(row.iloc[0]), *(show(row, column.key) for column, show in shown))
+        for _, row in frame.iterrows()
+    )
+    return Table(caption, ("module", *(column.heading for column, _ in shown)), rows)

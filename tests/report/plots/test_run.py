@@ -9,13 +9,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
-from attnbench import report
 from attnbench.errors import UserError
 from attnbench.modules import ATTENTION
 from attnbench.records.run import Run
 from attnbench.report.plots.drawing import PALE, percent, written
 from attnbench.report.plots.grid import GRID_PLOTS, overhead_across_grid
-from attnbench.report.plots.roofline import ALONE_PLOTS, ceilings, roofline
+from attnbench.report.plots.roofline import ISOLATED_PLOTS, ceilings, roofline
 from attnbench.report.plots.run import (
     PLOTS,
     accuracy_against_latency,
@@ -26,6 +25,7 @@ from attnbench.report.plots.run import (
     pareto,
 )
 from attnbench.report.plots.style import MODULES, SPOKEN, looks
+from attnbench.report.tables.run import LoadedRun
 
 RECIPE = "someone/somewhere README; 100 epochs"
 
@@ -74,7 +74,7 @@ def test_a_module_looks_the_same_whoever_stands_beside_it() -> None:
 
 
 def test_a_run_without_results_fits_no_plot(run: Run) -> None:
-    empty = report.frame(Run(run.case, run.plan, run.environment))
+    empty = LoadedRun(Run(run.case, run.plan, run.environment)).frame
     assert not any(plot.fits(empty) for plot in PLOTS.values())
 
 
@@ -126,7 +126,7 @@ def test_accuracies_are_of_one_recipe_that_is_named_with_what_it_lacks() -> None
     note = figure.get_supxlabel()
     assert note.replace("\n", " ") == (
         f"Top-1 of one recipe: {RECIPE}. It has no figure for ECA. "
-        "Hollow: another is surely faster, and at least as accurate."
+        "Hollow: another is significantly faster and at least as accurate."
     )
     assert any(words.endswith("published top-1 77.50%") for words in spoken(figure))
     assert set(texts(figure.axes[0])) == {"plain", "SE", "SK", "SGE", "CBAM"}
@@ -352,10 +352,10 @@ def test_a_module_without_multiplications_has_a_place_beneath_the_roof() -> None
         "SA, stage 1: 10.0 GB/s, 0 multiply-accumulates a byte",
         "SK, stage 1: 10.0 GB/s, 20 multiply-accumulates a byte",
     ]
-    fits = ALONE_PLOTS["roofline"].fits
+    fits = ISOLATED_PLOTS["roofline"].fits
     assert fits(ALONE)
     assert not fits(ALONE.assign(bytes_per_s=np.nan))
-    assert "20.0" in ALONE_PLOTS["roofline"].describe(ALONE)
+    assert "20.0" in ISOLATED_PLOTS["roofline"].describe(ALONE)
 
 
 LONG = "a/long/path/of_mine.py:WithALongClassName,groups=32"

@@ -11,10 +11,13 @@ from attnbench import report
 from attnbench.errors import UserError
 from attnbench.records import evaluation as evaluations
 from attnbench.records.run import Run
+from attnbench.report.load import load
 from attnbench.report.tables import accuracy
+from attnbench.report.tables.run import LoadedRun
+from attnbench.report.write import write_evaluations, write_joint
 
 SMALL_RUN = Path(__file__).parents[2] / "data" / "small-run"
-CAPTION = "Accuracy: measured here beside published"
+CAPTION = "Accuracy: measured here, beside published figures"
 
 
 @pytest.fixture
@@ -36,7 +39,7 @@ def alone(tmp_path: Path) -> Path:
 
 
 def test_a_row_an_evaluation_metric_and_source() -> None:
-    (sheet,) = accuracy.sheets([evaluation()])
+    (sheet,) = accuracy.tables([evaluation()])
     assert sheet.caption == CAPTION
     shown = [dict(zip(sheet.headings, row, strict=True)) for row in sheet.rows]
     assert shown[0] == {
@@ -54,11 +57,11 @@ def test_a_row_an_evaluation_metric_and_source() -> None:
 
 
 def test_every_source_has_a_row_and_none_is_a_dash() -> None:
-    (sheet,) = accuracy.sheets([evaluation(module=None), evaluation(host="resnet18")])
+    (sheet,) = accuracy.tables([evaluation(module=None), evaluation(host="resnet18")])
     top1 = [row for row in sheet.rows if row[3] == "top-1"]
     assert [row[5] for row in top1] == ["76.384", "75.90", "–"]
     assert top1[-1][6:] == ("–", "–")
-    assert accuracy.sheets([]) == []
+    assert accuracy.tables([]) == []
 
 
 def test_a_note_has_what_is_needed_to_get_it_again() -> None:
@@ -66,13 +69,13 @@ def test_a_note_has_what_is_needed_to_get_it_again() -> None:
     for said in (
         "SA in resnet50: of 50,000 images 38,941 right in the top 1, 46,900 in the top 5",
         "of 1,000 classes",
-        "3 are wrong in the top 1 for an equal logit alone",
+        "3 are wrong in the top 1 only because of an equal logit",
         f"weights sa_resnet50.pth.tar, sha256 {'a' * 64}",
         f"images in val/, 1,000 folders whose sorted names are the classes, sha256 {'b' * 64}",
         "bilinear resize of the shorter side to 256, centre crop of 224x224",
         "mean 0.485 0.456 0.406, std 0.229 0.224 0.225",
         "float32 on An imagined CPU, batch 32, torch 2.15.0",
-        "where these are others, the verdicts say nothing",
+        "if this is another set, the verdicts do not apply",
     ):
         assert said in note
     (other,) = accuracy.notes([evaluation(images=46_900)])
@@ -89,8 +92,8 @@ def test_the_command_states_every_option() -> None:
 
 
 def test_a_runs_report_shows_what_was_evaluated_beside_it(beside: Path) -> None:
-    ((path, run),) = report.found(beside).items()
-    report.write(run, path)
+    ((path, loaded),) = load(beside).runs.items()
+    report.write(loaded.run, path)
     for name in ("comparison.md", "comparison.tex", "report.html"):
         text = (path / name).read_text()
         assert CAPTION in text, name
@@ -109,10 +112,10 @@ def test_a_report_without_evaluations_does_not_speak_of_them(run: Run, tmp_path:
 
 
 def test_evaluations_alone_have_a_page_and_tables_of_their_own(alone: Path) -> None:
-    assert report.found(alone) == {}
-    found = report.apart(alone)
+    assert load(alone).runs == {}
+    found = load(alone).evaluations
     assert [each.module for each in found] == [None, "sa"]
-    names = {path.name for path in report.write_accuracy(found, alone)}
+    names = {path.name for path in write_evaluations(found, alone)}
     assert names == {"comparison.md", "comparison.tex", "report.html"}
     page = (alone / "report.html").read_text()
     assert page.count("<h2>") == 1
@@ -125,19 +128,19 @@ def test_evaluations_alone_have_a_page_and_tables_of_their_own(alone: Path) -> N
 def test_runs_and_evaluations_elsewhere_are_shown_on_one_page(
     beside: Path, alone: Path, tmp_path: Path
 ) -> None:
-    runs = report.found(beside, alone)
+    runs = load(beside, alone).runs
     assert list(runs) == [beside]
-    found = report.apart(beside, alone)
+    found = load(beside, alone).evaluations
     assert len(found) == 2  # what lies beside the run is the run's own
-    report.write_joint({"run": runs[beside]}, tmp_path / "joint", found)
+    write_joint({"run": runs[beside]}, tmp_path / "joint", found)
     page = (tmp_path / "joint" / "report.html").read_text()
     assert page.count(CAPTION) == 2
     assert (tmp_path / "joint" / "grid.md").read_text().count("SA in resnet50 |") == 4
 
 
 def test_a_folder_of_folders_is_looked_through(tmp_path: Path, beside: Path, alone: Path) -> None:
-    assert list(report.found(tmp_path)) == [beside]
-    assert len(report.apart(tmp_path)) == len(report.apart(alone, alone)) == 2
+    assert list(load(tmp_path).runs) == [beside]
+    assert len(load(tmp_path).evaluations) == len(load(alone, alone).evaluations) == 2
 
 
 def test_the_table_of_a_run_has_what_was_measured(beside: Path) -> None:
@@ -159,18 +162,18 @@ def test_of_two_evaluations_of_a_network_neither_is_the_one(beside: Path) -> Non
 
 
 def test_modules_in_some_blocks_are_another_network(beside: Path) -> None:
-    ((_, run),) = report.found(beside).items()
+    run = load(beside).runs[beside].run
     some = replace(run, case=replace(run.case, stages=(4,)))
-    assert report.frame(some)["measured_top1"].isna().all()
+    assert LoadedRun(some).frame["measured_top1"].isna().all()
 
 
 def test_what_was_evaluated_on_images_of_another_size_is_no_figure_of_the_run(beside: Path) -> None:
-    ((_, run),) = report.found(beside).items()
+    run = load(beside).runs[beside].run
     large = replace(run, case=replace(run.case, image_size=288))
-    assert report.frame(large)["measured_top1"].isna().all()
+    assert LoadedRun(large).frame["measured_top1"].isna().all()
     how = replace(evaluation().preprocessing, crop=288)
     both = replace(large, evaluations=(evaluation(), evaluation(preprocessing=how, images=49_999)))
-    assert report.frame(both).set_index("variant").loc["sa", "measured_on"] == (
+    assert LoadedRun(both).frame.set_index("variant").loc["sa", "measured_on"] == (
         "val, 49,999 images; sa_resnet50.pth.tar"
     )
 
@@ -184,7 +187,7 @@ def test_a_damaged_evaluation_is_bad_input(beside: Path) -> None:
     with (beside / evaluations.FILE_NAME).open("a") as file:
         file.write(json.dumps({"schema": 1}) + "\n")
     with pytest.raises(UserError, match=r"evaluations.jsonl, line 2: host: Field required"):
-        report.found(beside)
+        load(beside)
 
 
 def test_hostile_names_are_text(alone: Path) -> None:
@@ -192,7 +195,7 @@ def test_hostile_names_are_text(alone: Path) -> None:
     hostile = replace(evaluation().weights, name=name)
     data = replace(evaluation().data, name=name)
     found = [evaluation(weights=hostile, data=data)]
-    report.write_accuracy(found, alone)
+    write_evaluations(found, alone)
     assert "<img" not in (alone / "report.html").read_text()
     assert "<img" not in (alone / "comparison.md").read_text()
     assert "\n&" not in (alone / "comparison.tex").read_text()

@@ -3,7 +3,7 @@ from dataclasses import replace
 from attnbench.claims.claim import catalogue
 from attnbench.records.run import Run
 from attnbench.records.schema import Count
-from attnbench.report.tables.claims import UNITS, findings, sheet, unspoken
+from attnbench.report.tables.claims import UNITS, findings, table, unchecked
 
 
 def verdicts(run: Run) -> dict[str, str]:
@@ -55,11 +55,11 @@ def test_a_detectors_operations_are_held_at_the_published_size_alone(run: Run) -
 
 
 def test_what_cannot_be_judged_is_counted(run: Run) -> None:
-    assert unspoken(replace(run, counts={})) == unspoken(run) + len(findings(run))
+    assert unchecked(replace(run, counts={})) == unchecked(run) + len(findings(run))
 
 
 def test_a_row_says_what_is_printed_in_which_unit_and_what_is_true(run: Run) -> None:
-    rows = {row[0]: row for row in sheet(run).rows if "SA-Net abstract" in row[1]}
+    rows = {row[0]: row for row in table(run).rows if "SA-Net abstract" in row[1]}
     assert rows["sa in resnet50: added params"][2:] == (
         "300",
         "708 (learnable)",

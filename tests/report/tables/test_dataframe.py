@@ -5,10 +5,11 @@ from math import isnan
 import pandas as pd
 import pytest
 
-from attnbench import report
 from attnbench.records.run import Run
 from attnbench.records.schema import Block, Compiled, Disturbance, End, Failure, Round
 from attnbench.report.tables.columns import COLUMNS, PARTS
+from attnbench.report.tables.remarks import remarks
+from attnbench.report.tables.run import LoadedRun, tables
 from attnbench.report.tables.table import Table
 
 # The stored run: plain takes 100 ms a step of two images, except 110 and 90 ms in rounds 1 and
@@ -70,7 +71,7 @@ def test_allocated_memory_is_above_what_was_there(run: Run) -> None:
     )
     run.memory["plain"] = on_device
     run.memory["sa"] = replace(on_device, peak_allocated_bytes=175, peak_reserved_bytes=360)
-    table = report.frame(run).set_index("variant")
+    table = LoadedRun(run).frame.set_index("variant")
     assert table.loc["sa", "peak_allocated_above_bytes"] == 75
     assert table.loc["sa", "peak_allocated_above_ratio"] == 75 / 50
     assert table.loc["sa", "peak_reserved_ratio"] == 360 / 300
@@ -81,14 +82,14 @@ def test_allocated_memory_is_above_what_was_there(run: Run) -> None:
 def test_a_published_accuracy_is_of_one_recipe_and_of_the_network_that_was_published(
     run: Run,
 ) -> None:
-    table = report.frame(run).set_index("variant")
+    table = LoadedRun(run).frame.set_index("variant")
     assert table["published_top1"].dropna().to_dict() == {"plain": 76.384, "sk": 77.538}
     assert "PytorchInsight" in table.loc["sk", "published_recipe"]
     plan = replace(run.plan, variants=("plain", "control", "sa"))
-    of_sa = report.frame(replace(run, plan=plan)).set_index("variant")
+    of_sa = LoadedRun(replace(run, plan=plan)).frame.set_index("variant")
     assert of_sa["published_top1"].dropna().to_dict() == {"sa": 77.882}
     for change in ({"image_size": 288}, {"stages": (4,)}, {"blocks": "last"}):
-        other = report.frame(replace(run, case=replace(run.case, **change)))
+        other = LoadedRun(replace(run, case=replace(run.case, **change))).frame
         assert other.set_index("variant")["published_top1"].drop("plain").isna().all(), change
 
 
@@ -99,9 +100,9 @@ def test_a_control_that_fails_takes_all_verdicts_away(run: Run) -> None:
             for block in each.blocks
         ]
         run.rounds[number] = replace(each, blocks=tuple(blocks))
-    assert report.frame(run)["verdict"].isna().all()
-    assert any("THE CONTROL FAILED" in remark for remark in report.remarks(run))
-    assert any("no verdicts" in sheet.caption for sheet in report.sheets(run, report.frame(run)))
+    assert LoadedRun(run).frame["verdict"].isna().all()
+    assert any("THE CONTROL FAILED" in remark for remark in remarks(LoadedRun(run)))
+    assert any("no verdicts" in sheet.caption for sheet in tables(LoadedRun(run)))
 
 
 COMMAS = "file.py:C,sizes=(3, 5)"
@@ -116,7 +117,7 @@ def tied(run: Run) -> Run:
 
 
 def test_modules_that_are_tied_are_a_list_whatever_they_are_called(run: Run) -> None:
-    table = report.frame(tied(run)).set_index("variant")
+    table = LoadedRun(tied(run)).frame.set_index("variant")
     assert json.loads(table.loc["sa", "tied_with"]) == ["sk", COMMAS]
     assert json.loads(table.loc[COMMAS, "tied_with"]) == ["sk", "sa"]
     assert table.loc["plain", "tied_with"] == ""
@@ -132,27 +133,26 @@ def test_modules_that_are_tied_are_a_list_whatever_they_are_called(run: Run) -> 
 
 
 def test_a_run_without_any_result_is_still_a_table(run: Run) -> None:
-    empty = Run(run.case, run.plan, run.environment)
-    table = report.frame(empty)
+    table = LoadedRun(Run(run.case, run.plan, run.environment)).frame
     assert table["params"].isna().all()
     assert table["verdict"].isna().all()
 
 
 def captioned(run: Run, beginning: str) -> list[Table]:
     """The printed tables of a run whose captions begin so."""
-    sheets = report.sheets(run, report.frame(run))
+    sheets = tables(LoadedRun(run))
     return [sheet for sheet in sheets if sheet.caption.startswith(beginning)]
 
 
 def test_a_round_in_which_a_ratio_is_far_off_is_counted_and_kept(run: Run) -> None:
-    assert report.frame(run)["outliers"].dropna().eq(0).all()
+    assert LoadedRun(run).frame["outliers"].dropna().eq(0).all()
     last = run.rounds[-1]
     blocks = [
         replace(block, seconds=block.seconds * 10) if block.variant == "sa" else block
         for block in last.blocks
     ]
     run.rounds[-1] = replace(last, blocks=tuple(blocks))
-    table = report.frame(run).set_index("variant")
+    table = LoadedRun(run).frame.set_index("variant")
     assert table.loc["sa", "outliers"] == 1
     assert table.loc["sa", "rounds"] == 9
     assert table.loc["sa", "ratio"] == pytest.approx(1.20)
@@ -193,7 +193,7 @@ def trained(run: Run) -> Run:
 def test_each_part_of_a_training_step_has_its_time_and_ratio(
     run: Run, part: str, plain_s: float, sa_s: float, ratio: float
 ) -> None:
-    table = report.frame(trained(run)).set_index("variant")
+    table = LoadedRun(trained(run)).frame.set_index("variant")
     keys = [f"{part}_s", f"{part}_ratio", f"{part}_ratio_low", f"{part}_ratio_high"]
     assert list(table.loc["plain", keys]) == pytest.approx([plain_s, 1, 1, 1])
     assert list(table.loc["control", keys]) == pytest.approx([plain_s, 1, 1, 1])
@@ -202,15 +202,15 @@ def test_each_part_of_a_training_step_has_its_time_and_ratio(
 
 
 def test_the_whole_step_is_more_than_its_parts_ratios(run: Run) -> None:
-    table = report.frame(trained(run)).set_index("variant")
+    table = LoadedRun(trained(run)).frame.set_index("variant")
     assert table.loc["sa", "latency_s"] == pytest.approx(0.71 / 2)
     assert table.loc["sa", "ratio"] == pytest.approx(0.71 / 0.35)
 
 
 def test_the_parts_of_a_training_step_have_a_table_each(run: Run) -> None:
-    of_parts = captioned(trained(run), "Of it the ")
+    of_parts = captioned(trained(run), "Latency of the ")
     assert [sheet.caption.split(", ")[0] for sheet in of_parts] == [
-        f"Of it the {part}" for part in PARTS
+        f"Latency of the {part}" for part in PARTS
     ]
     backward = of_parts[1]
     assert backward.headings == ("module", "backward (ms/image)", "backward ratio [95%]")
@@ -223,17 +223,17 @@ def test_the_parts_of_a_training_step_have_a_table_each(run: Run) -> None:
 
 
 def test_steps_that_are_not_split_have_no_parts(run: Run) -> None:
-    table = report.frame(run)
+    table = LoadedRun(run).frame
     keys = [column for column in table.columns if column.startswith(PARTS)]
     assert len(keys) == 3 * 4
     assert table[keys].isna().all(axis=None)
-    assert captioned(run, "Of it the ") == []
+    assert captioned(run, "Latency of the ") == []
 
 
 def test_what_compiling_took_stands_beside_the_latency_it_bought(run: Run) -> None:
     run.compiled = {"plain": Compiled(seconds=9.0), "sa": Compiled(seconds=12.34)}
     compiled = replace(run, case=replace(run.case, compiled=True))
-    table = report.frame(compiled).set_index("variant")
+    table = LoadedRun(compiled).frame.set_index("variant")
     assert table.loc["plain", "compile_s"] == 9.0
     assert table.loc["sa", "compile_s"] == 12.34
     assert table.loc[["control", "sk"], "compile_s"].isna().all()
@@ -243,7 +243,7 @@ def test_what_compiling_took_stands_beside_the_latency_it_bought(run: Run) -> No
 
 
 def test_only_compiled_runs_say_what_compiling_took(run: Run) -> None:
-    assert report.frame(run)["compile_s"].isna().all()
+    assert LoadedRun(run).frame["compile_s"].isna().all()
     (latency,) = captioned(run, "Latency")
     assert "compiled in (s)" not in latency.headings
 
@@ -262,20 +262,20 @@ def test_rounds_that_were_disturbed_are_named(run: Run) -> None:
     asleep = Disturbance(elapsed_s=3.0, asleep_s=2.7)
     waiting = Disturbance(elapsed_s=1.0, waited_s=0.5, stolen_s=0.0)
     quiet = Disturbance(elapsed_s=1.0, asleep_s=0.0, waited_s=0.0, stolen_s=0.0)
-    remarks = report.remarks(with_disturbances(run, asleep, waiting, quiet, waiting))
-    assert "Rounds flagged, none dropped: 1 asleep, 2 waiting for a core." in remarks
+    lines = remarks(LoadedRun(with_disturbances(run, asleep, waiting, quiet, waiting)))
+    assert "Rounds flagged, none dropped: 1 asleep, 2 waiting for a core." in lines
 
 
 def test_a_round_far_from_the_others_in_length_is_named(run: Run) -> None:
     # Plain's rounds 1 and 3 take a tenth more and less, where the others differ by 1 in 100.
-    remarks = report.remarks(run)
-    assert "Rounds flagged, none dropped: 2 far from the others in length." in remarks
+    lines = remarks(LoadedRun(run))
+    assert "Rounds flagged, none dropped: 2 far from the others in length." in lines
 
 
 def test_nothing_is_said_of_rounds_that_were_left_alone(run: Run) -> None:
-    remarks = report.remarks(with_disturbances(run, Disturbance(elapsed_s=1.0)))
-    assert not any("flagged" in remark for remark in remarks)
-    assert not any("GPU" in remark for remark in remarks)
+    lines = remarks(LoadedRun(with_disturbances(run, Disturbance(elapsed_s=1.0))))
+    assert not any("flagged" in remark for remark in lines)
+    assert not any("GPU" in remark for remark in lines)
 
 
 def test_an_error_of_many_modules_is_said_once(run: Run) -> None:
@@ -283,7 +283,7 @@ def test_an_error_of_many_modules_is_said_once(run: Run) -> None:
     other = replace(failure, message="no bread")
     run.failures = {name: {"latency": failure} for name in ("sa", "mine")}
     run.failures["sk"] = {"latency": other}
-    said = [remark for remark in report.remarks(run) if "failed at" in remark]
+    said = [remark for remark in remarks(LoadedRun(run)) if "failed at" in remark]
     assert said == [
         "SA, mine failed at latency: MemoryError: no room.",
         "SK failed at latency: MemoryError: no bread.",
@@ -296,7 +296,7 @@ NO_DRIVER = dict.fromkeys(CALM)
 
 def said_of_the_gpu(run: Run, *moments: dict) -> list[str]:
     run.moments = list(moments)
-    return [remark for remark in report.remarks(run) if "GPU" in remark]
+    return [remark for remark in remarks(LoadedRun(run)) if "GPU" in remark]
 
 
 def test_what_throttled_the_gpu_is_named_with_how_often(run: Run) -> None:
@@ -317,7 +317,7 @@ def test_others_on_the_gpu_are_a_warning(run: Run) -> None:
 def test_the_gpus_clock_is_given_from_least_to_most(run: Run) -> None:
     slow = CALM | {"gpu_clock_mhz": 1410}
     assert said_of_the_gpu(run, CALM, slow, NO_DRIVER, CALM) == [
-        "The GPU's clock was at 1410 to 1980 MHz after the rounds."
+        "GPU clock after the rounds: 1410 to 1980 MHz."
     ]
 
 
@@ -340,9 +340,9 @@ def test_nothing_is_said_of_a_gpu_whose_driver_says_nothing(run: Run) -> None:
 )
 def test_the_first_remark_says_why_the_rounds_ended(run: Run, end: End | None, words: str) -> None:
     run.end = end
-    assert report.remarks(run)[0] == f"9 interleaved rounds in 5 s; {words}"
+    assert remarks(LoadedRun(run))[0] == f"9 interleaved rounds in 5 s; {words}"
 
 
 def test_a_message_of_several_lines_is_a_remark_of_one(run: Run) -> None:
     run.end = End(reason="failed", rounds=9, message="RuntimeError: out\n  of luck")
-    assert report.remarks(run)[0].endswith("then it failed: RuntimeError: out of luck.")
+    assert remarks(LoadedRun(run))[0].endswith("then it failed: RuntimeError: out of luck.")

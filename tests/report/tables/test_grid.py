@@ -5,12 +5,13 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from attnbench import report
 from attnbench.errors import UserError
 from attnbench.records.run import Run
 from attnbench.records.schema import Block, Case, Plan, Round
 from attnbench.report.tables.columns import COLUMNS, CONFIGURATION
 from attnbench.report.tables.grid import grid, tidy
+from attnbench.report.tables.run import LoadedRun
+from attnbench.report.write import write_joint
 
 CASE = Case(
     host="resnet50",
@@ -50,8 +51,8 @@ def run_of(*, plain_s: float = 0.1, rounds: int = 6, control: float = 1.0, **giv
     return Run(replace(CASE, **settings), plan, {"cpu": "An imagined CPU"}, rounds=every)
 
 
-def named(*runs: Run) -> dict[str, Run]:
-    return {f"run {number}": run for number, run in enumerate(runs, start=1)}
+def named(*runs: Run) -> dict[str, LoadedRun]:
+    return {f"run {number}": LoadedRun(run) for number, run in enumerate(runs, start=1)}
 
 
 def test_tidy_begins_with_the_configuration_and_goes_on_with_the_variants() -> None:
@@ -68,7 +69,7 @@ def test_tidy_begins_with_the_configuration_and_goes_on_with_the_variants() -> N
 def test_stages_are_text_in_the_table_and_in_its_file(tmp_path: Path) -> None:
     runs = named(run_of(sa=1.2), run_of(stages=(3, 4), blocks="last", sa=1.2))
     assert list(tidy(runs)["stages"]) == ["1 2 3 4"] * 3 + ["3 4"] * 3
-    report.write_joint(runs, tmp_path)
+    write_joint(runs, tmp_path)
     read = pd.read_csv(tmp_path / "grid.csv")
     assert list(read["stages"]) == ["1 2 3 4"] * 3 + ["3 4"] * 3
 
@@ -98,7 +99,7 @@ def test_what_all_configurations_share_is_in_the_caption_alone() -> None:
         )
     )
     assert sheet.caption == (
-        "Latency over the plain host of the same configuration; "
+        "Latency ratio to the plain host of the same configuration; "
         "= no significant difference, ? no verdict. "
         "resnet50, 64x64, float32, cpu"
     )
@@ -151,13 +152,13 @@ def test_a_configuration_without_rounds_is_a_row_of_dashes() -> None:
 
 def test_a_grid_is_written_for_people_and_for_programs(tmp_path: Path) -> None:
     runs = named(run_of(sa=WIDE), run_of(sa=1.2, se=1.1, batch_size=8, control=1.05))
-    written = report.write_joint(runs, tmp_path)
+    written = write_joint(runs, tmp_path)
     assert {path.name for path in written} == {
         *("grid.md", "grid.csv", "grid.tex", "report.html"),
         *(f"overhead_across_grid.{kind}" for kind in ("svg", "png")),
     }
     lines = (tmp_path / "grid.md").read_text(encoding="utf-8").splitlines()
-    assert lines[0].startswith("**Latency over the plain host of the same configuration; = ")
+    assert lines[0].startswith("**Latency ratio to the plain host of the same configuration; = ")
     assert lines[2] == "| configuration | plain (ms/image) | control [95%] | SA | SE |"
     assert lines[4].startswith("| batch 1 | 100.00 | ")
     table = pd.read_csv(tmp_path / "grid.csv")
@@ -169,7 +170,7 @@ def test_a_grid_is_written_for_people_and_for_programs(tmp_path: Path) -> None:
 def test_an_unwritable_folder_is_bad_input(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="cannot write"):
-        report.write_joint(named(run_of(sa=1.2)), tmp_path / "file" / "folder")
+        write_joint(named(run_of(sa=1.2)), tmp_path / "file" / "folder")
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,8 @@ from attnbench.records.run import Run
 from attnbench.records.schema import Block, Case, Count, End, Failure, Plan, Round
 from attnbench.records.variants import alone
 from attnbench.report.tables.isolated import COLUMNS
+from attnbench.report.tables.remarks import remarks
+from attnbench.report.tables.run import LoadedRun, tables
 
 # Powers of two throughout, so that every figure can be followed by eye.
 SECONDS = {
@@ -100,11 +102,11 @@ def run() -> Run:
 
 def at(run: Run, stage: int) -> dict[str, Any]:
     """The row of SA in a stage."""
-    return dict(report.frame(run).set_index("stage", drop=False).loc[stage])
+    return dict(LoadedRun(run).frame.set_index("stage", drop=False).loc[stage])
 
 
 def test_every_module_has_a_row_a_stage_and_every_column_is_there(run: Run) -> None:
-    table = report.frame(run)
+    table = LoadedRun(run).frame
     assert list(table.columns) == [column.key for column in COLUMNS]
     assert list(table["module"]) == ["sa"] * 4
     assert list(table["stage"]) == [1, 2, 3, 4]
@@ -259,16 +261,15 @@ def test_without_a_ceiling_its_share_is_missing_and_others_stand(run: Run, witho
 
 def test_a_run_without_any_result_is_still_a_table(run: Run) -> None:
     empty = Run(run.case, run.plan, run.environment)
-    table = report.frame(empty)
     assert missing(at(empty, 1)) == {*COUNTED, *MEASURED}
-    ceilings, pieces, explained = report.sheets(empty, table)
+    ceilings, pieces, explained = tables(LoadedRun(empty))
     assert [best for _, best in ceilings.rows] == ["–"] * 3
     assert len(pieces.rows) == len(explained.rows) == 4
 
 
 def test_the_ceilings_are_printed_as_rates(run: Run) -> None:
-    ceilings, *_ = report.sheets(run, report.frame(run))
-    assert ceilings.caption == "What this machine can do"
+    ceilings, *_ = tables(LoadedRun(run))
+    assert ceilings.caption == "Ceilings of this machine"
     assert ceilings.rows == (
         # 2**21 bytes in 2**-10 s are 2**31 a second.
         ("bytes read and written by a large copy", "2.1 [2.1, 2.1] GB/s"),
@@ -279,9 +280,9 @@ def test_the_ceilings_are_printed_as_rates(run: Run) -> None:
 
 
 def test_the_pieces_are_printed_with_their_sizes_and_shares(run: Run) -> None:
-    _, pieces, explained = report.sheets(run, report.frame(run))
-    assert pieces.caption == "Modules alone"
-    assert explained.caption == "What the ceilings explain of their time"
+    _, pieces, explained = tables(LoadedRun(run))
+    assert pieces.caption == "Isolated modules"
+    assert explained.caption == "Share of their time that each ceiling explains"
     shown = {}
     for sheet in (pieces, explained):
         shown |= dict(zip(sheet.headings, sheet.rows[0], strict=True))
@@ -303,15 +304,15 @@ def test_the_pieces_are_printed_with_their_sizes_and_shares(run: Run) -> None:
 
 
 def test_the_control_of_modules_alone_is_the_copy(run: Run) -> None:
-    assert "Control (copy against copy): 1.000 [1.000, 1.000]; it holds." in report.remarks(run)
+    assert "Control (copy against copy): 1.000 [1.000, 1.000]; it holds." in remarks(LoadedRun(run))
     run.rounds = rounds_of(SECONDS | {"copy again": 1.25 * 2**-10})
-    remarks = report.remarks(run)
+    lines = remarks(LoadedRun(run))
     assert any(
         remark.startswith("Control (copy against copy): 1.250 [1.250, 1.250]. THE CONTROL FAILED")
         and remark.endswith("the copy against itself is significantly different from 1.")
-        for remark in remarks
+        for remark in lines
     )
-    for sheet in report.sheets(run, report.frame(run)):
+    for sheet in tables(LoadedRun(run)):
         assert sheet.caption.endswith("; the control failed: bounds rest on their intervals")
 
 
@@ -356,7 +357,7 @@ def test_an_error_of_many_pieces_is_said_once(run: Run) -> None:
     failure = run.failures["sa layer4"]
     pieces = [*(f"se layer{stage}" for stage in (1, 2, 3, 4)), "sa layer4"]
     failed = replace(run, plan=plan, failures=dict.fromkeys(pieces, failure))
-    said = [remark for remark in report.remarks(failed) if "failed at" in remark]
+    said = [remark for remark in remarks(LoadedRun(failed)) if "failed at" in remark]
     assert said == ["SE, sa layer4 failed at latency: MemoryError: no room."]
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from attnbench.records.run import Run
 from attnbench.records.schema import Count
-from attnbench.report.tables.stages import COLUMNS, frame, sheet
+from attnbench.report.tables.stages import COLUMNS, frame, table
 
 
 def cost(kernels: int, read: int, written: int, macs: int = 0) -> dict[str, int]:
@@ -42,7 +42,7 @@ def test_only_the_modules_own_work_is_there_stage_by_stage(counted: Run) -> None
 
 
 def test_it_is_printed_with_its_units(counted: Run) -> None:
-    found = sheet(counted)
+    found = table(counted)
     assert found is not None
     assert found.headings == (
         "module",
@@ -51,10 +51,10 @@ def test_it_is_printed_with_its_units(counted: Run) -> None:
         "moved (MiB)",
         "macs (M)",
         "other operations (M)",
-        "of all it moves",
+        "share of all moved",
     )
     assert found.rows[0] == ("SA", "layer1", "3", "2.0", "2.500", "0.000", "66.7%")
 
 
 def test_where_nothing_was_counted_by_stage_there_is_no_table(run: Run) -> None:
-    assert sheet(replace(run, counts={})) is None
+    assert table(replace(run, counts={})) is None

@@ -1,13 +1,13 @@
 "use strict";
 
-// Sorting: by the figure where a column has one, else by its words; what has neither goes last.
+// Sort by the figure where a cell has one, else by its words; empty cells go last.
 for (const table of document.querySelectorAll("table.sortable")) {
   const body = table.tBodies[table.tBodies.length - 1];
   const headings = [...table.tHead.rows[0].cells];
   headings.forEach((heading, column) => {
     heading.querySelector("button").addEventListener("click", () => {
       const down = heading.getAttribute("aria-sort") === "ascending";
-      headings.forEach((each) => each.removeAttribute("aria-sort"));
+      headings.forEach((other) => other.removeAttribute("aria-sort"));
       heading.setAttribute("aria-sort", down ? "descending" : "ascending");
       const order = [...body.rows].sort((one, other) =>
         compare(key(one.cells[column]), key(other.cells[column]), down ? -1 : 1));
@@ -28,7 +28,7 @@ function compare(one, other, sign) {
   return sign * String(one).localeCompare(String(other));
 }
 
-// Values of points: the browser's own hint comes late and never on a phone.
+// Tooltips of points: the browser's own comes late, and never on a phone.
 const tip = document.getElementById("tip");
 let shown = null;
 for (const point of document.querySelectorAll(".point")) {
@@ -59,7 +59,7 @@ function hide() {
 
 addEventListener("scroll", () => shown && show(shown), { passive: true });
 
-// What is folded away is printed all the same.
+// Print folded parts too.
 addEventListener("beforeprint", () => {
   for (const folded of document.querySelectorAll("details")) folded.open = true;
 });
