@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +19,6 @@ if TYPE_CHECKING:
     from attnbench.hosts.build import build, resnet
     from attnbench.measuring import RunOptions, run
     from attnbench.report import read
-
-if not Path(__path__[0], "modules").exists():
-    # A checkout: modules/ is the folder beside this one, whatever else is installed.
-    __path__.append(str(Path(__file__).parents[1]))
 
 __all__ = [
     "RunOptions",
@@ -51,3 +49,20 @@ def __getattr__(name: str) -> Any:
     if name in _HOMES:
         return getattr(import_module(_HOMES[name], __name__), name)
     raise AttributeError(f"module 'attnbench' has no attribute '{name}'")
+
+
+def _import_modules_of_checkout(folder: Path) -> None:
+    """Import the folder modules/ of a checkout, whatever else is installed under its name."""
+    places = [str(folder)]
+    spec = spec_from_file_location(
+        f"{__name__}.modules", folder / "__init__.py", submodule_search_locations=places
+    )
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+
+
+if not Path(__file__).with_name("modules").exists():
+    _import_modules_of_checkout(Path(__file__).parents[1] / "modules")
