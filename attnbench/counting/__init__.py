@@ -1,6 +1,6 @@
-"""Ways of counting what a network costs: one file a rule, one table of them.
+"""What a network costs by rule: one file a rule, one table of them.
 
-Nobody's "GFLOPs" is the same as the next paper's; a count is never shown without its rule.
+Papers count "GFLOPs" by different rules, so a count is never shown without its rule.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from torch import nn
 from attnbench.counting import executed, leaf, macs, mmdetection, packages, parameters, thop_0_0_23
 from attnbench.counting.rule import Count, Rule, Shape
 
-__all__ = ["DERIVED", "RULES", "Count", "NotCountedError", "Rule", "Shape", "count_all"]
+__all__ = ["EXTRA_RULES", "RULES", "Count", "NotCountedError", "Rule", "count_all"]
 
 RULES: dict[str, Rule] = {
     rule.name: rule
@@ -44,22 +44,22 @@ EXTRA_RULES: dict[str, Rule] = {
 
 
 class NotCountedError(Exception):
-    """Some rules failed on a network; ``counts`` is what the others say of it."""
+    """Some rules failed on a network; ``counts`` holds the counts of the others."""
 
     def __init__(self, counts: dict[str, Count], failed: dict[str, str]) -> None:
         super().__init__(counts, failed)
         self.counts, self.failed = counts, failed
 
     def __str__(self) -> str:
-        """Each error once, behind the rules that it befell."""
-        alike: dict[str, list[str]] = {}
-        for rule, said in self.failed.items():
-            alike.setdefault(said, []).append(rule)
-        return "; ".join(f"by {', '.join(rules)}: {said}" for said, rules in alike.items())
+        """Return each distinct error once, after the names of the rules that raised it."""
+        rules_by_error: dict[str, list[str]] = {}
+        for rule, error in self.failed.items():
+            rules_by_error.setdefault(error, []).append(rule)
+        return "; ".join(f"by {', '.join(rules)}: {e}" for e, rules in rules_by_error.items())
 
 
 def count_all(model: nn.Module, input_shape: Shape) -> dict[str, Count]:
-    """The network under every rule, by the rule's name.
+    """Count the network by every rule of :data:`RULES`; the keys are the rules' names.
 
     Raises:
         NotCountedError: a rule failed; all the others have been tried.

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 from torch import Tensor, nn
 
-from attnbench.counting.dispatch import first_input, outside
+from attnbench.counting.dispatch import ModuleCost, trace_modules
 from attnbench.counting.rule import Count, Rule, Shape, meta_twin
 
 
@@ -31,7 +30,7 @@ def _per_input(module: nn.Module, x: Tensor, out: Tensor) -> int:
     return x.numel()
 
 
-COSTS: dict[type[nn.Module], Callable[..., int]] = {
+COSTS: dict[type[nn.Module], ModuleCost] = {
     nn.Conv2d: _convolution,
     nn.Linear: _linear,
     **dict.fromkeys((nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d), _batch_norm),
@@ -45,25 +44,16 @@ COSTS: dict[type[nn.Module], Callable[..., int]] = {
 
 
 def count(model: nn.Module, input_shape: Shape) -> Count:
-    """The sum over leaf modules of one forward on the meta device."""
+    """Sum the costs of the leaf modules in one forward."""
     return count_by(COSTS, meta_twin(model), input_shape)
 
 
 def count_by(
-    costs: Mapping[type[nn.Module], Callable[..., int]], twin: nn.Module, input_shape: Shape
+    costs: Mapping[type[nn.Module], ModuleCost], twin: nn.Module, input_shape: Shape
 ) -> Count:
-    """The same by another table; the network is a twin already and keeps the hooks."""
-    total = 0
-
-    def add(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], out: Tensor) -> None:
-        nonlocal total
-        total += costs[type(module)](module, first_input(args, kwargs), out)
-
-    for module in twin.modules():
-        if type(module) in costs:
-            module.register_forward_hook(add, with_kwargs=True)
-    not_counted = outside(twin, input_shape, lambda module: type(module) in costs)
-    return Count(operations=total, not_counted=not_counted)
+    """Count by another table; ``twin`` is a twin already and keeps the hooks."""
+    calls, not_counted = trace_modules(twin, input_shape, lambda module: costs.get(type(module)))
+    return Count(operations=sum(operations for _, operations in calls), not_counted=not_counted)
 
 
 RULE = Rule(

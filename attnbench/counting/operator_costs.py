@@ -1,46 +1,68 @@
 """What each operator costs: the whole table, for ``executed``.
 
-Arithmetic stands in the table. The rest follows from an operator's tensors, the same way for
+The table holds the arithmetic. The rest follows from an operator's tensors, the same way for
 all of them: every different tensor argument is read once (of a broadcast one, the elements that
 it really has), every output is written once (one that is changed in place too), and the operator
 is one kernel. Views and allocations are not here: they launch nothing and move nothing.
-An operator that is in neither place is listed as unknown and never guessed.
+An operator that is in neither place is listed as not counted and never guessed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from math import ceil, floor, prod
 from typing import Any
 
 from torch import Tensor
+from torch.utils._pytree import tree_leaves
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What operators cost together."""
+
+    macs: int = 0
+    elementwise: int = 0
+    reductions: int = 0
+    bytes_read: int = 0
+    bytes_written: int = 0
+    kernels: int = 0
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+
+    @property
+    def operations(self) -> int:
+        """All arithmetic: a multiply-accumulate, an element-wise or a folded element is one."""
+        return self.macs + self.elementwise + self.reductions
+
 
 Amount = Callable[..., int]
 """From an operator's first output and its arguments to a number of operations."""
 
 
 def nothing(out: Tensor, *args: Any) -> int:
-    """No arithmetic of that kind."""
+    """Return 0: no arithmetic of that kind."""
     return 0
 
 
 def per_output(times: int) -> Amount:
-    """So many operations for each element of the output."""
+    """Count so many operations for each element of the output."""
     return lambda out, *args: times * out.numel()
 
 
 def per_input(times: int) -> Amount:
-    """So many operations for each element of the first argument."""
+    """Count so many operations for each element of the first argument."""
     return lambda out, x, *args: times * x.numel()
 
 
 @dataclass(frozen=True)
 class Operator:
-    """One row.
+    """One row of the table.
 
     ``overwrites``: the first argument is written without being read. ``outputs``: how many
-    outputs are written, where the meta device makes up more than a real one does.
+    outputs are written, where the meta device adds some that a real one does not.
     """
 
     macs: Amount = nothing
@@ -50,24 +72,50 @@ class Operator:
     outputs: Amount | None = None
 
 
+def cost(row: Operator, out: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Cost:
+    """Cost one call of an operator: its row of the table, and the traffic of its tensors."""
+    outputs = [leaf for leaf in tree_leaves(out) if isinstance(leaf, Tensor)]
+    first = outputs[0]
+    written = outputs[: row.outputs(first, *args)] if row.outputs else outputs
+    options = {key: value for key, value in kwargs.items() if key != "out"}
+    inputs = tree_leaves((args[1:] if row.overwrites else args, options))
+    read = {id(leaf): leaf for leaf in inputs if isinstance(leaf, Tensor)}
+    return Cost(
+        macs=row.macs(first, *args),
+        elementwise=row.elementwise(first, *args),
+        reductions=row.reductions(first, *args),
+        bytes_read=sum(map(own_bytes, read.values())),
+        bytes_written=sum(map(own_bytes, written)),
+        kernels=1,
+    )
+
+
+def own_bytes(tensor: Tensor) -> int:
+    """Return the bytes of the elements that a tensor really has; an expanded one repeats them."""
+    elements = 1
+    for size, stride in zip(tensor.shape, tensor.stride(), strict=True):
+        elements *= size if stride or not size else 1
+    return elements * tensor.element_size()
+
+
 def convolution_macs(out: Tensor, x: Tensor, weight: Tensor, *rest: Any) -> int:
-    """Kernel elements that meet each output, or of a transposed convolution each input."""
+    """Count the kernel elements that meet each output, if transposed each input."""
     transposed = rest[4]  # after bias, stride, padding, dilation
     return (x if transposed else out).numel() * prod(weight.shape[1:])
 
 
 def convolution_bias(out: Tensor, x: Tensor, weight: Tensor, bias: Tensor | None, *_: Any) -> int:
-    """One addition for each output where there is a bias."""
+    """Count one addition for each output where there is a bias."""
     return 0 if bias is None else out.numel()
 
 
 def product_macs(out: Tensor, left: Tensor, right: Tensor) -> int:
-    """Each output folds a row of the left with a column of the right."""
+    """Fold a row of the left with a column of the right for each output."""
     return out.numel() * left.shape[-1]
 
 
 def added_product_macs(out: Tensor, added: Tensor, left: Tensor, *_: Any) -> int:
-    """As a product; what is added is element-wise."""
+    """Count as a product; what is added is element-wise."""
     return out.numel() * left.shape[-1]
 
 
@@ -83,27 +131,27 @@ def layer_normalisation(out: Tensor, x: Tensor, shape: Any, *parameters: Any) ->
 
 
 def batch_statistics(out: Tensor, x: Tensor, *rest: Any) -> int:
-    """In training a mean and a variance over the elements; in evaluation none."""
+    """Count a mean and a variance over the elements in training; in evaluation none."""
     training = rest[4]  # after weight, bias, running mean and variance
     return 2 * x.numel() if training else 0
 
 
 def batch_norm_outputs(out: Tensor, x: Tensor, *rest: Any) -> int:
-    """In training the saved mean and deviation too."""
+    """Return how many outputs are written: in training the saved mean and deviation too."""
     return 3 if rest[4] else 1
 
 
 def window(out: Tensor, x: Tensor, kernel: Any, *_: Any) -> int:
-    """The elements of the window of each output."""
+    """Count the elements of the window of each output."""
     sizes = [kernel, kernel] if isinstance(kernel, int) else list(kernel) * (3 - len(kernel))
     return out.numel() * prod(sizes)
 
 
 def sampled_neighbours(out: Tensor, *args: Any) -> int:
-    """Of each output the four neighbours of every sample in its bin.
+    """Count, for each output, the four neighbours of every sample in its bin.
 
     Raises:
-        ValueError: the boxes say how many samples there are, and shapes cannot.
+        ValueError: without a sampling ratio the number of samples depends on the boxes' values.
     """
     ratio: int = args[5]  # after features, boxes, scale, height and width
     if ratio <= 0:
@@ -112,7 +160,7 @@ def sampled_neighbours(out: Tensor, *args: Any) -> int:
 
 
 def adaptive_window(out: Tensor, x: Tensor, *_: Any) -> int:
-    """The elements of the windows, which may differ and overlap (PyTorch's bounds)."""
+    """Count the elements of the windows, which may differ and overlap (PyTorch's bounds)."""
     spans = 1
     for before, after in zip(x.shape[-2:], out.shape[-2:], strict=True):
         ends = ((floor(i * before / after), ceil((i + 1) * before / after)) for i in range(after))

@@ -9,7 +9,8 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
-from attnbench.counting.dispatch import outside, watch
+from attnbench.counting.dispatch import trace
+from attnbench.counting.operator_costs import Operator
 from attnbench.counting.rule import Count, Rule, Shape, image, meta_twin
 
 if sys.version_info >= (3, 12):
@@ -24,36 +25,36 @@ with warnings.catch_warnings():
 def fvcore_analysis(
     model: nn.Module, input_shape: Shape, *, training: bool = False
 ) -> FlopCountAnalysis:
-    """fvcore's analysis of a twin, run once.
+    """Run fvcore's analysis of a twin once.
 
-    It traces the network, which newer versions of torch refuse on the meta device, so this
-    counter alone runs on memory: on zeros, because what happens to lie in fresh memory may be
-    numbers too small to be quick with.
+    fvcore traces the network by torch.jit, which newer versions of torch refuse on the meta
+    device, so this counter alone computes: on zeros, because fresh memory may hold denormal
+    numbers, which are slow.
     """
     twin = meta_twin(model).to_empty(device="cpu").train(training)
     with torch.no_grad():
         for tensor in (*twin.parameters(), *twin.buffers()):
             tensor.zero_()
-    found = FlopCountAnalysis(twin, torch.zeros_like(image(twin, input_shape), device="cpu"))
-    found.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
+    analysis = FlopCountAnalysis(twin, torch.zeros_like(image(twin, input_shape), device="cpu"))
+    analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # as above
-        found.total()
-    return found
+        analysis.total()
+    return analysis
 
 
-def _uncounted(found: FlopCountAnalysis) -> dict[str, int]:
-    """fvcore's own list. It passes over operators that it has chosen to ignore (ReLU, cat)."""
-    return {name: int(times) for name, times in found.unsupported_ops().items()}
+def _uncounted(analysis: FlopCountAnalysis) -> dict[str, int]:
+    """Return fvcore's own list, which leaves out operators that it ignores (ReLU, cat)."""
+    return {name: int(times) for name, times in analysis.unsupported_ops().items()}
 
 
 def count_fvcore(model: nn.Module, input_shape: Shape) -> Count:
-    """``FlopCountAnalysis`` in evaluation mode; one fused multiply-add counts one."""
-    found = fvcore_analysis(model, input_shape)
+    """Count by ``FlopCountAnalysis`` in evaluation mode; one fused multiply-add counts one."""
+    analysis = fvcore_analysis(model, input_shape)
     return Count(
         params=parameter_count(model)[""],
-        operations=int(found.total()),
-        not_counted=_uncounted(found),
+        operations=int(analysis.total()),
+        not_counted=_uncounted(analysis),
     )
 
 
@@ -69,12 +70,12 @@ FVCORE = Rule(
 
 
 def count_fvcore_training(model: nn.Module, input_shape: Shape) -> Count:
-    """The same in training mode: half of what two inputs count.
+    """Count in training mode: half of what two inputs count.
 
-    A batch norm over a single position cannot train on a single image, and SK has one.
+    SK has a batch norm over a single position, which cannot train on a single image.
     """
-    found = fvcore_analysis(model, (2 * input_shape[0], *input_shape[1:]), training=True)
-    return Count(operations=int(found.total()) // 2, not_counted=_uncounted(found))
+    analysis = fvcore_analysis(model, (2 * input_shape[0], *input_shape[1:]), training=True)
+    return Count(operations=int(analysis.total()) // 2, not_counted=_uncounted(analysis))
 
 
 FVCORE_TRAINING = Rule(
@@ -86,10 +87,10 @@ FVCORE_TRAINING = Rule(
 
 
 def count_fvcore_by_mean(model: nn.Module, input_shape: Shape) -> Count:
-    """fvcore's figure less the average pooling modules, as if they were calls of mean()."""
-    whole = fvcore_analysis(model, input_shape)
-    pooled = whole.by_operator().get("adaptive_avg_pool2d", 0)
-    return Count(operations=int(whole.total() - pooled), not_counted=_uncounted(whole))
+    """Leave the average pooling modules out of fvcore's figure, as if they were calls of mean()."""
+    analysis = fvcore_analysis(model, input_shape)
+    pooled = analysis.by_operator().get("adaptive_avg_pool2d", 0)
+    return Count(operations=int(analysis.total() - pooled), not_counted=_uncounted(analysis))
 
 
 FVCORE_BY_MEAN = Rule(
@@ -105,8 +106,8 @@ def _known_to_thop(module: nn.Module) -> bool:
 
 
 def count_thop(model: nn.Module, input_shape: Shape) -> Count:
-    """``thop.profile`` on a twin: it leaves buffers behind in the network that it is given."""
-    not_counted = outside(meta_twin(model), input_shape, _known_to_thop)
+    """Count by ``thop.profile`` on a twin, because it leaves buffers behind in the network."""
+    not_counted = dict(trace(meta_twin(model), input_shape, covers=_known_to_thop).not_counted)
     twin = meta_twin(model)
     operations, params = thop.profile(twin, inputs=(image(twin, input_shape),), verbose=False)
     return Count(params=int(params), operations=int(operations), not_counted=not_counted)
@@ -121,14 +122,11 @@ THOP = Rule(
 
 
 def count_torch(model: nn.Module, input_shape: Shape) -> Count:
-    """``FlopCounterMode`` over one forward on the meta device."""
-    twin = meta_twin(model)
-    counter = FlopCounterMode(display=False)
-    with torch.no_grad(), counter:
-        twin(image(twin, input_shape))
-    known = {str(packet): lambda *_: 0 for packet in flop_registry}
-    not_counted = dict(watch(twin, input_shape, known).not_counted)
-    return Count(operations=counter.get_total_flops(), not_counted=not_counted)
+    """Count by ``FlopCounterMode`` over one forward."""
+    known = {str(packet): Operator() for packet in flop_registry}
+    with FlopCounterMode(display=False) as counter:
+        recorded = trace(meta_twin(model), input_shape, known)
+    return Count(operations=counter.get_total_flops(), not_counted=dict(recorded.not_counted))
 
 
 TORCH = Rule(

@@ -9,7 +9,7 @@ from attnbench.counting.rule import Count, Rule, Shape
 
 
 def count(model: nn.Module, input_shape: Shape) -> Count:
-    """Elements of every parameter that takes a gradient, a shared one once."""
+    """Count the elements of every parameter that takes a gradient, a shared one once."""
     return Count(params=sum(p.numel() for p in model.parameters() if p.requires_grad))
 
 
@@ -22,7 +22,7 @@ RULE = Rule(
 
 
 def count_stored(model: nn.Module, input_shape: Shape) -> Count:
-    """Learnable parameters and the running mean and variance of every batch norm."""
+    """Count learnable parameters and the running mean and variance of every batch norm."""
     params = count(model, input_shape).params or 0
     norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
     statistics = (value for norm in norms for value in (norm.running_mean, norm.running_var))

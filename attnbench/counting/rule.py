@@ -1,4 +1,4 @@
-"""What a rule of counting is; what it returns is a record's :class:`Count`."""
+"""What a rule of counting is; it returns the :class:`Count` of the records."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Count", "Rule", "Shape"]
 
 @dataclass(frozen=True)
 class Rule:
-    """A way of counting, with the sentence that defines it and the place it comes from.
+    """One way of counting, with the sentence that defines it and its source.
 
     ``count(model, input_shape)`` takes any network and leaves it as it was.
     """
@@ -29,9 +29,9 @@ class Rule:
 
 
 def meta_twin(model: nn.Module) -> nn.Module:
-    """The network on the meta device, in evaluation mode: shapes without storage.
+    """Copy the network to the meta device, in evaluation mode: shapes without storage.
 
-    No weight is copied or allocated, wherever the network itself lives.
+    No weight is copied or allocated, on whatever device the network is.
     """
     memo: dict[int, torch.Tensor] = {}
     for tensor in chain(model.parameters(), model.buffers()):
@@ -42,6 +42,6 @@ def meta_twin(model: nn.Module) -> nn.Module:
 
 
 def image(model: nn.Module, shape: Shape) -> torch.Tensor:
-    """An input on the meta device, in the dtype of the network's weights."""
+    """Return an input on the meta device, in the dtype of the network's weights."""
     dtypes = (p.dtype for p in model.parameters() if p.is_floating_point())
     return torch.empty(shape, device="meta", dtype=next(dtypes, torch.float32))

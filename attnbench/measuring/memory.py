@@ -1,4 +1,4 @@
-"""Peak memory of one step of a network: deterministic live bytes, and what the device saw."""
+"""Peak memory of one step of a network: deterministic live bytes, and the device's own figures."""
 
 from __future__ import annotations
 
@@ -10,26 +10,28 @@ from pathlib import Path
 
 import torch
 
-from attnbench.counting.live_bytes import LiveBytes
+from attnbench.counting.dispatch import Trace
 from attnbench.measuring.workload import step as make_step
 from attnbench.records.schema import Case, Memory
 
 
 def peak_live_bytes(step: Callable[[], object]) -> int:
-    """What a warmed-up step creates and holds at once, above what stays between steps."""
-    seen = LiveBytes()
-    with seen:
+    """Return the most bytes a warmed-up step creates and holds at once.
+
+    What stays alive between steps is not counted.
+    """
+    trace = Trace()
+    with trace:
         step()
-        between = seen.live
-        seen.peak = between
+        between = trace.peak = trace.live
         step()
-    return seen.peak - between
+    return trace.peak - between
 
 
 def measure(case: Case, variant: str) -> Memory:
-    """The peaks of one variant. Call it in a process that has done nothing else.
+    """Measure the peaks of one variant, in a process that has done nothing else.
 
-    The deterministic figure comes from the meta device and costs nothing of the rest. A step
+    The deterministic figure comes from the meta device and does not touch the others. A step
     that is timed as a CUDA graph is measured before its capture: a replay allocates nothing.
     """
     torch.set_num_threads(case.threads)
@@ -53,7 +55,7 @@ def _on_cpu(step: Callable[[], object], live: int) -> Memory:
 def _on_cuda(step: Callable[[], object], live: int) -> Memory:
     step()
     torch.cuda.synchronize()
-    torch.cuda.empty_cache()  # what only the first step needed, cuDNN's trials for instance
+    torch.cuda.empty_cache()  # what the first step alone needed, such as cuDNN's trials
     torch.cuda.reset_peak_memory_stats()
     allocated, reserved = torch.cuda.memory_allocated(), torch.cuda.memory_reserved()
     step()
@@ -68,21 +70,21 @@ def _on_cuda(step: Callable[[], object], live: int) -> Memory:
 
 
 def reset_peak_resident_bytes() -> None:
-    """Forget the peak so far, on Linux where the process may; building a network has one too."""
+    """Reset the peak, which building the network may have set, where Linux permits it."""
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
 
 
 def resident_bytes() -> int:
-    """The process's resident size now on Linux; elsewhere its peak so far."""
+    """Return the process's resident size in bytes; where /proc is missing, its peak so far."""
     return _resident("VmRSS")
 
 
 def peak_resident_bytes() -> int:
-    """The peak of the process's resident size.
+    """Return the peak of the process's resident size, in bytes.
 
-    On Linux from the memory map of this very program: ``getrusage`` there also remembers the
-    size of the process that started it.
+    On Linux from ``/proc``: ``getrusage`` there also includes the size of the parent process at
+    the fork.
     """
     return _resident("VmHWM")
 

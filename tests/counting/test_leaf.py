@@ -182,7 +182,7 @@ def test_a_leaf_that_is_called_by_keyword_is_counted():
     assert RULE.count(ByKeyword(), (3, 7)).operations == 3 * 7 * 5
 
 
-def test_what_sa_runs_and_nobody_counts_is_listed(counts):
+def test_what_sa_runs_and_the_rule_does_not_count_is_listed(counts):
     assert counts["plain"].not_counted == {"aten.add_": 16}  # the residual additions
     half = Apply(lambda x: nn.functional.group_norm(x.chunk(2, dim=1)[1], 2))
     copies = RULE.count(half, (2, 4, 3, 3)).not_counted.get("aten.clone", 0)  # 1 in torch 2.6

@@ -7,7 +7,7 @@ import torch
 from helpers import processes
 from torch import nn
 
-from attnbench.counting.live_bytes import LiveBytes
+from attnbench.counting.dispatch import Trace
 from attnbench.measuring import memory
 from attnbench.measuring.memory import peak_live_bytes
 from attnbench.measuring.workload import step
@@ -35,7 +35,7 @@ def x(device):
 
 
 def peak(step):
-    seen = LiveBytes()
+    seen = Trace()
     with seen, torch.no_grad():
         step()
     return seen.peak
@@ -70,7 +70,7 @@ def test_the_same_place_in_memory_can_be_taken_again_and_again(x):
 
 
 def test_the_live_figure_falls_to_what_is_left(x):
-    with LiveBytes() as seen:
+    with Trace() as seen:
         left = x + 1
         _ = [x + 1, x + 2]
         assert seen.live == 3 * 240
@@ -117,7 +117,7 @@ def test_a_reshape_that_cannot_be_a_view_creates_a_copy(x):
 
 
 def test_a_view_keeps_its_whole_storage_alive(x):
-    with LiveBytes() as seen:
+    with Trace() as seen:
         corner = (x + 1)[0, 0]
         assert corner.numel() == 1
         assert seen.live == 240
@@ -271,15 +271,15 @@ def test_a_cpu_measurement_has_live_and_resident_bytes_alone(case):
 def test_a_cuda_measurement_is_of_the_second_step_alone(monkeypatch):
     log = []
 
-    def told(name, result=None):
+    def record(name, result=None):
         monkeypatch.setattr(torch.cuda, name, lambda: log.append(name) or result)
 
     for name in ("synchronize", "empty_cache", "reset_peak_memory_stats"):
-        told(name)
-    told("memory_allocated", 1)
-    told("memory_reserved", 2)
-    told("max_memory_allocated", 3)
-    told("max_memory_reserved", 4)
+        record(name)
+    record("memory_allocated", 1)
+    record("memory_reserved", 2)
+    record("max_memory_allocated", 3)
+    record("max_memory_reserved", 4)
     taken = memory._on_cuda(lambda: log.append("step"), 5)
     assert log == [
         *("step", "synchronize", "empty_cache", "reset_peak_memory_stats"),
@@ -302,8 +302,8 @@ def test_without_proc_the_peak_is_the_systems_in_its_unit(monkeypatch, platform,
 
 
 def test_following_a_step_leaves_nothing_behind(x):
-    seen = LiveBytes()
+    seen = Trace()
     with seen:
         x.exp()
     gc.collect()
-    assert (seen.live, seen._known) == (0, set())
+    assert (seen.live, seen._storages) == (0, set())

@@ -131,7 +131,7 @@ def control(run: Run) -> str:
 
 
 def _reservations(case: Case) -> list[str]:
-    """What the counted figures do not speak of here (``attnbench.counting.live_bytes``)."""
+    """What the counted figures do not speak of here (``attnbench.counting.dispatch``)."""
     said = [] if case.isolated else _of_networks(case)
     if case.device == "cuda" and case.dtype == "float32":
         said.append("Convolutions may use TF32 within float32, as is PyTorch's default.")
