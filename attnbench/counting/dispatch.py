@@ -15,7 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from attnbench.counting.operator_costs import Cost, Operator, cost
-from attnbench.counting.rule import Shape, image
+from attnbench.counting.twin import mode_of
 
 FREE = {
     "aten.empty",
@@ -25,8 +25,10 @@ FREE = {
     "aten.new_empty_strided",
     "aten._unsafe_view",
     "aten.unsafe_split",
+    *("aten.as_strided_", "aten.squeeze_", "aten.unsqueeze_", "aten.transpose_", "aten.t_"),
+    "prim.device",
 }
-"""Allocations, and views that PyTorch does not mark as such: free under every rule."""
+"""Allocations, views that PyTorch does not mark as such, and a question: free under every rule."""
 
 ModuleCost = Callable[..., int]
 """From a module, its first input and its output to a number of operations."""
@@ -48,12 +50,7 @@ class Trace(TorchDispatchMode):
         live: bytes alive now of all storages that operators created in this mode. What existed
             before (weights, input) is not counted, nor what a library takes inside an operator.
         peak: the largest value of ``live``. It depends on shapes and dtypes alone, so it is the
-            same on every machine and on the meta device.
-
-    Two things the meta device does otherwise than a real one, and this peak with it: a batch
-    norm trained in half precision keeps its statistics in single precision there, and a
-    convolution forgets channels_last, so that a reshape after it is a view where a real device
-    copies: with channels_last the peak is too low for modules that reshape (SGE, SA, GC).
+            same on every machine and with fake tensors.
     """
 
     def __init__(self, table: Mapping[str, Operator] | None = None) -> None:
@@ -123,12 +120,14 @@ class Trace(TorchDispatchMode):
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
         kwargs = kwargs or {}
+        if torch.is_inference_mode_enabled():  # in which composite operators arrive whole
+            with self:
+                out = func.decompose(*args, **kwargs)
+            if out is not NotImplemented:
+                return out
         inputs = {tensor.untyped_storage()._cdata for tensor in _tensors((args, kwargs))}
         out = func(*args, **kwargs)
-        outputs = _tensors(out)
-        if func is torch.ops.aten.native_batch_norm.default and not args[5]:
-            outputs = outputs[:1]  # in evaluation only the meta device makes up statistics
-        for tensor in outputs:
+        for tensor in _tensors(out):
             self._keep(tensor, inputs)
         self.peak = max(self.peak, self.live)
         name = operator_name(func)
@@ -161,25 +160,25 @@ def _tensors(tree: Any) -> list[Tensor]:
 
 
 def trace(
-    twin: nn.Module,
-    input_shape: Shape,
+    network: nn.Module,
+    images: Tensor,
     table: Mapping[str, Operator] | None = None,
     covers: Callable[[nn.Module], bool] = lambda _: False,
 ) -> Trace:
-    """Trace one forward of a twin (``rule.meta_twin``), which keeps no hook."""
-    recorded, x = Trace(table), image(twin, input_shape)
+    """Trace one forward of a twin (:mod:`attnbench.counting.twin`), which keeps no hook."""
+    recorded = Trace(table)
     # Not inference_mode: there some composite operators would arrive whole.
-    with torch.no_grad(), recorded.follow(twin, covers), recorded:
-        twin(x)
+    with torch.no_grad(), mode_of(images), recorded.follow(network, covers), recorded:
+        network(images)
     return recorded
 
 
 def trace_modules(
-    twin: nn.Module, input_shape: Shape, cost_of: Callable[[nn.Module], ModuleCost | None]
+    network: nn.Module, images: Tensor, cost_of: Callable[[nn.Module], ModuleCost | None]
 ) -> tuple[list[tuple[nn.Module, int]], dict[str, int]]:
     """Cost every call of a module that a rule by module knows.
 
-    ``cost_of`` gives a module's formula, or None. The twin keeps the hooks.
+    ``cost_of`` gives a module's formula, or None. The network, a twin, keeps the hooks.
 
     Returns:
         The module and the cost of each call, and the operators that ran outside such modules.
@@ -190,8 +189,8 @@ def trace_modules(
         first = (*args, *kwargs.values())[0]  # the input, by position or by name
         calls.append((module, cost_of(module)(module, first, out)))  # type: ignore[misc]
 
-    for module in twin.modules():
+    for module in network.modules():
         if cost_of(module):
             module.register_forward_hook(add, with_kwargs=True)
-    recorded = trace(twin, input_shape, covers=lambda module: cost_of(module) is not None)
+    recorded = trace(network, images, covers=lambda module: cost_of(module) is not None)
     return calls, dict(recorded.not_counted)

@@ -1,7 +1,6 @@
 """Every operator that runs in one forward: arithmetic, memory traffic, kernels and live bytes.
 
-Traced on the meta device, so nothing is computed and nothing is missed: functions, bare
-arithmetic and unknown modules all end in operators.
+Nothing is missed: functions, bare arithmetic and unknown modules all end in operators.
 """
 
 from __future__ import annotations
@@ -12,12 +11,13 @@ from torch import nn
 
 from attnbench.counting import dispatch
 from attnbench.counting.operator_costs import OPERATORS
-from attnbench.counting.rule import Count, Rule, Shape, meta_twin
+from attnbench.counting.rule import Count, Input, Rule
+from attnbench.counting.twin import twin
 
 
-def trace(model: nn.Module, input_shape: Shape) -> dispatch.Trace:
+def trace(model: nn.Module, given: Input) -> dispatch.Trace:
     """Trace one forward in evaluation mode, with the whole table of operators."""
-    return dispatch.trace(meta_twin(model), input_shape, OPERATORS)
+    return dispatch.trace(*twin(model, given), OPERATORS)
 
 
 def _in_network(path: str) -> list[str]:
@@ -45,9 +45,9 @@ def stage_and_part(path: str, operator: str) -> str:
     return f"{stage(path, operator)} {part(path, operator)}"
 
 
-def count(model: nn.Module, input_shape: Shape) -> Count:
+def count(model: nn.Module, given: Input) -> Count:
     """Count the whole forward; ``details`` holds the sums, ``parts`` the same by stage and part."""
-    recorded = trace(model, input_shape)
+    recorded = trace(model, given)
     peaks = recorded.peak_by(stage_and_part)
     return Count(
         operations=recorded.total.operations,

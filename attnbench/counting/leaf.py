@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 
 from attnbench.counting.dispatch import ModuleCost, trace_modules
-from attnbench.counting.rule import Count, Rule, Shape, meta_twin
+from attnbench.counting.rule import Count, Input, Rule
+from attnbench.counting.twin import twin
 
 
 def _convolution(module: nn.Conv2d, x: Tensor, out: Tensor) -> int:
@@ -43,16 +44,16 @@ COSTS: dict[type[nn.Module], ModuleCost] = {
 """Everything else is zero: other norms, sigmoid, softmax, Conv1d, functions, bare arithmetic."""
 
 
-def count(model: nn.Module, input_shape: Shape) -> Count:
+def count(model: nn.Module, given: Input) -> Count:
     """Sum the costs of the leaf modules in one forward."""
-    return count_by(COSTS, meta_twin(model), input_shape)
+    return count_by(COSTS, *twin(model, given))
 
 
 def count_by(
-    costs: Mapping[type[nn.Module], ModuleCost], twin: nn.Module, input_shape: Shape
+    costs: Mapping[type[nn.Module], ModuleCost], network: nn.Module, images: Tensor
 ) -> Count:
-    """Count by another table; ``twin`` is a twin already and keeps the hooks."""
-    calls, not_counted = trace_modules(twin, input_shape, lambda module: costs.get(type(module)))
+    """Count by another table; the network is a twin and keeps the hooks."""
+    calls, not_counted = trace_modules(network, images, lambda module: costs.get(type(module)))
     return Count(operations=sum(operations for _, operations in calls), not_counted=not_counted)
 
 

@@ -6,15 +6,16 @@ from torch import nn
 
 from attnbench.counting import dispatch, executed
 from attnbench.counting.operator_costs import OPERATORS, Cost, nothing
-from attnbench.counting.rule import Count, Rule, Shape, meta_twin
+from attnbench.counting.rule import Count, Input, Rule
+from attnbench.counting.twin import twin
 
 PRODUCTS = {name: row for name, row in OPERATORS.items() if row.macs is not nothing}
 """Every operator that multiplies and accumulates; a bias is an addition, not one of these."""
 
 
-def count(model: nn.Module, input_shape: Shape) -> Count:
+def count(model: nn.Module, given: Input) -> Count:
     """Count the MACs of one forward."""
-    recorded = dispatch.trace(meta_twin(model), input_shape, PRODUCTS)
+    recorded = dispatch.trace(*twin(model, given), PRODUCTS)
     return Count(operations=recorded.total.macs, not_counted=dict(recorded.not_counted))
 
 
@@ -26,9 +27,9 @@ RULE = Rule(
 )
 
 
-def count_with_residuals(model: nn.Module, input_shape: Shape) -> Count:
+def count_with_residuals(model: nn.Module, given: Input) -> Count:
     """Count MACs, and one for each element that a residual connection adds in place."""
-    recorded = executed.trace(model, input_shape)
+    recorded = executed.trace(model, given)
     residuals = recorded.by(lambda _, operator: operator).get("aten.add_", Cost())
     return Count(
         operations=recorded.total.macs + residuals.elementwise,

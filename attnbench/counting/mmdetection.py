@@ -31,14 +31,15 @@ from torchvision.models.detection.rpn import RPNHead
 from torchvision.ops.feature_pyramid_network import FeaturePyramidNetwork, LastLevelP6P7
 
 from attnbench.counting import leaf, parameters
-from attnbench.counting.rule import Count, Rule, Shape, meta_twin
+from attnbench.counting.rule import Count, Input, Rule
+from attnbench.counting.twin import mode_of, twin
 
 
-def with_its_heads(model: nn.Module) -> nn.Module:
-    """Return a twin of a detector with the heads that mmdetection would give it."""
-    twin = meta_twin(model)
-    with torch.device("meta"):
-        for module in list(twin.modules()):
+def with_its_heads(model: nn.Module, given: Input) -> tuple[nn.Module, Tensor]:
+    """Return a twin of a detector with the heads that mmdetection would give it, and images."""
+    network, images = twin(model, given)
+    with mode_of(images), torch.device("cpu"):
+        for module in list(network.modules()):
             if isinstance(module, RetinaNetClassificationHead):
                 _without_background(module)
             elif isinstance(module, RPNHead):
@@ -47,7 +48,7 @@ def with_its_heads(model: nn.Module) -> nn.Module:
                 _relu_as_module(module)
             elif isinstance(module, FeaturePyramidNetwork):
                 _from_the_last_map(module)
-    return twin
+    return network, images
 
 
 def _without_background(head: Any) -> None:
@@ -85,14 +86,14 @@ def _whole_window(module: nn.ConvTranspose2d, x: Tensor, out: Tensor) -> int:
 COSTS = leaf.COSTS | {nn.Conv1d: leaf.COSTS[nn.Conv2d], nn.ConvTranspose2d: _whole_window}
 
 
-def count(model: nn.Module, input_shape: Shape) -> Count:
+def count(model: nn.Module, given: Input) -> Count:
     """Sum the costs of the leaf modules in the forward of the twin with these heads."""
-    return leaf.count_by(COSTS, with_its_heads(model), input_shape)
+    return leaf.count_by(COSTS, *with_its_heads(model, given))
 
 
-def count_learnable(model: nn.Module, input_shape: Shape) -> Count:
+def count_learnable(model: nn.Module, given: Input) -> Count:
     """Count the learnable parameters of the twin with these heads."""
-    return parameters.count(with_its_heads(model), input_shape)
+    return parameters.count(*with_its_heads(model, given))
 
 
 RULE = Rule(

@@ -61,22 +61,19 @@ def per_input(times: int) -> Amount:
 class Operator:
     """One row of the table.
 
-    ``overwrites``: the first argument is written without being read. ``outputs``: how many
-    outputs are written, where the meta device adds some that a real one does not.
+    ``overwrites``: the first argument is written without being read.
     """
 
     macs: Amount = nothing
     elementwise: Amount = nothing
     reductions: Amount = nothing
     overwrites: bool = False
-    outputs: Amount | None = None
 
 
 def cost(row: Operator, out: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Cost:
     """Cost one call of an operator: its row of the table, and the traffic of its tensors."""
     outputs = [leaf for leaf in tree_leaves(out) if isinstance(leaf, Tensor)]
     first = outputs[0]
-    written = outputs[: row.outputs(first, *args)] if row.outputs else outputs
     options = {key: value for key, value in kwargs.items() if key != "out"}
     inputs = tree_leaves((args[1:] if row.overwrites else args, options))
     read = {id(leaf): leaf for leaf in inputs if isinstance(leaf, Tensor)}
@@ -85,7 +82,7 @@ def cost(row: Operator, out: Any, args: tuple[Any, ...], kwargs: dict[str, Any])
         elementwise=row.elementwise(first, *args),
         reductions=row.reductions(first, *args),
         bytes_read=sum(map(own_bytes, read.values())),
-        bytes_written=sum(map(own_bytes, written)),
+        bytes_written=sum(map(own_bytes, outputs)),
         kernels=1,
     )
 
@@ -134,11 +131,6 @@ def batch_statistics(out: Tensor, x: Tensor, *rest: Any) -> int:
     """Count a mean and a variance over the elements in training; in evaluation none."""
     training = rest[4]  # after weight, bias, running mean and variance
     return 2 * x.numel() if training else 0
-
-
-def batch_norm_outputs(out: Tensor, x: Tensor, *rest: Any) -> int:
-    """Return how many outputs are written: in training the saved mean and deviation too."""
-    return 3 if rest[4] else 1
 
 
 def window(out: Tensor, x: Tensor, kernel: Any, *_: Any) -> int:
@@ -207,9 +199,7 @@ OPERATORS: dict[str, Operator] = {
     # In evaluation a batch norm is a multiplication and an addition by known numbers.
     **_rows(
         "native_batch_norm cudnn_batch_norm",
-        Operator(
-            reductions=batch_statistics, elementwise=per_output(2), outputs=batch_norm_outputs
-        ),
+        Operator(reductions=batch_statistics, elementwise=per_output(2)),
     ),
     "aten._native_batch_norm_legit_no_training": Operator(elementwise=per_output(2)),
     # Mean and variance of what stands there, then the normalisation.

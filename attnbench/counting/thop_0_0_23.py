@@ -21,7 +21,8 @@ import torch
 from torch import Tensor, nn
 
 from attnbench.counting.dispatch import ModuleCost, trace_modules
-from attnbench.counting.rule import Count, Rule, Shape, meta_twin
+from attnbench.counting.rule import Count, Input, Rule
+from attnbench.counting.twin import twin
 
 
 def _convolution(module: nn.Module, x: Tensor, out: Tensor) -> int:
@@ -55,13 +56,13 @@ COSTS: dict[type[nn.Module], ModuleCost] = {
 }
 
 
-def count(model: nn.Module, input_shape: Shape) -> Count:
+def count(model: nn.Module, given: Input) -> Count:
     """Add up the last call of every module of a known type, in single precision."""
-    twin = meta_twin(model)
-    calls, not_counted = trace_modules(twin, input_shape, lambda module: COSTS.get(type(module)))
+    network, images = twin(model, given)
+    calls, not_counted = trace_modules(network, images, lambda module: COSTS.get(type(module)))
     last = dict(calls)
     total = torch.zeros((), dtype=torch.float32, device="cpu")
-    for module in twin.modules():
+    for module in network.modules():
         total += last.get(module, 0)
     return Count(operations=int(total), not_counted=not_counted)
 

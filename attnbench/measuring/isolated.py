@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 
 import torch
@@ -9,6 +10,7 @@ from torch import nn
 
 from attnbench.counting import executed
 from attnbench.counting.rule import Count
+from attnbench.counting.twin import mode_of, twin
 from attnbench.hosts.build import build
 from attnbench.hosts.detection import body
 from attnbench.measuring.timing import Step
@@ -44,7 +46,7 @@ def count(case: Case, variant: str) -> Counts:
     found = piece(variant)
     if found is not None:
         shape = input_shape(case, found)
-        counted = executed.count(attention(case, found, "meta"), shape)
+        counted = _counted(case, found, shape)
         return Counts(rules={executed.RULE.name: counted}, shape=shape)
     size, element = PRODUCT_SIZE[case.device], getattr(torch, case.dtype).itemsize
     moved = {
@@ -54,6 +56,15 @@ def count(case: Case, variant: str) -> Counts:
     macs = size**3 if variant == PRODUCT else 0
     details = {"macs": macs, "bytes_read": moved[0], "bytes_written": moved[1], "kernels": 1}
     return Counts(rules={executed.RULE.name: Count(operations=macs, details=details)})
+
+
+def _counted(case: Case, wanted: IsolatedModule, shape: tuple[int, ...]) -> Count:
+    """Count without weights; where that fails, with the seed's weights and input."""
+    try:
+        return executed.count(attention(case, wanted, "meta"), image_for(case, shape, "meta"))
+    except Exception as error:
+        counted = executed.count(attention(case, wanted, "cpu"), image_for(case, shape, "cpu"))
+        return replace(counted, computed=f"{type(error).__name__}: {error}")
 
 
 def attention(case: Case, wanted: IsolatedModule, device: str) -> nn.Module:
@@ -73,12 +84,13 @@ def _host(case: Case, module: str, device: str) -> nn.Module:
 def input_shape(case: Case, wanted: IsolatedModule) -> tuple[int, ...]:
     """(batch, channels, height, width) of what a piece takes in its host."""
     with torch.device("meta"):
-        host = build(case.host, wanted.module).eval()
+        plain = build(case.host, wanted.module)
+    host, image = twin(plain, case.input_shape)
     seen: list[torch.Size] = []
     block = body(host).get_submodule(f"layer{wanted.stage}")[-1]  # type: ignore[index]
     block.attention.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].shape))
-    with torch.no_grad():
-        host(torch.empty(case.input_shape, device="meta"))
+    with torch.no_grad(), mode_of(image):
+        host(image)
     return tuple(seen[0])
 
 

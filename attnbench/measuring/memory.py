@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from attnbench.counting.dispatch import Trace
-from attnbench.measuring.workload import step as make_step
+from attnbench.counting.twin import copy_with, fake, fake_mode
+from attnbench.measuring import workload
+from attnbench.measuring.timing import Step
 from attnbench.records.schema import Case, Memory
 
 
-def peak_live_bytes(step: Callable[[], object]) -> int:
+def peak_live_bytes(
+    step: Callable[[], object], mode: AbstractContextManager[object] | None = None
+) -> int:
     """Return the most bytes a warmed-up step creates and holds at once.
 
     What stays alive between steps is not counted.
     """
     trace = Trace()
-    with trace:
+    with mode or nullcontext(), trace:
         step()
         between = trace.peak = trace.live
         step()
@@ -31,15 +35,27 @@ def peak_live_bytes(step: Callable[[], object]) -> int:
 def measure(case: Case, variant: str) -> Memory:
     """Measure the peaks of one variant, in a process that has done nothing else.
 
-    The deterministic figure comes from the meta device and does not touch the others. A step
+    The deterministic figure comes from fake tensors and does not touch the others; where the
+    step fails without data, it is that of two more real steps after the others. A step
     that is timed as a CUDA graph is measured before its capture: a replay allocates nothing.
     """
     torch.set_num_threads(case.threads)
     case = replace(case, cuda_graph=False)
-    live = peak_live_bytes(make_step(case, variant, "meta"))
-    if case.device == "cuda":
-        return _on_cuda(make_step(case, variant), live)
-    return _on_cpu(make_step(case, variant), live)
+    try:
+        live = peak_live_bytes(fake_step(case, variant), fake_mode())
+    except Exception:
+        live = None
+    step = workload.step(case, variant)
+    memory = (_on_cuda if case.device == "cuda" else _on_cpu)(step, live or 0)
+    return memory if live is not None else replace(memory, peak_live_bytes=peak_live_bytes(step))
+
+
+def fake_step(case: Case, variant: str) -> Step:
+    """Return a step of fake tensors on the CPU; it runs in ``twin.fake_mode``."""
+    network = copy_with(workload.network(case, variant, "meta"), fake)
+    image = fake(workload.image_for(case, case.input_shape, "meta"))
+    with fake_mode():
+        return workload._step(case, network, network, image)
 
 
 def _on_cpu(step: Callable[[], object], live: int) -> Memory:

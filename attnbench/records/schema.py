@@ -106,7 +106,8 @@ class Count:
 
     ``None`` where the rule does not speak of the quantity. ``not_counted`` gives the operators
     that ran and were left at zero, with the number of times that each ran. ``details`` splits
-    the figure by name, ``parts`` does so for parts of the network.
+    the figure by name, ``parts`` does so for parts of the network. ``computed``: why the forward
+    was run with data, one pass on the CPU with the seed's input; None where shapes sufficed.
     """
 
     params: int | None = None
@@ -114,6 +115,7 @@ class Count:
     not_counted: Mapping[str, int] | None = None
     details: Mapping[str, int] | None = None
     parts: Mapping[str, Mapping[str, int]] | None = None
+    computed: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse what no network has."""

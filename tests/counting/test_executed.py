@@ -12,7 +12,6 @@ from attnbench.counting import macs
 from attnbench.counting.dispatch import FREE, Trace, operator_name
 from attnbench.counting.executed import RULE, block, part, stage, stage_and_part, trace
 from attnbench.counting.operator_costs import OPERATORS, Cost, Operator, nothing
-from attnbench.counting.rule import meta_twin
 from attnbench.hosts.build import build
 from attnbench.modules import ATTENTION, Site, create
 
@@ -417,7 +416,7 @@ class Names(TorchDispatchMode):
 
 def group_norm_copies_a_half() -> bool:
     """torch 2.6 makes a half of the channels contiguous before it normalises them."""
-    half = torch.empty(2, 4, 3, 3, device="meta").chunk(2, dim=1)[1]
+    half = torch.empty(2, 4, 3, 3).chunk(2, dim=1)[1]
     with Names() as seen:
         nn.functional.group_norm(half, 2)
     return "aten.clone" in seen.names
@@ -890,10 +889,10 @@ def test_following_leaves_no_hook():
 
 
 def traffic(module, shape, dtype):
-    """The module's, fed with an image of its own precision."""
-    twin, recorded = meta_twin(module.to(dtype)), Trace(OPERATORS)
-    with torch.no_grad(), recorded:
-        twin(torch.empty(shape, dtype=dtype, device="meta"))
+    """The module's on a real CPU, fed with an image of its own precision."""
+    network, image = module.to(dtype).eval(), torch.ones(shape, dtype=dtype)
+    with torch.no_grad(), Trace(OPERATORS) as recorded:
+        network(image)
     return recorded.total
 
 
