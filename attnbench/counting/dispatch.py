@@ -120,17 +120,23 @@ class Trace(TorchDispatchMode):
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
         kwargs = kwargs or {}
-        if torch.is_inference_mode_enabled():  # in which composite operators arrive whole
+        name = operator_name(func)
+        if (
+            torch.is_inference_mode_enabled() and name not in FREE
+        ):  # in which composite operators arrive whole
             with self:
                 out = func.decompose(*args, **kwargs)
             if out is not NotImplemented:
                 return out
         inputs = {tensor.untyped_storage()._cdata for tensor in _tensors((args, kwargs))}
         out = func(*args, **kwargs)
-        for tensor in _tensors(out):
+        made = out
+        if func is torch.ops.aten.native_batch_norm_backward.default:
+            # Fake tensors also make the gradients that are not asked for.
+            made = [gradient for gradient, asked in zip(out, args[9], strict=True) if asked]
+        for tensor in _tensors(made):
             self._keep(tensor, inputs)
         self.peak = max(self.peak, self.live)
-        name = operator_name(func)
         if func.is_view or name in FREE:
             return out
         path, covered = self._modules[-1]
