@@ -27,8 +27,9 @@ FREE = {
     "aten.unsafe_split",
     *("aten.as_strided_", "aten.squeeze_", "aten.unsqueeze_", "aten.transpose_", "aten.t_"),
     "prim.device",
+    "aten._local_scalar_dense",
 }
-"""Allocations, views that PyTorch does not mark as such, and a question: free under every rule."""
+"""Allocations, views that PyTorch does not mark as such, and questions: free under every rule."""
 
 ModuleCost = Callable[..., int]
 """From a module, its first input and its output to a number of operations."""

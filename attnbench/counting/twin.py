@@ -6,6 +6,7 @@ nothing is computed and no weight is allocated, on whatever device the network i
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
@@ -25,6 +26,8 @@ Input = Shape | Tensor
 @cache
 def fake_mode() -> FakeTensorMode:
     """Return the mode of all fake tensors of this process."""
+    # A module that fails raises; PyTorch would log the traceback too.
+    logging.getLogger(FakeTensorMode.__module__).setLevel(logging.CRITICAL)
     return FakeTensorMode(allow_non_fake_inputs=True)
 
 

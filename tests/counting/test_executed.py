@@ -807,8 +807,8 @@ def test_a_count_is_the_trace_in_plain_numbers(networks, traces):
 
 
 def test_an_unknown_operator_is_listed_with_its_number_and_costs_nothing():
-    count = RULE.count(Apply(lambda x: (x.cumsum(0).cumsum(1) + 1).cumprod(1)), (4, 3))
-    assert count.not_counted == {"aten.cumsum": 2, "aten.cumprod": 1}
+    count = RULE.count(Apply(lambda x: (x.erfinv().erfinv() + 1).lgamma()), (4, 3))
+    assert count.not_counted == {"aten.erfinv": 2, "aten.lgamma": 1}
     known = costs(elementwise=12, read=[12], written=[12])
     assert count.details == asdict(known) | {"peak_live_bytes": count.details["peak_live_bytes"]}
     assert count.operations == 12
