@@ -31,6 +31,8 @@ FREE = {
 }
 """Allocations, views that PyTorch does not mark as such, and questions: free under every rule."""
 
+COMPOSITE = torch._C.DispatchKey.CompositeImplicitAutograd
+
 ModuleCost = Callable[..., int]
 """From a module, its first input and its output to a number of operations."""
 
@@ -122,13 +124,10 @@ class Trace(TorchDispatchMode):
     ) -> Any:
         kwargs = kwargs or {}
         name = operator_name(func)
-        if (
-            torch.is_inference_mode_enabled() and name not in FREE
-        ):  # in which composite operators arrive whole
+        if torch.is_inference_mode_enabled() and _is_composite(func):  # it arrives whole
             with self:
-                out = func.decompose(*args, **kwargs)
-            if out is not NotImplemented:
-                return out
+                out = _linear(*args) if name == "aten.linear" else None
+                return func._op_dk(COMPOSITE, *args, **kwargs) if out is None else out
         inputs = {tensor.untyped_storage()._cdata for tensor in _tensors((args, kwargs))}
         out = func(*args, **kwargs)
         made = out
@@ -162,6 +161,22 @@ class Trace(TorchDispatchMode):
         self.live -= size
 
 
+def _is_composite(func: OpOverload) -> bool:
+    """Return whether PyTorch defines the operator by others (by C++, not by a decomposition)."""
+    has_kernel = torch._C._dispatch_has_kernel_for_dispatch_key
+    return func.namespace != "prim" and has_kernel(func.name(), COMPOSITE)
+
+
+def _linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor | None:
+    """Add a bias in place, as PyTorch does where it cannot use one product with a sum.
+
+    Under a dispatch mode PyTorch itself would make a new tensor (``Linear.cpp``).
+    """
+    if bias is None or x.dim() == weight.dim() or x.is_contiguous():
+        return None
+    return torch.matmul(x, weight.t()).add_(bias)
+
+
 def _tensors(tree: Any) -> list[Tensor]:
     return [leaf for leaf in tree_leaves(tree) if isinstance(leaf, Tensor)]
 
@@ -174,8 +189,7 @@ def trace(
 ) -> Trace:
     """Trace one forward of a twin (:mod:`attnbench.counting.twin`), which keeps no hook."""
     recorded = Trace(table)
-    # Not inference_mode: there some composite operators would arrive whole.
-    with torch.no_grad(), mode_of(images), recorded.follow(network, covers), recorded:
+    with torch.inference_mode(), mode_of(images), recorded.follow(network, covers), recorded:
         network(images)
     return recorded
 

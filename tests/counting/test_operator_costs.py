@@ -9,7 +9,8 @@ from torchvision.ops import DeformConv2d
 from attnbench.counting import dispatch, executed
 from attnbench.counting.operator_costs import OPERATORS, Cost
 from attnbench.counting.twin import twin
-from attnbench.modules import ATTENTION, create
+from attnbench.hosts.build import build
+from attnbench.modules import ATTENTION, AttentionSpec, Site, create
 
 
 class Apply(nn.Module):
@@ -162,6 +163,47 @@ def test_a_parametrised_weight_norm():
     cost = executed.trace(layer, (1, 2, 3, 3)).by(lambda _, operator: operator)
     cost = cost["aten._weight_norm_interface"]
     assert (cost.elementwise, cost.reductions) == (2 * (4 * 18) + 2 * 4, 4 * 18)
+
+
+def test_a_linear_layer_adds_its_bias_in_place_to_a_product_of_a_transposed_input():
+    model = Apply(lambda x, layer: layer(x.transpose(1, 2)), nn.Linear(3, 8))
+    recorded = executed.trace(model, (2, 3, 4))
+    assert {operator for _, operator in recorded.rows} & {"aten.add", "aten.add_"} == {"aten.add_"}
+    assert recorded.peak == 4 * (2 * 4 * 8)  # the product
+
+
+def test_attention_on_the_cpu_leaves_the_peak_of_resnet18_as_it_was():
+    class Sdpa(nn.Module):
+        def __init__(self, channels, heads=2):
+            super().__init__()
+            self.heads = heads
+            self.qkv, self.out = nn.Linear(channels, 3 * 64), nn.Linear(64, channels)
+
+        def forward(self, x):
+            b, c, h, w = x.shape
+            t = self.qkv(x.flatten(2).transpose(1, 2)).view(b, h * w, 3, self.heads, 32)
+            q, k, v = t.permute(2, 0, 3, 1, 4)
+            y = functional.scaled_dot_product_attention(q, k, v)
+            y = self.out(y.transpose(1, 2).reshape(b, h * w, 64))
+            return x + y.transpose(1, 2).reshape(b, c, h, w)
+
+    entry = AttentionSpec("sdpa", "attention", "nowhere", Site.AFTER_BN2, Sdpa)
+    plain, other = (
+        executed.count(build("resnet18", module, stages=[1], blocks="last"), (1, 3, 224, 224))
+        for module in (None, entry)
+    )
+    added = {name: other.details[name] - plain.details[name] for name in plain.details}
+    n, c = 56 * 56, 64
+    assert added["peak_live_bytes"] == 0
+    assert added["macs"] == n * c * 3 * 64 + 2 * n * n * 64 + n * 64 * c
+    # A product and its bias, the attention, the other linear layer, the addition.
+    assert added["kernels"] == 5
+    weights, q, scores = 3 * 64 * c + 3 * 64 + 64 * c + c, n * 64, 2 * n
+    read = n * c + n * 3 * 64 + 3 * q + q + 2 * n * c + weights
+    written = 2 * n * 3 * 64 + q + scores + n * c + n * c
+    assert added["bytes_read"] == 4 * read
+    assert added["bytes_written"] == 4 * written
+    assert round((added["bytes_read"] + added["bytes_written"]) / 2**20, 1) == 14.6
 
 
 class Constants(nn.Module):
