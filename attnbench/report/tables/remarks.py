@@ -145,10 +145,6 @@ def _of_networks(case: Case) -> list[str]:
         said.append(f"Fixed work, the same for every variant: {work}. {NO_PART_OF_IT}")
     if case.compiled:
         said.append("Counts, kernels and live peaks are those of the eager networks.")
-    if case.channels_last:
-        said.append("Live peaks are too low for modules that reshape: on meta no copy is seen.")
-    if case.mode == "training" and case.dtype != "float32":
-        said.append("Live peaks take batch norm's statistics for single precision.")
     return said
 
 
