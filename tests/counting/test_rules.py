@@ -1,6 +1,7 @@
 """What holds for every rule of counting, and for the twin that they count on."""
 
 import pickle
+import warnings
 from copy import copy, deepcopy
 
 import pytest
@@ -203,6 +204,26 @@ def test_count_all_is_every_rule():
 class Asking(nn.Module):
     def forward(self, x):
         return x * 2 if x.sum().item() > 0 else x
+
+
+def test_a_forward_that_depends_on_data_is_computed_once_and_says_so():
+    model = nn.Sequential(nn.Conv2d(3, 4, 1), Asking())
+    counts = count_all(model, SHAPE)
+    assert set(counts) == set(RULES)
+    assert counts["macs"].operations == 2 * 9 * 7 * 4 * 3
+    for count in counts.values():
+        assert count.computed.endswith(
+            "the forward depends on the values in its tensors (aten._local_scalar_dense.default)"
+        )
+    assert all(count.computed is None for count in count_all(small("cpu"), SHAPE).values())
+
+
+def test_a_weight_that_a_forward_has_computed_does_not_stop_the_counts():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # deprecated, and in use
+        model = nn.utils.weight_norm(nn.Conv2d(3, 4, 1, bias=False))
+    model(torch.ones(SHAPE))
+    assert count_all(model, SHAPE)["macs"].operations == 2 * 9 * 7 * 4 * 3
 
 
 def test_rules_that_fail_are_named_and_the_others_keep_their_counts(monkeypatch):
