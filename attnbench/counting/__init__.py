@@ -1,18 +1,24 @@
-"""Ways of counting what a network costs: one file a rule, one table of them.
+"""What a network costs by rule: one file a rule, one table of them.
 
-Nobody's "GFLOPs" is the same as the next paper's; a count is never shown without its rule.
+Papers count "GFLOPs" by different rules, so a count is never shown without its rule.
 """
 
 from __future__ import annotations
 
-from copy import deepcopy
+from dataclasses import replace
 
+import torch
 from torch import nn
+from torch._subclasses.fake_tensor import (
+    DataDependentOutputException,
+    DynamicOutputShapeException,
+)
 
 from attnbench.counting import executed, leaf, macs, mmdetection, packages, parameters, thop_0_0_23
-from attnbench.counting.rule import Count, Rule, Shape
+from attnbench.counting.rule import Count, Input, Rule
+from attnbench.counting.twin import copy_with, has_data, tensors_of
 
-__all__ = ["DERIVED", "RULES", "Count", "NotCountedError", "Rule", "Shape", "count_all"]
+__all__ = ["EXTRA_RULES", "RULES", "Count", "NotCountedError", "Rule", "count_all"]
 
 RULES: dict[str, Rule] = {
     rule.name: rule
@@ -43,35 +49,58 @@ EXTRA_RULES: dict[str, Rule] = {
 """Rules that no run needs, but a published figure or a comparison does."""
 
 
+DATA_DEPENDENT = (DataDependentOutputException, DynamicOutputShapeException)
+
+
 class NotCountedError(Exception):
-    """Some rules failed on a network; ``counts`` is what the others say of it."""
+    """Some rules failed on a network; ``counts`` holds the counts of the others."""
 
     def __init__(self, counts: dict[str, Count], failed: dict[str, str]) -> None:
         super().__init__(counts, failed)
         self.counts, self.failed = counts, failed
 
     def __str__(self) -> str:
-        """Each error once, behind the rules that it befell."""
-        alike: dict[str, list[str]] = {}
-        for rule, said in self.failed.items():
-            alike.setdefault(said, []).append(rule)
-        return "; ".join(f"by {', '.join(rules)}: {said}" for said, rules in alike.items())
+        """Return each distinct error once, after the names of the rules that raised it."""
+        rules_by_error: dict[str, list[str]] = {}
+        for rule, error in self.failed.items():
+            rules_by_error.setdefault(error, []).append(rule)
+        return "; ".join(f"by {', '.join(rules)}: {e}" for e, rules in rules_by_error.items())
 
 
-def count_all(model: nn.Module, input_shape: Shape) -> dict[str, Count]:
-    """The network under every rule, by the rule's name.
+def count_all(model: nn.Module, given: Input, *, seed: int = 0) -> dict[str, Count]:
+    """Count the network by every rule of :data:`RULES`; the keys are the rules' names.
+
+    No weight is read. Where a rule fails because the forward depends on data, or on an operator
+    that needs them, and the network holds weights, all rules count one forward on the CPU with
+    noise of the seed, and ``Count.computed`` says why.
 
     Raises:
         NotCountedError: a rule failed; all the others have been tried.
     """
-    untouched = deepcopy(model)
-    counts, failed = {}, {}
-    for name, rule in RULES.items():
-        try:
-            counts[name] = rule.count(model, input_shape)
-        except Exception as error:
-            failed[name] = f"{type(error).__name__}: {error}"
-            model = deepcopy(untouched)  # a rule that fails may leave its marks
+    counts, failed = _count(model, given)
+    if failed and all(has_data(tensor) for tensor in tensors_of(model)):
+        reason = str(NotCountedError(counts, failed))
+        counts, failed = _count(model, _noise(given, seed))
+        counts = {name: replace(count, computed=reason) for name, count in counts.items()}
     if failed:
         raise NotCountedError(counts, failed)
     return counts
+
+
+def _count(model: nn.Module, given: Input) -> tuple[dict[str, Count], dict[str, str]]:
+    counts, failed = {}, {}
+    for name, rule in RULES.items():
+        try:  # on a copy: a rule that fails may leave its marks
+            counts[name] = rule.count(copy_with(model, torch.Tensor.detach), given)
+        except DATA_DEPENDENT as error:
+            failed[name] = f"the forward depends on the values in its tensors ({error})"
+        except Exception as error:
+            failed[name] = f"{type(error).__name__}: {error}"
+    return counts, failed
+
+
+def _noise(given: Input, seed: int) -> torch.Tensor:
+    if not isinstance(given, torch.Tensor):
+        given = torch.empty(given, device="meta")
+    noise = torch.randn(given.shape, generator=torch.Generator().manual_seed(seed), device="cpu")
+    return torch.empty_like(given, device="cpu").copy_(noise)

@@ -1,17 +1,21 @@
-"""Watching the operators that really run, below the modules and functions that call them."""
+"""Trace the operators that really run, below the modules and functions that call them."""
 
 from __future__ import annotations
 
+import weakref
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch._ops import OpOverload
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
-from attnbench.counting.rule import Shape, image
+from attnbench.counting.operator_costs import Cost, Operator, cost
+from attnbench.counting.twin import mode_of
 
 FREE = {
     "aten.empty",
@@ -21,87 +25,193 @@ FREE = {
     "aten.new_empty_strided",
     "aten._unsafe_view",
     "aten.unsafe_split",
+    *("aten.as_strided_", "aten.squeeze_", "aten.unsqueeze_", "aten.transpose_", "aten.t_"),
+    "prim.device",
+    "aten._local_scalar_dense",
 }
-"""Allocations, and views that PyTorch does not mark as such: free under every rule."""
+"""Allocations, views that PyTorch does not mark as such, and questions: free under every rule."""
 
-Cost = Callable[..., int]
-"""From an operator's output and arguments to its cost."""
+COMPOSITE = torch._C.DispatchKey.CompositeImplicitAutograd
+
+ModuleCost = Callable[..., int]
+"""From a module, its first input and its output to a number of operations."""
 
 
-def name_of(operator: OpOverload) -> str:
-    """``aten.add`` for every overload of it."""
+def operator_name(operator: OpOverload) -> str:
+    """Return ``aten.add`` for every overload of it."""
     return str(operator.overloadpacket)
 
 
-class Watch(TorchDispatchMode):
-    """Adds up what a table of operators costs and lists every other operator that ran.
+class Trace(TorchDispatchMode):
+    """Record what runs while the mode is active: operators, their costs and the live bytes.
 
-    What is free under every rule is neither counted nor listed. While ``covered``
-    is positive, operators are somebody else's: a hook-based counter has counted their module.
+    Attributes:
+        rows: by module path and operator, the cost of the operators that are in the table.
+        peaks: with the same keys, the most bytes alive in the whole network at the end of one.
+        not_counted: how often every other operator ran, without those that are free under every
+            rule and those within a module that a rule by module has counted.
+        live: bytes alive now of all storages that operators created in this mode. What existed
+            before (weights, input) is not counted, nor what a library takes inside an operator.
+        peak: the largest value of ``live``. It depends on shapes and dtypes alone, so it is the
+            same on every machine and with fake tensors.
     """
 
-    def __init__(self, costs: Mapping[str, Cost]) -> None:
+    def __init__(self, table: Mapping[str, Operator] | None = None) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.costs = costs
-        self.total = 0
+        self.rows: dict[tuple[str, str], Cost] = {}
+        self.peaks: dict[tuple[str, str], int] = {}
         self.not_counted: Counter[str] = Counter()
-        self.covered = 0
+        self.live: int = 0
+        self.peak: int = 0
+        self._table = table or {}
+        self._modules = [("", False)]  # those that run: the path, and whether a rule covers it
+        self._storages: set[int] = set()
 
-    def __torch_dispatch__(
-        self,
-        func: OpOverload,
-        types: Any,
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
-    ) -> Any:
-        out = func(*args, **(kwargs or {}))
-        name = name_of(func)
-        if name in self.costs:
-            self.total += self.costs[name](out, *args)
-        elif not (self.covered or func.is_view or name in FREE):
-            self.not_counted[name] += 1
-        return out
+    def by(self, key: Callable[[str, str], str]) -> dict[str, Cost]:
+        """Sum the costs over a key of module path and operator, in the order in which they ran."""
+        sums: dict[str, Cost] = {}
+        for (path, operator), row in self.rows.items():
+            label = key(path, operator)
+            sums[label] = sums.get(label, Cost()) + row
+        return sums
 
+    def peak_by(self, key: Callable[[str, str], str]) -> dict[str, int]:
+        """Return the most bytes alive in the network over a key, as :meth:`by`."""
+        peaks: dict[str, int] = {}
+        for (path, operator), alive in self.peaks.items():
+            label = key(path, operator)
+            peaks[label] = max(peaks.get(label, 0), alive)
+        return peaks
 
-def watch(model: nn.Module, input_shape: Shape, costs: Mapping[str, Cost]) -> Watch:
-    """One forward of a meta network under :class:`Watch`."""
-    # Not inference_mode: there some composite operators would arrive whole.
-    seen = Watch(costs)
-    with torch.no_grad(), seen:
-        model(image(model, input_shape))
-    return seen
+    @property
+    def total(self) -> Cost:
+        """The cost of everything that is in the table."""
+        return sum(self.rows.values(), Cost())
 
+    @contextmanager
+    def follow(
+        self, model: nn.Module, covers: Callable[[nn.Module], bool] = lambda _: False
+    ) -> Iterator[None]:
+        """Put operators down to the innermost module that runs them, while the context lasts.
 
-def outside(
-    model: nn.Module, input_shape: Shape, covers: Callable[[nn.Module], bool]
-) -> dict[str, int]:
-    """The operators that ran outside the leaf modules that a hook-based rule covers.
+        ``covers`` says which modules a rule has counted, with all that runs within them.
+        """
+        handles = []
+        for path, module in model.named_modules():
 
-    ``model`` is a meta network and keeps no hook.
-    """
-    seen = Watch({})
+            def enter(*_: Any, path: str = path, covered: bool = covers(module)) -> None:
+                self._modules.append((path, covered or self._modules[-1][1]))
 
-    def enter(*_: Any) -> None:
-        seen.covered += 1
+            def leave(*_: Any) -> None:
+                self._modules.pop()
 
-    def leave(*_: Any) -> None:
-        seen.covered -= 1
-
-    handles = []
-    for module in model.modules():
-        if covers(module):
             handles += [
                 module.register_forward_pre_hook(enter),
                 module.register_forward_hook(leave),
             ]
-    with torch.no_grad(), seen:
-        model(image(model, input_shape))
-    for handle in handles:
-        handle.remove()
-    return dict(seen.not_counted)
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def __torch_dispatch__(
+        self,
+        func: OpOverload,
+        types: Any,  # the signature is PyTorch's
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        kwargs = kwargs or {}
+        name = operator_name(func)
+        if torch.is_inference_mode_enabled() and _is_composite(func):  # it arrives whole
+            with self:
+                out = _linear(*args) if name == "aten.linear" else None
+                return func._op_dk(COMPOSITE, *args, **kwargs) if out is None else out
+        inputs = {tensor.untyped_storage()._cdata for tensor in _tensors((args, kwargs))}
+        out = func(*args, **kwargs)
+        made = out
+        if func is torch.ops.aten.native_batch_norm_backward.default:
+            # Fake tensors also make the gradients that are not asked for.
+            made = [gradient for gradient, asked in zip(out, args[9], strict=True) if asked]
+        for tensor in _tensors(made):
+            self._keep(tensor, inputs)
+        self.peak = max(self.peak, self.live)
+        if func.is_view or name in FREE:
+            return out
+        path, covered = self._modules[-1]
+        if name in self._table:
+            row = cost(self._table[name], out, args, kwargs)
+            self.rows[path, name] = self.rows.get((path, name), Cost()) + row
+            self.peaks[path, name] = max(self.peaks.get((path, name), 0), self.live)
+        elif not covered:
+            self.not_counted[name] += 1
+        return out
+
+    def _keep(self, tensor: Tensor, inputs: set[int]) -> None:
+        storage = tensor.untyped_storage()
+        key, size = storage._cdata, storage.nbytes()
+        if key not in inputs | self._storages:
+            self._storages.add(key)
+            self.live += size
+            weakref.finalize(storage, self._release, key, size)
+
+    def _release(self, key: int, size: int) -> None:
+        self._storages.discard(key)
+        self.live -= size
 
 
-def first_input(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
-    """What a layer was called with, by position or by name."""
-    first: Tensor = (*args, *kwargs.values())[0]
-    return first
+def _is_composite(func: OpOverload) -> bool:
+    """Return whether PyTorch defines the operator by others (by C++, not by a decomposition)."""
+    has_kernel = torch._C._dispatch_has_kernel_for_dispatch_key
+    return func.namespace != "prim" and has_kernel(func.name(), COMPOSITE)
+
+
+def _linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor | None:
+    """Add a bias in place, as PyTorch does where it cannot use one product with a sum.
+
+    Under a dispatch mode PyTorch itself would make a new tensor (``Linear.cpp``).
+    """
+    if bias is None or x.dim() == weight.dim() or x.is_contiguous():
+        return None
+    return torch.matmul(x, weight.t()).add_(bias)
+
+
+def _tensors(tree: Any) -> list[Tensor]:
+    return [leaf for leaf in tree_leaves(tree) if isinstance(leaf, Tensor)]
+
+
+def trace(
+    network: nn.Module,
+    images: Tensor,
+    table: Mapping[str, Operator] | None = None,
+    covers: Callable[[nn.Module], bool] = lambda _: False,
+) -> Trace:
+    """Trace one forward of a twin (:mod:`attnbench.counting.twin`), which keeps no hook."""
+    recorded = Trace(table)
+    with torch.inference_mode(), mode_of(images), recorded.follow(network, covers), recorded:
+        network(images)
+    return recorded
+
+
+def trace_modules(
+    network: nn.Module, images: Tensor, cost_of: Callable[[nn.Module], ModuleCost | None]
+) -> tuple[list[tuple[nn.Module, int]], dict[str, int]]:
+    """Cost every call of a module that a rule by module knows.
+
+    ``cost_of`` gives a module's formula, or None. The network, a twin, keeps the hooks.
+
+    Returns:
+        The module and the cost of each call, and the operators that ran outside such modules.
+    """
+    calls: list[tuple[nn.Module, int]] = []
+
+    def add(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], out: Tensor) -> None:
+        first = (*args, *kwargs.values())[0]  # the input, by position or by name
+        calls.append((module, cost_of(module)(module, first, out)))  # type: ignore[misc]
+
+    for module in network.modules():
+        if cost_of(module):
+            module.register_forward_hook(add, with_kwargs=True)
+    recorded = trace(network, images, covers=lambda module: cost_of(module) is not None)
+    return calls, dict(recorded.not_counted)

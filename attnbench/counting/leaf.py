@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
+from math import prod
 
 from torch import Tensor, nn
 
-from attnbench.counting.dispatch import first_input, outside
-from attnbench.counting.rule import Count, Rule, Shape, meta_twin
+from attnbench.counting.dispatch import ModuleCost, trace_modules
+from attnbench.counting.rule import Count, Input, Rule
+from attnbench.counting.twin import twin
 
 
 def _convolution(module: nn.Conv2d, x: Tensor, out: Tensor) -> int:
-    return out.numel() * (module.weight[0].numel() + (module.bias is not None))
+    kernel = module.in_channels // module.groups * prod(module.kernel_size)
+    return out.numel() * (kernel + (module.bias is not None))
 
 
 def _linear(module: nn.Linear, x: Tensor, out: Tensor) -> int:
@@ -20,7 +22,7 @@ def _linear(module: nn.Linear, x: Tensor, out: Tensor) -> int:
 
 
 def _batch_norm(module: nn.BatchNorm2d, x: Tensor, out: Tensor) -> int:
-    return 2 * x.numel()
+    return (2 if module.affine else 1) * x.numel()
 
 
 def _per_output(module: nn.Module, x: Tensor, out: Tensor) -> int:
@@ -31,47 +33,41 @@ def _per_input(module: nn.Module, x: Tensor, out: Tensor) -> int:
     return x.numel()
 
 
-COSTS: dict[type[nn.Module], Callable[..., int]] = {
+COSTS: dict[type[nn.Module], ModuleCost] = {
     nn.Conv2d: _convolution,
     nn.Linear: _linear,
-    **dict.fromkeys((nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d), _batch_norm),
-    **dict.fromkeys((nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.PReLU, nn.ELU), _per_output),
-    **dict.fromkeys((nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d), _per_input),
-    **dict.fromkeys((nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d), _per_input),
-    **dict.fromkeys((nn.AdaptiveMaxPool1d, nn.AdaptiveMaxPool2d, nn.AdaptiveMaxPool3d), _per_input),
-    **dict.fromkeys((nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d), _per_input),
+    nn.BatchNorm2d: _batch_norm,
+    **dict.fromkeys((nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.PReLU, nn.ELU, nn.Upsample), _per_output),
+    **dict.fromkeys((nn.MaxPool2d, nn.AvgPool2d), _per_input),
+    **dict.fromkeys((nn.AdaptiveMaxPool2d, nn.AdaptiveAvgPool2d), _per_input),
 }
-"""Everything else is zero: other norms, sigmoid, softmax, Conv1d, functions, bare arithmetic."""
+"""By class, subclasses and parametrised layers included, as in the source. All else is zero:
+other norms, other dimensions, sigmoid, softmax, Conv1d, functions, bare arithmetic."""
 
 
-def count(model: nn.Module, input_shape: Shape) -> Count:
-    """The sum over leaf modules of one forward on the meta device."""
-    return count_by(COSTS, meta_twin(model), input_shape)
+def count(model: nn.Module, given: Input) -> Count:
+    """Sum the costs of the leaf modules in one forward."""
+    return count_by(COSTS, *twin(model, given))
 
 
 def count_by(
-    costs: Mapping[type[nn.Module], Callable[..., int]], twin: nn.Module, input_shape: Shape
+    costs: Mapping[type[nn.Module], ModuleCost], network: nn.Module, images: Tensor
 ) -> Count:
-    """The same by another table; the network is a twin already and keeps the hooks."""
-    total = 0
+    """Count by another table; the network is a twin and keeps the hooks."""
 
-    def add(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], out: Tensor) -> None:
-        nonlocal total
-        total += costs[type(module)](module, first_input(args, kwargs), out)
+    def cost_of(module: nn.Module) -> ModuleCost | None:
+        return next((costs[kind] for kind in costs if isinstance(module, kind)), None)
 
-    for module in twin.modules():
-        if type(module) in costs:
-            module.register_forward_hook(add, with_kwargs=True)
-    not_counted = outside(twin, input_shape, lambda module: type(module) in costs)
-    return Count(operations=total, not_counted=not_counted)
+    calls, not_counted = trace_modules(network, images, cost_of)
+    return Count(operations=sum(operations for _, operations in calls), not_counted=not_counted)
 
 
 RULE = Rule(
     name="leaf",
     definition=(
         "By leaf module: MACs of Conv2d (plus one an output where it has a bias) and of Linear "
-        "(its bias not), 2 an element for a batch norm, 1 an output for ReLU and its kin, 1 "
-        "an input for a pooling module; everything else 0."
+        "(its bias not), 2 an element for a BatchNorm2d, 1 without weight and bias; 1 an output "
+        "for ReLU and its kin and for Upsample, 1 an input for a 2d pooling module; else 0."
     ),
     source="implus/PytorchInsight flops_counter.py, which printed the SGE and SA papers' tables",
     count=count,

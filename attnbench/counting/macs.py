@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from torch import nn
 
-from attnbench.counting import executed
-from attnbench.counting.dispatch import Cost, watch
-from attnbench.counting.operator_costs import OPERATORS, nothing
-from attnbench.counting.rule import Count, Rule, Shape, meta_twin
+from attnbench.counting import dispatch, executed
+from attnbench.counting.operator_costs import OPERATORS, Cost, nothing
+from attnbench.counting.rule import Count, Input, Rule
+from attnbench.counting.twin import twin
 
-COSTS: dict[str, Cost] = {
-    name: row.macs for name, row in OPERATORS.items() if row.macs is not nothing
-}
+PRODUCTS = {name: row for name, row in OPERATORS.items() if row.macs is not nothing}
 """Every operator that multiplies and accumulates; a bias is an addition, not one of these."""
 
 
-def count(model: nn.Module, input_shape: Shape) -> Count:
-    """MACs of one forward on the meta device."""
-    seen = watch(meta_twin(model), input_shape, COSTS)
-    return Count(operations=seen.total, not_counted=dict(seen.not_counted))
+def count(model: nn.Module, given: Input) -> Count:
+    """Count the MACs of one forward."""
+    recorded = dispatch.trace(*twin(model, given), PRODUCTS)
+    return Count(operations=recorded.total.macs, not_counted=dict(recorded.not_counted))
 
 
 RULE = Rule(
@@ -29,12 +27,13 @@ RULE = Rule(
 )
 
 
-def count_with_residuals(model: nn.Module, input_shape: Shape) -> Count:
-    """MACs, and one for each element that a residual connection adds in place."""
-    found = executed.trace(model, input_shape)
-    residuals = found.by(lambda path, operator: operator).get("aten.add_", executed.Cost())
+def count_with_residuals(model: nn.Module, given: Input) -> Count:
+    """Count MACs, and one for each element that a residual connection adds in place."""
+    recorded = executed.trace(model, given)
+    residuals = recorded.by(lambda _, operator: operator).get("aten.add_", Cost())
     return Count(
-        operations=found.total.macs + residuals.elementwise, not_counted=dict(found.unknown)
+        operations=recorded.total.macs + residuals.elementwise,
+        not_counted=dict(recorded.not_counted),
     )
 
 

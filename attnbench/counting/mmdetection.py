@@ -1,6 +1,6 @@
-"""Two rules of mmdetection 1's get_flops.py, with which papers print detectors' figures.
+"""Two rules of mmdetection 1's get_flops.py, which printed papers' figures of detectors.
 
-Its counter is a relative of ``leaf``, and its detectors have other heads than torchvision's. Both
+Its counter is like ``leaf``, and its detectors have other heads than torchvision's. Both
 are applied to a twin, so that a figure is computed and not corrected.
 
 The heads (mmdetection's ``mmdet/models`` and ``configs`` of version 1):
@@ -21,7 +21,7 @@ With an image of 1280x800, the script's default.
 
 from __future__ import annotations
 
-from typing import Any  # what torchvision's heads are, which have no types
+from typing import Any  # torchvision's heads, which have no types
 
 import torch
 from torch import Tensor, nn
@@ -31,14 +31,15 @@ from torchvision.models.detection.rpn import RPNHead
 from torchvision.ops.feature_pyramid_network import FeaturePyramidNetwork, LastLevelP6P7
 
 from attnbench.counting import leaf, parameters
-from attnbench.counting.rule import Count, Rule, Shape, meta_twin
+from attnbench.counting.rule import Count, Input, Rule
+from attnbench.counting.twin import mode_of, twin
 
 
-def with_its_heads(model: nn.Module) -> nn.Module:
-    """A twin of a detector with the heads that mmdetection would give it."""
-    twin = meta_twin(model)
-    with torch.device("meta"):
-        for module in list(twin.modules()):
+def with_its_heads(model: nn.Module, given: Input) -> tuple[nn.Module, Tensor]:
+    """Return a twin of a detector with the heads that mmdetection would give it, and images."""
+    network, images = twin(model, given)
+    with mode_of(images), torch.device("cpu"):
+        for module in list(network.modules()):
             if isinstance(module, RetinaNetClassificationHead):
                 _without_background(module)
             elif isinstance(module, RPNHead):
@@ -47,7 +48,7 @@ def with_its_heads(model: nn.Module) -> nn.Module:
                 _relu_as_module(module)
             elif isinstance(module, FeaturePyramidNetwork):
                 _from_the_last_map(module)
-    return twin
+    return network, images
 
 
 def _without_background(head: Any) -> None:
@@ -58,7 +59,7 @@ def _without_background(head: Any) -> None:
 
 
 def _relu_as_function(head: nn.Module) -> None:
-    """An identity counts nothing and changes no shape."""
+    """Replace each ReLU by an identity, which counts nothing and changes no shape."""
     for layer in head.modules():
         for name, part in list(layer.named_children()):
             if isinstance(part, nn.ReLU):
@@ -66,7 +67,7 @@ def _relu_as_function(head: nn.Module) -> None:
 
 
 def _relu_as_module(head: Any) -> None:
-    """Before torchvision's call of the function, which then changes nothing."""
+    """Put one before torchvision's call of the function, which then changes nothing."""
     head.fc6, head.fc7 = (nn.Sequential(layer, nn.ReLU()) for layer in (head.fc6, head.fc7))
 
 
@@ -85,14 +86,14 @@ def _whole_window(module: nn.ConvTranspose2d, x: Tensor, out: Tensor) -> int:
 COSTS = leaf.COSTS | {nn.Conv1d: leaf.COSTS[nn.Conv2d], nn.ConvTranspose2d: _whole_window}
 
 
-def count(model: nn.Module, input_shape: Shape) -> Count:
-    """The sum over leaf modules of the twin's forward."""
-    return leaf.count_by(COSTS, with_its_heads(model), input_shape)
+def count(model: nn.Module, given: Input) -> Count:
+    """Sum the costs of the leaf modules in the forward of the twin with these heads."""
+    return leaf.count_by(COSTS, *with_its_heads(model, given))
 
 
-def count_learnable(model: nn.Module, input_shape: Shape) -> Count:
-    """The learnable parameters of the twin."""
-    return parameters.count(with_its_heads(model), input_shape)
+def count_learnable(model: nn.Module, given: Input) -> Count:
+    """Count the learnable parameters of the twin with these heads."""
+    return parameters.count(*with_its_heads(model, given))
 
 
 RULE = Rule(

@@ -6,11 +6,13 @@ import sys
 import warnings
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
-from attnbench.counting.dispatch import outside, watch
-from attnbench.counting.rule import Count, Rule, Shape, image, meta_twin
+from attnbench.counting.dispatch import trace
+from attnbench.counting.operator_costs import Operator
+from attnbench.counting.rule import Count, Input, Rule
+from attnbench.counting.twin import copy_with, has_data, twin
 
 if sys.version_info >= (3, 12):
     import setuptools  # noqa: F401  brings distutils back, which thop imports
@@ -21,39 +23,46 @@ with warnings.catch_warnings():
     from thop.profile import register_hooks, zero_ops
 
 
-def fvcore_analysis(
-    model: nn.Module, input_shape: Shape, *, training: bool = False
-) -> FlopCountAnalysis:
-    """fvcore's analysis of a twin, run once.
+def fvcore_analysis(model: nn.Module, given: Input, *, training: bool = False) -> FlopCountAnalysis:
+    """Run fvcore's analysis of a copy once, in single precision.
 
-    It traces the network, which newer versions of torch refuse on the meta device, so this
-    counter alone runs on memory: on zeros, because what happens to lie in fresh memory may be
-    numbers too small to be quick with.
+    fvcore traces the network by torch.jit, which takes no fake tensors, so this counter alone
+    computes: where there are no data on zeros, because fresh memory may hold denormal numbers,
+    which are slow.
     """
-    twin = meta_twin(model).to_empty(device="cpu").train(training)
-    with torch.no_grad():
-        for tensor in (*twin.parameters(), *twin.buffers()):
-            tensor.zero_()
-    found = FlopCountAnalysis(twin, torch.zeros_like(image(twin, input_shape), device="cpu"))
-    found.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
+    images = given if isinstance(given, Tensor) else torch.empty(given, device="meta")
+    convert = _in_single_precision if has_data(images) else _zeros
+    network = copy_with(model, convert).train(training)
+    analysis = FlopCountAnalysis(network, convert(images))
+    analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # as above
-        found.total()
-    return found
+        analysis.total()
+    return analysis
 
 
-def _uncounted(found: FlopCountAnalysis) -> dict[str, int]:
-    """fvcore's own list. It passes over operators that it has chosen to ignore (ReLU, cat)."""
-    return {name: int(times) for name, times in found.unsupported_ops().items()}
+def _in_single_precision(tensor: Tensor) -> Tensor:
+    single = torch.float32 if tensor.is_floating_point() else tensor.dtype
+    return tensor.detach().to("cpu", single, copy=True)
 
 
-def count_fvcore(model: nn.Module, input_shape: Shape) -> Count:
-    """``FlopCountAnalysis`` in evaluation mode; one fused multiply-add counts one."""
-    found = fvcore_analysis(model, input_shape)
+def _zeros(tensor: Tensor) -> Tensor:
+    single = torch.float32 if tensor.is_floating_point() else tensor.dtype
+    return torch.zeros_like(tensor, device="cpu", dtype=single)
+
+
+def _uncounted(analysis: FlopCountAnalysis) -> dict[str, int]:
+    """Return fvcore's own list, which leaves out operators that it ignores (ReLU, cat)."""
+    return {name: int(times) for name, times in analysis.unsupported_ops().items()}
+
+
+def count_fvcore(model: nn.Module, given: Input) -> Count:
+    """Count by ``FlopCountAnalysis`` in evaluation mode; one fused multiply-add counts one."""
+    analysis = fvcore_analysis(model, given)
     return Count(
         params=parameter_count(model)[""],
-        operations=int(found.total()),
-        not_counted=_uncounted(found),
+        operations=int(analysis.total()),
+        not_counted=_uncounted(analysis),
     )
 
 
@@ -68,13 +77,14 @@ FVCORE = Rule(
 )
 
 
-def count_fvcore_training(model: nn.Module, input_shape: Shape) -> Count:
-    """The same in training mode: half of what two inputs count.
+def count_fvcore_training(model: nn.Module, given: Input) -> Count:
+    """Count in training mode: half of what two inputs count.
 
-    A batch norm over a single position cannot train on a single image, and SK has one.
+    SK has a batch norm over a single position, which cannot train on a single image.
     """
-    found = fvcore_analysis(model, (2 * input_shape[0], *input_shape[1:]), training=True)
-    return Count(operations=int(found.total()) // 2, not_counted=_uncounted(found))
+    shape = given.shape if isinstance(given, Tensor) else given
+    analysis = fvcore_analysis(model, (2 * shape[0], *shape[1:]), training=True)
+    return Count(operations=int(analysis.total()) // 2, not_counted=_uncounted(analysis))
 
 
 FVCORE_TRAINING = Rule(
@@ -85,11 +95,11 @@ FVCORE_TRAINING = Rule(
 )
 
 
-def count_fvcore_by_mean(model: nn.Module, input_shape: Shape) -> Count:
-    """fvcore's figure less the average pooling modules, as if they were calls of mean()."""
-    whole = fvcore_analysis(model, input_shape)
-    pooled = whole.by_operator().get("adaptive_avg_pool2d", 0)
-    return Count(operations=int(whole.total() - pooled), not_counted=_uncounted(whole))
+def count_fvcore_by_mean(model: nn.Module, given: Input) -> Count:
+    """Leave the average pooling modules out of fvcore's figure, as if they were calls of mean()."""
+    analysis = fvcore_analysis(model, given)
+    pooled = analysis.by_operator().get("adaptive_avg_pool2d", 0)
+    return Count(operations=int(analysis.total() - pooled), not_counted=_uncounted(analysis))
 
 
 FVCORE_BY_MEAN = Rule(
@@ -104,11 +114,12 @@ def _known_to_thop(module: nn.Module) -> bool:
     return register_hooks.get(type(module), zero_ops) is not zero_ops
 
 
-def count_thop(model: nn.Module, input_shape: Shape) -> Count:
-    """``thop.profile`` on a twin: it leaves buffers behind in the network that it is given."""
-    not_counted = outside(meta_twin(model), input_shape, _known_to_thop)
-    twin = meta_twin(model)
-    operations, params = thop.profile(twin, inputs=(image(twin, input_shape),), verbose=False)
+def count_thop(model: nn.Module, given: Input) -> Count:
+    """Count by ``thop.profile`` on a twin, because it leaves buffers behind in the network."""
+    not_counted = dict(trace(*twin(model, given), covers=_known_to_thop).not_counted)
+    network, images = twin(model, given)
+    # Not in the mode of fake tensors: thop's own sums are real.
+    operations, params = thop.profile(network, inputs=(images,), verbose=False)
     return Count(params=int(params), operations=int(operations), not_counted=not_counted)
 
 
@@ -120,15 +131,12 @@ THOP = Rule(
 )
 
 
-def count_torch(model: nn.Module, input_shape: Shape) -> Count:
-    """``FlopCounterMode`` over one forward on the meta device."""
-    twin = meta_twin(model)
-    counter = FlopCounterMode(display=False)
-    with torch.no_grad(), counter:
-        twin(image(twin, input_shape))
-    known = {str(packet): lambda *_: 0 for packet in flop_registry}
-    not_counted = dict(watch(twin, input_shape, known).not_counted)
-    return Count(operations=counter.get_total_flops(), not_counted=not_counted)
+def count_torch(model: nn.Module, given: Input) -> Count:
+    """Count by ``FlopCounterMode`` over one forward."""
+    known = {str(packet): Operator() for packet in flop_registry}
+    with FlopCounterMode(display=False) as counter:
+        recorded = trace(*twin(model, given), known)
+    return Count(operations=counter.get_total_flops(), not_counted=dict(recorded.not_counted))
 
 
 TORCH = Rule(

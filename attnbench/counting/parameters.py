@@ -5,11 +5,11 @@ from __future__ import annotations
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from attnbench.counting.rule import Count, Rule, Shape
+from attnbench.counting.rule import Count, Input, Rule
 
 
-def count(model: nn.Module, input_shape: Shape) -> Count:
-    """Elements of every parameter that takes a gradient, a shared one once."""
+def count(model: nn.Module, given: Input) -> Count:
+    """Count the elements of every parameter that takes a gradient, a shared one once."""
     return Count(params=sum(p.numel() for p in model.parameters() if p.requires_grad))
 
 
@@ -21,9 +21,9 @@ RULE = Rule(
 )
 
 
-def count_stored(model: nn.Module, input_shape: Shape) -> Count:
-    """Learnable parameters and the running mean and variance of every batch norm."""
-    params = count(model, input_shape).params or 0
+def count_stored(model: nn.Module, given: Input) -> Count:
+    """Count learnable parameters and the running mean and variance of every batch norm."""
+    params = count(model, given).params or 0
     norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
     statistics = (value for norm in norms for value in (norm.running_mean, norm.running_var))
     return Count(params=params + sum(v.numel() for v in statistics if v is not None))

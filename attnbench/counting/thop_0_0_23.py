@@ -1,7 +1,7 @@
 """The rule of thop 0.0.23 (July 2019), with which the ECA paper's GFLOPs were printed.
 
-Derived from the figures that it gave, and stated here as a rule of ours. It differs from the
-package of today in four terms:
+Derived from the figures that it printed, and stated here as a rule of this suite. It differs
+from the present package in four terms:
 
 - a ReLU module counts one for each element, but a module that is called several times keeps
   only its last call: torchvision's bottleneck shares one ReLU, so a block counts its last;
@@ -16,13 +16,13 @@ the elements of its window plus one division for each output, maximum pooling no
 from __future__ import annotations
 
 from math import prod
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from attnbench.counting.dispatch import first_input, outside
-from attnbench.counting.rule import Count, Rule, Shape, meta_twin
+from attnbench.counting.dispatch import ModuleCost, trace_modules
+from attnbench.counting.rule import Count, Input, Rule
+from attnbench.counting.twin import twin
 
 
 def _convolution(module: nn.Module, x: Tensor, out: Tensor) -> int:
@@ -45,7 +45,7 @@ def _adaptive_average(module: nn.Module, x: Tensor, out: Tensor) -> int:
     return out.numel() * (window + 1)
 
 
-COSTS: dict[type[nn.Module], Any] = {
+COSTS: dict[type[nn.Module], ModuleCost] = {
     nn.Conv1d: _convolution,
     nn.Conv2d: _convolution,
     nn.BatchNorm2d: lambda module, x, out: 4 * x.numel(),
@@ -56,20 +56,13 @@ COSTS: dict[type[nn.Module], Any] = {
 }
 
 
-def count(model: nn.Module, input_shape: Shape) -> Count:
-    """The last call of every module of a known type, added up in single precision."""
-    twin = meta_twin(model)
-    last: dict[nn.Module, int] = {}
-
-    def keep(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], out: Tensor) -> None:
-        last[module] = COSTS[type(module)](module, first_input(args, kwargs), out)
-
-    for module in twin.modules():
-        if type(module) in COSTS:
-            module.register_forward_hook(keep, with_kwargs=True)
-    not_counted = outside(twin, input_shape, lambda module: type(module) in COSTS)
+def count(model: nn.Module, given: Input) -> Count:
+    """Add up the last call of every module of a known type, in single precision."""
+    network, images = twin(model, given)
+    calls, not_counted = trace_modules(network, images, lambda module: COSTS.get(type(module)))
+    last = dict(calls)
     total = torch.zeros((), dtype=torch.float32, device="cpu")
-    for module in twin.modules():
+    for module in network.modules():
         total += last.get(module, 0)
     return Count(operations=int(total), not_counted=not_counted)
 

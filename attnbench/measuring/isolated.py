@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 
 import torch
@@ -9,6 +10,7 @@ from torch import nn
 
 from attnbench.counting import executed
 from attnbench.counting.rule import Count
+from attnbench.counting.twin import mode_of, twin
 from attnbench.hosts.build import build
 from attnbench.hosts.detection import body
 from attnbench.measuring.timing import Step
@@ -44,7 +46,7 @@ def count(case: Case, variant: str) -> Counts:
     alone = piece(variant)
     if alone is not None:
         shape = input_shape(case, alone)
-        counted = executed.count(attention(case, alone, "meta"), shape)
+        counted = _counted(case, alone, shape)
         return Counts(rules={executed.RULE.name: counted}, shape=shape)
     size, element = PRODUCT_SIZE[case.device], getattr(torch, case.dtype).itemsize
     read, written = {
@@ -54,6 +56,15 @@ def count(case: Case, variant: str) -> Counts:
     macs = size**3 if variant == PRODUCT else 0
     details = {"macs": macs, "bytes_read": read, "bytes_written": written, "kernels": 1}
     return Counts(rules={executed.RULE.name: Count(operations=macs, details=details)})
+
+
+def _counted(case: Case, alone: IsolatedModule, shape: tuple[int, ...]) -> Count:
+    """Count without weights; where that fails, with the seed's weights and input."""
+    try:
+        return executed.count(attention(case, alone, "meta"), image_for(case, shape, "meta"))
+    except Exception as error:
+        counted = executed.count(attention(case, alone, "cpu"), image_for(case, shape, "cpu"))
+        return replace(counted, computed=f"{type(error).__name__}: {error}")
 
 
 def attention(case: Case, alone: IsolatedModule, device: str) -> nn.Module:
@@ -76,12 +87,13 @@ def _host(case: Case, module: str, device: str) -> nn.Module:
 def input_shape(case: Case, alone: IsolatedModule) -> tuple[int, ...]:
     """Return the module's input shape in its host: (batch, channels, height, width)."""
     with torch.device("meta"):
-        host = build(case.host, alone.module).eval()
+        plain = build(case.host, alone.module)
+    host, image = twin(plain, case.input_shape)
     shapes: list[torch.Size] = []
     module = _attention(host, alone.stage)
     module.register_forward_pre_hook(lambda _, inputs: shapes.append(inputs[0].shape))
-    with torch.no_grad():
-        host(torch.empty(case.input_shape, device="meta"))
+    with torch.no_grad(), mode_of(image):
+        host(image)
     return tuple(shapes[0])
 
 

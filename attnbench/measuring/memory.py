@@ -1,43 +1,61 @@
-"""Peak memory of one step of a network: deterministic live bytes, and what the device saw."""
+"""Peak memory of one step of a network: deterministic live bytes, and the device's own figures."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 
-from attnbench.counting.live_bytes import LiveBytes
-from attnbench.measuring.workload import step as make_step
+from attnbench.counting.dispatch import Trace
+from attnbench.counting.twin import copy_with, fake, fake_mode
+from attnbench.measuring import workload
+from attnbench.measuring.timing import Step
 from attnbench.records.schema import Case, Memory
 
 
-def peak_live_bytes(step: Callable[[], object]) -> int:
-    """What a warmed-up step creates and holds at once, above what stays between steps."""
-    seen = LiveBytes()
-    with seen:
+def peak_live_bytes(
+    step: Callable[[], object], mode: AbstractContextManager[object] | None = None
+) -> int:
+    """Return the most bytes a warmed-up step creates and holds at once.
+
+    What stays alive between steps is not counted.
+    """
+    trace = Trace()
+    with mode or nullcontext(), trace:
         step()
-        between = seen.live
-        seen.peak = between
+        between = trace.peak = trace.live
         step()
-    return seen.peak - between
+    return trace.peak - between
 
 
 def measure(case: Case, variant: str) -> Memory:
-    """The peaks of one variant. Call it in a process that has done nothing else.
+    """Measure the peaks of one variant, in a process that has done nothing else.
 
-    The deterministic figure comes from the meta device and costs nothing of the rest. A step
+    The deterministic figure comes from fake tensors and does not touch the others; where the
+    step fails without data, it is that of two more real steps after the others. A step
     that is timed as a CUDA graph is measured before its capture: a replay allocates nothing.
     """
     torch.set_num_threads(case.threads)
     case = replace(case, cuda_graph=False)
-    live = peak_live_bytes(make_step(case, variant, "meta"))
-    if case.device == "cuda":
-        return _on_cuda(make_step(case, variant), live)
-    return _on_cpu(make_step(case, variant), live)
+    try:
+        live = peak_live_bytes(fake_step(case, variant), fake_mode())
+    except Exception:
+        live = None
+    step = workload.step(case, variant)
+    memory = (_on_cuda if case.device == "cuda" else _on_cpu)(step, live or 0)
+    return memory if live is not None else replace(memory, peak_live_bytes=peak_live_bytes(step))
+
+
+def fake_step(case: Case, variant: str) -> Step:
+    """Return a step of fake tensors on the CPU; it runs in ``twin.fake_mode``."""
+    network = copy_with(workload.network(case, variant, "meta"), fake)
+    image = fake(workload.image_for(case, case.input_shape, "meta"))
+    with fake_mode():
+        return workload._step(case, network, network, image)
 
 
 def _on_cpu(step: Callable[[], object], live: int) -> Memory:
@@ -53,7 +71,7 @@ def _on_cpu(step: Callable[[], object], live: int) -> Memory:
 def _on_cuda(step: Callable[[], object], live: int) -> Memory:
     step()
     torch.cuda.synchronize()
-    torch.cuda.empty_cache()  # what only the first step needed, cuDNN's trials for instance
+    torch.cuda.empty_cache()  # what the first step alone needed, such as cuDNN's trials
     torch.cuda.reset_peak_memory_stats()
     allocated, reserved = torch.cuda.memory_allocated(), torch.cuda.memory_reserved()
     step()
@@ -68,21 +86,21 @@ def _on_cuda(step: Callable[[], object], live: int) -> Memory:
 
 
 def reset_peak_resident_bytes() -> None:
-    """Forget the peak so far, on Linux where the process may; building a network has one too."""
+    """Reset the peak, which building the network may have set, where Linux permits it."""
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
 
 
 def resident_bytes() -> int:
-    """The process's resident size now on Linux; elsewhere its peak so far."""
+    """Return the process's resident size in bytes; where /proc is missing, its peak so far."""
     return _resident("VmRSS")
 
 
 def peak_resident_bytes() -> int:
-    """The peak of the process's resident size.
+    """Return the peak of the process's resident size, in bytes.
 
-    On Linux from the memory map of this very program: ``getrusage`` there also remembers the
-    size of the process that started it.
+    On Linux from ``/proc``: ``getrusage`` there also includes the size of the parent process at
+    the fork.
     """
     return _resident("VmHWM")
 

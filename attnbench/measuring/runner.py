@@ -1,39 +1,37 @@
 """From options to stored records: counts, memory, then latency, each in the process it needs.
 
 What an earlier, interrupted call finished is not done again. Networks are counted in this
-process, on the meta device; memory and time are taken in child processes, which may die, and so
-is everything of custom modules.
+process, without weights; memory and time are taken in child processes, which may die, and so is
+everything of custom modules.
 """
 
 from __future__ import annotations
 
 import multiprocessing
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
-
-import torch
+from typing import Any
 
 from attnbench.counting import NotCountedError, count_all
 from attnbench.counting.rule import Count
 from attnbench.errors import UserError
-from attnbench.hosts.build import Blocks, build
 from attnbench.measuring import isolated, latency, memory, planning
 from attnbench.measuring.events import Beginning, Event, Planned, failure, record
+from attnbench.measuring.workload import image_for, network
 from attnbench.plugins import resolve
 from attnbench.records import store
 from attnbench.records.case import Case, RunOptions
-from attnbench.records.image_size import Size, sides
 from attnbench.records.run import Run
 from attnbench.records.schema import Counts, End, FailedStep, Memory, Record, Results
-from attnbench.records.variants import PLAIN, STAGES, piece
+from attnbench.records.variants import PLAIN, piece
 from attnbench.system import worker
 from attnbench.system.worker import ChildDiedError
 
 worker.preload(memory.__name__)
 
-CountNetwork = Callable[[str, str, Size, tuple[int, ...], Blocks], dict[str, Count]]
+CountNetwork = Callable[[Case, str], dict[str, Count]]
 MeasureMemory = Callable[[Case, str], Memory]
 MeasureLatency = Callable[[Run], Iterator[Event]]
 Progress = Callable[[Run, Planned | Event], object]
@@ -104,32 +102,23 @@ def latency_apart(run: Run) -> Iterator[Event]:
     return worker.stream(latency.measure, run)
 
 
-def count_network(
-    host: str,
-    variant: str,
-    image_size: Size,
-    stages: tuple[int, ...] = STAGES,
-    blocks: Blocks = "all",
-) -> dict[str, Count]:
-    """Count a network by every rule, for one float32 image."""
-    with torch.device("meta"):
-        attention = None if variant == PLAIN else variant
-        network = build(host, attention, stages=stages, blocks=blocks)
-    return count_all(network, (1, 3, *sides(image_size)))
+def count_network(case: Case, variant: str) -> dict[str, Count]:
+    """Count a network of a case by every rule, for one image and without weights.
+
+    Where that fails, it is built with the seed's weights and counted with data.
+    """
+    image = image_for(case, (1, *case.input_shape[1:]), "meta")
+    try:
+        return count_all(network(case, variant, "meta"), image)
+    except NotCountedError:
+        return count_all(network(case, variant, "cpu"), image, seed=case.seed)
 
 
-def count_apart(
-    host: str,
-    variant: str,
-    image_size: Size,
-    stages: tuple[int, ...] = STAGES,
-    blocks: Blocks = "all",
-) -> dict[str, Count]:
+def count_apart(case: Case, variant: str) -> dict[str, Count]:
     """Do the same in a child process where the module is custom: its code may end the process."""
-    what = (host, variant, image_size, stages, blocks)
     if variant == PLAIN or not resolve.parse(variant).is_custom:
-        return count_network(*what)
-    return worker.call(count_network, *what)
+        return count_network(case, variant)
+    return worker.call(count_network, case, variant)
 
 
 def _alone(case: Case, variant: str) -> Counts:
@@ -184,7 +173,10 @@ def _steps(
 def _counts(case: Case, variant: str, count: CountNetwork) -> Counts:
     if case.isolated:
         return _alone(case, variant)
-    return Counts(rules=count(case.host, variant, case.image_size, case.stages, case.blocks))
+    # A grid's configurations share the counts of what only memory and time depend on.
+    same: dict[str, Any] = {"batch_size": 1, "threads": 1, "device": "cpu", "mode": "inference"}
+    same |= {"compiled": False, "cuda_graph": False}
+    return Counts(rules=count(replace(case, **same), variant))
 
 
 def _attempt(

@@ -32,7 +32,8 @@ class Count:
 
     None where the rule does not define the quantity. ``not_counted``: operators that ran and were
     counted as zero, with the number of their calls. ``details`` splits the figure by name,
-    ``parts`` does so for parts of the network.
+    ``parts`` does so for parts of the network. ``computed``: why the forward was run with data,
+    one pass on the CPU with the seed's input; None where shapes sufficed.
     """
 
     params: int | None = None
@@ -40,6 +41,7 @@ class Count:
     not_counted: Mapping[str, int] | None = None
     details: Mapping[str, int] | None = None
     parts: Mapping[str, Mapping[str, int]] | None = None
+    computed: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse counts that no network has."""

@@ -90,13 +90,13 @@ def test_every_metric_can_be_limited(file) -> None:
 def test_what_the_counter_does_not_know_is_never_within(file, monkeypatch) -> None:
     class Sorting(nn.Module):
         def forward(self, x):
-            return x.sort(dim=1).values
+            return x.erfinv()
 
     own = AttentionSpec("own", "Own", "0000.00000", Site.AFTER_BN3, lambda channels: Sorting())  # noqa: ARG005
     monkeypatch.setitem(ATTENTION, "own", own)
     (outcome,) = check(read(file("own in resnet50: added executed kernels <= 1_000")))
     assert not outcome.holds
-    assert outcome.verdict == "not fully counted: aten.sort x16"
+    assert outcome.verdict == "not fully counted: aten.erfinv x16"
 
 
 def test_a_class_in_a_file_of_ones_own_can_be_limited(file, tmp_path: Path) -> None:
@@ -140,7 +140,7 @@ def test_a_file_that_cannot_be_loaded_is_named(
         ("os._exit(0)", "line 2: mine.py:Mine is refused: the worker process ended with status 0"),
         ("raise KeyboardInterrupt", "line 2: mine.py:Mine is refused: .* KeyboardInterrupt"),
         (
-            "os._exit(0) if x.is_meta else None; return x",
+            "os._exit(0) if 'Fake' in type(x).__name__ else None; return x",
             "is refused: the worker process ended with",
         ),
     ],

@@ -1,10 +1,12 @@
-"""Watching operators: what is added up, what is listed, and what is free."""
+"""The trace of operators: what is added up, what is listed, and what is free."""
 
 import pytest
 import torch
 from torch import nn
 
-from attnbench.counting.dispatch import Watch, name_of, outside, watch
+from attnbench.counting.dispatch import Trace, operator_name, trace, trace_modules
+from attnbench.counting.operator_costs import Operator
+from attnbench.counting.twin import twin
 
 
 class Apply(nn.Module):
@@ -17,7 +19,7 @@ class Apply(nn.Module):
 
 
 def listed(function, shape=(2, 4, 6)) -> dict[str, int]:
-    return dict(watch(Apply(function), shape, {}).not_counted)
+    return dict(trace(*twin(Apply(function), shape)).not_counted)
 
 
 @pytest.mark.parametrize(
@@ -36,6 +38,9 @@ def listed(function, shape=(2, 4, 6)) -> dict[str, int]:
         lambda x: x.detach(),
         torch.empty_like,
         lambda x: torch.empty(3, device=x.device),
+        lambda x: x[:].unsqueeze_(0).squeeze_(0).transpose_(0, 1),
+        lambda x: x[0].t_(),
+        lambda x: x[:].as_strided_((4, 2), (2, 1)),
     ],
 )
 def test_views_and_empty_tensors_are_free(view):
@@ -55,36 +60,54 @@ def test_every_other_operator_is_listed_with_its_times():
 
 
 def test_what_a_table_has_is_added_up_and_not_listed():
-    costs = {"aten.add": lambda out, left, right: out.numel() + (0 if right is left else 1000)}
-    seen = watch(Apply(lambda x: ((x + x)[:1] + 1).relu()), (2, 4, 6), costs)
-    assert seen.total == 2 * 4 * 6 + (4 * 6 + 1000)
-    assert seen.not_counted == {"aten.relu": 1}
+    def per_element(out, left, right):
+        return out.numel() + (0 if right is left else 1000)
+
+    table = {"aten.add": Operator(macs=per_element)}
+    recorded = trace(*twin(Apply(lambda x: ((x + x)[:1] + 1).relu()), (2, 4, 6)), table)
+    assert recorded.total.macs == 2 * 4 * 6 + (4 * 6 + 1000)
+    assert recorded.total.kernels == 2
+    assert recorded.not_counted == {"aten.relu": 1}
 
 
-def test_what_is_covered_is_not_listed():
-    seen = Watch({})
+def test_a_trace_needs_no_network():
     x = torch.ones(3)
-    with seen:
+    with Trace() as recorded:
         x.sin()
-        seen.covered += 1
-        x.cos()
-        seen.covered -= 1
-        x.sin()
-    assert seen.not_counted == {"aten.sin": 2}
+        x.cos().sin()
+    assert recorded.not_counted == {"aten.sin": 2, "aten.cos": 1}
+
+
+def test_in_inference_mode_composite_operators_are_taken_apart_too():
+    layer, x = nn.Linear(4, 2), torch.ones(2, 3, 4)
+    traces = []
+    for mode in (torch.no_grad, torch.inference_mode):
+        with mode(), Trace() as recorded:
+            layer(x).flatten(1).softmax(1)
+        traces.append((recorded.not_counted, recorded.peak))
+    assert traces[0] == traces[1]
+    assert traces[0][0] == {"aten.addmm": 1, "aten._softmax": 1}
 
 
 def test_an_operators_name_leaves_its_overload_out():
-    assert name_of(torch.ops.aten.add.Tensor) == name_of(torch.ops.aten.add.Scalar) == "aten.add"
+    assert (
+        operator_name(torch.ops.aten.add.Tensor)
+        == operator_name(torch.ops.aten.add.Scalar)
+        == "aten.add"
+    )
 
 
 def network() -> nn.Module:
     inner = nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU())
-    return nn.Sequential(inner, nn.Sigmoid(), nn.Conv2d(4, 4, 1), nn.Sigmoid()).to("meta")
+    return nn.Sequential(inner, nn.Sigmoid(), nn.Conv2d(4, 4, 1), nn.Sigmoid())
 
 
-def test_outside_lists_what_ran_in_no_covered_module():
-    shape = (1, 3, 5, 5)
-    assert outside(network(), shape, lambda _: False) == {
+def outside(model, covers) -> dict[str, int]:
+    return dict(trace(model, torch.ones(1, 3, 5, 5), covers=covers).not_counted)
+
+
+def test_what_ran_in_no_covered_module_is_listed():
+    assert outside(network(), lambda _: False) == {
         "aten.convolution": 2,
         "aten.relu": 1,
         "aten.sigmoid": 2,
@@ -95,22 +118,40 @@ def test_outside_lists_what_ran_in_no_covered_module():
         nn.Sequential: {},
     }
     for kind, expected in covers.items():
-        assert outside(network(), shape, lambda module, kind=kind: type(module) is kind) == expected
+        assert outside(network(), lambda module, kind=kind: type(module) is kind) == expected
 
 
 def test_a_covered_module_inside_a_covered_one_does_not_uncover_the_rest():
     model = network()
     # The inner Sequential and its convolution are covered; its ReLU runs after the convolution.
     covered = {model[0], model[0][0]}
-    assert outside(model, (1, 3, 5, 5), lambda module: module in covered) == {
+    assert outside(model, lambda module: module in covered) == {
         "aten.sigmoid": 2,
         "aten.convolution": 1,
     }
 
 
-def test_outside_leaves_no_hook():
+def test_what_is_covered_is_added_up_where_the_table_has_it():
+    table = {"aten.relu": Operator(elementwise=lambda out, *_: out.numel())}
+    recorded = trace(network(), torch.ones(1, 3, 5, 5), table, covers=lambda _: True)
+    assert recorded.total.elementwise == 4 * 5 * 5
+    assert recorded.not_counted == {}
+
+
+def test_a_trace_leaves_no_hook():
     model = network()
-    outside(model, (1, 3, 5, 5), lambda _: True)
+    outside(model, lambda _: True)
     for module in model.modules():
         assert not module._forward_hooks
         assert not module._forward_pre_hooks
+
+
+def test_every_call_of_a_known_module_has_its_cost():
+    relu = nn.ReLU()
+    model = nn.Sequential(relu, nn.Sigmoid(), relu, nn.Flatten())
+    costs = {nn.ReLU: lambda module, x, out: x.numel() + out.numel() + 100 * (module is relu)}
+    calls, not_counted = trace_modules(
+        model, torch.ones(2, 5), lambda module: costs.get(type(module))
+    )
+    assert calls == [(relu, 120), (relu, 120)]
+    assert not_counted == {"aten.sigmoid": 1}

@@ -8,11 +8,10 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from attnbench.counting import executed, macs
-from attnbench.counting.dispatch import FREE, name_of
-from attnbench.counting.executed import RULE, Cost, block, part, stage, stage_and_part, trace
-from attnbench.counting.operator_costs import OPERATORS, Operator, nothing
-from attnbench.counting.rule import meta_twin
+from attnbench.counting import macs
+from attnbench.counting.dispatch import FREE, Trace, operator_name
+from attnbench.counting.executed import RULE, block, part, stage, stage_and_part, trace
+from attnbench.counting.operator_costs import OPERATORS, Cost, Operator, nothing
 from attnbench.hosts.build import build
 from attnbench.modules import ATTENTION, Site, create
 
@@ -343,10 +342,10 @@ ONE_OPERATOR = {
 @pytest.mark.parametrize("what", ONE_OPERATOR)
 def test_one_operator_costs_its_arithmetic_and_its_tensors(what):
     module, shape, expected = ONE_OPERATOR[what]
-    found = trace(module, shape)
-    assert found.total == expected
-    assert found.unknown == {}
-    assert len(found.rows) == 1
+    recorded = trace(module, shape)
+    assert recorded.total == expected
+    assert recorded.not_counted == {}
+    assert len(recorded.rows) == 1
 
 
 @pytest.mark.parametrize(
@@ -361,9 +360,9 @@ def test_one_operator_costs_its_arithmetic_and_its_tensors(what):
     ],
 )
 def test_views_and_allocations_cost_nothing(view):
-    found = trace(Apply(view), (2, 4, 6))
-    assert found.rows == {}
-    assert found.unknown == {}
+    recorded = trace(Apply(view), (2, 4, 6))
+    assert recorded.rows == {}
+    assert recorded.not_counted == {}
 
 
 def test_operations_are_all_arithmetic_and_no_traffic():
@@ -371,8 +370,8 @@ def test_operations_are_all_arithmetic_and_no_traffic():
 
 
 def test_two_calls_of_an_operator_are_added_up():
-    found = trace(Apply(lambda x: (x + 1) + x[0]), (4, 3))
-    assert found.rows == {("", "aten.add"): Cost(0, 2 * 12, 0, 4 * (12 + 12 + 3), 4 * 24, 2)}
+    recorded = trace(Apply(lambda x: (x + 1) + x[0]), (4, 3))
+    assert recorded.rows == {("", "aten.add"): Cost(0, 2 * 12, 0, 4 * (12 + 12 + 3), 4 * 24, 2)}
 
 
 def test_an_operator_of_the_table_exists_and_is_not_free():
@@ -391,7 +390,9 @@ def test_an_operator_in_place_costs_what_its_plain_form_does():
 
 
 def test_what_multiplies_and_accumulates_is_what_the_rule_macs_knows():
-    assert {name for name, row in OPERATORS.items() if row.macs is not nothing} == set(macs.COSTS)
+    assert {name for name, row in OPERATORS.items() if row.macs is not nothing} == set(
+        macs.PRODUCTS
+    )
 
 
 def test_a_row_without_arithmetic_is_a_move():
@@ -409,13 +410,13 @@ class Names(TorchDispatchMode):
         self.names: list[str] = []
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        self.names.append(name_of(func))
+        self.names.append(operator_name(func))
         return func(*args, **(kwargs or {}))
 
 
 def group_norm_copies_a_half() -> bool:
     """torch 2.6 makes a half of the channels contiguous before it normalises them."""
-    half = torch.empty(2, 4, 3, 3, device="meta").chunk(2, dim=1)[1]
+    half = torch.empty(2, 4, 3, 3).chunk(2, dim=1)[1]
     with Names() as seen:
         nn.functional.group_norm(half, 2)
     return "aten.clone" in seen.names
@@ -627,11 +628,11 @@ def test_every_module_is_written_out():
 @pytest.mark.parametrize("name", MODULES)
 def test_a_module_is_the_sum_of_its_operators(name):
     steps, shape, settings = MODULES[name]
-    found = trace(create(name, shape[1], **settings), shape)
+    recorded = trace(create(name, shape[1], **settings), shape)
     written_out = steps(*shape, **settings)
-    assert found.by(by_name) == by_operator(written_out)
-    assert found.total == total(written_out)
-    assert found.unknown == {}
+    assert recorded.by(by_name) == by_operator(written_out)
+    assert recorded.total == total(written_out)
+    assert recorded.not_counted == {}
 
 
 def test_sa_with_a_pencil():
@@ -700,12 +701,12 @@ def test_sa_launches_12_kernels_a_block(traces):
 
 
 def test_the_plain_network_is_its_layers(traces):
-    found = traces["plain"]
-    assert set(found.by(part)) == {"host"}
+    recorded = traces["plain"]
+    assert set(recorded.by(part)) == {"host"}
     # 53 convolutions and batch norms, 49 ReLUs, 16 additions, two poolings, the classifier
-    assert found.total.kernels == 53 + 53 + 49 + 16 + 2 + 1
-    assert found.total.macs == 4_089_184_256
-    additions = found.by(by_name)["aten.add_"]
+    assert recorded.total.kernels == 53 + 53 + 49 + 16 + 2 + 1
+    assert recorded.total.macs == 4_089_184_256
+    additions = recorded.by(by_name)["aten.add_"]
     assert additions.elementwise == sum(n * 4 * c * side**2 for n, c, side in STAGES) == 5_519_360
     assert additions.bytes_read == 2 * additions.bytes_written == 2 * 4 * 5_519_360
 
@@ -733,8 +734,8 @@ def test_sk_takes_conv2_bn2_and_a_relu_from_the_host(traces):
 @pytest.mark.parametrize("name", ["plain", *ATTENTION])
 @pytest.mark.parametrize("key", [stage, block, part, stage_and_part, by_name])
 def test_every_way_of_adding_up_gives_the_total(name, key, traces):
-    found = traces[name]
-    assert sum(found.by(key).values(), Cost()) == found.total
+    recorded = traces[name]
+    assert sum(recorded.by(key).values(), Cost()) == recorded.total
 
 
 def test_stages_and_blocks_are_the_networks_in_its_order(traces):
@@ -746,8 +747,8 @@ def test_stages_and_blocks_are_the_networks_in_its_order(traces):
 
 def test_only_the_chosen_stages_have_attention():
     with torch.device("meta"):
-        found = trace(build("resnet50", "sa", stages=[2, 4]), (1, 3, 64, 64))
-    with_attention = [name for name in found.by(stage_and_part) if name.endswith(" attention")]
+        recorded = trace(build("resnet50", "sa", stages=[2, 4]), (1, 3, 64, 64))
+    with_attention = [name for name in recorded.by(stage_and_part) if name.endswith(" attention")]
     assert with_attention == ["layer2 attention", "layer4 attention"]
 
 
@@ -771,8 +772,8 @@ class Block(nn.Module):
 
 
 def test_operators_are_put_down_to_the_innermost_module_that_runs_them():
-    found = trace(nn.ModuleDict({"layer": Block()})["layer"], (4, 3))
-    assert {key: cost.kernels for key, cost in found.rows.items()} == {
+    recorded = trace(nn.ModuleDict({"layer": Block()})["layer"], (4, 3))
+    assert {key: cost.kernels for key, cost in recorded.rows.items()} == {
         ("", "aten.exp"): 1,
         ("attention.inner.0", "aten.mm"): 1,
         ("attention.inner.1", "aten.sigmoid"): 1,
@@ -781,7 +782,7 @@ def test_operators_are_put_down_to_the_innermost_module_that_runs_them():
         ("relu", "aten.relu"): 1,
         ("", "aten.neg"): 1,
     }
-    assert {name: cost.kernels for name, cost in found.by(part).items()} == {
+    assert {name: cost.kernels for name, cost in recorded.by(part).items()} == {
         "host": 4,
         "attention": 3,
     }
@@ -795,19 +796,19 @@ def test_a_part_is_attention_by_the_whole_name_at_any_depth():
 
 
 def test_a_count_is_the_trace_in_plain_numbers(networks, traces):
-    count, found = RULE.count(networks["sa"], IMAGE), traces["sa"]
-    assert count.operations == found.total.operations
-    assert count.details == asdict(found.total) | {"peak_live_bytes": found.peak_live_bytes}
+    count, recorded = RULE.count(networks["sa"], IMAGE), traces["sa"]
+    assert count.operations == recorded.total.operations
+    assert count.details == asdict(recorded.total) | {"peak_live_bytes": recorded.peak}
     assert count.params is None
     assert count.not_counted == {}
-    assert list(count.parts) == list(found.by(stage_and_part))
-    for figure in asdict(found.total):
+    assert list(count.parts) == list(recorded.by(stage_and_part))
+    for figure in asdict(recorded.total):
         assert sum(values[figure] for values in count.parts.values()) == count.details[figure]
 
 
 def test_an_unknown_operator_is_listed_with_its_number_and_costs_nothing():
-    count = RULE.count(Apply(lambda x: (x.cumsum(0).cumsum(1) + 1).cumprod(1)), (4, 3))
-    assert count.not_counted == {"aten.cumsum": 2, "aten.cumprod": 1}
+    count = RULE.count(Apply(lambda x: (x.erfinv().erfinv() + 1).lgamma()), (4, 3))
+    assert count.not_counted == {"aten.erfinv": 2, "aten.lgamma": 1}
     known = costs(elementwise=12, read=[12], written=[12])
     assert count.details == asdict(known) | {"peak_live_bytes": count.details["peak_live_bytes"]}
     assert count.operations == 12
@@ -835,7 +836,7 @@ def test_an_unknown_operator_is_listed_with_its_number_and_costs_nothing():
     ],
 )
 def test_the_peak_of_live_bytes_by_hand(function, elements):
-    assert trace(Apply(function), (4, 3)).peak_live_bytes == 4 * elements
+    assert trace(Apply(function), (4, 3)).peak == 4 * elements
 
 
 def test_the_peak_of_a_small_net_by_hand():
@@ -846,9 +847,9 @@ def test_the_peak_of_a_small_net_by_hand():
         nn.Conv2d(8, 16, 1),  # 192 more, beside 96
         nn.AdaptiveAvgPool2d(1),  # 16, beside 192
     )
-    assert trace(net, (1, 3, 6, 5)).peak_live_bytes == 4 * (96 + 192)
-    assert trace(net[:3], (1, 3, 6, 5)).peak_live_bytes == 4 * (96 + 96)
-    assert trace(net, (5, 3, 6, 5)).peak_live_bytes == 5 * 4 * (96 + 192)
+    assert trace(net, (1, 3, 6, 5)).peak == 4 * (96 + 192)
+    assert trace(net[:3], (1, 3, 6, 5)).peak == 4 * (96 + 96)
+    assert trace(net, (5, 3, 6, 5)).peak == 5 * 4 * (96 + 192)
 
 
 # What a trace leaves alone.
@@ -863,8 +864,8 @@ def test_the_model_is_untouched():
     modes = [module.training for module in model.modules()]
     kept, tensors = deepcopy(model.state_dict()), dict(model.state_dict(keep_vars=True))
     hooks = [dict(module._forward_hooks) for module in model.modules()]
-    found = trace(model, (2, 3, 6, 5))
-    assert found.total.macs == 2 * 128 * (4 * 3) * 27
+    recorded = trace(model, (2, 3, 6, 5))
+    assert recorded.total.macs == 2 * 128 * (4 * 3) * 27
     assert [module.training for module in model.modules()] == modes
     assert list(model.state_dict()) == list(kept)
     assert all(torch.equal(model.state_dict()[name], value) for name, value in kept.items())
@@ -877,7 +878,7 @@ def test_the_model_is_untouched():
 
 def test_following_leaves_no_hook():
     model = Block()
-    with executed.Trace().follow(model):
+    with Trace(OPERATORS).follow(model):
         assert all(module._forward_hooks for module in model.modules())
     for module in model.modules():
         assert not module._forward_hooks
@@ -888,11 +889,11 @@ def test_following_leaves_no_hook():
 
 
 def traffic(module, shape, dtype):
-    """The module's, fed with an image of its own precision."""
-    twin, found = meta_twin(module.to(dtype)), executed.Trace()
-    with torch.no_grad(), found:
-        twin(torch.empty(shape, dtype=dtype, device="meta"))
-    return found.total
+    """The module's on a real CPU, fed with an image of its own precision."""
+    network, image = module.to(dtype).eval(), torch.ones(shape, dtype=dtype)
+    with torch.no_grad(), Trace(OPERATORS) as recorded:
+        network(image)
+    return recorded.total
 
 
 CHAIN = nn.Sequential(
@@ -938,13 +939,13 @@ def test_a_trace_of_a_model_in_half_precision_is_in_half_precision(module, shape
 
 
 def test_a_tensor_given_to_be_written_is_not_read():
-    found = trace(Apply(lambda x: torch.add(x, 1, out=torch.empty_like(x))), (4, 3))
-    assert found.total == costs(elementwise=12, read=[12], written=[12])
+    recorded = trace(Apply(lambda x: torch.add(x, 1, out=torch.empty_like(x))), (4, 3))
+    assert recorded.total == costs(elementwise=12, read=[12], written=[12])
 
 
 def test_every_way_of_allocating_without_filling_is_free():
-    found = trace(Apply(lambda x: x.new_empty(3)), (4, 3))
-    assert found.unknown == {}
+    recorded = trace(Apply(lambda x: x.new_empty(3)), (4, 3))
+    assert recorded.not_counted == {}
 
 
 def test_the_peak_is_known_for_each_module_and_operator():
@@ -953,15 +954,15 @@ def test_the_peak_is_known_for_each_module_and_operator():
         nn.Sigmoid(),  # 160 more, beside its input
         nn.Linear(10, 50, bias=False),  # (4, 50): 800 bytes beside the sigmoid's 160
     )
-    found = trace(net, (4, 6))
-    assert found.peak_by(lambda path, _: path) == {"0": 160, "1": 320, "2": 960}
-    assert found.peak_by(lambda _, operator: operator) == {"aten.mm": 960, "aten.sigmoid": 320}
-    assert found.peak_live_bytes == 960
+    recorded = trace(net, (4, 6))
+    assert recorded.peak_by(lambda path, _: path) == {"0": 160, "1": 320, "2": 960}
+    assert recorded.peak_by(lambda _, operator: operator) == {"aten.mm": 960, "aten.sigmoid": 320}
+    assert recorded.peak == 960
 
 
 def test_the_peaks_of_the_parts_of_a_network_hold_the_peak_of_all():
     with torch.device("meta"):
         network = build("resnet50", "sa")
     count = RULE.count(network, (1, 3, 64, 64))
-    peaks = [each["peak_live_bytes"] for each in count.parts.values()]
+    peaks = [sums["peak_live_bytes"] for sums in count.parts.values()]
     assert max(peaks) == count.details["peak_live_bytes"]

@@ -3,10 +3,11 @@
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils import parametrizations
 
 from attnbench.counting.leaf import RULE
 from attnbench.hosts.build import build
-from attnbench.modules import ATTENTION
+from attnbench.modules import ATTENTION, AttentionSpec, Site
 
 IMAGE = (1, 3, 224, 224)
 PLAIN = 4_121_924_096
@@ -110,7 +111,8 @@ class Apply(nn.Module):
         (nn.Linear(7, 5), (3, 7), 3 * 7 * 5),
         (nn.Linear(7, 5, bias=False), (2, 3, 7), 2 * 3 * 7 * 5),
         (nn.BatchNorm2d(3), (2, 3, 4, 5), 2 * (2 * 3 * 4 * 5)),
-        (nn.BatchNorm2d(3, affine=False), (2, 3, 4, 5), 2 * (2 * 3 * 4 * 5)),
+        (nn.BatchNorm2d(3, affine=False), (2, 3, 4, 5), 2 * 3 * 4 * 5),
+        (nn.Upsample(scale_factor=2), (1, 3, 4, 6), 3 * 8 * 12),
         (nn.ReLU(), (2, 3, 4), 2 * 3 * 4),
         (nn.MaxPool2d(2), (1, 3, 4, 6), 3 * 4 * 6),
         (nn.AvgPool2d(3, stride=1), (1, 3, 4, 6), 3 * 4 * 6),
@@ -132,6 +134,8 @@ def test_a_leaf_costs_its_formula(module, shape, expected):
         (nn.Sigmoid(), (1, 4), {"aten.sigmoid": 1}),
         (nn.Softmax(1), (1, 4), {"aten._softmax": 1}),
         (nn.Conv1d(4, 2, 1), (1, 4, 3), {"aten.convolution": 1}),
+        (nn.BatchNorm1d(4), (1, 4, 3), {"aten.native_batch_norm": 1}),
+        (nn.AdaptiveAvgPool1d(1), (1, 4, 3), {"aten.mean": 1}),
         (nn.ConvTranspose2d(4, 2, 1), (1, 4, 3, 3), {"aten.convolution": 1}),
         (Apply(torch.relu), (1, 4), {"aten.relu": 1}),
         (Apply(lambda x: x.mean((2, 3))), (1, 4, 3, 3), {"aten.mean": 1}),
@@ -168,6 +172,44 @@ def test_a_net_is_the_sum_of_its_leaves():
     assert count.not_counted == {"aten.sigmoid": 1, "aten.mul": 1, "aten._softmax": 1}
 
 
+class Standardised(nn.Conv2d):
+    def forward(self, x):
+        weight = self.weight - self.weight.mean((1, 2, 3), keepdim=True)
+        return nn.functional.conv2d(x, weight, self.bias)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        Standardised(2, 4, 3),
+        parametrizations.spectral_norm(nn.Conv2d(2, 4, 3)),
+        parametrizations.weight_norm(nn.Conv2d(2, 4, 3)),
+    ],
+    ids=["subclass", "spectral_norm", "weight_norm"],
+)
+def test_a_subclass_of_a_leaf_and_a_parametrised_one_count_as_it(layer):
+    count = RULE.count(layer, (1, 2, 7, 6))
+    assert count.operations == (5 * 4) * 4 * (2 * 9 + 1)
+    assert count.not_counted == {}
+
+
+def test_a_standardised_convolution_in_every_block_of_resnet50():
+    class Gate(nn.Module):
+        def __init__(self, channels):
+            super().__init__()
+            self.fc = Standardised(channels, channels, 1, bias=False)
+
+        def forward(self, x):
+            return x * self.fc(x).sigmoid()
+
+    entry = AttentionSpec("gate", "a gate", "nowhere", Site.AFTER_BN3, Gate)
+    with torch.device("meta"):
+        network = build("resnet50", entry)
+    added = sum(n * (4 * planes) ** 2 * positions for n, planes, positions in STAGES)
+    assert added == 3_288_334_336
+    assert RULE.count(network, IMAGE).operations == PLAIN + added
+
+
 def test_a_leaf_that_is_called_by_keyword_is_counted():
     layer = nn.Linear(7, 5)
 
@@ -182,7 +224,7 @@ def test_a_leaf_that_is_called_by_keyword_is_counted():
     assert RULE.count(ByKeyword(), (3, 7)).operations == 3 * 7 * 5
 
 
-def test_what_sa_runs_and_nobody_counts_is_listed(counts):
+def test_what_sa_runs_and_the_rule_does_not_count_is_listed(counts):
     assert counts["plain"].not_counted == {"aten.add_": 16}  # the residual additions
     half = Apply(lambda x: nn.functional.group_norm(x.chunk(2, dim=1)[1], 2))
     copies = RULE.count(half, (2, 4, 3, 3)).not_counted.get("aten.clone", 0)  # 1 in torch 2.6

@@ -1,4 +1,4 @@
-"""Counts that other people made or printed. They agree exactly, or the difference is a formula."""
+"""Counts made or printed by others: they agree exactly, or the difference is a formula."""
 
 import io
 from contextlib import redirect_stderr, redirect_stdout
@@ -51,14 +51,14 @@ def torchvisions(name):
 @pytest.fixture(scope="module")
 def by_ptflops():
     """What ptflops says of every network, operations and parameters; and all that it printed."""
-    printed, said = io.StringIO(), {}
+    printed, counts = io.StringIO(), {}
     with redirect_stdout(printed), redirect_stderr(printed):
         for host in HOSTS:
             for name in NETWORKS:
-                said[host, name] = get_model_complexity_info(
+                counts[host, name] = get_model_complexity_info(
                     make(host, name), IMAGE[1:], print_per_layer_stat=False, as_strings=False
                 )
-    return said, printed.getvalue()
+    return counts, printed.getvalue()
 
 
 def linear_biases(host, name):

@@ -1,6 +1,7 @@
 """What holds for every rule of counting, and for the twin that they count on."""
 
 import pickle
+import warnings
 from copy import copy, deepcopy
 
 import pytest
@@ -11,7 +12,7 @@ from torch.utils._pytree import tree_leaves
 
 from attnbench import counting
 from attnbench.counting import EXTRA_RULES, RULES, NotCountedError, Rule, count_all
-from attnbench.counting.rule import meta_twin
+from attnbench.counting.twin import has_data, twin
 from attnbench.hosts.build import build
 from attnbench.modules import create
 
@@ -103,7 +104,7 @@ def test_a_count_is_made_of_plain_integers(rule):
 
 
 class Made(TorchDispatchMode):
-    """The most elements that any operator put into memory, off the meta device."""
+    """The most elements that any operator put into memory, without meta and fake tensors."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -112,7 +113,7 @@ class Made(TorchDispatchMode):
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         out = func(*args, **(kwargs or {}))
         for tensor in tree_leaves(out):
-            if isinstance(tensor, torch.Tensor) and not tensor.is_meta:
+            if isinstance(tensor, torch.Tensor) and has_data(tensor):
                 self.largest = max(self.largest, tensor.numel())
         return out
 
@@ -137,29 +138,51 @@ def test_the_meter_of_allocations_sees_a_copy():
 def test_a_twin_is_the_network_without_storage_in_eval_mode():
     model = small("cpu")
     with Made() as made:
-        twin = meta_twin(model)
+        network, images = twin(model, SHAPE)
     assert made.largest == 0
-    assert not any(module.training for module in twin.modules())
-    assert type(twin) is Small
-    assert [name for name, _ in twin.named_modules()] == [name for name, _ in model.named_modules()]
+    assert not any(module.training for module in network.modules())
+    assert type(network) is Small
+    names = [name for name, _ in network.named_modules()]
+    assert names == [name for name, _ in model.named_modules()]
+    assert (images.shape, images.dtype, images.device.type) == (SHAPE, torch.float32, "cpu")
     for part in (nn.Module.named_parameters, nn.Module.named_buffers):
-        ours, theirs = dict(part(twin)), dict(part(model))
+        ours, theirs = dict(part(network)), dict(part(model))
         assert list(ours) == list(theirs)
         for name, tensor in theirs.items():
-            assert ours[name].is_meta
+            assert not has_data(ours[name])
+            assert ours[name].device.type == "cpu"
             assert ours[name].shape == tensor.shape
             assert ours[name].dtype == tensor.dtype
             assert ours[name].requires_grad == tensor.requires_grad
-            assert type(ours[name]) is type(tensor)
-    assert twin.last.weight.grad is None
+            assert ours[name].stride() == tensor.stride()
+            assert isinstance(ours[name], nn.Parameter) == isinstance(tensor, nn.Parameter)
+    assert network.last.weight.grad is None
+
+
+def test_a_twin_for_images_with_data_is_a_copy_on_the_cpu():
+    model, given = small("cpu"), torch.ones(SHAPE)
+    network, images = twin(model, given)
+    assert images is given
+    assert not network.training
+    weights = dict(network.named_parameters())
+    for name, tensor in model.named_parameters():
+        assert torch.equal(weights[name], tensor)
+        assert weights[name].data_ptr() != tensor.data_ptr()
+
+
+def test_a_twin_is_counted_for_the_dtype_and_layout_of_given_images():
+    given = torch.empty(SHAPE, device="meta", dtype=torch.bfloat16)
+    _, images = twin(small("meta"), given.to(memory_format=torch.channels_last))
+    assert images.dtype == torch.bfloat16
+    assert images.is_contiguous(memory_format=torch.channels_last)
 
 
 def test_a_twin_shares_what_the_network_shares():
-    twin = meta_twin(small("cpu"))
-    assert twin.again.weight is twin.last.weight
-    assert "shift" not in twin.state_dict()
+    network, _ = twin(small("cpu"), SHAPE)
+    assert network.again.weight is network.last.weight
+    assert "shift" not in network.state_dict()
     relu = nn.ReLU()
-    pair = meta_twin(nn.Sequential(relu, relu))
+    pair, _ = twin(nn.Sequential(relu, relu), SHAPE)
     assert pair[0] is pair[1]
     assert pair[0] is not relu
 
@@ -183,6 +206,26 @@ class Asking(nn.Module):
         return x * 2 if x.sum().item() > 0 else x
 
 
+def test_a_forward_that_depends_on_data_is_computed_once_and_says_so():
+    model = nn.Sequential(nn.Conv2d(3, 4, 1), Asking())
+    counts = count_all(model, SHAPE)
+    assert set(counts) == set(RULES)
+    assert counts["macs"].operations == 2 * 9 * 7 * 4 * 3
+    for count in counts.values():
+        assert count.computed.endswith(
+            "the forward depends on the values in its tensors (aten._local_scalar_dense.default)"
+        )
+    assert all(count.computed is None for count in count_all(small("cpu"), SHAPE).values())
+
+
+def test_a_weight_that_a_forward_has_computed_does_not_stop_the_counts():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # deprecated, and in use
+        model = nn.utils.weight_norm(nn.Conv2d(3, 4, 1, bias=False))
+    model(torch.ones(SHAPE))
+    assert count_all(model, SHAPE)["macs"].operations == 2 * 9 * 7 * 4 * 3
+
+
 def test_rules_that_fail_are_named_and_the_others_keep_their_counts(monkeypatch):
     def marks(model, _):
         model.register_buffer("mark", torch.zeros(1))
@@ -200,7 +243,7 @@ def test_rules_that_fail_are_named_and_the_others_keep_their_counts(monkeypatch)
     assert {"first", "macs", "executed"} <= set(error.failed)
     assert set(error.failed) | set(error.counts) == {"first", *RULES}
     assert str(error).startswith("by first: ValueError: marked; by macs, ")
-    assert str(error).count("item()") == 1
+    assert str(error).count("the forward depends on the values in its tensors") == 1
 
 
 @pytest.mark.parametrize("name", RULES)

@@ -68,7 +68,7 @@ def test_a_detector_with_a_module_is_run_and_reported(new_run, perform, counted,
     perform(run)
     assert not run.failures
     assert [len(each.blocks) for each in run.rounds] == [3]
-    assert [shape for _, shape in counted] == [(1, 3, 32, 64)] * 2
+    assert [image.shape for _, image in counted] == [(1, 3, 32, 64)] * 2
     said = remarks(LoadedRun(run))
     assert any(each.startswith("Fixed work, the same for every variant: backbone") for each in said)
     assert set(LoadedRun(run).frame["variant"]) == {PLAIN, CONTROL, "eca"}
@@ -84,15 +84,17 @@ def test_a_module_of_a_detector_alone_has_the_size_of_its_backbone(case):
     assert isolated.step(detector, "sa layer2")().shape == (2, 512, 4, 8)
 
 
-def test_counts_are_of_one_float32_image_on_meta(new_run, perform, machine, counted):
+def test_counts_are_of_one_image_without_data_in_the_runs_dtype_and_layout(
+    new_run, perform, machine, counted
+):
     perform(
         new_run(batch_size=2, image_size=64, dtype="bfloat16", channels_last=True), clock=machine
     )
-    for model, shape in counted:
-        assert shape == (1, 3, 64, 64)
-        weight = model.conv1.weight
-        assert (weight.dtype, weight.device.type) == (torch.float32, "meta")
-        assert weight.is_contiguous()
+    for model, image in counted:
+        assert image.shape == (1, 3, 64, 64)
+        for tensor in (image, model.conv1.weight):
+            assert (tensor.dtype, tensor.device.type) == (torch.bfloat16, "meta")
+            assert tensor.is_contiguous(memory_format=torch.channels_last)
 
 
 def test_every_record_has_the_runs_case_and_environment_and_its_own_time(new_run, perform, machine):
@@ -168,7 +170,7 @@ def test_a_variant_whose_memory_cannot_be_measured_is_a_record_and_goes_on(
 def test_rules_that_count_keep_their_counts_where_others_fail(
     new_run, perform, machine, monkeypatch
 ):
-    def count(model, _):
+    def count(model, *_, **__):
         found = {"learnable": Count(params=7)}
         if hasattr(model.layer1[0], "attention"):
             raise NotCountedError(found, {"macs": "ValueError: no", "leaf": "ValueError: no"})
@@ -242,13 +244,13 @@ def test_memory_and_rounds_are_measured_in_processes_of_their_own(case, new_run,
 def test_what_nobody_has_seen_is_counted_in_a_process_of_its_own(case, monkeypatch):
     own = "mine.py:Mine"
     monkeypatch.setattr(worker, "call", lambda *call: call)
-    what = ("resnet18", own, 64, (1, 2), "all")
-    assert runner.count_apart(*what) == (runner.count_network, *what)
+    case = replace(case, host="resnet18", image_size=64)
+    assert runner.count_apart(case, own) == (runner.count_network, case, own)
     piece = f"{own} layer2"
     asked = runner._alone(replace(case, isolated=True), piece)
     assert asked == (isolated.count, replace(case, isolated=True), piece)
     for variant in ("plain", "eca"):
-        assert isinstance(runner.count_apart("resnet18", variant, 64), dict)
+        assert isinstance(runner.count_apart(case, variant), dict)
 
 
 def test_runs_are_done_one_after_the_other_and_networks_counted_once(

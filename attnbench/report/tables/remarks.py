@@ -114,7 +114,7 @@ def _rounds(run: Run) -> str:
 
 
 def _limits(case: Case) -> list[str]:
-    """Return what the counted figures do not cover here (``attnbench.counting.live_bytes``)."""
+    """Return what the counted figures do not cover here (``attnbench.counting.dispatch``)."""
     lines = [] if case.isolated else _limits_of_networks(case)
     if case.device == "cuda" and case.dtype == "float32":
         lines.append("Convolutions may use TF32 within float32, PyTorch's default.")
@@ -128,10 +128,6 @@ def _limits_of_networks(case: Case) -> list[str]:
         lines.append(f"Fixed work, the same for every variant: {work}. {NOT_MEASURED}")
     if case.compiled:
         lines.append("Counts, kernels and live peaks are those of the eager networks.")
-    if case.channels_last:
-        lines.append("Live peaks are too low for modules that reshape: on meta no copy is seen.")
-    if case.mode == "training" and case.dtype != "float32":
-        lines.append("Live peaks take batch norm's statistics for single precision.")
     return lines
 
 

@@ -1,0 +1,79 @@
+"""The copy of a network that is counted: on the CPU, and without data wherever that can be.
+
+Fake tensors (``FakeTensorMode``) run the CPU's operators on shapes, dtypes and strides alone:
+nothing is computed and no weight is allocated, on whatever device the network is.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from copy import deepcopy
+from functools import cache
+
+import torch
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
+from torch.utils._pytree import tree_leaves
+
+from attnbench.records.schema import Shape
+
+Input = Shape | Tensor
+"""The images' shape; or images on meta, for their dtype and layout; or images with data."""
+
+
+@cache
+def fake_mode() -> FakeTensorMode:
+    """Return the mode of all fake tensors of this process."""
+    # A module that fails raises; PyTorch would log the traceback too.
+    logging.getLogger(FakeTensorMode.__module__).setLevel(logging.CRITICAL)
+    return FakeTensorMode(allow_non_fake_inputs=True)
+
+
+def fake(tensor: Tensor) -> Tensor:
+    """Return a fake tensor on the CPU, of the same shape, dtype and strides."""
+    shape, strides = tensor.shape, tensor.stride()
+    on_meta = torch.empty_strided(shape, strides, dtype=tensor.dtype, device="meta")
+    return FakeTensor(fake_mode(), on_meta, torch.device("cpu"))
+
+
+def mode_of(tensor: Tensor) -> AbstractContextManager[object]:
+    """Return the mode in which new tensors are of that tensor's kind, fake or real."""
+    return fake_mode() if isinstance(tensor, FakeTensor) else nullcontext()
+
+
+def tensors_of(model: nn.Module) -> Iterator[Tensor]:
+    """Yield parameters, buffers, and the constants that modules keep as plain attributes."""
+    for module in model.modules():
+        yield from (leaf for leaf in tree_leaves(vars(module)) if isinstance(leaf, Tensor))
+
+
+def copy_with(model: nn.Module, convert: Callable[[Tensor], Tensor]) -> nn.Module:
+    """Copy a network with all its tensors converted; shared ones stay shared."""
+    memo: dict[int, Tensor] = {}
+    for tensor in tensors_of(model):
+        if id(tensor) not in memo:
+            copy = convert(tensor)
+            is_parameter = isinstance(tensor, nn.Parameter)
+            memo[id(tensor)] = nn.Parameter(copy, tensor.requires_grad) if is_parameter else copy
+    return deepcopy(model, memo)
+
+
+def twin(model: nn.Module, given: Input) -> tuple[nn.Module, Tensor]:
+    """Copy the network in evaluation mode, with the images that it is counted for.
+
+    Both are fake, unless the images have data: then both are real and on the CPU. A shape is
+    taken for contiguous images in the dtype of the network's weights.
+    """
+    if not isinstance(given, Tensor):
+        dtypes = (p.dtype for p in model.parameters() if p.is_floating_point())
+        given = torch.empty(given, device="meta", dtype=next(dtypes, torch.float32))
+    if has_data(given):
+        return copy_with(model, lambda tensor: tensor.detach().to("cpu", copy=True)).eval(), given
+    return copy_with(model, fake).eval(), fake(given)
+
+
+def has_data(tensor: Tensor) -> bool:
+    """Return whether the tensor holds values, on any device."""
+    return not (tensor.is_meta or isinstance(tensor, FakeTensor))

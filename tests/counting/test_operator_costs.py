@@ -1,0 +1,239 @@
+"""Operators that custom modules use: their arithmetic by hand, and that it is what a CPU runs."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+from torchvision.ops import DeformConv2d
+
+from attnbench.counting import dispatch, executed
+from attnbench.counting.operator_costs import OPERATORS, Cost
+from attnbench.counting.twin import twin
+from attnbench.hosts.build import build
+from attnbench.modules import ATTENTION, AttentionSpec, Site, create
+
+
+class Apply(nn.Module):
+    def __init__(self, function, *modules) -> None:
+        super().__init__()
+        self.function = function
+        self.parts = nn.ModuleList(modules)
+
+    def forward(self, x):
+        return self.function(x, *self.parts)
+
+
+def index(*shape):
+    return torch.zeros(shape, dtype=torch.long)
+
+
+def attend(x):
+    return functional.scaled_dot_product_attention(x, x[:, :, :3], x[:, :, :3])
+
+
+SHAPE = (2, 3, 4, 6)  # 144 elements
+
+# Name, function, macs, element-wise operations, reductions.
+BY_HAND = {
+    # 2 images, 3 heads: 4 queries of 6 numbers with 3 keys, and back; a scale and a softmax
+    "attention": (
+        "_scaled_dot_product_flash_attention_for_cpu",
+        attend,
+        *(6 * (4 * 3 * 6 + 4 * 3 * 6), 6 * 4 * (4 * 3), 6 * 2 * (4 * 3)),
+    ),
+    # 4 taps of each of 3 channels: kernels of 2 * 2 fit 3 * 5 times
+    "im2col": ("im2col", lambda x: functional.unfold(x, 2), 0, 0, 0),
+    "col2im": (
+        "col2im",
+        lambda x: functional.fold(x.reshape(2, 12, 6), (3, 4), 2),
+        *(0, 0, 144),
+    ),
+    # squares, sums of 6, roots
+    "vector norm": ("linalg_vector_norm", lambda x: x.norm(dim=-1), 0, 144 + 24, 144),
+    "dot product": ("vdot", lambda x: torch.vdot(x[0, 0, 0], x[0, 0, 1]), 6, 0, 0),
+    # 2.5 * 144 * log2(4 * 4), of a real 4 x 4
+    "real Fourier transform": (
+        "_fft_r2c",
+        lambda x: torch.fft.rfft2(x[..., :4]),
+        *(0, round(2.5 * 96 * 4), 0),
+    ),
+    "inverse real Fourier transform": (
+        "_fft_c2r",
+        lambda x: torch.fft.irfft(torch.complex(x, x)[..., :5]),  # to 8
+        *(0, round(2.5 * (2 * 3 * 4 * 8) * 3), 0),
+    ),
+    "complex Fourier transform": (
+        "_fft_c2c",
+        lambda x: torch.fft.fft(torch.complex(x, x), dim=2),
+        *(0, 5 * 144 * 2, 0),
+    ),
+    # twice as high and wide; 4 neighbours
+    "bilinear": (
+        "upsample_bilinear2d",
+        lambda x: functional.interpolate(x, scale_factor=2, mode="bilinear"),
+        *(0, 4 * 4 * 144, 4 * 4 * 144),
+    ),
+    "bicubic": (
+        "upsample_bicubic2d",
+        lambda x: functional.interpolate(x, scale_factor=2, mode="bicubic"),
+        *(0, 16 * 4 * 144, 16 * 4 * 144),
+    ),
+    "nearest": ("upsample_nearest2d", lambda x: functional.interpolate(x, scale_factor=2), 0, 0, 0),
+    # 5 * 7 positions of 3 channels in 2 images
+    "grid": (
+        "grid_sampler_2d",
+        lambda x: functional.grid_sample(x, torch.zeros(2, 5, 7, 2), align_corners=False),
+        *(0, 4 * 210, 4 * 210),
+    ),
+    "mask": ("masked_fill_", lambda x: x.clone().masked_fill_(x > 0, 0), 0, 144, 0),
+    "boolean mask": ("masked_fill_", lambda x: x.clone().__setitem__(x > 0, 0), 0, 144, 0),
+    "topk": ("topk", lambda x: x.topk(2).values, 0, 0, 144),
+    # rows of 6: log2(6) = 2.58, rounded up
+    "sort": ("sort", lambda x: x.sort(-1).values, 0, 0, 144 * 3),
+    "cumulated sum": ("cumsum", lambda x: x.cumsum(2), 0, 0, 144),
+    "gather": ("gather", lambda x: x.gather(1, index(2, 1, 4, 6)), 0, 0, 0),
+    "scatter": ("scatter", lambda x: x.scatter(1, index(2, 1, 4, 6), x), 0, 0, 0),
+    "scattered sum": ("scatter_add", lambda x: x.scatter_add(1, index(2, 1, 4, 6), x), 0, 0, 48),
+    "index": ("index", lambda x: x[:, index(5)], 0, 0, 0),
+    "indexed sum": ("index_add", lambda x: x.index_add(1, index(2), x[:, :2]), 0, 0, 96),
+    "roll": ("roll", lambda x: x.roll(1, 2), 0, 0, 0),
+    "flip": ("flip", lambda x: x.flip(2), 0, 0, 0),
+    "shuffle": (
+        "pixel_shuffle",
+        lambda x: functional.pixel_shuffle(x.reshape(2, 12, 2, 3), 2),
+        0,
+        0,
+        0,
+    ),
+    "glu": ("glu", lambda x: functional.glu(x, -1), 0, 2 * 72, 0),
+    "sum of exponentials": ("logsumexp", lambda x: x.logsumexp(-1), 0, 2 * 144 + 2 * 24, 2 * 144),
+}
+
+
+@pytest.mark.parametrize("what", BY_HAND)
+def test_an_operator_costs_its_arithmetic(what):
+    name, function, *expected = BY_HAND[what]
+    recorded = executed.trace(Apply(function), SHAPE)
+    cost = recorded.by(lambda _, operator: operator)[f"aten.{name}"]
+    assert [cost.macs, cost.elementwise, cost.reductions] == expected
+    assert cost.kernels == 1
+    assert recorded.not_counted == {}
+
+
+def test_attention_reads_and_writes_its_tensors_once_and_no_scores():
+    cost = executed.trace(Apply(attend), SHAPE).total
+    # queries, keys and values; the output, and a number for each query in single precision
+    assert cost.bytes_read == 4 * (144 + 2 * (2 * 3 * 3 * 6))
+    assert cost.bytes_written == 4 * (144 + 2 * 3 * 4)
+
+
+def test_multi_head_attention_is_its_projections_and_products():
+    layer = nn.MultiheadAttention(8, 2, batch_first=True)
+    recorded = executed.trace(Apply(lambda x, layer: layer(x, x, x)[0], layer), (3, 5, 8))
+    tokens, scores = 3 * 5, 3 * 2 * 5 * 5
+    assert recorded.total.macs == 4 * tokens * 8 * 8 + 2 * scores * 4
+    assert recorded.not_counted == {}
+
+
+def test_an_lstm_is_its_gates():
+    recorded = executed.trace(Apply(lambda x, layer: layer(x)[0], nn.LSTM(6, 5)), (4, 3, 6))
+    # 4 steps of 3 sequences: 4 gates of 5 units see 6 inputs and 5 states
+    assert recorded.total.macs == 4 * 3 * (4 * 5) * (6 + 5)
+    assert recorded.not_counted == {}
+
+
+def test_a_gru_is_its_gates():
+    recorded = executed.trace(Apply(lambda x, layer: layer(x)[0], nn.GRU(6, 5)), (4, 3, 6))
+    assert recorded.total.macs == 4 * 3 * (3 * 5) * (6 + 5)
+    assert recorded.not_counted == {}
+
+
+def test_a_deformable_convolution_samples_and_folds():
+    layer = DeformConv2d(6, 4, 3, padding=1, groups=2)
+    offsets = Apply(lambda x, layer: layer(x, x.new_zeros(2, 18, 5, 7)), layer)
+    cost = executed.trace(offsets, (2, 6, 5, 7)).by(lambda _, operator: operator)
+    cost = cost["torchvision.deform_conv2d"]
+    outputs, samples = 2 * 4 * 35, 2 * 6 * 35 * 9
+    assert cost.macs == outputs * (6 // 2) * 9
+    assert (cost.elementwise, cost.reductions) == (4 * samples + outputs, 4 * samples)
+
+
+def test_a_parametrised_weight_norm():
+    layer = nn.utils.parametrizations.weight_norm(nn.Conv2d(2, 4, 3, bias=False))
+    cost = executed.trace(layer, (1, 2, 3, 3)).by(lambda _, operator: operator)
+    cost = cost["aten._weight_norm_interface"]
+    assert (cost.elementwise, cost.reductions) == (2 * (4 * 18) + 2 * 4, 4 * 18)
+
+
+def test_a_linear_layer_adds_its_bias_in_place_to_a_product_of_a_transposed_input():
+    model = Apply(lambda x, layer: layer(x.transpose(1, 2)), nn.Linear(3, 8))
+    recorded = executed.trace(model, (2, 3, 4))
+    assert {operator for _, operator in recorded.rows} & {"aten.add", "aten.add_"} == {"aten.add_"}
+    assert recorded.peak == 4 * (2 * 4 * 8)  # the product
+
+
+def test_attention_on_the_cpu_leaves_the_peak_of_resnet18_as_it_was():
+    class Sdpa(nn.Module):
+        def __init__(self, channels, heads=2):
+            super().__init__()
+            self.heads = heads
+            self.qkv, self.out = nn.Linear(channels, 3 * 64), nn.Linear(64, channels)
+
+        def forward(self, x):
+            b, c, h, w = x.shape
+            t = self.qkv(x.flatten(2).transpose(1, 2)).view(b, h * w, 3, self.heads, 32)
+            q, k, v = t.permute(2, 0, 3, 1, 4)
+            y = functional.scaled_dot_product_attention(q, k, v)
+            y = self.out(y.transpose(1, 2).reshape(b, h * w, 64))
+            return x + y.transpose(1, 2).reshape(b, c, h, w)
+
+    entry = AttentionSpec("sdpa", "attention", "nowhere", Site.AFTER_BN2, Sdpa)
+    plain, other = (
+        executed.count(build("resnet18", module, stages=[1], blocks="last"), (1, 3, 224, 224))
+        for module in (None, entry)
+    )
+    added = {name: other.details[name] - plain.details[name] for name in plain.details}
+    n, c = 56 * 56, 64
+    assert added["peak_live_bytes"] == 0
+    assert added["macs"] == n * c * 3 * 64 + 2 * n * n * 64 + n * 64 * c
+    # A product and its bias, the attention, the other linear layer, the addition.
+    assert added["kernels"] == 5
+    weights, q, scores = 3 * 64 * c + 3 * 64 + 64 * c + c, n * 64, 2 * n
+    read = n * c + n * 3 * 64 + 3 * q + q + 2 * n * c + weights
+    written = 2 * n * 3 * 64 + q + scores + n * c + n * c
+    assert added["bytes_read"] == 4 * read
+    assert added["bytes_written"] == 4 * written
+    assert round((added["bytes_read"] + added["bytes_written"]) / 2**20, 1) == 14.6
+
+
+class Constants(nn.Module):
+    """Keeps constants as plain attributes, and makes tensors without a device in its forward."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale, self.table = torch.full((6,), 2.0), {"shift": [torch.ones(6)]}
+
+    def forward(self, x):
+        return x * self.scale + self.table["shift"][0] + torch.linspace(0, 1, 6)
+
+
+REAL = {
+    **{what: (Apply(function), SHAPE) for what, (_, function, *_) in BY_HAND.items()},
+    **{name: (create(name, 256), (2, 256, 4, 3)) for name in ATTENTION},
+    "constants": (Constants(), SHAPE),
+}
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("what", REAL)
+def test_what_is_counted_without_data_is_what_a_cpu_runs(what, layout):
+    module, shape = REAL[what]
+    images = torch.rand(shape).to(memory_format=layout)
+    without = torch.empty_like(images, device="meta")
+    real, counted = (dispatch.trace(*twin(module, given), OPERATORS) for given in (images, without))
+    assert counted.rows == real.rows
+    assert counted.not_counted == real.not_counted == {}
+    # Where the function makes an index, the fake one is kept; and a CPU folds in channels_last.
+    if not {what} & {"index", "gather", "scatter", "indexed sum", "scattered sum", "col2im"}:
+        assert counted.peak == real.peak
+    assert counted.total != Cost()
