@@ -12,8 +12,8 @@ variant's name in the records, so that every process can find the module again b
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Iterable
+from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -65,12 +65,19 @@ class ModuleReference:
         """
         if not self.is_custom:
             return ATTENTION[self.name]
-        source = self.spec.source
-        if source in ATTENTION:
-            return _adapted(ATTENTION[source], self.spec, self.name)
-        with _loading(source):
-            row = self._row()
-        return _adapted(row, self.spec, self.name)
+        stated = self.spec.settings  # they override the published ones
+        row = ATTENTION.get(self.spec.source) or self._row()
+        return replace(
+            row,
+            name=self.name,
+            site=self.spec.site or row.site,
+            build=partial(row.build, **stated),
+            published={
+                host: {key: values for key, values in settings.items() if key not in stated}
+                for host, settings in row.published.items()
+            },
+            added_params={},
+        )
 
     def hint(self) -> str:
         """Return a sentence that may help where the module is refused, or nothing."""
@@ -78,12 +85,18 @@ class ModuleReference:
         return timm.hint(source) if source.startswith(timm.PREFIX) else ""
 
     def _row(self) -> AttentionSpec:
+        """Run custom code on the CPU, even while a network is built on another device."""
+        from torch import device
+
+        from attnbench.plugins.torch_state import require_unchanged
+
         source = self.spec.source
-        if source.startswith(timm.PREFIX):
-            return timm.row(source)
-        if python_file.is_in_file(source):
-            return _as_row(python_file.load(source, self.folder), source)
-        return _as_row(entry_points.load(entry_points.get(source)), source)
+        with redirect_stdout(sys.stderr), device("cpu"), require_unchanged(f"{source}: loading it"):
+            if source.startswith(timm.PREFIX):
+                return timm.row(source)
+            if python_file.is_in_file(source):
+                return _as_row(python_file.load(source, self.folder), source)
+            return _as_row(entry_points.load(entry_points.get(source)), source)
 
 
 def parse(name: str, folder: Path = HERE) -> ModuleReference:
@@ -110,17 +123,6 @@ def origins(modules: Iterable[ModuleReference]) -> dict[str, str]:
     return {name: origin for name, origin in by_name.items() if origin is not None}
 
 
-@contextmanager
-def _loading(source: str) -> Iterator[None]:
-    """Run custom code on the CPU, even while a network is built on another device."""
-    from torch import device
-
-    from attnbench.plugins.torch_state import require_unchanged
-
-    with redirect_stdout(sys.stderr), device("cpu"), require_unchanged(f"{source}: loading it"):
-        yield
-
-
 def _as_row(target: object, source: str) -> AttentionSpec:
     """Return a row as it is, or one for a class that takes ``channels``."""
     if isinstance(target, AttentionSpec):
@@ -129,19 +131,3 @@ def _as_row(target: object, source: str) -> AttentionSpec:
         raise SettingsError(f"{source} is neither a class that takes channels nor an AttentionSpec")
     title = getattr(target, "__name__", source)
     return AttentionSpec(source, title, arxiv="", site=Site.AFTER_BN3, build=target)
-
-
-def _adapted(row: AttentionSpec, spec: Spec, name: str) -> AttentionSpec:
-    """Return the row under the user's name; stated settings override the published ones."""
-    published = {
-        host: {key: values for key, values in settings.items() if key not in spec.settings}
-        for host, settings in row.published.items()
-    }
-    return replace(
-        row,
-        name=name,
-        site=spec.site or row.site,
-        build=partial(row.build, **spec.settings),
-        published=published,
-        added_params={},
-    )
