@@ -23,10 +23,6 @@ from attnbench.plugins import entry_points, python_file, timm
 from attnbench.plugins.spec import Spec, parse_spec
 from attnbench.records.variants import RESERVED
 
-__all__ = ["HERE", "ModuleReference", "origins", "parse"]
-
-HERE = Path()
-
 
 @dataclass(frozen=True)
 class ModuleReference:
@@ -99,7 +95,7 @@ class ModuleReference:
             return _as_row(entry_points.load(entry_points.get(source)), source)
 
 
-def parse(name: str, folder: Path = HERE) -> ModuleReference:
+def parse(name: str, folder: Path = Path()) -> ModuleReference:
     """Return the module of that name; paths are relative to ``folder``. Nothing is loaded.
 
     Raises:
@@ -119,8 +115,7 @@ def parse(name: str, folder: Path = HERE) -> ModuleReference:
 
 def origins(modules: Iterable[ModuleReference]) -> dict[str, str]:
     """Return :meth:`ModuleReference.origin` by name, of those that have one."""
-    by_name = {module.name: module.origin() for module in modules}
-    return {name: origin for name, origin in by_name.items() if origin is not None}
+    return {module.name: origin for module in modules if (origin := module.origin()) is not None}
 
 
 def _as_row(target: object, source: str) -> AttentionSpec:

@@ -63,12 +63,11 @@ def origin() -> str:
 
 def hint(source: str) -> str:
     """Return a sentence that lists the settings of timm's layer."""
-    _, *parameters = signature(_layer(source.removeprefix(PREFIX))).parameters.values()
-    settings = [
+    _, *settings = (
         parameter.name
-        for parameter in parameters
+        for parameter in signature(_layer(source.removeprefix(PREFIX))).parameters.values()
         if parameter.kind is not Parameter.VAR_KEYWORD and parameter.name not in SET_BY_RUN
-    ]
+    )
     return f"timm's own settings may help ({source},NAME=VALUE): {', '.join(settings)}"
 
 
