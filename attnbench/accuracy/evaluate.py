@@ -98,7 +98,7 @@ def prepare(options: EvaluationOptions) -> Prepared:
     module = None if options.module is None else parse(options.module)
     if module is not None and module.is_custom:
         image = (1, 3, options.image_size, options.image_size)
-        check_module.check_in_subprocess(module, options.host, [image])
+        check_module.in_subprocess(check_module.check, module, options.host, [image])
     attention = None if module is None else module.load()
     state_dict = read_weights(options.weights)
     try:

@@ -263,9 +263,8 @@ def _try(cases: Sequence[Case], modules: Iterable[ModuleReference]) -> None:
     first = cases[0]
     images = {case.image_size: case.input_shape for case in cases}
     for module in (module for module in modules if module.is_custom):
-        check_module.check_in_subprocess(
-            module, first.host, [*images.values()], first.stages, first.blocks
-        )
+        where = ([*images.values()], first.stages, first.blocks)
+        check_module.in_subprocess(check_module.check, module, first.host, *where)
 
 
 def _shown(value: object) -> str:
