@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +26,6 @@ from attnbench.records import evaluation, store
 from attnbench.records.case import LIMITS
 from attnbench.records.evaluation import Data, Evaluation, Weights
 from attnbench.records.schema import Environment
-from attnbench.records.store import new_folder
 from attnbench.records.variants import PLAIN
 from attnbench.system import environment, process_settings
 
@@ -130,33 +129,21 @@ def record_folder(prepared: Prepared, out: Path | None) -> Iterator[Path]:
     Raises:
         UserError: a folder of other files, or one that cannot be written to.
     """
-    if out is not None and _is_foreign(out):
+    if out and store.has_files(out) and not (evaluation.exist(out) or store.runs_in(out)):
         raise UserError(f"{out} holds other files, no run and no evaluations; choose another --out")
-    folder = out or new_folder(f"{prepared.device}-{prepared.options.host}-accuracy")
+    folder = out or store.new_folder(f"{prepared.device}-{prepared.options.host}-accuracy")
     made = [folder] if out is None else [p for p in (out, *out.parents) if not p.exists()]
     try:
         evaluation.begin(folder)
         yield folder
     except BaseException:
-        _remove_empty(folder / evaluation.FILE_NAME, made)
+        file = folder / evaluation.FILE_NAME
+        with suppress(OSError):
+            if file.stat().st_size == 0:
+                file.unlink()
+            for path in made:
+                path.rmdir()  # raises if it is not empty
         raise
-
-
-def _remove_empty(file: Path, folders: Sequence[Path]) -> None:
-    with suppress(OSError):
-        if file.stat().st_size == 0:
-            file.unlink()
-        for folder in folders:
-            folder.rmdir()  # raises if it is not empty
-
-
-def _is_foreign(folder: Path) -> bool:
-    """Return whether the folder has files, but neither evaluations nor runs."""
-    try:
-        empty = not folder.is_dir() or not any(folder.iterdir())
-    except OSError as error:
-        raise UserError(f"cannot read {folder}: {error.strerror}") from error
-    return not (empty or evaluation.exist(folder) or store.runs_in(folder))
 
 
 def evaluate(prepared: Prepared, progress: Progress) -> Evaluation:
