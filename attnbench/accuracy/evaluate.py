@@ -61,7 +61,6 @@ class Prepared:
     network: nn.Module
     weights: Weights
     folder: images.Folder
-    classes: int
     source: str | None
     """The origin of a custom module's code."""
     device: Literal["cpu", "cuda"]
@@ -90,9 +89,8 @@ def prepare(options: EvaluationOptions) -> Prepared:
     if options.host not in HOSTS:
         raise SettingsError(f"unknown classifier '{options.host}'; known: {', '.join(HOSTS)}")
     cuda = options.device == "cuda" or (options.device is None and torch.cuda.is_available())
-    workers = options.workers
-    if workers is None:
-        workers = min(MOST_WORKERS, torch.get_num_threads()) if cuda else 0
+    readers = min(MOST_WORKERS, torch.get_num_threads()) if cuda else 0
+    workers = readers if options.workers is None else options.workers
     _check(options, cuda, workers)
     module = None if options.module is None else parse(options.module)
     if module is not None and module.is_custom:
@@ -112,7 +110,6 @@ def prepare(options: EvaluationOptions) -> Prepared:
         network=network.eval(),
         weights=Weights(name=options.weights.name, sha256=_digest(options.weights)),
         folder=images.Folder(options.data, classes),
-        classes=classes,
         source=None if module is None else module.origin(),
         device="cuda" if cuda else "cpu",
         threads=options.threads or torch.get_num_threads(),
@@ -165,7 +162,7 @@ def evaluate(prepared: Prepared, progress: Progress) -> Evaluation:
         source=prepared.source,
         weights=prepared.weights,
         data=data,
-        classes=prepared.classes,
+        classes=folder.network_classes,
         images=len(folder),
         top1_right=top1,
         top1_tied=tied,
@@ -181,13 +178,12 @@ def evaluate(prepared: Prepared, progress: Progress) -> Evaluation:
 
 
 def _check(options: EvaluationOptions, cuda: bool, workers: int) -> None:
-    for option, value, limits in (
+    for option, value, (least, most) in (
         ("batch_size", options.batch_size, LIMITS["batch_size"]),
         ("image_size", options.image_size, (TOTAL_STRIDE, LIMITS["image_size"][1])),
         ("threads", 1 if options.threads is None else options.threads, LIMITS["threads"]),
         ("workers", workers, (0, LIMITS["threads"][1])),
     ):
-        least, most = limits
         if not least <= value <= most:
             raise UserError(f"{option} must be at least {least} and at most {most}, not {value}")
     if cuda and not torch.cuda.is_available():
@@ -205,11 +201,12 @@ def _digest(path: Path) -> str:
 def _checked(prepared: Prepared, progress: Progress) -> Data:
     digests: list[str] = []
     progress("reading", 0)
-    with _batches(prepared, images.Checked(prepared.folder)) as batches:
-        for of_batch, faults in batches:
-            for fault in filter(None, faults):
-                raise UserError(fault)
-            digests += of_batch
+    with _batches(prepared, prepared.folder.samples, images.checked) as batches:
+        for batch in batches:
+            for digest, fault in batch:
+                if fault:
+                    raise UserError(fault)
+                digests.append(digest)
             progress("reading", len(digests))
     return images.described(prepared.folder, digests)
 
@@ -241,10 +238,11 @@ def _counted(prepared: Prepared, progress: Progress) -> tuple[int, int, int]:
 
 
 @contextmanager
-def _batches(prepared: Prepared, data: Any) -> Iterator[Any]:
+def _batches(prepared: Prepared, data: Any, collate: Any = None) -> Iterator[Any]:
     """Read batches in the dataset's order; turn errors of torch into one line."""
+    size, workers = prepared.options.batch_size, prepared.workers
     try:
-        yield DataLoader(data, batch_size=prepared.options.batch_size, num_workers=prepared.workers)
+        yield DataLoader(data, batch_size=size, num_workers=workers, collate_fn=collate)
     except (OSError, RuntimeError) as error:  # out of memory, a killed worker, a lost disk
         lines = str(error).strip().splitlines() or [type(error).__name__]
         # The error of a worker comes with its traceback.
@@ -254,12 +252,11 @@ def _batches(prepared: Prepared, data: Any) -> Iterator[Any]:
 
 def _facts(device: str) -> Environment:
     """Describe machine and software, and the image decoders, whose pixels differ by version."""
-    known = environment.describe(device)
-    decoders: Environment = {
+    facts = environment.describe(device)
+    for name in process_settings.OF_TIMING:
+        facts.pop(name, None)
+    return facts | {
         "pillow": PIL.__version__,
         "libjpeg_turbo": PIL.features.version("libjpeg_turbo"),
         "libjpeg": PIL.features.version("jpg"),
     }
-    return {
-        key: value for key, value in known.items() if key not in process_settings.OF_TIMING
-    } | decoders
