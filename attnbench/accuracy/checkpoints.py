@@ -56,28 +56,23 @@ def load_authors_state_dict(network: nn.Module, state_dict: Mapping[str, object]
     state = network.state_dict()
     expected = {authors[name]: value for name, value in state.items()}
     both = [(name, given[name], expected[name]) for name in given if name in expected]
-    faults = [
-        *_listed("missing", [n for n in expected if n not in given and not n.endswith(COUNTER)]),
-        *_listed("left over", [name for name in given if name not in expected]),
-        *_listed(
-            "of another kind",
-            [
-                f"{name} {_dtype(value)}, not {_dtype(ours)}"
-                for name, value, ours in both
-                if value.is_floating_point() != ours.is_floating_point()
-            ],
-        ),
-        *_listed(
-            "of another shape",
-            [
-                f"{name} {tuple(value.shape)}, not {tuple(ours.shape)}"
-                for name, value, ours in both
-                if value.shape != ours.shape
-            ],
-        ),
-    ]
-    if faults:
-        raise UserError(f"these weights do not fit the network; {'; '.join(faults)}")
+    faults = {
+        "missing": [name for name in expected if name not in given and not name.endswith(COUNTER)],
+        "left over": [name for name in given if name not in expected],
+        "of another kind": [
+            f"{name} {_dtype(value)}, not {_dtype(ours)}"
+            for name, value, ours in both
+            if value.is_floating_point() != ours.is_floating_point()
+        ],
+        "of another shape": [
+            f"{name} {tuple(value.shape)}, not {tuple(ours.shape)}"
+            for name, value, ours in both
+            if value.shape != ours.shape
+        ],
+    }
+    listed = "; ".join(_listed(fault, names) for fault, names in faults.items() if names)
+    if listed:
+        raise UserError(f"these weights do not fit the network; {listed}")
     network.load_state_dict({name: given.get(authors[name], state[name]) for name in state})
 
 
@@ -107,10 +102,14 @@ def read_weights(path: str | PathLike[str]) -> Mapping[str, object]:
     path = Path(path)
     try:
         if path.suffix == ".safetensors":
-            return _safetensors(path)
+            from safetensors.torch import load_file
+
+            return load_file(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about files that are refused next
             content = torch.load(path, map_location="cpu", weights_only=True)
+    except ImportError as error:
+        raise UserError("safetensors is not installed: pip install safetensors") from error
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror or error}") from error
     except UnpicklingError as error:
@@ -126,15 +125,6 @@ def read_weights(path: str | PathLike[str]) -> Mapping[str, object]:
     return content
 
 
-def _safetensors(path: Path) -> Mapping[str, object]:
-    try:
-        from safetensors.torch import load_file
-    except ImportError as error:
-        raise UserError("safetensors is not installed: pip install safetensors") from error
-    tensors: Mapping[str, object] = load_file(path)
-    return tensors
-
-
 def _unwrapped(state_dict: Mapping[str, object]) -> dict[str, Tensor]:
     for wrapper in WRAPPERS:
         inner = state_dict.get(wrapper)
@@ -147,7 +137,7 @@ def _unwrapped(state_dict: Mapping[str, object]) -> dict[str, Tensor]:
     }
     others = [str(name) for name in state_dict if name not in tensors]
     if others:
-        raise UserError(f"this is no state dict; {'; '.join(_listed('no tensors', others))}")
+        raise UserError(f"this is no state dict; {_listed('no tensors', others)}")
     if tensors and all(name.startswith(PARALLEL) for name in tensors):
         return {name.removeprefix(PARALLEL): value for name, value in tensors.items()}
     return tensors
@@ -167,8 +157,6 @@ def _authors_names(network: nn.Module) -> dict[str, str]:
     return names
 
 
-def _listed(what: str, names: list[str]) -> list[str]:
-    if not names:
-        return []
+def _listed(fault: str, names: list[str]) -> str:
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return [f"{what}: {', '.join(names[:SHOWN])}{more}"]
+    return f"{fault}: {', '.join(names[:SHOWN])}{more}"

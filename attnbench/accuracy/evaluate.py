@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +26,6 @@ from attnbench.records import evaluation, store
 from attnbench.records.case import LIMITS
 from attnbench.records.evaluation import Data, Evaluation, Weights
 from attnbench.records.schema import Environment
-from attnbench.records.store import new_folder
 from attnbench.records.variants import PLAIN
 from attnbench.system import environment, process_settings
 
@@ -62,7 +61,6 @@ class Prepared:
     network: nn.Module
     weights: Weights
     folder: images.Folder
-    classes: int
     source: str | None
     """The origin of a custom module's code."""
     device: Literal["cpu", "cuda"]
@@ -91,14 +89,13 @@ def prepare(options: EvaluationOptions) -> Prepared:
     if options.host not in HOSTS:
         raise SettingsError(f"unknown classifier '{options.host}'; known: {', '.join(HOSTS)}")
     cuda = options.device == "cuda" or (options.device is None and torch.cuda.is_available())
-    workers = options.workers
-    if workers is None:
-        workers = min(MOST_WORKERS, torch.get_num_threads()) if cuda else 0
+    readers = min(MOST_WORKERS, torch.get_num_threads()) if cuda else 0
+    workers = readers if options.workers is None else options.workers
     _check(options, cuda, workers)
     module = None if options.module is None else parse(options.module)
     if module is not None and module.is_custom:
         image = (1, 3, options.image_size, options.image_size)
-        check_module.check_in_subprocess(module, options.host, [image])
+        check_module.in_subprocess(check_module.check, module, options.host, [image])
     attention = None if module is None else module.load()
     state_dict = read_weights(options.weights)
     try:
@@ -113,7 +110,6 @@ def prepare(options: EvaluationOptions) -> Prepared:
         network=network.eval(),
         weights=Weights(name=options.weights.name, sha256=_digest(options.weights)),
         folder=images.Folder(options.data, classes),
-        classes=classes,
         source=None if module is None else module.origin(),
         device="cuda" if cuda else "cpu",
         threads=options.threads or torch.get_num_threads(),
@@ -130,33 +126,21 @@ def record_folder(prepared: Prepared, out: Path | None) -> Iterator[Path]:
     Raises:
         UserError: a folder of other files, or one that cannot be written to.
     """
-    if out is not None and _is_foreign(out):
+    if out and store.has_files(out) and not (evaluation.exist(out) or store.runs_in(out)):
         raise UserError(f"{out} holds other files, no run and no evaluations; choose another --out")
-    folder = out or new_folder(f"{prepared.device}-{prepared.options.host}-accuracy")
+    folder = out or store.new_folder(f"{prepared.device}-{prepared.options.host}-accuracy")
     made = [folder] if out is None else [p for p in (out, *out.parents) if not p.exists()]
     try:
         evaluation.begin(folder)
         yield folder
     except BaseException:
-        _remove_empty(folder / evaluation.FILE_NAME, made)
+        file = folder / evaluation.FILE_NAME
+        with suppress(OSError):
+            if file.stat().st_size == 0:
+                file.unlink()
+            for path in made:
+                path.rmdir()  # raises if it is not empty
         raise
-
-
-def _remove_empty(file: Path, folders: Sequence[Path]) -> None:
-    with suppress(OSError):
-        if file.stat().st_size == 0:
-            file.unlink()
-        for folder in folders:
-            folder.rmdir()  # raises if it is not empty
-
-
-def _is_foreign(folder: Path) -> bool:
-    """Return whether the folder has files, but neither evaluations nor runs."""
-    try:
-        empty = not folder.is_dir() or not any(folder.iterdir())
-    except OSError as error:
-        raise UserError(f"cannot read {folder}: {error.strerror}") from error
-    return not (empty or evaluation.exist(folder) or store.runs_in(folder))
 
 
 def evaluate(prepared: Prepared, progress: Progress) -> Evaluation:
@@ -178,7 +162,7 @@ def evaluate(prepared: Prepared, progress: Progress) -> Evaluation:
         source=prepared.source,
         weights=prepared.weights,
         data=data,
-        classes=prepared.classes,
+        classes=folder.network_classes,
         images=len(folder),
         top1_right=top1,
         top1_tied=tied,
@@ -194,13 +178,12 @@ def evaluate(prepared: Prepared, progress: Progress) -> Evaluation:
 
 
 def _check(options: EvaluationOptions, cuda: bool, workers: int) -> None:
-    for option, value, limits in (
+    for option, value, (least, most) in (
         ("batch_size", options.batch_size, LIMITS["batch_size"]),
         ("image_size", options.image_size, (TOTAL_STRIDE, LIMITS["image_size"][1])),
         ("threads", 1 if options.threads is None else options.threads, LIMITS["threads"]),
         ("workers", workers, (0, LIMITS["threads"][1])),
     ):
-        least, most = limits
         if not least <= value <= most:
             raise UserError(f"{option} must be at least {least} and at most {most}, not {value}")
     if cuda and not torch.cuda.is_available():
@@ -218,11 +201,12 @@ def _digest(path: Path) -> str:
 def _checked(prepared: Prepared, progress: Progress) -> Data:
     digests: list[str] = []
     progress("reading", 0)
-    with _batches(prepared, images.Checked(prepared.folder)) as batches:
-        for of_batch, faults in batches:
-            for fault in filter(None, faults):
-                raise UserError(fault)
-            digests += of_batch
+    with _batches(prepared, prepared.folder.samples, images.checked) as batches:
+        for batch in batches:
+            for digest, fault in batch:
+                if fault:
+                    raise UserError(fault)
+                digests.append(digest)
             progress("reading", len(digests))
     return images.described(prepared.folder, digests)
 
@@ -254,10 +238,11 @@ def _counted(prepared: Prepared, progress: Progress) -> tuple[int, int, int]:
 
 
 @contextmanager
-def _batches(prepared: Prepared, data: Any) -> Iterator[Any]:
+def _batches(prepared: Prepared, data: Any, collate: Any = None) -> Iterator[Any]:
     """Read batches in the dataset's order; turn errors of torch into one line."""
+    size, workers = prepared.options.batch_size, prepared.workers
     try:
-        yield DataLoader(data, batch_size=prepared.options.batch_size, num_workers=prepared.workers)
+        yield DataLoader(data, batch_size=size, num_workers=workers, collate_fn=collate)
     except (OSError, RuntimeError) as error:  # out of memory, a killed worker, a lost disk
         lines = str(error).strip().splitlines() or [type(error).__name__]
         # The error of a worker comes with its traceback.
@@ -267,12 +252,11 @@ def _batches(prepared: Prepared, data: Any) -> Iterator[Any]:
 
 def _facts(device: str) -> Environment:
     """Describe machine and software, and the image decoders, whose pixels differ by version."""
-    known = environment.describe(device)
-    decoders: Environment = {
+    facts = environment.describe(device)
+    for name in process_settings.OF_TIMING:
+        facts.pop(name, None)
+    return facts | {
         "pillow": PIL.__version__,
         "libjpeg_turbo": PIL.features.version("libjpeg_turbo"),
         "libjpeg": PIL.features.version("jpg"),
     }
-    return {
-        key: value for key, value in known.items() if key not in process_settings.OF_TIMING
-    } | decoders

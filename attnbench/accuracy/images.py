@@ -10,17 +10,9 @@ from typing import Literal
 
 import torch
 from PIL import Image, UnidentifiedImageError
-from torch.utils.data import Dataset
+from torchvision import transforms
 from torchvision.datasets import ImageFolder
 from torchvision.datasets.folder import IMG_EXTENSIONS
-from torchvision.transforms import (
-    CenterCrop,
-    Compose,
-    InterpolationMode,
-    Normalize,
-    Resize,
-    ToTensor,
-)
 
 from attnbench.errors import UserError
 from attnbench.records.evaluation import Data, Preprocessing
@@ -44,7 +36,7 @@ class Folder(ImageFolder):  # type: ignore[misc]  # torchvision has no types
     order: Order
 
     def __init__(self, path: Path, classes: int) -> None:
-        self._network_classes = classes
+        self.network_classes = classes
         try:
             super().__init__(str(path.absolute()))
         except OSError as error:  # torchvision's too: a class without images
@@ -56,13 +48,8 @@ class Folder(ImageFolder):  # type: ignore[misc]  # torchvision has no types
         names = sorted(p.name for p in path.iterdir() if p.is_dir() and p.name[0] != ".")
         if not names:
             raise UserError(f"{path} holds no folders; expected is a folder of images a class")
-        self.order, numbers = class_numbers(names, self._network_classes)
+        self.order, numbers = class_numbers(names, self.network_classes)
         return names, dict(zip(names, numbers, strict=True))
-
-    @property
-    def names(self) -> list[str]:
-        """Every image as ``class folder/file``, in the dataset's order."""
-        return [Path(path).relative_to(self.root).as_posix() for path, _ in self.samples]
 
     @property
     def others(self) -> int:
@@ -105,31 +92,27 @@ def class_numbers(names: Sequence[str], classes: int) -> tuple[Order, list[int]]
     return "sorted", list(range(classes))
 
 
-class Checked(Dataset[tuple[str, str]]):
-    """The digest of each image's file, and an error message, empty for a readable image."""
+def checked(samples: Iterable[tuple[str, int]]) -> list[tuple[str, str]]:
+    """Return each file's digest, and an error message, empty for a readable image."""
+    return [_checked(Path(path)) for path, _ in samples]
 
-    def __init__(self, folder: Folder) -> None:
-        self._paths = [Path(path) for path, _ in folder.samples]
 
-    def __len__(self) -> int:
-        return len(self._paths)
-
-    def __getitem__(self, index: int) -> tuple[str, str]:
-        path = self._paths[index]
-        try:
-            content = path.read_bytes()
-            with Image.open(io.BytesIO(content)) as image:
-                image.draft("RGB", (1, 1))  # a JPEG is read to its end, the fastest way
-                image.load()
-        except Exception as error:  # Pillow raises many kinds for malformed files
-            return "", f"{path} cannot be read as an image: {_reason(error)}"
-        return hashlib.sha256(content).hexdigest(), ""
+def _checked(path: Path) -> tuple[str, str]:
+    try:
+        content = path.read_bytes()
+        with Image.open(io.BytesIO(content)) as image:
+            image.draft("RGB", (1, 1))  # a JPEG is read to its end, the fastest way
+            image.load()
+    except Exception as error:  # Pillow raises many kinds for malformed files
+        return "", f"{path} cannot be read as an image: {_reason(error)}"
+    return hashlib.sha256(content).hexdigest(), ""
 
 
 def described(folder: Folder, digests: Iterable[str]) -> Data:
     """Describe the folder for a record; ``digests`` of the images are in the dataset's order."""
     # The text is the output of `sha256sum`, sorted by path, so that it can be reproduced.
-    by_path = sorted(zip(folder.names, digests, strict=True))
+    names = (Path(path).relative_to(folder.root).as_posix() for path, _ in folder.samples)
+    by_path = sorted(zip(names, digests, strict=True))
     text = "".join(f"{digest}  {name}\n" for name, digest in by_path)
     return Data(
         name=Path(folder.root).resolve().name,
@@ -144,16 +127,15 @@ def preprocessing(image_size: int) -> Preprocessing:
     return Preprocessing(resize=round(image_size * 256 / 224), crop=image_size, mean=MEAN, std=STD)
 
 
-def transform(how: Preprocessing) -> Compose:
+def transform(how: Preprocessing) -> transforms.Compose:
     """Return the transform of a PIL image to a network's input: (3, crop, crop), float32."""
-    return Compose(
-        [
-            Resize(how.resize, InterpolationMode(how.interpolation)),
-            CenterCrop(how.crop),
-            ToTensor(),
-            Normalize(how.mean, how.std),
-        ]
-    )
+    steps = [
+        transforms.Resize(how.resize, transforms.InterpolationMode(how.interpolation)),
+        transforms.CenterCrop(how.crop),
+        transforms.ToTensor(),
+        transforms.Normalize(how.mean, how.std),
+    ]
+    return transforms.Compose(steps)
 
 
 def right(logits: torch.Tensor, labels: torch.Tensor) -> tuple[int, int, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -36,77 +36,50 @@ class NetworkCounts:
         added: bool,
         size: Size | None = None,
     ) -> int:
-        """Return a figure of a network for one image, or with ``added`` what the module adds.
+        """Return a figure of :meth:`count`, or with ``added`` what the module adds to it.
 
         ``quantity`` is ``params``, ``operations``, or the name of one of the rule's details.
-        ``size`` is the image's; None stands for the host's own (``hosts.build.default_size``).
 
         Raises:
             KeyError: the rule, or that quantity of it, does not exist.
         """
-        size = of(*default_size(host)) if size is None else size
-        figure = self._quantity((host, attention, rule, size), quantity)
-        return figure - self._quantity((host, None, rule, size), quantity) if added else figure
-
-    def unknown(self, host: str, attention: str | None, rule: str) -> dict[str, int]:
-        """Return the operators that ``executed`` has no cost for; other rules list none."""
-        if rule != "executed":
-            return {}
-        size = of(*default_size(host))
-        return dict(self._count((host, attention, rule, size)).not_counted or {})
-
-    def _quantity(self, key: tuple[str, str | None, str, Size], quantity: str) -> int:
-        count = self._count(key)
+        count = self.count(host, attention, rule, size)
         quantities = {"params": count.params, "operations": count.operations}
         figure = (quantities | dict(count.details or {}))[quantity]
         if figure is None:
             raise KeyError(quantity)
+        if added:
+            figure -= self.get(host, None, rule, quantity, added=False, size=size)
         return figure
 
-    def _count(self, key: tuple[str, str | None, str, Size]) -> Count:
-        host, attention, rule, size = key
+    def count(self, host: str, attention: str | None, rule: str, size: Size | None = None) -> Count:
+        """Return a network's count for one image, whose size is by default the host's own."""
+        size = of(*default_size(host)) if size is None else size
+        network, key = (host, attention), (host, attention, rule, size)
+        module = self.custom.get(attention, attention) if attention else None
+        if network not in self._networks:
+            with torch.device("meta"):
+                self._networks[network] = build(host, module)
         if key not in self._counts:
             count, shape = (RULES | EXTRA_RULES)[rule].count, (1, 3, *sides(size))
-            network = self._network(host, attention)
             try:
-                self._counts[key] = count(network, shape)
+                self._counts[key] = count(self._networks[network], shape)
             except Exception:  # what fails without data is computed
                 torch.manual_seed(0)
-                network = build(host, self._module(attention))
-                self._counts[key] = count(network, torch.randn(shape))
+                self._counts[key] = count(build(host, module), torch.randn(shape))
         return self._counts[key]
 
-    def _network(self, host: str, attention: str | None) -> nn.Module:
-        key = (host, attention)
-        if key not in self._networks:
-            with torch.device("meta"):
-                self._networks[key] = build(host, self._module(attention))
-        return self._networks[key]
 
-    def _module(self, attention: str | None) -> str | AttentionSpec | None:
-        return self.custom.get(attention, attention) if attention else None
-
-
-def check(claims: Sequence[Claim]) -> list[Finding]:
+def check(claims: Iterable[Claim]) -> list[Finding]:
     """Compute the figure of every claim that has a rule; nothing is kept between calls."""
-    counts = NetworkCounts()
-
-    def figure(claim: Claim, rule: str) -> int:
-        return counts.get(
-            claim.host,
-            claim.attention,
-            rule,
-            "params" if claim.metric.endswith("params") else "operations",
-            added=claim.metric.startswith("added "),
-            size=claim.image_size,
-        )
-
-    return [
-        Finding(
-            claim,
-            figure(claim, claim.rule),
-            figure(claim, claim.explained_by) if claim.explained_by else None,
-        )
-        for claim in claims
-        if claim.rule is not None
-    ]
+    counts, findings = NetworkCounts(), []
+    for claim in (claim for claim in claims if claim.rule):
+        quantity = "params" if claim.metric.endswith("params") else "operations"
+        added, size = claim.metric.startswith("added "), claim.image_size
+        figures = [
+            counts.get(claim.host, claim.attention, rule, quantity, added=added, size=size)
+            for rule in (claim.rule, claim.explained_by)
+            if rule
+        ]
+        findings.append(Finding(claim, *figures))
+    return findings

@@ -73,8 +73,7 @@ class Finding:
     @property
     def holds(self) -> bool:
         """Whether verdict, and true figure of a contradiction, are as the claim states."""
-        same = self.claim.true in (None, self.computed)
-        return same and self.verdict == self.claim.verdict
+        return self.claim.true in (None, self.computed) and self.verdict == self.claim.verdict
 
     def outcome(self) -> Outcome:
         """Return the finding as a line of a check."""

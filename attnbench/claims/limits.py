@@ -13,13 +13,13 @@ code. Only what is the same on every machine can be limited.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from attnbench.claims.outcome import Outcome
 from attnbench.errors import UserError
-from attnbench.modules import AttentionSpec, SettingsError
+from attnbench.modules import SettingsError
 from attnbench.plugins.resolve import ModuleReference, parse
 
 METRICS: dict[str, tuple[str, str]] = {
@@ -129,29 +129,24 @@ def check(limits: Sequence[Limit]) -> list[Outcome]:
         groups.setdefault(key, (module, []))[1].append(limit)
     for module, group in groups.values():
         if module.is_custom:
-            results = check_module.in_subprocess(
-                module, _checked, module, group, where=group[0].where
-            )
+            results = check_module.in_subprocess(_compared, module, group, where=group[0].where)
         else:
-            results = _compared(group, {})
+            results = _compared(module, group)
         outcomes |= zip(group, results, strict=True)
     return [outcomes[limit] for limit in limits]
 
 
-def _checked(module: ModuleReference, limits: Sequence[Limit]) -> list[Outcome]:
-    """Check a custom module, then its limits in one host."""
+def _compared(module: ModuleReference, limits: Sequence[Limit]) -> list[Outcome]:
+    """Hold limits against the code; a custom module is first checked in their one host."""
+    from attnbench.claims.check import NetworkCounts
     from attnbench.hosts import check_module
     from attnbench.hosts.build import default_size
 
-    host = limits[0].host
-    check_module.check(module, host, [(1, 3, *default_size(host))])
-    return _compared(limits, {module.name: module.load()})
-
-
-def _compared(limits: Sequence[Limit], custom: Mapping[str, AttentionSpec]) -> list[Outcome]:
-    from attnbench.claims.check import NetworkCounts
-
-    counts, outcomes = NetworkCounts(custom), []
+    if module.is_custom:
+        host = limits[0].host
+        check_module.check(module, host, [(1, 3, *default_size(host))])
+    counts = NetworkCounts({module.name: module.load()} if module.is_custom else {})
+    outcomes = []
     for limit in limits:
         rule, quantity = METRICS[limit.metric]
         try:
@@ -159,10 +154,12 @@ def _compared(limits: Sequence[Limit], custom: Mapping[str, AttentionSpec]) -> l
         except SettingsError as error:
             raise UserError(f"{limit.where}: {error}") from error
         except Exception as error:
-            if limit.module not in custom:
+            if not module.is_custom:
                 raise
             raise UserError(f"{limit.where}: {limit.module} cannot be counted: {error}") from error
-        unknown = counts.unknown(limit.host, limit.module, rule)
+        # What other rules do not count, they leave out by their definition.
+        count = counts.count(limit.host, limit.module, rule)
+        unknown = count.not_counted if rule == "executed" else None
         within = figure <= limit.most and not unknown
         verdict = "within" if within else f"over by {figure - limit.most:,}"
         if unknown:

@@ -6,7 +6,7 @@ than the modules do. So figures that are compared are taken from one source.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from attnbench.claims.claim import catalogue
@@ -24,7 +24,7 @@ class Recipe:
     source: str
     training: str
     """The source's description of the training; may be empty."""
-    top1: Mapping[str, float]
+    top1: dict[str, float]
 
     @property
     def name(self) -> str:
@@ -39,15 +39,12 @@ class Recipe:
 
 def recipes(host: str) -> tuple[Recipe, ...]:
     """Return every source of top-1 in that host, the one with most modules first."""
-    by_source: dict[str, dict[str, float]] = {}
-    training: dict[str, str] = {}
+    by_source: dict[str, Recipe] = {}
     for claim in catalogue():
         if claim.metric == "top1" and claim.host == host:
-            top1 = by_source.setdefault(claim.source, {})
-            top1[claim.attention or PLAIN] = float(claim.printed)
-            training[claim.source] = claim.note
-    known = (Recipe(source, training[source], top1) for source, top1 in by_source.items())
-    return tuple(sorted(known, key=lambda recipe: -len(recipe.top1)))
+            known = by_source.setdefault(claim.source, Recipe(claim.source, claim.note, {}))
+            known.top1[claim.attention or PLAIN] = float(claim.printed)
+    return tuple(sorted(by_source.values(), key=lambda recipe: -len(recipe.top1)))
 
 
 def recipe(host: str, name: str | None = None, modules: Iterable[str] = ()) -> Recipe | None:

@@ -49,16 +49,10 @@ def reproductions(evaluations: Iterable[Evaluation]) -> Iterator[Reproduction]:
     """Yield every metric of each evaluation with every source that prints it."""
     for evaluation in evaluations:
         for metric in get_args(Metric):
-            for claim in published(evaluation, metric) or (None,):
+            network = (evaluation.host, evaluation.module, metric)
+            printed = [c for c in catalogue() if (c.host, c.attention, c.metric) == network]
+            for claim in printed or (None,):
                 yield Reproduction(evaluation, metric, claim)
-
-
-def published(evaluation: Evaluation, metric: Metric) -> list[Claim]:
-    """Return what every source of the catalogue prints of that network."""
-    network = (evaluation.host, evaluation.module, metric)
-    return [
-        claim for claim in catalogue() if (claim.host, claim.attention, claim.metric) == network
-    ]
 
 
 def unlike_published(evaluation: Evaluation) -> str | None:

@@ -61,7 +61,7 @@ def _custom(name: str) -> Row:
         module = parse(name)
     except SettingsError as error:
         raise UserError(str(error)) from error
-    return check_module.in_subprocess(module, _loaded, module)
+    return check_module.in_subprocess(_loaded, module)
 
 
 def _loaded(module: ModuleReference) -> Row:

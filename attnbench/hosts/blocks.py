@@ -15,15 +15,18 @@ class AfterBn2(nn.Module):
     """torchvision's basic block; its output passes through ``attention`` before the addition."""
 
     def __init__(
-        self, block: BasicBlock, attention: AttentionSpec, settings: dict[str, Any]
+        self, block: BasicBlock | Bottleneck, attention: AttentionSpec, settings: dict[str, Any]
     ) -> None:
         super().__init__()
         self.authors_prefix = attention.authors_prefix
         self.conv1, self.bn1 = block.conv1, block.bn1
         self.conv2, self.bn2 = block.conv2, block.bn2
-        self.attention = attention.build(block.conv2.out_channels, **settings)
-        self.relu = block.relu
-        self.downsample = block.downsample
+        channels = self.conv2.out_channels
+        if isinstance(block, Bottleneck):
+            self.conv3, self.bn3 = block.conv3, block.bn3
+            channels = self.conv3.out_channels
+        self.attention = attention.build(channels, **settings)
+        self.relu, self.downsample = block.relu, block.downsample
 
     def forward(self, x: Tensor) -> Tensor:
         out = self.conv1(x)
@@ -33,24 +36,11 @@ class AfterBn2(nn.Module):
         out = self.bn2(out)
         out = self.attention(out)
         out += x if self.downsample is None else self.downsample(x)
-        activated: Tensor = self.relu(out)
-        return activated
+        return self.relu(out)  # type: ignore[no-any-return]
 
 
-class AfterBn3(nn.Module):
+class AfterBn3(AfterBn2):
     """torchvision's bottleneck; its output passes through ``attention`` before the addition."""
-
-    def __init__(
-        self, block: Bottleneck, attention: AttentionSpec, settings: dict[str, Any]
-    ) -> None:
-        super().__init__()
-        self.authors_prefix = attention.authors_prefix
-        self.conv1, self.bn1 = block.conv1, block.bn1
-        self.conv2, self.bn2 = block.conv2, block.bn2
-        self.conv3, self.bn3 = block.conv3, block.bn3
-        self.attention = attention.build(block.conv3.out_channels, **settings)
-        self.relu = block.relu
-        self.downsample = block.downsample
 
     def forward(self, x: Tensor) -> Tensor:
         out = self.conv1(x)
@@ -63,8 +53,7 @@ class AfterBn3(nn.Module):
         out = self.bn3(out)
         out = self.attention(out)
         out += x if self.downsample is None else self.downsample(x)
-        activated: Tensor = self.relu(out)
-        return activated
+        return self.relu(out)  # type: ignore[no-any-return]
 
 
 class ReplaceConv2(nn.Module):
@@ -80,8 +69,7 @@ class ReplaceConv2(nn.Module):
             block.conv2.in_channels, stride=block.conv2.stride[0], **settings
         )
         self.conv3, self.bn3 = block.conv3, block.bn3
-        self.relu = block.relu
-        self.downsample = block.downsample
+        self.relu, self.downsample = block.relu, block.downsample
 
     def forward(self, x: Tensor) -> Tensor:
         out = self.conv1(x)
@@ -91,8 +79,7 @@ class ReplaceConv2(nn.Module):
         out = self.conv3(out)
         out = self.bn3(out)
         out += x if self.downsample is None else self.downsample(x)
-        activated: Tensor = self.relu(out)
-        return activated
+        return self.relu(out)  # type: ignore[no-any-return]
 
 
 SITES: dict[tuple[type[BasicBlock | Bottleneck], Site], Callable[..., nn.Module]] = {

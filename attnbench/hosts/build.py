@@ -18,7 +18,7 @@ from attnbench.records.variants import STAGES
 
 @dataclass(frozen=True)
 class Host:
-    """Blocks in each stage, their class, and groups and width of a bottleneck's 3x3."""
+    """Parameters of torchvision's ResNet: blocks a stage, their class, width of their 3x3."""
 
     layers: tuple[int, int, int, int]
     groups: int = 1
@@ -89,7 +89,7 @@ def build(
         raise SettingsError(f"unknown blocks '{blocks}'; known: {', '.join(get_args(Blocks))}")
     detector = DETECTORS.get(host)
     base = detector.backbone if detector else host
-    network: nn.Module = _classifier(HOSTS[base], classes)
+    network: nn.Module = ResNet(**vars(HOSTS[base]), num_classes=classes)
     if detector:
         network = detector.make(network)
     if attention is not None:  # last: the host draws its initial values as without a module
@@ -106,16 +106,6 @@ def build(
     if detector and detector.frozen:
         freeze(network)
     return network
-
-
-def _classifier(host: Host, classes: int) -> ResNet:
-    return ResNet(
-        host.block,
-        list(host.layers),
-        num_classes=classes,
-        groups=host.groups,
-        width_per_group=host.width_per_group,
-    )
 
 
 def _wrapper(host: str, attention: AttentionSpec) -> Callable[..., nn.Module]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from traceback import extract_tb
 from typing import Any, TypeVar
@@ -54,9 +55,9 @@ class Place:
 
 
 def in_subprocess(
-    module: ModuleReference, function: Callable[..., T], *args: object, where: str = ""
+    function: Callable[..., T], module: ModuleReference, *args: object, where: str = ""
 ) -> T:
-    """Call a function that runs the code of a custom module, in a child process.
+    """Call ``function(module, *args)`` in a child process, which the module's code may end.
 
     ``where`` is put before an error, such as the line that names the module.
 
@@ -65,26 +66,11 @@ def in_subprocess(
     """
     prefix = f"{where}: " if where else ""
     try:
-        return worker.call(function, *args)
+        return worker.call(function, module, *args)
     except SettingsError as error:
         raise UserError(f"{prefix}{error}") from error
     except RuntimeError as error:
         raise UserError(f"{prefix}{module.name} is refused: {error}") from error
-
-
-def check_in_subprocess(
-    module: ModuleReference,
-    host: str,
-    images: Iterable[Shape],
-    stages: Collection[int] = STAGES,
-    blocks: Blocks = "all",
-) -> None:
-    """Call :func:`check` in a child process, which the module's code may end.
-
-    Raises:
-        UserError: the module is not fit to be measured; the message says why.
-    """
-    in_subprocess(module, check, module, host, images, stages, blocks)
 
 
 def check(
@@ -120,27 +106,21 @@ def places(
     """Return the distinct places of a module in a host for an image (batch, 3, height, width)."""
     seen: list[Place] = []
 
-    def stand_in(channels: int, **settings: Any) -> nn.Module:
-        return _StandIn(channels, settings, seen)
+    class StandIn(nn.Module):
+        def __init__(self, channels: int, **settings: Any) -> None:
+            super().__init__()
+            self.built = (channels, settings)
+
+        def forward(self, x: Tensor) -> Tensor:
+            place = Place(*self.built, shape=tuple(x.shape[1:]))
+            if place not in seen:
+                seen.append(place)
+            return x.new_empty(x.shape[0], *place.returned)
 
     with torch.device("meta"), torch.no_grad():
-        network = build(host, replace(attention, build=stand_in), stages=stages, blocks=blocks)
+        network = build(host, replace(attention, build=StandIn), stages=stages, blocks=blocks)
         network.eval()(torch.empty(image))
     return seen
-
-
-class _StandIn(nn.Module):
-    """Takes the module's place and notes its settings and input shapes."""
-
-    def __init__(self, channels: int, settings: dict[str, Any], seen: list[Place]) -> None:
-        super().__init__()
-        self._built, self._seen = (channels, settings), seen
-
-    def forward(self, x: Tensor) -> Tensor:
-        place = Place(*self._built, shape=tuple(x.shape[1:]))
-        if place not in self._seen:
-            self._seen.append(place)
-        return x.new_empty(x.shape[0], *place.returned)
 
 
 def require_fit(attention: AttentionSpec, where: Iterable[Place]) -> None:
@@ -158,20 +138,18 @@ def require_fit(attention: AttentionSpec, where: Iterable[Place]) -> None:
             raise SettingsError(f"on an input of {size} {_reason(error)}") from error
 
 
-class _UnfitError(Exception):
-    """What is wrong with a module that runs."""
-
-
 def _require(condition: object, reason: str) -> None:
     if not condition:
-        raise _UnfitError(reason)
+        raise SettingsError(reason)
 
 
 def _require_fit(attention: AttentionSpec, place: Place) -> None:
     x = torch.randn(IMAGES, *place.shape, generator=torch.Generator().manual_seed(0))
     module = _built(attention, place)
     _require(isinstance(module, nn.Module), f"it is a {type(module).__name__}, not a torch module")
-    _require_sizes(module)
+    tensors = chain(module.named_parameters(), module.named_buffers())
+    lazy = [name for name, tensor in tensors if is_lazy(tensor)]  # not counted before a forward
+    _require(not lazy, f"it is built without the sizes of {', '.join(lazy)} (a lazy layer)")
     out = _output(module, x)
     _require_output(out, (IMAGES, *place.returned), x.dtype)
     again, twin = _output(module, x), _output(_built(attention, place), x)
@@ -180,24 +158,16 @@ def _require_fit(attention: AttentionSpec, place: Place) -> None:
     try:
         copied = _output(deepcopy(module), x)
     except Exception as error:
-        raise _UnfitError(f"it cannot be copied: {_one_line(error)}") from error
+        raise SettingsError(f"it cannot be copied: {_one_line(error)}") from error
     _require(torch.equal(out, copied), "its copy computes other numbers")
     try:
         one = _output(module, x[:1])
         _require_output(one, (1, *place.returned), x.dtype)
-        _require(_close(one, out[:1]), "it returns other numbers than for that image among two")
+        # By rounding alone they may differ: a smaller batch may be summed otherwise.
+        close = ((one - out[:1]).abs() <= ROUNDING * out[:1].abs().max()).all()
+        _require(close, "it returns other numbers than for that image among two")
     except Exception as error:
-        raise _UnfitError(f"of one image {_reason(error)}") from error
-
-
-def _require_sizes(module: nn.Module) -> None:
-    """Refuse lazy parameters: they cannot be counted before the first forward."""
-    lazy = [
-        name
-        for name, tensor in (*module.named_parameters(), *module.named_buffers())
-        if is_lazy(tensor)
-    ]
-    _require(not lazy, f"it is built without the sizes of {', '.join(lazy)} (a lazy layer)")
+        raise SettingsError(f"of one image {_reason(error)}") from error
 
 
 def _require_output(out: Any, expected: Shape, dtype: torch.dtype) -> None:
@@ -206,12 +176,6 @@ def _require_output(out: Any, expected: Shape, dtype: torch.dtype) -> None:
     _require(returned == expected, f"it returns the shape {returned}, expected is {expected}")
     _require(out.dtype == dtype, f"it returns {out.dtype} for an input of {dtype}")
     _require(torch.isfinite(out).all(), "it returns numbers that are not finite")
-
-
-def _close(one: Tensor, other: Tensor) -> bool:
-    """Return whether they differ by rounding alone: a smaller batch may be summed otherwise."""
-    largest = other.abs().max()
-    return bool(((one - other).abs() <= ROUNDING * largest).all())
 
 
 def _built(attention: AttentionSpec, place: Place) -> Any:
@@ -225,8 +189,7 @@ def _output(module: nn.Module, x: Tensor) -> Any:
 
 
 def _reason(error: BaseException) -> str:
-    complete = isinstance(error, (_UnfitError, SettingsError))
-    return str(error) if complete else f"it fails: {_one_line(error)}"
+    return str(error) if isinstance(error, SettingsError) else f"it fails: {_one_line(error)}"
 
 
 def _one_line(error: BaseException) -> str:

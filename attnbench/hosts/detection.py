@@ -101,8 +101,7 @@ class FixedFasterRCNN(FasterRCNN):  # type: ignore[misc]  # torchvision has no t
         self.register_buffer("proposals", torch.tensor(fixed_proposals()), persistent=False)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        levels = self.backbone(images)
-        return (*self.boxes(levels),)
+        return (*self.boxes(self.backbone(images)),)
 
     def boxes(self, levels: Mapping[str, Tensor]) -> list[Tensor]:
         """Return the outputs of the region proposal head and of the box head."""
@@ -137,8 +136,7 @@ class FixedRetinaNet(RetinaNet):  # type: ignore[misc]
     """
 
     def __init__(self, network: ResNet) -> None:
-        extra = LastLevelP6P7(PYRAMID, PYRAMID)
-        super().__init__(_pyramid(network, (2, 3, 4), extra), CLASSES)
+        super().__init__(_pyramid(network, (2, 3, 4), LastLevelP6P7(PYRAMID, PYRAMID)), CLASSES)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         outputs = self.head(list(self.backbone(images).values()))
@@ -171,9 +169,8 @@ def body(network: nn.Module) -> nn.Module:
 
 def freeze(network: nn.Module) -> None:
     """Freeze the parameters in :data:`FROZEN`, those of attention modules included."""
-    for name, parameter in body(network).named_parameters():
-        if name.startswith(tuple(f"{part}." for part in FROZEN)):
-            parameter.requires_grad_(False)
+    for part in FROZEN:
+        body(network).get_submodule(part).requires_grad_(False)
 
 
 @dataclass(frozen=True)

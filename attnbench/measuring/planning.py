@@ -83,7 +83,7 @@ def _prepare(options: RunOptions, out: Path | None) -> tuple[list[PlannedRun], P
     for case in cases:
         _check(case, modules)
     _try(cases, modules)
-    if out is not None and _has_other_files(out):
+    if out and store.has_files(out) and not store.holds_a_file(out):
         raise UserError(f"{out} holds other files and no run; choose another --out")
     kind = "-isolated" if cases[0].isolated else ""
     folder = out or store.new_folder(f"{cases[0].device}-{cases[0].host}{kind}")
@@ -148,14 +148,6 @@ def _recorded(runs: Sequence[Run]) -> dict[str, Any]:
     return options | {
         option: _in_order(option, [getattr(run.case, option) for run in runs]) for option in GRID
     }
-
-
-def _has_other_files(folder: Path) -> bool:
-    """Return whether there are files, but not even the beginning of a run."""
-    try:
-        return folder.is_dir() and any(folder.iterdir()) and not store.holds_a_file(folder)
-    except OSError as error:
-        raise UserError(f"cannot read {folder}: {error.strerror}") from error
 
 
 def _valid(kind: type[T], values: dict[str, Any]) -> T:
@@ -263,9 +255,8 @@ def _try(cases: Sequence[Case], modules: Iterable[ModuleReference]) -> None:
     first = cases[0]
     images = {case.image_size: case.input_shape for case in cases}
     for module in (module for module in modules if module.is_custom):
-        check_module.check_in_subprocess(
-            module, first.host, [*images.values()], first.stages, first.blocks
-        )
+        where = ([*images.values()], first.stages, first.blocks)
+        check_module.in_subprocess(check_module.check, module, first.host, *where)
 
 
 def _shown(value: object) -> str:

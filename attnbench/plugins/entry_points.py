@@ -15,12 +15,12 @@ GROUP = "attnbench.modules"
 
 def offered() -> tuple[EntryPoint, ...]:
     """Return the entry points of the group whose names are free, by name; none is loaded."""
-    return tuple(entry for entry in _all() if not _is_reserved(entry.name))
+    return tuple(entry for entry in _all() if entry.name not in {*ATTENTION, *RESERVED})
 
 
 def shadowed() -> tuple[EntryPoint, ...]:
     """Return those that cannot be selected: the table or the records have their names."""
-    return tuple(entry for entry in _all() if _is_reserved(entry.name))
+    return tuple(entry for entry in _all() if entry.name in {*ATTENTION, *RESERVED})
 
 
 def _all() -> list[EntryPoint]:
@@ -61,8 +61,3 @@ def origin(entry: EntryPoint) -> str:
     """Return package, version and object: ``nets 0.3 (nets.gates:Gate)``."""
     package = f"{entry.dist.name} {entry.dist.version}" if entry.dist else "an unknown package"
     return f"{package} ({entry.value})"
-
-
-def _is_reserved(name: str) -> bool:
-    """Return whether a name is reserved for a row of the table or by the records."""
-    return name in ATTENTION or name in RESERVED

@@ -12,8 +12,8 @@ variant's name in the records, so that every process can find the module again b
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Iterable
+from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -22,10 +22,6 @@ from attnbench.modules import ATTENTION, AttentionSpec, SettingsError, Site
 from attnbench.plugins import entry_points, python_file, timm
 from attnbench.plugins.spec import Spec, parse_spec
 from attnbench.records.variants import RESERVED
-
-__all__ = ["HERE", "ModuleReference", "origins", "parse"]
-
-HERE = Path()
 
 
 @dataclass(frozen=True)
@@ -65,12 +61,19 @@ class ModuleReference:
         """
         if not self.is_custom:
             return ATTENTION[self.name]
-        source = self.spec.source
-        if source in ATTENTION:
-            return _adapted(ATTENTION[source], self.spec, self.name)
-        with _loading(source):
-            row = self._row()
-        return _adapted(row, self.spec, self.name)
+        stated = self.spec.settings  # they override the published ones
+        row = ATTENTION.get(self.spec.source) or self._row()
+        return replace(
+            row,
+            name=self.name,
+            site=self.spec.site or row.site,
+            build=partial(row.build, **stated),
+            published={
+                host: {key: values for key, values in settings.items() if key not in stated}
+                for host, settings in row.published.items()
+            },
+            added_params={},
+        )
 
     def hint(self) -> str:
         """Return a sentence that may help where the module is refused, or nothing."""
@@ -78,15 +81,21 @@ class ModuleReference:
         return timm.hint(source) if source.startswith(timm.PREFIX) else ""
 
     def _row(self) -> AttentionSpec:
+        """Run custom code on the CPU, even while a network is built on another device."""
+        from torch import device
+
+        from attnbench.plugins.torch_state import require_unchanged
+
         source = self.spec.source
-        if source.startswith(timm.PREFIX):
-            return timm.row(source)
-        if python_file.is_in_file(source):
-            return _as_row(python_file.load(source, self.folder), source)
-        return _as_row(entry_points.load(entry_points.get(source)), source)
+        with redirect_stdout(sys.stderr), device("cpu"), require_unchanged(f"{source}: loading it"):
+            if source.startswith(timm.PREFIX):
+                return timm.row(source)
+            if python_file.is_in_file(source):
+                return _as_row(python_file.load(source, self.folder), source)
+            return _as_row(entry_points.load(entry_points.get(source)), source)
 
 
-def parse(name: str, folder: Path = HERE) -> ModuleReference:
+def parse(name: str, folder: Path = Path()) -> ModuleReference:
     """Return the module of that name; paths are relative to ``folder``. Nothing is loaded.
 
     Raises:
@@ -106,19 +115,7 @@ def parse(name: str, folder: Path = HERE) -> ModuleReference:
 
 def origins(modules: Iterable[ModuleReference]) -> dict[str, str]:
     """Return :meth:`ModuleReference.origin` by name, of those that have one."""
-    by_name = {module.name: module.origin() for module in modules}
-    return {name: origin for name, origin in by_name.items() if origin is not None}
-
-
-@contextmanager
-def _loading(source: str) -> Iterator[None]:
-    """Run custom code on the CPU, even while a network is built on another device."""
-    from torch import device
-
-    from attnbench.plugins.torch_state import require_unchanged
-
-    with redirect_stdout(sys.stderr), device("cpu"), require_unchanged(f"{source}: loading it"):
-        yield
+    return {module.name: origin for module in modules if (origin := module.origin()) is not None}
 
 
 def _as_row(target: object, source: str) -> AttentionSpec:
@@ -129,19 +126,3 @@ def _as_row(target: object, source: str) -> AttentionSpec:
         raise SettingsError(f"{source} is neither a class that takes channels nor an AttentionSpec")
     title = getattr(target, "__name__", source)
     return AttentionSpec(source, title, arxiv="", site=Site.AFTER_BN3, build=target)
-
-
-def _adapted(row: AttentionSpec, spec: Spec, name: str) -> AttentionSpec:
-    """Return the row under the user's name; stated settings override the published ones."""
-    published = {
-        host: {key: values for key, values in settings.items() if key not in spec.settings}
-        for host, settings in row.published.items()
-    }
-    return replace(
-        row,
-        name=name,
-        site=spec.site or row.site,
-        build=partial(row.build, **spec.settings),
-        published=published,
-        added_params={},
-    )

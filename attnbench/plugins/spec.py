@@ -42,7 +42,10 @@ def parse_spec(text: str) -> Spec:
             raise SettingsError(f"'{text}': {key} has {'two values' if value else 'no value'}")
         settings[key] = _literal(value)
     site = settings.pop("site", None)
-    return Spec(source, None if site is None else _site(text, site), settings)
+    try:
+        return Spec(source, None if site is None else Site(site), settings)
+    except ValueError:
+        raise SettingsError(f"'{text}': unknown site '{site}'; known: {', '.join(Site)}") from None
 
 
 def _literal(value: str) -> Any:
@@ -50,10 +53,3 @@ def _literal(value: str) -> Any:
         return literal_eval(value)
     except (ValueError, SyntaxError, RecursionError, MemoryError):
         return value
-
-
-def _site(text: str, site: Any) -> Site:
-    try:
-        return Site(site)
-    except ValueError:
-        raise SettingsError(f"'{text}': unknown site '{site}'; known: {', '.join(Site)}") from None

@@ -6,6 +6,7 @@ They are timm's modules, not always the papers': some round widths or omit a bia
 from __future__ import annotations
 
 from collections import OrderedDict
+from contextlib import suppress
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from inspect import Parameter, signature
@@ -62,12 +63,11 @@ def origin() -> str:
 
 def hint(source: str) -> str:
     """Return a sentence that lists the settings of timm's layer."""
-    _, *parameters = signature(_layer(source.removeprefix(PREFIX))).parameters.values()
-    settings = [
+    _, *settings = (
         parameter.name
-        for parameter in parameters
+        for parameter in signature(_layer(source.removeprefix(PREFIX))).parameters.values()
         if parameter.kind is not Parameter.VAR_KEYWORD and parameter.name not in SET_BY_RUN
-    ]
+    )
     return f"timm's own settings may help ({source},NAME=VALUE): {', '.join(settings)}"
 
 
@@ -75,14 +75,12 @@ def _layer(name: str) -> Any:
     installed = origin()
     from timm.layers.create_attn import get_attn
 
-    try:
+    with suppress(AssertionError):
         layer = get_attn(name)
-    except AssertionError:
-        layer = None
-    if layer is None:
-        known = ", ".join(NAMES)
-        raise SettingsError(f"the factory of {installed} has no layer '{name}'; known: {known}")
-    return layer
+        if layer is not None:
+            return layer
+    known = ", ".join(NAMES)
+    raise SettingsError(f"the factory of {installed} has no layer '{name}'; known: {known}")
 
 
 def _normalised(layer: Any, channels: int, **settings: Any) -> Any:

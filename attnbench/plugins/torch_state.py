@@ -61,24 +61,19 @@ def require_unchanged(who: str) -> Iterator[None]:
     Raises:
         SettingsError: a setting has changed; the message names ``who`` and all changes.
     """
-    before, random_state = _state(), random.getstate()
+    before, random_state = {name: _read(WATCHED[name]) for name in WATCHED}, random.getstate()
     try:
         with torch.random.fork_rng(devices=()):
             yield
     finally:
         random.setstate(random_state)
-    after = _state()
     changed = [
-        f"torch's {name} from {value} to {after[name]}"
+        f"torch's {name} from {value} to {now}"
         for name, value in before.items()
-        if after[name] != value
+        if (now := _read(WATCHED[name])) != value
     ]
     if changed:
         raise SettingsError(f"{who} changes {', '.join(changed)}")
-
-
-def _state() -> dict[str, str]:
-    return {name: _read(read) for name, read in WATCHED.items()}
 
 
 def _read(read: Callable[[], object]) -> str:

@@ -125,6 +125,18 @@ def runs_in(folder: Path) -> list[Path]:
     return [path for path in inside if RECORDS.first(path)]
 
 
+def has_files(folder: Path) -> bool:
+    """Return whether there is such a folder and it is not empty.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    try:
+        return folder.is_dir() and any(folder.iterdir())
+    except OSError as error:
+        raise UserError(f"cannot read {folder}: {error.strerror}") from error
+
+
 def new_folder(what: str) -> Path:
     """Make a new folder under ``reports/``, named by the date and what is in it.
 

@@ -9,8 +9,8 @@ from PIL import Image
 from torchvision.models import ResNet50_Weights
 
 from attnbench.accuracy.images import (
-    Checked,
     Folder,
+    checked,
     class_numbers,
     described,
     preprocessing,
@@ -96,7 +96,7 @@ def test_a_class_without_images_is_refused(folder: Path) -> None:
 
 
 def faults(folder: Path) -> list[str]:
-    return [fault for _, fault in Checked(Folder(folder, colours.CLASSES)) if fault]
+    return [fault for _, fault in checked(Folder(folder, colours.CLASSES).samples) if fault]
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG"])
@@ -119,7 +119,7 @@ def test_text_under_an_images_name_is_named(folder: Path) -> None:
 
 def test_the_digest_of_a_folder_is_that_of_sha256sum(folder: Path) -> None:
     dataset = Folder(folder, colours.CLASSES)
-    data = described(dataset, [digest for digest, _ in Checked(dataset)])
+    data = described(dataset, [digest for digest, _ in checked(dataset.samples)])
     lines = [
         f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.parent.name}/{path.name}\n"
         for path in sorted(folder.glob("*/*"))

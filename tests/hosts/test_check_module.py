@@ -252,7 +252,7 @@ def test_a_file_is_tried_in_a_process_that_it_may_take_along(tmp_path: Path):
     with pytest.raises(
         UserError, match="Killer is refused: the worker process was killed by SIGABRT"
     ):
-        check_module.check_in_subprocess(module, "resnet50", [IMAGE])
+        check_module.in_subprocess(check_module.check, module, "resnet50", [IMAGE])
 
 
 @pytest.mark.parametrize(
@@ -270,7 +270,9 @@ def test_a_file_is_tried_in_a_process_that_it_may_take_along(tmp_path: Path):
 def test_what_a_file_does_when_it_is_loaded_is_one_line(tmp_path: Path, text: str, message: str):
     (tmp_path / "gate.py").write_text(text)
     with pytest.raises(UserError, match=message) as raised:
-        check_module.check_in_subprocess(parse("gate.py:Gate", tmp_path), "resnet50", [IMAGE])
+        check_module.in_subprocess(
+            check_module.check, parse("gate.py:Gate", tmp_path), "resnet50", [IMAGE]
+        )
     assert "\n" not in str(raised.value)
 
 
