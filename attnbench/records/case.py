@@ -22,7 +22,6 @@ class Case:
         default="resnet50",
         meaning="The network that the modules are put into.",
         words=str,
-        first=True,
     )
     batch_size: int = option(
         "--batch-size",
@@ -33,8 +32,6 @@ class Case:
         meaning="Images in one step.",
         unit="1",
         words="batch {}".format,
-        grid=3,
-        folder="b{}".format,
     )
     image_size: Size = option(  # noqa: RUF009  a field
         "--image-size",
@@ -46,10 +43,7 @@ class Case:
         meaning="Height and width of an image, or `800x1333` where they differ.",
         unit="pixel",
         words=image_size.written,
-        grid=4,
-        folder=image_size.option,
     )
-    """Of a square image its side, else (height, width)."""
     dtype: Literal["float32", "bfloat16", "float16"] = option(
         "--dtype",
         help="float32, bfloat16, float16",
@@ -57,7 +51,6 @@ class Case:
         default="float32",
         meaning="Of weights and images.",
         words=str,
-        grid=2,
     )
     channels_last: bool = switch(
         "--channels-last",
@@ -72,8 +65,6 @@ class Case:
         default="inference",
         meaning="`inference`, or `training`: forward, backward and optimiser step.",
         words=str,
-        first=True,
-        grid=1,
     )
     compiled: bool = switch(
         "--compile",
@@ -81,8 +72,6 @@ class Case:
         absent=False,
         help="Networks through torch.compile.",
         meaning="Whether by torch.compile.",
-        grid=5,
-        folder=lambda on: "compiled" if on else "",
     )
     cuda_graph: bool = switch(
         "--cuda-graph",
@@ -107,7 +96,6 @@ class Case:
         meaning="Of the host, those that carry the module, with spaces.",
         words=lambda stages: "" if stages == STAGES else f"stages {' '.join(map(str, stages))}",
     )
-    """Of the host, 1 to 4: those that carry the module."""
     blocks: Literal["all", "last"] = option(
         "--blocks",
         absent="all",
@@ -117,7 +105,6 @@ class Case:
         meaning="Of each of these: `all`, or the `last`.",
         words=lambda blocks: "last blocks" if blocks == "last" else "",
     )
-    """Of each of these stages."""
     device: Literal["cpu", "cuda"] = option(
         "--device", default_text="auto", meaning="`cpu` or `cuda`.", words=str
     )
@@ -137,15 +124,12 @@ class Case:
     )
 
     def __post_init__(self) -> None:
-        """Refuse what no run can have."""
         for name, (least, most) in LIMITS.items():
             value = getattr(self, name)
             shortest, longest = sorted(image_size.sides(value))
             if not least <= shortest <= longest <= most:
-                raise ValueError(
-                    f"{name} must be at least {least} and at most {most}, "
-                    f"not {image_size.option(value)}"
-                )
+                given = image_size.option(value)
+                raise ValueError(f"{name} must be at least {least} and at most {most}, not {given}")
         if image_size.of(*image_size.sides(self.image_size)) != self.image_size:
             raise ValueError("image_size is a single number where the image is square")
 
@@ -166,15 +150,15 @@ class Case:
 
     @property
     def described(self) -> str:
-        """The configuration in one line."""
-        names = sorted(CASE_OPTIONS, key=lambda name: not CASE_OPTIONS[name].first)
+        """The configuration in one line, host and mode first."""
+        names = dict.fromkeys(("host", "mode", *CASE_OPTIONS))
         return ("modules alone at their sizes in " if self.isolated else "") + self._words(*names)
 
     @property
     def folder(self) -> str:
-        """The name of its folder within that of a grid: ``inference-float32-b1-224``."""
-        words = [CASE_OPTIONS[name].folder(getattr(self, name)) for name in GRID]
-        return "-".join(filter(None, words))
+        """All of :data:`GRID` as the folder's name in a grid: ``inference-float32-b1-224``."""
+        size, compiled = image_size.option(self.image_size), "-compiled" if self.compiled else ""
+        return f"{self.mode}-{self.dtype}-b{self.batch_size}-{size}{compiled}"
 
     def _words(self, *names: str) -> str:
         known = [(CASE_OPTIONS[name].words, getattr(self, name)) for name in names]
@@ -184,9 +168,7 @@ class Case:
 CASE_OPTIONS = options_of(Case)
 """The options of a case, by the names of its fields and in their order."""
 
-_PLACES = {name: known.grid for name, known in CASE_OPTIONS.items() if known.grid}
-
-GRID = tuple(sorted(_PLACES, key=_PLACES.__getitem__))
+GRID = ("mode", "dtype", "batch_size", "image_size", "compiled")
 """The fields of a case of which a grid has every combination, the slowest first."""
 
 LIMITS = {name: known.limits for name, known in CASE_OPTIONS.items() if known.limits}
@@ -207,7 +189,6 @@ class RunOptions:
     """``cpu``, ``cuda``, or ``auto``: CUDA where there is a device."""
     batch_size: tuple[int, ...] | None = None
     image_size: tuple[Size, ...] | None = None
-    """Of square images their sides, else (height, width)."""
     dtype: tuple[str, ...] | None = None
     channels_last: bool | None = None
     mode: tuple[str, ...] | None = None

@@ -11,10 +11,7 @@ SEVERAL = "One, or several with commas."
 
 @dataclass(frozen=True, kw_only=True)
 class Option:
-    """How an option is stated on the command line, and how its value is written elsewhere.
-
-    ``words`` and ``folder`` return an empty string for a value that goes without saying.
-    """
+    """How an option is stated on the command line, and how its value is written elsewhere."""
 
     flag: str
     help: str | None = None
@@ -30,14 +27,8 @@ class Option:
     """Of its column in tables, whose unit is ``unit``."""
     unit: str = ""
     words: Callable[[Any], str] | None = None
-    """The value in the line that describes a configuration; None where it is left out."""
-    first: bool = False
-    """Whether its words stand before those of other options."""
-    grid: int | None = None
-    """Place among the options of a grid, of which the first varies slowest; None where a run
-    takes one value."""
-    folder: Callable[[Any], str] = str
-    """The value in the name of a folder within a grid."""
+    """The value in the line that describes a configuration, empty where it goes without saying;
+    None where it is always left out."""
 
 
 def option(flag: str, *, absent: Any = MISSING, **known: Any) -> Any:
