@@ -1,8 +1,4 @@
-"""The size of an image: a number where it is square, else (height, width).
-
-It is printed as ``224x224`` or ``800x1333``; options, folders and columns have ``224`` or
-``800x1333``.
-"""
+"""The size of an image: a number where it is square, else (height, width)."""
 
 from __future__ import annotations
 
@@ -44,5 +40,5 @@ def written(size: Size) -> str:
 
 
 def option(size: Size) -> str:
-    """Return the size as an option takes it: ``224``, ``800x1333``."""
+    """Return the size as options, folders and columns have it: ``224``, ``800x1333``."""
     return str(size) if isinstance(size, int) else written(size)

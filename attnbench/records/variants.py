@@ -41,10 +41,8 @@ class IsolatedModule:
 
 def alone(modules: Iterable[str]) -> tuple[str, ...]:
     """Return the variants of an isolated run: the ceilings, then each module at each stage."""
-    return (
-        *CEILINGS,
-        *(IsolatedModule(module, stage).name for module in modules for stage in STAGES),
-    )
+    names = (IsolatedModule(module, stage).name for module in modules for stage in STAGES)
+    return (*CEILINGS, *names)
 
 
 def piece(variant: str) -> IsolatedModule | None:
