@@ -63,13 +63,12 @@ class JsonLines(Generic[T]):
             ValueError: a number that JSON does not have (NaN, infinity). Nothing is written.
         """
         line = json.dumps(data, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
-        with writing_to(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            path = folder / self.file_name
-            with path.open("a", encoding="utf-8", errors="replace") as file:
-                file.write(line + "\n")
-                file.flush()
-                os.fsync(file.fileno())
+        self.begin(folder)
+        path = folder / self.file_name
+        with writing_to(folder), path.open("a", encoding="utf-8", errors="replace") as file:
+            file.write(line + "\n")
+            file.flush()
+            os.fsync(file.fileno())
 
     def read(self, folder: Path) -> list[T]:
         """Return the objects of the folder's file.
@@ -89,7 +88,7 @@ class JsonLines(Generic[T]):
         return self.parse(*lines[0]) if lines else None
 
     def lines(self, folder: Path, most: int | None = None) -> list[tuple[bytes, str]]:
-        """Return the whole lines, at most so many, each with its place (``FILE, line 3``).
+        """Return the whole lines, at most ``most``, each with its place (``FILE, line 3``).
 
         A last line that was cut off while it was written is left out.
 
@@ -102,13 +101,10 @@ class JsonLines(Generic[T]):
 
     def exist(self, folder: Path) -> bool:
         """Return whether the file is there, even if it holds no whole line yet."""
-        path = folder / self.file_name
-        return os.path.isfile(path)  # noqa: PTH113  Path's raises where it may not look
+        return os.path.isfile(folder / self.file_name)  # noqa: PTH113  Path's raises on no access
 
     def repair(self, folder: Path) -> None:
-        """Make the file end in a whole line, so that lines can be appended.
-
-        No whole line is changed.
+        """Make the file end in a whole line, so that lines can be appended; change none.
 
         Raises:
             UserError: the file cannot be read or written.
@@ -139,8 +135,8 @@ class JsonLines(Generic[T]):
             return self._reader.validate_json(line, strict=True)
         except ValidationError as error:
             first = error.errors()[0]
-            field = ".".join(str(part) for part in first["loc"])
-            raise UserError(f"{where}: {field or self.what}: {first['msg']}") from error
+            field = ".".join(map(str, first["loc"])) or self.what
+            raise UserError(f"{where}: {field}: {first['msg']}") from error
 
     def _check_schema(self, stated: object, where: str) -> None:
         if stated == self.schema and not isinstance(stated, bool):
