@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,19 +48,17 @@ def read() -> Counters:
 
 def _waited(tasks: Path) -> float | None:
     """Return the seconds that threads waited for a core: the second field of each schedstat."""
-    try:
+    with suppress(OSError, IndexError, ValueError):
         states = [(task / "schedstat").read_text() for task in tasks.iterdir()]
         return sum(int(state.split()[1]) for state in states) / 1e9
-    except (OSError, IndexError, ValueError):
-        return None
+    return None
 
 
 def _stolen(stat: Path) -> float | None:
-    try:
+    with suppress(OSError, IndexError, ValueError):
         ticks = stat.read_text().split("\n", 1)[0].split()[1:]
         return int(ticks[_STEAL]) / os.sysconf("SC_CLK_TCK")
-    except (OSError, IndexError, ValueError):
-        return None
+    return None
 
 
 def _difference(value: float | None, base: float | None) -> float | None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 from multiprocessing.context import BaseContext
-from typing import Any, TypeVar
+from typing import TypeVar
 
 T = TypeVar("T")
 
@@ -55,7 +55,7 @@ def _stream(
     finished = False
     try:
         while (message := _ask(here)) is not None:
-            kind, value = message
+            kind, value = pickle.loads(message)
             finished = kind != "item"
             if kind == "error":
                 raise value
@@ -84,15 +84,12 @@ def _interrupts_held() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _ask(connection: Connection) -> tuple[str, Any] | None:
+def _ask(connection: Connection) -> bytes | None:
     """Ask for the next message and return it, or None if the child process has ended."""
-    try:
+    with suppress(EOFError, ConnectionError):
         connection.send(True)
-        received = connection.recv_bytes()
-    except (EOFError, ConnectionError):
-        return None
-    message: tuple[str, Any] = pickle.loads(received)
-    return message
+        return connection.recv_bytes()
+    return None
 
 
 def _once(function: Callable[..., T], args: tuple[object, ...]) -> Iterator[T]:
@@ -161,8 +158,7 @@ def preload(module: str) -> None:
 
 
 def _module(function: Callable[..., object]) -> str:
-    module: str = getattr(function, "func", function).__module__  # a partial's own is functools
-    return module
+    return str(getattr(function, "func", function).__module__)  # a partial's own is functools
 
 
 def _prepared(*modules: str) -> BaseContext:
