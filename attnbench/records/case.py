@@ -24,9 +24,8 @@ class Case:
         words=str,
     )
     batch_size: int = option(
-        "--batch-size",
+        "--batch-size N,...",
         help=SEVERAL,
-        metavar="N,...",
         default=1,
         limits=(1, 2**20),
         meaning="Images in one step.",
@@ -34,9 +33,8 @@ class Case:
         words="batch {}".format,
     )
     image_size: Size = option(  # noqa: RUF009  a field
-        "--image-size",
+        "--image-size N|HxW,...",
         help=f"A square's side, or height x width. {SEVERAL}",
-        metavar="N|HxW,...",
         default_text="224; 800x1333 for a detector",
         limits=(1, 2**16),  # each side
         text=image_size.option,
@@ -45,9 +43,8 @@ class Case:
         words=image_size.written,
     )
     dtype: Literal["float32", "bfloat16", "float16"] = option(
-        "--dtype",
+        "--dtype NAME,...",
         help="float32, bfloat16, float16",
-        metavar="NAME,...",
         default="float32",
         meaning="Of weights and images.",
         words=str,
@@ -59,9 +56,8 @@ class Case:
         meaning="Whether images lie in memory with their channels last.",
     )
     mode: Literal["inference", "training"] = option(
-        "--mode",
+        "--mode NAME,...",
         help="inference, training",
-        metavar="NAME,...",
         default="inference",
         meaning="`inference`, or `training`: forward, backward and optimiser step.",
         words=str,
@@ -87,20 +83,18 @@ class Case:
         meaning="Whether modules run alone.",
     )
     stages: tuple[int, ...] = option(
-        "--stages",
+        "--stages N,...",
         absent=STAGES,
         help="That carry the module, such as 2,3,4 or c3-c5.",
-        metavar="N,...",
         default=STAGES,
         text=lambda stages: ",".join(map(str, stages)),
         meaning="Of the host, those that carry the module, with spaces.",
         words=lambda stages: "" if stages == STAGES else f"stages {' '.join(map(str, stages))}",
     )
     blocks: Literal["all", "last"] = option(
-        "--blocks",
+        "--blocks NAME",
         absent="all",
         help="Of each stage: all, last.",
-        metavar="NAME",
         default="all",
         meaning="Of each of these: `all`, or the `last`.",
         words=lambda blocks: "last blocks" if blocks == "last" else "",
@@ -198,10 +192,9 @@ class RunOptions:
     stages: tuple[int, ...] | None = None
     blocks: str | None = None
     budget_s: float | None = option(
-        "--budget",
+        "--budget SECONDS",
         absent=None,
         help="Most time in the timed rounds of one configuration.",
-        metavar="SECONDS",
         default=100.0,
         text="{:g}".format,
     )

@@ -130,7 +130,9 @@ class JsonLines(Generic[T]):
             raise UserError(f"{where}: not JSON ({error})") from error
         if not isinstance(data, dict):
             raise UserError(f"{where}: not an attnbench {self.what}")
-        self._check_schema(data.get("schema"), where)
+        stated = data.get("schema")
+        if stated != self.schema or isinstance(stated, bool):
+            raise UserError(f"{where}: {self._schema_fault(stated)}")
         try:
             return self._reader.validate_json(line, strict=True)
         except ValidationError as error:
@@ -138,17 +140,13 @@ class JsonLines(Generic[T]):
             field = ".".join(map(str, first["loc"])) or self.what
             raise UserError(f"{where}: {field}: {first['msg']}") from error
 
-    def _check_schema(self, stated: object, where: str) -> None:
-        if stated == self.schema and not isinstance(stated, bool):
-            return
+    def _schema_fault(self, stated: object) -> str:
         if self.schema is None:
-            raise UserError(f"{where}: a schema again: these are two files in one")
+            return "a schema again: these are two files in one"
         if not isinstance(stated, int) or isinstance(stated, bool):
-            raise UserError(f"{where}: not an attnbench {self.what} (it states no schema)")
+            return f"not an attnbench {self.what} (it states no schema)"
         advice = self.upgrade if stated < self.schema else ""
-        raise UserError(
-            f"{where}: schema {stated}; this attnbench reads schema {self.schema}{advice}"
-        )
+        return f"schema {stated}; this attnbench reads schema {self.schema}{advice}"
 
 
 def _lines(path: Path, most: int | None = None) -> list[bytes]:

@@ -31,9 +31,11 @@ class Option:
     None where it is always left out."""
 
 
-def option(flag: str, *, absent: Any = MISSING, **known: Any) -> Any:
-    """Declare a dataclass field that is an option; ``absent`` is its value in older records."""
-    return field(default=absent, metadata={"option": Option(flag=flag, **known)})
+def option(usage: str, *, absent: Any = MISSING, **known: Any) -> Any:
+    """Declare a field as the option of this usage; ``absent`` is its value in older records."""
+    flag, _, metavar = usage.partition(" ")
+    known = {"flag": flag, "metavar": metavar or None, **known}
+    return field(default=absent, metadata={"option": Option(**known)})
 
 
 def switch(flag: str, words: str = "", **known: Any) -> Any:
@@ -43,5 +45,4 @@ def switch(flag: str, words: str = "", **known: Any) -> Any:
 
 def options_of(cls: type) -> dict[str, Option]:
     """Return the options among a dataclass's fields, by their names and in their order."""
-    known = {field.name: field.metadata.get("option") for field in fields(cls)}
-    return {name: option for name, option in known.items() if option}
+    return {known.name: known.metadata["option"] for known in fields(cls) if known.metadata}

@@ -80,8 +80,7 @@ class Run:
         Raises:
             UserError: it is of another configuration, machine or run.
         """
-        self._refuse_other_settings(record)
-        self._refuse_other_runs(record)
+        self._check(record)
         variant, results = record.variant or "", record.results
         self.end = None  # the run had failed and was resumed
         if record.error:
@@ -96,7 +95,7 @@ class Run:
         elif isinstance(results, schema.End):
             self.end = results
 
-    def _refuse_other_settings(self, record: schema.Record) -> None:
+    def _check(self, record: schema.Record) -> None:
         for kind, before, now in (
             ("configuration", asdict(self.case), asdict(record.case)),
             ("machine", machine(self.environment), machine(record.environment)),
@@ -104,8 +103,6 @@ class Run:
             for key, value in before.items():
                 if now[key] != value:
                     raise UserError(f"another {kind}: {key} is {now[key]} here and {value} before")
-
-    def _refuse_other_runs(self, record: schema.Record) -> None:
         variant, results = record.variant, record.results
         last = self.rounds[-1].number if self.rounds else -1
         if self.finished:

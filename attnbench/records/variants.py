@@ -17,8 +17,7 @@ BASELINES = ((PLAIN, CONTROL), (COPY, COPY_AGAIN))
 STAGES = (1, 2, 3, 4)
 """All stages of a host."""
 
-PRODUCT = "product"
-LAUNCH = "launch"
+PRODUCT, LAUNCH = "product", "launch"
 CEILINGS = (COPY, COPY_AGAIN, PRODUCT, LAUNCH)
 """A large copy, the same again, a large matrix product, and the smallest operator."""
 
