@@ -8,6 +8,7 @@ import pickle
 import signal
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from multiprocessing.connection import Connection
 from multiprocessing.context import BaseContext
 from typing import TypeVar
@@ -30,7 +31,7 @@ def call(function: Callable[..., T], *args: object) -> T:
         RuntimeError: its exception cannot be pickled; this names it.
     """
     result: T
-    (result,) = _stream(_prepared(_module(function)), _once, (function, args))
+    (result,) = _stream(_prepared(_module(function)), partial(_once, function, *args))
     return result
 
 
@@ -41,14 +42,12 @@ def stream(function: Callable[..., Iterable[T]], *args: object) -> Iterator[T]:
     before do not disturb what the child measures. The child is spawned: forks of one process would
     all share its memory layout, which affects times. Raises as :func:`call` does.
     """
-    return _stream(_spawned(), function, args)
+    return _stream(_spawned(), partial(function, *args))
 
 
-def _stream(
-    context: BaseContext, function: Callable[..., Iterable[T]], args: tuple[object, ...]
-) -> Iterator[T]:
+def _stream(context: BaseContext, work: Callable[[], Iterable[T]]) -> Iterator[T]:
     here, there = context.Pipe()
-    process = context.Process(target=_serve, args=(there, function, args))  # type: ignore[attr-defined]
+    process = context.Process(target=_serve, args=(there, work))  # type: ignore[attr-defined]
     with _interrupts_held():
         process.start()
     there.close()
@@ -92,7 +91,7 @@ def _ask(connection: Connection) -> bytes | None:
     return None
 
 
-def _once(function: Callable[..., T], args: tuple[object, ...]) -> Iterator[T]:
+def _once(function: Callable[..., T], *args: object) -> Iterator[T]:
     yield function(*args)
 
 
@@ -101,28 +100,23 @@ def _death(status: int) -> str:
         return f"the worker process ended with status {status}"
     if status == -signal.SIGKILL:
         return "the worker process was killed (SIGKILL), possibly because memory ran out"
-    known = -status in list(signal.Signals)
-    name = signal.Signals(-status).name if known else f"signal {-status}"
-    return f"the worker process was killed by {name}"
+    names = {known.value: known.name for known in signal.Signals}
+    return f"the worker process was killed by {names.get(-status, f'signal {-status}')}"
 
 
-def _serve(
-    connection: Connection, function: Callable[..., Iterable[object]], args: tuple[object, ...]
-) -> None:
+def _serve(connection: Connection, work: Callable[[], Iterable[object]]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
     with suppress(OSError):  # there is no stderr
         os.dup2(2, 1)  # stdout is for results; what a custom module prints goes to stderr
-    messages = _messages(function, args)
+    messages = _messages(work)
     with suppress(EOFError, ConnectionError):  # the parent is gone, or wants no more
         while connection.recv():
             connection.send_bytes(next(messages))
 
 
-def _messages(
-    function: Callable[..., Iterable[object]], args: tuple[object, ...]
-) -> Iterator[bytes]:
+def _messages(work: Callable[[], Iterable[object]]) -> Iterator[bytes]:
     try:
-        for item in function(*args):
+        for item in work():
             yield pickle.dumps(("item", item))
     except (SystemExit, GeneratorExit):
         raise
