@@ -31,7 +31,7 @@ from attnbench.records.variants import PLAIN, STAGES, piece
 from attnbench.system import worker
 from attnbench.system.worker import ChildDiedError
 
-worker.preload(memory.__name__)
+worker.PRELOAD.append(memory.__name__)
 
 CountNetwork = Callable[[str, str, Size, tuple[int, ...], Blocks], dict[str, Count]]
 MeasureMemory = Callable[[Case, str], Memory]

@@ -30,7 +30,11 @@ def writing_to(folder: Path) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class JsonLines(Generic[T]):
-    """The file of one name in a folder. Each line is an object of one kind."""
+    """The file of one name in a folder. Each line is an object of one kind.
+
+    Methods raise a UserError that names the file, or folder, where it cannot be read or written;
+    and the line that is not JSON, or not of this kind and schema.
+    """
 
     file_name: str
     kind: type[T]
@@ -46,11 +50,7 @@ class JsonLines(Generic[T]):
         return TypeAdapter(self.kind)
 
     def begin(self, folder: Path) -> None:
-        """Make folder and file where they are missing, and check that they can be written to.
-
-        Raises:
-            UserError: they cannot.
-        """
+        """Make folder and file where they are missing, and check that they can be written to."""
         with writing_to(folder):
             folder.mkdir(parents=True, exist_ok=True)
             (folder / self.file_name).open("a", encoding="utf-8").close()
@@ -59,7 +59,6 @@ class JsonLines(Generic[T]):
         """Write one line and sync it to the disk.
 
         Raises:
-            UserError: the folder cannot be written to.
             ValueError: a number that JSON does not have (NaN, infinity). Nothing is written.
         """
         line = json.dumps(data, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
@@ -71,19 +70,11 @@ class JsonLines(Generic[T]):
             os.fsync(file.fileno())
 
     def read(self, folder: Path) -> list[T]:
-        """Return the objects of the folder's file.
-
-        Raises:
-            UserError: no such file, or a line that is not of this kind and schema.
-        """
+        """Return the objects of the folder's file, which must exist."""
         return [self.parse(*line) for line in self.lines(folder)]
 
     def first(self, folder: Path) -> T | None:
-        """Return the object on the first line; None without a file, or before that line is whole.
-
-        Raises:
-            UserError: the line is not of this kind and schema.
-        """
+        """Return the object on the first line; None without a file or a whole line."""
         lines = self.lines(folder, 1) if self.exist(folder) else []
         return self.parse(*lines[0]) if lines else None
 
@@ -91,9 +82,6 @@ class JsonLines(Generic[T]):
         """Return the whole lines, at most ``most``, each with its place (``FILE, line 3``).
 
         A last line that was cut off while it was written is left out.
-
-        Raises:
-            UserError: the file cannot be read.
         """
         path = folder / self.file_name
         numbered = enumerate(_lines(path, most), 1)
@@ -104,11 +92,7 @@ class JsonLines(Generic[T]):
         return os.path.isfile(folder / self.file_name)  # noqa: PTH113  Path's raises on no access
 
     def repair(self, folder: Path) -> None:
-        """Make the file end in a whole line, so that lines can be appended; change none.
-
-        Raises:
-            UserError: the file cannot be read or written.
-        """
+        """Make the file end in a whole line, so that lines can be appended; change none."""
         path = folder / self.file_name
         last = (_lines(path) or [b"\n"])[-1]
         with writing_to(folder):
@@ -119,11 +103,7 @@ class JsonLines(Generic[T]):
                     file.write(b"\n")
 
     def parse(self, line: bytes, where: str) -> T:
-        """Return the object that a line holds; ``where`` names its place in messages.
-
-        Raises:
-            UserError: the line is not JSON, or not of this kind and schema.
-        """
+        """Return the object that a line holds; ``where`` names its place in messages."""
         try:
             data = json.loads(line)
         except (ValueError, RecursionError) as error:

@@ -20,7 +20,6 @@ class Option:
     """None where it depends on the host or the machine; then ``default_text`` is shown."""
     default_text: str | None = None
     limits: tuple[int, int] | None = None
-    """Least and greatest value."""
     text: Callable[[Any], str] = str
     """The value as it follows the flag."""
     meaning: str = ""

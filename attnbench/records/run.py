@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -123,25 +123,23 @@ def machine(environment: schema.Environment) -> schema.Environment:
     return {key: environment.get(key) for key in MACHINE}
 
 
-def gather(records: Iterable[schema.Record], where: str) -> Run:
+def gather(records: Sequence[schema.Record], where: str) -> Run:
     """Return the run of a file's records; ``where`` names the file in messages.
 
     Raises:
         UserError: the first is no plan, or the records are of different runs.
     """
-    run: Run | None = None
-    for number, record in enumerate(records, start=1):
+    if not records:
+        raise UserError(f"{where}: no records")
+    first, *later = records
+    if not isinstance(first.results, schema.Plan):
+        raise UserError(f"{where}, line 1: a run begins with its plan")
+    run = Run(first.case, first.results, first.environment)
+    for number, record in enumerate(later, start=2):
         try:
-            if run is None:
-                if not isinstance(record.results, schema.Plan):
-                    raise UserError("a run begins with its plan")
-                run = Run(record.case, record.results, record.environment)
-            else:
-                run.add(record)
+            run.add(record)
         except UserError as error:
             raise UserError(f"{where}, line {number}: {error}") from error
-    if run is None:
-        raise UserError(f"{where}: no records")
     return run
 
 

@@ -17,11 +17,9 @@ from attnbench.records.case import Case as Case
 from attnbench.records.variants import BASELINES
 
 SCHEMA = 4
-
 LONGEST_S = 1e9
 
 Shape = tuple[int, ...]
-
 Environment = dict[str, str | int | float | bool | None]
 
 
@@ -188,10 +186,9 @@ Results = Annotated[Plan | Counts | Memory | Compiled | Round | End, Field(discr
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """A line after the first: what it adds to that.
+    """A line after the first: what it adds, and the facts of the environment that differ there.
 
-    ``variant`` is None where the line is about all of them. ``environment`` has the facts that
-    differ from the first line's.
+    ``variant`` is None where the line is about all of them.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")

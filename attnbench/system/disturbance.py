@@ -10,9 +10,6 @@ from pathlib import Path
 
 from attnbench.records.schema import Disturbance
 
-_STEAL = 7
-"""Position of steal time in a line of /proc/stat (proc_stat(5)), counted from user time."""
-
 
 @dataclass(frozen=True)
 class Counters:
@@ -57,7 +54,7 @@ def _waited(tasks: Path) -> float | None:
 def _stolen(stat: Path) -> float | None:
     with suppress(OSError, IndexError, ValueError):
         ticks = stat.read_text().split("\n", 1)[0].split()[1:]
-        return int(ticks[_STEAL]) / os.sysconf("SC_CLK_TCK")
+        return int(ticks[7]) / os.sysconf("SC_CLK_TCK")  # steal time: proc_stat(5)
     return None
 
 

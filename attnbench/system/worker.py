@@ -24,7 +24,7 @@ def call(function: Callable[..., T], *args: object) -> T:
     """Return ``function(*args)`` from a child process; its exception is raised here.
 
     Where the system can fork, the child is forked from a process that has imported the function's
-    module, and those of :func:`preload`.
+    module, and those of :data:`PRELOAD`.
 
     Raises:
         ChildDiedError: the child process ended before it returned.
@@ -143,12 +143,8 @@ def _spawned() -> BaseContext:
     return multiprocessing.get_context("spawn")
 
 
-_PRELOAD: list[str] = []
-
-
-def preload(module: str) -> None:
-    """Have a module imported once for all children of :func:`call`; before the first of them."""
-    _PRELOAD.append(module)
+PRELOAD: list[str] = []
+"""Modules that are imported once for all children of :func:`call`, if added before the first."""
 
 
 def _module(function: Callable[..., object]) -> str:
@@ -160,5 +156,5 @@ def _prepared(*modules: str) -> BaseContext:
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([*_PRELOAD, *modules])
+    context.set_forkserver_preload([*PRELOAD, *modules])
     return context
