@@ -25,7 +25,6 @@ except ImportError:  # there is none on Windows
 FILE_NAME = "records.jsonl"
 
 _UPGRADE = "; docs/upgrade_records.py in attnbench's repository rewrites the file"
-
 RECORDS = JsonLines(FILE_NAME, Record, SCHEMA, upgrade=_UPGRADE)
 """The file, with the kind of its first line."""
 
@@ -95,10 +94,8 @@ def _whole(entry: Entry, first: Record) -> Record:
 def changed(before: Environment, now: Environment) -> Environment:
     """Return the facts that are others now; None for one that is missing now."""
     now = dict.fromkeys(before) | now
-    # By their text, as 1, 1.0 and True are equal.
-    return {
-        key: now[key] for key in now if key not in before or repr(now[key]) != repr(before[key])
-    }
+    # By their text, as 1, 1.0 and True are equal; an ellipsis is no fact.
+    return {key: now[key] for key in now if repr(now[key]) != repr(before.get(key, ...))}
 
 
 def runs_in(folder: Path) -> list[Path]:
