@@ -111,7 +111,6 @@ class Evaluation:
 FILE_NAME = "evaluations.jsonl"
 
 _FILE = JsonLines(FILE_NAME, Evaluation, SCHEMA, "evaluation")
-
 begin, exist = _FILE.begin, _FILE.exist
 
 
