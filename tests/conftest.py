@@ -15,7 +15,7 @@ sys.path.append(str(Path(__file__).parent))
 # The generator of the documents is not part of the package.
 sys.path.append(str(Path(__file__).parents[1] / "docs"))
 
-worker.preload("attnbench.measuring.memory")  # what measuring does, for tests that call no run
+worker.PRELOAD.append("attnbench.measuring.memory")  # as measuring does, for tests of no run
 
 
 @pytest.fixture

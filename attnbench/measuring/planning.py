@@ -40,7 +40,7 @@ class PlannedRun:
 def defaults(host: str | None = None) -> RunOptions:
     """Return the main job: every module in ResNet-50, one 224x224 image; a detector's is larger."""
     values: dict[str, Any] = {
-        name: (option.default,) if option.grid else option.default
+        name: (option.default,) if name in GRID else option.default
         for name, option in OPTIONS.items()
     }
     return RunOptions(

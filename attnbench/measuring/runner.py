@@ -29,7 +29,7 @@ from attnbench.records.variants import PLAIN, piece
 from attnbench.system import worker
 from attnbench.system.worker import ChildDiedError
 
-worker.preload(memory.__name__)
+worker.PRELOAD.append(memory.__name__)
 
 CountNetwork = Callable[[Case, str], dict[str, Count]]
 MeasureMemory = Callable[[Case, str], Memory]

@@ -22,42 +22,32 @@ class Case:
         default="resnet50",
         meaning="The network that the modules are put into.",
         words=str,
-        first=True,
     )
     batch_size: int = option(
-        "--batch-size",
+        "--batch-size N,...",
         help=SEVERAL,
-        metavar="N,...",
         default=1,
         limits=(1, 2**20),
         meaning="Images in one step.",
         unit="1",
         words="batch {}".format,
-        grid=3,
-        folder="b{}".format,
     )
     image_size: Size = option(  # noqa: RUF009  a field
-        "--image-size",
+        "--image-size N|HxW,...",
         help=f"A square's side, or height x width. {SEVERAL}",
-        metavar="N|HxW,...",
         default_text="224; 800x1333 for a detector",
         limits=(1, 2**16),  # each side
         text=image_size.option,
         meaning="Height and width of an image, or `800x1333` where they differ.",
         unit="pixel",
         words=image_size.written,
-        grid=4,
-        folder=image_size.option,
     )
-    """Of a square image its side, else (height, width)."""
     dtype: Literal["float32", "bfloat16", "float16"] = option(
-        "--dtype",
+        "--dtype NAME,...",
         help="float32, bfloat16, float16",
-        metavar="NAME,...",
         default="float32",
         meaning="Of weights and images.",
         words=str,
-        grid=2,
     )
     channels_last: bool = switch(
         "--channels-last",
@@ -66,14 +56,11 @@ class Case:
         meaning="Whether images lie in memory with their channels last.",
     )
     mode: Literal["inference", "training"] = option(
-        "--mode",
+        "--mode NAME,...",
         help="inference, training",
-        metavar="NAME,...",
         default="inference",
         meaning="`inference`, or `training`: forward, backward and optimiser step.",
         words=str,
-        first=True,
-        grid=1,
     )
     compiled: bool = switch(
         "--compile",
@@ -81,8 +68,6 @@ class Case:
         absent=False,
         help="Networks through torch.compile.",
         meaning="Whether by torch.compile.",
-        grid=5,
-        folder=lambda on: "compiled" if on else "",
     )
     cuda_graph: bool = switch(
         "--cuda-graph",
@@ -98,26 +83,22 @@ class Case:
         meaning="Whether modules run alone.",
     )
     stages: tuple[int, ...] = option(
-        "--stages",
+        "--stages N,...",
         absent=STAGES,
         help="That carry the module, such as 2,3,4 or c3-c5.",
-        metavar="N,...",
         default=STAGES,
         text=lambda stages: ",".join(map(str, stages)),
         meaning="Of the host, those that carry the module, with spaces.",
         words=lambda stages: "" if stages == STAGES else f"stages {' '.join(map(str, stages))}",
     )
-    """Of the host, 1 to 4: those that carry the module."""
     blocks: Literal["all", "last"] = option(
-        "--blocks",
+        "--blocks NAME",
         absent="all",
         help="Of each stage: all, last.",
-        metavar="NAME",
         default="all",
         meaning="Of each of these: `all`, or the `last`.",
         words=lambda blocks: "last blocks" if blocks == "last" else "",
     )
-    """Of each of these stages."""
     device: Literal["cpu", "cuda"] = option(
         "--device", default_text="auto", meaning="`cpu` or `cuda`.", words=str
     )
@@ -137,15 +118,12 @@ class Case:
     )
 
     def __post_init__(self) -> None:
-        """Refuse what no run can have."""
         for name, (least, most) in LIMITS.items():
             value = getattr(self, name)
             shortest, longest = sorted(image_size.sides(value))
             if not least <= shortest <= longest <= most:
-                raise ValueError(
-                    f"{name} must be at least {least} and at most {most}, "
-                    f"not {image_size.option(value)}"
-                )
+                given = image_size.option(value)
+                raise ValueError(f"{name} must be at least {least} and at most {most}, not {given}")
         if image_size.of(*image_size.sides(self.image_size)) != self.image_size:
             raise ValueError("image_size is a single number where the image is square")
 
@@ -166,15 +144,15 @@ class Case:
 
     @property
     def described(self) -> str:
-        """The configuration in one line."""
-        names = sorted(CASE_OPTIONS, key=lambda name: not CASE_OPTIONS[name].first)
+        """The configuration in one line, host and mode first."""
+        names = dict.fromkeys(("host", "mode", *CASE_OPTIONS))
         return ("modules alone at their sizes in " if self.isolated else "") + self._words(*names)
 
     @property
     def folder(self) -> str:
-        """The name of its folder within that of a grid: ``inference-float32-b1-224``."""
-        words = [CASE_OPTIONS[name].folder(getattr(self, name)) for name in GRID]
-        return "-".join(filter(None, words))
+        """All of :data:`GRID` as the folder's name in a grid: ``inference-float32-b1-224``."""
+        size, compiled = image_size.option(self.image_size), "-compiled" if self.compiled else ""
+        return f"{self.mode}-{self.dtype}-b{self.batch_size}-{size}{compiled}"
 
     def _words(self, *names: str) -> str:
         known = [(CASE_OPTIONS[name].words, getattr(self, name)) for name in names]
@@ -184,9 +162,7 @@ class Case:
 CASE_OPTIONS = options_of(Case)
 """The options of a case, by the names of its fields and in their order."""
 
-_PLACES = {name: known.grid for name, known in CASE_OPTIONS.items() if known.grid}
-
-GRID = tuple(sorted(_PLACES, key=_PLACES.__getitem__))
+GRID = ("mode", "dtype", "batch_size", "image_size", "compiled")
 """The fields of a case of which a grid has every combination, the slowest first."""
 
 LIMITS = {name: known.limits for name, known in CASE_OPTIONS.items() if known.limits}
@@ -207,7 +183,6 @@ class RunOptions:
     """``cpu``, ``cuda``, or ``auto``: CUDA where there is a device."""
     batch_size: tuple[int, ...] | None = None
     image_size: tuple[Size, ...] | None = None
-    """Of square images their sides, else (height, width)."""
     dtype: tuple[str, ...] | None = None
     channels_last: bool | None = None
     mode: tuple[str, ...] | None = None
@@ -217,10 +192,9 @@ class RunOptions:
     stages: tuple[int, ...] | None = None
     blocks: str | None = None
     budget_s: float | None = option(
-        "--budget",
+        "--budget SECONDS",
         absent=None,
         help="Most time in the timed rounds of one configuration.",
-        metavar="SECONDS",
         default=100.0,
         text="{:g}".format,
     )

@@ -7,7 +7,6 @@ meaning raises :data:`SCHEMA`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -40,10 +39,9 @@ class Weights:
 
 @dataclass(frozen=True, kw_only=True)
 class Data:
-    """The folder of images.
+    """The folder of images; ``sha256`` is of what ``sha256sum`` prints for all, sorted by path.
 
-    ``sha256`` is that of what ``sha256sum`` prints for every image, sorted by path. ``order`` says
-    how folders became classes: ``sorted`` names are 0, 1, ..., or ``numbers`` are the names.
+    ``order``: how folders became classes: ``sorted`` names are 0, 1, ..., or ``numbers`` are names.
     """
 
     name: str
@@ -93,7 +91,6 @@ class Evaluation:
     environment: Environment
 
     def __post_init__(self) -> None:
-        """Refuse counts that no evaluation gives."""
         if not 0 <= self.top1_right <= self.top5_right <= self.images:
             raise ValueError("top1_right is at most top5_right, and that at most images")
         if not 0 <= self.top1_tied <= self.images - self.top1_right:
@@ -114,8 +111,6 @@ class Evaluation:
 FILE_NAME = "evaluations.jsonl"
 
 _FILE = JsonLines(FILE_NAME, Evaluation, SCHEMA, "evaluation")
-
-
 begin, exist = _FILE.begin, _FILE.exist
 
 
@@ -137,9 +132,3 @@ def read(folder: Path) -> tuple[Evaluation, ...]:
         UserError: a file that cannot be read.
     """
     return tuple(_FILE.read(folder)) if _FILE.exist(folder) else ()
-
-
-def of(evaluations: Iterable[Evaluation], host: str, variant: str) -> list[Evaluation]:
-    """Return those of one network."""
-    network = (host, variant)
-    return [item for item in evaluations if (item.host, item.variant) == network]

@@ -1,8 +1,4 @@
-"""The size of an image: a number where it is square, else (height, width).
-
-It is printed as ``224x224`` or ``800x1333``; options, folders and columns have ``224`` or
-``800x1333``.
-"""
+"""The size of an image: a number where it is square, else (height, width)."""
 
 from __future__ import annotations
 
@@ -11,8 +7,6 @@ import re
 Size = int | tuple[int, int]
 """Pixels. A square is always a single number, so that equal sizes compare equal."""
 
-_PATTERN = re.compile(r"(?P<height>[0-9]+)(?:[xX](?P<width>[0-9]+))?")
-
 
 def parse(text: str) -> Size:
     """Parse ``224`` or ``800x1333`` (height, then width).
@@ -20,11 +14,10 @@ def parse(text: str) -> Size:
     Raises:
         ValueError: the text is neither.
     """
-    match = _PATTERN.fullmatch(text.strip())
+    match = re.fullmatch(r"([0-9]+)(?:[xX]([0-9]+))?", text.strip())
     if match is None:
         raise ValueError(f"'{text}' is not an image size such as 224 or 800x1333")
-    height = int(match["height"])
-    return of(height, int(match["width"] or height))
+    return of(int(match[1]), int(match[2] or match[1]))
 
 
 def of(height: int, width: int) -> Size:
@@ -44,5 +37,5 @@ def written(size: Size) -> str:
 
 
 def option(size: Size) -> str:
-    """Return the size as an option takes it: ``224``, ``800x1333``."""
+    """Return the size as options, folders and columns have it: ``224``, ``800x1333``."""
     return str(size) if isinstance(size, int) else written(size)

@@ -30,7 +30,11 @@ def writing_to(folder: Path) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class JsonLines(Generic[T]):
-    """The file of one name in a folder. Each line is an object of one kind."""
+    """The file of one name in a folder. Each line is an object of one kind.
+
+    Methods raise a UserError that names the file, or folder, where it cannot be read or written;
+    and the line that is not JSON, or not of this kind and schema.
+    """
 
     file_name: str
     kind: type[T]
@@ -46,11 +50,7 @@ class JsonLines(Generic[T]):
         return TypeAdapter(self.kind)
 
     def begin(self, folder: Path) -> None:
-        """Make folder and file where they are missing, and check that they can be written to.
-
-        Raises:
-            UserError: they cannot.
-        """
+        """Make folder and file where they are missing, and check that they can be written to."""
         with writing_to(folder):
             folder.mkdir(parents=True, exist_ok=True)
             (folder / self.file_name).open("a", encoding="utf-8").close()
@@ -59,42 +59,29 @@ class JsonLines(Generic[T]):
         """Write one line and sync it to the disk.
 
         Raises:
-            UserError: the folder cannot be written to.
             ValueError: a number that JSON does not have (NaN, infinity). Nothing is written.
         """
         line = json.dumps(data, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
-        with writing_to(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            path = folder / self.file_name
-            with path.open("a", encoding="utf-8", errors="replace") as file:
-                file.write(line + "\n")
-                file.flush()
-                os.fsync(file.fileno())
+        self.begin(folder)
+        path = folder / self.file_name
+        with writing_to(folder), path.open("a", encoding="utf-8", errors="replace") as file:
+            file.write(line + "\n")
+            file.flush()
+            os.fsync(file.fileno())
 
     def read(self, folder: Path) -> list[T]:
-        """Return the objects of the folder's file.
-
-        Raises:
-            UserError: no such file, or a line that is not of this kind and schema.
-        """
+        """Return the objects of the folder's file, which must exist."""
         return [self.parse(*line) for line in self.lines(folder)]
 
     def first(self, folder: Path) -> T | None:
-        """Return the object on the first line; None without a file, or before that line is whole.
-
-        Raises:
-            UserError: the line is not of this kind and schema.
-        """
+        """Return the object on the first line; None without a file or a whole line."""
         lines = self.lines(folder, 1) if self.exist(folder) else []
         return self.parse(*lines[0]) if lines else None
 
     def lines(self, folder: Path, most: int | None = None) -> list[tuple[bytes, str]]:
-        """Return the whole lines, at most so many, each with its place (``FILE, line 3``).
+        """Return the whole lines, at most ``most``, each with its place (``FILE, line 3``).
 
         A last line that was cut off while it was written is left out.
-
-        Raises:
-            UserError: the file cannot be read.
         """
         path = folder / self.file_name
         numbered = enumerate(_lines(path, most), 1)
@@ -102,17 +89,10 @@ class JsonLines(Generic[T]):
 
     def exist(self, folder: Path) -> bool:
         """Return whether the file is there, even if it holds no whole line yet."""
-        path = folder / self.file_name
-        return os.path.isfile(path)  # noqa: PTH113  Path's raises where it may not look
+        return os.path.isfile(folder / self.file_name)  # noqa: PTH113  Path's raises on no access
 
     def repair(self, folder: Path) -> None:
-        """Make the file end in a whole line, so that lines can be appended.
-
-        No whole line is changed.
-
-        Raises:
-            UserError: the file cannot be read or written.
-        """
+        """Make the file end in a whole line, so that lines can be appended; change none."""
         path = folder / self.file_name
         last = (_lines(path) or [b"\n"])[-1]
         with writing_to(folder):
@@ -123,36 +103,30 @@ class JsonLines(Generic[T]):
                     file.write(b"\n")
 
     def parse(self, line: bytes, where: str) -> T:
-        """Return the object that a line holds; ``where`` names its place in messages.
-
-        Raises:
-            UserError: the line is not JSON, or not of this kind and schema.
-        """
+        """Return the object that a line holds; ``where`` names its place in messages."""
         try:
             data = json.loads(line)
         except (ValueError, RecursionError) as error:
             raise UserError(f"{where}: not JSON ({error})") from error
         if not isinstance(data, dict):
             raise UserError(f"{where}: not an attnbench {self.what}")
-        self._check_schema(data.get("schema"), where)
+        stated = data.get("schema")
+        if stated != self.schema or isinstance(stated, bool):
+            raise UserError(f"{where}: {self._schema_fault(stated)}")
         try:
             return self._reader.validate_json(line, strict=True)
         except ValidationError as error:
             first = error.errors()[0]
-            field = ".".join(str(part) for part in first["loc"])
-            raise UserError(f"{where}: {field or self.what}: {first['msg']}") from error
+            field = ".".join(map(str, first["loc"])) or self.what
+            raise UserError(f"{where}: {field}: {first['msg']}") from error
 
-    def _check_schema(self, stated: object, where: str) -> None:
-        if stated == self.schema and not isinstance(stated, bool):
-            return
+    def _schema_fault(self, stated: object) -> str:
         if self.schema is None:
-            raise UserError(f"{where}: a schema again: these are two files in one")
+            return "a schema again: these are two files in one"
         if not isinstance(stated, int) or isinstance(stated, bool):
-            raise UserError(f"{where}: not an attnbench {self.what} (it states no schema)")
+            return f"not an attnbench {self.what} (it states no schema)"
         advice = self.upgrade if stated < self.schema else ""
-        raise UserError(
-            f"{where}: schema {stated}; this attnbench reads schema {self.schema}{advice}"
-        )
+        return f"schema {stated}; this attnbench reads schema {self.schema}{advice}"
 
 
 def _lines(path: Path, most: int | None = None) -> list[bytes]:

@@ -11,10 +11,7 @@ SEVERAL = "One, or several with commas."
 
 @dataclass(frozen=True, kw_only=True)
 class Option:
-    """How an option is stated on the command line, and how its value is written elsewhere.
-
-    ``words`` and ``folder`` return an empty string for a value that goes without saying.
-    """
+    """How an option is stated on the command line, and how its value is written elsewhere."""
 
     flag: str
     help: str | None = None
@@ -23,26 +20,21 @@ class Option:
     """None where it depends on the host or the machine; then ``default_text`` is shown."""
     default_text: str | None = None
     limits: tuple[int, int] | None = None
-    """Least and greatest value."""
     text: Callable[[Any], str] = str
     """The value as it follows the flag."""
     meaning: str = ""
     """Of its column in tables, whose unit is ``unit``."""
     unit: str = ""
     words: Callable[[Any], str] | None = None
-    """The value in the line that describes a configuration; None where it is left out."""
-    first: bool = False
-    """Whether its words stand before those of other options."""
-    grid: int | None = None
-    """Place among the options of a grid, of which the first varies slowest; None where a run
-    takes one value."""
-    folder: Callable[[Any], str] = str
-    """The value in the name of a folder within a grid."""
+    """The value in the line that describes a configuration, empty where it goes without saying;
+    None where it is always left out."""
 
 
-def option(flag: str, *, absent: Any = MISSING, **known: Any) -> Any:
-    """Declare a dataclass field that is an option; ``absent`` is its value in older records."""
-    return field(default=absent, metadata={"option": Option(flag=flag, **known)})
+def option(usage: str, *, absent: Any = MISSING, **known: Any) -> Any:
+    """Declare a field as the option of this usage; ``absent`` is its value in older records."""
+    flag, _, metavar = usage.partition(" ")
+    known = {"flag": flag, "metavar": metavar or None, **known}
+    return field(default=absent, metadata={"option": Option(**known)})
 
 
 def switch(flag: str, words: str = "", **known: Any) -> Any:
@@ -52,5 +44,4 @@ def switch(flag: str, words: str = "", **known: Any) -> Any:
 
 def options_of(cls: type) -> dict[str, Option]:
     """Return the options among a dataclass's fields, by their names and in their order."""
-    known = {field.name: field.metadata.get("option") for field in fields(cls)}
-    return {name: option for name, option in known.items() if option}
+    return {known.name: known.metadata["option"] for known in fields(cls) if known.metadata}

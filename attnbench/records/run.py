@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from attnbench.errors import UserError
-from attnbench.records import evaluation, store
+from attnbench.records import evaluation, schema, store
 from attnbench.records.evaluation import Evaluation
-from attnbench.records.schema import (
-    Case,
-    Compiled,
-    Count,
-    Counts,
-    End,
-    Environment,
-    Failure,
-    Memory,
-    Plan,
-    Record,
-    Round,
-)
 from attnbench.records.variants import PLAIN, piece
 
 MACHINE = (
@@ -36,18 +23,18 @@ MACHINE = (
 class Run:
     """What is known of a run so far. Records are added in file order."""
 
-    case: Case
-    plan: Plan
-    environment: Environment
-    counts: dict[str, Mapping[str, Count]] = field(default_factory=dict)
+    case: schema.Case
+    plan: schema.Plan
+    environment: schema.Environment
+    counts: dict[str, Mapping[str, schema.Count]] = field(default_factory=dict)
     shapes: dict[str, tuple[int, ...] | None] = field(default_factory=dict)
-    memory: dict[str, Memory] = field(default_factory=dict)
-    compiled: dict[str, Compiled] = field(default_factory=dict)
-    rounds: list[Round] = field(default_factory=list)
-    moments: list[Environment] = field(default_factory=list)
+    memory: dict[str, schema.Memory] = field(default_factory=dict)
+    compiled: dict[str, schema.Compiled] = field(default_factory=dict)
+    rounds: list[schema.Round] = field(default_factory=list)
+    moments: list[schema.Environment] = field(default_factory=list)
     """The environment at the end of each round."""
-    failures: dict[str, dict[str, Failure]] = field(default_factory=dict)
-    end: End | None = None
+    failures: dict[str, dict[str, schema.Failure]] = field(default_factory=dict)
+    end: schema.End | None = None
     evaluations: tuple[Evaluation, ...] = ()
     """Accuracies counted in the run's folder; not part of its records."""
 
@@ -85,85 +72,74 @@ class Run:
 
     def has(self, variant: str, step: str) -> bool:
         """Return whether the counts or the memory of the variant are known, or failed."""
-        done = self.counts.keys() if step == "counts" else self.memory.keys()
-        return variant in done or self.failed(variant, step)
+        return variant in getattr(self, step) or self.failed(variant, step)
 
-    def add(self, record: Record) -> None:
+    def add(self, record: schema.Record) -> None:
         """Add one record.
 
         Raises:
             UserError: it is of another configuration, machine or run.
         """
-        self._refuse_other_settings(record)
-        self._refuse_other_runs(record)
+        self._check(record)
         variant, results = record.variant or "", record.results
         self.end = None  # the run had failed and was resumed
         if record.error:
             self.failures.setdefault(variant, {})[record.error.step] = record.error
-        elif isinstance(results, Counts):
-            self.counts[variant] = results.rules
-            self.shapes[variant] = results.shape
-        elif isinstance(results, Memory):
-            self.memory[variant] = results
-        elif isinstance(results, Compiled):
-            self.compiled[variant] = results
-        elif isinstance(results, Round):
+        elif isinstance(results, schema.Counts):
+            self.counts[variant], self.shapes[variant] = results.rules, results.shape
+        elif isinstance(results, schema.Memory | schema.Compiled):
+            getattr(self, results.kind)[variant] = results
+        elif isinstance(results, schema.Round):
             self.rounds.append(results)
             self.moments.append(record.environment)
-        elif isinstance(results, End):
+        elif isinstance(results, schema.End):
             self.end = results
 
-    def _refuse_other_settings(self, record: Record) -> None:
-        for kind, ours, theirs in (
+    def _check(self, record: schema.Record) -> None:
+        for kind, before, now in (
             ("configuration", asdict(self.case), asdict(record.case)),
             ("machine", machine(self.environment), machine(record.environment)),
         ):
-            for key, value in ours.items():
-                if theirs[key] != value:
-                    raise UserError(
-                        f"another {kind}: {key} is {theirs[key]} here and {value} before"
-                    )
-
-    def _refuse_other_runs(self, record: Record) -> None:
+            for key, value in before.items():
+                if now[key] != value:
+                    raise UserError(f"another {kind}: {key} is {now[key]} here and {value} before")
         variant, results = record.variant, record.results
+        last = self.rounds[-1].number if self.rounds else -1
         if self.finished:
             raise UserError("a line after the end of the run")
         if variant is not None and variant not in self.plan.variants:
             raise UserError(f"variant '{variant}' is not in the run's plan")
-        if isinstance(results, Plan):
+        if isinstance(results, schema.Plan):
             raise UserError("a second plan: these are two runs in one file")
-        if isinstance(results, Round) and self.rounds and results.number <= self.rounds[-1].number:
+        if isinstance(results, schema.Round) and results.number <= last:
             raise UserError(f"round {results.number} again: two runs have written to this file")
-        if (isinstance(results, Counts) and variant in self.counts) or (
-            isinstance(results, Memory) and variant in self.memory
-        ):
+        once = {"counts": self.counts.keys(), "memory": self.memory.keys()}
+        if results and variant in once.get(results.kind, ()):
             raise UserError(f"{results.kind} of {variant} again")
 
 
-def machine(environment: Environment) -> Environment:
+def machine(environment: schema.Environment) -> schema.Environment:
     """Return the facts of an environment that identify a machine and its software."""
     return {key: environment.get(key) for key in MACHINE}
 
 
-def gather(records: Iterable[Record], where: str) -> Run:
+def gather(records: Sequence[schema.Record], where: str) -> Run:
     """Return the run of a file's records; ``where`` names the file in messages.
 
     Raises:
         UserError: the first is no plan, or the records are of different runs.
     """
-    run: Run | None = None
-    for number, record in enumerate(records, start=1):
+    if not records:
+        raise UserError(f"{where}: no records")
+    first, *later = records
+    if not isinstance(first.results, schema.Plan):
+        raise UserError(f"{where}, line 1: a run begins with its plan")
+    run = Run(first.case, first.results, first.environment)
+    for number, record in enumerate(later, start=2):
         try:
-            if run is None:
-                if not isinstance(record.results, Plan):
-                    raise UserError("a run begins with its plan")
-                run = Run(record.case, record.results, record.environment)
-            else:
-                run.add(record)
+            run.add(record)
         except UserError as error:
             raise UserError(f"{where}, line {number}: {error}") from error
-    if run is None:
-        raise UserError(f"{where}: no records")
     return run
 
 

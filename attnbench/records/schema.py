@@ -17,12 +17,9 @@ from attnbench.records.case import Case as Case
 from attnbench.records.variants import BASELINES
 
 SCHEMA = 4
-
-LARGEST = 2**63
 LONGEST_S = 1e9
 
 Shape = tuple[int, ...]
-
 Environment = dict[str, str | int | float | bool | None]
 
 
@@ -44,9 +41,8 @@ class Count:
     computed: str | None = None
 
     def __post_init__(self) -> None:
-        """Refuse counts that no network has."""
         figures = [self.params, self.operations, *(self.details or {}).values()]
-        if any(figure is not None and not 0 <= figure < LARGEST for figure in figures):
+        if any(figure is not None and not 0 <= figure < 2**63 for figure in figures):
             raise ValueError("a count is at least 0 and below 2**63")
 
 
@@ -62,7 +58,6 @@ class Plan:
     """For each custom module the digest of its file, or its package's version."""
 
     def __post_init__(self) -> None:
-        """Refuse a run without its baseline."""
         if self.variants[:2] not in BASELINES or len(set(self.variants)) < len(self.variants):
             raise ValueError("a plan names the baseline, its control, then each module once")
 
@@ -114,7 +109,6 @@ class Compiled:
     seconds: float
 
     def __post_init__(self) -> None:
-        """Refuse times that no clock gives."""
         if not 0 < self.seconds < LONGEST_S:
             raise ValueError("compiling takes a positive time")
 
@@ -132,7 +126,6 @@ class Block:
     parts: Mapping[str, float] | None = None
 
     def __post_init__(self) -> None:
-        """Refuse times that no clock gives."""
         taken = (self.seconds, *(self.parts or {}).values())
         if self.steps < 1 or not all(0 < seconds < LONGEST_S for seconds in taken):
             raise ValueError("a block has at least one step and takes a positive time")
@@ -195,10 +188,9 @@ Results = Annotated[Plan | Counts | Memory | Compiled | Round | End, Field(discr
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """A line after the first: what it adds to that.
+    """A line after the first: what it adds, and the facts of the environment that differ there.
 
-    ``variant`` is None where the line is about all of them. ``environment`` has the facts that
-    differ from the first line's.
+    ``variant`` is None where the line is about all of them.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -210,13 +202,8 @@ class Entry:
     error: Failure | None = None
 
     def __post_init__(self) -> None:
-        """Refuse a line that says nothing or contradicts itself."""
         if (self.results is None) == (self.error is None):
             raise ValueError("a record has either results or an error")
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the line as plain data, without its fields that are None."""
-        return asdict(self, dict_factory=lambda items: {k: v for k, v in items if v is not None})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -228,6 +215,6 @@ class Record(Entry):
     environment: Environment
 
     def as_json(self) -> dict[str, Any]:
-        """Return the line as plain data, its schema and case first."""
-        data = super().as_json()
+        """Return the line as plain data: schema and case first, no fields that are None."""
+        data = asdict(self, dict_factory=lambda items: {k: v for k, v in items if v is not None})
         return {key: data.pop(key) for key in ("schema", "case")} | data

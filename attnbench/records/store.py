@@ -24,12 +24,8 @@ except ImportError:  # there is none on Windows
 
 FILE_NAME = "records.jsonl"
 
-RECORDS = JsonLines(
-    FILE_NAME,
-    Record,
-    SCHEMA,
-    upgrade="; docs/upgrade_records.py in attnbench's repository rewrites the file",
-)
+_UPGRADE = "; docs/upgrade_records.py in attnbench's repository rewrites the file"
+RECORDS = JsonLines(FILE_NAME, Record, SCHEMA, upgrade=_UPGRADE)
 """The file, with the kind of its first line."""
 
 _LATER = JsonLines(FILE_NAME, Entry, None)
@@ -66,10 +62,13 @@ def append(folder: Path, record: Record) -> None:
     Raises:
         UserError: the folder cannot be written to, or its run has another configuration.
     """
-    first = RECORDS.first(folder)
-    if first is not None and record.case != first.case:
-        raise UserError(f"{folder} holds another configuration: {first.case.described}")
-    RECORDS.append(folder, (record if first is None else _entry(record, first)).as_json())
+    line, first = record.as_json(), RECORDS.first(folder)
+    if first is not None:
+        if record.case != first.case:
+            raise UserError(f"{folder} holds another configuration: {first.case.described}")
+        del line["schema"], line["case"]
+        line["environment"] = changed(first.environment, record.environment)
+    RECORDS.append(folder, line)
 
 
 def read(folder: Path) -> list[Record]:
@@ -87,15 +86,6 @@ def read(folder: Path) -> list[Record]:
     return [first, *(_whole(_LATER.parse(*line), first) for line in lines[1:])]
 
 
-def _entry(record: Record, first: Record) -> Entry:
-    return Entry(
-        variant=record.variant,
-        results=record.results,
-        environment=changed(first.environment, record.environment),
-        error=record.error,
-    )
-
-
 def _whole(entry: Entry, first: Record) -> Record:
     environment = first.environment | entry.environment
     return replace(first, **vars(entry) | {"environment": environment})
@@ -104,10 +94,8 @@ def _whole(entry: Entry, first: Record) -> Record:
 def changed(before: Environment, now: Environment) -> Environment:
     """Return the facts that are others now; None for one that is missing now."""
     now = dict.fromkeys(before) | now
-    # By their text, as 1, 1.0 and True are equal.
-    return {
-        key: now[key] for key in now if key not in before or repr(now[key]) != repr(before[key])
-    }
+    # By their text, as 1, 1.0 and True are equal; an ellipsis is no fact.
+    return {key: now[key] for key in now if repr(now[key]) != repr(before.get(key, ...))}
 
 
 def runs_in(folder: Path) -> list[Path]:
@@ -118,11 +106,9 @@ def runs_in(folder: Path) -> list[Path]:
     """
     if RECORDS.first(folder):
         return [folder]
-    try:
-        inside = sorted(path for path in folder.iterdir() if path.is_dir())
-    except OSError:
-        return []
-    return [path for path in inside if RECORDS.first(path)]
+    with suppress(OSError):
+        return [path for path in sorted(folder.iterdir()) if path.is_dir() and RECORDS.first(path)]
+    return []
 
 
 def has_files(folder: Path) -> bool:

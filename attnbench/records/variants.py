@@ -17,8 +17,7 @@ BASELINES = ((PLAIN, CONTROL), (COPY, COPY_AGAIN))
 STAGES = (1, 2, 3, 4)
 """All stages of a host."""
 
-PRODUCT = "product"
-LAUNCH = "launch"
+PRODUCT, LAUNCH = "product", "launch"
 CEILINGS = (COPY, COPY_AGAIN, PRODUCT, LAUNCH)
 """A large copy, the same again, a large matrix product, and the smallest operator."""
 
@@ -41,10 +40,8 @@ class IsolatedModule:
 
 def alone(modules: Iterable[str]) -> tuple[str, ...]:
     """Return the variants of an isolated run: the ceilings, then each module at each stage."""
-    return (
-        *CEILINGS,
-        *(IsolatedModule(module, stage).name for module in modules for stage in STAGES),
-    )
+    names = (IsolatedModule(module, stage).name for module in modules for stage in STAGES)
+    return (*CEILINGS, *names)
 
 
 def piece(variant: str) -> IsolatedModule | None:

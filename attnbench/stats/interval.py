@@ -120,8 +120,7 @@ def _resampled(series: NDArray[np.float64], resamples: int) -> NDArray[np.float6
     blocks = ceil(size / length)
     starts = np.random.default_rng(0).integers(0, size - length + 1, (resamples, blocks))
     indices = (starts[:, :, None] + np.arange(length)).reshape(resamples, -1)[:, :size]
-    resampled: NDArray[np.float64] = series[indices]
-    return resampled
+    return np.take(series, indices)
 
 
 def change(old: Interval, new: Interval) -> Interval:

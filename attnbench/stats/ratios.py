@@ -32,12 +32,8 @@ def log_ratios(
     rounds: Sequence[Round], variant: str, baseline: str = PLAIN, part: str | None = None
 ) -> list[float]:
     """Return log(variant / baseline) of steps, or a part of them, of rounds in which both ran."""
-    by_round = (_step_s(timed, part) for timed in rounds)
-    return [
-        log(step_s[variant] / step_s[baseline])
-        for step_s in by_round
-        if variant in step_s and baseline in step_s
-    ]
+    by_round, both = (_step_s(timed, part) for timed in rounds), {variant, baseline}
+    return [log(step[variant] / step[baseline]) for step in by_round if both <= step.keys()]
 
 
 def _step_s(timed: Round, part: str | None) -> dict[str, float]:
@@ -92,14 +88,6 @@ def verdict(interval: Interval) -> str:
     return "slower" if interval.low > 1 else "faster"
 
 
-def precise(
-    rounds: Sequence[Round], variants: Sequence[str], target: float, *, baseline: str = PLAIN
-) -> bool:
-    """Return whether every variant's ratio is known to the target half-width."""
-    intervals = (ratio(rounds, name, baseline=baseline) for name in variants if name != baseline)
-    return all(known is not None and known.half_width <= target for known in intervals)
-
-
 FEWEST_ROUNDS = 30
 """Rounds before the intervals may end a run."""
 
@@ -111,8 +99,10 @@ def may_stop(
     rounds: Sequence[Round], variants: Sequence[str], target: float, *, baseline: str = PLAIN
 ) -> bool:
     """Return whether the intervals are due, and every ratio is known to the target half-width."""
-    due = len(rounds) >= FEWEST_ROUNDS and len(rounds) % CHECK_EVERY == 0
-    return due and precise(rounds, variants, target, baseline=baseline)
+    if len(rounds) < FEWEST_ROUNDS or len(rounds) % CHECK_EVERY != 0:
+        return False
+    intervals = (ratio(rounds, name, baseline=baseline) for name in variants if name != baseline)
+    return all(known is not None and known.half_width <= target for known in intervals)
 
 
 def outliers(samples: Sequence[float]) -> int:

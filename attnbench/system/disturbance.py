@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from attnbench.records.schema import Disturbance
-
-_STEAL = 7
-"""Position of steal time in a line of /proc/stat (proc_stat(5)), counted from user time."""
 
 
 @dataclass(frozen=True)
@@ -47,19 +45,17 @@ def read() -> Counters:
 
 def _waited(tasks: Path) -> float | None:
     """Return the seconds that threads waited for a core: the second field of each schedstat."""
-    try:
+    with suppress(OSError, IndexError, ValueError):
         states = [(task / "schedstat").read_text() for task in tasks.iterdir()]
         return sum(int(state.split()[1]) for state in states) / 1e9
-    except (OSError, IndexError, ValueError):
-        return None
+    return None
 
 
 def _stolen(stat: Path) -> float | None:
-    try:
+    with suppress(OSError, IndexError, ValueError):
         ticks = stat.read_text().split("\n", 1)[0].split()[1:]
-        return int(ticks[_STEAL]) / os.sysconf("SC_CLK_TCK")
-    except (OSError, IndexError, ValueError):
-        return None
+        return int(ticks[7]) / os.sysconf("SC_CLK_TCK")  # steal time: proc_stat(5)
+    return None
 
 
 def _difference(value: float | None, base: float | None) -> float | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -75,25 +76,24 @@ def moment(environment: Environment) -> Environment:
 
 
 def _version(package: str) -> str | None:
-    try:
+    with suppress(PackageNotFoundError):
         return version(package)
-    except PackageNotFoundError:
-        return None
+    return None
+
+
+def _lines(path: str) -> list[str]:
+    with suppress(OSError):
+        return Path(path).read_text(encoding="utf-8").splitlines()
+    return []
 
 
 def _first_line(path: str) -> str | None:
-    try:
-        return Path(path).read_text(encoding="utf-8").splitlines()[0]
-    except (OSError, IndexError):
-        return None
+    return next(iter(_lines(path)), None)
 
 
 def _cpu() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    models = [line for line in _lines("/proc/cpuinfo") if line.startswith("model name")]
+    names = (line.partition(":")[2].strip() for line in models)
     return next(names, platform.processor() or platform.machine())
 
 

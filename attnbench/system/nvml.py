@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
@@ -22,31 +23,33 @@ THROTTLES = {
 """Bits of nvmlClocksThrottleReasons (nvml.h) that slow work down; idle and set clocks do not."""
 
 READ: dict[str, Callable[[Any], str | int | float]] = {
-    "gpu_clock_mhz": lambda device: pynvml.nvmlDeviceGetClockInfo(device, pynvml.NVML_CLOCK_SM),
-    "gpu_memory_clock_mhz": lambda device: pynvml.nvmlDeviceGetClockInfo(
-        device, pynvml.NVML_CLOCK_MEM
+    "gpu_clock_mhz": lambda gpu: pynvml.nvmlDeviceGetClockInfo(gpu, pynvml.NVML_CLOCK_SM),
+    "gpu_memory_clock_mhz": lambda gpu: pynvml.nvmlDeviceGetClockInfo(gpu, pynvml.NVML_CLOCK_MEM),
+    "gpu_power_w": lambda gpu: pynvml.nvmlDeviceGetPowerUsage(gpu) / 1e3,  # of mW
+    "gpu_power_state": lambda gpu: f"P{pynvml.nvmlDeviceGetPerformanceState(gpu)}",
+    "gpu_temperature_c": lambda gpu: pynvml.nvmlDeviceGetTemperature(
+        gpu, pynvml.NVML_TEMPERATURE_GPU
     ),
-    "gpu_power_w": lambda device: pynvml.nvmlDeviceGetPowerUsage(device) / 1e3,  # of mW
-    "gpu_power_state": lambda device: f"P{pynvml.nvmlDeviceGetPerformanceState(device)}",
-    "gpu_temperature_c": lambda device: pynvml.nvmlDeviceGetTemperature(
-        device, pynvml.NVML_TEMPERATURE_GPU
-    ),
-    "gpu_throttle": lambda device: throttles(
-        pynvml.nvmlDeviceGetCurrentClocksThrottleReasons(device)
-    ),
-    "gpu_other_processes": lambda device: _others(device),
+    "gpu_throttle": lambda gpu: throttles(pynvml.nvmlDeviceGetCurrentClocksThrottleReasons(gpu)),
+    "gpu_other_processes": lambda gpu: _others(gpu),
 }
 
 
 def moment(uuid: str | None) -> Environment:
     """Return the facts of :data:`READ`; None for each that the driver does not report."""
+    facts: Environment = dict.fromkeys(READ)
     device = _device(uuid)
-    return {name: _try(read, device) for name, read in READ.items()}
+    for name, read in READ.items() if device is not None else ():
+        with suppress(pynvml.NVMLError):
+            facts[name] = read(device)
+    return facts
 
 
 def driver() -> str | None:
     """Return the version of the driver, or None."""
-    return _try(lambda _: str(pynvml.nvmlSystemGetDriverVersion()), 0) if _started() else None
+    with suppress(pynvml.NVMLError):
+        return str(pynvml.nvmlSystemGetDriverVersion()) if _started() else None
+    return None
 
 
 def throttles(reasons: int) -> str:
@@ -64,25 +67,16 @@ def _others(device: Any) -> int:
 
 @cache
 def _started() -> bool:
-    try:
+    with suppress(pynvml.NVMLError):
         pynvml.nvmlInit()
-    except pynvml.NVMLError:
-        return False
-    return True
+        return True
+    return False
 
 
 @cache
 def _device(uuid: str | None) -> Any | None:
-    if uuid is None or not _started():
-        return None
-    name = uuid if uuid.startswith(("GPU-", "MIG-")) else f"GPU-{uuid}"
-    return _try(lambda _: pynvml.nvmlDeviceGetHandleByUUID(name), 0)
-
-
-def _try(read: Callable[[Any], Any], device: Any | None) -> Any | None:
-    if device is None:
-        return None
-    try:
-        return read(device)
-    except pynvml.NVMLError:
-        return None
+    if uuid is not None and _started():
+        name = uuid if uuid.startswith(("GPU-", "MIG-")) else f"GPU-{uuid}"
+        with suppress(pynvml.NVMLError):
+            return pynvml.nvmlDeviceGetHandleByUUID(name)
+    return None

@@ -50,10 +50,8 @@ def facts(device: str) -> Environment:
     """Return the settings on a device, as facts of the environment."""
     shared: Environment = {"cache_state": "as the step before left it"}
     if device == "cpu":
-        return shared | {
-            "keeps_freed_memory": can_keep_memory(),
-            "moves_weights_every_rounds": MOVE_EVERY,
-        }
+        kept = {"keeps_freed_memory": can_keep_memory(), "moves_weights_every_rounds": MOVE_EVERY}
+        return shared | kept
     cudnn = {f"cudnn_{name}": value for name, value in CUDNN.items()}
     return shared | cudnn | {"matmul_allow_tf32": MATMUL_TF32}
 

@@ -8,9 +8,10 @@ import pickle
 import signal
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from multiprocessing.connection import Connection
 from multiprocessing.context import BaseContext
-from typing import Any, TypeVar
+from typing import TypeVar
 
 T = TypeVar("T")
 
@@ -23,14 +24,14 @@ def call(function: Callable[..., T], *args: object) -> T:
     """Return ``function(*args)`` from a child process; its exception is raised here.
 
     Where the system can fork, the child is forked from a process that has imported the function's
-    module, and those of :func:`preload`.
+    module, and those of :data:`PRELOAD`.
 
     Raises:
         ChildDiedError: the child process ended before it returned.
         RuntimeError: its exception cannot be pickled; this names it.
     """
     result: T
-    (result,) = _stream(_prepared(_module(function)), _once, (function, args))
+    (result,) = _stream(_prepared(_module(function)), partial(_once, function, *args))
     return result
 
 
@@ -41,21 +42,19 @@ def stream(function: Callable[..., Iterable[T]], *args: object) -> Iterator[T]:
     before do not disturb what the child measures. The child is spawned: forks of one process would
     all share its memory layout, which affects times. Raises as :func:`call` does.
     """
-    return _stream(_spawned(), function, args)
+    return _stream(_spawned(), partial(function, *args))
 
 
-def _stream(
-    context: BaseContext, function: Callable[..., Iterable[T]], args: tuple[object, ...]
-) -> Iterator[T]:
+def _stream(context: BaseContext, work: Callable[[], Iterable[T]]) -> Iterator[T]:
     here, there = context.Pipe()
-    process = context.Process(target=_serve, args=(there, function, args))  # type: ignore[attr-defined]
+    process = context.Process(target=_serve, args=(there, work))  # type: ignore[attr-defined]
     with _interrupts_held():
         process.start()
     there.close()
     finished = False
     try:
         while (message := _ask(here)) is not None:
-            kind, value = message
+            kind, value = pickle.loads(message)
             finished = kind != "item"
             if kind == "error":
                 raise value
@@ -84,18 +83,15 @@ def _interrupts_held() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _ask(connection: Connection) -> tuple[str, Any] | None:
+def _ask(connection: Connection) -> bytes | None:
     """Ask for the next message and return it, or None if the child process has ended."""
-    try:
+    with suppress(EOFError, ConnectionError):
         connection.send(True)
-        received = connection.recv_bytes()
-    except (EOFError, ConnectionError):
-        return None
-    message: tuple[str, Any] = pickle.loads(received)
-    return message
+        return connection.recv_bytes()
+    return None
 
 
-def _once(function: Callable[..., T], args: tuple[object, ...]) -> Iterator[T]:
+def _once(function: Callable[..., T], *args: object) -> Iterator[T]:
     yield function(*args)
 
 
@@ -104,28 +100,23 @@ def _death(status: int) -> str:
         return f"the worker process ended with status {status}"
     if status == -signal.SIGKILL:
         return "the worker process was killed (SIGKILL), possibly because memory ran out"
-    known = -status in list(signal.Signals)
-    name = signal.Signals(-status).name if known else f"signal {-status}"
-    return f"the worker process was killed by {name}"
+    names = {known.value: known.name for known in signal.Signals}
+    return f"the worker process was killed by {names.get(-status, f'signal {-status}')}"
 
 
-def _serve(
-    connection: Connection, function: Callable[..., Iterable[object]], args: tuple[object, ...]
-) -> None:
+def _serve(connection: Connection, work: Callable[[], Iterable[object]]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
     with suppress(OSError):  # there is no stderr
         os.dup2(2, 1)  # stdout is for results; what a custom module prints goes to stderr
-    messages = _messages(function, args)
+    messages = _messages(work)
     with suppress(EOFError, ConnectionError):  # the parent is gone, or wants no more
         while connection.recv():
             connection.send_bytes(next(messages))
 
 
-def _messages(
-    function: Callable[..., Iterable[object]], args: tuple[object, ...]
-) -> Iterator[bytes]:
+def _messages(work: Callable[[], Iterable[object]]) -> Iterator[bytes]:
     try:
-        for item in function(*args):
+        for item in work():
             yield pickle.dumps(("item", item))
     except (SystemExit, GeneratorExit):
         raise
@@ -152,17 +143,12 @@ def _spawned() -> BaseContext:
     return multiprocessing.get_context("spawn")
 
 
-_PRELOAD: list[str] = []
-
-
-def preload(module: str) -> None:
-    """Have a module imported once for all children of :func:`call`; before the first of them."""
-    _PRELOAD.append(module)
+PRELOAD: list[str] = []
+"""Modules that are imported once for all children of :func:`call`, if added before the first."""
 
 
 def _module(function: Callable[..., object]) -> str:
-    module: str = getattr(function, "func", function).__module__  # a partial's own is functools
-    return module
+    return str(getattr(function, "func", function).__module__)  # a partial's own is functools
 
 
 def _prepared(*modules: str) -> BaseContext:
@@ -170,5 +156,5 @@ def _prepared(*modules: str) -> BaseContext:
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([*_PRELOAD, *modules])
+    context.set_forkserver_preload([*PRELOAD, *modules])
     return context

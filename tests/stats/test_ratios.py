@@ -17,7 +17,6 @@ from attnbench.stats.ratios import (
     log_ratios,
     may_stop,
     outliers,
-    precise,
     ratio,
     seconds_per_step,
     verdict,
@@ -230,12 +229,12 @@ def test_a_control_may_be_that_of_another_baseline():
     assert control_fault(even, 0.01) == "fewer than 6 rounds"  # of the plain host
 
 
-def test_precise_asks_for_every_variant():
+def test_whether_a_run_may_stop_asks_for_every_variant():
     rounds = rounds_of(plain=[1.0] * 40, control=[1.0] * 40, sa=WIDE)
-    assert precise(rounds, [PLAIN, CONTROL], target=0.01)
-    assert not precise(rounds, [PLAIN, CONTROL, "sa"], target=0.09)
-    assert precise(rounds, [PLAIN, CONTROL, "sa"], target=0.11)
-    assert not precise(rounds, [PLAIN, "never ran"], target=0.11)
+    assert may_stop(rounds, [PLAIN, CONTROL], target=0.01)
+    assert not may_stop(rounds, [PLAIN, CONTROL, "sa"], target=0.09)
+    assert may_stop(rounds, [PLAIN, CONTROL, "sa"], target=0.11)
+    assert not may_stop(rounds, [PLAIN, "never ran"], target=0.11)
 
 
 @pytest.mark.parametrize("baseline", [PLAIN, COPY])
@@ -259,7 +258,7 @@ def test_a_run_that_stops_at_its_target_has_a_control_that_is_narrow_enough():
         random = Random(seed)
         seconds = {name: [exp(0.03 * error) for error in normals(random, 400)] for name in NOISY}
         rounds = rounds_of(**seconds)
-        stops = (count for count in range(30, 401, 10) if precise(rounds[:count], NOISY, 0.01))
+        stops = (count for count in range(30, 401, 10) if may_stop(rounds[:count], NOISY, 0.01))
         fault = control_fault(rounds[: next(stops)], 0.01)
         if fault and "no better than" in fault:
             contradictions.append((seed, fault))

@@ -33,8 +33,8 @@ def test_a_call_starts_where_its_functions_module_and_the_preloaded_are_imported
     names = []
     context = type(multiprocessing.get_context("forkserver"))
     monkeypatch.setattr(context, "set_forkserver_preload", lambda _, modules: names.extend(modules))
-    monkeypatch.setattr(worker, "_PRELOAD", [])
-    worker.preload("attnbench.errors")
+    monkeypatch.setattr(worker, "PRELOAD", [])
+    worker.PRELOAD.append("attnbench.errors")
     worker._prepared(worker._module(function))
     assert names == ["attnbench.errors", "attnbench.system.worker"]
 

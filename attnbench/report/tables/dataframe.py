@@ -11,7 +11,7 @@ import pandas as pd
 
 from attnbench.claims import published_accuracy
 from attnbench.claims.published_accuracy import Recipe
-from attnbench.records import evaluation, image_size
+from attnbench.records import image_size
 from attnbench.records.run import Run
 from attnbench.records.schema import Count, Memory
 from attnbench.records.variants import CONTROL, PLAIN
@@ -96,10 +96,11 @@ def _measured(run: Run, variant: str) -> Row:
     Only of the network that was timed, on images of the size that it was timed on: networks are
     evaluated with the module in every block.
     """
+    network = (run.case.host, variant, run.case.image_size)
     mine = [
         known
-        for known in evaluation.of(run.evaluations, run.case.host, variant)
-        if known.preprocessing.crop == run.case.image_size
+        for known in run.evaluations
+        if (known.host, known.variant, known.preprocessing.crop) == network
     ]
     if len(mine) != 1 or not (run.case.everywhere or variant == PLAIN):
         return {}
