@@ -65,17 +65,15 @@ class Clock(Protocol):
 
 
 class CpuClock:
-    """Wall time of work that is done when its call returns."""
+    """Wall time, by a monotonic clock, of work that is done when its call returns."""
 
     def fill(self) -> None:
         """Do nothing: there is no queue."""
 
     def mark(self) -> float:
-        """Return the seconds of a monotonic clock."""
         return perf_counter()
 
     def seconds(self, start: float, end: float) -> float:
-        """Return the difference."""
         return end - start
 
 
@@ -91,13 +89,11 @@ class CudaClock:
         torch.cuda._sleep(FILL_CYCLES)
 
     def mark(self) -> torch.cuda.Event:
-        """Record an event without waiting for anything."""
         event = torch.cuda.Event(enable_timing=True)
         event.record()
         return event
 
     def seconds(self, start: torch.cuda.Event, end: torch.cuda.Event) -> float:
-        """Wait for the later event, then ask the device."""
         end.synchronize()
         milliseconds: float = start.elapsed_time(end)
         return milliseconds / 1e3
@@ -163,7 +159,9 @@ class Rounds:
             # Seeded by the round too: a resumed run does not repeat its first orders.
             Random(f"{self.seed} {number}").shuffle(order)
             if number % MOVE_EVERY == 0 and number > self.first:
-                self._move(order)
+                for name in order:
+                    if move := self.steps[name].move:
+                        move()
             before = self.watch() if self.watch else None
             with _no_collection():
                 blocks = self._run(order)
@@ -179,7 +177,8 @@ class Rounds:
             try:
                 marks[name] = self._marked(self.steps[name], self.block_steps[name])
             except Exception as error:  # of any kind: it ends this variant only
-                self.failures[name] = _without_frames(error)
+                error.__cause__ = error.__context__ = None  # their frames hold tensors
+                self.failures[name] = error.with_traceback(None)
         for name in self.failures:
             self.steps.pop(name, None)  # it may hold tensors of what it could not finish
         if self.busy:
@@ -208,18 +207,6 @@ class Rounds:
         for number, (start, end) in enumerate(pairwise(marks)):
             sums[parts[number % len(parts)]] += self.clock.seconds(start, end)
         return Block(variant=name, steps=steps, seconds=seconds, parts=sums)
-
-    def _move(self, order: list[str]) -> None:
-        for name in order:
-            move = self.steps[name].move
-            if move is not None:
-                move()
-
-
-def _without_frames(error: Exception) -> Exception:
-    """Remove the frames of an error and its causes: they hold tensors."""
-    error.__cause__ = error.__context__ = None
-    return error.with_traceback(None)
 
 
 @contextmanager
