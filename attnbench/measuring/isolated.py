@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import torch
 from torch import nn
 
 from attnbench.counting import executed
 from attnbench.counting.rule import Count
-from attnbench.hosts.build import build
 from attnbench.hosts.detection import body
 from attnbench.measuring.timing import Step
-from attnbench.measuring.workload import held, image_for, moving, network
+from attnbench.measuring.workload import image_for, inference, moving, network
 from attnbench.records.schema import Case, Counts
 from attnbench.records.variants import LAUNCH, PRODUCT, IsolatedModule, piece
 from attnbench.system import process_settings
@@ -31,12 +30,8 @@ def step(case: Case, variant: str) -> Step:
         return _ceiling(case, variant)
     module = attention(case, alone, case.device)
     image = image_for(case, input_shape(case, alone), case.device)
-
-    def infer() -> object:
-        with torch.inference_mode():
-            return module(image)
-
-    return Step({"forward": infer}, moving(held(module, image)) if case.device == "cpu" else None)
+    move = moving(case, *module.parameters(), *module.buffers(), image)
+    return Step(inference(module, module, image), move)
 
 
 def count(case: Case, variant: str) -> Counts:
@@ -58,12 +53,8 @@ def count(case: Case, variant: str) -> Counts:
 
 def attention(case: Case, alone: IsolatedModule, device: str) -> nn.Module:
     """Return the module of the last block of a stage, in evaluation mode."""
-    return _attention(_host(case, alone.module, device), alone.stage)
-
-
-def _attention(host: nn.Module, stage: int) -> nn.Module:
-    block = body(host).get_submodule(f"layer{stage}")[-1]  # type: ignore[index]
-    module: nn.Module = block.attention
+    host = body(_host(case, alone.module, device))
+    module: nn.Module = host.get_submodule(f"layer{alone.stage}")[-1].attention  # type: ignore[index]
     return module
 
 
@@ -75,27 +66,24 @@ def _host(case: Case, module: str, device: str) -> nn.Module:
 @lru_cache
 def input_shape(case: Case, alone: IsolatedModule) -> tuple[int, ...]:
     """Return the module's input shape in its host: (batch, channels, height, width)."""
-    with torch.device("meta"):
-        host = build(case.host, alone.module).eval()
     shapes: list[torch.Size] = []
-    module = _attention(host, alone.stage)
-    module.register_forward_pre_hook(lambda _, inputs: shapes.append(inputs[0].shape))
-    with torch.no_grad():
-        host(torch.empty(case.input_shape, device="meta"))
+    hook = attention(case, alone, "meta").register_forward_pre_hook(
+        lambda _, inputs: shapes.append(inputs[0].shape)
+    )
+    with torch.no_grad(), hook:
+        _host(case, alone.module, "meta")(image_for(case, case.input_shape, "meta"))
     return tuple(shapes[0])
 
 
 def _ceiling(case: Case, variant: str) -> Step:
     dtype = getattr(torch, case.dtype)
-
-    def ones(count: int, *shape: int) -> list[torch.Tensor]:
-        return [torch.ones(shape, dtype=dtype, device=case.device) for _ in range(count)]
-
+    ones = partial(torch.ones, dtype=dtype, device=case.device)
     if variant == LAUNCH:
-        (one,) = ones(1, 1)
+        one = ones(1)
         return Step({"launch": lambda: one.mul_(1)})
     if variant == PRODUCT:
-        tensors = left, right, out = ones(3, *[PRODUCT_SIZE[case.device]] * 2)
+        size = PRODUCT_SIZE[case.device]
+        tensors = left, right, out = [ones(size, size) for _ in range(3)]
 
         def run() -> object:
             # As the convolutions beside it do on CUDA, which is what it is a ceiling for.
@@ -105,9 +93,10 @@ def _ceiling(case: Case, variant: str) -> Step:
             return product
 
     else:
-        tensors = source, target = ones(2, COPY_BYTES[case.device] // dtype.itemsize)
+        size = COPY_BYTES[case.device] // dtype.itemsize
+        tensors = source, target = [ones(size) for _ in range(2)]
 
         def run() -> object:
             return target.copy_(source)
 
-    return Step({variant: run}, moving(tensors) if case.device == "cpu" else None)
+    return Step({variant: run}, moving(case, *tensors))
