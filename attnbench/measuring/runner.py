@@ -83,14 +83,14 @@ def run(
         )
     notify: Progress = progress or (lambda *_: None)
     planned_runs, folder = planning.prepare(options, None if out is None else Path(out))
-    folders = {id(planned.run): planned.folder for planned in planned_runs}
-    runs = tuple(planned.run for planned in planned_runs)
-    for planned in planned_runs:
-        notify(planned.run, Planned(planned.folder))
-    for its_run, event in execute(runs):
+    for planned, its_folder in planned_runs:
+        notify(planned, Planned(its_folder))
+    runs = tuple(planned for planned, _ in planned_runs)
+    folders = {id(planned): its_folder for planned, its_folder in planned_runs}
+    for planned, event in execute(runs):
         if isinstance(event, Record):
-            store.append(folders[id(its_run)], event)
-        notify(its_run, event)
+            store.append(folders[id(planned)], event)
+        notify(planned, event)
     return Measured(runs, folder)
 
 
