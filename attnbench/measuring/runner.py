@@ -11,6 +11,7 @@ import multiprocessing
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache, partial
+from itertools import chain
 from pathlib import Path
 
 import torch
@@ -156,47 +157,35 @@ def execute(
         if run.finished:
             continue
         run.end = None
-        for event in _steps(run, count, measure_memory, measure_latency):
+        for event in chain(_results(run, count, measure_memory), _latency(run, measure_latency)):
             if isinstance(event, Record):
                 run.add(event)
             yield run, event
 
 
-def _steps(
-    run: Run,
-    count: CountNetwork,
-    measure_memory: MeasureMemory,
-    measure_latency: MeasureLatency,
-) -> Iterator[Event]:
-    for variant in run.counted:
-        if not run.has(variant, "counts"):
-            yield Beginning("counts", variant)
-            counts = partial(_counts, run.case, variant, count)
-            yield from _attempt(run, variant, "counts", counts)
-    for variant in run.networks:
-        if not run.has(variant, "memory"):
-            yield Beginning("memory", variant)
-            peaks = partial(measure_memory, run.case, variant)
-            yield from _attempt(run, variant, "memory", peaks)
-    yield from _latency(run, measure_latency)
+def _results(run: Run, count: CountNetwork, measure_memory: MeasureMemory) -> Iterator[Event]:
+    """Yield counts and memory, or why there are none; both where some rules of counting failed."""
+    steps: dict[FailedStep, tuple[tuple[str, ...], Callable[[str], Results]]] = {
+        "counts": (run.counted, partial(_counts, run.case, count=count)),
+        "memory": (run.networks, partial(measure_memory, run.case)),
+    }
+    for kind, (variants, measure) in steps.items():
+        for variant in variants:
+            if run.has(variant, kind):
+                continue
+            yield Beginning(kind, variant)
+            try:
+                yield record(run, variant, results=measure(variant))
+            except Exception as error:
+                yield record(run, variant, error=failure(kind, error))
+                if isinstance(error, NotCountedError) and error.counts:
+                    yield record(run, variant, results=Counts(rules=error.counts))
 
 
 def _counts(case: Case, variant: str, count: CountNetwork) -> Counts:
     if case.isolated:
         return _alone(case, variant)
     return Counts(rules=count(case.host, variant, case.image_size, case.stages, case.blocks))
-
-
-def _attempt(
-    run: Run, variant: str, kind: FailedStep, measure: Callable[[], Results]
-) -> Iterator[Record]:
-    """Yield the results, or why there are none; both where some rules of counting failed."""
-    try:
-        yield record(run, variant, results=measure())
-    except Exception as error:
-        yield record(run, variant, error=failure(kind, error))
-        if isinstance(error, NotCountedError) and error.counts:
-            yield record(run, variant, results=Counts(rules=error.counts))
 
 
 def _latency(run: Run, measure: MeasureLatency) -> Iterator[Event]:
