@@ -81,22 +81,17 @@ def _ceiling(case: Case, variant: str) -> Step:
     if variant == LAUNCH:
         one = ones(1)
         return Step({"launch": lambda: one.mul_(1)})
-    if variant == PRODUCT:
-        size = PRODUCT_SIZE[case.device]
-        tensors = left, right, out = [ones(size, size) for _ in range(3)]
+    if variant != PRODUCT:
+        source, target = (ones(COPY_BYTES[case.device] // dtype.itemsize) for _ in range(2))
+        return Step({variant: lambda: target.copy_(source)}, moving(case, source, target))
+    size = PRODUCT_SIZE[case.device]
+    left, right, out = (ones(size, size) for _ in range(3))
 
-        def run() -> object:
-            # As the convolutions beside it do on CUDA, which is what it is a ceiling for.
-            torch.backends.cuda.matmul.allow_tf32 = process_settings.CUDNN["allow_tf32"]
-            product = torch.mm(left, right, out=out)
-            torch.backends.cuda.matmul.allow_tf32 = process_settings.MATMUL_TF32
-            return product
+    def multiply() -> object:
+        # As the convolutions beside it do on CUDA, which is what it is a ceiling for.
+        torch.backends.cuda.matmul.allow_tf32 = process_settings.CUDNN["allow_tf32"]
+        product = torch.mm(left, right, out=out)
+        torch.backends.cuda.matmul.allow_tf32 = process_settings.MATMUL_TF32
+        return product
 
-    else:
-        size = COPY_BYTES[case.device] // dtype.itemsize
-        tensors = source, target = [ones(size) for _ in range(2)]
-
-        def run() -> object:
-            return target.copy_(source)
-
-    return Step({variant: run}, moving(case, *tensors))
+    return Step({variant: multiply}, moving(case, left, right, out))
