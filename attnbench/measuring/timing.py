@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
 from random import Random
@@ -95,8 +94,7 @@ class CudaClock:
 
     def seconds(self, start: torch.cuda.Event, end: torch.cuda.Event) -> float:
         end.synchronize()
-        milliseconds: float = start.elapsed_time(end)
-        return milliseconds / 1e3
+        return float(start.elapsed_time(end)) / 1e3  # of milliseconds
 
 
 def clock_for(device: str) -> Clock:
@@ -163,8 +161,13 @@ class Rounds:
                     if move := self.steps[name].move:
                         move()
             before = self.watch() if self.watch else None
-            with _no_collection():
+            collects = gc.isenabled()
+            gc.disable()  # until the round ends
+            try:
                 blocks = self._run(order)
+            finally:
+                if collects:
+                    gc.enable()
             disturbance = self.watch() - before if self.watch and before else None
             if blocks:
                 yield Round(number=number, blocks=blocks, disturbance=disturbance)
@@ -207,15 +210,3 @@ class Rounds:
         for number, (start, end) in enumerate(pairwise(marks)):
             sums[parts[number % len(parts)]] += self.clock.seconds(start, end)
         return Block(variant=name, steps=steps, seconds=seconds, parts=sums)
-
-
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """Pause Python's garbage collector; between rounds it runs."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
