@@ -47,12 +47,12 @@ def defaults(host: str | None = None) -> RunOptions:
 
 
 def prepare(options: RunOptions, out: Path | None) -> tuple[list[tuple[Run, Path]], Path]:
-    """Plan a run for each configuration that options ask for; return them, and their folder.
+    """Plan a run for each configuration that options ask for; return them, and the whole's folder.
 
-    Each run comes with its own folder: the whole's where there is one configuration, else one
-    within that. Their plans are on the disk when this returns. Without ``out`` a new folder under ``reports/``. A folder
-    with unfinished runs is resumed: options that were left out are the recorded ones, options
-    that were stated must agree.
+    Each run comes with its folder: the whole's where there is one configuration, else one in it.
+    Their plans are on the disk when this returns. Without ``out`` a new folder under ``reports/``.
+    A folder with unfinished runs is resumed: options that were left out are the recorded ones,
+    options that were stated must agree.
 
     Raises:
         UserError: an option that cannot be, a module or host that is not known or does not fit,
@@ -68,7 +68,10 @@ def _prepare(options: RunOptions, out: Path | None) -> tuple[list[tuple[Run, Pat
     if out is not None and (recorded := store.runs_in(out)):
         return _resumed(options, recorded), out
     options = _filled(options)
-    _check_values(options)
+    if empty := [option for option in GRID if not getattr(options, option)]:
+        raise UserError(f"{empty[0]} has no value")
+    if not 0 < (options.budget_s or 0) < float("inf"):
+        raise UserError(f"the budget must be a positive number of seconds, not {options.budget_s}")
     modules = [resolve.parse(module) for module in options.modules or ()]
     cases = list(cases_of(options))
     names = [module.name for module in modules]
@@ -200,14 +203,6 @@ def cases_of(options: RunOptions) -> Iterable[Case]:
     values = {name: getattr(options, name) for name in CASE_OPTIONS}
     for chosen in product(*(values[name] for name in GRID)):
         yield _valid(Case, values | dict(zip(GRID, chosen, strict=True)))
-
-
-def _check_values(options: RunOptions) -> None:
-    for option in GRID:
-        if not getattr(options, option):
-            raise UserError(f"{option} has no value")
-    if not 0 < (options.budget_s or 0) < float("inf"):
-        raise UserError(f"the budget must be a positive number of seconds, not {options.budget_s}")
 
 
 def _check(case: Case, modules: Sequence[ModuleReference]) -> None:

@@ -165,10 +165,8 @@ def intervals(run: list[Round]) -> Intervals:
 def changes(old: list[list[Round]], new: list[list[Round]]) -> Intervals:
     """Compare the control in old runs with each variant in new ones."""
     before = [intervals(run)[CONTROL] for run in old]
-    after = [intervals(run) for run in new]
-    return {
-        name: between_runs.change(before, [run[name] for run in after]) for name in VARIANTS[1:]
-    }
+    runs = [intervals(run) for run in new]
+    return {name: between_runs.change(before, [run[name] for run in runs]) for name in VARIANTS[1:]}
 
 
 def simulated_run(machine: Machine) -> list[Round]:
@@ -179,15 +177,12 @@ def simulated_run(machine: Machine) -> list[Round]:
 
 
 def real_case(device: str | None) -> Case:
-    """Return the main job's case on a device of this machine.
-
-    On a GPU as a CUDA graph: otherwise the device waits for Python, and a slowdown of the device
-    could hide in that.
-    """
+    """Return the main job's case on a device of this machine."""
     options = planning.defaults()
     chosen = options.device if device in (None, "auto") else device
     if chosen == "cuda" and not torch.cuda.is_available():
         raise UserError("no CUDA device is available to torch; use --device cpu")
+    # A GPU without a CUDA graph waits for Python, and a slowdown of the device could hide in that.
     (case,) = planning.cases_of(replace(options, device=chosen, cuda_graph=chosen == "cuda"))
     return case
 

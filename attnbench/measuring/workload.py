@@ -144,8 +144,7 @@ def compiled(model: nn.Module) -> Forward:
         if hasattr(torch._dynamo.config, name):
             setattr(torch._dynamo.config, name, limit)
     _start_compiler()
-    forward: Forward = torch.compile(model, fullgraph=True, dynamic=False)
-    return forward
+    return torch.compile(model, fullgraph=True, dynamic=False)
 
 
 def captured(step: Step) -> Step:
