@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from functools import lru_cache, partial
+from functools import lru_cache
 
 import torch
 from torch import nn
 
 from attnbench.counting import executed
 from attnbench.counting.rule import Count
+from attnbench.hosts.build import build
 from attnbench.hosts.detection import body
 from attnbench.measuring.timing import Step
 from attnbench.measuring.workload import image_for, inference, moving, network
@@ -53,8 +54,12 @@ def count(case: Case, variant: str) -> Counts:
 
 def attention(case: Case, alone: IsolatedModule, device: str) -> nn.Module:
     """Return the module of the last block of a stage, in evaluation mode."""
-    host = body(_host(case, alone.module, device))
-    module: nn.Module = host.get_submodule(f"layer{alone.stage}")[-1].attention  # type: ignore[index]
+    return _attention(_host(case, alone.module, device), alone.stage)
+
+
+def _attention(host: nn.Module, stage: int) -> nn.Module:
+    block = body(host).get_submodule(f"layer{stage}")[-1]  # type: ignore[index]
+    module: nn.Module = block.attention
     return module
 
 
@@ -66,18 +71,22 @@ def _host(case: Case, module: str, device: str) -> nn.Module:
 @lru_cache
 def input_shape(case: Case, alone: IsolatedModule) -> tuple[int, ...]:
     """Return the module's input shape in its host: (batch, channels, height, width)."""
+    with torch.device("meta"):
+        host = build(case.host, alone.module).eval()
     shapes: list[torch.Size] = []
-    hook = attention(case, alone, "meta").register_forward_pre_hook(
-        lambda _, inputs: shapes.append(inputs[0].shape)
-    )
-    with torch.no_grad(), hook:
-        _host(case, alone.module, "meta")(image_for(case, case.input_shape, "meta"))
+    module = _attention(host, alone.stage)
+    module.register_forward_pre_hook(lambda _, inputs: shapes.append(inputs[0].shape))
+    with torch.no_grad():
+        host(torch.empty(case.input_shape, device="meta"))
     return tuple(shapes[0])
 
 
 def _ceiling(case: Case, variant: str) -> Step:
     dtype = getattr(torch, case.dtype)
-    ones = partial(torch.ones, dtype=dtype, device=case.device)
+
+    def ones(*shape: int) -> torch.Tensor:
+        return torch.ones(shape, dtype=dtype, device=case.device)
+
     if variant == LAUNCH:
         one = ones(1)
         return Step({"launch": lambda: one.mul_(1)})

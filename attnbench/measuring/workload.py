@@ -47,10 +47,14 @@ def step(case: Case, variant: str, device: str | None = None) -> Step:
     model = network(case, variant, device)
     image = image_for(case, case.input_shape, device)
     forward = compiled(model) if case.compiled and computes else model
-    make = inference if case.mode == "inference" else _training
-    move = moving(case, *model.parameters(), *model.buffers(), image)
-    ready = Step(make(model, forward, image), move)
+    ready = _step(case, model, forward, image)
     return captured(ready) if case.cuda_graph and computes else ready
+
+
+def _step(case: Case, model: nn.Module, forward: Forward, image: torch.Tensor) -> Step:
+    make = inference if case.mode == "inference" else _training
+    parts = make(model, forward, image)
+    return Step(parts, moving(case, *model.parameters(), *model.buffers(), image))
 
 
 def image_for(case: Case, shape: tuple[int, ...], device: str) -> torch.Tensor:
@@ -81,7 +85,7 @@ def moving(case: Case, *tensors: torch.Tensor) -> Callable[[], None] | None:
 def inference(model: nn.Module, forward: Forward, image: torch.Tensor) -> Parts:
     """Return a forward in evaluation mode as the only part."""
     model.eval()
-    mode = torch.no_grad if image.is_meta else torch.inference_mode
+    mode = torch.no_grad if image.device.type == "meta" else torch.inference_mode
 
     def infer() -> object:
         with mode():
