@@ -149,8 +149,7 @@ def execute(
 ) -> Iterator[tuple[Run, Event]]:
     """Do what the runs still lack, one after the other; yield each event with its run.
 
-    Records are added to their run before they are yielded. What fails is a record, and the rest
-    is still done.
+    Records are first added to their run. What fails is a record, and the rest is still done.
     """
     count = cache(count_apart)  # a grid's configurations share their networks
     for run in runs:

@@ -105,8 +105,7 @@ def run(simulated: int, real: int, device: str | None, findings: Findings) -> It
     case = real_case(device)
     for what, settings in MACHINES.items():
         machines = (Machine(seed=seed, noise=NOISE, **settings) for seed in range(simulated))
-        runs = list(map(simulated_run, machines))
-        findings.take(what, [*map(intervals, runs)], HELD, FOUND)
+        findings.take(what, [intervals(simulated_run(m)) for m in machines], HELD, FOUND)
         yield f"simulated, {what}: {simulated} runs"
     yield from _simulated_comparisons(simulated, findings)
     runs = []
@@ -119,8 +118,7 @@ def run(simulated: int, real: int, device: str | None, findings: Findings) -> It
         texts = (f"{name} {formatting.ratio(r)}" for name, r in intervals(runs[-1]).items())
         yield f"real run {number} of {real}, {len(runs[-1])} rounds: {', '.join(texts)}"
     if runs:
-        what = f"this machine: {case.described}"
-        findings.take(what, [*map(intervals, runs)], REAL_HELD, None)
+        findings.take(f"this machine: {case.described}", [*map(intervals, runs)], REAL_HELD, None)
     yield from _real_comparisons(runs, findings)
 
 
@@ -144,11 +142,8 @@ def _real_comparisons(runs: Sequence[list[Round]], findings: Findings) -> Iterat
 def _simulated_comparisons(count: int, findings: Findings) -> Iterator[str]:
     mood = between_runs.ASSUMED / sqrt(2)  # of the plain host and of the module
     machines = (Machine(seed=seed, noise=NOISE, mood=mood) for seed in range(2**32))
-    most = max(SIDES, default=0)
-    runs = [
-        [[simulated_run(next(machines)) for _ in range(most)] for _ in ("old", "new")]
-        for _ in range(count)
-    ]
+    most = range(max(SIDES, default=0))
+    runs = [[[simulated_run(next(machines)) for _ in most] for _ in range(2)] for _ in range(count)]
     for side in SIDES:
         compared = [changes(old[:side], new[:side]) for old, new in runs]
         scatter = formatting.percent(between_runs.ASSUMED)
