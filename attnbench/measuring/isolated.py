@@ -14,7 +14,7 @@ from attnbench.counting.twin import mode_of, twin
 from attnbench.hosts.build import build
 from attnbench.hosts.detection import body
 from attnbench.measuring.timing import Step
-from attnbench.measuring.workload import held, image_for, moving, network
+from attnbench.measuring.workload import image_for, inference, moving, network
 from attnbench.records.schema import Case, Counts
 from attnbench.records.variants import LAUNCH, PRODUCT, IsolatedModule, piece
 from attnbench.system import process_settings
@@ -33,12 +33,8 @@ def step(case: Case, variant: str) -> Step:
         return _ceiling(case, variant)
     module = attention(case, alone, case.device)
     image = image_for(case, input_shape(case, alone), case.device)
-
-    def infer() -> object:
-        with torch.inference_mode():
-            return module(image)
-
-    return Step({"forward": infer}, moving(held(module, image)) if case.device == "cpu" else None)
+    move = moving(case, *module.parameters(), *module.buffers(), image)
+    return Step(inference(module, module, image), move)
 
 
 def count(case: Case, variant: str) -> Counts:
@@ -100,26 +96,23 @@ def input_shape(case: Case, alone: IsolatedModule) -> tuple[int, ...]:
 def _ceiling(case: Case, variant: str) -> Step:
     dtype = getattr(torch, case.dtype)
 
-    def ones(count: int, *shape: int) -> list[torch.Tensor]:
-        return [torch.ones(shape, dtype=dtype, device=case.device) for _ in range(count)]
+    def ones(*shape: int) -> torch.Tensor:
+        return torch.ones(shape, dtype=dtype, device=case.device)
 
     if variant == LAUNCH:
-        (one,) = ones(1, 1)
+        one = ones(1)
         return Step({"launch": lambda: one.mul_(1)})
-    if variant == PRODUCT:
-        tensors = left, right, out = ones(3, *[PRODUCT_SIZE[case.device]] * 2)
+    if variant != PRODUCT:
+        source, target = (ones(COPY_BYTES[case.device] // dtype.itemsize) for _ in range(2))
+        return Step({variant: lambda: target.copy_(source)}, moving(case, source, target))
+    size = PRODUCT_SIZE[case.device]
+    left, right, out = (ones(size, size) for _ in range(3))
 
-        def run() -> object:
-            # As the convolutions beside it do on CUDA, which is what it is a ceiling for.
-            torch.backends.cuda.matmul.allow_tf32 = process_settings.CUDNN["allow_tf32"]
-            product = torch.mm(left, right, out=out)
-            torch.backends.cuda.matmul.allow_tf32 = process_settings.MATMUL_TF32
-            return product
+    def multiply() -> object:
+        # As the convolutions beside it do on CUDA, which is what it is a ceiling for.
+        torch.backends.cuda.matmul.allow_tf32 = process_settings.CUDNN["allow_tf32"]
+        product = torch.mm(left, right, out=out)
+        torch.backends.cuda.matmul.allow_tf32 = process_settings.MATMUL_TF32
+        return product
 
-    else:
-        tensors = source, target = ones(2, COPY_BYTES[case.device] // dtype.itemsize)
-
-        def run() -> object:
-            return target.copy_(source)
-
-    return Step({variant: run}, moving(tensors) if case.device == "cpu" else None)
+    return Step({variant: multiply}, moving(case, left, right, out))

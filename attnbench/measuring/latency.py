@@ -61,7 +61,7 @@ def _measure(
         except Exception as error:
             failed = failure("latency", error)
         if failed:
-            _release()  # here, where nothing holds the error's frames and their tensors
+            torch.cuda.empty_cache()  # here, where nothing holds the error's frames and tensors
             yield record(run, variant, error=failed)
         # The control is the plain host, which is compiled by now.
         elif run.case.compiled and variant not in (*run.compiled, run.plan.control):
@@ -69,9 +69,7 @@ def _measure(
     first = run.rounds[-1].number + 1 if run.rounds else 0
     driver_facts: Environment = {}
 
-    def read_driver() -> None:
-        """Read the driver's facts while the device still works on a round."""
-        driver_facts.clear()
+    def read_driver() -> None:  # while the device still works on a round
         if isinstance(uuid := run.environment.get("gpu_uuid"), str):
             driver_facts.update(nvml.moment(uuid))
 
@@ -82,7 +80,7 @@ def _measure(
         finished = next(series, None)
         for variant, raised in rounds.failures.items():
             if not run.failed(variant, "latency"):
-                _release()
+                torch.cuda.empty_cache()
                 yield record(run, variant, error=failure("latency", raised))
         if finished:
             yield record(run, None, results=finished, facts=driver_facts)
@@ -102,12 +100,6 @@ def _check_finite(output: object) -> None:
     tensors = (leaf for leaf in tree_leaves(output) if isinstance(leaf, torch.Tensor))
     if not all(torch.isfinite(tensor).all() for tensor in tensors):
         raise FloatingPointError("the output is not finite: what follows would time a defect")
-
-
-def _release() -> None:
-    """Release the memory that the allocator still holds for a failed step."""
-    if torch.cuda.is_initialized():
-        torch.cuda.empty_cache()
 
 
 def _reason_to_stop(run: Run) -> Literal["target", "budget", "failed"] | None:

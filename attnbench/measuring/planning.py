@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, replace
 from itertools import product
 from pathlib import Path
 from typing import Any, TypeVar
@@ -29,14 +29,6 @@ from attnbench.system import environment
 T = TypeVar("T", Case, RunOptions)
 
 
-@dataclass(frozen=True)
-class PlannedRun:
-    """A run and the folder that it is written to."""
-
-    run: Run
-    folder: Path
-
-
 def defaults(host: str | None = None) -> RunOptions:
     """Return the main job: every module in ResNet-50, one 224x224 image; a detector's is larger."""
     values: dict[str, Any] = {
@@ -54,13 +46,13 @@ def defaults(host: str | None = None) -> RunOptions:
     )
 
 
-def prepare(options: RunOptions, out: Path | None) -> tuple[list[PlannedRun], Path]:
-    """Plan the runs that options ask for, one a configuration, in one folder.
+def prepare(options: RunOptions, out: Path | None) -> tuple[list[tuple[Run, Path]], Path]:
+    """Plan a run for each configuration that options ask for; return them, and the whole's folder.
 
-    Their plans are on the disk when this returns. One configuration is written to the folder
-    itself, several to folders in it. Without ``out`` a new folder under ``reports/``. A folder
-    with unfinished runs is resumed: options that were left out are the recorded ones, options
-    that were stated must agree.
+    Each run comes with its folder: the whole's where there is one configuration, else one in it.
+    Their plans are on the disk when this returns. Without ``out`` a new folder under ``reports/``.
+    A folder with unfinished runs is resumed: options that were left out are the recorded ones,
+    options that were stated must agree.
 
     Raises:
         UserError: an option that cannot be, a module or host that is not known or does not fit,
@@ -72,14 +64,23 @@ def prepare(options: RunOptions, out: Path | None) -> tuple[list[PlannedRun], Pa
         raise UserError(str(error)) from error
 
 
-def _prepare(options: RunOptions, out: Path | None) -> tuple[list[PlannedRun], Path]:
+def _prepare(options: RunOptions, out: Path | None) -> tuple[list[tuple[Run, Path]], Path]:
     if out is not None and (recorded := store.runs_in(out)):
         return _resumed(options, recorded), out
     options = _filled(options)
-    _check_values(options)
+    if empty := [option for option in GRID if not getattr(options, option)]:
+        raise UserError(f"{empty[0]} has no value")
+    if not 0 < (options.budget_s or 0) < float("inf"):
+        raise UserError(f"the budget must be a positive number of seconds, not {options.budget_s}")
     modules = [resolve.parse(module) for module in options.modules or ()]
     cases = list(cases_of(options))
-    plan = _plan(options, modules, cases[0].device)
+    names = [module.name for module in modules]
+    plan = Plan(
+        variants=alone(names) if options.isolated else (PLAIN, CONTROL, *names),
+        budget_s=options.budget_s or 0.0,
+        target=TARGET[cases[0].device],
+        sources=resolve.origins(modules),
+    )
     for case in cases:
         _check(case, modules)
     _try(cases, modules)
@@ -88,61 +89,50 @@ def _prepare(options: RunOptions, out: Path | None) -> tuple[list[PlannedRun], P
     kind = "-isolated" if cases[0].isolated else ""
     folder = out or store.new_folder(f"{cases[0].device}-{cases[0].host}{kind}")
     facts = environment.describe_apart(cases[0].device)
-    planned_runs = [
-        PlannedRun(Run(case, plan, facts), folder if len(cases) == 1 else folder / case.folder)
-        for case in cases
-    ]
-    for planned in planned_runs:
-        store.lock(planned.folder)
-        if store.holds_a_file(planned.folder):
-            store.repair(planned.folder)  # killed within its first line
-        first = Record(case=planned.run.case, results=plan, environment=facts)
-        store.append(planned.folder, first)
+    planned_runs = []
+    for case in cases:
+        own_folder = folder if len(cases) == 1 else folder / case.folder
+        store.lock(own_folder)
+        if store.holds_a_file(own_folder):
+            store.repair(own_folder)  # killed within its first line
+        store.append(own_folder, Record(case=case, results=plan, environment=facts))
+        planned_runs.append((Run(case, plan, facts), own_folder))
     return planned_runs, folder
 
 
-def _resumed(options: RunOptions, folders: Sequence[Path]) -> list[PlannedRun]:
+def _resumed(options: RunOptions, folders: Sequence[Path]) -> list[tuple[Run, Path]]:
     for folder in folders:
         store.lock(folder)
-    planned_runs = [
-        PlannedRun(gather(store.read(folder), str(folder / store.FILE_NAME)), folder)
-        for folder in folders
-    ]
+    runs = [gather(store.read(folder), str(folder / store.FILE_NAME)) for folder in folders]
     where = folders[0] if len(folders) == 1 else folders[0].parent
-    if all(planned.run.finished for planned in planned_runs):
+    if all(run.finished for run in runs):
         raise UserError(
             f"{where} holds a finished run; show it with 'report', or choose another --out"
         )
-    recorded = _recorded([planned.run for planned in planned_runs])
-    for option, value in asdict(options).items():
-        if value is not None and value != recorded[option]:
-            raise UserError(
-                f"{where} holds another configuration: {option} is {_shown(recorded[option])} "
-                f"there and {_shown(value)} here"
-            )
-    here = machine(environment.describe_apart(planned_runs[0].run.case.device))
-    for planned in planned_runs:
-        modules = [resolve.parse(module) for module in planned.run.modules]
-        _check(planned.run.case, modules)
-        if resolve.origins(modules) != planned.run.plan.sources:
-            raise UserError(f"{planned.folder} was begun with other code of its modules")
-        for fact, value in here.items():
-            if value != planned.run.environment.get(fact):
-                raise UserError(
-                    f"{planned.folder} was begun on another machine: {fact} is "
-                    f"{_shown(planned.run.environment.get(fact))} there and {_shown(value)} here"
-                )
-        store.repair(planned.folder)
+    _require_same(f"{where} holds another configuration", _recorded(runs), _stated(options))
+    here = machine(environment.describe_apart(runs[0].case.device))
+    planned_runs = list(zip(runs, folders, strict=True))
+    for run, folder in planned_runs:
+        modules = [resolve.parse(module) for module in run.modules]
+        _check(run.case, modules)
+        if resolve.origins(modules) != run.plan.sources:
+            raise UserError(f"{folder} was begun with other code of its modules")
+        _require_same(f"{folder} was begun on another machine", run.environment, here)
+        store.repair(folder)
     return planned_runs
+
+
+def _require_same(what: str, there: Mapping[str, Any], here: Mapping[str, Any]) -> None:
+    for name, value in here.items():
+        if value != (recorded := there.get(name)):
+            raise UserError(f"{what}: {name} is {_shown(recorded)} there and {_shown(value)} here")
 
 
 def _recorded(runs: Sequence[Run]) -> dict[str, Any]:
     """Return the options that made these runs."""
     first = runs[0]
     shared = {name: getattr(first.case, name) for name in GRID}
-    if any(replace(run.case, **shared) != first.case for run in runs) or any(
-        run.plan != first.plan for run in runs
-    ):
+    if any(replace(run.case, **shared) != first.case or run.plan != first.plan for run in runs):
         raise UserError("the folder holds several runs that are no grid; name one of them")
     options = asdict(first.case) | {"modules": first.modules, "budget_s": first.plan.budget_s}
     return options | {
@@ -171,8 +161,11 @@ def _valid(kind: type[T], values: dict[str, Any]) -> T:
 
 def _filled(options: RunOptions) -> RunOptions:
     """Fill in the defaults of options that were left out."""
-    stated = {name: value for name, value in asdict(options).items() if value is not None}
-    return replace(defaults(options.host), **stated)
+    return replace(defaults(options.host), **_stated(options))
+
+
+def _stated(options: RunOptions) -> dict[str, Any]:
+    return {name: value for name, value in asdict(options).items() if value is not None}
 
 
 def _cleaned(options: RunOptions) -> RunOptions:
@@ -204,24 +197,6 @@ def cases_of(options: RunOptions) -> Iterable[Case]:
         yield _valid(Case, values | dict(zip(GRID, chosen, strict=True)))
 
 
-def _plan(options: RunOptions, modules: Sequence[ModuleReference], device: str) -> Plan:
-    names = [module.name for module in modules]
-    return Plan(
-        variants=alone(names) if options.isolated else (PLAIN, CONTROL, *names),
-        budget_s=options.budget_s or 0.0,
-        target=TARGET[device],
-        sources=resolve.origins(modules),
-    )
-
-
-def _check_values(options: RunOptions) -> None:
-    for option in GRID:
-        if not getattr(options, option):
-            raise UserError(f"{option} has no value")
-    if not 0 < (options.budget_s or 0) < float("inf"):
-        raise UserError(f"the budget must be a positive number of seconds, not {options.budget_s}")
-
-
 def _check(case: Case, modules: Sequence[ModuleReference]) -> None:
     if min(image_size.sides(case.image_size)) < TOTAL_STRIDE:
         raise UserError(
@@ -244,10 +219,9 @@ def _check(case: Case, modules: Sequence[ModuleReference]) -> None:
             "--isolated times the eager forward: no --mode training, --compile or --cuda-graph"
         )
     with torch.device("meta"):
-        build(case.host, stages=case.stages, blocks=case.blocks)
-        for module in modules:
-            if not module.is_custom:  # others are tried in a process
-                build(case.host, module.load(), stages=case.stages, blocks=case.blocks)
+        # Custom modules are tried in a process.
+        for row in (None, *(module.load() for module in modules if not module.is_custom)):
+            build(case.host, row, stages=case.stages, blocks=case.blocks)
 
 
 def _try(cases: Sequence[Case], modules: Iterable[ModuleReference]) -> None:
@@ -260,8 +234,5 @@ def _try(cases: Sequence[Case], modules: Iterable[ModuleReference]) -> None:
 
 
 def _shown(value: object) -> str:
-    if not isinstance(value, tuple):
-        return str(value)
-    return ", ".join(
-        image_size.written(part) if isinstance(part, tuple) else str(part) for part in value
-    )
+    parts = value if isinstance(value, tuple) else (value,)
+    return ", ".join(image_size.written(p) if isinstance(p, tuple) else str(p) for p in parts)

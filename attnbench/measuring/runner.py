@@ -11,6 +11,7 @@ import multiprocessing
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache, partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -81,14 +82,14 @@ def run(
         )
     notify: Progress = progress or (lambda *_: None)
     planned_runs, folder = planning.prepare(options, None if out is None else Path(out))
-    folders = {id(planned.run): planned.folder for planned in planned_runs}
-    runs = tuple(planned.run for planned in planned_runs)
-    for planned in planned_runs:
-        notify(planned.run, Planned(planned.folder))
-    for its_run, event in execute(runs):
+    for planned, its_folder in planned_runs:
+        notify(planned, Planned(its_folder))
+    runs = tuple(planned for planned, _ in planned_runs)
+    folders = {id(planned): its_folder for planned, its_folder in planned_runs}
+    for planned, event in execute(runs):
         if isinstance(event, Record):
-            store.append(folders[id(its_run)], event)
-        notify(its_run, event)
+            store.append(folders[id(planned)], event)
+        notify(planned, event)
     return Measured(runs, folder)
 
 
@@ -137,37 +138,36 @@ def execute(
 ) -> Iterator[tuple[Run, Event]]:
     """Do what the runs still lack, one after the other; yield each event with its run.
 
-    Records are added to their run before they are yielded. What fails is a record, and the rest
-    is still done.
+    Records are first added to their run. What fails is a record, and the rest is still done.
     """
     count = cache(count_apart)  # a grid's configurations share their networks
     for run in runs:
         if run.finished:
             continue
         run.end = None
-        for event in _steps(run, count, measure_memory, measure_latency):
+        for event in chain(_results(run, count, measure_memory), _latency(run, measure_latency)):
             if isinstance(event, Record):
                 run.add(event)
             yield run, event
 
 
-def _steps(
-    run: Run,
-    count: CountNetwork,
-    measure_memory: MeasureMemory,
-    measure_latency: MeasureLatency,
-) -> Iterator[Event]:
-    for variant in run.counted:
-        if not run.has(variant, "counts"):
-            yield Beginning("counts", variant)
-            counts = partial(_counts, run.case, variant, count)
-            yield from _attempt(run, variant, "counts", counts)
-    for variant in run.networks:
-        if not run.has(variant, "memory"):
-            yield Beginning("memory", variant)
-            peaks = partial(measure_memory, run.case, variant)
-            yield from _attempt(run, variant, "memory", peaks)
-    yield from _latency(run, measure_latency)
+def _results(run: Run, count: CountNetwork, measure_memory: MeasureMemory) -> Iterator[Event]:
+    """Yield counts and memory, or why there are none; both where some rules of counting failed."""
+    steps: dict[FailedStep, tuple[tuple[str, ...], Callable[[str], Results]]] = {
+        "counts": (run.counted, partial(_counts, run.case, count=count)),
+        "memory": (run.networks, partial(measure_memory, run.case)),
+    }
+    for kind, (variants, measure) in steps.items():
+        for variant in variants:
+            if run.has(variant, kind):
+                continue
+            yield Beginning(kind, variant)
+            try:
+                yield record(run, variant, results=measure(variant))
+            except Exception as error:
+                yield record(run, variant, error=failure(kind, error))
+                if isinstance(error, NotCountedError) and error.counts:
+                    yield record(run, variant, results=Counts(rules=error.counts))
 
 
 def _counts(case: Case, variant: str, count: CountNetwork) -> Counts:
@@ -177,18 +177,6 @@ def _counts(case: Case, variant: str, count: CountNetwork) -> Counts:
     same: dict[str, Any] = {"batch_size": 1, "threads": 1, "device": "cpu", "mode": "inference"}
     same |= {"compiled": False, "cuda_graph": False}
     return Counts(rules=count(replace(case, **same), variant))
-
-
-def _attempt(
-    run: Run, variant: str, kind: FailedStep, measure: Callable[[], Results]
-) -> Iterator[Record]:
-    """Yield the results, or why there are none; both where some rules of counting failed."""
-    try:
-        yield record(run, variant, results=measure())
-    except Exception as error:
-        yield record(run, variant, error=failure(kind, error))
-        if isinstance(error, NotCountedError) and error.counts:
-            yield record(run, variant, results=Counts(rules=error.counts))
 
 
 def _latency(run: Run, measure: MeasureLatency) -> Iterator[Event]:

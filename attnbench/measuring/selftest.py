@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from math import ceil, isfinite, log, sqrt
+from itertools import islice
+from math import ceil, inf, isfinite, log, sqrt
 from statistics import median, stdev
 from time import perf_counter
 from typing import Any
@@ -39,8 +40,8 @@ NOISE = 0.015
 """Standard deviation of a simulated step's log-time."""
 
 STEP_S = 0.1
-PLANTED = (0.02, 0.05)
-"""Known slowdowns."""
+PLANTED = {f"+{share:.0%}": share for share in (0.02, 0.05)}
+"""The variants with a known slowdown, and its share."""
 
 HELD, REAL_HELD, FOUND = 0.93, 0.90, 0.95
 """Least shares of runs: interval holds the known ratio, the same here, slowdown found."""
@@ -56,13 +57,7 @@ SIDES = (1, 3)
 
 HEADINGS = ("what", "runs", "interval holds 1", "+2% found", "+5% found", "median half-width")
 
-
-def planted(share: float) -> str:
-    """Return the name of the variant with that slowdown."""
-    return f"+{share:.0%}"
-
-
-VARIANTS = (PLAIN, CONTROL, *map(planted, PLANTED))
+VARIANTS = (PLAIN, CONTROL, *PLANTED)
 
 Intervals = dict[str, Interval]
 """The ratio of each variant but the plain one, from a run or a comparison of runs."""
@@ -79,26 +74,21 @@ class Findings:
 
     def take(self, what: str, runs: Sequence[Intervals], held: float, found: float | None) -> None:
         """Add the runs of one machine, with the shares that are required of it."""
-        controls = [run[CONTROL] for run in runs]
-        holding = sum(isfinite(c.half_width) and not c.excludes_one for c in controls)
-        slower = {name: sum(run[name].low > 1 for run in runs) for name in VARIANTS[2:]}
-        self._require(what, "intervals hold 1", holding, len(runs), held)
+        slower = {name: sum(run[name].low > 1 for run in runs) for name in PLANTED}
+        self.take_controls(what, [run[CONTROL] for run in runs], held, *map(str, slower.values()))
         for name, count in slower.items():
             if found is not None:
                 self._require(what, f"runs find {name}", count, len(runs), found)
-        self._add_row(what, controls, holding, *map(str, slower.values()))
 
-    def take_changes(self, what: str, changes: Sequence[Interval], held: float) -> None:
-        """Add changes between runs of one module, of which that share must hold 1."""
-        holding = sum(not change.excludes_one for change in changes)
-        self._require(what, "intervals hold 1", holding, len(changes), held)
-        self._add_row(what, changes, holding, *[formatting.NOTHING] * len(PLANTED))
-
-    def _add_row(
-        self, what: str, intervals: Sequence[Interval], holding: int, *slower: str
+    def take_controls(
+        self, what: str, intervals: Sequence[Interval], held: float, *slower: str
     ) -> None:
-        width = formatting.percent(median(interval.half_width for interval in intervals), digits=2)
-        self.rows.append((what, str(len(intervals)), str(holding), *slower, width))
+        """Add intervals of which that share must hold 1, with cells about planted slowdowns."""
+        holding = sum(isfinite(i.half_width) and not i.excludes_one for i in intervals)
+        self._require(what, "intervals hold 1", holding, len(intervals), held)
+        width = formatting.percent(median(i.half_width for i in intervals), digits=2)
+        cells = slower or (formatting.NOTHING,) * len(PLANTED)
+        self.rows.append((what, str(len(intervals)), str(holding), *cells, width))
 
     def _require(self, what: str, which: str, count: int, of: int, share: float) -> None:
         least = ceil(share * of - 1e-9)
@@ -113,11 +103,9 @@ def run(simulated: int, real: int, device: str | None, findings: Findings) -> It
         UserError: no such device.
     """
     case = real_case(device)
-    for what, machine in MACHINES.items():
-        runs = [
-            simulated_run(Machine(seed=seed, noise=NOISE, **machine)) for seed in range(simulated)
-        ]
-        findings.take(what, [intervals(run) for run in runs], HELD, FOUND)
+    for what, settings in MACHINES.items():
+        machines = (Machine(seed=seed, noise=NOISE, **settings) for seed in range(simulated))
+        findings.take(what, [intervals(simulated_run(m)) for m in machines], HELD, FOUND)
         yield f"simulated, {what}: {simulated} runs"
     yield from _simulated_comparisons(simulated, findings)
     runs = []
@@ -130,8 +118,7 @@ def run(simulated: int, real: int, device: str | None, findings: Findings) -> It
         texts = (f"{name} {formatting.ratio(r)}" for name, r in intervals(runs[-1]).items())
         yield f"real run {number} of {real}, {len(runs[-1])} rounds: {', '.join(texts)}"
     if runs:
-        what = f"this machine: {case.described}"
-        findings.take(what, [intervals(run) for run in runs], REAL_HELD, None)
+        findings.take(f"this machine: {case.described}", [*map(intervals, runs)], REAL_HELD, None)
     yield from _real_comparisons(runs, findings)
 
 
@@ -148,17 +135,15 @@ def _real_comparisons(runs: Sequence[list[Round]], findings: Findings) -> Iterat
         f"takes them to scatter by {formatting.percent(between_runs.ASSUMED)} until they show it"
     )
     compared = [between_runs.change([old], [new]) for old, new in pairs]
-    findings.take_changes(f"compare, {MODULE} in each of these with the next", compared, REAL_HELD)
+    what = f"compare, {MODULE} in each of these with the next"
+    findings.take_controls(what, compared, REAL_HELD)
 
 
 def _simulated_comparisons(count: int, findings: Findings) -> Iterator[str]:
     mood = between_runs.ASSUMED / sqrt(2)  # of the plain host and of the module
     machines = (Machine(seed=seed, noise=NOISE, mood=mood) for seed in range(2**32))
-    most = max(SIDES, default=0)
-    runs = [
-        [[simulated_run(next(machines)) for _ in range(most)] for _ in ("old", "new")]
-        for _ in range(count)
-    ]
+    most = range(max(SIDES, default=0))
+    runs = [[[simulated_run(next(machines)) for _ in most] for _ in range(2)] for _ in range(count)]
     for side in SIDES:
         compared = [changes(old[:side], new[:side]) for old, new in runs]
         scatter = formatting.percent(between_runs.ASSUMED)
@@ -169,39 +154,30 @@ def _simulated_comparisons(count: int, findings: Findings) -> Iterator[str]:
 
 def intervals(run: list[Round]) -> Intervals:
     """Return the ratios that one run measured."""
-    known = {name: ratios.ratio(run, name) for name in VARIANTS[1:]}
-    return {name: interval for name, interval in known.items() if interval}
+    return {name: ratio for name in VARIANTS[1:] if (ratio := ratios.ratio(run, name))}
 
 
 def changes(old: list[list[Round]], new: list[list[Round]]) -> Intervals:
     """Compare the control in old runs with each variant in new ones."""
     before = [intervals(run)[CONTROL] for run in old]
-    after = [intervals(run) for run in new]
-    return {
-        name: between_runs.change(before, [run[name] for run in after]) for name in VARIANTS[1:]
-    }
+    runs = [intervals(run) for run in new]
+    return {name: between_runs.change(before, [run[name] for run in runs]) for name in VARIANTS[1:]}
 
 
 def simulated_run(machine: Machine) -> list[Round]:
     """Time rounds on a simulated machine, with the engine and its rule to stop."""
-    costs = (1.0, 1.0, *(1 + share for share in PLANTED))
-    steps = {
-        name: machine.step(cost * STEP_S, name) for name, cost in zip(VARIANTS, costs, strict=True)
-    }
-    blocks = dict.fromkeys(steps, 1)
-    return list(_rounds(steps, blocks, machine, machine.seed, TARGET["cpu"]))
+    steps = {name: machine.step((1 + PLANTED.get(name, 0.0)) * STEP_S, name) for name in VARIANTS}
+    series = timing.Rounds(steps, dict.fromkeys(steps, 1), machine, machine.seed)
+    return list(_until_known(series, TARGET["cpu"]))
 
 
 def real_case(device: str | None) -> Case:
-    """Return the main job's case on a device of this machine.
-
-    On a GPU as a CUDA graph: otherwise the device waits for Python, and a slowdown of the device
-    could hide in that.
-    """
+    """Return the main job's case on a device of this machine."""
     options = planning.defaults()
     chosen = options.device if device in (None, "auto") else device
     if chosen == "cuda" and not torch.cuda.is_available():
         raise UserError("no CUDA device is available to torch; use --device cpu")
+    # A GPU without a CUDA graph waits for Python, and a slowdown of the device could hide in that.
     (case,) = planning.cases_of(replace(options, device=chosen, cuda_graph=chosen == "cuda"))
     return case
 
@@ -214,32 +190,21 @@ def real_run(case: Case, seed: int) -> Iterator[Round]:
     steps[MODULE] = workload.step(case, MODULE)
     blocks = {name: timing.warm_up(step, clock) for name, step in steps.items()}
     slow_down = _slower_cuda if case.device == "cuda" else _slower_cpu
-    for share in PLANTED:
-        steps[planted(share)] = slow_down(steps[planted(share)], share)
-    yield from _rounds(steps, blocks, clock, seed, TARGET[case.device], REAL_BUDGET_S)
-
-
-def _rounds(  # noqa: PLR0913, PLR0917  the engine's own arguments
-    steps: dict[str, Step],
-    blocks: dict[str, int],
-    clock: timing.Clock,
-    seed: int,
-    target: float,
-    budget_s: float = float("inf"),
-) -> Iterator[Round]:
-    rounds: list[Round] = []
+    for name, share in PLANTED.items():
+        steps[name] = slow_down(steps[name], share)
     series = timing.Rounds(steps, blocks, clock, seed)
-    for finished in series:
+    yield from _until_known(series, TARGET[case.device], REAL_BUDGET_S)
+
+
+def _until_known(series: timing.Rounds, target: float, budget_s: float = inf) -> Iterator[Round]:
+    rounds: list[Round] = []
+    for finished in islice(series, MOST_ROUNDS):
         if series.failures:
             break
         rounds.append(finished)
         yield finished
         spent_s = sum(known.seconds for known in rounds)
-        if (
-            ratios.may_stop(rounds, VARIANTS, target)
-            or spent_s > budget_s
-            or len(rounds) == MOST_ROUNDS
-        ):
+        if ratios.may_stop(rounds, VARIANTS, target) or spent_s > budget_s:
             break
     for error in series.failures.values():
         raise error

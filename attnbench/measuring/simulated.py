@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from math import exp, inf, sqrt
 from random import Random
 
-from attnbench.measuring.timing import Step
+from attnbench.measuring.timing import CpuClock, Step
 
 
 @dataclass
-class Machine:
-    """A ``timing.Clock``; ``log`` lists what happened, in its order.
+class Machine(CpuClock):
+    """A clock of simulated time; ``log`` lists what happened, in its order.
 
     A step of cost c takes c times the slowness of the moment times exp(noise of the step).
     """
@@ -39,16 +39,11 @@ class Machine:
     def __post_init__(self) -> None:
         self.random = Random(self.seed)
 
-    def fill(self) -> None:
-        """Do nothing: steps are done when they return."""
-
     def mark(self) -> float:
-        """Return the simulated time."""
         self.log.append("mark")
         return self.now
 
     def seconds(self, start: float, end: float) -> float:
-        """Return the difference."""
         self.log.append("wait")
         return end - start
 

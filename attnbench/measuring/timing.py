@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
 from random import Random
@@ -65,17 +64,15 @@ class Clock(Protocol):
 
 
 class CpuClock:
-    """Wall time of work that is done when its call returns."""
+    """Wall time, by a monotonic clock, of work that is done when its call returns."""
 
     def fill(self) -> None:
         """Do nothing: there is no queue."""
 
     def mark(self) -> float:
-        """Return the seconds of a monotonic clock."""
         return perf_counter()
 
     def seconds(self, start: float, end: float) -> float:
-        """Return the difference."""
         return end - start
 
 
@@ -91,16 +88,13 @@ class CudaClock:
         torch.cuda._sleep(FILL_CYCLES)
 
     def mark(self) -> torch.cuda.Event:
-        """Record an event without waiting for anything."""
         event = torch.cuda.Event(enable_timing=True)
         event.record()
         return event
 
     def seconds(self, start: torch.cuda.Event, end: torch.cuda.Event) -> float:
-        """Wait for the later event, then ask the device."""
         end.synchronize()
-        milliseconds: float = start.elapsed_time(end)
-        return milliseconds / 1e3
+        return float(start.elapsed_time(end)) / 1e3  # of milliseconds
 
 
 def clock_for(device: str) -> Clock:
@@ -163,10 +157,17 @@ class Rounds:
             # Seeded by the round too: a resumed run does not repeat its first orders.
             Random(f"{self.seed} {number}").shuffle(order)
             if number % MOVE_EVERY == 0 and number > self.first:
-                self._move(order)
+                for name in order:
+                    if move := self.steps[name].move:
+                        move()
             before = self.watch() if self.watch else None
-            with _no_collection():
+            collects = gc.isenabled()
+            gc.disable()  # until the round ends
+            try:
                 blocks = self._run(order)
+            finally:
+                if collects:
+                    gc.enable()
             disturbance = self.watch() - before if self.watch and before else None
             if blocks:
                 yield Round(number=number, blocks=blocks, disturbance=disturbance)
@@ -179,7 +180,8 @@ class Rounds:
             try:
                 marks[name] = self._marked(self.steps[name], self.block_steps[name])
             except Exception as error:  # of any kind: it ends this variant only
-                self.failures[name] = _without_frames(error)
+                error.__cause__ = error.__context__ = None  # their frames hold tensors
+                self.failures[name] = error.with_traceback(None)
         for name in self.failures:
             self.steps.pop(name, None)  # it may hold tensors of what it could not finish
         if self.busy:
@@ -208,27 +210,3 @@ class Rounds:
         for number, (start, end) in enumerate(pairwise(marks)):
             sums[parts[number % len(parts)]] += self.clock.seconds(start, end)
         return Block(variant=name, steps=steps, seconds=seconds, parts=sums)
-
-    def _move(self, order: list[str]) -> None:
-        for name in order:
-            move = self.steps[name].move
-            if move is not None:
-                move()
-
-
-def _without_frames(error: Exception) -> Exception:
-    """Remove the frames of an error and its causes: they hold tensors."""
-    error.__cause__ = error.__context__ = None
-    return error.with_traceback(None)
-
-
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """Pause Python's garbage collector; between rounds it runs."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()

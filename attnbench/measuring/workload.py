@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -28,8 +28,7 @@ def network(case: Case, variant: str, device: str) -> nn.Module:
     torch.manual_seed(case.seed)
     with torch.device("meta" if device == "meta" else "cpu"):  # the same weights on any device
         model = build(case.host, attention, stages=case.stages, blocks=case.blocks)
-    layout = torch.channels_last if case.channels_last else torch.contiguous_format
-    return model.to(device=device, dtype=getattr(torch, case.dtype)).to(memory_format=layout)  # type: ignore[call-overload,no-any-return]
+    return model.to(device, **_arithmetic(case))
 
 
 def step(case: Case, variant: str, device: str | None = None) -> Step:
@@ -44,39 +43,37 @@ def step(case: Case, variant: str, device: str | None = None) -> Step:
         RuntimeError: what torch raises where the device cannot hold or capture it.
     """
     device = device or case.device
+    computes = device != "meta"  # else there is nothing to compile or to capture
     model = network(case, variant, device)
     image = image_for(case, case.input_shape, device)
-    if device == "meta":  # computes nothing, so there is nothing to compile or to capture
-        return _step(case, model, model, image)
-    forward = compiled(model) if case.compiled else model
+    forward = compiled(model) if case.compiled and computes else model
     ready = _step(case, model, forward, image)
-    return captured(ready) if case.cuda_graph else ready
+    return captured(ready) if case.cuda_graph and computes else ready
 
 
 def _step(case: Case, model: nn.Module, forward: Forward, image: torch.Tensor) -> Step:
-    make = _inference if case.mode == "inference" else _training
+    make = inference if case.mode == "inference" else _training
     parts = make(model, forward, image)
-    return Step(parts, moving(held(model, image)) if case.device == "cpu" else None)
+    return Step(parts, moving(case, *model.parameters(), *model.buffers(), image))
 
 
 def image_for(case: Case, shape: tuple[int, ...], device: str) -> torch.Tensor:
     """Draw normal noise of a shape (batch, channels, height, width) from the case's seed."""
-    layout = torch.channels_last if case.channels_last else torch.contiguous_format
-    generator = torch.Generator().manual_seed(case.seed)
     if device == "meta":
-        image = torch.empty(shape, device="meta")
-    else:
-        image = torch.randn(shape, generator=generator).to(device)
-    return image.to(dtype=getattr(torch, case.dtype), memory_format=layout)
+        return torch.empty(shape, device="meta").to(**_arithmetic(case))
+    generator = torch.Generator().manual_seed(case.seed)
+    return torch.randn(shape, generator=generator).to(device).to(**_arithmetic(case))
 
 
-def held(model: nn.Module, image: torch.Tensor) -> list[torch.Tensor]:
-    """Return weights, statistics and input: what a step reads."""
-    return [*model.parameters(), *model.buffers(), image]
+def _arithmetic(case: Case) -> dict[str, Any]:
+    layout = torch.channels_last if case.channels_last else torch.contiguous_format
+    return {"dtype": getattr(torch, case.dtype), "memory_format": layout}
 
 
-def moving(tensors: Sequence[torch.Tensor]) -> Callable[[], None]:
-    """Return a call that copies the tensors to other addresses."""
+def moving(case: Case, *tensors: torch.Tensor) -> Callable[[], None] | None:
+    """Return a call that copies the tensors to other addresses; None for a GPU's."""
+    if case.device != "cpu":
+        return None
 
     def move() -> None:
         for tensor in tensors:
@@ -85,11 +82,13 @@ def moving(tensors: Sequence[torch.Tensor]) -> Callable[[], None]:
     return move
 
 
-def _inference(model: nn.Module, forward: Forward, image: torch.Tensor) -> Parts:
+def inference(model: nn.Module, forward: Forward, image: torch.Tensor) -> Parts:
+    """Return a forward in evaluation mode as the only part."""
     model.eval()
+    mode = torch.no_grad if image.device.type == "meta" else torch.inference_mode
 
     def infer() -> object:
-        with torch.inference_mode(image.device.type != "meta"), torch.no_grad():
+        with mode():
             return forward(image)
 
     return {"forward": infer}
@@ -137,8 +136,10 @@ def _start_compiler() -> None:
 CAPTURE_AFTER = 3
 """Steps before a capture, in which libraries choose their algorithms."""
 
+_pool = cache(torch.cuda.graph_pool_handle)
 
-def compiled(model: nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
+
+def compiled(model: nn.Module) -> Forward:
     """Return the forward through ``torch.compile``, which compiles when first called.
 
     As a whole: where the compiler would leave a part to Python, it raises.
@@ -147,10 +148,7 @@ def compiled(model: nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
         if hasattr(torch._dynamo.config, name):
             setattr(torch._dynamo.config, name, limit)
     _start_compiler()
-    forward: Callable[[torch.Tensor], torch.Tensor] = torch.compile(
-        model, fullgraph=True, dynamic=False
-    )
-    return forward
+    return torch.compile(model, fullgraph=True, dynamic=False)
 
 
 def captured(step: Step) -> Step:
@@ -177,8 +175,3 @@ def captured(step: Step) -> Step:
         return output
 
     return Step({"step": replay})
-
-
-@cache
-def _pool() -> Any:
-    return torch.cuda.graph_pool_handle()

@@ -21,9 +21,9 @@ GRID = replace(SMALL, batch_size=(2, 1), mode=("inference", "training"))
 
 
 def single(wanted: RunOptions, out: Path | None) -> tuple[Run, Path]:
-    (job,), folder = prepare(wanted, out)
-    assert job.folder == folder
-    return job.run, folder
+    ((run, own_folder),), folder = prepare(wanted, out)
+    assert own_folder == folder
+    return run, folder
 
 
 def finish(run: Run, folder: Path) -> None:
@@ -98,16 +98,16 @@ def test_another_configuration_is_refused(tmp_path: Path, change: dict, message:
 def test_several_values_are_a_configuration_each_in_a_folder_of_its_own(tmp_path: Path) -> None:
     prepared, folder = prepare(GRID, tmp_path / "grid")
     assert folder == tmp_path / "grid"
-    assert [job.folder.name for job in prepared] == [
+    assert [own_folder.name for _, own_folder in prepared] == [
         "inference-float32-b1-64",
         "inference-float32-b2-64",
         "training-float32-b1-64",
         "training-float32-b2-64",
     ]
-    for job in prepared:
-        (record,) = store.read(job.folder)
-        assert (record.case, record.results) == (job.run.case, job.run.plan)
-    assert [job.run.case.batch_size for job in prepared] == [1, 2, 1, 2]
+    for run, own_folder in prepared:
+        (record,) = store.read(own_folder)
+        assert (record.case, record.results) == (run.case, run.plan)
+    assert [run.case.batch_size for run, _ in prepared] == [1, 2, 1, 2]
 
 
 def test_a_grids_folders_letter_by_letter(tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_a_grids_folders_letter_by_letter(tmp_path: Path) -> None:
         SMALL, dtype=("bfloat16", "float32"), compiled=(False, True), image_size=((64, 96),)
     )
     prepared, _ = prepare(replace(stated, batch_size=(8,)), tmp_path / "grid")
-    assert [job.folder.name for job in prepared] == [
+    assert [own_folder.name for _, own_folder in prepared] == [
         "inference-bfloat16-b8-64x96",
         "inference-bfloat16-b8-64x96-compiled",
         "inference-float32-b8-64x96",
@@ -136,10 +136,10 @@ def test_images_need_not_be_square_in_a_grid_either(tmp_path: Path) -> None:
     wanted = replace(SMALL, image_size=((96, 64), 64, (64, 96), 64))
     prepared, folder = prepare(wanted, tmp_path / "grid")
     names = [f"inference-float32-b1-{size}" for size in ("64", "64x96", "96x64")]
-    assert [job.folder.name for job in prepared] == names
-    assert [job.run.case.image_size for job in prepared] == [64, (64, 96), (96, 64)]
+    assert [own_folder.name for _, own_folder in prepared] == names
+    assert [run.case.image_size for run, _ in prepared] == [64, (64, 96), (96, 64)]
     again, _ = prepare(wanted, folder)
-    assert sorted(job.folder.name for job in again) == names
+    assert sorted(own_folder.name for _, own_folder in again) == names
 
 
 def test_a_detectors_training_step_has_no_fixed_work(tmp_path: Path) -> None:
@@ -152,8 +152,8 @@ def test_a_detectors_training_step_has_no_fixed_work(tmp_path: Path) -> None:
 def test_eager_beside_compiled_is_a_grid_too(tmp_path: Path) -> None:
     prepared, _ = prepare(replace(SMALL, compiled=(True, False)), tmp_path / "grid")
     names = ["inference-float32-b1-64", "inference-float32-b1-64-compiled"]
-    assert [job.folder.name for job in prepared] == names
-    assert [job.run.case.compiled for job in prepared] == [False, True]
+    assert [own_folder.name for _, own_folder in prepared] == names
+    assert [run.case.compiled for run, _ in prepared] == [False, True]
 
 
 def test_the_same_value_twice_is_one_configuration(tmp_path: Path) -> None:
@@ -163,19 +163,19 @@ def test_the_same_value_twice_is_one_configuration(tmp_path: Path) -> None:
 
 def test_a_grid_goes_on_where_it_stopped(tmp_path: Path) -> None:
     first, folder = prepare(GRID, tmp_path / "grid")
-    finish(first[0].run, first[0].folder)
+    finish(*first[0])
     for wanted in (RunOptions(), GRID):
         again, _ = prepare(wanted, folder)
-        assert [job.folder for job in again] == [job.folder for job in first]
-        assert [job.run.end is not None for job in again] == [True, False, False, False]
+        assert [own_folder for _, own_folder in again] == [own_folder for _, own_folder in first]
+        assert [run.end is not None for run, _ in again] == [True, False, False, False]
 
 
 def test_another_grid_is_refused_and_so_is_one_that_is_finished(tmp_path: Path) -> None:
     prepared, folder = prepare(GRID, tmp_path / "grid")
     with pytest.raises(UserError, match="batch_size is 1, 2 there and 1, 4 here"):
         prepare(replace(GRID, batch_size=(1, 4)), folder)
-    for job in prepared:
-        finish(job.run, job.folder)
+    for run, own_folder in prepared:
+        finish(run, own_folder)
     with pytest.raises(UserError, match="grid holds a finished run"):
         prepare(GRID, folder)
 

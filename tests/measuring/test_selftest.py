@@ -18,7 +18,7 @@ from attnbench.measuring.selftest import (
     intervals,
 )
 from attnbench.measuring.simulated import Machine
-from attnbench.measuring.timing import Step, timed
+from attnbench.measuring.timing import Rounds, Step, timed
 from attnbench.records.schema import Block, Round
 from attnbench.records.variants import CONTROL, PLAIN
 from attnbench.stats import between_runs, ratios
@@ -108,7 +108,7 @@ def test_a_step_that_fails_is_raised(failing):
     steps = {name: machine.step(1.0) for name in VARIANTS}
     steps |= {name: Step({"fail": fail}) for name in failing}
     with pytest.raises(RuntimeError, match="out of memory"):
-        list(selftest._rounds(steps, dict.fromkeys(steps, 1), machine, 0, 0.01))
+        list(selftest._until_known(Rounds(steps, dict.fromkeys(steps, 1), machine, 0), 0.01))
 
 
 def test_a_share_that_is_a_whole_number_of_runs_asks_for_no_more():
@@ -220,8 +220,8 @@ def test_a_run_that_never_knows_well_enough_ends_all_the_same(monkeypatch):
 def test_a_run_ends_after_the_round_that_exceeds_its_budget():
     machine = Machine()
     steps = {name: machine.step(0.25, name) for name in VARIANTS}
-    ones = dict.fromkeys(VARIANTS, 1)
-    rounds = list(selftest._rounds(steps, ones, machine, seed=0, target=0.01, budget_s=5.0))
+    series = Rounds(steps, dict.fromkeys(VARIANTS, 1), machine, seed=0)
+    rounds = list(selftest._until_known(series, target=0.01, budget_s=5.0))
     assert len(rounds) == 6  # of 1 s each
 
 

@@ -142,7 +142,7 @@ def log(monkeypatch):
     monkeypatch.setattr(torch.cuda, "CUDAGraph", Graph)
     monkeypatch.setattr(torch.cuda, "graph", graph)
     monkeypatch.setattr(torch.cuda, "graph_pool_handle", pools.__next__)
-    monkeypatch.setattr(workload, "_pool", cache(workload._pool.__wrapped__))
+    monkeypatch.setattr(workload, "_pool", cache(torch.cuda.graph_pool_handle))
     return entries
 
 
