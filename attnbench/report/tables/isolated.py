@@ -62,7 +62,7 @@ COLUMNS = (
         "`latency_s` over the time that a large copy takes for its input's bytes.",
         "1",
         "copies of its map [95%]",
-        with_doubt(formatting.tenths_with_doubt),
+        with_doubt(formatting.with_interval),
     ),
     *_share("launch", "Time of as many smallest operators as `kernels`, over `latency_s`."),
     *_share("bandwidth", "Time to copy as many bytes as `moved_bytes`, over `latency_s`."),

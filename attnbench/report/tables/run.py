@@ -158,6 +158,6 @@ def _ceilings(run: Run) -> tuple[tuple[str, str], ...]:
             if variant != LAUNCH:
                 amount = work["macs"] if variant == PRODUCT else moved(work)
                 figure = scaled(inverse(figure), amount)
-            best = formatting.tenths_with_doubt(scaled(figure, scale), unit)
+            best = formatting.with_interval(figure, scale=scale, unit=f" {unit}")
         rows.append((ceiling, best))
     return tuple(rows)
