@@ -13,7 +13,8 @@ from attnbench.records.run import Run
 from attnbench.records.variants import CONTROL, COPY, LAUNCH, PLAIN, PRODUCT
 from attnbench.report.tables import columns, dataframe, isolated
 from attnbench.report.tables.columns import PARTS, RULES
-from attnbench.report.tables.isolated import inverse, moved, scaled, work_of
+from attnbench.report.tables.dataframe import executed
+from attnbench.report.tables.isolated import rate
 from attnbench.report.tables.table import Table, printed
 from attnbench.stats import ratios
 from attnbench.stats.interval import median_interval
@@ -24,10 +25,10 @@ ADDED = ("added_params", *(f"added_{rule}_operations" for rule in RULES))
 WORK = ("kernels", "added_kernels", "moved_bytes", "added_moved_bytes")
 LATENCY = ("latency_s", "ratio", "verdict", "tied_with", "outliers")
 MEMORY = {
-    device: tuple(f"{peak}_{figure}" for peak in peaks for figure in ("bytes", "ratio"))
+    device: tuple(f"peak_{peak}_{figure}" for peak in peaks for figure in ("bytes", "ratio"))
     for device, peaks in (
-        ("cpu", ("peak_live", "peak_resident")),
-        ("cuda", ("peak_live", "peak_allocated_above", "peak_reserved_above")),
+        ("cpu", ("live", "resident")),
+        ("cuda", ("live", "allocated_above", "reserved_above")),
     )
 }
 REACHED = ("channels", "kernels", "moved_bytes", "latency_s", "bytes_per_s", "map_copies")
@@ -146,18 +147,16 @@ def _isolated_note(loaded: LoadedRun) -> str:
 
 def _ceilings(run: Run) -> tuple[tuple[str, str], ...]:
     rows = []
-    for variant, ceiling, unit, scale in (
-        (COPY, "bytes read and written by a large copy", "GB/s", 1e-9),
-        (PRODUCT, "multiply-accumulates of a large matrix product", "GMAC/s", 1e-9),
-        (LAUNCH, "the smallest operator", "us", 1e6),
+    for variant, ceiling, unit, amount in (
+        (COPY, "bytes read and written by a large copy", "GB/s", "moved_bytes"),
+        (PRODUCT, "multiply-accumulates of a large matrix product", "GMAC/s", "macs"),
+        (LAUNCH, "the smallest operator", "us", ""),
     ):
-        samples, work = ratios.seconds_per_step(run.rounds, variant), work_of(run, variant)
+        samples, work = ratios.seconds_per_step(run.rounds, variant), executed(run, variant)
         best = formatting.NOTHING
         if samples and work:
-            figure = median_interval(samples)
-            if variant != LAUNCH:
-                amount = work["macs"] if variant == PRODUCT else moved(work)
-                figure = scaled(inverse(figure), amount)
+            step = median_interval(samples)
+            figure, scale = (rate(work[amount], step), 1e-9) if amount else (step, 1e6)
             best = formatting.with_interval(figure, scale=scale, unit=f" {unit}")
         rows.append((ceiling, best))
     return tuple(rows)

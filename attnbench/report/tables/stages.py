@@ -6,7 +6,8 @@ import pandas as pd
 
 from attnbench.formatting import mebibytes, mega, percent, whole
 from attnbench.records.run import Run
-from attnbench.report.tables.table import Column, Table, figure, printed, words
+from attnbench.report.tables.dataframe import work
+from attnbench.report.tables.table import Column, Table, figure, printed, typed, words
 
 COLUMNS = (
     Column("variant", "The module.", heading="module"),
@@ -50,15 +51,13 @@ def frame(run: Run) -> pd.DataFrame:
                 {
                     "variant": variant,
                     "stage": stage,
-                    "kernels": cost["kernels"],
-                    "moved_bytes": cost["bytes_read"] + cost["bytes_written"],
-                    "macs": cost["macs"],
+                    **work(cost),
                     "other_operations": cost["elementwise"] + cost["reductions"],
                 }
             )
-    work = pd.DataFrame(rows, columns=[column.key for column in COLUMNS])
-    moved = work.groupby("variant")["moved_bytes"].transform("sum")
-    return work.assign(moved_share=work["moved_bytes"] / moved)
+    table = typed(rows, COLUMNS)
+    moved = table.groupby("variant")["moved_bytes"].transform("sum")
+    return table.assign(moved_share=table["moved_bytes"] / moved)
 
 
 def table(run: Run) -> Table | None:
