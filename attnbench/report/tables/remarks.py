@@ -115,24 +115,18 @@ def _rounds(run: Run) -> str:
 
 def _limits(case: Case) -> list[str]:
     """Return what the counted figures do not cover here (``attnbench.counting.live_bytes``)."""
-    lines = [] if case.isolated else _limits_of_networks(case)
-    if case.device == "cuda" and case.dtype == "float32":
-        lines.append("Convolutions may use TF32 within float32, PyTorch's default.")
-    return lines
-
-
-def _limits_of_networks(case: Case) -> list[str]:
-    lines = []
     work = FIXED_WORK.get(case.host.partition("_resnet")[0])
-    if work is not None:
-        lines.append(f"Fixed work, the same for every variant: {work}. {NOT_MEASURED}")
-    if case.compiled:
-        lines.append("Counts, kernels and live peaks are those of the eager networks.")
-    if case.channels_last:
-        lines.append("Live peaks are too low for modules that reshape: on meta no copy is seen.")
-    if case.mode == "training" and case.dtype != "float32":
-        lines.append("Live peaks take batch norm's statistics for single precision.")
-    return lines
+    nhwc, half = case.channels_last, case.mode == "training" and case.dtype != "float32"
+    of_networks = {
+        f"Fixed work, the same for every variant: {work}. {NOT_MEASURED}": work,
+        "Counts, kernels and live peaks are those of the eager networks.": case.compiled,
+        "Live peaks are too low for modules that reshape: on meta no copy is seen.": nhwc,
+        "Live peaks take batch norm's statistics for single precision.": half,
+    }
+    tf32 = case.device == "cuda" and case.dtype == "float32"
+    of_any = {"Convolutions may use TF32 within float32, PyTorch's default.": tf32}
+    limits = of_any if case.isolated else of_networks | of_any
+    return [sentence for sentence, applies in limits.items() if applies]
 
 
 def _disturbances(run: Run) -> list[str]:
