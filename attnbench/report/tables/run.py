@@ -36,15 +36,8 @@ EXPLAINED = ("channels", "launch_share", "bandwidth_share", "compute_share", "bo
 """The columns of each printed table; ``columns`` and ``isolated`` have their headings."""
 
 OVERVIEW = (
-    "ratio",
-    "verdict",
-    "tied_with",
-    "latency_s",
-    "added_params",
-    "added_leaf_operations",
-    "added_kernels",
-    "peak_live_ratio",
-    "published_top1",
+    *("ratio", "verdict", "tied_with", "latency_s", "added_params", "added_leaf_operations"),
+    *("added_kernels", "peak_live_ratio", "published_top1"),
 )
 ISOLATED_OVERVIEW = (
     *("channels", "latency_s", "bound", "bytes_per_s", "map_copies", "kernels", "moved_bytes"),
@@ -103,7 +96,11 @@ def _of_networks(loaded: LoadedRun) -> list[Table]:
     modules = networks[networks["variant"] != PLAIN]
     note = "" if loaded.control_fault is None else FAILED
     latency = (*LATENCY, "compile_s") if case.compiled else LATENCY
-    parts = PARTS if frame["forward_s"].notna().any() else ()
+    of_parts = [
+        (f"Latency of the {part}, with 95% intervals{note}", (f"{part}_s", f"{part}_ratio"), frame)
+        for part in PARTS
+        if frame[f"{part}_s"].notna().any()
+    ]
     return [
         printed(caption, columns.COLUMNS, keys, rows)
         for caption, keys, rows in (
@@ -112,14 +109,7 @@ def _of_networks(loaded: LoadedRun) -> list[Table]:
             ("The same, added to the plain host", ADDED, modules),
             ("Kernels and memory traffic of one forward pass, one image", WORK, networks),
             (f"Latency, with 95% intervals{note}", latency, frame),
-            *(
-                (
-                    f"Latency of the {part}, with 95% intervals{note}",
-                    (f"{part}_s", f"{part}_ratio"),
-                    frame,
-                )
-                for part in parts
-            ),
+            *of_parts,
             ("Peak memory of one step", MEMORY[case.device], networks),
         )
     ]
