@@ -9,7 +9,7 @@ from attnbench import formatting
 from attnbench.formatting import joined, printable, title
 from attnbench.records.run import Run
 from attnbench.records.schema import Case, Environment
-from attnbench.records.variants import PLAIN, STAGES, IsolatedModule, piece
+from attnbench.records.variants import PLAIN, STAGES, IsolatedModule
 from attnbench.report.tables.run import LoadedRun
 from attnbench.stats import ratios
 
@@ -88,17 +88,12 @@ def _failures(run: Run) -> list[str]:
 
 def _titles(run: Run, variants: Sequence[str]) -> list[str]:
     """Return the names in tables; an isolated module that failed at every stage appears once."""
-    isolated = (piece(variant) if run.case.isolated else None for variant in variants)
-    whole = [
-        module
-        for module in run.modules
-        if {IsolatedModule(module, stage).name for stage in STAGES} <= set(variants)
-    ]
-    shown = (
-        title(part.module if part is not None and part.module in whole else variant)
-        for variant, part in zip(variants, isolated, strict=True)
-    )
-    return list(dict.fromkeys(shown))
+    names = dict.fromkeys(variants)
+    for module in run.modules if run.case.isolated else ():
+        pieces = [IsolatedModule(module, stage).name for stage in STAGES]
+        if names.keys() >= set(pieces):
+            names = dict.fromkeys(module if name in pieces else name for name in names)
+    return list(dict.fromkeys(map(title, names)))
 
 
 def _rounds(run: Run) -> str:
