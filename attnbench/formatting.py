@@ -77,13 +77,12 @@ def with_interval(
         return NOTHING
     low, median, high = (end * scale for end in (interval.low, interval.median, interval.high))
     spec = f".{_digits(median) if digits is None else digits}f"
+    text = f"{median:{spec}}"
     if not isfinite(interval.half_width):
-        return f"{median:{spec}} [too few rounds]{unit}"
+        return f"{text} [too few rounds]{unit}"
     farther = max(median - low, high - median)
-    return IntervalText(
-        f"{median:{spec}} [{low:{spec}}, {high:{spec}}]{unit}",
-        f"{median:{spec}} ± {farther:{spec}}{unit}",
-    )
+    brackets = f"{text} [{low:{spec}}, {high:{spec}}]{unit}"
+    return IntervalText(brackets, f"{text} ± {farther:{spec}}{unit}")
 
 
 milliseconds = partial(with_interval, scale=1e3, digits=2)

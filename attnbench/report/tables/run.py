@@ -118,15 +118,11 @@ def _of_networks(loaded: LoadedRun) -> list[Table]:
 def _of_modules(loaded: LoadedRun) -> list[Table]:
     """Return the ceilings, what each module reaches, and what of its time ceilings explain."""
     note, frame = _isolated_note(loaded), loaded.frame
+    explained = f"Share of their time that each ceiling explains{note}"
     return [
         Table(f"Ceilings of this machine{note}", ("ceiling", "best"), _ceilings(loaded.run)),
         printed(f"Isolated modules{note}", isolated.COLUMNS, REACHED, frame),
-        printed(
-            f"Share of their time that each ceiling explains{note}",
-            isolated.COLUMNS,
-            EXPLAINED,
-            frame,
-        ),
+        printed(explained, isolated.COLUMNS, EXPLAINED, frame),
     ]
 
 
