@@ -51,9 +51,9 @@ def frame(run: Run, *, verdicts: bool) -> pd.DataFrame:
     ]
     table = typed(rows, COLUMNS)
     plain = table.set_index("variant").loc[PLAIN]
-    for added in table.filter(like="added_"):
-        key = added.removeprefix("added_")
-        table[added] = table[key] - plain[key]
+    for column in COLUMNS:
+        if (added := f"added_{column.key}") in table:
+            table[added] = table[column.key] - plain[column.key]
     for peak in PEAKS:  # a peak of zero bytes has no ratio
         table[f"peak_{peak}_ratio"] = table[key := f"peak_{peak}_bytes"] / (plain[key] or nan)
     return table
@@ -153,11 +153,10 @@ def _latency(run: Run, variant: str, *, verdicts: bool) -> Row:
         "outliers": ratios.outliers(ratios.log_ratios(run.rounds, variant)),
     }
     ratio = ratios.ratio(run.rounds, variant)
-    if ratio is None:
-        return row
-    row |= figures("ratio", ONE if variant == PLAIN else ratio)
-    if verdicts and variant not in (PLAIN, CONTROL):
-        row["verdict"] = ratios.verdict(ratio)
+    if ratio is not None:
+        row |= figures("ratio", ONE if variant == PLAIN else ratio)
+        if verdicts and variant not in (PLAIN, CONTROL):
+            row["verdict"] = ratios.verdict(ratio)
     return row
 
 

@@ -82,7 +82,7 @@ def _failures(run: Run) -> list[str]:
             error = f"{step}: {failure.type}: {printable(failure.message)}"
             variants.setdefault(error, []).append(variant)
     return [
-        f"{joined(_titles(run, failed))} failed at {error}." for error, failed in variants.items()
+        f"{joined(_titles(run, names))} failed at {error}." for error, names in variants.items()
     ]
 
 
