@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from math import floor, isfinite, log10
 
 from attnbench.modules import ATTENTION
@@ -19,8 +20,6 @@ NOTHING = "–"
 class IntervalText(str):
     """``1.182 [1.171, 1.193]``, and how papers print the same."""
 
-    __slots__ = ("plus_minus",)
-
     plus_minus: str
     """``1.182 ± 0.011``: the median and the distance to the farther end."""
 
@@ -30,55 +29,79 @@ class IntervalText(str):
         return text
 
 
-def whole(value: float | None, *, signed: bool = False) -> str:
-    """Return ``25,557,740``; with a sign for a difference."""
-    return _number(value, f"{'+' * signed},.0f")
+def _number(value: float | None, spec: str, unit: float = 1, *, signed: bool = False) -> str:
+    if value is None or not isfinite(value):
+        return NOTHING
+    return format(value / unit, "+" * signed + spec)
 
 
-def giga(value: float | None) -> str:
-    """Return operations in 1e9: ``4.125``."""
-    return _number(value, ".3f", 1e9)
+whole = partial(_number, spec=",.0f")
+"""``25,557,740``; ``signed`` for a difference."""
 
+giga = partial(_number, spec=".3f", unit=1e9)
+"""Operations in 1e9: ``4.125``."""
 
-def mega(value: float | None, *, signed: bool = False) -> str:
-    """Return operations in 1e6: ``+2.760``."""
-    return _number(value, f"{'+' * signed},.3f", 1e6)
+mega = partial(_number, spec=",.3f", unit=1e6)
+"""Operations in 1e6: ``2.760``; ``signed`` for a difference."""
+
+fraction = partial(_number, spec=".3f")
+"""A ratio of two exact figures: ``1.571``."""
+
+tenths = partial(_number, spec=".1f")
+"""A figure with one digit after the point: ``12.3``."""
+
+hundredths = partial(_number, spec=".2f")
+"""An accuracy in percent: ``77.18``."""
+
+thousandths = partial(_number, spec=".2f", unit=1e-3)
+"""Seconds in 1e-3: ``76.31``."""
 
 
 def mebibytes(value: float | None, *, signed: bool = False) -> str:
     """Return bytes in 2**20: ``16.8``, ``0.0020``; with a sign for a difference."""
     digits = 0 if value is None or not isfinite(value) else _digits(value / MIB)
-    return _number(value, f"{'+' * signed},.{digits}f", MIB)
+    return _number(value, f",.{digits}f", MIB, signed=signed)
 
 
-def fraction(value: float | None) -> str:
-    """Return a ratio of two exact figures: ``1.571``."""
-    return _number(value, ".3f")
+def _digits(value: float) -> int:
+    """Return how many to print after the point: one, or as many as two significant digits take."""
+    size = abs(value)
+    return 1 if size == 0 or size >= LEAST else 1 - floor(log10(size))
 
 
-def tenths(value: float | None) -> str:
-    """Return a figure with one digit after the point: ``12.3``."""
-    return _number(value, ".1f")
+def with_interval(
+    interval: Interval | None, *, digits: int | None = None, scale: float = 1, unit: str = ""
+) -> str:
+    """Return a figure with its interval and unit: ``12.3 [12.1, 12.6] GB/s``."""
+    if interval is None:
+        return NOTHING
+    low, median, high = (end * scale for end in (interval.low, interval.median, interval.high))
+    spec = f".{_digits(median) if digits is None else digits}f"
+    text = f"{median:{spec}}"
+    if not isfinite(interval.half_width):
+        return f"{text} [too few rounds]{unit}"
+    farther = max(median - low, high - median)
+    brackets = f"{text} [{low:{spec}}, {high:{spec}}]{unit}"
+    return IntervalText(brackets, f"{text} ± {farther:{spec}}{unit}")
 
 
-def hundredths(value: float | None) -> str:
-    """Return an accuracy in percent: ``77.18``."""
-    return _number(value, ".2f")
+milliseconds = partial(with_interval, scale=1e3, digits=2)
+"""Seconds with their interval in 1e-3: ``76.31 [75.90, 76.82]``."""
 
+microseconds = partial(with_interval, scale=1e6, digits=1)
+"""Seconds with their interval in 1e-6: ``76.3 [75.9, 76.8]``."""
 
-def thousandths(value: float | None) -> str:
-    """Return seconds in 1e-3: ``76.31``."""
-    return NOTHING if value is None else _number(value * 1e3, ".2f")
+ratio = partial(with_interval, digits=3)
+"""A ratio with its interval: ``1.182 [1.171, 1.193]``."""
 
+accuracy = partial(with_interval, digits=3)
+"""A percentage of images with its interval: ``77.184 [76.814, 77.550]``."""
 
-def milliseconds(interval: Interval | None) -> str:
-    """Return seconds with their interval in 1e-3: ``76.31 [75.90, 76.82]``."""
-    return _with_interval(interval, scale=1e3, digits=2)
+share = partial(with_interval, scale=100, digits=0, unit="%")
+"""A share in whole percent with its interval: ``38 [36, 41]%``."""
 
-
-def ratio(interval: Interval | None) -> str:
-    """Return a ratio with its interval: ``1.182 [1.171, 1.193]``."""
-    return _with_interval(interval, scale=1, digits=3)
+giga_with_doubt = partial(with_interval, scale=1e-9)
+"""Bytes a second in 1e9 with their interval: ``78.6 [69.2, 91.7]``."""
 
 
 def overhead(interval: Interval | None) -> str:
@@ -91,33 +114,6 @@ def overhead(interval: Interval | None) -> str:
     return f"{median:+.1%} [{low * 100:+.1f}, {high * 100:+.1f}]"
 
 
-def accuracy(interval: Interval | None) -> str:
-    """Return a percentage of images with its interval: ``77.184 [76.814, 77.550]``."""
-    return _with_interval(interval, scale=1, digits=3)
-
-
-def tenths_with_doubt(interval: Interval | None, unit: str = "") -> str:
-    """Return a figure with its interval and unit: ``12.3 [12.1, 12.6] GB/s``."""
-    digits = _digits(interval.median) if interval else 1
-    return _with_interval(interval, scale=1, digits=digits, unit=unit and f" {unit}")
-
-
-def microseconds(interval: Interval | None) -> str:
-    """Return seconds with their interval in 1e-6: ``76.3 [75.9, 76.8]``."""
-    return _with_interval(interval, scale=1e6, digits=1)
-
-
-def giga_with_doubt(interval: Interval | None) -> str:
-    """Return bytes a second in 1e9 with their interval: ``78.6 [69.2, 91.7]``."""
-    digits = _digits(interval.median * 1e-9) if interval else 1
-    return _with_interval(interval, scale=1e-9, digits=digits)
-
-
-def share(interval: Interval | None) -> str:
-    """Return a share in whole percent with its interval: ``38 [36, 41]%``."""
-    return _with_interval(interval, scale=100, digits=0, unit="%")
-
-
 def percent(value: float, digits: int = 1) -> str:
     """Return a share: ``1.3%``."""
     return f"{value:.{digits}%}"
@@ -127,30 +123,6 @@ def seconds(value: float) -> str:
     """Return a duration: ``1 min 40 s``."""
     minutes, rest = divmod(round(value), 60)
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
-
-
-def _with_interval(interval: Interval | None, scale: float, digits: int, unit: str = "") -> str:
-    if interval is None:
-        return NOTHING
-    low, median, high = (end * scale for end in (interval.low, interval.median, interval.high))
-    text = f"{median:.{digits}f}"
-    if not isfinite(interval.half_width):
-        return f"{text} [too few rounds]{unit}"
-    farther = max(median - low, high - median)
-    return IntervalText(
-        f"{text} [{low:.{digits}f}, {high:.{digits}f}]{unit}",
-        f"{text} ± {farther:.{digits}f}{unit}",
-    )
-
-
-def _number(value: float | None, spec: str, scale: float = 1) -> str:
-    return NOTHING if value is None or not isfinite(value) else format(value / scale, spec)
-
-
-def _digits(value: float) -> int:
-    """Return how many to print after the point: one, or as many as two significant digits take."""
-    size = abs(value)
-    return 1 if size == 0 or size >= LEAST else 1 - floor(log10(size))
 
 
 def joined(names: Iterable[str]) -> str:

@@ -17,7 +17,10 @@ from attnbench.stats.interval import Interval
         (formatting.mebibytes(0, signed=True), "+0.0"),
         (formatting.giga_with_doubt(Interval(0.537e9, 0.27e9, 1.07e9)), "0.5 [0.3, 1.1]"),
         (formatting.giga_with_doubt(Interval(0.0123e9, 0.01e9, 0.02e9)), "0.012 [0.010, 0.020]"),
-        (formatting.tenths_with_doubt(Interval(0.05, 0.04, 0.06), "us"), "0.050 [0.040, 0.060] us"),
+        (
+            formatting.with_interval(Interval(0.05, 0.04, 0.06), unit=" us"),
+            "0.050 [0.040, 0.060] us",
+        ),
         (formatting.fraction(1.5), "1.500"),
         (formatting.percent(0.013), "1.3%"),
         (formatting.seconds(100.4), "1 min 40 s"),

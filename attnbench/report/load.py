@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -48,7 +49,10 @@ def load(*folders: Path) -> Loaded:
     paths: list[Path] = []
     evaluations: dict[Path, tuple[Evaluation, ...]] = {}
     for folder in folders:
-        places = [place for place in (folder, *_inside(folder)) if not store.holds_a_file(place)]
+        inside: list[Path] = []
+        with suppress(OSError):
+            inside = sorted(place for place in folder.iterdir() if place.is_dir())
+        places = [place for place in (folder, *inside) if not store.holds_a_file(place)]
         apart = {place.resolve(): evaluation.read(place) for place in places}
         paths += store.runs_in(folder) or ([] if any(apart.values()) else [folder])
         evaluations |= apart
@@ -56,13 +60,6 @@ def load(*folders: Path) -> Loaded:
         raise UserError("a run was given twice")
     runs = {path: LoadedRun(run.read(path)) for path in paths}
     return Loaded(folders, runs, [known for place in evaluations.values() for known in place])
-
-
-def _inside(folder: Path) -> list[Path]:
-    try:
-        return sorted(place for place in folder.iterdir() if place.is_dir())
-    except OSError:
-        return []
 
 
 def read(*folders: str | PathLike[str]) -> pd.DataFrame:

@@ -73,7 +73,8 @@ def command(evaluation: Evaluation) -> str:
 
 
 def _note(evaluation: Evaluation) -> str:
-    how, facts = evaluation.preprocessing, evaluation.environment
+    how, facts, tied = evaluation.preprocessing, evaluation.environment, evaluation.top1_tied
+    mean, std = (" ".join(f"{value:g}" for value in values) for values in (how.mean, how.std))
     order = {
         "sorted": "whose sorted names are the classes",
         "numbers": "named by the numbers of the classes",
@@ -81,23 +82,19 @@ def _note(evaluation: Evaluation) -> str:
     parts = [
         f"{network(evaluation)}: of {evaluation.images:,} images {evaluation.top1_right:,} right "
         f"in the top 1, {evaluation.top5_right:,} in the top 5, of {evaluation.classes:,} classes",
-        *(
-            [f"{evaluation.top1_tied:,} are wrong in the top 1 only because of an equal logit"]
-            if evaluation.top1_tied
-            else []
-        ),
-        *([f"the module's code: {evaluation.source}"] if evaluation.source else []),
+        f"{tied:,} are wrong in the top 1 only because of an equal logit" if tied else "",
+        f"the module's code: {evaluation.source}" if evaluation.source else "",
         f"weights {evaluation.weights.name}, sha256 {evaluation.weights.sha256}",
         f"images in {evaluation.data.name}/, {evaluation.data.folders:,} folders {order}, "
         f"sha256 {evaluation.data.sha256}",
         f"{how.interpolation} resize of the shorter side to {how.resize}, centre crop of "
-        f"{how.crop}x{how.crop}, mean {_channels(how.mean)}, std {_channels(how.std)}",
+        f"{how.crop}x{how.crop}, mean {mean}, std {std}",
         f"{evaluation.dtype} on {facts.get('gpu') or facts.get('cpu')}, batch "
         f"{evaluation.batch_size}, torch {facts.get('torch')}, Pillow {facts.get('pillow')}, "
         f"{facts.get('time')}",
         _reach(evaluation),
     ]
-    return printable("; ".join(parts)) + "."  # a file's name may have line breaks
+    return printable("; ".join(filter(None, parts))) + "."  # a file's name may have line breaks
 
 
 def _reach(evaluation: Evaluation) -> str:
@@ -109,7 +106,3 @@ def _reach(evaluation: Evaluation) -> str:
         "as many classes and images as ImageNet's validation set: if this is another set, the "
         "verdicts do not apply"
     )
-
-
-def _channels(values: Sequence[float]) -> str:
-    return " ".join(f"{value:g}" for value in values)

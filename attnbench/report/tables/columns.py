@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pandas as pd
@@ -11,23 +11,25 @@ from attnbench import formatting
 from attnbench.formatting import fraction, giga, mebibytes, mega, thousandths, whole
 from attnbench.records.case import CASE_OPTIONS
 from attnbench.records.variants import PLAIN
-from attnbench.report.tables.table import (
-    Column,
-    figure,
-    names,
-    signed,
-    with_doubt,
-    with_ends,
-    words,
-)
-
-LESS_PLAIN = "`{}` less the plain host's."
+from attnbench.report.tables.table import Column, figure, names, with_doubt, with_ends, words
 
 RULES = ("macs", "leaf", "thop", "fvcore")
 """The rules of counting that tables show, in their order."""
 
 PARTS = ("forward", "backward", "optimizer")
 """The parts of a training step, in their order."""
+
+PEAKS = {
+    "live": ("live", "Most bytes that one step creates and holds at once; deterministic."),
+    "resident": ("resident", "CPU: the process's peak resident size, libraries included."),
+    "allocated_above": (
+        "allocated",
+        "CUDA: most bytes in tensors and libraries' workspaces, less those before the step.",
+    ),
+    "reserved_above": ("reserved", "CUDA: most bytes the allocator held, less those before."),
+    "reserved": ("held", "CUDA: most bytes that the allocator held, network included."),
+}
+"""The peaks of memory by their keys: the word in their headings, and what they mean."""
 
 
 def _ratio(row: pd.Series[Any], key: str) -> str:
@@ -37,30 +39,30 @@ def _ratio(row: pd.Series[Any], key: str) -> str:
     return with_doubt(formatting.ratio)(row, key)
 
 
+def _added(key: str, unit: str, heading: str, show: Callable[..., str]) -> Column:
+    meaning = f"`{key}` less the plain host's."
+    return Column(f"added_{key}", meaning, unit, f"added {heading}", figure(show, signed=True))
+
+
 def _operations(rule: str) -> Iterator[Column]:
     key = f"{rule}_operations"
     meaning = f"Operations for one image under the rule `{rule}`."
     yield Column(key, meaning, "1", f"{rule} (G)", figure(giga))
-    yield Column(f"added_{key}", LESS_PLAIN.format(key), "1", f"added {rule} (M)", signed(mega))
+    yield _added(key, "1", f"{rule} (M)", mega)
 
 
 def _part(part: str) -> Iterator[Column]:
-    yield Column(
-        f"{part}_s",
-        f"Training: median seconds of the {part} of one step, for one image.",
-        "s",
-        f"{part} (ms/image)",
-        figure(thousandths),
-    )
+    meaning = f"Training: median seconds of the {part} of one step, for one image."
+    yield Column(f"{part}_s", meaning, "s", f"{part} (ms/image)", figure(thousandths))
     meaning = f"As `ratio`, for the {part} alone."
     yield from with_ends(f"{part}_ratio", meaning, "1", f"{part} ratio [95%]", _ratio)
 
 
-def _peak(peak: str, meaning: str, heading: str) -> Iterator[Column]:
-    key, ratio = f"{peak}_bytes", f"{peak}_ratio"
-    yield Column(key, meaning, "byte", f"{heading} (MiB)", figure(mebibytes))
-    over_plain = f"`{key}` over the plain host's."
-    yield Column(ratio, over_plain, "1", f"{heading} ratio", figure(fraction))
+def _peak(peak: str) -> Iterator[Column]:
+    word, meaning = PEAKS[peak]
+    yield Column(f"peak_{peak}_bytes", meaning, "byte", f"{word} peak (MiB)", figure(mebibytes))
+    meaning = f"`peak_{peak}_bytes` over the plain host's."
+    yield Column(f"peak_{peak}_ratio", meaning, "1", f"{word} peak ratio", figure(fraction))
 
 
 CONFIGURATION = (
@@ -91,19 +93,13 @@ MOVED = Column(
 COLUMNS = (
     Column("variant", "A module in the host; `plain` is the host alone, `control` the same again."),
     Column("params", "Learnable parameters, exact.", "1", "parameters", figure(whole)),
-    Column("added_params", LESS_PLAIN.format("params"), "1", "added parameters", signed(whole)),
+    _added("params", "1", "parameters", whole),
     Column("thop_params", "Parameters that thop reports; it misses bare ones.", "1"),
     *(column for rule in RULES for column in _operations(rule)),
     KERNELS,
-    Column("added_kernels", LESS_PLAIN.format("kernels"), "1", "added kernels", signed(whole)),
+    _added("kernels", "1", "kernels", whole),
     MOVED,
-    Column(
-        "added_moved_bytes",
-        LESS_PLAIN.format("moved_bytes"),
-        "byte",
-        "added moved (MiB)",
-        signed(mebibytes),
-    ),
+    _added("moved_bytes", "byte", "moved (MiB)", mebibytes),
     *with_ends(
         "latency_s",
         "Median over rounds of the seconds of one step, for one image.",
@@ -150,29 +146,7 @@ COLUMNS = (
         "tied with",
         names,
     ),
-    *_peak(
-        "peak_live",
-        "Most bytes that one step creates and holds at once; deterministic.",
-        "live peak",
-    ),
-    *_peak(
-        "peak_resident",
-        "CPU: the process's peak resident size, libraries included.",
-        "resident peak",
-    ),
-    *_peak(
-        "peak_allocated_above",
-        "CUDA: most bytes in tensors and libraries' workspaces, less those before the step.",
-        "allocated peak",
-    ),
-    *_peak(
-        "peak_reserved_above",
-        "CUDA: most bytes the allocator held, less those before.",
-        "reserved peak",
-    ),
-    *_peak(
-        "peak_reserved", "CUDA: most bytes that the allocator held, network included.", "held peak"
-    ),
+    *(column for peak in PEAKS for column in _peak(peak)),
     Column(
         "published_top1",
         "Top-1 on ImageNet as `published_recipe` states it; never measured here. Only where the "
@@ -196,6 +170,3 @@ COLUMNS = (
     Column("measured_on", "The folder of images of `measured_top1`, and the file of weights."),
     Column("error", "What failed, and why."),
 )
-
-WORDS = ("variant", "verdict", "tied_with", "published_recipe", "measured_on", "error")
-"""The columns of text; all others are numbers."""

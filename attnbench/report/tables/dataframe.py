@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import asdict
 from itertools import combinations
+from math import nan
 
 import pandas as pd
 
@@ -15,8 +17,8 @@ from attnbench.records import image_size
 from attnbench.records.run import Run
 from attnbench.records.schema import Count, Memory
 from attnbench.records.variants import CONTROL, PLAIN
-from attnbench.report.tables.columns import COLUMNS, CONFIGURATION, PARTS, RULES, WORDS
-from attnbench.report.tables.table import figures
+from attnbench.report.tables.columns import COLUMNS, CONFIGURATION, PARTS, PEAKS, RULES
+from attnbench.report.tables.table import figures, typed
 from attnbench.stats import interval, ratios
 from attnbench.stats.interval import Interval, percent_right
 
@@ -40,15 +42,21 @@ def frame(run: Run, *, verdicts: bool) -> pd.DataFrame:
             **_parts(run, variant),
             "compile_s": run.compiled[variant].seconds if variant in run.compiled else None,
             "tied_with": json.dumps(ties[variant], ensure_ascii=False) if variant in ties else "",
-            **_memory(run, variant),
+            **_memory(run.memory.get(variant)),
             **_published(run, recipe, variant),
             **_measured(run, variant),
             "error": errors(run, variant),
         }
         for variant in run.plan.variants
     ]
-    table = pd.DataFrame(rows, columns=[column.key for column in COLUMNS])
-    return table.astype(dict.fromkeys(table.columns.drop(list(WORDS)), float))
+    table = typed(rows, COLUMNS)
+    plain = table.set_index("variant").loc[PLAIN]
+    for column in COLUMNS:
+        if (added := f"added_{column.key}") in table:
+            table[added] = table[column.key] - plain[column.key]
+    for peak in PEAKS:  # a peak of zero bytes has no ratio
+        table[f"peak_{peak}_ratio"] = table[key := f"peak_{peak}_bytes"] / (plain[key] or nan)
+    return table
 
 
 def errors(run: Run, variant: str) -> str:
@@ -112,43 +120,26 @@ def _measured(run: Run, variant: str) -> Row:
 
 
 def _counts(run: Run, variant: str) -> Row:
-    mine, plain = run.counts.get(variant), run.counts.get(PLAIN)
-    if mine is None:
-        return {}
-    params, base_params = _of(mine, "learnable").params, _of(plain, "learnable").params
-    row: Row = {
-        "params": params,
-        "added_params": _less(params, base_params),
-        "thop_params": _of(mine, "thop").params,
-    }
-    for rule in RULES:
-        operations = _of(mine, rule).operations
-        row[f"{rule}_operations"] = operations
-        row[f"added_{rule}_operations"] = _less(operations, _of(plain, rule).operations)
-    executed = _executed(mine)
-    row |= executed
-    if plain is not None:
-        base = _executed(plain)
-        row |= {f"added_{key}": _less(value, base.get(key)) for key, value in executed.items()}
-    return row
-
-
-def _of(counts: Mapping[str, Count] | None, rule: str) -> Count:
-    return (counts or {}).get(rule, Count())
-
-
-def _executed(counts: Mapping[str, Count]) -> dict[str, int]:
-    details = _of(counts, "executed").details or {}
-    if not {"kernels", "bytes_read", "bytes_written"} <= set(details):
-        return {}
+    counts = defaultdict(Count, run.counts.get(variant, {}))
     return {
-        "kernels": details["kernels"],
-        "moved_bytes": details["bytes_read"] + details["bytes_written"],
+        "params": counts["learnable"].params,
+        "thop_params": counts["thop"].params,
+        **{f"{rule}_operations": counts[rule].operations for rule in RULES},
+        **executed(run, variant),
     }
 
 
-def _less(value: int | None, base: int | None) -> int | None:
-    return None if value is None or base is None else value - base
+def executed(run: Run, variant: str) -> dict[str, int]:
+    """Return the work that the `executed` rule counted; empty where counting failed."""
+    return work(run.counts.get(variant, {}).get("executed", Count()).details or {})
+
+
+def work(sums: Mapping[str, int]) -> dict[str, int]:
+    """Return sums of the `executed` rule by the keys of columns; empty where one is missing."""
+    if not {"kernels", "bytes_read", "bytes_written", "macs"} <= sums.keys():
+        return {}
+    moved = sums["bytes_read"] + sums["bytes_written"]
+    return {"kernels": sums["kernels"], "moved_bytes": moved, "macs": sums["macs"]}
 
 
 def _latency(run: Run, variant: str, *, verdicts: bool) -> Row:
@@ -163,11 +154,10 @@ def _latency(run: Run, variant: str, *, verdicts: bool) -> Row:
         "outliers": ratios.outliers(ratios.log_ratios(run.rounds, variant)),
     }
     ratio = ratios.ratio(run.rounds, variant)
-    if ratio is None:
-        return row
-    row |= figures("ratio", ONE if variant == PLAIN else ratio)
-    if verdicts and variant not in (PLAIN, CONTROL):
-        row["verdict"] = ratios.verdict(ratio)
+    if ratio is not None:
+        row |= figures("ratio", ONE if variant == PLAIN else ratio)
+        if verdicts and variant not in (PLAIN, CONTROL):
+            row["verdict"] = ratios.verdict(ratio)
     return row
 
 
@@ -182,27 +172,17 @@ def _parts(run: Run, variant: str) -> Row:
     return row
 
 
-def _memory(run: Run, variant: str) -> Row:
-    mine, plain = run.memory.get(variant), run.memory.get(PLAIN)
-    if mine is None:
+def _memory(memory: Memory | None) -> Row:
+    if memory is None:
         return {}
-    peaks = _peaks(mine)
-    row: Row = {f"{key}_bytes": value for key, value in peaks.items()}
-    if plain is not None:
-        base = _peaks(plain)
-        row |= {
-            f"{key}_ratio": value / base[key]  # type: ignore[operator]
-            for key, value in peaks.items()
-            if value is not None and base[key]
-        }
-    return row
-
-
-def _peaks(memory: Memory) -> dict[str, int | None]:
     return {
-        "peak_live": memory.peak_live_bytes,
-        "peak_resident": memory.peak_resident_bytes,
-        "peak_allocated_above": _less(memory.peak_allocated_bytes, memory.allocated_bytes),
-        "peak_reserved_above": _less(memory.peak_reserved_bytes, memory.reserved_bytes),
-        "peak_reserved": memory.peak_reserved_bytes,
+        "peak_live_bytes": memory.peak_live_bytes,
+        "peak_resident_bytes": memory.peak_resident_bytes,
+        "peak_allocated_above_bytes": _less(memory.peak_allocated_bytes, memory.allocated_bytes),
+        "peak_reserved_above_bytes": _less(memory.peak_reserved_bytes, memory.reserved_bytes),
+        "peak_reserved_bytes": memory.peak_reserved_bytes,
     }
+
+
+def _less(value: int | None, base: int | None) -> int | None:
+    return None if value is None or base is None else value - base

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 
 import pandas as pd
 
 from attnbench import formatting
 from attnbench.errors import UserError
 from attnbench.formatting import title
-from attnbench.records import image_size
-from attnbench.records.run import Run
 from attnbench.records.variants import CONTROL, PLAIN
+from attnbench.report.tables.columns import CONFIGURATION
 from attnbench.report.tables.dataframe import configuration
 from attnbench.report.tables.run import LoadedRun, Runs
 from attnbench.report.tables.table import Table, interval
@@ -38,11 +36,15 @@ def tidy(runs: Runs) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
+NOT_SETTINGS = ("run", "isolated", "time", "control_fault")
+"""The facts of a run that do not tell configurations apart."""
+
+
 def labels(runs: Runs) -> dict[str, str]:
     """Return what distinguishes each run: the settings and machine that differ, else its folder."""
-    facts = {name: _facts(loaded.run) for name, loaded in runs.items()}
-    first = next(iter(facts.values()))
-    differing = [key for key in first if len({str(known[key]) for known in facts.values()}) > 1]
+    facts = {name: configuration(loaded.run, name, None) for name, loaded in runs.items()}
+    shown = (column.key for column in CONFIGURATION if column.key not in NOT_SETTINGS)
+    differing = [key for key in shown if len({str(known[key]) for known in facts.values()}) > 1]
     settings = {
         name: ", ".join(_named(key, known[key]) for key in differing)
         for name, known in facts.items()
@@ -50,12 +52,6 @@ def labels(runs: Runs) -> dict[str, str]:
     if len(set(settings.values())) == len(settings):
         return settings
     return {name: f"{name}: {text}" if text else name for name, text in settings.items()}
-
-
-def _facts(run: Run) -> dict[str, object]:
-    processor = run.environment.get("gpu") or run.environment.get("cpu")
-    facts = {"processor": processor, "torch": run.environment.get("torch")}
-    return {key: value for key, value in (asdict(run.case) | facts).items() if key != "isolated"}
 
 
 def shared(runs: Runs) -> str:
@@ -84,10 +80,6 @@ def _named(key: str, value: object) -> str:
         return name if value else f"not {name}"
     if key in {"dtype", "host", "mode", "device", "processor"}:
         return str(value)
-    if key == "image_size":
-        return f"{name} {image_size.option(value)}"  # type: ignore[arg-type]
-    if isinstance(value, tuple):
-        return f"{name} {' '.join(map(str, value))}"
     return f"{name} {value}"
 
 

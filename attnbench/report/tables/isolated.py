@@ -13,8 +13,8 @@ from attnbench import formatting
 from attnbench.records.run import Run
 from attnbench.records.variants import COPY, LAUNCH, PRODUCT, STAGES, IsolatedModule
 from attnbench.report.tables.columns import KERNELS, MOVED
-from attnbench.report.tables.dataframe import ONE, Row, errors
-from attnbench.report.tables.table import Column, figures, with_doubt, with_ends, words
+from attnbench.report.tables.dataframe import ONE, Row, errors, executed
+from attnbench.report.tables.table import Column, figures, typed, with_doubt, with_ends, words
 from attnbench.stats import ratios
 from attnbench.stats.interval import Interval, change, median_interval
 
@@ -62,7 +62,7 @@ COLUMNS = (
         "`latency_s` over the time that a large copy takes for its input's bytes.",
         "1",
         "copies of its map [95%]",
-        with_doubt(formatting.tenths_with_doubt),
+        with_doubt(formatting.with_interval),
     ),
     *_share("launch", "Time of as many smallest operators as `kernels`, over `latency_s`."),
     *_share("bandwidth", "Time to copy as many bytes as `moved_bytes`, over `latency_s`."),
@@ -83,36 +83,29 @@ COLUMNS = (
 def frame(run: Run) -> pd.DataFrame:
     """Return one row a module and stage; columns as in :data:`COLUMNS`, missing figures NaN."""
     rows = [_row(run, IsolatedModule(module, stage)) for module in run.modules for stage in STAGES]
-    table = pd.DataFrame(rows, columns=[column.key for column in COLUMNS])
-    return table.astype(dict.fromkeys(table.columns.drop(["module", "bound", "error"]), float))
+    return typed(rows, COLUMNS)
 
 
 def _row(run: Run, isolated: IsolatedModule) -> Row:
     variant = isolated.name
+    shape, work = run.shapes.get(variant), executed(run, variant)
     row: Row = {"module": isolated.module, "stage": isolated.stage, "error": errors(run, variant)}
-    shape, work = run.shapes.get(variant), work_of(run, variant)
     if shape is not None:
-        row |= dict(zip(("channels", "height", "width"), shape[1:], strict=True))
-        row |= {"kernels": work["kernels"], "moved_bytes": moved(work), "macs": work["macs"]}
+        row |= dict(zip(("channels", "height", "width"), shape[1:], strict=True)) | work
     samples = ratios.seconds_per_step(run.rounds, variant)
     if not samples:
         return row
     step = median_interval(samples)
     row |= {**figures("latency_s", step), "rounds": len(samples)}
-    ratio = ratios.ratio(run.rounds, variant, baseline=COPY)
-    if shape is None or ratio is None or not work_of(run, COPY):
+    ratio, copy = ratios.ratio(run.rounds, variant, baseline=COPY), executed(run, COPY)
+    if not (shape and work and ratio and copy):
         return row
     map_bytes = prod(shape) * ELEMENT_BYTES[run.case.dtype]
-    per_map = moved(work_of(run, COPY)) / (2 * map_bytes)  # a copy reads and writes
-    step_bytes = moved(work)
-    throughput = Interval(
-        step_bytes / step.median,
-        step_bytes / step.high,
-        step_bytes / step.low if step.low > 0 else inf,
-    )
+    per_map = copy["moved_bytes"] / (2 * map_bytes)  # a copy reads and writes
+    row |= figures("bytes_per_s", rate(work["moved_bytes"], step))
+    row |= figures("map_copies", scaled(ratio, per_map))
     explained = _explained(run, work)
     shares = {ceiling: change(ratio, time) for ceiling, time in explained.items()}
-    row |= figures("bytes_per_s", throughput) | figures("map_copies", scaled(ratio, per_map))
     for ceiling, share in shares.items():
         row |= figures(f"{ceiling}_share", share)
     return row | {"bound": _bound(explained, shares)}
@@ -122,13 +115,14 @@ def _explained(run: Run, work: Mapping[str, int]) -> dict[str, Interval]:
     """Return the time that each ceiling alone would take for that work, in large copies."""
     explained = {}
     for name, ceiling, amount in (
-        ("launch", LAUNCH, lambda of: of["kernels"]),
-        ("bandwidth", COPY, moved),
-        ("compute", PRODUCT, lambda of: of["macs"]),
+        ("launch", LAUNCH, "kernels"),
+        ("bandwidth", COPY, "moved_bytes"),
+        ("compute", PRODUCT, "macs"),
     ):
         best = ONE if ceiling == COPY else ratios.ratio(run.rounds, ceiling, baseline=COPY)
-        if best is not None and work_of(run, ceiling):
-            explained[name] = scaled(best, amount(work) / amount(work_of(run, ceiling)))
+        most = executed(run, ceiling)
+        if best and most:
+            explained[name] = scaled(best, work[amount] / most[amount])
     return explained
 
 
@@ -142,23 +136,12 @@ def _bound(explained: Mapping[str, Interval], shares: Mapping[str, Interval]) ->
     return first if all(explained[first].low > explained[name].high for name in rest) else None
 
 
-def inverse(interval: Interval) -> Interval:
-    """Return the interval of 1 over the figure."""
-    low = 1 / interval.high
-    return Interval(1 / interval.median, low, 1 / interval.low if interval.low else inf)
+def rate(amount: float, step: Interval) -> Interval:
+    """Return the amount by the second, with an infinite end where that of the step is unknown."""
+    high = amount / step.low if step.low > 0 else inf
+    return Interval(amount / step.median, amount / step.high, high)
 
 
 def scaled(interval: Interval, by: float) -> Interval:
     """Return the interval of the figure times a positive factor."""
     return Interval(interval.median * by, interval.low * by, interval.high * by)
-
-
-def work_of(run: Run, variant: str) -> Mapping[str, int]:
-    """Return the sums of the `executed` rule by name; empty where counting failed."""
-    counts = run.counts.get(variant, {}).get("executed")
-    return (counts.details if counts else None) or {}
-
-
-def moved(work: Mapping[str, int]) -> int:
-    """Return the bytes read and written."""
-    return work["bytes_read"] + work["bytes_written"]

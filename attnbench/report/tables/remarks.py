@@ -9,7 +9,7 @@ from attnbench import formatting
 from attnbench.formatting import joined, printable, title
 from attnbench.records.run import Run
 from attnbench.records.schema import Case, Environment
-from attnbench.records.variants import PLAIN, STAGES, IsolatedModule, piece
+from attnbench.records.variants import PLAIN, STAGES, IsolatedModule
 from attnbench.report.tables.run import LoadedRun
 from attnbench.stats import ratios
 
@@ -82,23 +82,18 @@ def _failures(run: Run) -> list[str]:
             error = f"{step}: {failure.type}: {printable(failure.message)}"
             variants.setdefault(error, []).append(variant)
     return [
-        f"{joined(_titles(run, failed))} failed at {error}." for error, failed in variants.items()
+        f"{joined(_titles(run, names))} failed at {error}." for error, names in variants.items()
     ]
 
 
 def _titles(run: Run, variants: Sequence[str]) -> list[str]:
     """Return the names in tables; an isolated module that failed at every stage appears once."""
-    isolated = (piece(variant) if run.case.isolated else None for variant in variants)
-    whole = [
-        module
-        for module in run.modules
-        if {IsolatedModule(module, stage).name for stage in STAGES} <= set(variants)
-    ]
-    shown = (
-        title(part.module if part is not None and part.module in whole else variant)
-        for variant, part in zip(variants, isolated, strict=True)
-    )
-    return list(dict.fromkeys(shown))
+    names = dict.fromkeys(variants)
+    for module in run.modules if run.case.isolated else ():
+        pieces = [IsolatedModule(module, stage).name for stage in STAGES]
+        if names.keys() >= set(pieces):
+            names = dict.fromkeys(module if name in pieces else name for name in names)
+    return list(dict.fromkeys(map(title, names)))
 
 
 def _rounds(run: Run) -> str:
@@ -115,20 +110,15 @@ def _rounds(run: Run) -> str:
 
 def _limits(case: Case) -> list[str]:
     """Return what the counted figures do not cover here (``attnbench.counting.dispatch``)."""
-    lines = [] if case.isolated else _limits_of_networks(case)
-    if case.device == "cuda" and case.dtype == "float32":
-        lines.append("Convolutions may use TF32 within float32, PyTorch's default.")
-    return lines
-
-
-def _limits_of_networks(case: Case) -> list[str]:
-    lines = []
     work = FIXED_WORK.get(case.host.partition("_resnet")[0])
-    if work is not None:
-        lines.append(f"Fixed work, the same for every variant: {work}. {NOT_MEASURED}")
-    if case.compiled:
-        lines.append("Counts, kernels and live peaks are those of the eager networks.")
-    return lines
+    of_networks = {
+        f"Fixed work, the same for every variant: {work}. {NOT_MEASURED}": work,
+        "Counts, kernels and live peaks are those of the eager networks.": case.compiled,
+    }
+    tf32 = case.device == "cuda" and case.dtype == "float32"
+    of_any = {"Convolutions may use TF32 within float32, PyTorch's default.": tf32}
+    limits = of_any if case.isolated else of_networks | of_any
+    return [sentence for sentence, applies in limits.items() if applies]
 
 
 def _disturbances(run: Run) -> list[str]:

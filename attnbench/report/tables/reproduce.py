@@ -11,7 +11,11 @@ from attnbench.records.run import Run
 
 def command(run: Run) -> str:
     """Return the command that measures the same configuration; every setting is stated."""
-    words, switches = ["attnbench", "run", *_modules(run)], []
+    custom = [name for name in run.modules if set(name) & {",", ":"}]
+    listed = [name for name in run.modules if name not in custom]
+    words, switches = ["attnbench", "run"], []
+    words += ["--modules", ",".join(listed)] if listed else []
+    words += [word for name in custom for word in ("--module", name)]
     values = asdict(run.case) | {"budget_s": run.plan.budget_s}
     for name, option in OPTIONS.items():
         value = values[name]
@@ -20,15 +24,6 @@ def command(run: Run) -> str:
         elif value:
             switches.append(option.flag)
     return shlex.join([*words, *switches])
-
-
-def _modules(run: Run) -> list[str]:
-    custom = [name for name in run.modules if set(name) & {",", ":"}]
-    listed = [name for name in run.modules if name not in custom]
-    return [
-        *(["--modules", ",".join(listed)] if listed else []),
-        *(word for name in custom for word in ("--module", name)),
-    ]
 
 
 def environment(run: Run) -> list[tuple[str, str]]:

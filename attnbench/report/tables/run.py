@@ -13,7 +13,8 @@ from attnbench.records.run import Run
 from attnbench.records.variants import CONTROL, COPY, LAUNCH, PLAIN, PRODUCT
 from attnbench.report.tables import columns, dataframe, isolated
 from attnbench.report.tables.columns import PARTS, RULES
-from attnbench.report.tables.isolated import inverse, moved, scaled, work_of
+from attnbench.report.tables.dataframe import executed
+from attnbench.report.tables.isolated import rate
 from attnbench.report.tables.table import Table, printed
 from attnbench.stats import ratios
 from attnbench.stats.interval import median_interval
@@ -24,10 +25,10 @@ ADDED = ("added_params", *(f"added_{rule}_operations" for rule in RULES))
 WORK = ("kernels", "added_kernels", "moved_bytes", "added_moved_bytes")
 LATENCY = ("latency_s", "ratio", "verdict", "tied_with", "outliers")
 MEMORY = {
-    device: tuple(f"{peak}_{figure}" for peak in peaks for figure in ("bytes", "ratio"))
+    device: tuple(f"peak_{peak}_{figure}" for peak in peaks for figure in ("bytes", "ratio"))
     for device, peaks in (
-        ("cpu", ("peak_live", "peak_resident")),
-        ("cuda", ("peak_live", "peak_allocated_above", "peak_reserved_above")),
+        ("cpu", ("live", "resident")),
+        ("cuda", ("live", "allocated_above", "reserved_above")),
     )
 }
 REACHED = ("channels", "kernels", "moved_bytes", "latency_s", "bytes_per_s", "map_copies")
@@ -35,15 +36,8 @@ EXPLAINED = ("channels", "launch_share", "bandwidth_share", "compute_share", "bo
 """The columns of each printed table; ``columns`` and ``isolated`` have their headings."""
 
 OVERVIEW = (
-    "ratio",
-    "verdict",
-    "tied_with",
-    "latency_s",
-    "added_params",
-    "added_leaf_operations",
-    "added_kernels",
-    "peak_live_ratio",
-    "published_top1",
+    *("ratio", "verdict", "tied_with", "latency_s", "added_params", "added_leaf_operations"),
+    *("added_kernels", "peak_live_ratio", "published_top1"),
 )
 ISOLATED_OVERVIEW = (
     *("channels", "latency_s", "bound", "bytes_per_s", "map_copies", "kernels", "moved_bytes"),
@@ -102,7 +96,11 @@ def _of_networks(loaded: LoadedRun) -> list[Table]:
     modules = networks[networks["variant"] != PLAIN]
     note = "" if loaded.control_fault is None else FAILED
     latency = (*LATENCY, "compile_s") if case.compiled else LATENCY
-    parts = PARTS if frame["forward_s"].notna().any() else ()
+    of_parts = [
+        (f"Latency of the {part}, with 95% intervals{note}", (f"{part}_s", f"{part}_ratio"), frame)
+        for part in PARTS
+        if frame[f"{part}_s"].notna().any()
+    ]
     return [
         printed(caption, columns.COLUMNS, keys, rows)
         for caption, keys, rows in (
@@ -111,14 +109,7 @@ def _of_networks(loaded: LoadedRun) -> list[Table]:
             ("The same, added to the plain host", ADDED, modules),
             ("Kernels and memory traffic of one forward pass, one image", WORK, networks),
             (f"Latency, with 95% intervals{note}", latency, frame),
-            *(
-                (
-                    f"Latency of the {part}, with 95% intervals{note}",
-                    (f"{part}_s", f"{part}_ratio"),
-                    frame,
-                )
-                for part in parts
-            ),
+            *of_parts,
             ("Peak memory of one step", MEMORY[case.device], networks),
         )
     ]
@@ -127,15 +118,11 @@ def _of_networks(loaded: LoadedRun) -> list[Table]:
 def _of_modules(loaded: LoadedRun) -> list[Table]:
     """Return the ceilings, what each module reaches, and what of its time ceilings explain."""
     note, frame = _isolated_note(loaded), loaded.frame
+    explained = f"Share of their time that each ceiling explains{note}"
     return [
         Table(f"Ceilings of this machine{note}", ("ceiling", "best"), _ceilings(loaded.run)),
         printed(f"Isolated modules{note}", isolated.COLUMNS, REACHED, frame),
-        printed(
-            f"Share of their time that each ceiling explains{note}",
-            isolated.COLUMNS,
-            EXPLAINED,
-            frame,
-        ),
+        printed(explained, isolated.COLUMNS, EXPLAINED, frame),
     ]
 
 
@@ -146,18 +133,16 @@ def _isolated_note(loaded: LoadedRun) -> str:
 
 def _ceilings(run: Run) -> tuple[tuple[str, str], ...]:
     rows = []
-    for variant, ceiling, unit, scale in (
-        (COPY, "bytes read and written by a large copy", "GB/s", 1e-9),
-        (PRODUCT, "multiply-accumulates of a large matrix product", "GMAC/s", 1e-9),
-        (LAUNCH, "the smallest operator", "us", 1e6),
+    for variant, ceiling, unit, amount in (
+        (COPY, "bytes read and written by a large copy", "GB/s", "moved_bytes"),
+        (PRODUCT, "multiply-accumulates of a large matrix product", "GMAC/s", "macs"),
+        (LAUNCH, "the smallest operator", "us", ""),
     ):
-        samples, work = ratios.seconds_per_step(run.rounds, variant), work_of(run, variant)
+        samples, work = ratios.seconds_per_step(run.rounds, variant), executed(run, variant)
         best = formatting.NOTHING
         if samples and work:
-            figure = median_interval(samples)
-            if variant != LAUNCH:
-                amount = work["macs"] if variant == PRODUCT else moved(work)
-                figure = scaled(inverse(figure), amount)
-            best = formatting.tenths_with_doubt(scaled(figure, scale), unit)
+            step = median_interval(samples)
+            figure, scale = (rate(work[amount], step), 1e-9) if amount else (step, 1e6)
+            best = formatting.with_interval(figure, scale=scale, unit=f" {unit}")
         rows.append((ceiling, best))
     return tuple(rows)

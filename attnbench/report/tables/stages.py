@@ -6,7 +6,9 @@ import pandas as pd
 
 from attnbench.formatting import mebibytes, mega, percent, whole
 from attnbench.records.run import Run
-from attnbench.report.tables.table import Column, Table, figure, printed, words
+from attnbench.records.schema import Count
+from attnbench.report.tables.dataframe import Row, work
+from attnbench.report.tables.table import Column, Table, figure, printed, typed, words
 
 COLUMNS = (
     Column("variant", "The module.", heading="module"),
@@ -39,26 +41,18 @@ COLUMNS = (
 
 def frame(run: Run) -> pd.DataFrame:
     """Return one row a module and stage; empty where nothing was counted by stage."""
-    rows = []
+    rows: list[Row] = []
     for variant in run.modules:
-        executed = run.counts.get(variant, {}).get("executed")
-        for part, cost in ((executed.parts if executed else None) or {}).items():
+        parts = run.counts.get(variant, {}).get("executed", Count()).parts or {}
+        for part, cost in parts.items():
             stage, _, owner = part.rpartition(" ")
-            if owner != "attention":
-                continue
-            rows.append(
-                {
-                    "variant": variant,
-                    "stage": stage,
-                    "kernels": cost["kernels"],
-                    "moved_bytes": cost["bytes_read"] + cost["bytes_written"],
-                    "macs": cost["macs"],
-                    "other_operations": cost["elementwise"] + cost["reductions"],
-                }
-            )
-    work = pd.DataFrame(rows, columns=[column.key for column in COLUMNS])
-    moved = work.groupby("variant")["moved_bytes"].transform("sum")
-    return work.assign(moved_share=work["moved_bytes"] / moved)
+            if owner == "attention":
+                other = cost["elementwise"] + cost["reductions"]
+                row = {"variant": variant, "stage": stage, "other_operations": other}
+                rows.append(row | work(cost))
+    table = typed(rows, COLUMNS)
+    moved = table.groupby("variant")["moved_bytes"].transform("sum")
+    return table.assign(moved_share=table["moved_bytes"] / moved)
 
 
 def table(run: Run) -> Table | None:

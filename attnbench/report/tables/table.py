@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import astuple, dataclass
 from math import isnan
 from typing import Any
 
@@ -33,14 +33,9 @@ class Column:
     show: Cell | None = None
 
 
-def figure(show: Callable[[Any], str]) -> Cell:
-    """Return a cell that formats the column's own value."""
-    return lambda row, key: show(row[key])
-
-
-def signed(show: Callable[..., str]) -> Cell:
-    """Return a cell that formats the column's own value with its sign."""
-    return lambda row, key: show(row[key], signed=True)
+def figure(show: Callable[..., str], **options: bool) -> Cell:
+    """Return a cell that formats the column's own value, with those options."""
+    return lambda row, key: show(row[key], **options)
 
 
 def with_doubt(show: Callable[[Interval | None], str]) -> Cell:
@@ -60,10 +55,10 @@ def names(row: pd.Series[Any], key: str) -> str:
     return text if text == formatting.NOTHING else joined(map(title, json.loads(text)))
 
 
-def end(key: str, side: str) -> str:
-    """Return the key of one end of a figure's interval: ``ratio_low``, ``latency_low_s``."""
-    stem, unit = (key.removesuffix("_s"), "_s") if key == "latency_s" else (key, "")
-    return f"{stem}_{side}{unit}"
+def _ends(key: str) -> tuple[str, str]:
+    """Return the keys of the ends of a figure's interval: ``ratio_low``, ``latency_high_s``."""
+    stem, unit = ("latency", "_s") if key == "latency_s" else (key, "")
+    return f"{stem}_low{unit}", f"{stem}_high{unit}"
 
 
 def with_ends(
@@ -71,20 +66,24 @@ def with_ends(
 ) -> Iterator[Column]:
     """Yield a column, then those of the two ends of its interval."""
     yield Column(key, meaning, unit, heading, show)
-    yield Column(end(key, "low"), "Lower end of its 95% interval.", unit)
-    yield Column(end(key, "high"), "Upper end of its 95% interval.", unit)
+    for end, side in zip(_ends(key), ("Lower", "Upper"), strict=True):
+        yield Column(end, f"{side} end of its 95% interval.", unit)
 
 
 def figures(key: str, interval: Interval) -> dict[str, object]:
     """Return a figure and the ends of its interval, by their keys in a frame."""
-    return {key: interval.median, end(key, "low"): interval.low, end(key, "high"): interval.high}
+    return dict(zip((key, *_ends(key)), astuple(interval), strict=True))
 
 
 def interval(row: pd.Series[Any], key: str) -> Interval | None:
     """Return the interval that three columns hold, or None where there is no figure."""
-    if isnan(row[key]):
-        return None
-    return Interval(row[key], row[end(key, "low")], row[end(key, "high")])
+    return None if isnan(row[key]) else Interval(row[key], *(row[end] for end in _ends(key)))
+
+
+def typed(rows: Sequence[Mapping[str, object]], columns: Sequence[Column]) -> pd.DataFrame:
+    """Return those columns of the rows: numbers, NaN where missing; text if there is no unit."""
+    table = pd.DataFrame(rows, columns=[column.key for column in columns])
+    return table.astype({column.key: float for column in columns if column.unit})
 
 
 @dataclass(frozen=True)

@@ -279,6 +279,23 @@ def test_the_ceilings_are_printed_as_rates(run: Run) -> None:
     )
 
 
+def test_the_rate_of_a_ceiling_of_too_few_rounds_has_no_interval(run: Run) -> None:
+    ceilings, *_ = tables(LoadedRun(replace(run, rounds=run.rounds[:5])))
+    assert [best for _, best in ceilings.rows] == [
+        "2.1 [too few rounds] GB/s",
+        "274.9 [too few rounds] GMAC/s",
+        "7.6 [too few rounds] us",
+    ]
+
+
+def test_a_module_whose_operations_were_not_counted_keeps_its_row(run: Run) -> None:
+    run.counts["sa layer1"] = {}
+    row = at(run, 1)
+    assert (row["channels"], row["latency_s"]) == (256, 2**-9)
+    assert isnan(row["kernels"])
+    assert isnan(row["bandwidth_share"])
+
+
 def test_the_pieces_are_printed_with_their_sizes_and_shares(run: Run) -> None:
     _, pieces, explained = tables(LoadedRun(run))
     assert pieces.caption == "Isolated modules"
