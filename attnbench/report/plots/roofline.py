@@ -42,12 +42,11 @@ def roofline(table: pd.DataFrame, setting: str) -> Figure:
     look = looks(names)
     for x, (_, row) in zip(intensity, known.iterrows(), strict=True):
         y, low, high = (row[f"bytes_per_s{end}"] / GIGA for end in ("", "_low", "_high"))
-        error = [[y - low], [high - y]] if np.isfinite([low, high]).all() else None
         words = (
             f"{title(row['module'])}, stage {row['stage']:.0f}: {y:.1f} GB/s, "
             f"{row['macs'] / row['moved_bytes']:.3g} multiply-accumulates a byte"
         )
-        point(axes, x, y, look[row["module"]], words, yerr=error, pale=not sure(row))
+        point(axes, x, (y, low, high), look[row["module"]], words, pale=not sure(row))
         axes.annotate(
             f"{row['stage']:.0f}", (x, y), xytext=(5, 3), textcoords="offset points", fontsize=6
         )

@@ -52,11 +52,14 @@ RC: Any = {
     "savefig.dpi": 200,
 }
 
+Shape = tuple[str, str]
+"""Colour and marker."""
+
 SPOKEN = "says: "
 """Prefix of the id of an artist that has a tooltip."""
 
 
-def looks(variants: list[str]) -> dict[str, tuple[str, str]]:
+def looks(variants: list[str]) -> dict[str, Shape]:
     """Return colour and marker by module: those of its row, or the next of :data:`OTHERS`."""
     others = [name for name in variants if name not in MODULES]
     return MODULES | {name: OTHERS[i % len(OTHERS)] for i, name in enumerate(others)}
