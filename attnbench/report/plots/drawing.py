@@ -115,23 +115,12 @@ def point(  # noqa: PLR0913  all that a point shows
     hollow: bool = False,
     pale: bool = False,
 ) -> None:
-    """Draw a marker (colour, shape) with its intervals and ``words`` as its tooltip.
-
-    A pale one, as without a verdict, is hollow too.
-    """
+    """Draw a marker with its intervals and a tooltip; a pale one, without a verdict, is hollow."""
     colour, marker = shape
-    hollow = hollow or pale
-    drawn = axes.errorbar(
-        **_errors("x", x),
-        **_errors("y", y),
-        fmt=marker,
-        color=colour,
-        markersize=7,
-        markerfacecolor="none" if hollow else colour,
-        markeredgecolor=colour if hollow else INK,
-        markeredgewidth=1.2 if hollow else 0.4,
-        alpha=PALE if pale else None,
-    )
+    face, edge, width = ("none", colour, 1.2) if hollow or pale else (colour, INK, 0.4)
+    style: Any = {"markerfacecolor": face, "markeredgecolor": edge, "markeredgewidth": width}
+    at, alpha = _errors("x", x) | _errors("y", y), PALE if pale else None
+    drawn = axes.errorbar(**at, **style, fmt=marker, color=colour, markersize=7, alpha=alpha)
     say(drawn.lines[0], words)
 
 
@@ -172,13 +161,10 @@ def label_rows(axes: Axes, variants: Sequence[str]) -> None:
 
 def legend_below(figure: Figure, look: Mapping[str, Shape], variants: Sequence[str]) -> None:
     """Draw a legend below the figure, for names that are too long beside their points."""
-    points = []
-    for variant in variants:
-        colour, marker = look[variant]
-        label = written(variant)
-        points.append(Line2D([], [], color=colour, marker=marker, linestyle="none", label=label))
+    shapes, names = [look[variant] for variant in variants], list(map(written, variants))
+    points = [Line2D([], [], color=colour, marker=marker, ls="none") for colour, marker in shapes]
     legend = figure.legend(
-        handles=points, loc="outside lower left", ncols=3, fontsize=7, frameon=False
+        points, names, loc="outside lower left", ncols=3, fontsize=7, frameon=False
     )
     tooltips(legend.get_texts(), variants)
     figure.set_figheight(figure.get_figheight() + 0.17 * ceil(len(variants) / 3))

@@ -6,11 +6,10 @@ several rows. Only memory takes both modes.
 
 from __future__ import annotations
 
-from math import isfinite
+from math import inf, isfinite
 from textwrap import fill
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -32,13 +31,11 @@ def latency_overhead(table: pd.DataFrame, setting: str) -> Figure:
             axes.axvspan(low, high, color=REFERENCE, alpha=0.25, linewidth=0, label=label)
             axes.legend(loc="lower right")
     axes.axvline(0, color=REFERENCE, linewidth=0.8)
-    look = looks(list(known["variant"]))
+    look = looks(known["variant"])
     for place, (_, row) in enumerate(known.iterrows()):
-        shape = look[row["variant"]]
-        point(axes, overhead(row), place, shape, spoken(row), pale=not sure(row))
+        point(axes, overhead(row), place, look[row["variant"]], spoken(row), pale=not sure(row))
     drawing.label_rows(axes, list(known["variant"]))
-    axes.set_ylim(-0.6, max(len(known), 1) - 0.4)
-    axes.set_xlabel("latency over plain host (%)")
+    axes.set(ylim=(-0.6, max(len(known), 1) - 0.4), xlabel="latency over plain host (%)")
     return drawing.titled(figure, setting, table)
 
 
@@ -55,7 +52,7 @@ def accuracy_against_latency(table: pd.DataFrame, setting: str) -> Figure:
         front = pareto(known)
         x, y = percent(front["ratio"]), front["published_top1"]
         axes.step(x, y, "--", where="post", color=REFERENCE, linewidth=0.9, zorder=1)
-    look = {PLAIN: (INK, "*")} | looks(list(modules(known)["variant"]))
+    look = {PLAIN: (INK, "*")} | looks(modules(known)["variant"])
     for _, row in known.iterrows():
         y, shape = row["published_top1"], look[row["variant"]]
         words, hollow = f"{spoken(row)}; published top-1 {y:.2f}%", judged and dominated(row, known)
@@ -81,7 +78,7 @@ def paper_cost_against_latency(table: pd.DataFrame, setting: str) -> Figure:
     """Plot latency over the plain host in percent against added parameters and GFLOPs."""
     known = drawing.of_one_run(modules(table, "ratio"))
     figure, panels = drawing.canvas(3.2, columns=2)
-    look = looks(list(known["variant"]))
+    look = looks(known["variant"])
     panelled = (
         (panels[0], "added_params", 1, 10, "added parameters"),
         (panels[1], "added_leaf_operations", 1e9, 1e-3, "added GFLOPs, rule leaf"),
@@ -95,8 +92,7 @@ def paper_cost_against_latency(table: pd.DataFrame, setting: str) -> Figure:
             point(axes, x, overhead(row), shape, words, pale=not sure(row))
         costs = counted[key] / scale
         axes.set_xscale("symlog", linthresh=threshold)
-        axes.set_xlim(min([0, *costs]), max([threshold, *costs]) * 12)
-        axes.set_xlabel(what)
+        axes.set(xlim=(min([0, *costs]), max([threshold, *costs]) * 12), xlabel=what)
     panels[0].set_ylabel("latency over plain host (%)")
     drawing.titled(figure, setting, table)
     if max(map(len, map(drawing.written, known["variant"]))) > drawing.LONGEST_BESIDE:
@@ -116,6 +112,7 @@ def memory_overhead(table: pd.DataFrame, setting: str) -> Figure:
     """
     known = drawing.of_one_run(memory(table), "mode")
     modes = list(dict.fromkeys(known["mode"])) or [""]
+    several = len(modes) > 1
     order = list(known.groupby("variant")["added"].max().sort_values().index)
     look = looks(order)
     figure, panels = drawing.canvas(1.1 + 0.32 * max(len(order), 1), columns=len(modes))
@@ -129,13 +126,12 @@ def memory_overhead(table: pd.DataFrame, setting: str) -> Figure:
             words = f"{title(row['variant'])}: {row['added']:+.1f} MiB, {row['share']}"
             say(bar, f"{words}, {mode}" if mode else words)
         axes.axvline(0, color=REFERENCE, linewidth=0.8)
-        axes.margins(x=0.3 if len(modes) > 1 else 0.15)
+        axes.margins(x=0.3 if several else 0.15)
         axes.grid(axis="y", visible=False)
-        if len(modes) > 1:
-            axes.set_title(mode, fontsize=8, loc="left")
+        axes.set_title(mode if several else "", fontsize=8, loc="left")
     drawing.label_rows(panels[0], order)
     what = "peak of live bytes over plain host (MiB)"
-    if len(modes) > 1:
+    if several:
         figure.supxlabel(what, fontsize=9)
     else:
         panels[0].set_xlabel(what)
@@ -144,7 +140,7 @@ def memory_overhead(table: pd.DataFrame, setting: str) -> Figure:
 
 def memory(table: pd.DataFrame) -> pd.DataFrame:
     """Return modules with what their peak adds: ``added`` in MiB, ``share`` as text; their mode."""
-    known = modules(table, "peak_live_ratio").reset_index(drop=True)  # it may be of variants
+    known = modules(table, "peak_live_ratio").reset_index(drop=True)  # it may hold the variants
     added = known["peak_live_bytes"] * (1 - 1 / known["peak_live_ratio"]) / MIB
     share = percent(known["peak_live_ratio"]).map("{:+.1f}%".format)
     return known.assign(added=added, share=share, mode=known.get("mode", ""))
@@ -153,7 +149,7 @@ def memory(table: pd.DataFrame) -> pd.DataFrame:
 def pareto(known: pd.DataFrame) -> pd.DataFrame:
     """Return the rows that no other row beats in both, by their medians; fastest first."""
     ordered = known.sort_values(["ratio", "published_top1"], ascending=[True, False])
-    best = ordered["published_top1"].cummax().shift(fill_value=-np.inf)
+    best = ordered["published_top1"].cummax().shift(fill_value=-inf)
     return ordered[ordered["published_top1"] > best]
 
 
