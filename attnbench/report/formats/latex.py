@@ -99,7 +99,8 @@ def _parts(table: Table) -> Iterator[Table]:
 
 
 def _set(table: Table, caption: str) -> str:
-    preamble, columns = "", []
+    preamble = ""
+    columns: list[list[str]] = []
     for heading, *cells in zip(table.headings, *table.rows, strict=True):
         shown = [cell.plus_minus if isinstance(cell, IntervalText) else cell for cell in cells]
         width = max((len(printable(cell)) for cell in shown), default=0)
@@ -108,23 +109,18 @@ def _set(table: Table, caption: str) -> str:
         show = _breakable if width > LONGEST else escaped
         columns.append([_heading(heading, width, side), *map(show, shown)])
     headings, *lines = map(_row, zip(*columns, strict=True))
-    return "\n".join(
-        [
-            r"\begin{table}",
-            rf"  \caption{{{caption}}}",
-            r"  \begin{adjustbox}{max width=\linewidth, max totalheight=0.8\textheight}",
-            rf"  \begin{{tabular}}{{{preamble}}}",
-            r"    \toprule",
-            headings,
-            r"    \midrule",
-            *lines,
-            r"    \bottomrule",
-            r"  \end{tabular}",
-            r"  \end{adjustbox}",
-            r"\end{table}",
-            "",
-        ]
-    )
+    body = "\n".join([headings, r"    \midrule", *lines])
+    return rf"""\begin{{table}}
+  \caption{{{caption}}}
+  \begin{{adjustbox}}{{max width=\linewidth, max totalheight=0.8\textheight}}
+  \begin{{tabular}}{{{preamble}}}
+    \toprule
+{body}
+    \bottomrule
+  \end{{tabular}}
+  \end{{adjustbox}}
+\end{{table}}
+"""
 
 
 def _heading(text: str, width: int, side: str) -> str:

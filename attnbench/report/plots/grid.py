@@ -37,7 +37,7 @@ def overhead_across_grid(table: pd.DataFrame, setting: str) -> Figure:
     """
     panels = list(_panels(table))
     figure, canvases = drawing.canvas(0.6 + 2.6 * len(panels), rows=len(panels))
-    look = looks(list(dict.fromkeys(modules(table, "ratio")["variant"])))
+    look = looks(modules(table, "ratio")["variant"])
     for axes, (along, heading, part) in zip(canvases, panels, strict=True):
         _lines(axes, along, part, look)
         axes.set_title(heading, fontsize=8, loc="left")
@@ -79,8 +79,7 @@ def _lines(axes: Axes, along: str, part: pd.DataFrame, look: Mapping[str, Shape]
         axes.set_xscale("log", base=2)
     axes.set_xticks(list(places.values()), [str(value) for value in places])
     axes.minorticks_off()
-    axes.set_xlabel(setting)
-    axes.set_ylabel("latency over plain host (%)")
+    axes.set(xlabel=setting, ylabel="latency over plain host (%)")
     legend = axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
     drawing.tooltips(legend.get_texts(), dict.fromkeys(part["variant"]))
 
