@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import pandas as pd
-
 from attnbench.errors import UserError
 from attnbench.records.evaluation import Evaluation
 from attnbench.records.run import Run
@@ -16,6 +14,7 @@ from attnbench.report.formats.latex import document
 from attnbench.report.formats.markdown import escaped, markdown
 from attnbench.report.load import Loaded
 from attnbench.report.plots import render
+from attnbench.report.plots.grid import GRID_PLOTS
 from attnbench.report.plots.render import Drawing
 from attnbench.report.tables import accuracy
 from attnbench.report.tables.grid import grid, shared, tidy
@@ -61,27 +60,20 @@ def write_loaded(loaded: Loaded, out: Path) -> None:
 
 def _write_run(loaded: LoadedRun, folder: Path, drawings: Sequence[Drawing]) -> list[Path]:
     run = loaded.run
-    notes = [
-        f"{run.case.described}.",
-        f"{machine(run.case, run.environment)}.",
-        *remarks(loaded),
-        *accuracy.notes(run.evaluations),
-    ]
+    notes = [f"{run.case.described}.", f"{machine(run.case, run.environment)}.", *remarks(loaded)]
+    notes += accuracy.notes(run.evaluations)
     printed = [*tables(loaded), *accuracy.tables(run.evaluations)]
-    pictures = render.on_page(drawings, "plot")
-    left_out = [] if run.case.isolated else [_left_out(run)]
-    return _write(
-        folder,
-        {
-            "comparison.md": "\n\n".join(
-                [*map(escaped, notes), *map(markdown, printed), *left_out]
-            ),
-            "comparison.csv": _csv(loaded.frame),
-            "comparison.tex": document(printed, run.case.described, notes),
-            "report.html": page({folder.name: loaded}, {folder.name: pictures}),
-            **render.files(drawings),
-        },
-    )
+    texts = [*map(escaped, notes), *map(markdown, printed)]
+    if not run.case.isolated:
+        left_out = "".join(f"- {escaped(line)}\n" for line in uncounted(run))
+        texts.append(f"**Left at zero by each rule, beyond the plain host**\n\n{left_out}")
+    files: Files = {
+        "comparison.md": "\n\n".join(texts),
+        "comparison.csv": loaded.frame.convert_dtypes().to_csv(index=False),
+        "comparison.tex": document(printed, run.case.described, notes),
+        "report.html": page({folder.name: loaded}, {folder.name: drawings}),
+    }
+    return _write(folder, files | render.files(drawings))
 
 
 def write_evaluations(evaluations: Sequence[Evaluation], folder: Path) -> list[Path]:
@@ -90,16 +82,9 @@ def write_evaluations(evaluations: Sequence[Evaluation], folder: Path) -> list[P
     Raises:
         UserError: the folder cannot be written to.
     """
-    printed, notes = accuracy.tables(evaluations), accuracy.notes(evaluations)
     networks = ", ".join(dict.fromkeys(map(accuracy.network, evaluations)))
-    return _write(
-        folder,
-        {
-            "comparison.md": _markdown(printed, notes),
-            "comparison.tex": document(printed, networks, notes),
-            "report.html": page({}, {}, evaluations=evaluations),
-        },
-    )
+    files = _tables("comparison", accuracy.tables(evaluations), networks, evaluations)
+    return _write(folder, files | {"report.html": page({}, {}, evaluations=evaluations)})
 
 
 def write_joint(
@@ -118,40 +103,26 @@ def write_joint(
         UserError: the folder cannot be written to.
     """
     networks = {name: loaded for name, loaded in runs.items() if not loaded.run.case.isolated}
-    if drawings is None:
-        drawings = {name: render.of_run(loaded) for name, loaded in runs.items()}
+    drawings = drawings or {name: render.of_run(loaded) for name, loaded in runs.items()}
     files: Files = {}
     joint: list[Drawing] = []
     if networks:
         frame, setting = tidy(networks), f"Runs: {', '.join(networks)}"
         evaluated = [known for loaded in runs.values() for known in loaded.run.evaluations]
         evaluated += evaluations
-        printed, notes = [grid(networks), *accuracy.tables(evaluated)], accuracy.notes(evaluated)
-        joint = render.of_grid(frame, shared(networks))
-        files = {
-            "grid.md": _markdown(printed, notes),
-            "grid.tex": document(printed, setting, notes),
-            "grid.csv": _csv(frame),
-            **render.files(joint),
-        }
-    pictures = {
-        name: render.on_page(drawings[name], f"plot-{number}") for number, name in enumerate(runs)
-    }
-    files["report.html"] = page(runs, pictures, render.on_page(joint, "joint"), evaluations)
-    return _write(folder, files)
+        printed = [grid(networks), *accuracy.tables(evaluated)]
+        joint = render.drawn(GRID_PLOTS, frame, shared(networks))
+        files = _tables("grid", printed, setting, evaluated) | render.files(joint)
+        files["grid.csv"] = frame.convert_dtypes().to_csv(index=False)
+    return _write(folder, files | {"report.html": page(runs, drawings, joint, evaluations)})
 
 
-def _markdown(tables: Sequence[Table], notes: Sequence[str]) -> str:
-    return "\n".join([*map(markdown, tables), *(f"{escaped(note)}\n" for note in notes)])
-
-
-def _left_out(run: Run) -> str:
-    caption = "**Left at zero by each rule, beyond the plain host**"
-    return "\n".join([caption, "", *(f"- {escaped(line)}" for line in uncounted(run)), ""])
-
-
-def _csv(frame: pd.DataFrame) -> str:
-    return frame.convert_dtypes().to_csv(index=False)
+def _tables(
+    stem: str, tables: Sequence[Table], setting: str, evaluations: Sequence[Evaluation]
+) -> Files:
+    notes = accuracy.notes(evaluations)
+    text = "\n".join([*map(markdown, tables), *(f"{escaped(note)}\n" for note in notes)])
+    return {f"{stem}.md": text, f"{stem}.tex": document(tables, setting, notes)}
 
 
 def _write(folder: Path, files: Files) -> list[Path]:

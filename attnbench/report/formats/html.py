@@ -12,7 +12,7 @@ from attnbench import formatting
 from attnbench.records import evaluation, store
 from attnbench.records.evaluation import Evaluation
 from attnbench.records.variants import CONTROL, PLAIN
-from attnbench.report.plots.render import Drawing
+from attnbench.report.plots.render import Drawing, on_page
 from attnbench.report.tables import accuracy, claims, reproduce, stages
 from attnbench.report.tables.grid import grid, labels
 from attnbench.report.tables.remarks import control, machine, notes
@@ -29,37 +29,36 @@ MARKS = {
 }
 """Verdict -> the class of its colour; the word itself stands in the cell."""
 
-FIGURE = re.compile(r"[-+]?\d[\d,]*(\.\d+)?")
-
 
 def page(
     runs: Runs,
-    pictures: Mapping[str, Sequence[Drawing]],
+    drawings: Mapping[str, Sequence[Drawing]],
     joint: Sequence[Drawing] = (),
     evaluations: Sequence[Evaluation] = (),
 ) -> str:
     """Return the page of one run or of several.
 
-    ``pictures`` holds the plots of each run, ``joint`` those of all; ``evaluations`` are those that
+    ``drawings`` holds the plots of each run, ``joint`` those of all; ``evaluations`` are those that
     lie beside none of the runs. A page may hold evaluations alone.
     """
     networks = {name: loaded for name, loaded in runs.items() if not loaded.run.case.isolated}
     several = len(runs) > 1
-    headings = labels(runs) if several else dict.fromkeys(runs, "")
-    sections = [
-        _section(f"run-{number}", headings[name], loaded, pictures[name])
-        for number, (name, loaded) in enumerate(runs.items(), start=1)
-    ]
+    headings = labels(runs) if several else {}
+    sections = []
+    for number, (name, loaded) in enumerate(runs.items(), start=1):
+        pictures = on_page(drawings[name], f"plot-{number}" if several else "plot")
+        heading = headings.get(name, loaded.run.case.described)
+        sections.append(_section(f"run-{number}", heading, loaded, pictures))
     hosts = [loaded.run.case.host for loaded in runs.values()]
     hosts += [evaluated.host for evaluated in evaluations]
     where = "in" if networks or evaluations else "alone, as in"
     evaluated = bool(evaluations) or any(loaded.run.evaluations for loaded in runs.values())
     sources = {store.FILE_NAME: bool(runs), evaluation.FILE_NAME: evaluated}
-    return _template().render(
+    return _TEMPLATES.get_template("page.html").render(
         heading=f"Attention modules {where} {', '.join(dict.fromkeys(hosts))}",
         sections=sections,
         overview=grid(networks) if networks and several else None,
-        joint=joint,
+        joint=on_page(joint, "joint"),
         accuracy=_accuracy(evaluations),
         sources=[Markup("<code>{}</code>").format(name) for name, used in sources.items() if used],
         marks=MARKS,
@@ -74,7 +73,7 @@ def _section(
     compared = overview(loaded)
     return {
         "anchor": anchor,
-        "heading": heading or run.case.described,
+        "heading": heading,
         "isolated": isolated,
         "holds": loaded.control_fault is None,
         "control": control(loaded),
@@ -104,8 +103,8 @@ def _accuracy(evaluations: Sequence[Evaluation]) -> dict[str, object] | None:
 
 def figure(text: str) -> str:
     """Return the number that a cell is sorted by, as text; empty where there is none."""
-    number = FIGURE.match(text.removeprefix("= ").removeprefix("? "))
-    return "" if number is None else number[0].replace(",", "")
+    number = re.match(r"(?:[=?] )?([-+]?\d[\d,]*(?:\.\d+)?)", text)
+    return number[1].replace(",", "") if number else ""
 
 
 def kinds(table: Table) -> list[str]:
@@ -117,14 +116,11 @@ def kinds(table: Table) -> list[str]:
     ]
 
 
-def _template() -> jinja2.Template:
-    loader = jinja2.PackageLoader("attnbench.report.formats", "template")
-    environment = jinja2.Environment(
-        loader=loader,
-        autoescape=True,  # a module's name is data
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"figure": figure, "kinds": kinds}
-    return environment.get_template("page.html")
+_TEMPLATES = jinja2.Environment(
+    loader=jinja2.PackageLoader("attnbench.report.formats", "template"),
+    autoescape=True,  # a module's name is data
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_TEMPLATES.filters |= {"figure": figure, "kinds": kinds}

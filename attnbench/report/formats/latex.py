@@ -37,32 +37,29 @@ NARROWEST_HEADING = 10
 LONGEST_WORD, PIECE = 14, 9
 """Characters of a word that fits a column of 11em, and of each piece of a longer one."""
 
-_ESCAPES = {
-    **{char: f"\\{char}" for char in "{}&%$#_"},
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "`": r"\textasciigrave{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    "±": r"$\pm$",
-}
-_LATIN = "\N{LATIN SMALL LETTER LONG S}"
-"""The last of the letters that every LaTeX knows."""
+_ESCAPES = str.maketrans(
+    {
+        **{char: f"\\{char}" for char in "{}&%$#_"},
+        "\\": r"\textbackslash{}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "`": r"\textasciigrave{}",
+        "<": r"\textless{}",
+        ">": r"\textgreater{}",
+        "|": r"\textbar{}",
+        "±": r"$\pm$",
+    }
+)
+_UNSURE = re.compile("[^\0-\N{LATIN SMALL LETTER LONG S}–…]")
+"""Characters beyond the letters that every LaTeX knows."""
 
 
 def escaped(text: str) -> str:
     """Return text that LaTeX shows as it is, on one line."""
-    text = unicodedata.normalize("NFC", printable(text))
+    text = unicodedata.normalize("NFC", printable(text)).translate(_ESCAPES)
     # Twice the same, these would be set as another character.
-    return "{}".join(re.split(r"(?<=-)(?=-)|(?<=,)(?=,)|(?<=')(?=')", "".join(map(_escape, text))))
-
-
-def _escape(char: str) -> str:
-    if char <= _LATIN or char in "–…":
-        return _ESCAPES.get(char, char)
-    return rf"\attnbenchchar{{{char}}}{{{ord(char):04X}}}"
+    text = re.sub(r"([-,'])(?=\1)", r"\1{}", text)
+    return _UNSURE.sub(lambda char: rf"\attnbenchchar{{{char[0]}}}{{{ord(char[0]):04X}}}", text)
 
 
 def document(tables: Sequence[Table], setting: str, notes: Sequence[str]) -> str:
@@ -87,61 +84,43 @@ def latex(table: Table, setting: str) -> str:
 
 def _parts(table: Table) -> Iterator[Table]:
     """Yield the table in parts of few enough rows and columns, each with the first column."""
-    others = range(1, len(table.headings))
-    width = ceil(len(others) / ceil(len(others) / (MOST_COLUMNS - 1)))
+    others = len(table.headings) - 1
+    width = ceil(others / ceil(others / (MOST_COLUMNS - 1)))
     longest = max((len(cell) for row in table.rows for cell in row), default=0)
     lines = ceil(longest / (2 * PIECE)) if longest > LONGEST else 1
     height = max(MOST_LINES // lines, 1)
     for top in range(0, max(len(table.rows), 1), height):
-        for left in others[::width]:
-            columns = (0, *others[left - 1 : left - 1 + width])
+        for left in range(1, others + 1, width):
             headings, *rows = (
-                tuple(line[column] for column in columns)
+                (line[0], *line[left : left + width])
                 for line in (table.headings, *table.rows[top : top + height])
             )
             yield Table(table.caption, headings, tuple(rows))
 
 
 def _set(table: Table, caption: str) -> str:
-    rows = [[_shown(cell) for cell in row] for row in table.rows]
-    widths = [
-        max((len(row[column]) for row in rows), default=0) for column in range(len(table.headings))
-    ]
-    sides = ["l", *"r" * (len(widths) - 1)]
-    preamble = (
-        r">{\raggedright\arraybackslash}p{11em}" if width > LONGEST else side
-        for width, side in zip(widths, sides, strict=True)
-    )
-    headings = map(_heading, table.headings, widths, sides)
-    lines = [
-        [
-            _breakable(cell) if width > LONGEST else escaped(cell)
-            for cell, width in zip(row, widths, strict=True)
-        ]
-        for row in rows
-    ]
-    return "\n".join(
-        [
-            r"\begin{table}",
-            rf"  \caption{{{caption}}}",
-            r"  \begin{adjustbox}{max width=\linewidth, max totalheight=0.8\textheight}",
-            rf"  \begin{{tabular}}{{{''.join(preamble)}}}",
-            r"    \toprule",
-            _row(headings),
-            r"    \midrule",
-            *map(_row, lines),
-            r"    \bottomrule",
-            r"  \end{tabular}",
-            r"  \end{adjustbox}",
-            r"\end{table}",
-            "",
-        ]
-    )
-
-
-def _shown(cell: str) -> str:
-    """Return a figure with its interval as papers print it; anything else on one line."""
-    return cell.plus_minus if isinstance(cell, IntervalText) else printable(cell)
+    preamble = ""
+    columns: list[list[str]] = []
+    for heading, *cells in zip(table.headings, *table.rows, strict=True):
+        shown = [cell.plus_minus if isinstance(cell, IntervalText) else cell for cell in cells]
+        width = max((len(printable(cell)) for cell in shown), default=0)
+        side = "r" if columns else "l"
+        preamble += r">{\raggedright\arraybackslash}p{11em}" if width > LONGEST else side
+        show = _breakable if width > LONGEST else escaped
+        columns.append([_heading(heading, width, side), *map(show, shown)])
+    headings, *lines = map(_row, zip(*columns, strict=True))
+    body = "\n".join([headings, r"    \midrule", *lines])
+    return rf"""\begin{{table}}
+  \caption{{{caption}}}
+  \begin{{adjustbox}}{{max width=\linewidth, max totalheight=0.8\textheight}}
+  \begin{{tabular}}{{{preamble}}}
+    \toprule
+{body}
+    \bottomrule
+  \end{{tabular}}
+  \end{{adjustbox}}
+\end{{table}}
+"""
 
 
 def _heading(text: str, width: int, side: str) -> str:
@@ -157,13 +136,11 @@ def _heading(text: str, width: int, side: str) -> str:
 def _breakable(text: str) -> str:
     """Return text that may be broken after signs that join words, and within long words."""
     words = []
-    for word in text.split():
-        parts = re.findall(r"[^/,:_.]+[/,:_.]?|[/,:_.]", word)
-        pieces = [
-            part[start : start + PIECE] if len(part) > LONGEST_WORD else part
-            for part in parts
-            for start in range(0, len(part) if len(part) > LONGEST_WORD else 1, PIECE)
-        ]
+    for word in printable(text).split():
+        pieces: list[str] = []
+        for part in re.findall(r"[^/,:_.]+[/,:_.]?|[/,:_.]", word):
+            longest = PIECE if len(part) > LONGEST_WORD else LONGEST_WORD
+            pieces += wrap(part, longest, break_on_hyphens=False)
         words.append(r"\allowbreak{}".join(map(escaped, pieces)))
     return " ".join(words)
 

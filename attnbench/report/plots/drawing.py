@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, isfinite
 from textwrap import fill
 from typing import Any
 
@@ -20,8 +20,11 @@ from matplotlib.transforms import Affine2D, Bbox
 from attnbench.errors import UserError
 from attnbench.formatting import title
 from attnbench.records.variants import CONTROL, PLAIN
-from attnbench.report.plots.style import INK, RC, say
+from attnbench.report.plots.style import INK, RC, Shape, say
 from attnbench.report.tables.run import FAILED
+
+Span = tuple[float, float, float]
+"""A median and the ends of its interval, which are infinite after too few rounds."""
 
 
 @dataclass(frozen=True)
@@ -36,11 +39,10 @@ class Plot:
 
 def spoken(row: pd.Series[Any]) -> str:
     """Return ``SA +16.8% [+15.9, +17.6]``: latency over the plain host."""
-    middle, error = with_error(row)
     if row["variant"] == PLAIN:
         return "plain host"
-    low, high = percent(row["ratio_low"]), percent(row["ratio_high"])
-    doubt = "too few rounds" if error is None else f"{low:+.1f}, {high:+.1f}"
+    middle, low, high = overhead(row)
+    doubt = f"{low:+.1f}, {high:+.1f}" if isfinite(high - low) else "too few rounds"
     verdict = "" if sure(row) else ", no verdict"
     return f"{title(row['variant'])} {middle:+.1f}% [{doubt}]{verdict}"
 
@@ -56,11 +58,10 @@ def percent(ratio: Any) -> Any:
     return (ratio - 1) * 100
 
 
-def with_error(row: pd.Series[Any]) -> tuple[float, list[list[float]] | None]:
-    """Return latency over the plain host in percent, and the distances to its interval's ends."""
+def overhead(row: pd.Series[Any]) -> Span:
+    """Return latency over the plain host in percent."""
     middle, low, high = (percent(row[key]) for key in ("ratio", "ratio_low", "ratio_high"))
-    finite = bool(np.isfinite([low, high]).all())
-    return middle, [[middle - low], [high - middle]] if finite else None
+    return middle, low, high
 
 
 def canvas(height: float, rows: int = 1, columns: int = 1) -> tuple[Figure, list[Axes]]:
@@ -84,24 +85,20 @@ def titled(figure: Figure, setting: str, table: pd.DataFrame, *, exact: bool = F
     return figure
 
 
-def refuse_several(known: pd.DataFrame, *keys: str) -> None:
-    """Refuse a table of several runs, whose points would be taken for those of one.
+def of_one_run(known: pd.DataFrame, *keys: str) -> pd.DataFrame:
+    """Return the rows unless they are of several runs and would be taken for those of one.
 
     Raises:
         UserError: a module has several rows.
     """
-    if known.duplicated(["variant", *(key for key in keys if key in known)]).any():
+    if known.duplicated(["variant", *keys]).any():
         raise UserError("several rows of one module: choose one run of the table for this plot")
+    return known
 
 
-def modules(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of modules, without plain host and control."""
-    return table[~table["variant"].isin([PLAIN, CONTROL])]
-
-
-def timed(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of modules that have a ratio."""
-    return modules(table).dropna(subset=["ratio"])
+def modules(table: pd.DataFrame, *figures: str) -> pd.DataFrame:
+    """Return the rows of modules, without plain host and control, that have those figures."""
+    return table[~table["variant"].isin([PLAIN, CONTROL])].dropna(subset=list(figures))
 
 
 PALE = 0.5
@@ -110,36 +107,30 @@ PALE = 0.5
 
 def point(  # noqa: PLR0913  all that a point shows
     axes: Axes,
-    x: float,
-    y: float,
-    shape: tuple[str, str],
+    x: float | Span,
+    y: float | Span,
+    shape: Shape,
     words: str,
     *,
-    xerr: Sequence[Sequence[float]] | None = None,
-    yerr: Sequence[Sequence[float]] | None = None,
     hollow: bool = False,
     pale: bool = False,
 ) -> None:
-    """Draw a marker (colour, shape) with its intervals and ``words`` as its tooltip.
-
-    A pale one, as without a verdict, is hollow too.
-    """
+    """Draw a marker with its intervals and a tooltip; a pale one, without a verdict, is hollow."""
     colour, marker = shape
-    hollow = hollow or pale
-    drawn = axes.errorbar(
-        x,
-        y,
-        xerr=xerr,
-        yerr=yerr,
-        fmt=marker,
-        color=colour,
-        markersize=7,
-        markerfacecolor="none" if hollow else colour,
-        markeredgecolor=colour if hollow else INK,
-        markeredgewidth=1.2 if hollow else 0.4,
-        alpha=PALE if pale else None,
-    )
+    face, edge, width = ("none", colour, 1.2) if hollow or pale else (colour, INK, 0.4)
+    style: Any = {"markerfacecolor": face, "markeredgecolor": edge, "markeredgewidth": width}
+    at, alpha = _errors("x", x) | _errors("y", y), PALE if pale else None
+    drawn = axes.errorbar(**at, **style, fmt=marker, color=colour, markersize=7, alpha=alpha)
     say(drawn.lines[0], words)
+
+
+def _errors(axis: str, value: float | Span) -> dict[str, Any]:
+    """Return a coordinate and the distances to its interval's ends, as ``errorbar`` takes them."""
+    if not isinstance(value, tuple):
+        return {axis: value}
+    middle, low, high = value
+    distances = [[middle - low], [high - middle]] if isfinite(high - low) else None
+    return {axis: middle, f"{axis}err": distances}
 
 
 LONGEST_NAME, LONGEST_BESIDE = 20, 9
@@ -168,64 +159,43 @@ def label_rows(axes: Axes, variants: Sequence[str]) -> None:
     tooltips(axes.get_yticklabels(), variants)
 
 
-def legend_below(
-    figure: Figure, look: Mapping[str, tuple[str, str]], variants: Sequence[str]
-) -> None:
+def legend_below(figure: Figure, look: Mapping[str, Shape], variants: Sequence[str]) -> None:
     """Draw a legend below the figure, for names that are too long beside their points."""
-    points = [
-        Line2D([], [], color=colour, marker=marker, linestyle="none")
-        for colour, marker in (look[variant] for variant in variants)
-    ]
-    names = [written(variant) for variant in variants]
+    shapes, names = [look[variant] for variant in variants], list(map(written, variants))
+    points = [Line2D([], [], color=colour, marker=marker, ls="none") for colour, marker in shapes]
     legend = figure.legend(
         points, names, loc="outside lower left", ncols=3, fontsize=7, frameon=False
     )
     tooltips(legend.get_texts(), variants)
-    figure.set_figheight(figure.get_figheight() + 0.17 * ceil(len(names) / 3))
+    figure.set_figheight(figure.get_figheight() + 0.17 * ceil(len(variants) / 3))
 
 
 SIDES = ((7, 3), (7, -11), (-7, 3), (-7, -11), (0, 8), (0, -16), (7, 14), (7, -22))
 """Offsets of a name from its point, in typographic points, the best first."""
 
 
-def label(axes: Axes, points: Mapping[str, tuple[float, float]]) -> None:
+def label(axes: Axes, variants: Iterable[str], x: Iterable[float], y: Iterable[float]) -> None:
     """Write each module's name beside its point, inside the axes and clear of others if possible.
 
     Call it when the figure is otherwise finished and laid out.
     """
-    places = {variant: _place(axes, at) for variant, at in points.items()}
-    taken = [Bbox.from_bounds(x - 4, y - 4, 8, 8) for x, y in places.values()]
-    room = axes.bbox.transformed(Affine2D().scale(72 / axes.figure.dpi))
-    for variant, at in points.items():
-        x, y = places[variant]
-        boxes = [_within(room, _box((x, y), side, written(variant))) for side in SIDES]
-        box = min(boxes, key=lambda box: sum(box.overlaps(other) for other in taken))
+    points, scale = list(zip(x, y, strict=True)), 72 / axes.figure.dpi
+    places = axes.transData.transform(points) * scale
+    room = axes.bbox.transformed(Affine2D().scale(scale))
+    taken = [Bbox.from_bounds(left - 4, bottom - 4, 8, 8) for left, bottom in places]
+    for variant, at, place in zip(variants, points, places, strict=True):
+        name = written(variant)
+        boxes = [_box(room, place, side, 5.5 * len(name)) for side in SIDES]
+        box = min(boxes, key=lambda box: sum(map(box.overlaps, taken)))
         taken.append(box)
-        text = axes.annotate(
-            written(variant),
-            at,
-            xytext=(box.x0 - x, box.y0 - y),
-            textcoords="offset points",
-            fontsize=8,
-        )
+        offset = (box.x0 - place[0], box.y0 - place[1])
+        text = axes.annotate(name, at, xytext=offset, textcoords="offset points", fontsize=8)
         text.set_in_layout(False)  # it lies inside the axes
         tooltips([text], [variant])
 
 
-def _place(axes: Axes, at: tuple[float, float]) -> tuple[float, float]:
-    """Return where a point is on the canvas, in typographic points."""
-    x, y = axes.transData.transform(at) * 72 / axes.figure.dpi
-    return float(x), float(y)
-
-
-def _box(place: tuple[float, float], side: tuple[float, float], text: str) -> Bbox:
-    """Return about what a name would cover there."""
-    width = 5.5 * len(text)
-    before = {-1: width, 0: width / 2, 1: 0}[int(np.sign(side[0]))]
-    return Bbox.from_bounds(place[0] + side[0] - before, place[1] + side[1], width, 9)
-
-
-def _within(room: Bbox, box: Bbox) -> Bbox:
-    """Return the box, moved sideways into the axes."""
-    x = max(min(box.x0, room.x1 - box.width), room.x0 + 2)
-    return Bbox.from_bounds(x, box.y0, box.width, box.height)
+def _box(room: Bbox, place: Sequence[float], side: tuple[float, float], width: float) -> Bbox:
+    """Return about what a name covers there, moved sideways into the axes."""
+    left = place[0] + side[0] - width * (1 - np.sign(side[0])) / 2
+    left = max(min(left, room.x1 - width), room.x0 + 2)
+    return Bbox.from_bounds(left, place[1] + side[1], width, 9)

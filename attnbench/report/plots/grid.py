@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -13,27 +13,19 @@ from matplotlib.figure import Figure
 from attnbench.formatting import title
 from attnbench.records import image_size
 from attnbench.report.plots import drawing
-from attnbench.report.plots.drawing import Plot, percent, point, spoken, sure, timed
-from attnbench.report.plots.run import PLOTS
-from attnbench.report.plots.style import REFERENCE, looks
+from attnbench.report.plots.drawing import Plot, modules, overhead, percent, point, spoken, sure
+from attnbench.report.plots.run import PLOTS, memory
+from attnbench.report.plots.style import REFERENCE, Shape, looks
+from attnbench.report.tables.columns import CONFIGURATION
 
-AXES = {"batch_size": "batch size", "image_size": "image size"}
+AXES = ("batch_size", "image_size")
 """What may vary along the horizontal axis."""
 
-SETTINGS = (
-    "host",
-    "mode",
-    "dtype",
-    "channels_last",
-    "compiled",
-    "cuda_graph",
-    "stages",
-    "blocks",
-    "device",
-    "threads",
-    "processor",
-    "torch",
-)
+SETTINGS = [
+    column.key
+    for column in CONFIGURATION
+    if column.key not in {"run", "seed", "time", "control_fault"}
+]
 """What else may differ between the runs of a grid; each combination has its own panel."""
 
 
@@ -45,64 +37,58 @@ def overhead_across_grid(table: pd.DataFrame, setting: str) -> Figure:
     """
     panels = list(_panels(table))
     figure, canvases = drawing.canvas(0.6 + 2.6 * len(panels), rows=len(panels))
+    look = looks(modules(table, "ratio")["variant"])
     for axes, (along, heading, part) in zip(canvases, panels, strict=True):
-        _lines(axes, along, part)
+        _lines(axes, along, part, look)
         axes.set_title(heading, fontsize=8, loc="left")
     return drawing.titled(figure, setting, pd.concat([part for *_, part in panels]))
 
 
 def _panels(table: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
     """Yield for each panel what varies along its lines, its heading and its rows."""
-    known = timed(table)
+    known = modules(table, "ratio")
+    differing = [key for key in SETTINGS if key in known and known[key].nunique() > 1]
     for along in AXES:
-        others = [
-            key
-            for key in (*AXES, *SETTINGS)
-            if key != along and key in known and known[key].nunique() > 1
-        ]
-        for values, part in known.groupby(others, dropna=False) if others else [((), known)]:
+        ordered = known.sort_values(along, key=lambda column: column.map(_order), kind="stable")
+        others = [key for key in differing if key != along]
+        for values, part in ordered.groupby(others, dropna=False) if others else [((), ordered)]:
             if part[along].nunique() > 1:
-                named = (_named(key, value) for key, value in zip(others, values, strict=True))
-                yield along, ", ".join(named), part
+                yield along, ", ".join(map(_named, others, values)), part
 
 
-def _named(key: str, value: object) -> str:
-    setting = AXES.get(key, key.replace("_", " "))
+def _named(key: str, value: object = True) -> str:
+    """Return a setting's name, or its value, with its name where that alone is unclear."""
+    setting = key.replace("_", " ")
     if isinstance(value, bool):
         return setting if value else f"not {setting}"
     clear = key in {"host", "mode", "dtype", "device", "processor"}
     return str(value) if clear else f"{setting} {value}"
 
 
-def _lines(axes: Axes, along: str, part: pd.DataFrame) -> None:
-    look = looks(list(dict.fromkeys(part["variant"])))
+def _lines(axes: Axes, along: str, part: pd.DataFrame, look: Mapping[str, Shape]) -> None:
     axes.axhline(0, color=REFERENCE, linewidth=0.8)
-    places = _places(part[along])
-    for variant, rows in _sorted(part, along).groupby("variant", sort=False):
+    places, setting = _places(part[along]), _named(along)
+    for variant, rows in part.groupby("variant", sort=False):
         colour, marker = look[str(variant)]
         axes.plot(rows[along].map(places), percent(rows["ratio"]), color=colour, linewidth=1)
         for _, row in rows.iterrows():
-            y, error = drawing.with_error(row)
-            words = f"{spoken(row)} at {AXES[along]} {row[along]}"
-            x, shape = places[row[along]], (colour, marker)
-            point(axes, x, y, shape, words, yerr=error, pale=not sure(row))
+            x, words = places[row[along]], f"{spoken(row)} at {setting} {row[along]}"
+            point(axes, x, overhead(row), (colour, marker), words, pale=not sure(row))
         axes.plot([], [], color=colour, marker=marker, label=drawing.written(str(variant)))
     if list(places) == list(places.values()):
         axes.set_xscale("log", base=2)
     axes.set_xticks(list(places.values()), [str(value) for value in places])
     axes.minorticks_off()
-    axes.set_xlabel(AXES[along])
-    axes.set_ylabel("latency over plain host (%)")
+    axes.set(xlabel=setting, ylabel="latency over plain host (%)")
     legend = axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
-    drawing.tooltips(legend.get_texts(), dict.fromkeys(_sorted(part, along)["variant"]))
+    drawing.tooltips(legend.get_texts(), dict.fromkeys(part["variant"]))
 
 
 def _places(values: pd.Series[Any]) -> dict[Any, float]:
     """Return the position of each value: itself, or its rank where images are not all square."""
-    ordered = sorted(set(values), key=_order)
-    if any(isinstance(value, str) for value in ordered):
-        return {value: float(rank) for rank, value in enumerate(ordered)}
-    return {value: float(value) for value in ordered}
+    ranked = any(isinstance(value, str) for value in values)
+    ordered = enumerate(dict.fromkeys(values))
+    return {value: float(rank if ranked else value) for rank, value in ordered}
 
 
 def _order(value: object) -> tuple[int, int]:
@@ -111,26 +97,22 @@ def _order(value: object) -> tuple[int, int]:
     return height * width, height
 
 
-def _sorted(part: pd.DataFrame, along: str) -> pd.DataFrame:
-    return part.sort_values(along, key=lambda column: column.map(_order))
-
-
 def _describe(table: pd.DataFrame) -> str:
     sentences = []
     for along, heading, part in _panels(table):
-        for variant, rows in _sorted(part, along).groupby("variant", sort=False):
+        for variant, rows in part.groupby("variant", sort=False):
             points = ", ".join(
                 f"{percent(row['ratio']):+.1f}% at {row[along]}"
-                + ("" if sure(row) else " (no verdict)")
+                f"{'' if sure(row) else ' (no verdict)'}"
                 for _, row in rows.iterrows()
             )
             sentences.append(f"{title(str(variant))} {points}")
-        sentences[-1] += f" ({AXES[along]}{'; ' + heading if heading else ''})."
+        sentences[-1] += f" ({_named(along)}{'; ' + heading if heading else ''})."
     return f"Latency over the plain host. {' '.join(sentences)}"
 
 
 def _one_bar_each(table: pd.DataFrame) -> bool:
-    known = drawing.modules(table).dropna(subset=["peak_live_ratio"])
+    known = memory(table)
     return known["mode"].nunique() > 1 and not known.duplicated(["variant", "mode"]).any()
 
 

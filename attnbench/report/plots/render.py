@@ -15,7 +15,6 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from attnbench.report.plots.drawing import Plot
-from attnbench.report.plots.grid import GRID_PLOTS
 from attnbench.report.plots.roofline import ISOLATED_PLOTS
 from attnbench.report.plots.run import PLOTS
 from attnbench.report.plots.style import GRID, INK, PAPER, RC, SPOKEN
@@ -38,12 +37,7 @@ def of_run(loaded: LoadedRun) -> list[Drawing]:
     case = loaded.run.case
     plots = ISOLATED_PLOTS if case.isolated else PLOTS
     table = loaded.frame.assign(mode=case.mode, control_fault=loaded.control_fault)
-    return _drawn(plots, table, case.described)
-
-
-def of_grid(table: pd.DataFrame, setting: str) -> list[Drawing]:
-    """Draw every plot that several runs have in common, given their tidy table."""
-    return _drawn(GRID_PLOTS, table, setting)
+    return drawn(plots, table, case.described)
 
 
 def on_page(drawings: Sequence[Drawing], prefix: str) -> list[Drawing]:
@@ -56,13 +50,12 @@ def on_page(drawings: Sequence[Drawing], prefix: str) -> list[Drawing]:
 
 def files(drawings: Sequence[Drawing]) -> dict[str, str | bytes]:
     """Return the drawings as files by their names."""
-    contents: dict[str, str | bytes] = {}
-    for drawing in drawings:
-        contents |= {f"{drawing.name}.svg": drawing.svg, f"{drawing.name}.png": drawing.png}
-    return contents
+    svg: dict[str, str | bytes] = {f"{drawing.name}.svg": drawing.svg for drawing in drawings}
+    return svg | {f"{drawing.name}.png": drawing.png for drawing in drawings}
 
 
-def _drawn(plots: Mapping[str, Plot], table: pd.DataFrame, setting: str) -> list[Drawing]:
+def drawn(plots: Mapping[str, Plot], table: pd.DataFrame, setting: str) -> list[Drawing]:
+    """Draw those plots for which the table has data."""
     drawings = []
     with mpl.rc_context(RC), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")  # the SVG holds text, not glyphs
@@ -71,14 +64,16 @@ def _drawn(plots: Mapping[str, Plot], table: pd.DataFrame, setting: str) -> list
                 continue
             figure = plot.draw(table, setting)
             words = plot.describe(table)
-            drawn = as_svg(figure, alternative=words)
+            svg = as_svg(figure, alternative=words)
             figure.set_layout_engine("none")  # the layout is done
-            drawings.append(Drawing(name, plot.caption, words, drawn, as_png(figure)))
+            drawings.append(Drawing(name, plot.caption, words, svg, as_png(figure)))
     return drawings
 
 
 NAMESPACES = {"": "http://www.w3.org/2000/svg", "xlink": "http://www.w3.org/1999/xlink"}
-REFERENCE = re.compile(r"url\(#([^)]+)\)")
+for namespace in NAMESPACES.items():
+    ElementTree.register_namespace(*namespace)
+
 
 OF_THE_PAGE = {
     INK: "currentColor",
@@ -94,20 +89,16 @@ OF_THE_PAGE = {
 
 def as_svg(figure: Figure, alternative: str) -> str:
     """Return the figure as SVG: its points have tooltips, and the whole its text alternative."""
-    with io.StringIO() as file:
-        # A date would make the same records give another file.
-        figure.savefig(file, format="svg", metadata={"Date": None})
-        text = file.getvalue()
-    root = ElementTree.fromstring(text)
-    root.set("role", "img")
-    root.set("aria-label", alternative)
-    _first(root, "title").text = alternative
+    file = io.StringIO()
+    figure.savefig(file, format="svg", metadata={"Date": None})  # the same records, the same file
+    root = ElementTree.fromstring(file.getvalue())
     points = [node for node in root.iter() if node.get("id", "").startswith(SPOKEN)]
     for number, point in enumerate(points, start=1):
-        _first(point, "title").text = point.get("id", "").removeprefix(SPOKEN)
-        point.set("id", f"point_{number}")
-        point.set("class", "point")
-    return _text(root)
+        _insert_title(point, point.get("id", "").removeprefix(SPOKEN))
+        point.attrib |= {"id": f"point_{number}", "class": "point"}
+    _insert_title(root, alternative)
+    root.attrib |= {"role": "img", "aria-label": alternative}
+    return ElementTree.tostring(root, encoding="unicode")
 
 
 def as_png(figure: Figure) -> bytes:
@@ -127,7 +118,7 @@ def inline(svg: str, prefix: str) -> str:
     for element in root.iter():
         for key, value in element.items():
             element.set(key, _on_a_page(key, value, prefix))
-    return _text(root)
+    return ElementTree.tostring(root, encoding="unicode")
 
 
 def _on_a_page(key: str, value: str, prefix: str) -> str:
@@ -137,19 +128,13 @@ def _on_a_page(key: str, value: str, prefix: str) -> str:
         return f"#{prefix}-{value[1:]}"
     if key == "aria-label":
         return value
-    value = REFERENCE.sub(rf"url(#{prefix}-\1)", value)
+    value = re.sub(r"url\(#([^)]+)\)", rf"url(#{prefix}-\1)", value)
     for colour, variable in OF_THE_PAGE.items():
         value = value.replace(colour, variable)
     return value
 
 
-def _first(element: ElementTree.Element, tag: str) -> ElementTree.Element:
-    child = ElementTree.Element(f"{{{NAMESPACES['']}}}{tag}")
-    element.insert(0, child)
-    return child
-
-
-def _text(root: ElementTree.Element) -> str:
-    for prefix, uri in NAMESPACES.items():
-        ElementTree.register_namespace(prefix, uri)
-    return ElementTree.tostring(root, encoding="unicode")
+def _insert_title(element: ElementTree.Element, text: str) -> None:
+    title = ElementTree.Element(f"{{{NAMESPACES['']}}}title")
+    title.text = text
+    element.insert(0, title)

@@ -32,33 +32,23 @@ def roofline(table: pd.DataFrame, setting: str) -> Figure:
     left, right = float(intensity.min()) / 2, max(float(intensity.max()) * 10, 10.0)
     along = np.geomspace(left, right, 200)
     axes.axvline(LEAST_INTENSITY, color=REFERENCE, linewidth=0.8, linestyle=":")
-    axes.plot(
-        along,
-        np.minimum(bandwidth, rate / along) / GIGA,
-        color=REFERENCE,
-        linewidth=1.2,
-        label="large copy,\nlarge product",
-    )
+    roof, label = np.minimum(bandwidth, rate / along) / GIGA, "large copy,\nlarge product"
+    axes.plot(along, roof, color=REFERENCE, linewidth=1.2, label=label)
     look = looks(names)
     for x, (_, row) in zip(intensity, known.iterrows(), strict=True):
         y, low, high = (row[f"bytes_per_s{end}"] / GIGA for end in ("", "_low", "_high"))
-        error = [[y - low], [high - y]] if np.isfinite([low, high]).all() else None
+        stage = f"{row['stage']:.0f}"
         words = (
-            f"{title(row['module'])}, stage {row['stage']:.0f}: {y:.1f} GB/s, "
+            f"{title(row['module'])}, stage {stage}: {y:.1f} GB/s, "
             f"{row['macs'] / row['moved_bytes']:.3g} multiply-accumulates a byte"
         )
-        point(axes, x, y, look[row["module"]], words, yerr=error, pale=not sure(row))
-        axes.annotate(
-            f"{row['stage']:.0f}", (x, y), xytext=(5, 3), textcoords="offset points", fontsize=6
-        )
+        point(axes, x, (y, low, high), look[row["module"]], words, pale=not sure(row))
+        axes.annotate(stage, (x, y), xytext=(5, 3), textcoords="offset points", fontsize=6)
     for module in names:
         colour, marker = look[module]
         axes.plot([], [], color=colour, marker=marker, linestyle="none", label=written(module))
-    axes.set_xscale("log")
-    axes.set_yscale("log")
-    axes.set_xlim(left, right)
+    axes.set(xscale="log", yscale="log", xlim=(left, right), ylabel="GB/s moved")
     axes.set_xlabel("multiply-accumulates a byte moved (left of the dotted line: almost none)")
-    axes.set_ylabel("GB/s moved")
     legend = axes.legend(
         loc="upper left", bbox_to_anchor=(1, 1), title="number: stage", title_fontsize=7
     )

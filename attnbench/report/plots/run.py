@@ -6,42 +6,36 @@ several rows. Only memory takes both modes.
 
 from __future__ import annotations
 
+from math import inf, isfinite
 from textwrap import fill
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from attnbench.formatting import MIB, joined, title
 from attnbench.records.variants import CONTROL, PLAIN
 from attnbench.report.plots import drawing
-from attnbench.report.plots.drawing import Plot, percent, point, spoken, sure, timed
+from attnbench.report.plots.drawing import Plot, modules, overhead, percent, point, spoken, sure
 from attnbench.report.plots.style import INK, REFERENCE, looks, say
 
 
 def latency_overhead(table: pd.DataFrame, setting: str) -> Figure:
     """Plot latency over the plain host in percent, ordered, with 95% intervals; control shaded."""
-    known = timed(table).sort_values("ratio")
-    drawing.refuse_several(known)
+    known = drawing.of_one_run(modules(table, "ratio")).sort_values("ratio")
     figure, (axes,) = drawing.canvas(0.9 + 0.32 * max(len(known), 1))
-    control = table[table["variant"] == CONTROL].dropna(subset=["ratio"])
-    for _, row in control.iterrows():
-        low, high = percent(row["ratio_low"]), percent(row["ratio_high"])
-        if np.isfinite([low, high]).all():
+    for _, row in table[table["variant"] == CONTROL].dropna(subset=["ratio"]).iterrows():
+        _, low, high = overhead(row)
+        if isfinite(high - low):
             label = "control: plain against plain, 95% interval"
             axes.axvspan(low, high, color=REFERENCE, alpha=0.25, linewidth=0, label=label)
+            axes.legend(loc="lower right")
     axes.axvline(0, color=REFERENCE, linewidth=0.8)
-    look = looks(list(known["variant"]))
+    look = looks(known["variant"])
     for place, (_, row) in enumerate(known.iterrows()):
-        x, error = drawing.with_error(row)
-        shape = look[row["variant"]]
-        point(axes, x, place, shape, spoken(row), xerr=error, pale=not sure(row))
+        point(axes, overhead(row), place, look[row["variant"]], spoken(row), pale=not sure(row))
     drawing.label_rows(axes, list(known["variant"]))
-    axes.set_ylim(-0.6, max(len(known), 1) - 0.4)
-    axes.set_xlabel("latency over plain host (%)")
-    if axes.get_legend_handles_labels()[0]:
-        axes.legend(loc="lower right")
+    axes.set(ylim=(-0.6, max(len(known), 1) - 0.4), xlabel="latency over plain host (%)")
     return drawing.titled(figure, setting, table)
 
 
@@ -51,52 +45,40 @@ def accuracy_against_latency(table: pd.DataFrame, setting: str) -> Figure:
     Hollow: dominated, that is another one is at least as accurate and its interval ends before
     this one's begins. Where the control failed there is neither front nor dominance.
     """
-    known = _published(table)
-    drawing.refuse_several(known)
+    known = drawing.of_one_run(_published(table))
     figure, (axes,) = drawing.canvas(3.6)
-    judged = _judged(known)
+    judged = all(sure(row) for _, row in known.iterrows())
     if judged:
         front = pareto(known)
-        axes.step(
-            percent(front["ratio"]),
-            front["published_top1"],
-            where="post",
-            color=REFERENCE,
-            linewidth=0.9,
-            linestyle="--",
-            zorder=1,
-        )
-    look = {PLAIN: (INK, "*")} | looks(list(drawing.modules(known)["variant"]))
+        x, y = percent(front["ratio"]), front["published_top1"]
+        axes.step(x, y, "--", where="post", color=REFERENCE, linewidth=0.9, zorder=1)
+    look = {PLAIN: (INK, "*")} | looks(modules(known)["variant"])
     for _, row in known.iterrows():
-        x, error = drawing.with_error(row)
-        words = f"{spoken(row)}; published top-1 {row['published_top1']:.2f}%"
-        hollow = judged and dominated(row, known)
-        y, shape, pale = row["published_top1"], look[row["variant"]], not sure(row)
-        point(axes, x, y, shape, words, xerr=error, hollow=hollow, pale=pale)
+        y, shape = row["published_top1"], look[row["variant"]]
+        words, hollow = f"{spoken(row)}; published top-1 {y:.2f}%", judged and dominated(row, known)
+        point(axes, overhead(row), y, shape, words, hollow=hollow, pale=not sure(row))
     axes.margins(x=0.1, y=0.12)
     front_note = "; dashed: Pareto front" if judged else ""
     axes.set_xlabel(f"latency over plain host (%), measured here{front_note}")
     axes.set_ylabel("top-1 on ImageNet (%), published")
     notes = f"Top-1 of one recipe: {known['published_recipe'].iloc[0]}."
-    shown = set(known["variant"])
-    missing = [drawing.written(name) for name in timed(table)["variant"] if name not in shown]
-    if missing:
-        notes += f" It has no figure for {joined(missing)}."
+    names = modules(table, "ratio")["variant"]
+    missing = names[~names.isin(known["variant"])]
+    if len(missing):
+        notes += f" It has no figure for {joined(map(drawing.written, missing))}."
     if judged and any(dominated(row, known) for _, row in known.iterrows()):
         notes += " Hollow: another is significantly faster and at least as accurate."
     figure.supxlabel(fill(notes, 105), fontsize=6.5, x=0.01, ha="left")
     drawing.titled(figure, setting, table).draw_without_rendering()
-    places = zip(percent(known["ratio"]), known["published_top1"], strict=True)
-    drawing.label(axes, dict(zip(known["variant"], places, strict=True)))
+    drawing.label(axes, known["variant"], percent(known["ratio"]), known["published_top1"])
     return figure
 
 
 def paper_cost_against_latency(table: pd.DataFrame, setting: str) -> Figure:
     """Plot latency over the plain host in percent against added parameters and GFLOPs."""
-    known = timed(table)
-    drawing.refuse_several(known)
+    known = drawing.of_one_run(modules(table, "ratio"))
     figure, panels = drawing.canvas(3.2, columns=2)
-    look = looks(list(known["variant"]))
+    look = looks(known["variant"])
     panelled = (
         (panels[0], "added_params", 1, 10, "added parameters"),
         (panels[1], "added_leaf_operations", 1e9, 1e-3, "added GFLOPs, rule leaf"),
@@ -105,13 +87,12 @@ def paper_cost_against_latency(table: pd.DataFrame, setting: str) -> Figure:
         axes.axhline(0, color=REFERENCE, linewidth=0.8)
         counted = known.dropna(subset=[key])
         for _, row in counted.iterrows():
-            x, (y, error) = row[key] / scale, drawing.with_error(row)
+            x, shape = row[key] / scale, look[row["variant"]]
             words = f"{spoken(row)}; {what} {x:+,.4g}"
-            point(axes, x, y, look[row["variant"]], words, yerr=error, pale=not sure(row))
-        largest = max([threshold, *(counted[key] / scale)])
+            point(axes, x, overhead(row), shape, words, pale=not sure(row))
+        costs = counted[key] / scale
         axes.set_xscale("symlog", linthresh=threshold)
-        axes.set_xlim(min(0, *(counted[key] / scale), 0), largest * 12)
-        axes.set_xlabel(what)
+        axes.set(xlim=(min([0, *costs]), max([threshold, *costs]) * 12), xlabel=what)
     panels[0].set_ylabel("latency over plain host (%)")
     drawing.titled(figure, setting, table)
     if max(map(len, map(drawing.written, known["variant"]))) > drawing.LONGEST_BESIDE:
@@ -120,8 +101,7 @@ def paper_cost_against_latency(table: pd.DataFrame, setting: str) -> Figure:
     figure.draw_without_rendering()
     for axes, key, scale, *_ in panelled:
         counted = known.dropna(subset=[key])
-        places = zip(counted[key] / scale, percent(counted["ratio"]), strict=True)
-        drawing.label(axes, dict(zip(counted["variant"], places, strict=True)))
+        drawing.label(axes, counted["variant"], counted[key] / scale, percent(counted["ratio"]))
     return figure
 
 
@@ -130,42 +110,46 @@ def memory_overhead(table: pd.DataFrame, setting: str) -> Figure:
 
     ``table`` has at most one row a module and mode.
     """
-    known = drawing.modules(table).dropna(subset=["peak_live_bytes", "peak_live_ratio"])
-    drawing.refuse_several(known, "mode")
-    known = known.reset_index(drop=True)  # a frame may be indexed by its variants
-    added = known.assign(added=known["peak_live_bytes"] * (1 - 1 / known["peak_live_ratio"]) / MIB)
-    modes = list(dict.fromkeys(added["mode"])) if "mode" in added else [""]
-    order = list(added.groupby("variant")["added"].max().sort_values().index)
+    known = drawing.of_one_run(memory(table), "mode")
+    modes = list(dict.fromkeys(known["mode"])) or [""]
+    several = len(modes) > 1
+    order = list(known.groupby("variant")["added"].max().sort_values().index)
     look = looks(order)
     figure, panels = drawing.canvas(1.1 + 0.32 * max(len(order), 1), columns=len(modes))
     for axes, mode in zip(panels, modes, strict=True):
-        part = added[added["mode"] == mode] if "mode" in added else added
+        part = known[known["mode"] == mode]
         colours = [look[name][0] for name in part["variant"]]
         places = [order.index(name) for name in part["variant"]]
         bars = axes.barh(places, part["added"], color=colours, height=0.6)
-        axes.bar_label(bars, [f"{percent(r):+.1f}%" for r in part["peak_live_ratio"]], padding=3)
+        axes.bar_label(bars, list(part["share"]), padding=3)
         for bar, (_, row) in zip(bars, part.iterrows(), strict=True):
-            share = percent(row["peak_live_ratio"])
-            words = f"{title(row['variant'])}: {row['added']:+.1f} MiB, {share:+.1f}%"
+            words = f"{title(row['variant'])}: {row['added']:+.1f} MiB, {row['share']}"
             say(bar, f"{words}, {mode}" if mode else words)
         axes.axvline(0, color=REFERENCE, linewidth=0.8)
-        axes.margins(x=0.3 if len(modes) > 1 else 0.15)
+        axes.margins(x=0.3 if several else 0.15)
         axes.grid(axis="y", visible=False)
-        if len(modes) > 1:
-            axes.set_title(mode, fontsize=8, loc="left")
+        axes.set_title(mode if several else "", fontsize=8, loc="left")
     drawing.label_rows(panels[0], order)
     what = "peak of live bytes over plain host (MiB)"
-    if len(modes) > 1:
+    if several:
         figure.supxlabel(what, fontsize=9)
     else:
         panels[0].set_xlabel(what)
     return drawing.titled(figure, setting, table, exact=True)
 
 
+def memory(table: pd.DataFrame) -> pd.DataFrame:
+    """Return modules with what their peak adds: ``added`` in MiB, ``share`` as text; their mode."""
+    known = modules(table, "peak_live_ratio").reset_index(drop=True)  # it may hold the variants
+    added = known["peak_live_bytes"] * (1 - 1 / known["peak_live_ratio"]) / MIB
+    share = percent(known["peak_live_ratio"]).map("{:+.1f}%".format)
+    return known.assign(added=added, share=share, mode=known.get("mode", ""))
+
+
 def pareto(known: pd.DataFrame) -> pd.DataFrame:
     """Return the rows that no other row beats in both, by their medians; fastest first."""
     ordered = known.sort_values(["ratio", "published_top1"], ascending=[True, False])
-    best = ordered["published_top1"].cummax().shift(fill_value=-np.inf)
+    best = ordered["published_top1"].cummax().shift(fill_value=-inf)
     return ordered[ordered["published_top1"] > best]
 
 
@@ -175,20 +159,12 @@ def dominated(row: pd.Series[Any], known: pd.DataFrame) -> bool:
     return bool((faster & (known["published_top1"] >= row["published_top1"])).any())
 
 
-def _judged(known: pd.DataFrame) -> bool:
-    """Return whether all controls held, so that rows may be compared."""
-    return all(sure(row) for _, row in known.iterrows())
-
-
 def _published(table: pd.DataFrame) -> pd.DataFrame:
-    known = table[table["variant"] != CONTROL].dropna(subset=["ratio"])
-    if "published_top1" not in known:
-        return known.iloc[:0]
-    return known.dropna(subset=["published_top1"])
+    return table[table["variant"] != CONTROL].dropna(subset=["ratio", "published_top1"])
 
 
 def _describe_latency(table: pd.DataFrame) -> str:
-    known = timed(table).sort_values("ratio")
+    known = modules(table, "ratio").sort_values("ratio")
     points = "; ".join(spoken(row) for _, row in known.iterrows())
     return f"Latency over the plain host, from least to most: {points}."
 
@@ -197,13 +173,13 @@ def _describe_accuracy(table: pd.DataFrame) -> str:
     known = _published(table).sort_values("ratio")
     points = (f"{spoken(row)}, top-1 {row['published_top1']:.2f}%" for _, row in known.iterrows())
     text = f"Published top-1 against measured latency over the plain host: {'; '.join(points)}."
-    if not _judged(known):
-        return text
-    return f"{text} On the Pareto front: {joined(map(title, pareto(known)['variant']))}."
+    if all(sure(row) for _, row in known.iterrows()):
+        text += f" On the Pareto front: {joined(map(title, pareto(known)['variant']))}."
+    return text
 
 
 def _describe_paper_cost(table: pd.DataFrame) -> str:
-    known = timed(table).sort_values("ratio")
+    known = modules(table, "ratio").sort_values("ratio")
     points = (
         f"{spoken(row)}, {row['added_params']:+,.0f} parameters, "
         f"{row['added_leaf_operations'] / 1e9:+.4f} GFLOPs"
@@ -213,11 +189,9 @@ def _describe_paper_cost(table: pd.DataFrame) -> str:
 
 
 def _describe_memory(table: pd.DataFrame) -> str:
-    known = drawing.modules(table).dropna(subset=["peak_live_ratio"])
     points = (
-        f"{title(row['variant'])} {percent(row['peak_live_ratio']):+.1f}%"
-        + (f" in {row['mode']}" if "mode" in known else "")
-        for _, row in known.sort_values("peak_live_ratio").iterrows()
+        f"{title(row['variant'])} {row['share']}" + (f" in {row['mode']}" if row["mode"] else "")
+        for _, row in memory(table).sort_values("peak_live_ratio").iterrows()
     )
     return f"Peak of live bytes over the plain host: {', '.join(points)}."
 
@@ -226,25 +200,25 @@ PLOTS: dict[str, Plot] = {
     "latency_overhead": Plot(
         "Latency over the plain host, with 95% intervals",
         latency_overhead,
-        lambda table: len(timed(table)) > 0,
+        lambda table: len(modules(table, "ratio")) > 0,
         _describe_latency,
     ),
     "accuracy_against_latency": Plot(
         "Published accuracy against measured latency",
         accuracy_against_latency,
-        lambda table: len(drawing.modules(_published(table))) > 0 and len(_published(table)) > 1,
+        lambda table: len(modules(_published(table))) > 0 and len(_published(table)) > 1,
         _describe_accuracy,
     ),
     "paper_cost_against_latency": Plot(
         "Added parameters and GFLOPs against measured latency",
         paper_cost_against_latency,
-        lambda table: len(timed(table).dropna(subset=["added_params"])) > 0,
+        lambda table: len(modules(table, "ratio", "added_params")) > 0,
         _describe_paper_cost,
     ),
     "memory_overhead": Plot(
         "Peak memory over the plain host",
         memory_overhead,
-        lambda table: len(drawing.modules(table).dropna(subset=["peak_live_ratio"])) > 0,
+        lambda table: len(memory(table)) > 0,
         _describe_memory,
     ),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from matplotlib.artist import Artist
@@ -52,13 +53,16 @@ RC: Any = {
     "savefig.dpi": 200,
 }
 
+Shape = tuple[str, str]
+"""Colour and marker."""
+
 SPOKEN = "says: "
 """Prefix of the id of an artist that has a tooltip."""
 
 
-def looks(variants: list[str]) -> dict[str, tuple[str, str]]:
+def looks(variants: Iterable[str]) -> dict[str, Shape]:
     """Return colour and marker by module: those of its row, or the next of :data:`OTHERS`."""
-    others = [name for name in variants if name not in MODULES]
+    others = [name for name in dict.fromkeys(variants) if name not in MODULES]
     return MODULES | {name: OTHERS[i % len(OTHERS)] for i, name in enumerate(others)}
 
 
