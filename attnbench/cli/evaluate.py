@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from attnbench.cli import options, output
-from attnbench.cli.options import DTYPES, Device
+from attnbench.cli.options import DTYPES, Device, stated
+from attnbench.records.case import OPTIONS
 
 
 def evaluate(  # noqa: PLR0913, PLR0917  an option each
@@ -17,20 +18,25 @@ def evaluate(  # noqa: PLR0913, PLR0917  an option each
     ],
     data: Annotated[Path, typer.Option(metavar="DIR", help="A folder of images for each class.")],
     module: Annotated[
-        str | None, typer.Option(metavar="NAME", show_default="none: the plain host")
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="A name, or a custom module as run's --module takes it; its code is run.",
+            show_default="none: the plain host",
+        ),
     ] = None,
-    host: Annotated[str, typer.Option()] = "resnet50",
-    device: Annotated[Device, typer.Option()] = Device.AUTO,
-    batch_size: Annotated[int, typer.Option(metavar="N")] = 32,
+    host: Annotated[
+        str, typer.Option(help="A ResNet or ResNeXt of torchvision, sknet50 or sknet101.")
+    ] = "resnet50",
+    device: Annotated[Device, typer.Option(help=OPTIONS["device"].help)] = Device.AUTO,
+    batch_size: Annotated[int, typer.Option(metavar="N", help="Images in one step.")] = 32,
     image_size: Annotated[
         int,
         typer.Option(metavar="N", help="Side of the centre crop, after resizing in proportion."),
     ] = 224,
     dtype: Annotated[str, typer.Option(metavar="NAME", help=", ".join(DTYPES))] = "float32",
-    channels_last: Annotated[
-        bool, typer.Option("--channels-last", help="NHWC memory layout.")
-    ] = False,
-    threads: Annotated[int | None, typer.Option(show_default="torch's choice")] = None,
+    channels_last: Annotated[bool, stated("channels_last")] = False,
+    threads: Annotated[int | None, stated("threads")] = None,
     workers: Annotated[
         int | None,
         typer.Option(help="Processes that read images.", show_default="0; up to 8 on CUDA"),

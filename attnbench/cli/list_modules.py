@@ -43,7 +43,7 @@ def rows(custom: Iterable[str] = ()) -> Iterator[Row]:
 
 def remarks() -> list[str]:
     """Return what else can be asked for, in sentences."""
-    missing = "" if find_spec("timm") else "; it is not installed: pip install 'attnbench[timm]'"
+    missing = "" if find_spec("timm") else "; it is not installed: pip install -e '.[timm]'"
     shadowed = ", ".join(
         f"{entry.name} of {entry_points.origin(entry)}" for entry in entry_points.shadowed()
     )

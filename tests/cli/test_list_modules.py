@@ -69,5 +69,5 @@ def test_what_could_be_asked_for_is_said(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(list_modules, "find_spec", lambda _: None)
     timms, files = list_modules.remarks()
     assert timms.startswith("timm:NAME for se, ese, ")
-    assert "pip install 'attnbench[timm]'" in timms
+    assert "pip install -e '.[timm]'" in timms
     assert "file.py:ClassName" in files
