@@ -53,9 +53,9 @@ class Comparison:
     """All changes, and the slowdown beyond which one fails."""
 
     limit: float
-    changes: tuple[Change, ...]
     between_runs: float
     """Standard deviation of log-ratios between runs, until enough of them show it."""
+    changes: tuple[Change, ...]
 
     @property
     def unjudged(self) -> int:
@@ -83,7 +83,7 @@ def compare(
     )
     if not any(change.change for change in changes):
         raise UserError(f"{old} and {new} have no module in common that was timed in both")
-    return Comparison(limit, changes, assumed)
+    return Comparison(limit, assumed, changes)
 
 
 def _paired(

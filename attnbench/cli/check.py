@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -32,11 +31,6 @@ def cells(outcome: Outcome) -> tuple[str, ...]:
     )
 
 
-def as_json(outcomes: Sequence[Outcome]) -> str:
-    """Return a list of objects, one per outcome."""
-    return output.json_text([asdict(outcome) for outcome in outcomes])
-
-
 def as_junit(outcomes: Sequence[Outcome]) -> str:
     """Return a test suite with a test case per outcome."""
     failures = [outcome for outcome in outcomes if not outcome.holds]
@@ -54,24 +48,19 @@ def as_junit(outcomes: Sequence[Outcome]) -> str:
 
 
 def as_github(outcomes: Sequence[Outcome]) -> str:
-    """Return an annotation per outcome that does not hold; the table goes to the summary."""
+    """Return an annotation per outcome that does not hold; in the table they stand first."""
     failures = [(outcome.name, outcome.fault) for outcome in outcomes if not outcome.holds]
-    return output.github_text(failures, _count(outcomes), as_markdown(outcomes))
-
-
-def as_markdown(outcomes: Sequence[Outcome]) -> str:
-    """Return a table, what does not hold first."""
+    headline = f"{len(outcomes) - len(failures)} of {len(outcomes)} as expected"
     ordered = sorted(outcomes, key=lambda outcome: outcome.holds)
     table = output.markdown_table(HEADINGS, map(cells, ordered))
-    return f"**attnbench check**: {_count(outcomes)}\n\n{table}\n"
+    return output.github_text(failures, headline, f"**attnbench check**: {headline}\n\n{table}\n")
 
 
-Writer = Callable[[Sequence[Outcome]], str]
-FORMATS: dict[str, Writer] = {"json": as_json, "junit": as_junit, "github": as_github}
-
-
-def _count(outcomes: Sequence[Outcome]) -> str:
-    return f"{sum(outcome.holds for outcome in outcomes)} of {len(outcomes)} as expected"
+FORMATS: dict[str, Callable[[Sequence[Outcome]], str]] = {
+    "json": output.json_text,
+    "junit": as_junit,
+    "github": as_github,
+}
 
 
 def check(

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from math import isinf
 from pathlib import Path
 
+from pydantic_core import to_jsonable_python
 from rich.console import Console, Group
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -68,21 +69,23 @@ def progress_bar(console: Console) -> Progress:
 
 
 def json_text(data: object) -> str:
-    """Return the data as strict JSON, indented; infinite numbers are null."""
-    return json.dumps(_finite(data), indent=2, allow_nan=False)
+    """Return dataclasses or plain data as strict JSON, indented; infinite numbers are null."""
+    return json.dumps(_finite(to_jsonable_python(data)), indent=2, allow_nan=False)
 
 
 def _finite(data: object) -> object:
     if isinstance(data, dict):
         return {key: _finite(value) for key, value in data.items()}
-    if isinstance(data, list | tuple):
+    if isinstance(data, list):
         return [_finite(value) for value in data]
     return None if isinstance(data, float) and isinf(data) else data
 
 
 def annotation(name: str, message: str) -> str:
     """Return a line that GitHub shows as an error of the step."""
-    return f"::error title=attnbench {_property(name)}::{_message(message)}"
+    escapes = {"%": "%25", "\r": "%0D", "\n": "%0A"}
+    title = name.translate(str.maketrans(escapes | {":": "%3A", ",": "%2C"}))
+    return f"::error title=attnbench {title}::{message.translate(str.maketrans(escapes))}"
 
 
 def markdown_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -104,14 +107,6 @@ def github_text(failures: Iterable[tuple[str, str]], headline: str, table: str) 
         with Path(summary).open("a", encoding="utf-8") as file:
             file.write(table)
     return "\n".join([*annotations, headline, *([] if summary else ["", table])])
-
-
-def _message(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-
-
-def _property(text: str) -> str:
-    return _message(text).replace(":", "%3A").replace(",", "%2C")
 
 
 def complain(message: str) -> None:
