@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -45,12 +44,6 @@ def cells(change: Change) -> tuple[str, ...]:
     )
 
 
-def as_json(comparison: Comparison) -> str:
-    """Return the limit, the assumed scatter and a list of changes as one object."""
-    data = asdict(comparison)
-    return output.json_text({key: data[key] for key in ("limit", "between_runs", "changes")})
-
-
 def as_github(comparison: Comparison) -> str:
     """Return an annotation for every slowdown that fails; the tables go to the summary."""
     failures = [(change.module, change.fault) for change in comparison.changes if change.fails]
@@ -65,7 +58,7 @@ def as_github(comparison: Comparison) -> str:
     return output.github_text(failures, headline, printed)
 
 
-FORMATS: dict[str, Callable[[Comparison], str]] = {"json": as_json, "github": as_github}
+FORMATS: dict[str, Callable[[Comparison], str]] = {"json": output.json_text, "github": as_github}
 
 
 def compare(  # noqa: PLR0913, PLR0917  an option each
@@ -89,13 +82,8 @@ def compare(  # noqa: PLR0913, PLR0917  an option each
     Several runs of one configuration in a folder are taken together.
     Exit status 1 where a slowdown beyond --fail-above is significant.
     """
-    comparison = analysis.compare(
-        old,
-        new,
-        options.share(fail_above),
-        force=force,
-        scatter=options.share(between_runs) if between_runs else None,
-    )
+    limit = options.share(fail_above)
+    comparison = analysis.compare(old, new, limit, force=force, scatter=between_runs)
     if format_ is ChangeFormat.TEXT:
         console, words = output.console(), ("verdict", "caveat")
         for caption, rows in tables(comparison):

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from attnbench.cli import options, output
-from attnbench.cli.options import DTYPES, Device, stated
+from attnbench.cli.options import DTYPES, Device, new_folder, stated
 from attnbench.records.case import OPTIONS
 
 
@@ -41,14 +41,7 @@ def evaluate(  # noqa: PLR0913, PLR0917  an option each
         int | None,
         typer.Option(help="Processes that read images.", show_default="0; up to 8 on CUDA"),
     ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            help="Folder for the record; may be that of a run.",
-            show_default="a new one under reports/",
-        ),
-    ] = None,
+    out: Annotated[Path | None, new_folder("Folder for the record; may be that of a run.")] = None,
 ) -> int:
     """Measure top-1 and top-5 of given weights on a folder of images, beside published ones."""
     from attnbench.accuracy.evaluate import EvaluationOptions, prepare, record_folder

@@ -21,13 +21,8 @@ T = TypeVar("T")
 DTYPES, MODES = (get_args(get_type_hints(Case)[name]) for name in ("dtype", "mode"))
 
 
-class Device(StrEnum):
-    """Where to run; auto takes CUDA where there is a device."""
-
-    AUTO = "auto"
-    CPU = "cpu"
-    CUDA = "cuda"
-
+Device = StrEnum("Device", ["AUTO", "CPU", "CUDA"])
+"""Where to run; auto takes CUDA where there is a device."""
 
 CustomModules = Annotated[
     list[str] | None,
@@ -40,16 +35,39 @@ CustomModules = Annotated[
     ),
 ]
 
+
+def share(text: str) -> float:
+    """Read ``3%`` or ``0.03`` as 0.03; neither, or below zero, is no share."""
+    number = text.strip()
+    try:
+        value = float(number.removesuffix("%")) / (100 if number.endswith("%") else 1)
+    except ValueError:
+        value = -inf
+    if not 0 <= value < inf:
+        raise UserError(f"'{text}' is no share such as 3% or 0.03")
+    if value >= 1 and not number.endswith("%"):
+        raise UserError(f"'{text}' would be {value:.0%}; write {number}% or {value / 100:g}")
+    return value
+
+
+def share_option(help: str, **declared: Any) -> Any:
+    """Return the parameter of the command line for an option whose value is a share."""
+    return typer.Option(metavar="SHARE", parser=share, help=help, **declared)
+
+
 BetweenRuns = Annotated[
-    str | None,
-    typer.Option(
-        "--between-runs",
-        metavar="SHARE",
-        help="By how much one thing's ratio scatters between runs on this machine (standard "
+    float | None,
+    share_option(
+        "By how much one thing's ratio scatters between runs on this machine (standard "
         "deviation), until enough runs show it.",
         show_default="1.3%, seen on a CPU",
     ),
 ]
+
+
+def new_folder(help: str) -> Any:
+    """Return the parameter of ``--out`` where by default a folder is made."""
+    return typer.Option(metavar="DIR", help=help, show_default="a new one under reports/")
 
 
 def stated(name: str) -> Any:
@@ -63,21 +81,15 @@ def stated(name: str) -> Any:
     )
 
 
-def modules(listed: str | None, custom: Sequence[str] | None) -> tuple[str, ...] | None:
-    """Return those of ``--modules``, then each ``--module``; None where nothing was stated."""
-    if not custom:
-        return names(listed)
-    return (*(names(listed) or ()), *(spec.strip() for spec in custom))
-
-
-def names(modules: str | None) -> tuple[str, ...] | None:
-    """Read ``se,sa`` or ``all`` as names of modules; None where nothing was stated."""
-    if modules is None or modules == "all":
-        return None if modules is None else tuple(ATTENTION)
-    named = tuple(name.strip() for name in modules.split(",") if name.strip())
-    if not named:
+def modules(listed: str | None, custom: Sequence[str] | None = None) -> tuple[str, ...] | None:
+    """Read ``se,sa`` or ``all``, and a list of custom ones; None where neither was stated."""
+    specs = tuple(spec.strip() for spec in custom or ())
+    if listed is None:
+        return specs or None
+    stripped = [name.strip() for name in listed.split(",") if name.strip()]
+    if not stripped:
         raise UserError(f"--modules names none; known: {', '.join(ATTENTION)}")
-    return named
+    return (*(ATTENTION if listed == "all" else stripped), *specs)
 
 
 def numbers(text: str | None, option: str) -> tuple[int, ...] | None:
@@ -128,21 +140,3 @@ def executions(compiled: bool | None, eager: bool | None) -> tuple[bool, ...] | 
     if compiled:
         return (False, True) if eager else (True,)
     return (False,) if eager else None
-
-
-def share(text: str) -> float:
-    """Read ``3%`` or ``0.03`` as 0.03.
-
-    Raises:
-        UserError: neither, or below zero.
-    """
-    number = text.strip()
-    try:
-        value = float(number.removesuffix("%")) / (100 if number.endswith("%") else 1)
-    except ValueError:
-        value = -inf
-    if not 0 <= value < inf:
-        raise UserError(f"'{text}' is no share such as 3% or 0.03")
-    if value >= 1 and not number.endswith("%"):
-        raise UserError(f"'{text}' would be {value:.0%}; write {number}% or {value / 100:g}")
-    return value

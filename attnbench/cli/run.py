@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from attnbench.cli import options, output
-from attnbench.cli.options import DTYPES, MODES, CustomModules, Device, stated
+from attnbench.cli.options import DTYPES, MODES, CustomModules, Device, new_folder, stated
 from attnbench.records.case import RunOptions
 from attnbench.records.run import Run
 from attnbench.records.schema import End, Record, Round
@@ -43,12 +43,7 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
     threads: Annotated[int | None, stated("threads")] = None,
     seed: Annotated[int | None, stated("seed")] = None,
     out: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            help="Output folder. An unfinished run in it is resumed.",
-            show_default="a new one under reports/",
-        ),
+        Path | None, new_folder("Output folder. An unfinished run in it is resumed.")
     ] = None,
 ) -> int:
     """Count, time and measure modules in a host network beside the plain host (the default).
