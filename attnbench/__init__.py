@@ -33,21 +33,18 @@ __all__ = [
 ]
 
 _HOMES = {
-    "RunOptions": ".measuring",
-    "build": ".hosts.build",
-    "load_authors_state_dict": ".accuracy.checkpoints",
-    "read": ".report",
-    "read_weights": ".accuracy.checkpoints",
-    "resnet": ".hosts.build",
-    "run": ".measuring",
-    "to_authors_state_dict": ".accuracy.checkpoints",
+    ".accuracy.checkpoints": ("load_authors_state_dict", "read_weights", "to_authors_state_dict"),
+    ".hosts.build": ("build", "resnet"),
+    ".measuring": ("RunOptions", "run"),
+    ".report": ("read",),
 }
 
 
 def __getattr__(name: str) -> Any:
     """Import a public name on first use: the package alone imports neither torch nor pandas."""
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name], __name__), name)
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(home, __name__), name)
     raise AttributeError(f"module 'attnbench' has no attribute '{name}'")
 
 

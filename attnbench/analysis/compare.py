@@ -116,11 +116,14 @@ def _changes(
         raise UserError(
             f"these cannot be compared: {'; '.join(caveats)}. --force compares them all the same"
         )
-    if _apart_in_time(old, new):
+    several = max(len(old.runs), len(new.runs)) > 1
+    if several and (max(old.times) < min(new.times) or max(new.times) < min(old.times)):
+        # A change between two hours could pass for one between the runs.
         caveats.append("all runs of one side were made before those of the other")
-    controls = {"old": old.control_fault, "new": new.control_fault}
     faults = [
-        f"the control of the {name} failed: {fault}" for name, fault in controls.items() if fault
+        f"the control of the {name} failed: {fault}"
+        for name, side in (("old", old), ("new", new))
+        if (fault := side.control_fault)
     ]
     for module in dict.fromkeys((*new.modules, *old.modules)):
         before, after = old.intervals(module), new.intervals(module)
@@ -139,12 +142,6 @@ def _changes(
             fails=fails,
             caveats=(*caveats, *faults),
         )
-
-
-def _apart_in_time(old: Replicates, new: Replicates) -> bool:
-    """Return whether a change between two hours could pass for one between several runs."""
-    several = max(len(old.runs), len(new.runs)) > 1
-    return several and (max(old.times) < min(new.times) or max(new.times) < min(old.times))
 
 
 def _verdict(change: Interval | None, limit: float, *, fails: bool, control_failed: bool) -> str:
