@@ -90,9 +90,8 @@ def check(
     if path:
         caption, outcomes = f"Limits of {path}", limits_file.check(limits_file.read(path))
     else:
-        findings = claims_check.check(claim.select(only))
         caption = "Published figures, computed"
-        outcomes = [finding.outcome() for finding in findings]
+        outcomes = [finding.outcome() for finding in claims_check.check(claim.select(only))]
     if format_ is Format.TEXT:
         words = ("what", "rule", "verdict", "as expected")
         output.console().print(output.table(caption, HEADINGS, map(cells, outcomes), words))

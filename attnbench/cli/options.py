@@ -94,27 +94,26 @@ def modules(listed: str | None, custom: Sequence[str] | None = None) -> tuple[st
 
 def numbers(text: str | None, option: str) -> tuple[int, ...] | None:
     """Read ``1,8`` as whole numbers."""
-    try:
-        return _values(text, int)
-    except ValueError as error:
-        raise UserError(f"{option}: '{text}' is no number, nor several with commas") from error
+    return _values(text, option, int, f"'{text}' is no number")
 
 
 def image_sizes(text: str | None, option: str) -> tuple[Size, ...] | None:
     """Read ``224,800x1333`` as sizes: a square by its side, else height and width."""
-    try:
-        return _values(text, image_size.parse)
-    except ValueError as error:
-        raise UserError(f"{option}: {error}, nor several with commas") from error
+    return _values(text, option, image_size.parse)
 
 
 def choices(text: str | None, option: str, known: Sequence[str]) -> tuple[str, ...] | None:
     """Read ``inference,training`` as values of an option that knows these."""
-    return _values(text, lambda part: choice(part.strip(), option, known))
+    return _values(text, option, lambda part: choice(part.strip(), option, known))
 
 
-def _values(text: str | None, read: Callable[[str], T]) -> tuple[T, ...] | None:
-    return None if text is None else tuple(map(read, text.split(",")))
+def _values(
+    text: str | None, option: str, read: Callable[[str], T], fault: str = ""
+) -> tuple[T, ...] | None:
+    try:
+        return None if text is None else tuple(map(read, text.split(",")))
+    except ValueError as error:
+        raise UserError(f"{option}: {fault or error}, nor several with commas") from error
 
 
 def stages(text: str | None) -> tuple[int, ...] | None:
