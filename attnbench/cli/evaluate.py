@@ -46,7 +46,7 @@ def evaluate(  # noqa: PLR0913, PLR0917  an option each
     """Measure top-1 and top-5 of given weights on a folder of images, beside published ones."""
     from attnbench.accuracy.evaluate import EvaluationOptions, prepare, record_folder
     from attnbench.accuracy.evaluate import evaluate as count_answers
-    from attnbench.cli.report import write
+    from attnbench.cli.report import print_tables, write
     from attnbench.records import evaluation
     from attnbench.report.load import load
     from attnbench.report.tables import accuracy
@@ -69,17 +69,13 @@ def evaluate(  # noqa: PLR0913, PLR0917  an option each
     console = output.console()
     try:
         with record_folder(prepared, out) as folder:
-            console.print(f"{prepared.described}; record in {folder}", markup=False)
+            console.print(f"{prepared.described}; record in {folder}")
             with output.images_bar(len(prepared.folder), console) as progress:
                 result = count_answers(prepared, progress)
             evaluation.append(folder, result)
     except KeyboardInterrupt:
         output.complain("interrupted; nothing was written")
         return 130
-    for table in accuracy.tables([result]):
-        console.print()
-        console.print(output.table(table.caption, table.headings, table.rows))
-    for note in accuracy.notes([result]):
-        console.print(note, markup=False)
+    print_tables(accuracy.tables([result]), accuracy.notes([result]), console)
     write(load(folder), folder, console)
     return 0

@@ -5,13 +5,12 @@ Without the latter, nothing is loaded: neither torch nor a package.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from importlib.util import find_spec
 
 from attnbench import formatting
 from attnbench.cli import output
 from attnbench.cli.options import CustomModules
-from attnbench.errors import UserError
 from attnbench.modules import ATTENTION, AttentionSpec, SettingsError
 from attnbench.plugins import entry_points, timm
 from attnbench.plugins.resolve import ModuleReference, parse
@@ -24,21 +23,19 @@ HEADINGS = ("module", "site", *(f"in {host}" for host in HOSTS), "arXiv", "paper
 Row = tuple[str, ...]
 
 
-def rows(custom: Iterable[str] = ()) -> Iterator[Row]:
+def rows(custom: Collection[str] = ()) -> Iterator[Row]:
     """Return a row for each module; custom ones are loaded, checked and put into all hosts.
 
     Raises:
         UserError: one of them cannot be loaded, or has ended its child process.
+        SettingsError: the name of one of them cannot be read.
     """
-    for entry in ATTENTION.values():
-        yield _row(entry, [_stated(entry, host) for host in HOSTS])
-    for name in custom:
-        yield _custom(name)
-    asked = set(custom)
+    yield from (_row(entry, _stated) for entry in ATTENTION.values())
+    yield from map(_custom, custom)
     for offered in entry_points.offered():
-        if offered.name not in asked:
-            unknown = (formatting.NOTHING,) * (1 + len(HOSTS))
-            yield (offered.name, *unknown, formatting.NOTHING, entry_points.origin(offered))
+        if offered.name not in custom:
+            unknown = [formatting.NOTHING] * (2 + len(HOSTS))
+            yield (offered.name, *unknown, entry_points.origin(offered))
 
 
 def remarks() -> list[str]:
@@ -57,21 +54,20 @@ def remarks() -> list[str]:
 def _custom(name: str) -> Row:
     from attnbench.hosts import check_module
 
-    try:
-        module = parse(name)
-    except SettingsError as error:
-        raise UserError(str(error)) from error
+    module = parse(name)
     return check_module.in_subprocess(module, _loaded, module)
 
 
 def _loaded(module: ModuleReference) -> Row:
-    attention = module.load()
-    return _row(attention, [_added(attention, host) for host in HOSTS], module.origin())
+    return _row(module.load(), _added, module.origin())
 
 
-def _row(entry: AttentionSpec, added: list[str], origin: str | None = None) -> Row:
+def _row(
+    entry: AttentionSpec, added: Callable[[AttentionSpec, str], str], origin: str | None = None
+) -> Row:
+    params = [added(entry, host) for host in HOSTS]
     paper = f"{entry.title}, {origin}" if origin else entry.title
-    return (entry.name, entry.site, *added, entry.arxiv or formatting.NOTHING, paper)
+    return (entry.name, entry.site, *params, entry.arxiv or formatting.NOTHING, paper)
 
 
 def _stated(entry: AttentionSpec, host: str) -> str:
@@ -86,25 +82,23 @@ def _added(attention: AttentionSpec, host: str) -> str:
     from attnbench.hosts import check_module
     from attnbench.hosts.build import build, default_size
 
+    image = (1, 3, *default_size(host))
     try:
-        check_module.require_fit(
-            attention, check_module.places(attention, host, (1, 3, *default_size(host)))
-        )
+        check_module.require_fit(attention, check_module.places(attention, host, image))
         with device("meta"):
-            with_it, without = build(host, attention), build(host)
+            networks = build(host, attention), build(host)
     except SettingsError as error:
         return f"refused: {error}"
     except Exception as error:
         return f"{type(error).__name__}: {error}"
-    params = [parameters.count(network, ()).params or 0 for network in (with_it, without)]
-    return f"{params[0] - params[1]:,}"
+    with_it, without = (parameters.count(network, ()).params or 0 for network in networks)
+    return f"{with_it - without:,}"
 
 
 def list_modules(module: CustomModules = None) -> None:
     """List the modules: name, site, added learnable parameters, paper or package."""
     caption = "Attention modules, and the learnable parameters that they add"
-    table = output.table(caption, HEADINGS, rows(module or ()), words=("site", "paper"))
     console = output.console()
-    console.print(table)
+    console.print(output.table(caption, HEADINGS, rows(module or ()), words=("site", "paper")))
     for remark in remarks():
-        console.print(remark, markup=False)
+        console.print(remark)

@@ -12,7 +12,6 @@ from pathlib import Path
 
 from pydantic_core import to_jsonable_python
 from rich.console import Console, Group
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
@@ -21,10 +20,12 @@ from rich.text import Text
 def console() -> Console:
     """Return standard output; wide where no terminal sets a width, so that nothing is folded.
 
-    Without emoji: ``mine.py:Key:`` is a name.
+    Without emoji and markup: ``mine.py:Key:`` and ``[95%]`` are text.
     """
-    terminal = Console(emoji=False)
-    return terminal if terminal.is_terminal else Console(width=160, emoji=False)
+    terminal = Console(emoji=False, markup=False)
+    if not terminal.is_terminal:
+        terminal.width = 160
+    return terminal
 
 
 def table(
@@ -36,7 +37,7 @@ def table(
         left = heading == headings[0] or heading in words
         plain.add_column(heading, justify="left" if left else "right", overflow="fold")
     for row in rows:
-        plain.add_row(*map(escape, row))
+        plain.add_row(*row)
     return Group(Text(caption, style="italic"), plain)
 
 

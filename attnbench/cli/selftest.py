@@ -27,7 +27,7 @@ def selftest(
     console = output.console()
     findings = measured.Findings()
     for line in measured.run(simulated, real, device, findings):
-        console.print(line, markup=False)
+        console.print(line)
     console.print(output.table(findings.caption, measured.HEADINGS, findings.rows, ("what",)))
     for fault in findings.faults:
         output.complain(fault)
