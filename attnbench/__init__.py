@@ -50,9 +50,8 @@ def __getattr__(name: str) -> Any:
 
 def _import_modules_of_checkout(folder: Path) -> None:
     """Import the folder modules/ of a checkout, whatever else is installed under its name."""
-    places = [str(folder)]
     spec = spec_from_file_location(
-        f"{__name__}.modules", folder / "__init__.py", submodule_search_locations=places
+        f"{__name__}.modules", folder / "__init__.py", submodule_search_locations=[str(folder)]
     )
     assert spec is not None
     assert spec.loader is not None

@@ -130,6 +130,14 @@ def _changes(
         both = bool(before and after)
         change = between_runs.change(before, after, scatter) if both else None
         fails = change is not None and not faults and change.low > 1 + limit
+        if change is None:
+            verdict = NO_VERDICT[0]
+        elif faults:
+            verdict = NO_VERDICT[1]
+        elif fails:
+            verdict = f"slower by more than {formatting.percent(limit)}"
+        else:
+            verdict = ratios.verdict(change)
         yield Change(
             configuration=new.case.described,
             module=module,
@@ -138,17 +146,7 @@ def _changes(
             new=new.mean(module),
             change=change,
             between=expm1(between_runs.between(before, after, scatter)) if both else None,
-            verdict=_verdict(change, limit, fails=fails, control_failed=bool(faults)),
+            verdict=verdict,
             fails=fails,
             caveats=(*caveats, *faults),
         )
-
-
-def _verdict(change: Interval | None, limit: float, *, fails: bool, control_failed: bool) -> str:
-    if change is None:
-        return NO_VERDICT[0]
-    if control_failed:
-        return NO_VERDICT[1]
-    if fails:
-        return f"slower by more than {formatting.percent(limit)}"
-    return ratios.verdict(change)
