@@ -12,6 +12,7 @@ import typer
 
 from attnbench.claims.outcome import Outcome
 from attnbench.cli import output
+from attnbench.cli.options import option
 from attnbench.errors import UserError
 
 Format = StrEnum("Format", ["TEXT", "JSON", "JUNIT", "GITHUB"])
@@ -20,15 +21,9 @@ HEADINGS = ("name", "what", "stated", "computed", "rule", "verdict", "as expecte
 
 def cells(outcome: Outcome) -> tuple[str, ...]:
     """Return a row under HEADINGS."""
-    return (
-        outcome.name,
-        outcome.subject,
-        outcome.stated,
-        outcome.computed,
-        outcome.rule,
-        outcome.verdict,
-        "yes" if outcome.holds else f"NO: {outcome.expected}",
-    )
+    figures = (outcome.stated, outcome.computed, outcome.rule, outcome.verdict)
+    expected = "yes" if outcome.holds else f"NO: {outcome.expected}"
+    return (outcome.name, outcome.subject, *figures, expected)
 
 
 def as_junit(outcomes: Sequence[Outcome]) -> str:
@@ -65,11 +60,10 @@ FORMATS: dict[str, Callable[[Sequence[Outcome]], str]] = {
 
 def check(
     only: Annotated[
-        str | None,
-        typer.Option(metavar="GLOB", help="Check the claims whose id matches, such as 'sa-*'."),
+        str | None, option("GLOB", "Check the claims whose id matches, such as 'sa-*'.")
     ] = None,
     limits: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Check these limits instead of the claims.")
+        Path | None, option("FILE", "Check these limits instead of the claims.")
     ] = None,
     budget: Annotated[Path | None, typer.Option(hidden=True)] = None,
     format_: Annotated[Format, typer.Option("--format")] = Format.TEXT,

@@ -11,8 +11,8 @@ import typer
 
 from attnbench import analysis, formatting
 from attnbench.analysis.compare import Change, Comparison
-from attnbench.cli import options, output
-from attnbench.cli.options import BetweenRuns
+from attnbench.cli import output
+from attnbench.cli.options import BetweenRuns, option, share
 
 ChangeFormat = StrEnum("ChangeFormat", ["TEXT", "JSON", "GITHUB"])
 HEADINGS = ("module", "old ratio", "new ratio", "change [95%]", "between runs", "verdict", "caveat")
@@ -64,9 +64,7 @@ FORMATS: dict[str, Callable[[Comparison], str]] = {"json": output.json_text, "gi
 def compare(  # noqa: PLR0913, PLR0917  an option each
     old: Annotated[Path, typer.Argument(metavar="OLD", help="Folder of one or more runs.")],
     new: Annotated[Path, typer.Argument(metavar="NEW", help="The same of later runs.")],
-    fail_above: Annotated[
-        str, typer.Option(metavar="SHARE", help="Slowdown for exit status 1, such as 3%.")
-    ] = "3%",
+    fail_above: Annotated[str, option("SHARE", "Slowdown for exit status 1, such as 3%.")] = "3%",
     force: Annotated[
         bool, typer.Option("--force", help="Compare different machines or settings all the same.")
     ] = False,
@@ -82,7 +80,7 @@ def compare(  # noqa: PLR0913, PLR0917  an option each
     Several runs of one configuration in a folder are taken together.
     Exit status 1 where a slowdown beyond --fail-above is significant.
     """
-    limit = options.share(fail_above)
+    limit = share(fail_above)
     comparison = analysis.compare(old, new, limit, force=force, scatter=between_runs)
     if format_ is ChangeFormat.TEXT:
         console, words = output.console(), ("verdict", "caveat")

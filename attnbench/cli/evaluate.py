@@ -5,43 +5,40 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from attnbench.cli import options, output
-from attnbench.cli.options import DTYPES, Device, new_folder, stated
+from attnbench.cli.options import DTYPES, Device, option, stated
 from attnbench.records.case import OPTIONS
 
 
 def evaluate(  # noqa: PLR0913, PLR0917  an option each
-    weights: Annotated[
-        Path, typer.Option(metavar="FILE", help="Checkpoint; code in it is never run.")
-    ],
-    data: Annotated[Path, typer.Option(metavar="DIR", help="A folder of images for each class.")],
+    weights: Annotated[Path, option("FILE", "Checkpoint; code in it is never run.")],
+    data: Annotated[Path, option("DIR", "A folder of images for each class.")],
     module: Annotated[
         str | None,
-        typer.Option(
-            metavar="NAME",
-            help="A name, or a custom module as run's --module takes it; its code is run.",
-            show_default="none: the plain host",
+        option(
+            "NAME",
+            "A name, or a custom module as run's --module takes it; its code is run.",
+            "none: the plain host",
         ),
     ] = None,
     host: Annotated[
-        str, typer.Option(help="A ResNet or ResNeXt of torchvision, sknet50 or sknet101.")
+        str, option(None, "A ResNet or ResNeXt of torchvision, sknet50 or sknet101.")
     ] = "resnet50",
-    device: Annotated[Device, typer.Option(help=OPTIONS["device"].help)] = Device.AUTO,
-    batch_size: Annotated[int, typer.Option(metavar="N", help="Images in one step.")] = 32,
+    device: Annotated[Device, option(None, OPTIONS["device"].help)] = Device.AUTO,
+    batch_size: Annotated[int, option("N", "Images in one step.")] = 32,
     image_size: Annotated[
-        int,
-        typer.Option(metavar="N", help="Side of the centre crop, after resizing in proportion."),
+        int, option("N", "Side of the centre crop, after resizing in proportion.")
     ] = 224,
-    dtype: Annotated[str, typer.Option(metavar="NAME", help=", ".join(DTYPES))] = "float32",
+    dtype: Annotated[str, option("NAME", ", ".join(DTYPES))] = "float32",
     channels_last: Annotated[bool, stated("channels_last")] = False,
     threads: Annotated[int | None, stated("threads")] = None,
     workers: Annotated[
-        int | None,
-        typer.Option(help="Processes that read images.", show_default="0; up to 8 on CUDA"),
+        int | None, option(None, "Processes that read images.", "0; up to 8 on CUDA")
     ] = None,
-    out: Annotated[Path | None, new_folder("Folder for the record; may be that of a run.")] = None,
+    out: Annotated[
+        Path | None,
+        option("DIR", "Folder for the record; may be that of a run.", "a new one under reports/"),
+    ] = None,
 ) -> int:
     """Measure top-1 and top-5 of given weights on a folder of images, beside published ones."""
     from attnbench.accuracy.evaluate import EvaluationOptions, prepare, record_folder

@@ -50,34 +50,31 @@ def share(text: str) -> float:
     return value
 
 
-def share_option(help: str, **declared: Any) -> Any:
-    """Return the parameter of the command line for an option whose value is a share."""
-    return typer.Option(metavar="SHARE", parser=share, help=help, **declared)
+def option(value: str | None, help: str | None, default: str | None = None, **declared: Any) -> Any:
+    """Declare an option: what stands for its value, its help, its default as shown."""
+    return typer.Option(metavar=value, help=help, show_default=default or True, **declared)
 
 
 BetweenRuns = Annotated[
     float | None,
-    share_option(
+    option(
+        "SHARE",
         "By how much one thing's ratio scatters between runs on this machine (standard "
         "deviation), until enough runs show it.",
-        show_default="1.3%, seen on a CPU",
+        "1.3%, seen on a CPU",
+        parser=share,
     ),
 ]
 
 
-def new_folder(help: str) -> Any:
-    """Return the parameter of ``--out`` where by default a folder is made."""
-    return typer.Option(metavar="DIR", help=help, show_default="a new one under reports/")
-
-
 def stated(name: str) -> Any:
     """Return the parameter of the command line for an option of ``run``, as it is declared."""
-    option = OPTIONS[name]
-    default = option.default_text
-    if default is None and not isinstance(option.default, bool):
-        default = option.text(option.default)
+    known = OPTIONS[name]
+    default = known.default_text
+    if default is None and not isinstance(known.default, bool):
+        default = known.text(known.default)
     return typer.Option(
-        option.flag, help=option.help, metavar=option.metavar, show_default=default or True
+        known.flag, help=known.help, metavar=known.metavar, show_default=default or True
     )
 
 
@@ -92,28 +89,28 @@ def modules(listed: str | None, custom: Sequence[str] | None = None) -> tuple[st
     return (*(ATTENTION if listed == "all" else stripped), *specs)
 
 
-def numbers(text: str | None, option: str) -> tuple[int, ...] | None:
+def numbers(text: str | None, flag: str) -> tuple[int, ...] | None:
     """Read ``1,8`` as whole numbers."""
-    return _values(text, option, int, f"'{text}' is no number")
+    return _values(text, flag, int, f"'{text}' is no number")
 
 
-def image_sizes(text: str | None, option: str) -> tuple[Size, ...] | None:
+def image_sizes(text: str | None, flag: str) -> tuple[Size, ...] | None:
     """Read ``224,800x1333`` as sizes: a square by its side, else height and width."""
-    return _values(text, option, image_size.parse)
+    return _values(text, flag, image_size.parse)
 
 
-def choices(text: str | None, option: str, known: Sequence[str]) -> tuple[str, ...] | None:
+def choices(text: str | None, flag: str, known: Sequence[str]) -> tuple[str, ...] | None:
     """Read ``inference,training`` as values of an option that knows these."""
-    return _values(text, option, lambda part: choice(part.strip(), option, known))
+    return _values(text, flag, lambda part: choice(part.strip(), flag, known))
 
 
 def _values(
-    text: str | None, option: str, read: Callable[[str], T], fault: str = ""
+    text: str | None, flag: str, read: Callable[[str], T], fault: str = ""
 ) -> tuple[T, ...] | None:
     try:
         return None if text is None else tuple(map(read, text.split(",")))
     except ValueError as error:
-        raise UserError(f"{option}: {fault or error}, nor several with commas") from error
+        raise UserError(f"{flag}: {fault or error}, nor several with commas") from error
 
 
 def stages(text: str | None) -> tuple[int, ...] | None:
@@ -127,10 +124,10 @@ def stages(text: str | None) -> tuple[int, ...] | None:
     return tuple(range(first - 1, last))
 
 
-def choice(text: str, option: str, known: Sequence[str]) -> str:
+def choice(text: str, flag: str, known: Sequence[str]) -> str:
     """Read ``float32`` as the value of an option that knows these and takes one."""
     if text not in known:
-        raise UserError(f"{option}: '{text}' is not one of {', '.join(known)}")
+        raise UserError(f"{flag}: '{text}' is not one of {', '.join(known)}")
     return text
 
 

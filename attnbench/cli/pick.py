@@ -12,7 +12,7 @@ import typer
 from attnbench import analysis, formatting
 from attnbench.analysis.pick import Candidate, Choice, Limits
 from attnbench.cli import output
-from attnbench.cli.options import BetweenRuns, share_option
+from attnbench.cli.options import BetweenRuns, option, share
 from attnbench.formatting import joined
 from attnbench.records import image_size
 from attnbench.records.evaluation import PUBLISHED_SIZE
@@ -96,20 +96,20 @@ def _listed(candidates: Iterable[Candidate]) -> str:
 def pick(  # noqa: PLR0913, PLR0917  an option each
     folder: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of one or more runs.")],
     max_overhead: Annotated[
-        float | None, share_option("Most latency over plain, such as 10%.")
+        float | None, option("SHARE", "Most latency over plain, such as 10%.", parser=share)
     ] = None,
     max_added_params: Annotated[
-        int | None, typer.Option(metavar="N", help="Most learnable parameters added.", min=0)
+        int | None, option("N", "Most learnable parameters added.", min=0)
     ] = None,
     max_memory: Annotated[
-        float | None, share_option("Most live peak over plain, such as 5%.")
+        float | None, option("SHARE", "Most live peak over plain, such as 5%.", parser=share)
     ] = None,
     recipe: Annotated[
         str | None,
-        typer.Option(
-            metavar="NAME",
-            help="Whose published top-1 gives the order.",
-            show_default="the one with most of the run's modules",
+        option(
+            "NAME",
+            "Whose published top-1 gives the order.",
+            "the one with most of the run's modules",
         ),
     ] = None,
     between_runs: BetweenRuns = None,

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from attnbench.cli import output
+from attnbench.cli.options import option
 from attnbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -62,11 +63,7 @@ def report_command(
     ],
     out: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FOLDER",
-            help="Folder for what the runs have in common.",
-            show_default="DIR if there is only one",
-        ),
+        option("FOLDER", "Folder for what the runs have in common.", "DIR if there is only one"),
     ] = None,
 ) -> None:
     """Write tables, plots and report.html again from the records of one run or of several."""

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from attnbench.cli import options, output
-from attnbench.cli.options import DTYPES, MODES, CustomModules, Device, new_folder, stated
+from attnbench.cli.options import DTYPES, MODES, CustomModules, Device, option, stated
 from attnbench.records.case import RunOptions
 from attnbench.records.run import Run
 from attnbench.records.schema import End, Record, Round
@@ -21,9 +21,7 @@ if TYPE_CHECKING:
 
 
 def run(  # noqa: PLR0913, PLR0917  one parameter an option
-    modules: Annotated[
-        str | None, typer.Option(help="Names, comma-separated.", show_default="all seven")
-    ] = None,
+    modules: Annotated[str | None, option(None, "Names, comma-separated.", "all seven")] = None,
     module: CustomModules = None,
     host: Annotated[str | None, stated("host")] = None,
     device: Annotated[Device | None, stated("device")] = None,
@@ -44,7 +42,10 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
     threads: Annotated[int | None, stated("threads")] = None,
     seed: Annotated[int | None, stated("seed")] = None,
     out: Annotated[
-        Path | None, new_folder("Output folder. An unfinished run in it is resumed.")
+        Path | None,
+        option(
+            "DIR", "Output folder. An unfinished run in it is resumed.", "a new one under reports/"
+        ),
     ] = None,
 ) -> int:
     """Count, time and measure modules in a host network beside the plain host (the default).

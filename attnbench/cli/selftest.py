@@ -4,22 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
 from attnbench.cli import output
-from attnbench.cli.options import Device
+from attnbench.cli.options import Device, option
 
 
 def selftest(
-    simulated: Annotated[
-        int, typer.Option(metavar="RUNS", help="Runs of each simulated machine.", min=20)
-    ] = 100,
-    real: Annotated[
-        int, typer.Option(metavar="RUNS", help="Runs on this machine; 0 for none.", min=0)
-    ] = 20,
-    device: Annotated[
-        Device | None, typer.Option(show_default="auto", help="Where the real runs are timed.")
-    ] = None,
+    simulated: Annotated[int, option("RUNS", "Runs of each simulated machine.", min=20)] = 100,
+    real: Annotated[int, option("RUNS", "Runs on this machine; 0 for none.", min=0)] = 20,
+    device: Annotated[Device | None, option(None, "Where the real runs are timed.", "auto")] = None,
 ) -> int:
     """Test how often the suite's intervals are right, and whether planted slowdowns are found."""
     from attnbench.measuring import selftest as measured
