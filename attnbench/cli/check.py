@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
-from xml.etree import ElementTree
+from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 import typer
 
@@ -28,18 +28,16 @@ def cells(outcome: Outcome) -> tuple[str, ...]:
 
 def as_junit(outcomes: Sequence[Outcome]) -> str:
     """Return a test suite with a test case per outcome."""
-    failures = [outcome for outcome in outcomes if not outcome.holds]
-    suite = ElementTree.Element(
-        "testsuite", name="attnbench check", tests=str(len(outcomes)), failures=str(len(failures))
+    failures = str(sum(not outcome.holds for outcome in outcomes))
+    suite = Element(
+        "testsuite", name="attnbench check", tests=str(len(outcomes)), failures=failures
     )
     for outcome in outcomes:
-        case = ElementTree.SubElement(
-            suite, "testcase", classname=outcome.subject, name=outcome.name
-        )
+        case = SubElement(suite, "testcase", classname=outcome.subject, name=outcome.name)
         if not outcome.holds:
-            ElementTree.SubElement(case, "failure", message=outcome.fault)
-    ElementTree.indent(suite)
-    return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True)
+            SubElement(case, "failure", message=outcome.fault)
+    indent(suite)
+    return tostring(suite, encoding="unicode", xml_declaration=True)
 
 
 def as_github(outcomes: Sequence[Outcome]) -> str:
@@ -91,7 +89,6 @@ def check(
         output.console().print(output.table(caption, HEADINGS, map(cells, outcomes), words))
     else:
         print(FORMATS[format_](outcomes))
-    failures = [outcome for outcome in outcomes if not outcome.holds]
-    for outcome in failures:
-        output.complain(outcome.fault)
-    return 1 if failures else 0
+    faults = [outcome.fault for outcome in outcomes if not outcome.holds]
+    output.complain(*faults)
+    return 1 if faults else 0

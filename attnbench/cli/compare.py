@@ -88,9 +88,8 @@ def compare(  # noqa: PLR0913, PLR0917  an option each
             console.print(output.table(caption, HEADINGS, rows, words))
     else:
         print(FORMATS[format_](comparison))
-    failures = [change for change in comparison.changes if change.fails]
-    for change in failures:
-        output.complain(change.fault)
+    faults = [change.fault for change in comparison.changes if change.fails]
+    output.complain(*faults)
     if unjudged := comparison.unjudged:
         output.complain(f"{unjudged} of {len(comparison.changes)} modules have no verdict")
-    return 1 if failures or (require_verdicts and unjudged) else 0
+    return 1 if faults or (require_verdicts and unjudged) else 0

@@ -15,11 +15,7 @@ def evaluate(  # noqa: PLR0913, PLR0917  an option each
     data: Annotated[Path, option("DIR", "A folder of images for each class.")],
     module: Annotated[
         str | None,
-        option(
-            "NAME",
-            "A name, or a custom module as run's --module takes it; its code is run.",
-            "none: the plain host",
-        ),
+        option("NAME", "A name, or a SPEC (see run): its code is run.", "none: the plain host"),
     ] = None,
     host: Annotated[
         str, option(None, "A ResNet or ResNeXt of torchvision, sknet50 or sknet101.")

@@ -5,7 +5,7 @@ Without the latter, nothing is loaded: neither torch nor a package.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from importlib.util import find_spec
 
 from attnbench import formatting
@@ -30,7 +30,8 @@ def rows(custom: Collection[str] = ()) -> Iterator[Row]:
         UserError: one of them cannot be loaded, or has ended its child process.
         SettingsError: the name of one of them cannot be read.
     """
-    yield from (_row(entry, _stated) for entry in ATTENTION.values())
+    for entry in ATTENTION.values():
+        yield _row(entry, [_stated(entry, host) for host in HOSTS])
     yield from map(_custom, custom)
     for offered in entry_points.offered():
         if offered.name not in custom:
@@ -38,17 +39,14 @@ def rows(custom: Collection[str] = ()) -> Iterator[Row]:
             yield (offered.name, *unknown, entry_points.origin(offered))
 
 
-def remarks() -> list[str]:
-    """Return what else can be asked for, in sentences."""
+def remarks() -> Iterator[str]:
+    """Yield what else can be asked for, in sentences."""
     missing = "" if find_spec("timm") else "; it is not installed: pip install -e '.[timm]'"
-    shadowed = ", ".join(
-        f"{entry.name} of {entry_points.origin(entry)}" for entry in entry_points.shadowed()
-    )
-    return [
-        f"timm:NAME for {', '.join(timm.NAMES)} (of timm{missing}).",
-        "path/to/file.py:ClassName for a class in a file.",
-        *([f"Cannot be selected, because their names are reserved: {shadowed}."] * bool(shadowed)),
-    ]
+    yield f"timm:NAME for {', '.join(timm.NAMES)} (of timm{missing})."
+    yield "path/to/file.py:ClassName for a class in a file."
+    names = [f"{entry.name} of {entry_points.origin(entry)}" for entry in entry_points.shadowed()]
+    if names:
+        yield f"Cannot be selected, because their names are reserved: {', '.join(names)}."
 
 
 def _custom(name: str) -> Row:
@@ -59,15 +57,13 @@ def _custom(name: str) -> Row:
 
 
 def _loaded(module: ModuleReference) -> Row:
-    return _row(module.load(), _added, module.origin())
+    attention = module.load()
+    return _row(attention, [_added(attention, host) for host in HOSTS], module.origin())
 
 
-def _row(
-    entry: AttentionSpec, added: Callable[[AttentionSpec, str], str], origin: str | None = None
-) -> Row:
-    params = [added(entry, host) for host in HOSTS]
+def _row(entry: AttentionSpec, added: Iterable[str], origin: str | None = None) -> Row:
     paper = f"{entry.title}, {origin}" if origin else entry.title
-    return (entry.name, entry.site, *params, entry.arxiv or formatting.NOTHING, paper)
+    return (entry.name, entry.site, *added, entry.arxiv or formatting.NOTHING, paper)
 
 
 def _stated(entry: AttentionSpec, host: str) -> str:

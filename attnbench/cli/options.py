@@ -24,17 +24,6 @@ DTYPES, MODES = (get_args(get_type_hints(Case)[name]) for name in ("dtype", "mod
 Device = StrEnum("Device", ["AUTO", "CPU", "CUDA"])
 """Where to run; auto takes CUDA where there is a device."""
 
-CustomModules = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--module",
-        metavar="SPEC",
-        help="A custom module, whose code is run: file.py:ClassName, timm:NAME, or an entry point; "
-        "with ,site=after_bn3 and ,key=value for its settings. May be repeated; without --modules "
-        "alone.",
-    ),
-]
-
 
 def share(text: str) -> float:
     """Read ``3%`` or ``0.03`` as 0.03; neither, or below zero, is no share."""
@@ -54,6 +43,16 @@ def option(value: str | None, help: str | None, default: str | None = None, **de
     """Declare an option: what stands for its value, its help, its default as shown."""
     return typer.Option(metavar=value, help=help, show_default=default or True, **declared)
 
+
+CustomModules = Annotated[
+    list[str] | None,
+    option(
+        "SPEC",
+        "A custom module, whose code is run: file.py:ClassName, timm:NAME, or an entry point; "
+        "with ,site=after_bn3 and ,key=value for its settings. May be repeated; without --modules "
+        "alone.",
+    ),
+]
 
 BetweenRuns = Annotated[
     float | None,

@@ -84,9 +84,9 @@ def _finite(data: object) -> object:
 
 def annotation(name: str, message: str) -> str:
     """Return a line that GitHub shows as an error of the step."""
-    escapes = {"%": "%25", "\r": "%0D", "\n": "%0A"}
-    title = name.translate(str.maketrans(escapes | {":": "%3A", ",": "%2C"}))
-    return f"::error title=attnbench {title}::{message.translate(str.maketrans(escapes))}"
+    escapes = {ord("%"): "%25", ord("\r"): "%0D", ord("\n"): "%0A"}
+    title = name.translate(escapes | {ord(":"): "%3A", ord(","): "%2C"})
+    return f"::error title=attnbench {title}::{message.translate(escapes)}"
 
 
 def markdown_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -110,6 +110,7 @@ def github_text(failures: Iterable[tuple[str, str]], headline: str, table: str) 
     return "\n".join([*annotations, headline, *([] if summary else ["", table])])
 
 
-def complain(message: str) -> None:
-    """Print the message as one line on stderr."""
-    print(f"attnbench: {' '.join(message.split())}", file=sys.stderr)
+def complain(*messages: str) -> None:
+    """Print each message as one line on stderr."""
+    for message in messages:
+        print(f"attnbench: {' '.join(message.split())}", file=sys.stderr)

@@ -122,7 +122,8 @@ class Bar:
     def add(self, run: Run) -> None:
         """Lengthen the bar by a run, of which an earlier call may have done a part."""
         self._runs.append(run)
-        self._done_s.append(_done_s(run))
+        steps_s = STEP_S["counts"] * len(run.counts) + STEP_S["memory"] * len(run.memory)
+        self._done_s.append(_expected_s(run) if run.end else steps_s + run.timed_s)
         self._progress.reset(self._task, total=sum(map(_expected_s, self._runs)))
 
     def show(self, run: Run, event: Event) -> None:
@@ -146,10 +147,3 @@ class Bar:
 def _expected_s(run: Run) -> float:
     counted, measured = STEP_S["counts"] * len(run.counted), STEP_S["memory"] * len(run.networks)
     return run.plan.budget_s + counted + measured + STEP_S["warm-up"] * len(run.plan.variants)
-
-
-def _done_s(run: Run) -> float:
-    if run.end is not None:
-        return _expected_s(run)
-    counted, measured = STEP_S["counts"] * len(run.counts), STEP_S["memory"] * len(run.memory)
-    return counted + measured + run.timed_s

@@ -21,8 +21,7 @@ def selftest(
     for line in measured.run(simulated, real, device, findings):
         console.print(line)
     console.print(output.table(findings.caption, measured.HEADINGS, findings.rows, ("what",)))
-    for fault in findings.faults:
-        output.complain(fault)
+    output.complain(*findings.faults)
     if not findings.faults:
         console.print("Every machine meets its requirements.")
     return 1 if findings.faults else 0
