@@ -33,29 +33,25 @@ __all__ = [
 ]
 
 _HOMES = {
-    "RunOptions": ".measuring",
-    "build": ".hosts.build",
-    "load_authors_state_dict": ".accuracy.checkpoints",
-    "read": ".report",
-    "read_weights": ".accuracy.checkpoints",
-    "resnet": ".hosts.build",
-    "run": ".measuring",
-    "to_authors_state_dict": ".accuracy.checkpoints",
+    ".accuracy.checkpoints": ("load_authors_state_dict", "read_weights", "to_authors_state_dict"),
+    ".hosts.build": ("build", "resnet"),
+    ".measuring": ("RunOptions", "run"),
+    ".report": ("read",),
 }
 
 
 def __getattr__(name: str) -> Any:
     """Import a public name on first use: the package alone imports neither torch nor pandas."""
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name], __name__), name)
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(home, __name__), name)
     raise AttributeError(f"module 'attnbench' has no attribute '{name}'")
 
 
 def _import_modules_of_checkout(folder: Path) -> None:
     """Import the folder modules/ of a checkout, whatever else is installed under its name."""
-    places = [str(folder)]
     spec = spec_from_file_location(
-        f"{__name__}.modules", folder / "__init__.py", submodule_search_locations=places
+        f"{__name__}.modules", folder / "__init__.py", submodule_search_locations=[str(folder)]
     )
     assert spec is not None
     assert spec.loader is not None

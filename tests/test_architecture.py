@@ -7,6 +7,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -152,4 +153,4 @@ def test_a_folder_is_read_at_a_glance(folder: Path) -> None:
 def test_what_is_public_is_what_can_be_imported() -> None:
     for name in attnbench.__all__:
         assert getattr(attnbench, name) is not None
-    assert set(attnbench.__all__) == {*attnbench._HOMES, "__version__"}
+    assert set(attnbench.__all__) == {"__version__", *chain(*attnbench._HOMES.values())}

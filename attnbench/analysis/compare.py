@@ -53,9 +53,9 @@ class Comparison:
     """All changes, and the slowdown beyond which one fails."""
 
     limit: float
-    changes: tuple[Change, ...]
     between_runs: float
     """Standard deviation of log-ratios between runs, until enough of them show it."""
+    changes: tuple[Change, ...]
 
     @property
     def unjudged(self) -> int:
@@ -83,7 +83,7 @@ def compare(
     )
     if not any(change.change for change in changes):
         raise UserError(f"{old} and {new} have no module in common that was timed in both")
-    return Comparison(limit, changes, assumed)
+    return Comparison(limit, assumed, changes)
 
 
 def _paired(
@@ -116,17 +116,28 @@ def _changes(
         raise UserError(
             f"these cannot be compared: {'; '.join(caveats)}. --force compares them all the same"
         )
-    if _apart_in_time(old, new):
+    several = max(len(old.runs), len(new.runs)) > 1
+    if several and (max(old.times) < min(new.times) or max(new.times) < min(old.times)):
+        # A change between two hours could pass for one between the runs.
         caveats.append("all runs of one side were made before those of the other")
-    controls = {"old": old.control_fault, "new": new.control_fault}
     faults = [
-        f"the control of the {name} failed: {fault}" for name, fault in controls.items() if fault
+        f"the control of the {name} failed: {fault}"
+        for name, side in (("old", old), ("new", new))
+        if (fault := side.control_fault)
     ]
     for module in dict.fromkeys((*new.modules, *old.modules)):
         before, after = old.intervals(module), new.intervals(module)
         both = bool(before and after)
         change = between_runs.change(before, after, scatter) if both else None
         fails = change is not None and not faults and change.low > 1 + limit
+        if change is None:
+            verdict = NO_VERDICT[0]
+        elif faults:
+            verdict = NO_VERDICT[1]
+        elif fails:
+            verdict = f"slower by more than {formatting.percent(limit)}"
+        else:
+            verdict = ratios.verdict(change)
         yield Change(
             configuration=new.case.described,
             module=module,
@@ -135,23 +146,7 @@ def _changes(
             new=new.mean(module),
             change=change,
             between=expm1(between_runs.between(before, after, scatter)) if both else None,
-            verdict=_verdict(change, limit, fails=fails, control_failed=bool(faults)),
+            verdict=verdict,
             fails=fails,
             caveats=(*caveats, *faults),
         )
-
-
-def _apart_in_time(old: Replicates, new: Replicates) -> bool:
-    """Return whether a change between two hours could pass for one between several runs."""
-    several = max(len(old.runs), len(new.runs)) > 1
-    return several and (max(old.times) < min(new.times) or max(new.times) < min(old.times))
-
-
-def _verdict(change: Interval | None, limit: float, *, fails: bool, control_failed: bool) -> str:
-    if change is None:
-        return NO_VERDICT[0]
-    if control_failed:
-        return NO_VERDICT[1]
-    if fails:
-        return f"slower by more than {formatting.percent(limit)}"
-    return ratios.verdict(change)

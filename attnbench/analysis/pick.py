@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from attnbench import formatting
 from attnbench.analysis import replicates
@@ -20,6 +20,11 @@ from attnbench.stats.interval import Interval
 
 Answer = Literal["in", "out", "cannot say"]
 ORDER: tuple[Answer, ...] = ("in", "cannot say", "out")
+
+Judgement = tuple[Answer, str]
+"""The answer by one limit, and the reason unless it is "in"."""
+
+HOLDS = "the interval of the latency holds"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,14 +74,6 @@ class Choice:
         return [candidate for candidate in self.candidates if candidate.answer == answer]
 
 
-class _Judgement(NamedTuple):
-    """The answer by one limit, with the reason unless it is "in"."""
-
-    answer: Answer
-    reason: str = ""
-    interval_holds_limit: bool = False
-
-
 def pick(
     folder: Path, limits: Limits, recipe: str | None = None, scatter: float | None = None
 ) -> Choice:
@@ -124,19 +121,18 @@ def _candidate(
     intervals = measured.intervals(module)
     ratio = between_runs.known(intervals, scatter) if intervals else None
     added, memory = _added_params(measured, module), _memory_ratio(measured, module)
-    judgements = [
-        *_by_latency(measured, ratio, limits.overhead),
-        *_by_value("added parameters", added, limits.added_params, formatting.whole),
-        *_by_value("live peak", memory and memory - 1, limits.memory, formatting.percent),
-    ]
-    answer = max((judgement.answer for judgement in judgements), key=ORDER.index)
-    deciding = [judgement for judgement in judgements if judgement.answer == answer]
-    reasons = [judgement.reason for judgement in deciding if judgement.reason]
+    judgements = (
+        _by_latency(measured, ratio, limits.overhead),
+        _by_value("added parameters", added, limits.added_params, formatting.whole),
+        _by_value("live peak", memory and memory - 1, limits.memory, formatting.percent),
+    )
+    answer = max((judged for judged, _ in judgements), key=ORDER.index)
+    reasons = [reason for judged, reason in judgements if judged == answer and reason]
     return Candidate(
         module=module,
         answer=answer,
         reasons=(*reasons, *_errors(measured, module)),
-        interval_holds_limit=any(judgement.interval_holds_limit for judgement in deciding),
+        interval_holds_limit=any(reason.startswith(HOLDS) for reason in reasons),
         ratio=ratio,
         added_params=added,
         memory_ratio=memory,
@@ -144,34 +140,28 @@ def _candidate(
     )
 
 
-def _by_latency(
-    measured: Replicates, ratio: Interval | None, limit: float | None
-) -> list[_Judgement]:
+def _by_latency(measured: Replicates, ratio: Interval | None, limit: float | None) -> Judgement:
     if limit is None:
-        return []
+        return "in", ""
     if ratio is None:
-        return [_Judgement("cannot say", "it was not timed")]
+        return "cannot say", "it was not timed"
     if measured.control_fault is not None:
-        return [_Judgement("cannot say", f"the control failed: {measured.control_fault}")]
-    if ratio.high <= 1 + limit:
-        return [_Judgement("in")]
-    stated = formatting.percent(limit)
+        return "cannot say", f"the control failed: {measured.control_fault}"
     if ratio.low > 1 + limit:
-        return [_Judgement("out", f"latency is above {stated}")]
-    reason = f"the interval of the latency holds {stated}"
-    return [_Judgement("cannot say", reason, interval_holds_limit=True)]
+        return "out", f"latency is above {formatting.percent(limit)}"
+    if ratio.high > 1 + limit:
+        return "cannot say", f"{HOLDS} {formatting.percent(limit)}"
+    return "in", ""
 
 
 def _by_value(
     name: str, value: float | None, limit: float | None, written: Callable[[float], str]
-) -> list[_Judgement]:
+) -> Judgement:
     if limit is None:
-        return []
+        return "in", ""
     if value is None:
-        return [_Judgement("cannot say", f"no {name} in the records")]
-    if value > limit:
-        return [_Judgement("out", f"{name} above {written(limit)}")]
-    return [_Judgement("in")]
+        return "cannot say", f"no {name} in the records"
+    return ("out", f"{name} above {written(limit)}") if value > limit else ("in", "")
 
 
 def _added_params(measured: Replicates, module: str) -> int | None:
@@ -192,10 +182,9 @@ def _memory_ratio(measured: Replicates, module: str) -> float | None:
 
 def _errors(measured: Replicates, module: str) -> list[str]:
     """Return each distinct failure; a module that is in by its first rounds may fail later."""
-    failures = (run.failures.get(module, {}).values() for run in measured.runs)
     messages = (
         f"{failure.step} failed: {failure.type}: {failure.message}"
-        for run_failures in failures
-        for failure in run_failures
+        for run in measured.runs
+        for failure in run.failures.get(module, {}).values()
     )
     return list(dict.fromkeys(" ".join(message.split()) for message in messages))

@@ -42,13 +42,11 @@ class Replicates:
 
     def intervals(self, variant: str) -> list[Interval]:
         """Return the variant's ratio to the plain host in each run that has one."""
-        intervals = (ratios.ratio(run.rounds, variant) for run in self.runs)
-        return [interval for interval in intervals if interval is not None]
+        return [known for run in self.runs if (known := ratios.ratio(run.rounds, variant))]
 
     def mean(self, variant: str) -> Interval | None:
         """Return the mean of these ratios, with the uncertainty of their rounds alone."""
-        intervals = self.intervals(variant)
-        return between_runs.mean(intervals) if intervals else None
+        return between_runs.mean(known) if (known := self.intervals(variant)) else None
 
     @property
     def control_fault(self) -> str | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -28,18 +27,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-COMMANDS: dict[str, Callable[..., int | None]] = {
-    "run": run,
-    "list": list_modules,
-    "check": check,
-    "evaluate": evaluate,
-    "compare": compare,
-    "pick": pick,
-    "selftest": selftest,
-    "report": report_command,
-}
-for name, command in COMMANDS.items():
-    app.command(name)(command)
+app.command("run")(run)
+app.command("list")(list_modules)
+app.command("check")(check)
+app.command("evaluate")(evaluate)
+app.command("compare")(compare)
+app.command("pick")(pick)
+app.command("selftest")(selftest)
+app.command("report")(report_command)
 
 
 @app.callback(invoke_without_command=True)
@@ -66,11 +61,8 @@ def main(arguments: list[str] | None = None) -> None:
         arguments = ["run", *arguments]
     try:
         status = app(arguments, prog_name="attnbench", standalone_mode=False)
-    except (UserError, SettingsError) as error:
-        output.complain(str(error))
-        status = 2
-    except _USAGE_ERROR as error:
-        output.complain(error.format_message())  # type: ignore[attr-defined]
+    except (UserError, SettingsError, _USAGE_ERROR) as error:
+        output.complain(getattr(error, "format_message", error.__str__)())  # names the option
         status = 2
     except typer.Abort:
         output.complain("interrupted")

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
-from xml.etree import ElementTree
+from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 import typer
 
 from attnbench.claims.outcome import Outcome
 from attnbench.cli import output
+from attnbench.cli.options import option
 from attnbench.errors import UserError
 
 Format = StrEnum("Format", ["TEXT", "JSON", "JUNIT", "GITHUB"])
@@ -21,66 +21,47 @@ HEADINGS = ("name", "what", "stated", "computed", "rule", "verdict", "as expecte
 
 def cells(outcome: Outcome) -> tuple[str, ...]:
     """Return a row under HEADINGS."""
-    return (
-        outcome.name,
-        outcome.subject,
-        outcome.stated,
-        outcome.computed,
-        outcome.rule,
-        outcome.verdict,
-        "yes" if outcome.holds else f"NO: {outcome.expected}",
-    )
-
-
-def as_json(outcomes: Sequence[Outcome]) -> str:
-    """Return a list of objects, one per outcome."""
-    return output.json_text([asdict(outcome) for outcome in outcomes])
+    figures = (outcome.stated, outcome.computed, outcome.rule, outcome.verdict)
+    expected = "yes" if outcome.holds else f"NO: {outcome.expected}"
+    return (outcome.name, outcome.subject, *figures, expected)
 
 
 def as_junit(outcomes: Sequence[Outcome]) -> str:
     """Return a test suite with a test case per outcome."""
-    failures = [outcome for outcome in outcomes if not outcome.holds]
-    suite = ElementTree.Element(
-        "testsuite", name="attnbench check", tests=str(len(outcomes)), failures=str(len(failures))
+    failures = str(sum(not outcome.holds for outcome in outcomes))
+    suite = Element(
+        "testsuite", name="attnbench check", tests=str(len(outcomes)), failures=failures
     )
     for outcome in outcomes:
-        case = ElementTree.SubElement(
-            suite, "testcase", classname=outcome.subject, name=outcome.name
-        )
+        case = SubElement(suite, "testcase", classname=outcome.subject, name=outcome.name)
         if not outcome.holds:
-            ElementTree.SubElement(case, "failure", message=outcome.fault)
-    ElementTree.indent(suite)
-    return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True)
+            SubElement(case, "failure", message=outcome.fault)
+    indent(suite)
+    return tostring(suite, encoding="unicode", xml_declaration=True)
 
 
 def as_github(outcomes: Sequence[Outcome]) -> str:
-    """Return an annotation per outcome that does not hold; the table goes to the summary."""
+    """Return an annotation per outcome that does not hold; in the table they stand first."""
     failures = [(outcome.name, outcome.fault) for outcome in outcomes if not outcome.holds]
-    return output.github_text(failures, _count(outcomes), as_markdown(outcomes))
-
-
-def as_markdown(outcomes: Sequence[Outcome]) -> str:
-    """Return a table, what does not hold first."""
+    headline = f"{len(outcomes) - len(failures)} of {len(outcomes)} as expected"
     ordered = sorted(outcomes, key=lambda outcome: outcome.holds)
     table = output.markdown_table(HEADINGS, map(cells, ordered))
-    return f"**attnbench check**: {_count(outcomes)}\n\n{table}\n"
+    return output.github_text(failures, headline, f"**attnbench check**: {headline}\n\n{table}\n")
 
 
-Writer = Callable[[Sequence[Outcome]], str]
-FORMATS: dict[str, Writer] = {"json": as_json, "junit": as_junit, "github": as_github}
-
-
-def _count(outcomes: Sequence[Outcome]) -> str:
-    return f"{sum(outcome.holds for outcome in outcomes)} of {len(outcomes)} as expected"
+FORMATS: dict[str, Callable[[Sequence[Outcome]], str]] = {
+    "json": output.json_text,
+    "junit": as_junit,
+    "github": as_github,
+}
 
 
 def check(
     only: Annotated[
-        str | None,
-        typer.Option(metavar="GLOB", help="Check the claims whose id matches, such as 'sa-*'."),
+        str | None, option("GLOB", "Check the claims whose id matches, such as 'sa-*'.")
     ] = None,
     limits: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Check these limits instead of the claims.")
+        Path | None, option("FILE", "Check these limits instead of the claims.")
     ] = None,
     budget: Annotated[Path | None, typer.Option(hidden=True)] = None,
     format_: Annotated[Format, typer.Option("--format")] = Format.TEXT,
@@ -101,15 +82,13 @@ def check(
     if path:
         caption, outcomes = f"Limits of {path}", limits_file.check(limits_file.read(path))
     else:
-        findings = claims_check.check(claim.select(only))
         caption = "Published figures, computed"
-        outcomes = [finding.outcome() for finding in findings]
+        outcomes = [finding.outcome() for finding in claims_check.check(claim.select(only))]
     if format_ is Format.TEXT:
         words = ("what", "rule", "verdict", "as expected")
         output.console().print(output.table(caption, HEADINGS, map(cells, outcomes), words))
     else:
         print(FORMATS[format_](outcomes))
-    failures = [outcome for outcome in outcomes if not outcome.holds]
-    for outcome in failures:
-        output.complain(outcome.fault)
-    return 1 if failures else 0
+    faults = [outcome.fault for outcome in outcomes if not outcome.holds]
+    output.complain(*faults)
+    return 1 if faults else 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -12,8 +11,8 @@ import typer
 
 from attnbench import analysis, formatting
 from attnbench.analysis.compare import Change, Comparison
-from attnbench.cli import options, output
-from attnbench.cli.options import BetweenRuns
+from attnbench.cli import output
+from attnbench.cli.options import BetweenRuns, option, share
 
 ChangeFormat = StrEnum("ChangeFormat", ["TEXT", "JSON", "GITHUB"])
 HEADINGS = ("module", "old ratio", "new ratio", "change [95%]", "between runs", "verdict", "caveat")
@@ -45,12 +44,6 @@ def cells(change: Change) -> tuple[str, ...]:
     )
 
 
-def as_json(comparison: Comparison) -> str:
-    """Return the limit, the assumed scatter and a list of changes as one object."""
-    data = asdict(comparison)
-    return output.json_text({key: data[key] for key in ("limit", "between_runs", "changes")})
-
-
 def as_github(comparison: Comparison) -> str:
     """Return an annotation for every slowdown that fails; the tables go to the summary."""
     failures = [(change.module, change.fault) for change in comparison.changes if change.fails]
@@ -65,15 +58,13 @@ def as_github(comparison: Comparison) -> str:
     return output.github_text(failures, headline, printed)
 
 
-FORMATS: dict[str, Callable[[Comparison], str]] = {"json": as_json, "github": as_github}
+FORMATS: dict[str, Callable[[Comparison], str]] = {"json": output.json_text, "github": as_github}
 
 
 def compare(  # noqa: PLR0913, PLR0917  an option each
     old: Annotated[Path, typer.Argument(metavar="OLD", help="Folder of one or more runs.")],
     new: Annotated[Path, typer.Argument(metavar="NEW", help="The same of later runs.")],
-    fail_above: Annotated[
-        str, typer.Option(metavar="SHARE", help="Slowdown for exit status 1, such as 3%.")
-    ] = "3%",
+    fail_above: Annotated[str, option("SHARE", "Slowdown for exit status 1, such as 3%.")] = "3%",
     force: Annotated[
         bool, typer.Option("--force", help="Compare different machines or settings all the same.")
     ] = False,
@@ -89,22 +80,16 @@ def compare(  # noqa: PLR0913, PLR0917  an option each
     Several runs of one configuration in a folder are taken together.
     Exit status 1 where a slowdown beyond --fail-above is significant.
     """
-    comparison = analysis.compare(
-        old,
-        new,
-        options.share(fail_above),
-        force=force,
-        scatter=options.share(between_runs) if between_runs else None,
-    )
+    limit = share(fail_above)
+    comparison = analysis.compare(old, new, limit, force=force, scatter=between_runs)
     if format_ is ChangeFormat.TEXT:
         console, words = output.console(), ("verdict", "caveat")
         for caption, rows in tables(comparison):
             console.print(output.table(caption, HEADINGS, rows, words))
     else:
         print(FORMATS[format_](comparison))
-    failures = [change for change in comparison.changes if change.fails]
-    for change in failures:
-        output.complain(change.fault)
+    faults = [change.fault for change in comparison.changes if change.fails]
+    output.complain(*faults)
     if unjudged := comparison.unjudged:
         output.complain(f"{unjudged} of {len(comparison.changes)} modules have no verdict")
-    return 1 if failures or (require_verdicts and unjudged) else 0
+    return 1 if faults or (require_verdicts and unjudged) else 0

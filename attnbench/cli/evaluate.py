@@ -5,49 +5,41 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from attnbench.cli import options, output
-from attnbench.cli.options import DTYPES, Device
+from attnbench.cli.options import DTYPES, Device, option, stated
+from attnbench.records.case import OPTIONS
 
 
 def evaluate(  # noqa: PLR0913, PLR0917  an option each
-    weights: Annotated[
-        Path, typer.Option(metavar="FILE", help="Checkpoint; code in it is never run.")
-    ],
-    data: Annotated[Path, typer.Option(metavar="DIR", help="A folder of images for each class.")],
+    weights: Annotated[Path, option("FILE", "Checkpoint; code in it is never run.")],
+    data: Annotated[Path, option("DIR", "A folder of images for each class.")],
     module: Annotated[
-        str | None, typer.Option(metavar="NAME", show_default="none: the plain host")
+        str | None,
+        option("NAME", "A name, or a SPEC (see run): its code is run.", "none: the plain host"),
     ] = None,
-    host: Annotated[str, typer.Option()] = "resnet50",
-    device: Annotated[Device, typer.Option()] = Device.AUTO,
-    batch_size: Annotated[int, typer.Option(metavar="N")] = 32,
+    host: Annotated[
+        str, option(None, "A ResNet or ResNeXt of torchvision, sknet50 or sknet101.")
+    ] = "resnet50",
+    device: Annotated[Device, option(None, OPTIONS["device"].help)] = Device.AUTO,
+    batch_size: Annotated[int, option("N", "Images in one step.")] = 32,
     image_size: Annotated[
-        int,
-        typer.Option(metavar="N", help="Side of the centre crop, after resizing in proportion."),
+        int, option("N", "Side of the centre crop, after resizing in proportion.")
     ] = 224,
-    dtype: Annotated[str, typer.Option(metavar="NAME", help=", ".join(DTYPES))] = "float32",
-    channels_last: Annotated[
-        bool, typer.Option("--channels-last", help="NHWC memory layout.")
-    ] = False,
-    threads: Annotated[int | None, typer.Option(show_default="torch's choice")] = None,
+    dtype: Annotated[str, option("NAME", ", ".join(DTYPES))] = "float32",
+    channels_last: Annotated[bool, stated("channels_last")] = False,
+    threads: Annotated[int | None, stated("threads")] = None,
     workers: Annotated[
-        int | None,
-        typer.Option(help="Processes that read images.", show_default="0; up to 8 on CUDA"),
+        int | None, option(None, "Processes that read images.", "0; up to 8 on CUDA")
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(
-            metavar="DIR",
-            help="Folder for the record; may be that of a run.",
-            show_default="a new one under reports/",
-        ),
+        option("DIR", "Folder for the record; may be that of a run.", "a new one under reports/"),
     ] = None,
 ) -> int:
     """Measure top-1 and top-5 of given weights on a folder of images, beside published ones."""
     from attnbench.accuracy.evaluate import EvaluationOptions, prepare, record_folder
     from attnbench.accuracy.evaluate import evaluate as count_answers
-    from attnbench.cli.report import write
+    from attnbench.cli.report import print_tables, write
     from attnbench.records import evaluation
     from attnbench.report.load import load
     from attnbench.report.tables import accuracy
@@ -70,17 +62,13 @@ def evaluate(  # noqa: PLR0913, PLR0917  an option each
     console = output.console()
     try:
         with record_folder(prepared, out) as folder:
-            console.print(f"{prepared.described}; record in {folder}", markup=False)
+            console.print(f"{prepared.described}; record in {folder}")
             with output.images_bar(len(prepared.folder), console) as progress:
                 result = count_answers(prepared, progress)
             evaluation.append(folder, result)
     except KeyboardInterrupt:
         output.complain("interrupted; nothing was written")
         return 130
-    for table in accuracy.tables([result]):
-        console.print()
-        console.print(output.table(table.caption, table.headings, table.rows))
-    for note in accuracy.notes([result]):
-        console.print(note, markup=False)
+    print_tables(accuracy.tables([result]), accuracy.notes([result]), console)
     write(load(folder), folder, console)
     return 0

@@ -5,13 +5,12 @@ Without the latter, nothing is loaded: neither torch nor a package.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from importlib.util import find_spec
 
 from attnbench import formatting
 from attnbench.cli import output
 from attnbench.cli.options import CustomModules
-from attnbench.errors import UserError
 from attnbench.modules import ATTENTION, AttentionSpec, SettingsError
 from attnbench.plugins import entry_points, timm
 from attnbench.plugins.resolve import ModuleReference, parse
@@ -24,44 +23,36 @@ HEADINGS = ("module", "site", *(f"in {host}" for host in HOSTS), "arXiv", "paper
 Row = tuple[str, ...]
 
 
-def rows(custom: Iterable[str] = ()) -> Iterator[Row]:
+def rows(custom: Collection[str] = ()) -> Iterator[Row]:
     """Return a row for each module; custom ones are loaded, checked and put into all hosts.
 
     Raises:
         UserError: one of them cannot be loaded, or has ended its child process.
+        SettingsError: the name of one of them cannot be read.
     """
     for entry in ATTENTION.values():
         yield _row(entry, [_stated(entry, host) for host in HOSTS])
-    for name in custom:
-        yield _custom(name)
-    asked = set(custom)
+    yield from map(_custom, custom)
     for offered in entry_points.offered():
-        if offered.name not in asked:
-            unknown = (formatting.NOTHING,) * (1 + len(HOSTS))
-            yield (offered.name, *unknown, formatting.NOTHING, entry_points.origin(offered))
+        if offered.name not in custom:
+            unknown = [formatting.NOTHING] * (2 + len(HOSTS))
+            yield (offered.name, *unknown, entry_points.origin(offered))
 
 
-def remarks() -> list[str]:
-    """Return what else can be asked for, in sentences."""
-    missing = "" if find_spec("timm") else "; it is not installed: pip install 'attnbench[timm]'"
-    shadowed = ", ".join(
-        f"{entry.name} of {entry_points.origin(entry)}" for entry in entry_points.shadowed()
-    )
-    return [
-        f"timm:NAME for {', '.join(timm.NAMES)} (of timm{missing}).",
-        "path/to/file.py:ClassName for a class in a file.",
-        *([f"Cannot be selected, because their names are reserved: {shadowed}."] * bool(shadowed)),
-    ]
+def remarks() -> Iterator[str]:
+    """Yield what else can be asked for, in sentences."""
+    missing = "" if find_spec("timm") else "; it is not installed: pip install -e '.[timm]'"
+    yield f"timm:NAME for {', '.join(timm.NAMES)} (of timm{missing})."
+    yield "path/to/file.py:ClassName for a class in a file."
+    names = [f"{entry.name} of {entry_points.origin(entry)}" for entry in entry_points.shadowed()]
+    if names:
+        yield f"Cannot be selected, because their names are reserved: {', '.join(names)}."
 
 
 def _custom(name: str) -> Row:
     from attnbench.hosts import check_module
 
-    try:
-        module = parse(name)
-    except SettingsError as error:
-        raise UserError(str(error)) from error
-    return check_module.in_subprocess(_loaded, module)
+    return check_module.in_subprocess(_loaded, parse(name))
 
 
 def _loaded(module: ModuleReference) -> Row:
@@ -69,7 +60,7 @@ def _loaded(module: ModuleReference) -> Row:
     return _row(attention, [_added(attention, host) for host in HOSTS], module.origin())
 
 
-def _row(entry: AttentionSpec, added: list[str], origin: str | None = None) -> Row:
+def _row(entry: AttentionSpec, added: Iterable[str], origin: str | None = None) -> Row:
     paper = f"{entry.title}, {origin}" if origin else entry.title
     return (entry.name, entry.site, *added, entry.arxiv or formatting.NOTHING, paper)
 
@@ -86,25 +77,23 @@ def _added(attention: AttentionSpec, host: str) -> str:
     from attnbench.hosts import check_module
     from attnbench.hosts.build import build, default_size
 
+    image = (1, 3, *default_size(host))
     try:
-        check_module.require_fit(
-            attention, check_module.places(attention, host, (1, 3, *default_size(host)))
-        )
+        check_module.require_fit(attention, check_module.places(attention, host, image))
         with device("meta"):
-            with_it, without = build(host, attention), build(host)
+            networks = build(host, attention), build(host)
     except SettingsError as error:
         return f"refused: {error}"
     except Exception as error:
         return f"{type(error).__name__}: {error}"
-    params = [parameters.count(network, ()).params or 0 for network in (with_it, without)]
-    return f"{params[0] - params[1]:,}"
+    with_it, without = (parameters.count(network, ()).params or 0 for network in networks)
+    return f"{with_it - without:,}"
 
 
 def list_modules(module: CustomModules = None) -> None:
     """List the modules: name, site, added learnable parameters, paper or package."""
     caption = "Attention modules, and the learnable parameters that they add"
-    table = output.table(caption, HEADINGS, rows(module or ()), words=("site", "paper"))
     console = output.console()
-    console.print(table)
+    console.print(output.table(caption, HEADINGS, rows(module or ()), words=("site", "paper")))
     for remark in remarks():
-        console.print(remark, markup=False)
+        console.print(remark)

@@ -21,88 +21,95 @@ T = TypeVar("T")
 DTYPES, MODES = (get_args(get_type_hints(Case)[name]) for name in ("dtype", "mode"))
 
 
-class Device(StrEnum):
-    """Where to run; auto takes CUDA where there is a device."""
+Device = StrEnum("Device", ["AUTO", "CPU", "CUDA"])
+"""Where to run; auto takes CUDA where there is a device."""
 
-    AUTO = "auto"
-    CPU = "cpu"
-    CUDA = "cuda"
+
+def share(text: str) -> float:
+    """Read ``3%`` or ``0.03`` as 0.03; neither, or below zero, is no share."""
+    number = text.strip()
+    try:
+        value = float(number.removesuffix("%")) / (100 if number.endswith("%") else 1)
+    except ValueError:
+        value = -inf
+    if not 0 <= value < inf:
+        raise UserError(f"'{text}' is no share such as 3% or 0.03")
+    if value >= 1 and not number.endswith("%"):
+        raise UserError(f"'{text}' would be {value:.0%}; write {number}% or {value / 100:g}")
+    return value
+
+
+def option(value: str | None, help: str | None, default: str | None = None, **declared: Any) -> Any:
+    """Declare an option: what stands for its value, its help, its default as shown."""
+    return typer.Option(metavar=value, help=help, show_default=default or True, **declared)
 
 
 CustomModules = Annotated[
     list[str] | None,
-    typer.Option(
-        "--module",
-        metavar="SPEC",
-        help="A custom module, whose code is run: file.py:ClassName, timm:NAME, or an entry point; "
+    option(
+        "SPEC",
+        "A custom module, whose code is run: file.py:ClassName, timm:NAME, or an entry point; "
         "with ,site=after_bn3 and ,key=value for its settings. May be repeated; without --modules "
         "alone.",
     ),
 ]
 
 BetweenRuns = Annotated[
-    str | None,
-    typer.Option(
-        "--between-runs",
-        metavar="SHARE",
-        help="By how much one thing's ratio scatters between runs on this machine (standard "
+    float | None,
+    option(
+        "SHARE",
+        "By how much one thing's ratio scatters between runs on this machine (standard "
         "deviation), until enough runs show it.",
-        show_default="1.3%, seen on a CPU",
+        "1.3%, seen on a CPU",
+        parser=share,
     ),
 ]
 
 
 def stated(name: str) -> Any:
     """Return the parameter of the command line for an option of ``run``, as it is declared."""
-    option = OPTIONS[name]
-    default = option.default_text
-    if default is None and not isinstance(option.default, bool):
-        default = option.text(option.default)
+    known = OPTIONS[name]
+    default = known.default_text
+    if default is None and not isinstance(known.default, bool):
+        default = known.text(known.default)
     return typer.Option(
-        option.flag, help=option.help, metavar=option.metavar, show_default=default or True
+        known.flag, help=known.help, metavar=known.metavar, show_default=default or True
     )
 
 
-def modules(listed: str | None, custom: Sequence[str] | None) -> tuple[str, ...] | None:
-    """Return those of ``--modules``, then each ``--module``; None where nothing was stated."""
-    if not custom:
-        return names(listed)
-    return (*(names(listed) or ()), *(spec.strip() for spec in custom))
-
-
-def names(modules: str | None) -> tuple[str, ...] | None:
-    """Read ``se,sa`` or ``all`` as names of modules; None where nothing was stated."""
-    if modules is None or modules == "all":
-        return None if modules is None else tuple(ATTENTION)
-    named = tuple(name.strip() for name in modules.split(",") if name.strip())
-    if not named:
+def modules(listed: str | None, custom: Sequence[str] | None = None) -> tuple[str, ...] | None:
+    """Read ``se,sa`` or ``all``, and a list of custom ones; None where neither was stated."""
+    specs = tuple(spec.strip() for spec in custom or ())
+    if listed is None:
+        return specs or None
+    stripped = [name.strip() for name in listed.split(",") if name.strip()]
+    if not stripped:
         raise UserError(f"--modules names none; known: {', '.join(ATTENTION)}")
-    return named
+    return (*(ATTENTION if listed == "all" else stripped), *specs)
 
 
-def numbers(text: str | None, option: str) -> tuple[int, ...] | None:
+def numbers(text: str | None, flag: str) -> tuple[int, ...] | None:
     """Read ``1,8`` as whole numbers."""
-    try:
-        return _values(text, int)
-    except ValueError as error:
-        raise UserError(f"{option}: '{text}' is no number, nor several with commas") from error
+    return _values(text, flag, int, f"'{text}' is no number")
 
 
-def image_sizes(text: str | None, option: str) -> tuple[Size, ...] | None:
+def image_sizes(text: str | None, flag: str) -> tuple[Size, ...] | None:
     """Read ``224,800x1333`` as sizes: a square by its side, else height and width."""
-    try:
-        return _values(text, image_size.parse)
-    except ValueError as error:
-        raise UserError(f"{option}: {error}, nor several with commas") from error
+    return _values(text, flag, image_size.parse)
 
 
-def choices(text: str | None, option: str, known: Sequence[str]) -> tuple[str, ...] | None:
+def choices(text: str | None, flag: str, known: Sequence[str]) -> tuple[str, ...] | None:
     """Read ``inference,training`` as values of an option that knows these."""
-    return _values(text, lambda part: choice(part.strip(), option, known))
+    return _values(text, flag, lambda part: choice(part.strip(), flag, known))
 
 
-def _values(text: str | None, read: Callable[[str], T]) -> tuple[T, ...] | None:
-    return None if text is None else tuple(map(read, text.split(",")))
+def _values(
+    text: str | None, flag: str, read: Callable[[str], T], fault: str = ""
+) -> tuple[T, ...] | None:
+    try:
+        return None if text is None else tuple(map(read, text.split(",")))
+    except ValueError as error:
+        raise UserError(f"{flag}: {fault or error}, nor several with commas") from error
 
 
 def stages(text: str | None) -> tuple[int, ...] | None:
@@ -116,10 +123,10 @@ def stages(text: str | None) -> tuple[int, ...] | None:
     return tuple(range(first - 1, last))
 
 
-def choice(text: str, option: str, known: Sequence[str]) -> str:
+def choice(text: str, flag: str, known: Sequence[str]) -> str:
     """Read ``float32`` as the value of an option that knows these and takes one."""
     if text not in known:
-        raise UserError(f"{option}: '{text}' is not one of {', '.join(known)}")
+        raise UserError(f"{flag}: '{text}' is not one of {', '.join(known)}")
     return text
 
 
@@ -128,21 +135,3 @@ def executions(compiled: bool | None, eager: bool | None) -> tuple[bool, ...] | 
     if compiled:
         return (False, True) if eager else (True,)
     return (False,) if eager else None
-
-
-def share(text: str) -> float:
-    """Read ``3%`` or ``0.03`` as 0.03.
-
-    Raises:
-        UserError: neither, or below zero.
-    """
-    number = text.strip()
-    try:
-        value = float(number.removesuffix("%")) / (100 if number.endswith("%") else 1)
-    except ValueError:
-        value = -inf
-    if not 0 <= value < inf:
-        raise UserError(f"'{text}' is no share such as 3% or 0.03")
-    if value >= 1 and not number.endswith("%"):
-        raise UserError(f"'{text}' would be {value:.0%}; write {number}% or {value / 100:g}")
-    return value

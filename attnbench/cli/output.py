@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from math import isinf
 from pathlib import Path
 
+from pydantic_core import to_jsonable_python
 from rich.console import Console, Group
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
@@ -20,10 +20,12 @@ from rich.text import Text
 def console() -> Console:
     """Return standard output; wide where no terminal sets a width, so that nothing is folded.
 
-    Without emoji: ``mine.py:Key:`` is a name.
+    Without emoji and markup: ``mine.py:Key:`` and ``[95%]`` are text.
     """
-    terminal = Console(emoji=False)
-    return terminal if terminal.is_terminal else Console(width=160, emoji=False)
+    terminal = Console(emoji=False, markup=False)
+    if not terminal.is_terminal:
+        terminal.width = 160
+    return terminal
 
 
 def table(
@@ -35,7 +37,7 @@ def table(
         left = heading == headings[0] or heading in words
         plain.add_column(heading, justify="left" if left else "right", overflow="fold")
     for row in rows:
-        plain.add_row(*map(escape, row))
+        plain.add_row(*row)
     return Group(Text(caption, style="italic"), plain)
 
 
@@ -68,21 +70,23 @@ def progress_bar(console: Console) -> Progress:
 
 
 def json_text(data: object) -> str:
-    """Return the data as strict JSON, indented; infinite numbers are null."""
-    return json.dumps(_finite(data), indent=2, allow_nan=False)
+    """Return dataclasses or plain data as strict JSON, indented; infinite numbers are null."""
+    return json.dumps(_finite(to_jsonable_python(data)), indent=2, allow_nan=False)
 
 
 def _finite(data: object) -> object:
     if isinstance(data, dict):
         return {key: _finite(value) for key, value in data.items()}
-    if isinstance(data, list | tuple):
+    if isinstance(data, list):
         return [_finite(value) for value in data]
     return None if isinstance(data, float) and isinf(data) else data
 
 
 def annotation(name: str, message: str) -> str:
     """Return a line that GitHub shows as an error of the step."""
-    return f"::error title=attnbench {_property(name)}::{_message(message)}"
+    escapes = {ord("%"): "%25", ord("\r"): "%0D", ord("\n"): "%0A"}
+    title = name.translate(escapes | {ord(":"): "%3A", ord(","): "%2C"})
+    return f"::error title=attnbench {title}::{message.translate(escapes)}"
 
 
 def markdown_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -106,14 +110,7 @@ def github_text(failures: Iterable[tuple[str, str]], headline: str, table: str) 
     return "\n".join([*annotations, headline, *([] if summary else ["", table])])
 
 
-def _message(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-
-
-def _property(text: str) -> str:
-    return _message(text).replace(":", "%3A").replace(",", "%2C")
-
-
-def complain(message: str) -> None:
-    """Print the message as one line on stderr."""
-    print(f"attnbench: {' '.join(message.split())}", file=sys.stderr)
+def complain(*messages: str) -> None:
+    """Print each message as one line on stderr."""
+    for message in messages:
+        print(f"attnbench: {' '.join(message.split())}", file=sys.stderr)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -12,21 +11,16 @@ import typer
 
 from attnbench import analysis, formatting
 from attnbench.analysis.pick import Candidate, Choice, Limits
-from attnbench.cli import options, output
-from attnbench.cli.options import BetweenRuns
+from attnbench.cli import output
+from attnbench.cli.options import BetweenRuns, option, share
 from attnbench.formatting import joined
 from attnbench.records import image_size
 from attnbench.records.evaluation import PUBLISHED_SIZE
 
 ChoiceFormat = StrEnum("ChoiceFormat", ["TEXT", "JSON"])
 HEADINGS = (
-    "module",
-    "answer",
-    "published top-1 (%)",
-    "latency over plain [95%]",
-    "added parameters",
-    "live peak over plain",
-    "why",
+    *("module", "answer", "published top-1 (%)", "latency over plain [95%]"),
+    *("added parameters", "live peak over plain", "why"),
 )
 
 
@@ -44,36 +38,28 @@ def cells(candidate: Candidate) -> tuple[str, ...]:
     )
 
 
-def sentences(choice: Choice) -> list[str]:
-    """Return the answer in plain words, and what it rests on."""
-    certain, undecided = choice.of("in"), choice.of("cannot say")
-    answer = (
-        f"Within the limits: {_listed(certain)}."
-        if certain
-        else "No module is certainly within the limits."
+def sentences(choice: Choice) -> Iterator[str]:
+    """Yield the answer in plain words, and what it rests on."""
+    certain = _listed(choice.of("in"))
+    yield (
+        f"Within the limits: {certain}." if certain else "No module is certainly within the limits."
     )
-    advice = (
-        "An interval that is too wide becomes narrower with more runs in the folder, and with "
-        "more rounds (--budget)."
+    undecided: dict[str, list[Candidate]] = {}
+    for candidate in choice.of("cannot say"):
+        undecided.setdefault("; ".join(candidate.reasons), []).append(candidate)
+    for why, alike in undecided.items():
+        yield f"The records do not allow an answer for {_listed(alike)}: {why.removesuffix('.')}."
+    if any(candidate.interval_holds_limit for candidate in choice.candidates):
+        yield (
+            "An interval that is too wide becomes narrower with more runs in the folder, and with "
+            "more rounds (--budget)."
+        )
+    yield _order(choice)
+    yield (
+        f"From {choice.runs} run{'s' * (choice.runs != 1)} of {choice.configuration}. Intervals "
+        "cover the variation of rounds and between runs, whose standard deviation is assumed to be "
+        f"{formatting.percent(choice.between_runs)} until several runs show it."
     )
-    return [
-        answer,
-        *(
-            f"The records do not allow an answer for {_listed(alike)}: {why.removesuffix('.')}."
-            for why, alike in _by_reasons(undecided).items()
-        ),
-        *([advice] if any(candidate.interval_holds_limit for candidate in undecided) else []),
-        _order(choice),
-        _basis(choice),
-    ]
-
-
-def _by_reasons(candidates: Iterable[Candidate]) -> dict[str, list[Candidate]]:
-    """Group the candidates that have the same reasons."""
-    groups: dict[str, list[Candidate]] = {}
-    for candidate in candidates:
-        groups.setdefault("; ".join(candidate.reasons), []).append(candidate)
-    return groups
 
 
 def _order(choice: Choice) -> str:
@@ -98,41 +84,27 @@ def _order(choice: Choice) -> str:
     return f"{reason}; the order is that of latency."
 
 
-def _basis(choice: Choice) -> str:
-    count = f"{choice.runs} run{'' if choice.runs == 1 else 's'}"
-    return (
-        f"From {count} of {choice.configuration}. Intervals cover the variation of rounds and "
-        "between runs, whose standard deviation is assumed to be "
-        f"{formatting.percent(choice.between_runs)} until several runs show it."
-    )
-
-
 def _listed(candidates: Iterable[Candidate]) -> str:
     return joined(candidate.module for candidate in candidates)
-
-
-def as_json(choice: Choice) -> str:
-    """Return all of it as one object; an infinite end is null."""
-    return output.json_text(asdict(choice))
 
 
 def pick(  # noqa: PLR0913, PLR0917  an option each
     folder: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of one or more runs.")],
     max_overhead: Annotated[
-        str | None, typer.Option(metavar="SHARE", help="Most latency over plain, such as 10%.")
+        float | None, option("SHARE", "Most latency over plain, such as 10%.", parser=share)
     ] = None,
     max_added_params: Annotated[
-        int | None, typer.Option(metavar="N", help="Most learnable parameters added.", min=0)
+        int | None, option("N", "Most learnable parameters added.", min=0)
     ] = None,
     max_memory: Annotated[
-        str | None, typer.Option(metavar="SHARE", help="Most live peak over plain, such as 5%.")
+        float | None, option("SHARE", "Most live peak over plain, such as 5%.", parser=share)
     ] = None,
     recipe: Annotated[
         str | None,
-        typer.Option(
-            metavar="NAME",
-            help="Whose published top-1 gives the order.",
-            show_default="the one with most of the run's modules",
+        option(
+            "NAME",
+            "Whose published top-1 gives the order.",
+            "the one with most of the run's modules",
         ),
     ] = None,
     between_runs: BetweenRuns = None,
@@ -142,19 +114,14 @@ def pick(  # noqa: PLR0913, PLR0917  an option each
 
     Exit status 1 where none is certainly within them.
     """
-    limits = Limits(
-        overhead=None if max_overhead is None else options.share(max_overhead),
-        added_params=max_added_params,
-        memory=None if max_memory is None else options.share(max_memory),
-    )
-    scatter = options.share(between_runs) if between_runs else None
-    choice = analysis.pick(folder, limits, recipe, scatter)
+    limits = Limits(overhead=max_overhead, added_params=max_added_params, memory=max_memory)
+    choice = analysis.pick(folder, limits, recipe, between_runs)
     if format_ is ChoiceFormat.JSON:
-        print(as_json(choice))
+        print(output.json_text(choice))
     else:
         console, rows = output.console(), map(cells, choice.candidates)
         caption = f"Modules and the limits: {choice.configuration}"
         console.print(output.table(caption, HEADINGS, rows, words=("answer", "why")))
         for sentence in sentences(choice):
-            console.print(sentence, markup=False)
+            console.print(sentence)
     return 0 if choice.of("in") else 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from attnbench.cli import output
+from attnbench.cli.options import option
 from attnbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -27,16 +28,14 @@ def show(folders: Sequence[Path], out: Path, console: Console) -> None:
 
     loaded = load(*folders)
     for run in loaded.runs.values():
-        console.print(f"\n{run.run.case.described}", style="bold", markup=False)
-        _print_tables([*tables(run), *accuracy.tables(run.run.evaluations)], console)
-        console.print()
-        for remark in (*remarks(run), *accuracy.notes(run.run.evaluations)):
-            console.print(remark, markup=False)
+        evaluations = run.run.evaluations
+        console.print(f"\n{run.run.case.described}", style="bold")
+        sentences = ["", *remarks(run), *accuracy.notes(evaluations)]
+        print_tables([*tables(run), *accuracy.tables(evaluations)], sentences, console)
     networks = {name: run for name, run in loaded.named.items() if not run.run.case.isolated}
     joint = [grid(networks)] if networks and not loaded.single else []
-    _print_tables([*joint, *accuracy.tables(loaded.evaluations)], console)
-    for note in accuracy.notes(loaded.evaluations):
-        console.print(note, markup=False)
+    accuracies = accuracy.tables(loaded.evaluations)
+    print_tables([*joint, *accuracies], accuracy.notes(loaded.evaluations), console)
     write(loaded, out, console)
 
 
@@ -45,13 +44,16 @@ def write(loaded: Loaded, out: Path, console: Console) -> None:
     from attnbench.report.write import write_loaded
 
     write_loaded(loaded, out)
-    console.print(f"Tables, plots and report.html are in {out}", markup=False)
+    console.print(f"Tables, plots and report.html are in {out}")
 
 
-def _print_tables(tables: Sequence[Table], console: Console) -> None:
+def print_tables(tables: Iterable[Table], sentences: Iterable[str], console: Console) -> None:
+    """Print tables, each after an empty line, then sentences."""
     for table in tables:
         console.print()
         console.print(output.table(table.caption, table.headings, table.rows))
+    for sentence in sentences:
+        console.print(sentence)
 
 
 def report_command(
@@ -61,11 +63,7 @@ def report_command(
     ],
     out: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FOLDER",
-            help="Folder for what the runs have in common.",
-            show_default="DIR if there is only one",
-        ),
+        option("FOLDER", "Folder for what the runs have in common.", "DIR if there is only one"),
     ] = None,
 ) -> None:
     """Write tables, plots and report.html again from the records of one run or of several."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,19 +11,17 @@ import typer
 from rich.console import Console
 
 from attnbench.cli import options, output
-from attnbench.cli.options import DTYPES, MODES, CustomModules, Device, stated
+from attnbench.cli.options import DTYPES, MODES, CustomModules, Device, option, stated
 from attnbench.records.case import RunOptions
 from attnbench.records.run import Run
 from attnbench.records.schema import End, Record, Round
 
 if TYPE_CHECKING:
-    from attnbench.measuring.events import Beginning, Event, Planned
+    from attnbench.measuring.events import Event, Planned
 
 
 def run(  # noqa: PLR0913, PLR0917  one parameter an option
-    modules: Annotated[
-        str | None, typer.Option(help="Names, comma-separated.", show_default="all seven")
-    ] = None,
+    modules: Annotated[str | None, option(None, "Names, comma-separated.", "all seven")] = None,
     module: CustomModules = None,
     host: Annotated[str | None, stated("host")] = None,
     device: Annotated[Device | None, stated("device")] = None,
@@ -44,10 +43,8 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
     seed: Annotated[int | None, stated("seed")] = None,
     out: Annotated[
         Path | None,
-        typer.Option(
-            metavar="DIR",
-            help="Output folder. An unfinished run in it is resumed.",
-            show_default="a new one under reports/",
+        option(
+            "DIR", "Output folder. An unfinished run in it is resumed.", "a new one under reports/"
         ),
     ] = None,
 ) -> int:
@@ -82,14 +79,14 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
 
     def progress(run: Run, event: Planned | Event) -> None:
         if isinstance(event, Planned):
-            console.print(f"{run.case.described}; records in {event.folder}", markup=False)
+            console.print(f"{run.case.described}; records in {event.folder}")
             folders.append(event.folder)
             bar.add(run)
         else:
             bar.show(run, event)
 
     try:
-        with bar:
+        with closing(bar):
             measured = measuring.run(stated_options, out, progress)
     except KeyboardInterrupt:
         if not folders:
@@ -113,56 +110,40 @@ class Bar:
 
     def __init__(self, console: Console) -> None:
         self._runs: list[Run] = []
-        self._done_s: dict[int, float] = {}
+        self._done_s: list[float] = []
         self._progress = output.progress_bar(console)
         self._task = self._progress.add_task("starting", total=0)
 
-    def __enter__(self) -> Bar:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
+        """Stop the bar if it was ever drawn; else this would print an empty line."""
         if self._progress.live.is_started:
             self._progress.stop()
 
     def add(self, run: Run) -> None:
         """Lengthen the bar by a run, of which an earlier call may have done a part."""
         self._runs.append(run)
-        self._done_s[id(run)] = _done_s(run)
+        steps_s = STEP_S["counts"] * len(run.counts) + STEP_S["memory"] * len(run.memory)
+        self._done_s.append(_expected_s(run) if run.end else steps_s + run.timed_s)
         self._progress.reset(self._task, total=sum(map(_expected_s, self._runs)))
 
     def show(self, run: Run, event: Event) -> None:
         """Move the bar by what begins and by what rounds took."""
         self._progress.start()
+        number = next(n for n, known in enumerate(self._runs) if known is run)
         text = None
         if not isinstance(event, Record):
-            text = self._text(run, event)
-            self._done_s[id(run)] += STEP_S.get(event.kind, 0.0)
+            text = f"{event.kind} {event.variant or len(run.rounds) + 1}"
+            if len(self._runs) > 1:
+                text = f"{number + 1} of {len(self._runs)}: {text}"
+            self._done_s[number] += STEP_S.get(event.kind, 0.0)
         elif isinstance(event.results, Round):
-            self._done_s[id(run)] += event.results.seconds
+            self._done_s[number] += event.results.seconds
         elif isinstance(event.results, End):
-            text, self._done_s[id(run)] = "done", _expected_s(run)
-        done = sum(self._done_s.values())
+            text, self._done_s[number] = "done", _expected_s(run)
+        done = sum(self._done_s)
         self._progress.update(self._task, completed=done, description=text, refresh=True)
-
-    def _text(self, run: Run, event: Beginning) -> str:
-        text = f"{event.kind} {event.variant or len(run.rounds) + 1}"
-        if len(self._runs) == 1:
-            return text
-        number = 1 + next(n for n, known in enumerate(self._runs) if known is run)
-        return f"{number} of {len(self._runs)}: {text}"
 
 
 def _expected_s(run: Run) -> float:
-    steps = {
-        "counts": len(run.counted),
-        "memory": len(run.networks),
-        "warm-up": len(run.plan.variants),
-    }
-    return run.plan.budget_s + sum(STEP_S[kind] * times for kind, times in steps.items())
-
-
-def _done_s(run: Run) -> float:
-    if run.end is not None:
-        return _expected_s(run)
-    counted, measured = STEP_S["counts"] * len(run.counts), STEP_S["memory"] * len(run.memory)
-    return counted + measured + run.timed_s
+    counted, measured = STEP_S["counts"] * len(run.counted), STEP_S["memory"] * len(run.networks)
+    return run.plan.budget_s + counted + measured + STEP_S["warm-up"] * len(run.plan.variants)

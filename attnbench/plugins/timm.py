@@ -58,7 +58,7 @@ def origin() -> str:
     try:
         return f"timm {version('timm')}"
     except PackageNotFoundError:
-        raise SettingsError("timm is not installed: pip install 'attnbench[timm]'") from None
+        raise SettingsError("timm is not installed: pip install -e '.[timm]'") from None
 
 
 def hint(source: str) -> str:

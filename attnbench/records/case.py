@@ -100,10 +100,15 @@ class Case:
         words=lambda blocks: "last blocks" if blocks == "last" else "",
     )
     device: Literal["cpu", "cuda"] = option(
-        "--device", default_text="auto", meaning="`cpu` or `cuda`.", words=str
+        "--device",
+        help="Where to run; auto takes CUDA where there is a device.",
+        default_text="auto",
+        meaning="`cpu` or `cuda`.",
+        words=str,
     )
     threads: int = option(
         "--threads",
+        help="Threads that a CPU computes with.",
         default_text="torch's choice",
         limits=(1, 2**12),
         meaning="Of a CPU.",

@@ -26,6 +26,8 @@ from helpers.command_line import ROOT, call
         (["compare", "/nonexistent", "/nonexistent"], "cannot read"),
         (["compare", "a"], "NEW"),
         (["compare", "a", "b", "--fail-above", "x"], "'x' is no share"),
+        (["compare", "a", "b", "--between-runs", "x"], "'x' is no share"),
+        (["pick", "a", "--max-overhead", "x"], "'x' is no share"),
         (["compare", "a", "b", "--format", "junit"], "is not one of 'text', 'json', 'github'"),
         (["selftest", "--simulated", "3"], "--simulated"),
         (["--batch-size", "x"], "--batch-size"),

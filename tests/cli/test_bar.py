@@ -1,4 +1,5 @@
 import io
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
@@ -29,7 +30,7 @@ def round_of(number, seconds):
 def positions(bar, events):
     """Where the bar stands after each event, and what it says."""
     task, seen = bar._progress.tasks[0], []
-    with bar:
+    with closing(bar):
         for run, event in events:
             bar.show(run, event)
             seen.append((task.completed, task.description))

@@ -9,7 +9,7 @@ from helpers.changes import ends, the_only
 from helpers.command_line import SMALL_RUN, call
 
 from attnbench.analysis.compare import compare
-from attnbench.cli.compare import HEADINGS, as_github, as_json, cells, tables
+from attnbench.cli.compare import FORMATS, HEADINGS, as_github, cells, tables
 from attnbench.records import store
 from attnbench.stats.interval import Interval
 
@@ -63,7 +63,7 @@ def test_json_has_every_field_and_null_for_an_infinite_end(stored):
     new = stored("new", sa=1.26, se=1.1, eca=[])
     comparison = compare(old, new, LIMIT)
     assert comparison.changes[1].old == Interval(pytest.approx(1.1), 0.0, math.inf)
-    data = json.loads(as_json(comparison), parse_constant=pytest.fail)
+    data = json.loads(FORMATS["json"](comparison), parse_constant=pytest.fail)
     assert data["limit"] == LIMIT
     sa, se, eca = data["changes"]
     assert list(sa) == [
@@ -138,7 +138,7 @@ def test_a_scatter_that_is_known_stands_for_the_assumed_one(stored):
     known = compare(old, new, 0.0, scatter=0.01)
     half_width = 2.447 * 0.01 * math.sqrt(2)  # as with an assumption of 1%
     assert the_only(known.changes).between == pytest.approx(math.expm1(half_width), rel=1e-3)
-    assert json.loads(as_json(known))["between_runs"] == 0.01
+    assert json.loads(FORMATS["json"](known))["between_runs"] == 0.01
     ((caption, _),) = tables(known)
     assert caption.endswith("scatter between runs assumed to be 1.0% until they show it")
 

@@ -62,12 +62,13 @@ def test_an_entry_point_of_a_rows_name_is_listed_once(monkeypatch: pytest.Monkey
     entry = EntryPoint("sa", "nets:Gate", entry_points.GROUP)
     monkeypatch.setattr(entry_points, "entry_points", lambda group: [entry])  # noqa: ARG005
     assert [row[0] for row in list_modules.rows()].count("sa") == 1
-    assert "names are reserved: sa of an unknown package (nets:Gate)." in list_modules.remarks()[-1]
+    *_, last = list_modules.remarks()
+    assert "names are reserved: sa of an unknown package (nets:Gate)." in last
 
 
 def test_what_could_be_asked_for_is_said(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(list_modules, "find_spec", lambda _: None)
     timms, files = list_modules.remarks()
     assert timms.startswith("timm:NAME for se, ese, ")
-    assert "pip install 'attnbench[timm]'" in timms
+    assert "pip install -e '.[timm]'" in timms
     assert "file.py:ClassName" in files

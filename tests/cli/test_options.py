@@ -5,7 +5,6 @@ from attnbench.cli.options import (
     executions,
     image_sizes,
     modules,
-    names,
     numbers,
     share,
     stages,
@@ -15,11 +14,11 @@ from attnbench.modules import ATTENTION
 
 
 def test_modules_are_named_with_commas_or_all_at_once():
-    assert names(None) is None
-    assert names("all") == tuple(ATTENTION)
-    assert names(" se, sa,") == ("se", "sa")
+    assert modules(None) is None
+    assert modules("all") == tuple(ATTENTION)
+    assert modules(" se, sa,") == ("se", "sa")
     with pytest.raises(UserError, match="--modules names none; known: se, "):
-        names(" ,")
+        modules(" ,")
 
 
 def test_modules_of_ones_own_stand_alone_or_beside_named_ones():

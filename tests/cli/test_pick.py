@@ -7,7 +7,8 @@ from helpers.command_line import SMALL_RUN, call
 from helpers.stored_runs import SIX
 
 from attnbench.analysis.pick import Limits, pick
-from attnbench.cli.pick import HEADINGS, as_json, cells, sentences
+from attnbench.cli.output import json_text
+from attnbench.cli.pick import HEADINGS, cells, sentences
 from attnbench.records.schema import Failure
 
 
@@ -46,14 +47,14 @@ def test_a_host_without_accuracies_is_ordered_by_latency_and_says_so(stored):
 
 
 def test_the_answer_is_said_in_plain_words(stored):
-    text = sentences(pick(stored(sa=SIX, se=1.01, sge=1.5), Limits(overhead=0.1)))
+    text = list(sentences(pick(stored(sa=SIX, se=1.01, sge=1.5), Limits(overhead=0.1))))
     assert text[0] == "Within the limits: se."
     assert text[1:3] == [
         "The records do not allow an answer for sa: the interval of the latency holds 10.0%.",
         "An interval that is too wide becomes narrower with more runs in the folder, and with "
         "more rounds (--budget).",
     ]
-    assert sentences(pick(stored("out", sa=1.5), Limits(overhead=0.1)))[0] == (
+    assert next(sentences(pick(stored("out", sa=1.5), Limits(overhead=0.1)))) == (
         "No module is certainly within the limits."
     )
 
@@ -63,7 +64,7 @@ def test_what_failed_alike_is_said_once_and_more_rounds_are_no_advice(stored):
     folder = stored(
         gc=[], sk=[], mine=[], failures=[(name, failure) for name in ("gc", "sk")], sa=1.01
     )
-    text = sentences(pick(folder, Limits(overhead=0.1)))
+    text = list(sentences(pick(folder, Limits(overhead=0.1))))
     assert text[:3] == [
         "Within the limits: sa.",
         "The records do not allow an answer for sk, gc: it was not timed; latency failed: "
@@ -71,7 +72,9 @@ def test_what_failed_alike_is_said_once_and_more_rounds_are_no_advice(stored):
         "The records do not allow an answer for mine: it was not timed.",
     ]
     assert "--budget" not in " ".join(text)
-    failed = sentences(pick(stored("other", sa=1.1, se=1.1, control=1.05), Limits(overhead=0.5)))
+    failed = list(
+        sentences(pick(stored("other", sa=1.1, se=1.1, control=1.05), Limits(overhead=0.5)))
+    )
     assert failed[1] == (
         "The records do not allow an answer for se, sa: the control failed: the plain host "
         "against itself is significantly different from 1."
@@ -88,7 +91,7 @@ def test_the_plain_host_is_there_to_compare_accuracies_with(stored):
 
 
 def test_a_recipe_without_any_of_the_modules_gives_no_order(stored):
-    text = sentences(pick(stored(mine=1.01), Limits(overhead=0.1)))
+    text = list(sentences(pick(stored(mine=1.01), Limits(overhead=0.1))))
     assert text[1] == (
         "PytorchInsight has no top-1 of these modules in this host; the order is that of latency."
     )
@@ -99,7 +102,7 @@ def test_json_is_strict_and_whole(stored):
     endless = replace(
         choice.candidates[0], ratio=replace(choice.candidates[0].ratio, high=math.inf)
     )
-    text = as_json(replace(choice, candidates=(endless, *choice.candidates[1:])))
+    text = json_text(replace(choice, candidates=(endless, *choice.candidates[1:])))
     data = json.loads(text, parse_constant=pytest.fail)
     assert data["limits"] == {"overhead": 0.2, "added_params": None, "memory": None}
     assert data["recipe"]["source"].startswith("implus/PytorchInsight")
@@ -122,7 +125,7 @@ def test_a_figure_that_there_is_not_is_a_dash(stored):
 
 
 def test_a_module_without_an_accuracy_has_no_place(stored):
-    text = sentences(pick(stored(eca=1.01, se=1.02, sa=1.03), Limits(overhead=0.1)))
+    text = list(sentences(pick(stored(eca=1.01, se=1.02, sa=1.03), Limits(overhead=0.1))))
     assert "That recipe has none for eca, sa: their place says nothing." in " ".join(text)
 
 

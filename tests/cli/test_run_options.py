@@ -16,7 +16,7 @@ OPTIONS = [  # flag, what stands for its value, default as shown, help
     ("--modules", None, "all seven", "Names, comma-separated."),
     ("--module", "SPEC", True, MODULE_HELP),
     ("--host", None, "resnet50", HOST_HELP),
-    ("--device", None, "auto", None),
+    ("--device", None, "auto", "Where to run; auto takes CUDA where there is a device."),
     ("--batch-size", "N,...", "1", SEVERAL),
     (
         "--image-size",
@@ -34,7 +34,7 @@ OPTIONS = [  # flag, what stands for its value, default as shown, help
     ("--stages", "N,...", "1,2,3,4", "That carry the module, such as 2,3,4 or c3-c5."),
     ("--blocks", "NAME", "all", "Of each stage: all, last."),
     ("--budget", "SECONDS", "100", "Most time in the timed rounds of one configuration."),
-    ("--threads", None, "torch's choice", None),
+    ("--threads", None, "torch's choice", "Threads that a CPU computes with."),
     ("--seed", None, "0", "Of weights, input and order."),
     (
         "--out",

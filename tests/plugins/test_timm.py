@@ -63,7 +63,7 @@ def test_without_timm_it_is_said_how_to_get_it(monkeypatch):
 
     monkeypatch.setattr(timm, "version", missing)
     for call in (parse("timm:se").load, parse("timm:se").origin):
-        with pytest.raises(SettingsError, match=r"not installed: pip install 'attnbench\[timm\]'"):
+        with pytest.raises(SettingsError, match=r"not installed: pip install -e '\.\[timm\]'"):
             call()
 
 
