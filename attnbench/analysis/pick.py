@@ -24,8 +24,6 @@ ORDER: tuple[Answer, ...] = ("in", "cannot say", "out")
 Judgement = tuple[Answer, str]
 """The answer by one limit, and the reason unless it is "in"."""
 
-HOLDS = "the interval of the latency holds"
-
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
@@ -132,7 +130,9 @@ def _candidate(
         module=module,
         answer=answer,
         reasons=(*reasons, *_errors(measured, module)),
-        interval_holds_limit=any(reason.startswith(HOLDS) for reason in reasons),
+        interval_holds_limit=answer == "cannot say"
+        and measured.control_fault is None
+        and _holds(ratio, limits.overhead),
         ratio=ratio,
         added_params=added,
         memory_ratio=memory,
@@ -149,9 +149,13 @@ def _by_latency(measured: Replicates, ratio: Interval | None, limit: float | Non
         return "cannot say", f"the control failed: {measured.control_fault}"
     if ratio.low > 1 + limit:
         return "out", f"latency is above {formatting.percent(limit)}"
-    if ratio.high > 1 + limit:
-        return "cannot say", f"{HOLDS} {formatting.percent(limit)}"
+    if _holds(ratio, limit):
+        return "cannot say", f"the interval of the latency holds {formatting.percent(limit)}"
     return "in", ""
+
+
+def _holds(ratio: Interval | None, limit: float | None) -> bool:
+    return ratio is not None and limit is not None and ratio.low <= 1 + limit < ratio.high
 
 
 def _by_value(
