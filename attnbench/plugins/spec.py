@@ -28,10 +28,13 @@ def parse_spec(text: str) -> Spec:
 
     Raises:
         SettingsError: the source is missing, a value is missing or stated twice, the site is
-            unknown, or the text is no UTF-8, which a record could not hold.
+            unknown, or the text cannot be printed or stored: line breaks, control characters, bytes
+            that are no UTF-8.
     """
     if text.encode(errors="replace").decode() != text:
         raise SettingsError(f"{text!a} holds bytes that are not UTF-8")
+    if not text.strip().isprintable():
+        raise SettingsError(f"{text!a} holds characters that cannot be printed; rename it")
     source, *pairs = SEPARATOR.split(text.strip())
     if not source or "=" in source.rpartition(":")[2]:
         raise SettingsError(f"'{text}' names no module before its settings")

@@ -41,6 +41,9 @@ def test_what_is_no_literal_is_never_computed():
         ("mine.py:Mine,site=bn7", "unknown site 'bn7'; known: after_bn3, after_bn2, replace_conv2"),
         ("mine.py:Mine,site=(1, [2])", "unknown site"),
         ("\udcff.py:Mine", r"'\\udcff.py:Mine' holds bytes that are not UTF-8"),
+        ("a\nb.py:Mine", r"'a\\nb.py:Mine' holds characters that cannot be printed"),
+        ("\x1b[31mred.py:Mine", r"'\\x1b\[31mred.py:Mine' holds characters"),
+        ("mine.py:Mine,act='\u202e'", "holds characters that cannot be printed"),
     ],
 )
 def test_what_cannot_be_taken_apart_is_refused(text: str, message: str):
