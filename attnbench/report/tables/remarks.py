@@ -58,7 +58,8 @@ def remarks(loaded: LoadedRun) -> list[str]:
 def notes(run: Run) -> list[str]:
     """Return how many rounds ran, then disturbances, limits, sources of modules and failures."""
     sources = (f"The code of {title(name)}: {origin}." for name, origin in run.plan.sources.items())
-    return [_rounds(run), *_disturbances(run), *_limits(run.case), *sources, *_failures(run)]
+    limits = (*_limits(run.case), *_computed(run))
+    return [_rounds(run), *_disturbances(run), *limits, *sources, *_failures(run)]
 
 
 def control(loaded: LoadedRun) -> str:
@@ -119,6 +120,16 @@ def _limits(case: Case) -> list[str]:
     of_any = {"Convolutions may use TF32 within float32, PyTorch's default.": tf32}
     limits = of_any if case.isolated else of_networks | of_any
     return [sentence for sentence, applies in limits.items() if applies]
+
+
+def _computed(run: Run) -> list[str]:
+    """Return which variants' counts hold for one input alone, and why."""
+    return [
+        f"The counts of {title(variant)} are those of one forward with the seed's input, on which "
+        f"its operators may depend: {printable(reason)}."
+        for variant, rules in run.counts.items()
+        if (reason := next(filter(None, (count.computed for count in rules.values())), None))
+    ]
 
 
 def _disturbances(run: Run) -> list[str]:

@@ -346,3 +346,16 @@ def test_the_first_remark_says_why_the_rounds_ended(run: Run, end: End | None, w
 def test_a_message_of_several_lines_is_a_remark_of_one(run: Run) -> None:
     run.end = End(reason="failed", rounds=9, message="RuntimeError: out\n  of luck")
     assert remarks(LoadedRun(run))[0].endswith("then it failed: RuntimeError: out of luck.")
+
+
+def test_counts_that_hold_for_one_input_alone_say_so(run: Run) -> None:
+    assert not any("one forward" in remark for remark in remarks(LoadedRun(run)))
+    depends = {
+        rule: replace(count, computed="item():\ndepends on data")
+        for rule, count in run.counts["sa"].items()
+    }
+    run.counts = run.counts | {"sa": depends}
+    assert (
+        "The counts of SA are those of one forward with the seed's input, on which its operators "
+        "may depend: item(): depends on data."
+    ) in remarks(LoadedRun(run))
