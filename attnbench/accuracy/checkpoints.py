@@ -6,22 +6,30 @@ module's row. A custom module without one keeps our names.
 
 from __future__ import annotations
 
+import re
 import warnings
-from collections.abc import Mapping
+from argparse import Namespace
+from collections.abc import Iterable, Mapping
 from os import PathLike
 from pathlib import Path
 from pickle import UnpicklingError
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.serialization import safe_globals
 
 from attnbench.errors import UserError
 
-WRAPPERS = ("state_dict", "model")
-"""Keys under which files hold the weights, beside epochs and optimisers."""
+WRAPPERS = ("state_dict", "model_state_dict", "state_dict_ema", "model", "net")
+"""Keys under which files hold the weights, beside epochs and optimisers; the first one counts."""
 
-PARALLEL = "module."
-"""Prefix that torch.nn.DataParallel gives every name."""
+PREFIXES = ("module.", "_orig_mod.", "model.")
+"""Prefixes of every name: of DataParallel and AveragedModel, torch.compile, and Lightning."""
+
+NO_WEIGHTS = ("n_averaged", "total_ops", "total_params")
+"""Last parts of names: AveragedModel's counter, and what thop leaves in a network."""
 
 COUNTER = "num_batches_tracked"
 """A counter of batch norms that files from before torch 0.4.1 lack; no output depends on it."""
@@ -34,6 +42,17 @@ MOST_CLASSES = 100_000
 
 SHOWN = 10
 
+REFUSED = re.compile(r"GLOBAL ([\w.]+) was not an allowed global")
+"""What torch says of the name in a file that it would have had to call."""
+
+
+def _harmless() -> list[Any]:
+    """Return what training scripts store beside weights, and what runs no code when it is read."""
+    scalar = np.float64(0).__reduce__()[0]
+    names = ("numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar")
+    dtypes = {type(np.dtype(code)) for code in "?bBhHiIlLqQefd"}
+    return [Namespace, np.dtype, *dtypes, *((scalar, name) for name in names)]
+
 
 def to_authors_state_dict(network: nn.Module) -> dict[str, Tensor]:
     """Return the network's state under its module's authors' names; the tensors are shared."""
@@ -42,9 +61,10 @@ def to_authors_state_dict(network: nn.Module) -> dict[str, Tensor]:
 
 
 def load_authors_state_dict(network: nn.Module, state_dict: Mapping[str, object]) -> None:
-    """Fill a network with weights under the authors' names.
+    """Fill a network with weights under the authors' names, or under its own.
 
-    A wrapper around them (``state_dict``) and ``module.`` before every name are removed. The
+    Wrappers around them (``state_dict``, ``model_state_dict``, ...), prefixes of every name
+    (``module.``, ``_orig_mod.``, ``model.``) and what thop leaves in a network are removed. The
     counters of batch norms may be missing, everything else must fit.
 
     Raises:
@@ -52,22 +72,23 @@ def load_authors_state_dict(network: nn.Module, state_dict: Mapping[str, object]
             complex numbers for real ones) or shape, all listed.
     """
     given = _unwrapped(state_dict)
-    authors = _authors_names(network)
     state = network.state_dict()
+    ours = all(name in given for name in state if not name.endswith(COUNTER))
+    authors = {name: name for name in state} if ours else _authors_names(network)
     expected = {authors[name]: value for name, value in state.items()}
     both = [(name, given[name], expected[name]) for name in given if name in expected]
     faults = {
         "missing": [name for name in expected if name not in given and not name.endswith(COUNTER)],
         "left over": [name for name in given if name not in expected],
         "of another kind": [
-            f"{name} {_dtype(value)}, not {_dtype(ours)}"
-            for name, value, ours in both
-            if value.is_floating_point() != ours.is_floating_point()
+            f"{name} {_dtype(value)}, not {_dtype(mine)}"
+            for name, value, mine in both
+            if value.is_floating_point() != mine.is_floating_point()
         ],
         "of another shape": [
-            f"{name} {tuple(value.shape)}, not {tuple(ours.shape)}"
-            for name, value, ours in both
-            if value.shape != ours.shape
+            f"{name} {tuple(value.shape)}, not {tuple(mine.shape)}"
+            for name, value, mine in both
+            if value.shape != mine.shape
         ],
     }
     listed = "; ".join(_listed(fault, names) for fault, names in faults.items() if names)
@@ -105,7 +126,7 @@ def read_weights(path: str | PathLike[str]) -> Mapping[str, object]:
             from safetensors.torch import load_file
 
             return load_file(path)
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), safe_globals(_harmless()):
             warnings.simplefilter("ignore")  # about files that are refused next
             content = torch.load(path, map_location="cpu", weights_only=True)
     except ImportError as error:
@@ -113,9 +134,11 @@ def read_weights(path: str | PathLike[str]) -> Mapping[str, object]:
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror or error}") from error
     except UnpicklingError as error:
+        refused = REFUSED.search(str(error))
+        asked = f"asks for {refused[1]}, and so for" if refused else "is damaged or asks for"
         raise UserError(
-            f"{path} holds no weights that are safe to read: it is damaged or asks for code to be "
-            "run, which is never done"
+            f"{path} holds no weights that are safe to read: it {asked} code to be run, which is "
+            "never done"
         ) from error
     except Exception as error:  # torch and safetensors raise many kinds for malformed files
         reason = " ".join(str(error).split())[:200] or type(error).__name__
@@ -126,10 +149,10 @@ def read_weights(path: str | PathLike[str]) -> Mapping[str, object]:
 
 
 def _unwrapped(state_dict: Mapping[str, object]) -> dict[str, Tensor]:
-    for wrapper in WRAPPERS:
-        inner = state_dict.get(wrapper)
-        if isinstance(inner, Mapping):
-            state_dict = inner
+    """Return the tensors by their names in the network: without wrappers, prefixes and counters."""
+    for _ in WRAPPERS:  # one may hold another
+        inside = (state_dict.get(wrapper) for wrapper in WRAPPERS)
+        state_dict = next((inner for inner in inside if isinstance(inner, Mapping)), state_dict)
     tensors = {
         name: value
         for name, value in state_dict.items()
@@ -138,9 +161,16 @@ def _unwrapped(state_dict: Mapping[str, object]) -> dict[str, Tensor]:
     others = [str(name) for name in state_dict if name not in tensors]
     if others:
         raise UserError(f"this is no state dict; {_listed('no tensors', others)}")
-    if tensors and all(name.startswith(PARALLEL) for name in tensors):
-        return {name.removeprefix(PARALLEL): value for name, value in tensors.items()}
+    tensors = {
+        name: value for name, value in tensors.items() if name.rpartition(".")[2] not in NO_WEIGHTS
+    }
+    while tensors and (prefix := _shared_prefix(tensors)):
+        tensors = {name.removeprefix(prefix): value for name, value in tensors.items()}
     return tensors
+
+
+def _shared_prefix(names: Iterable[str]) -> str | None:
+    return next((p for p in PREFIXES if all(name.startswith(p) for name in names)), None)
 
 
 def _dtype(tensor: Tensor) -> str:

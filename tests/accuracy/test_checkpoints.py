@@ -1,8 +1,10 @@
 import pickle
 import subprocess
 import sys
+from argparse import Namespace
 from itertools import chain
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -10,7 +12,7 @@ from torch import nn
 
 import attnbench
 from attnbench import load_authors_state_dict, read_weights, to_authors_state_dict
-from attnbench.accuracy.checkpoints import classes_of
+from attnbench.accuracy.checkpoints import WRAPPERS, classes_of
 from attnbench.errors import UserError
 from attnbench.hosts.build import build
 from attnbench.modules import ATTENTION, AttentionSpec, Site, create
@@ -77,6 +79,53 @@ def test_a_wrapper_and_a_parallel_prefix_are_taken_off():
     weights = {f"module.{name}": value for name, value in to_authors_state_dict(one).items()}
     load_authors_state_dict(other, {"epoch": 100, "state_dict": weights, "optimizer": {}})
     assert torch.equal(other.state_dict()["fc.weight"], one.state_dict()["fc.weight"])
+
+
+@pytest.mark.parametrize("key", WRAPPERS)
+@pytest.mark.parametrize(
+    "prefix", ["", "module.", "_orig_mod.", "module._orig_mod.", "_orig_mod.module.", "model."]
+)
+def test_wrappers_and_prefixes_that_training_scripts_add_are_taken_off(key, prefix):
+    one, other = network("sa", 1), network("sa", 2)
+    weights = {f"{prefix}{name}": value for name, value in to_authors_state_dict(one).items()}
+    load_authors_state_dict(other, {"epoch": 100, key: weights})
+    assert torch.equal(other.state_dict()["fc.weight"], one.state_dict()["fc.weight"])
+
+
+def test_averaged_models_and_what_thop_leaves_behind_fit():
+    one, other = network("sa", 1), network("sa", 2)
+    averaged = {f"module.{name}": value for name, value in to_authors_state_dict(one).items()}
+    averaged |= {"n_averaged": torch.tensor(7), "module.conv1.total_ops": torch.zeros(1)}
+    averaged["module.total_params"] = torch.zeros(1)
+    load_authors_state_dict(other, averaged)
+    assert torch.equal(other.state_dict()["fc.weight"], one.state_dict()["fc.weight"])
+
+
+@pytest.mark.parametrize("attention", ATTENTION)
+def test_the_state_of_our_own_network_fits_it(attention):
+    one, other = network(attention, 1), network(attention, 2)
+    load_authors_state_dict(other, one.state_dict())
+    state = other.state_dict()
+    assert all(torch.equal(value, state[name]) for name, value in one.state_dict().items())
+
+
+def test_a_file_that_holds_itself_is_refused():
+    endless = {"a": torch.zeros(1)}
+    endless["state_dict"] = endless
+    with pytest.raises(UserError, match="no tensors: state_dict"):
+        load_authors_state_dict(network("sa", 1), endless)
+
+
+def test_harmless_values_beside_weights_are_read(tmp_path):
+    path = tmp_path / "checkpoint.pth.tar"
+    beside = {"args": Namespace(lr=0.1, arch="sa"), "best_prec1": np.float64(77.7)}
+    beside |= {"epoch": np.int64(3), "best": np.float32(1.5), "done": np.bool_(True)}
+    torch.save({"state_dict": {"a": torch.arange(3.0)}, **beside}, path)
+    content = read_weights(path)
+    assert torch.equal(content["state_dict"]["a"], torch.arange(3.0))
+    assert (content["args"], content["best_prec1"]) == (beside["args"], 77.7)
+    old = path.read_bytes()
+    assert b"numpy._core.multiarray" in old or b"numpy.core.multiarray" in old
 
 
 def test_counters_that_old_files_lack_may_be_missing():
@@ -197,11 +246,12 @@ class Attack:
 def test_code_in_a_file_is_never_run_and_nobody_is_told_to_run_it(tmp_path, recwarn):
     path = tmp_path / "weights.pth"
     torch.save({"a": Attack()}, path)
-    for content in (path.read_bytes(), pickle.dumps({"a": Attack()})):
+    for content, asked in (
+        (path.read_bytes(), "asks for exec, and so for"),
+        (pickle.dumps({"a": Attack()}), "is damaged or asks for"),  # torch does not read so far
+    ):
         path.write_bytes(content)
-        with pytest.raises(
-            UserError, match="safe to read: it is damaged or asks for code"
-        ) as refused:
+        with pytest.raises(UserError, match=f"safe to read: it {asked} code to be run") as refused:
             read_weights(path)
         assert "weights_only" not in str(refused.value)
     assert not recwarn.list
