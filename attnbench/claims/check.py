@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import nn
@@ -64,9 +64,11 @@ class NetworkCounts:
             count, shape = (RULES | EXTRA_RULES)[rule].count, (1, 3, *sides(size))
             try:
                 self._counts[key] = count(self._networks[network], shape)
-            except Exception:  # what fails without data is computed
+            except Exception as error:  # what fails without data is computed
                 torch.manual_seed(0)
-                self._counts[key] = count(build(host, module), torch.randn(shape))
+                computed = count(build(host, module), torch.randn(shape))
+                reason = f"{type(error).__name__}: {error}"
+                self._counts[key] = replace(computed, computed=reason)
         return self._counts[key]
 
 

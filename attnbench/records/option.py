@@ -31,7 +31,7 @@ class Option:
 
 
 def option(usage: str, *, absent: Any = MISSING, **known: Any) -> Any:
-    """Declare a field as the option of this usage; ``absent`` is its value in older records."""
+    """Declare a field as the option of this usage; ``absent`` is its value where no record states it."""
     flag, _, metavar = usage.partition(" ")
     known = {"flag": flag, "metavar": metavar or None, **known}
     return field(default=absent, metadata={"option": Option(**known)})

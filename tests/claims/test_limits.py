@@ -99,6 +99,20 @@ def test_what_the_counter_does_not_know_is_never_within(file, monkeypatch) -> No
     assert outcome.verdict == "not fully counted: aten.erfinv x16"
 
 
+def test_what_depends_on_the_input_is_never_within(file, monkeypatch) -> None:
+    class Choosing(nn.Module):
+        def forward(self, x):
+            return x if x.mean().item() > 0 else x.relu()
+
+    own = AttentionSpec("own", "Own", "0000.00000", Site.AFTER_BN3, lambda channels: Choosing())  # noqa: ARG005
+    monkeypatch.setitem(ATTENTION, "own", own)
+    limits = "added executed kernels <= 1_000, added params <= 0"
+    kernels, params = check(read(file(f"own in resnet18: {limits}")))
+    assert not kernels.holds
+    assert kernels.verdict == "not the same for every input: its forward depends on data"
+    assert params.holds  # counted without a forward
+
+
 def test_a_class_in_a_file_of_ones_own_can_be_limited(file, tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(
         "from torch import nn\n"
