@@ -31,7 +31,7 @@ class Option:
 
 
 def option(usage: str, *, absent: Any = MISSING, **known: Any) -> Any:
-    """Declare a field as the option of this usage; ``absent`` is its value where no record states it."""
+    """Declare a field as an option; ``absent`` is its value where a record does not state it."""
     flag, _, metavar = usage.partition(" ")
     known = {"flag": flag, "metavar": metavar or None, **known}
     return field(default=absent, metadata={"option": Option(**known)})
