@@ -9,14 +9,14 @@ import typer
 
 from attnbench._version import __version__
 from attnbench.cli import output
-from attnbench.cli.check import check
-from attnbench.cli.compare import compare
-from attnbench.cli.evaluate import evaluate
-from attnbench.cli.list_modules import list_modules
-from attnbench.cli.pick import pick
-from attnbench.cli.report import report_command
-from attnbench.cli.run import run
-from attnbench.cli.selftest import selftest
+from attnbench.cli.commands.check import check
+from attnbench.cli.commands.compare import compare
+from attnbench.cli.commands.evaluate import evaluate
+from attnbench.cli.commands.list_modules import list_modules
+from attnbench.cli.commands.pick import pick
+from attnbench.cli.commands.report import report_command
+from attnbench.cli.commands.run import run
+from attnbench.cli.commands.selftest import selftest
 from attnbench.errors import UserError
 from attnbench.modules import SettingsError
 

@@ -8,8 +8,8 @@ from functools import lru_cache
 import torch
 from torch import nn
 
-from attnbench.counting import executed
 from attnbench.counting.rule import Count
+from attnbench.counting.rules import executed
 from attnbench.counting.twin import mode_of, twin
 from attnbench.hosts.build import build
 from attnbench.hosts.detection import body

@@ -6,8 +6,9 @@ from torch import nn
 from torch.nn import functional
 from torchvision.ops import DeformConv2d
 
-from attnbench.counting import dispatch, executed
+from attnbench.counting import dispatch
 from attnbench.counting.operator_costs import OPERATORS, Cost
+from attnbench.counting.rules import executed
 from attnbench.counting.twin import twin
 from attnbench.hosts.build import build
 from attnbench.modules import ATTENTION, AttentionSpec, Site, create

@@ -10,8 +10,8 @@ from ptflops import get_model_complexity_info
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models import get_model, get_model_weights, list_models
 
-from attnbench.counting import executed, leaf, macs, parameters
-from attnbench.counting.packages import TORCH
+from attnbench.counting.rules import executed, leaf, macs, parameters
+from attnbench.counting.rules.packages import TORCH
 from attnbench.hosts.build import build
 from attnbench.modules import ATTENTION
 

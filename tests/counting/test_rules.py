@@ -10,7 +10,6 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from attnbench import counting
 from attnbench.counting import EXTRA_RULES, RULES, NotCountedError, Rule, count_all
 from attnbench.counting.twin import has_data, twin
 from attnbench.hosts.build import build
@@ -235,7 +234,7 @@ def test_rules_that_fail_are_named_and_the_others_keep_their_counts(monkeypatch)
     with torch.device("meta"):
         model = nn.Sequential(nn.Conv2d(3, 4, 1), Asking())
     first = Rule("first", "Marks.", "here", marks)
-    monkeypatch.setattr(counting, "RULES", {"first": first} | RULES)
+    monkeypatch.setattr("attnbench.counting.network.RULES", {"first": first} | RULES)
     with pytest.raises(NotCountedError) as raised:
         count_all(model, SHAPE)
     error = pickle.loads(pickle.dumps(raised.value))

@@ -11,7 +11,8 @@ from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 from torchvision.ops import MultiScaleRoIAlign
 from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 
-from attnbench.counting import EXTRA_RULES, RULES, executed
+from attnbench.counting import EXTRA_RULES, RULES
+from attnbench.counting.rules import executed
 from attnbench.hosts.build import HOSTS, Host, build, default_size
 from attnbench.hosts.detection import DETECTORS, SIZE, body, fixed_proposals, pooled
 from attnbench.modules import ATTENTION, SettingsError

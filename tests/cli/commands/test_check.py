@@ -8,7 +8,7 @@ from helpers.command_line import call
 from attnbench.claims import check
 from attnbench.claims import claim as claims
 from attnbench.claims.outcome import Outcome
-from attnbench.cli.check import FORMATS, as_github, as_junit
+from attnbench.cli.commands.check import FORMATS, as_github, as_junit
 
 GOOD = Outcome(
     name="good",

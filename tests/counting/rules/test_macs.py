@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from attnbench.counting.macs import RESIDUALS, RULE
+from attnbench.counting.rules.macs import RESIDUALS, RULE
 from attnbench.hosts.build import build
 from attnbench.modules import ATTENTION
 

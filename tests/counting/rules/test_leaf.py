@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrizations
 
-from attnbench.counting.leaf import RULE
+from attnbench.counting.rules.leaf import RULE
 from attnbench.hosts.build import build
 from attnbench.modules import ATTENTION, AttentionSpec, Site
 

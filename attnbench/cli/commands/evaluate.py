@@ -39,7 +39,7 @@ def evaluate(  # noqa: PLR0913, PLR0917  an option each
     """Measure top-1 and top-5 of given weights on a folder of images, beside published ones."""
     from attnbench.accuracy.evaluate import EvaluationOptions, prepare, record_folder
     from attnbench.accuracy.evaluate import evaluate as count_answers
-    from attnbench.cli.report import print_tables, write
+    from attnbench.cli.commands.report import print_tables, write
     from attnbench.records import evaluation
     from attnbench.report.load import load
     from attnbench.report.tables import accuracy

@@ -73,7 +73,7 @@ def _added(attention: AttentionSpec, host: str) -> str:
     """Return the learnable parameters that it adds to a host, or why it does not fit."""
     from torch import device
 
-    from attnbench.counting import parameters
+    from attnbench.counting.rules import parameters
     from attnbench.hosts import check_module
     from attnbench.hosts.build import build, default_size
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from attnbench.counting.packages import TORCH
+from attnbench.counting.rules.packages import TORCH
 from attnbench.modules import create
 
 

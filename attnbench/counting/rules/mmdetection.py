@@ -30,8 +30,8 @@ from torchvision.models.detection.retinanet import RetinaNetClassificationHead
 from torchvision.models.detection.rpn import RPNHead
 from torchvision.ops.feature_pyramid_network import FeaturePyramidNetwork, LastLevelP6P7
 
-from attnbench.counting import leaf, parameters
 from attnbench.counting.rule import Count, Input, Rule
+from attnbench.counting.rules import leaf, parameters
 from attnbench.counting.twin import mode_of, twin
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from attnbench.cli.run import STEP_S, Bar
+from attnbench.cli.commands.run import STEP_S, Bar
 from attnbench.measuring.events import Beginning
 from attnbench.records.run import Run
 from attnbench.records.schema import Block, Counts, End, Plan, Record, Round

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from torch import nn
 
-from attnbench.counting import dispatch, executed
+from attnbench.counting import dispatch
 from attnbench.counting.operator_costs import OPERATORS, Cost, nothing
 from attnbench.counting.rule import Count, Input, Rule
+from attnbench.counting.rules import executed
 from attnbench.counting.twin import twin
 
 PRODUCTS = {name: row for name, row in OPERATORS.items() if row.macs is not nothing}

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from attnbench.counting.packages import FVCORE, FVCORE_BY_MEAN, FVCORE_TRAINING, THOP
+from attnbench.counting.rules.packages import FVCORE, FVCORE_BY_MEAN, FVCORE_TRAINING, THOP
 from attnbench.hosts.build import build
 from attnbench.modules import ATTENTION, create
 

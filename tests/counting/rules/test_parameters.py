@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from attnbench.counting.parameters import STORED
+from attnbench.counting.rules.parameters import STORED
 from attnbench.hosts.build import build
 
 IMAGE = (1, 3, 224, 224)

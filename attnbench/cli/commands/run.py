@@ -53,7 +53,7 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
     Several values of an option, comma-separated, make a grid of configurations.
     """
     from attnbench import measuring
-    from attnbench.cli.report import show
+    from attnbench.cli.commands.report import show
     from attnbench.measuring.events import Planned
 
     stated_options = RunOptions(

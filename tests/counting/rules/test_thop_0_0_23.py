@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from attnbench.counting.thop_0_0_23 import RULE
+from attnbench.counting.rules.thop_0_0_23 import RULE
 from attnbench.hosts.build import build
 
 IMAGE = (1, 3, 224, 224)

@@ -8,10 +8,10 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from attnbench.counting import macs
 from attnbench.counting.dispatch import FREE, Trace, operator_name
-from attnbench.counting.executed import RULE, block, part, stage, stage_and_part, trace
 from attnbench.counting.operator_costs import OPERATORS, Cost, Operator, nothing
+from attnbench.counting.rules import macs
+from attnbench.counting.rules.executed import RULE, block, part, stage, stage_and_part, trace
 from attnbench.hosts.build import build
 from attnbench.modules import ATTENTION, Site, create
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from attnbench.cli import list_modules
+from attnbench.cli.commands import list_modules
 from attnbench.errors import UserError
 from attnbench.modules import ATTENTION
 from attnbench.plugins import entry_points

@@ -1,0 +1,72 @@
+"""Count a network by every rule, on copies, with the reason where a rule cannot."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import nn
+from torch._subclasses.fake_tensor import (
+    DataDependentOutputException,
+    DynamicOutputShapeException,
+)
+
+from attnbench.counting.rule import Count, Input
+from attnbench.counting.rules import RULES
+from attnbench.counting.twin import copy_with, has_data, tensors_of
+
+DATA_DEPENDENT = (DataDependentOutputException, DynamicOutputShapeException)
+
+
+class NotCountedError(Exception):
+    """Some rules failed on a network; ``counts`` holds the counts of the others."""
+
+    def __init__(self, counts: dict[str, Count], failed: dict[str, str]) -> None:
+        super().__init__(counts, failed)
+        self.counts, self.failed = counts, failed
+
+    def __str__(self) -> str:
+        """Return each distinct error once, after the names of the rules that raised it."""
+        rules_by_error: dict[str, list[str]] = {}
+        for rule, error in self.failed.items():
+            rules_by_error.setdefault(error, []).append(rule)
+        return "; ".join(f"by {', '.join(rules)}: {e}" for e, rules in rules_by_error.items())
+
+
+def count_all(model: nn.Module, given: Input, *, seed: int = 0) -> dict[str, Count]:
+    """Count the network by every rule of the table; the keys are the rules' names.
+
+    No weight is read. Where a rule fails because the forward depends on data, or on an operator
+    that needs them, and the network holds weights, all rules count one forward on the CPU with
+    noise of the seed, and ``Count.computed`` says why.
+
+    Raises:
+        NotCountedError: a rule failed; all the others have been tried.
+    """
+    counts, failed = _count(model, given)
+    if failed and all(has_data(tensor) for tensor in tensors_of(model)):
+        reason = str(NotCountedError(counts, failed))
+        counts, failed = _count(model, _noise(given, seed))
+        counts = {name: replace(count, computed=reason) for name, count in counts.items()}
+    if failed:
+        raise NotCountedError(counts, failed)
+    return counts
+
+
+def _count(model: nn.Module, given: Input) -> tuple[dict[str, Count], dict[str, str]]:
+    counts, failed = {}, {}
+    for name, rule in RULES.items():
+        try:  # on a copy: a rule that fails may leave its marks
+            counts[name] = rule.count(copy_with(model, torch.Tensor.detach), given)
+        except DATA_DEPENDENT as error:
+            failed[name] = f"the forward depends on the values in its tensors ({error})"
+        except Exception as error:
+            failed[name] = f"{type(error).__name__}: {error}"
+    return counts, failed
+
+
+def _noise(given: Input, seed: int) -> torch.Tensor:
+    if not isinstance(given, torch.Tensor):
+        given = torch.empty(given, device="meta")
+    noise = torch.randn(given.shape, generator=torch.Generator().manual_seed(seed), device="cpu")
+    return torch.empty_like(given, device="cpu").copy_(noise)
