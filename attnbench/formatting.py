@@ -8,6 +8,7 @@ from math import floor, isfinite, log10
 
 from attnbench.modules import ATTENTION
 from attnbench.stats.interval import Interval
+from attnbench.text import printable
 
 MIB = 2**20
 LEAST = 0.1
@@ -132,21 +133,6 @@ def joined(names: Iterable[str]) -> str:
 
 
 def title(variant: str) -> str:
-    """Return a variant's name for tables and plots, on one line.
-
-    A character that cannot be shown becomes ``�``: a control character is not allowed in an SVG,
-    and one that changes the direction of writing would change its neighbours too.
-    """
+    """Return a variant's name for tables and plots, on one line that can be displayed."""
     label = ATTENTION[variant].label if variant in ATTENTION else ""
-    return label or "".join(map(_shown, variant))
-
-
-def printable(text: str) -> str:
-    """Return any text on one line, with ``�`` for what cannot be displayed."""
-    return "".join(map(_shown, " ".join(text.split())))
-
-
-def _shown(char: str) -> str:
-    if char.isprintable():
-        return char
-    return " " if char.isspace() else "\N{REPLACEMENT CHARACTER}"
+    return label or printable(variant)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from attnbench.errors import UserError
+from attnbench.files import write_whole
 from attnbench.records.evaluation import Evaluation
 from attnbench.records.run import Run
 from attnbench.report.formats.html import page
@@ -128,9 +129,8 @@ def _tables(
 def _write(folder: Path, files: Files) -> list[Path]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name, content in files.items():
-            data = content if isinstance(content, bytes) else content.encode()
-            (folder / name).write_bytes(data)
     except OSError as error:
         raise UserError(f"cannot write to {folder}: {error.strerror}") from error
+    for name, content in files.items():
+        write_whole(folder / name, content if isinstance(content, bytes) else content.encode())
     return [folder / name for name in files]

@@ -23,5 +23,5 @@ def test_the_table_of_imports_is_the_one_that_is_tested() -> None:
     }
     assert shown.pop("cli") == {"__main__", "run_bench.py"}  # the only ones that import it
     rooms = set(PLAN["MAY_IMPORT"]) - {"cli", "__main__", "__init__"}
-    assert PLAN["MAY_IMPORT"]["cli"] >= rooms  # "all"
+    assert PLAN["MAY_IMPORT"]["cli"] >= rooms - PLAN["FOUNDATION"]  # "all"
     assert shown == {room: PLAN["MAY_IMPORT"][room] for room in rooms} | PLAN["MAY_IMPORT_MORE"]

@@ -8,8 +8,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from math import ceil
 from textwrap import wrap
 
-from attnbench.formatting import IntervalText, printable
+from attnbench.formatting import IntervalText
 from attnbench.report.tables.table import Table
+from attnbench.text import printable
 
 NOTES = (
     r"Needs \usepackage{booktabs,adjustbox,array}; compiles with pdflatex, xelatex and lualatex of "

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from attnbench.formatting import printable
 from attnbench.report.tables.table import Table
+from attnbench.text import printable
 
 _ENDS = r"\[[-+]?[\d.,]+, [-+]?[\d.,]+\]"
 _INTERVAL = re.compile(rf"({_ENDS}(?![(\[])|\[95%\]|\[too few rounds\])")

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 
 from attnbench import formatting
 from attnbench.claims.reproduction import reproductions, unlike_published
-from attnbench.formatting import printable, title
+from attnbench.formatting import title
 from attnbench.records.evaluation import Evaluation
 from attnbench.report.tables.table import Table
 from attnbench.stats.interval import percent_right
+from attnbench.text import printable
 
 CAPTION = "Accuracy: measured here, beside published figures"
 

@@ -6,12 +6,13 @@ from collections import Counter
 from collections.abc import Sequence
 
 from attnbench import formatting
-from attnbench.formatting import joined, printable, title
+from attnbench.formatting import joined, title
 from attnbench.records.run import Run
 from attnbench.records.schema import Case, Environment
 from attnbench.records.variants import PLAIN, STAGES, IsolatedModule
 from attnbench.report.tables.run import LoadedRun
 from attnbench.stats import ratios
+from attnbench.text import printable
 
 _TO_THE_HEADS = "backbone, feature pyramid, heads over all levels"
 _BOX_HEAD = "the box head on 1000 proposals an image"
