@@ -8,6 +8,7 @@ from __future__ import annotations
 from importlib.metadata import EntryPoint, entry_points
 
 from attnbench.modules import ATTENTION, SettingsError
+from attnbench.plugins import foreign
 from attnbench.records.variants import RESERVED
 
 GROUP = "attnbench.modules"
@@ -54,7 +55,8 @@ def load(entry: EntryPoint) -> object:
     try:
         return entry.load()
     except (Exception, SystemExit) as error:
-        raise SettingsError(f"{entry.name}: {origin(entry)} cannot be loaded: {error!r}") from error
+        message = foreign.message(error)
+        raise SettingsError(f"{entry.name}: {origin(entry)} cannot be loaded: {message}") from error
 
 
 def origin(entry: EntryPoint) -> str:
