@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -18,11 +19,13 @@ from attnbench.hosts import trial
 from attnbench.hosts.build import Blocks, build
 from attnbench.hosts.conditions import Conditions
 from attnbench.modules import AttentionSpec, SettingsError
+from attnbench.plugins import foreign
 from attnbench.plugins.resolve import ModuleReference
 from attnbench.plugins.torch_state import require_unchanged
 from attnbench.records.schema import Shape
 from attnbench.records.variants import STAGES
-from attnbench.system import worker
+from attnbench.system import printed, worker
+from attnbench.text import printable
 
 T = TypeVar("T")
 
@@ -53,18 +56,26 @@ def in_subprocess(
 ) -> T:
     """Call ``function(module, *args)`` in a child process, which the module's code may end.
 
-    ``where`` is put before an error, such as the line that names the module.
+    A line on stderr says so, and what the module prints follows it, up to a limit. ``where`` is
+    put before an error, such as the line that names the module.
 
     Raises:
         UserError: the module is refused, or has ended its process; the message says why.
     """
     prefix = f"{where}: " if where else ""
+    print(f"attnbench: trying {module.name}", file=sys.stderr, flush=True)
     try:
-        return worker.call(function, module, *args)
+        with printed.limited(function) as limited:
+            return worker.call(limited, module, *args)
     except SettingsError as error:
         raise UserError(f"{prefix}{error}") from error
-    except RuntimeError as error:
-        raise UserError(f"{prefix}{module.name} is refused: {error}") from error
+    except UserError:
+        raise
+    except Exception as error:
+        # Of the worker, which names what it could not hand on; anything else is the module's.
+        worker_says = type(error) in (RuntimeError, worker.ChildDiedError)
+        message = printable(str(error), foreign.MOST) if worker_says else foreign.message(error)
+        raise UserError(f"{prefix}{module.name} is refused: {message}") from error
 
 
 def check(
