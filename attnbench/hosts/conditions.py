@@ -18,9 +18,9 @@ class Conditions:
 
     @property
     def described(self) -> str:
-        """What is not the default, in words: ``in bfloat16, channels last, on cuda``."""
+        """In words: ``in bfloat16, channels last, on cuda``."""
         parts = (
-            f"in {self.dtype}" if self.dtype != BASE.dtype else "",
+            f"in {self.dtype}",
             "channels last" if self.channels_last else "",
             f"on {self.device}" if self.device != BASE.device else "",
         )

@@ -18,13 +18,14 @@ from attnbench.plugins.spec import Given
 from attnbench.text import printable
 
 CHANNELS = (
-    *("channels", "channel", "in_channels", "in_channel", "num_channels", "gate_channels"),
-    *("in_planes", "inplanes", "planes", "inp", "dim", "c1", "ch", "in_ch", "in_chs"),
+    *("channels", "channel", "in_channels", "in_channel", "num_channels"),
+    *("gate_channels", "gate_channel", "in_planes", "inplanes", "planes", "inp"),
+    *("dim", "in_dim", "c1", "ch", "in_ch", "in_chs"),
     "num_features",  # of torch's norms
 )
 """Names of the parameter that takes the number of channels; the first in a signature does.
 
-Not ``in_features``, ``features`` or ``c``: collections also use them for sizes and constants.
+Not ``in_features``, ``features`` or ``c``: collections use them for sizes and constants too.
 """
 
 PAIRS = {
@@ -34,6 +35,8 @@ PAIRS = {
     "in_channel": "out_channel",
     "in_planes": "out_planes",
     "inplanes": "outplanes",
+    "dim": "dim_out",
+    "in_dim": "out_dim",
     "in_ch": "out_ch",
     "in_chs": "out_chs",
 }
@@ -54,7 +57,7 @@ class Constructor:
     positional: Mapping[str, Any]
     """Parameters that cannot be passed by keyword, with their defaults."""
 
-    def __call__(self, channels: int, **settings: Any) -> Any:
+    def __call__(self, channels: int, /, **settings: Any) -> Any:
         """Build the module for an input (B, channels, H, W)."""
         values = dict.fromkeys(self.parameters, channels) | settings
         given = [name for name in self.positional if name in values]
@@ -104,12 +107,14 @@ def constructor(
     lacking = [name for name in free if _is_required(parameters[name]) and name not in passed]
     if not takes and channels is None and Given.CHANNELS not in stated.values():
         raise SettingsError(f"{problem} {_no_channels(source, lacking, free)}")
+    unknown = [name for name in (*takes, *stated, *by_host) if name not in parameters]
+    if unknown and not any_keyword:
+        hint = "; ',channels=NAME' names the one of the number of channels, which the host sets"
+        unless = hint if "channels" in unknown else ""
+        raise SettingsError(f"{problem} has no parameter {', '.join(unknown)}{unless}")
     if lacking:
         would = f"'{source},{lacking[0]}=VALUE', or '={Given.CHANNELS}' for the number of channels"
         raise SettingsError(f"{problem} needs a value for {', '.join(lacking)}: write {would}")
-    unknown = [name for name in (*takes, *stated, *by_host) if name not in parameters]
-    if unknown and not any_keyword:
-        raise SettingsError(f"{problem} has no parameter {', '.join(unknown)}")
     in_order = known.parameters.values()
     positional = {p.name: p.default for p in in_order if p.kind is Parameter.POSITIONAL_ONLY}
     return Constructor(target, takes, positional)
@@ -169,7 +174,10 @@ def _no_channels(source: str, required: list[str], free: list[str]) -> str:
     why = "has no parameter known to take the number of channels, such as channels, inp or dim"
     if required:
         name = required[0]
-        return f"{why}; if {name} does, write '{source},channels={name}'"
+        return (
+            f"{why}; if {name} does, write '{source},channels={name}', and if none does, "
+            f"',{name}=VALUE,channels=none'"
+        )
     named = f"; if {free[0]} does, write ',channels={free[0]}'" if free else ""
     return f"{why}; to build it without their number, write '{source},channels=none'{named}"
 

@@ -162,7 +162,7 @@ def _require_unnamed(spec: Spec) -> None:
 
 
 def _built_with_channels(
-    build: Callable[..., Any], stated: Mapping[str, Any], channels: int, **settings: Any
+    build: Callable[..., Any], stated: Mapping[str, Any], channels: int, /, **settings: Any
 ) -> Any:
     filled = {key: channels if value is Given.CHANNELS else value for key, value in stated.items()}
     return build(channels, **filled | settings)
