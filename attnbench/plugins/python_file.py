@@ -16,6 +16,9 @@ from attnbench.plugins import foreign
 
 INIT = "__init__.py"
 
+_FOLDERS: set[Path] = set()
+"""The folders of the files that this process has loaded."""
+
 
 def is_in_file(source: str) -> bool:
     """Return whether ``source`` is of the form ``path/to/file.py:ClassName``."""
@@ -63,13 +66,16 @@ def _content(path: Path, source: str) -> bytes:
 @cache
 def _executed(path: Path, source: str) -> ModuleType:
     content = _content(path, source)
-    folder = str(path.parent)
-    if folder not in sys.path:
-        sys.path.append(folder)  # for its own imports; last, so that it hides nothing
+    folder = path.parent
+    if str(folder) not in sys.path:
+        sys.path.append(str(folder))  # for its own imports; last, so that it hides nothing
+    _FOLDERS.add(folder)
     try:
         if _imports_relatively(ast.parse(content, str(path))):
             return _imported(path, source)
-        return _run(path, _unique(path), content)
+        module = _run(path, _unique(path), content)
+        _require_own(folder, source)
+        return module
     except SettingsError:
         raise
     except (Exception, SystemExit) as error:
@@ -94,6 +100,34 @@ def _run(path: Path, name: str, content: bytes, folders: list[str] | None = None
         del sys.modules[name]
         raise
     return module
+
+
+def _require_own(folder: Path, source: str) -> None:
+    """Refuse a file that may have got what lies beside another file, under one name with its own.
+
+    Python loads a name once: of two versions of one collection, the second would run on the
+    first one's files.
+
+    Raises:
+        SettingsError: a name beside it has been loaded from beside another file.
+    """
+    for beside in sorted(folder.iterdir()):
+        module = sys.modules.get(beside.stem)
+        of = getattr(module, "__file__", None) or next(iter(getattr(module, "__path__", [])), None)
+        if not of or not (beside.is_dir() or beside.suffix == ".py"):
+            continue
+        loaded = Path(of).parent if Path(of).name == INIT else Path(of)
+        if loaded.parent == folder or loaded.parent not in _FOLDERS:
+            continue
+        if not (loaded.is_file() and beside.is_file() and _same(beside, loaded)):
+            raise SettingsError(
+                f"{source}: '{beside.stem}' is already loaded from {loaded}, so {beside} is not; "
+                f"rename one, or make packages of both folders ({INIT}, relative imports)"
+            )
+
+
+def _same(one: Path, other: Path) -> bool:
+    return one.read_bytes() == other.read_bytes()
 
 
 def _imports_relatively(code: ast.AST) -> bool:
