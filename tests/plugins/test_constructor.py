@@ -1,6 +1,8 @@
 """Which parameter gets the number of channels, for the spellings of public collections."""
 
+import re
 from functools import partial, wraps
+from pathlib import Path
 
 import pytest
 from torch import nn
@@ -84,6 +86,14 @@ def test_what_can_only_be_passed_by_position_is_and_keeps_its_defaults(signature
 def test_the_first_usual_name_is_taken_and_others_keep_their_defaults():
     build = constructor(takes("channels, dim=32, planes=8"), "m", None, {})
     assert build(64) == {"channels": 64, "dim": 32, "planes": 8}
+
+
+def test_the_documents_list_the_usual_names():
+    text = (Path(__file__).parents[2] / "docs/modules.md").read_text(encoding="utf-8")
+    listed = text.partition("with a usual name")[2].partition("Where the parameter")[0]
+    assert set(re.findall(r"`(\w+)`", listed)) == set(CHANNELS)
+    pairs = text.partition("has no default (")[2].partition(")")[0]
+    assert dict(re.findall(r"`(\w+), (\w+)`", pairs)).items() <= PAIRS.items()
 
 
 def test_what_ignores_its_arguments_is_built_without_a_question():
