@@ -34,8 +34,10 @@ class Conditions:
         dtype = getattr(torch, self.dtype)
         if any(tensor.is_complex() for tensor in (*module.parameters(), *module.buffers())):
             module._apply(lambda tensor: tensor.to(dtype) if tensor.is_floating_point() else tensor)
-            return module.to(self.device, memory_format=self._layout)
-        return module.to(self.device, dtype=dtype, memory_format=self._layout)
+            moved = module.to(self.device)
+        else:
+            moved = module.to(self.device, dtype)
+        return moved.to(memory_format=self._layout)
 
     def place_image(self, image: Tensor) -> Tensor:
         """Return the image (batch, channels, height, width) there, in its dtype and layout."""

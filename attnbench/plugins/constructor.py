@@ -48,6 +48,10 @@ The second is given only where it has no default: a default is the authors' own 
 VARIADIC = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
 
 
+class ConstructorError(SettingsError):
+    """A class or function cannot be built as it was specified; the message says what would do."""
+
+
 @dataclass(frozen=True)
 class Constructor:
     """A class or function, and the names of its parameters that take the number of channels."""
@@ -80,7 +84,7 @@ def constructor(
     site adds.
 
     Raises:
-        SettingsError: it is not known what takes the number of channels, a parameter has no
+        ConstructorError: it is not known what takes the number of channels, a parameter has no
             value, or a setting has no parameter; the message says what would do.
     """
     from torch import nn
@@ -94,7 +98,7 @@ def constructor(
     free = [name for name in parameters if name not in stated and name not in bound]
     if isinstance(channels, str):
         if channels in stated:
-            raise SettingsError(f"{problem}: {channels} has two values, one by ',channels='")
+            raise ConstructorError(f"{problem}: {channels} has two values, one by ',channels='")
         takes: tuple[str, ...] = (channels,)
     elif channels is Given.NOTHING:
         takes = ()
@@ -106,15 +110,15 @@ def constructor(
     passed = {*takes, *stated, *by_host}
     lacking = [name for name in free if _is_required(parameters[name]) and name not in passed]
     if not takes and channels is None and Given.CHANNELS not in stated.values():
-        raise SettingsError(f"{problem} {_no_channels(source, lacking, free)}")
+        raise ConstructorError(f"{problem} {_no_channels(source, lacking, free)}")
     unknown = [name for name in (*takes, *stated, *by_host) if name not in parameters]
     if unknown and not any_keyword:
         hint = "; ',channels=NAME' names the one of the number of channels, which the host sets"
         unless = hint if "channels" in unknown else ""
-        raise SettingsError(f"{problem} has no parameter {', '.join(unknown)}{unless}")
+        raise ConstructorError(f"{problem} has no parameter {', '.join(unknown)}{unless}")
     if lacking:
         would = f"'{source},{lacking[0]}=VALUE', or '={Given.CHANNELS}' for the number of channels"
-        raise SettingsError(f"{problem} needs a value for {', '.join(lacking)}: write {would}")
+        raise ConstructorError(f"{problem} needs a value for {', '.join(lacking)}: write {would}")
     in_order = known.parameters.values()
     positional = {p.name: p.default for p in in_order if p.kind is Parameter.POSITIONAL_ONLY}
     return Constructor(target, takes, positional)
@@ -127,7 +131,7 @@ def require_takes_channels(build: Callable[..., Any], source: str) -> None:
     any name; but one with a default is as likely a setting.
 
     Raises:
-        SettingsError: the number of channels would go into that parameter.
+        ConstructorError: the number of channels would go into that parameter.
     """
     try:
         parameters = list(signature(build).parameters.values())
@@ -136,7 +140,7 @@ def require_takes_channels(build: Callable[..., Any], source: str) -> None:
     first = parameters[0] if parameters else None
     if first is None or first.kind in VARIADIC or first.name in CHANNELS or _is_required(first):
         return
-    raise SettingsError(
+    raise ConstructorError(
         f"{source}: the row's build takes {first} first, where the number of channels is passed; "
         "write build=lambda channels, **settings: ..."
     )
@@ -163,7 +167,7 @@ def _signature(target: Callable[..., Any], source: str) -> Signature:
     try:
         return signature(target)
     except (ValueError, TypeError):
-        raise SettingsError(
+        raise ConstructorError(
             f"{source}: its parameters cannot be read, so it is not known what takes the number "
             "of channels; write a function in Python that builds it: def build(channels): ..."
         ) from None

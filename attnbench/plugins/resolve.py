@@ -65,7 +65,7 @@ class ModuleReference:
         if not self.is_custom:
             return ATTENTION[self.name]
         stated = self.spec.settings  # they override the published ones
-        if self.spec.source in ATTENTION or self.spec.source.startswith(timm.PREFIX):
+        if self.spec.source in ATTENTION:
             _require_unnamed(self.spec)
         row = ATTENTION.get(self.spec.source) or self._row()
         build: Callable[..., Any] = partial(row.build, **stated)
@@ -95,18 +95,25 @@ class ModuleReference:
         from attnbench.plugins.torch_state import require_unchanged
 
         source = self.spec.source
-        with redirect_stdout(sys.stderr), device("cpu"), require_unchanged(f"{source}: loading it"):
+        unchanged = require_unchanged(f"{source}: loading it")
+        with redirect_stdout(sys.stderr), device("cpu"):
             try:
-                if source.startswith(timm.PREFIX):
-                    return timm.row(source)
-                if python_file.is_in_file(source):
-                    return _as_row(python_file.load(source, self.folder), self.spec)
-                return _as_row(entry_points.load(entry_points.get(source)), self.spec)
+                with unchanged:
+                    target = self._target()
+                return _as_row(target, self.spec)
             except SettingsError:
                 raise
             except (Exception, SystemExit) as error:  # of an object that answers no question
                 message = foreign.message(error)
                 raise SettingsError(f"{source} cannot be loaded: {message}") from error
+
+    def _target(self) -> object:
+        source = self.spec.source
+        if source.startswith(timm.PREFIX):
+            return timm.row(source)
+        if python_file.is_in_file(source):
+            return python_file.load(source, self.folder)
+        return entry_points.load(entry_points.get(source))
 
 
 def parse(name: str, folder: Path = Path()) -> ModuleReference:
@@ -139,7 +146,8 @@ def _as_row(target: object, spec: Spec) -> AttentionSpec:
     source = spec.source
     if isinstance(target, AttentionSpec):
         _require_unnamed(spec)
-        require_takes_channels(target.build, source)
+        if not source.startswith(timm.PREFIX):
+            require_takes_channels(target.build, source)
         return target
     if isinstance(target, nn.Module) or not callable(target):
         kind = type(target).__name__
