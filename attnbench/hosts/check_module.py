@@ -68,7 +68,7 @@ def in_subprocess(
         with printed.limited(function) as limited:
             return worker.call(limited, module, *args)
     except SettingsError as error:
-        raise UserError(f"{prefix}{error}") from error
+        raise UserError(f"{prefix}{printable(str(error))}") from error
     except UserError:
         raise
     except Exception as error:

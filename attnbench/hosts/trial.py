@@ -104,7 +104,9 @@ def require(condition: object, why: str) -> None:
 
 def reason(error: BaseException) -> str:
     """Return a refusal's reason as it is, or that the module's code fails, and how."""
-    return str(error) if isinstance(error, SettingsError) else f"it fails: {_one_line(error)}"
+    if isinstance(error, SettingsError):
+        return foreign.text(error, most=None)
+    return f"it fails: {_one_line(error)}"
 
 
 def _require_output(out: Any, expected: Shape, dtype: torch.dtype) -> None:

@@ -54,7 +54,7 @@ def load(entry: EntryPoint) -> object:
     """
     try:
         return entry.load()
-    except (Exception, SystemExit) as error:
+    except foreign.RAISED as error:
         message = foreign.message(error)
         raise SettingsError(f"{entry.name}: {origin(entry)} cannot be loaded: {message}") from error
 

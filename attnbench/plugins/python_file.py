@@ -78,7 +78,7 @@ def _executed(path: Path, source: str) -> ModuleType:
         return module
     except SettingsError:
         raise
-    except (Exception, SystemExit) as error:
+    except foreign.RAISED as error:
         message = foreign.message(error)
         raise SettingsError(f"{source}: the file cannot be loaded: {message}") from error
 
@@ -150,7 +150,7 @@ def _imported(path: Path, source: str) -> ModuleType:
         if top not in sys.modules:
             _run(root / INIT, top, _content(root / INIT, source), [str(root)])
         package = import_module(parent)
-    except (Exception, SystemExit) as error:
+    except foreign.RAISED as error:
         message = foreign.message(error)
         raise SettingsError(
             f"{source}: its package, {path.parent}, cannot be loaded: {message}"

@@ -103,7 +103,7 @@ class ModuleReference:
                 return _as_row(target, self.spec)
             except SettingsError:
                 raise
-            except (Exception, SystemExit) as error:  # of an object that answers no question
+            except foreign.RAISED as error:  # of an object that answers no question
                 message = foreign.message(error)
                 raise SettingsError(f"{source} cannot be loaded: {message}") from error
 

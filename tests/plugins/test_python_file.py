@@ -90,6 +90,7 @@ def test_the_origin_is_the_digest_of_the_file(written):
         ("def (", "Gate", "cannot be loaded: SyntaxError"),
         ("import not_there_at_all", "Gate", "cannot be loaded: ModuleNotFoundError"),
         ("raise SystemExit(0)", "Gate", r"cannot be loaded: SystemExit: 0"),
+        ("raise GeneratorExit", "Gate", r"cannot be loaded: GeneratorExit$"),
         ("Gate = 3", "Gate", "neither a class that takes channels nor an AttentionSpec"),
         (GATE, "Gate,4", "'Gate,4' is not a class name; write settings behind it as ',key=value'"),
         (GATE, "", "'' is not a class name"),
