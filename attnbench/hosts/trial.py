@@ -234,8 +234,8 @@ def _learnable(module: nn.Module, x: Tensor) -> Iterator[Tensor]:
         if node is None or node in seen:
             continue
         seen.add(node)
-        if (leaf := getattr(node, "variable", None)) is not None:
-            yield leaf
+        if type(node).__name__ == "AccumulateGrad":
+            yield node.variable
         waiting += [function for function, _ in node.next_functions]
 
 
