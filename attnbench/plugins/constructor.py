@@ -7,7 +7,7 @@ take it or that the user names, and every other constructor is refused with what
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from inspect import Parameter, Signature, signature
@@ -93,7 +93,8 @@ def constructor(
         return Constructor(target, (), {})
     known = _signature(target, source)
     problem = f"{source}: {printable(_name(target) + str(known), 200)}"
-    parameters, any_keyword = _parameters(target, known)
+    own = {p.name: p for p in known.parameters.values() if p.kind not in VARIADIC}
+    parameters = _inherited(target, known) | own
     bound = target.keywords if isinstance(target, partial) else {}
     free = [name for name in parameters if name not in stated and name not in bound]
     if isinstance(channels, str):
@@ -108,11 +109,12 @@ def constructor(
     if partner in free and _is_required(parameters[partner]):
         takes = (*takes, partner)
     passed = {*takes, *stated, *by_host}
-    lacking = [name for name in free if _is_required(parameters[name]) and name not in passed]
+    required = [name for name in free if name in own and _is_required(own[name])]
+    lacking = [name for name in required if name not in passed]
     if not takes and channels is None and Given.CHANNELS not in stated.values():
         raise ConstructorError(f"{problem} {_no_channels(source, lacking, free)}")
     unknown = [name for name in (*takes, *stated, *by_host) if name not in parameters]
-    if unknown and not any_keyword:
+    if unknown and not _takes_any(known.parameters.values()):
         hint = "; ',channels=NAME' names the one of the number of channels, which the host sets"
         unless = hint if "channels" in unknown else ""
         raise ConstructorError(f"{problem} has no parameter {', '.join(unknown)}{unless}")
@@ -146,21 +148,21 @@ def require_takes_channels(build: Callable[..., Any], source: str) -> None:
     )
 
 
-def _parameters(target: Callable[..., Any], known: Signature) -> tuple[dict[str, Parameter], bool]:
-    """Return the parameters by name, and whether any other keyword is taken too.
-
-    What a class takes as ``**kwargs`` goes to the class that it extends, whose parameters it
-    thus has.
-    """
+def _inherited(target: Callable[..., Any], known: Signature) -> dict[str, Parameter]:
+    """Return the parameters of the classes that ``**kwargs`` are probably handed on to."""
+    found: dict[str, Parameter] = {}
     every = list(known.parameters.values())
-    named = {p.name: p for p in every if p.kind not in VARIADIC}
     for base in target.__mro__[1:] if isinstance(target, type) else ():
-        if not any(p.kind is Parameter.VAR_KEYWORD for p in every):
+        if not _takes_any(every):
             break
         if "__init__" in vars(base) and base.__module__ != "torch.nn.modules.module":
             _, *every = signature(base.__init__).parameters.values()  # type: ignore[misc]
-            named = {p.name: p for p in every if p.kind not in VARIADIC} | named
-    return named, any(p.kind is Parameter.VAR_KEYWORD for p in every)
+            found = {p.name: p for p in every if p.kind not in VARIADIC} | found
+    return found
+
+
+def _takes_any(parameters: Iterable[Parameter]) -> bool:
+    return any(p.kind is Parameter.VAR_KEYWORD for p in parameters)
 
 
 def _signature(target: Callable[..., Any], source: str) -> Signature:

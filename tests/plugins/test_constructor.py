@@ -32,6 +32,23 @@ class Forwarding(Gate):
         self.extra = extra
 
 
+class Paired:
+    def __init__(self, inp, oup):
+        self.channel, self.reduction = inp, oup // 4
+
+
+class Handing(Paired):
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+
+
+class Reading(Gate):
+    """Hands nothing on, and takes any keyword."""
+
+    def __init__(self, **kwargs):
+        super().__init__(kwargs["width"])
+
+
 class Created(Gate):
     def __new__(cls, *args, **kwargs):  # noqa: ARG004
         return super().__new__(cls)
@@ -64,11 +81,15 @@ def test_a_pair_gets_both_unless_the_second_has_a_default(first: str, second: st
 
 @pytest.mark.parametrize(
     "target",
-    [Gate, Forwarding, Created, Plain, wrapped, partial(Gate, reduction=16)],
+    [Gate, Forwarding, Handing, Created, Plain, wrapped, partial(Gate, reduction=16)],
 )
 def test_classes_however_they_are_wrapped(target):
     module = constructor(target, "m", None, {})(64)
     assert (module.channel, module.reduction) == (64, 16)
+
+
+def test_any_keyword_can_be_named_where_the_constructor_takes_any():
+    assert constructor(Reading, "m", "width", {})(64).channel == 64
 
 
 @pytest.mark.parametrize(
