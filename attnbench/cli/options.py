@@ -12,9 +12,10 @@ import typer
 
 from attnbench.errors import UserError
 from attnbench.modules import ATTENTION
-from attnbench.records import image_size
+from attnbench.records import case, image_size
 from attnbench.records.case import OPTIONS, Case
 from attnbench.records.image_size import Size
+from attnbench.text import LONGEST_WORD, near, printable
 
 T = TypeVar("T")
 
@@ -83,9 +84,11 @@ def modules(listed: str | None, custom: Sequence[str] | None = None) -> tuple[st
     if listed is None:
         return specs or None
     stripped = [name.strip() for name in listed.split(",") if name.strip()]
+    if [name.lower() for name in stripped] == ["all"]:
+        stripped = list(ATTENTION)
     if not stripped:
         raise UserError(f"--modules names none; known: {', '.join(ATTENTION)}")
-    return (*(ATTENTION if listed == "all" else stripped), *specs)
+    return (*stripped, *specs)
 
 
 def numbers(text: str | None, flag: str) -> tuple[int, ...] | None:
@@ -125,13 +128,17 @@ def stages(text: str | None) -> tuple[int, ...] | None:
 
 def choice(text: str, flag: str, known: Sequence[str]) -> str:
     """Read ``float32`` as the value of an option that knows these and takes one."""
-    if text not in known:
-        raise UserError(f"{flag}: '{text}' is not one of {', '.join(known)}")
-    return text
+    value = case.written(text)
+    if value not in known:
+        shown = printable(text, LONGEST_WORD)
+        raise UserError(f"{flag}: '{shown}' is not one of {', '.join(known)}{near(text, known)}")
+    return value
 
 
 def executions(compiled: bool | None, eager: bool | None) -> tuple[bool, ...] | None:
     """Return whether compiled, eager or both; None where neither was stated."""
     if compiled:
         return (False, True) if eager else (True,)
-    return (False,) if eager else None
+    if eager:
+        raise UserError("--eager goes with --compile; without it every network is eager")
+    return None

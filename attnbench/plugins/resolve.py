@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 
 from attnbench.modules import ATTENTION, AttentionSpec, SettingsError, Site
-from attnbench.plugins import entry_points, python_file, timm
+from attnbench.plugins import entry_points, names, python_file, timm
 from attnbench.plugins.spec import Spec, parse_spec
 from attnbench.records.variants import RESERVED
 
@@ -101,6 +101,7 @@ def parse(name: str, folder: Path = Path()) -> ModuleReference:
     Raises:
         SettingsError: the name is unknown, malformed, or reserved by the records.
     """
+    name = names.written(name)
     if name in ATTENTION:
         return ModuleReference(name, Spec(name), folder)
     spec = parse_spec(name)

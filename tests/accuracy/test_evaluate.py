@@ -193,9 +193,9 @@ def test_options_that_cannot_be_are_refused(wanted, changes: dict, message: str)
 
 
 def test_unknown_names_list_the_known(wanted) -> None:
-    with pytest.raises(SettingsError, match="unknown attention module 'sha'; known: se, cbam"):
+    with pytest.raises(SettingsError, match=r"module 'sha' \(did you mean sa\?\); known: se, cbam"):
         prepare(wanted(module="sha"))
-    with pytest.raises(SettingsError, match="unknown classifier 'resnet'; known: resnet18"):
+    with pytest.raises(SettingsError, match=r"classifier 'resnet' \(did you mean .*\?\); known"):
         prepare(wanted(host="resnet"))
     with pytest.raises(SettingsError, match="unknown classifier 'fasterrcnn_resnet50_fpn'"):
         prepare(wanted(host="fasterrcnn_resnet50_fpn"))

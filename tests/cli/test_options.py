@@ -17,6 +17,7 @@ def test_modules_are_named_with_commas_or_all_at_once():
     assert modules(None) is None
     assert modules("all") == tuple(ATTENTION)
     assert modules(" se, sa,") == ("se", "sa")
+    assert modules(" All ") == tuple(ATTENTION)
     with pytest.raises(UserError, match="--modules names none; known: se, "):
         modules(" ,")
 
@@ -60,6 +61,10 @@ def test_a_choice_is_one_of_those_that_are_known():
     assert choices("b, a", "--mode", ("a", "b")) == ("b", "a")
     with pytest.raises(UserError, match="--mode: 'c' is not one of a, b"):
         choices("a,c", "--mode", ("a", "b"))
+    known = ("float32", "bfloat16", "float16")
+    assert choices("FP16,bf16, Float32", "--dtype", known) == ("float16", "bfloat16", "float32")
+    with pytest.raises(UserError, match=r"'float31' is not one of .* \(did you mean float32\?\)"):
+        choices("float31", "--dtype", known)
 
 
 @pytest.mark.parametrize(
@@ -68,11 +73,15 @@ def test_a_choice_is_one_of_those_that_are_known():
         (None, None, None),
         (True, None, (True,)),
         (True, True, (False, True)),
-        (None, True, (False,)),
     ],
 )
 def test_networks_are_compiled_or_eager_or_both(compiled, eager, meant):
     assert executions(compiled, eager) == meant
+
+
+def test_eager_without_compile_is_refused():
+    with pytest.raises(UserError, match="--eager goes with --compile"):
+        executions(None, True)
 
 
 @pytest.mark.parametrize(

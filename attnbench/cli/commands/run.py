@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,9 +13,11 @@ from rich.console import Console
 
 from attnbench.cli import options, output
 from attnbench.cli.options import DTYPES, MODES, CustomModules, Device, option, stated
+from attnbench.modules import ATTENTION
 from attnbench.records.case import RunOptions
 from attnbench.records.run import Run
 from attnbench.records.schema import End, Record, Round
+from attnbench.text import printable
 
 if TYPE_CHECKING:
     from attnbench.measuring.events import Event, Planned
@@ -52,9 +55,7 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
 
     Several values of an option, comma-separated, make a grid of configurations.
     """
-    from attnbench import measuring
-    from attnbench.cli.commands.report import show
-    from attnbench.measuring.events import Planned
+    from attnbench.measuring.options import check
 
     stated_options = RunOptions(
         modules=options.modules(modules, module),
@@ -74,11 +75,23 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
         threads=threads,
         seed=seed,
     )
-    console, folders = output.console(), []
+    if check(stated_options, out):
+        shown = shlex.join(["attnbench", "report", str(out)])
+        output.console().print(f"already finished: {out}; show it with: {shown}")
+        return 0
+
+    from attnbench import measuring  # and torch
+    from attnbench.cli.commands.report import show
+    from attnbench.measuring.events import Planned
+
+    console = output.console()
+    folders: list[Path] = []
     bar = Bar(console)
 
     def progress(run: Run, event: Planned | Event) -> None:
         if isinstance(event, Planned):
+            if not folders:
+                output.complain(*(f"{n} is left out: {why}" for n, why in event.left_out.items()))
             console.print(f"{run.case.described}; records in {event.folder}")
             folders.append(event.folder)
             bar.add(run)
@@ -95,7 +108,22 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
         output.complain(f"interrupted; resume with: attnbench run --out {shlex.quote(str(folder))}")
         return 130
     show([measured.folder], measured.folder, console)
-    return 0 if all(run.finished for run in measured.runs) else 1
+    failures = list(_failures(measured.runs))
+    output.complain(*failures)
+    of_all = modules is None or modules.strip(" ,").lower() == "all"
+    # What was named, one by one, must be there.
+    refused = measured.left_out.keys() - (ATTENTION if of_all else {})
+    return 0 if all(run.finished for run in measured.runs) and not (failures or refused) else 1
+
+
+def _failures(runs: Iterable[Run]) -> Iterator[str]:
+    """Yield a line for each variant that failed in a step; some rules of counting may fail."""
+    for run in runs:
+        for variant, steps in run.failures.items():
+            failed = [name for name in steps if name != "counts" or variant not in run.counts]
+            if failed:
+                message = printable(steps[failed[0]].message, 300)  # type: ignore[index]
+                yield f"{variant} failed ({', '.join(failed)}) in {run.case.described}: {message}"
 
 
 STEP_S = {"counts": 1.5, "memory": 2.5, "warm-up": 1.0}
