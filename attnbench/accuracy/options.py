@@ -10,8 +10,7 @@ from typing import get_args, get_type_hints
 from attnbench import host_names
 from attnbench.errors import UserError
 from attnbench.modules import SettingsError
-from attnbench.plugins import names
-from attnbench.plugins.resolve import parse
+from attnbench.plugins import resolve
 from attnbench.records import case, evaluation, store
 from attnbench.records.case import LIMITS, Case
 from attnbench.text import unknown
@@ -59,9 +58,9 @@ def checked(options: EvaluationOptions) -> EvaluationOptions:
     ):
         if not least <= value <= most:
             raise UserError(f"{option} must be at least {least} and at most {most}, not {value}")
-    module = None if options.module is None else names.written(options.module)
+    module = None if options.module is None else resolve.written(options.module)
     if module is not None:
-        parse(module).origin()  # its file is there
+        resolve.parse(module).origin()  # its file is there
     weights, data = Path(options.weights), Path(options.data)
     _require_there(weights, data)
     return replace(options, host=host, dtype=dtype, module=module, weights=weights, data=data)

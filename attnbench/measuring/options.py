@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from attnbench import host_names
 from attnbench.errors import UserError
 from attnbench.modules import ATTENTION, SettingsError
-from attnbench.plugins import names, resolve
+from attnbench.plugins import resolve
 from attnbench.records import case as cases
 from attnbench.records import image_size, store
 from attnbench.records.case import CASE_OPTIONS, GRID, OPTIONS, Case, RunOptions
@@ -95,7 +95,7 @@ def cleaned(options: RunOptions) -> RunOptions:
     if options.host is not None:
         values["host"] = host_names.written(options.host)
     if options.modules is not None:
-        values["modules"] = tuple(dict.fromkeys(map(names.written, options.modules)))
+        values["modules"] = tuple(dict.fromkeys(map(resolve.written, options.modules)))
     options = replace(options, **values)
     several: dict[str, Any] = {
         name: in_order(name, chosen)
@@ -183,10 +183,11 @@ def require_same_options(
         UserError: they differ.
     """
     where = folders[0] if len(folders) == 1 else folders[0].parent
-    values = given(stated)
-    if stated.modules is not None:
-        values["modules"] = tuple(name for name in stated.modules if name not in left_out)
-    require_same(f"{where} holds another configuration", _recorded(runs), values)
+    recorded = _recorded(runs)
+    values = {name: value for name, value in given(stated).items() if name in recorded}
+    if recorded["modules"] == tuple(n for n in stated.modules or () if n not in left_out):
+        del values["modules"]
+    require_same(f"{where} holds another configuration", recorded, values)
 
 
 def require_same(what: str, there: Mapping[str, Any], here: Mapping[str, Any]) -> None:

@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 
 from attnbench.modules import ATTENTION, AttentionSpec, SettingsError, Site
-from attnbench.plugins import entry_points, names, python_file, timm
+from attnbench.plugins import entry_points, python_file, timm
 from attnbench.plugins.spec import Spec, parse_spec
 from attnbench.records.variants import RESERVED
 
@@ -101,7 +101,7 @@ def parse(name: str, folder: Path = Path()) -> ModuleReference:
     Raises:
         SettingsError: the name is unknown, malformed, or reserved by the records.
     """
-    name = names.written(name)
+    name = written(name)
     if name in ATTENTION:
         return ModuleReference(name, Spec(name), folder)
     spec = parse_spec(name)
@@ -112,6 +112,27 @@ def parse(name: str, folder: Path = Path()) -> ModuleReference:
     if source not in ATTENTION and not plugin:
         entry_points.get(source)
     return ModuleReference(name, spec, folder)
+
+
+def written(name: str) -> str:
+    """Return the name with its source in the source's own case: ``SA,groups=8`` as ``sa,groups=8``.
+
+    Files, settings and names that are not known stay as they are. The exact name of an entry point
+    comes before a name of the table in another case.
+    """
+    source, comma, settings = name.strip().partition(",")
+    lower = source.strip().lower()
+    if source in ATTENTION:
+        return name.strip()
+    if lower.startswith(timm.PREFIX):
+        return f"{lower}{comma}{settings}"
+    if ".py:" in source:
+        return name.strip()
+    offered = [entry.name for entry in entry_points.offered()]
+    if source not in offered:
+        alike = [known for known in (*ATTENTION, *offered) if known.lower() == lower]
+        source = alike[0] if len(alike) == 1 else source
+    return f"{source}{comma}{settings}"
 
 
 def origins(modules: Iterable[ModuleReference]) -> dict[str, str]:

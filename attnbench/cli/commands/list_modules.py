@@ -12,7 +12,7 @@ from attnbench import formatting
 from attnbench.cli import output
 from attnbench.cli.options import CustomModules
 from attnbench.modules import ATTENTION, AttentionSpec, SettingsError
-from attnbench.plugins import entry_points, timm
+from attnbench.plugins import entry_points, resolve, timm
 from attnbench.plugins.resolve import ModuleReference, parse
 
 HOSTS = tuple(dict.fromkeys(host for row in ATTENTION.values() for host in row.added_params))
@@ -92,6 +92,7 @@ def _added(attention: AttentionSpec, host: str) -> str:
 
 def list_modules(module: CustomModules = None) -> None:
     """List the modules: name, site, added learnable parameters, paper or package."""
+    resolve.origins(map(parse, module or ()))  # their names are known, and their files there
     caption = "Attention modules, and the learnable parameters that they add"
     console = output.console()
     console.print(output.table(caption, HEADINGS, rows(module or ()), words=("site", "paper")))
