@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
+from time import perf_counter
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
-from attnbench.cli import options, output
+from attnbench import formatting
+from attnbench.cli import forecast, options, output
+from attnbench.cli.forecast import STEP_S
 from attnbench.cli.options import DTYPES, MODES, CustomModules, Device, option, stated
-from attnbench.modules import ATTENTION
+from attnbench.plugins.resolve import written
 from attnbench.records.case import RunOptions
 from attnbench.records.run import Run
 from attnbench.records.schema import End, Record, Round
@@ -86,7 +89,7 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
 
     console = output.console()
     folders: list[Path] = []
-    bar = Bar(console)
+    told, bar = Told(console), Bar(console)
 
     def progress(run: Run, event: Planned | Event) -> None:
         if isinstance(event, Planned):
@@ -95,8 +98,10 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
             console.print(f"{run.case.described}; records in {event.folder}")
             folders.append(event.folder)
             bar.add(run)
-        else:
-            bar.show(run, event)
+            return
+        told.before(bar.runs)
+        bar.show(run, event)
+        told.after(run, event)
 
     try:
         with closing(bar):
@@ -108,11 +113,13 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
         output.complain(f"interrupted; resume with: attnbench run --out {shlex.quote(str(folder))}")
         return 130
     show([measured.folder], measured.folder, console)
+    told.at_the_end()
     failures = list(_failures(measured.runs))
     output.complain(*failures)
-    of_all = modules is None or modules.strip(" ,").lower() == "all"
+    of_all = not module if modules is None else modules.strip(" ,").lower() == "all"
     # What was named, one by one, must be there.
-    refused = measured.left_out.keys() - (ATTENTION if of_all else {})
+    named = [*(() if of_all else measured.left_out), *map(written, module or ())]
+    refused = measured.left_out.keys() & named
     return 0 if all(run.finished for run in measured.runs) and not (failures or refused) else 1
 
 
@@ -126,8 +133,36 @@ def _failures(runs: Iterable[Run]) -> Iterator[str]:
                 yield f"{variant} failed ({', '.join(failed)}) in {run.case.described}: {message}"
 
 
-STEP_S = {"counts": 1.5, "memory": 2.5, "warm-up": 1.0}
-"""Seconds that one step takes beside the timed rounds, roughly: only the bar's scale."""
+class Told:
+    """Says once what the runs will take, of each what its first round shows, and what all took."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._runs: Sequence[Run] = ()
+        self._timed: list[int] = []
+        self._begun_s = self._earlier_s = 0.0
+
+    def before(self, runs: Sequence[Run]) -> None:
+        """Say what is to come, where nothing has been said yet."""
+        if not self._runs:
+            self._runs, self._begun_s = runs, perf_counter()
+            self._earlier_s = sum(run.timed_s for run in runs)
+            self._console.print(forecast.before_all(runs))
+
+    def after(self, run: Run, event: Event) -> None:
+        """Say after a run's first round of this call what can be expected of it."""
+        a_round = isinstance(event, Record) and isinstance(event.results, Round)
+        if a_round and id(run) not in self._timed:
+            self._timed.append(id(run))
+            self._console.print(forecast.of_rounds(run, run.moments[-1]))
+
+    def at_the_end(self) -> None:
+        """Say how much of the time lay outside of the budget."""
+        if self._runs:
+            whole_s = perf_counter() - self._begun_s
+            timed_s = sum(run.timed_s for run in self._runs) - self._earlier_s
+            whole, timed = formatting.seconds(whole_s), formatting.seconds(timed_s)
+            self._console.print(f"It took {whole}, of which {timed} in timed rounds.")
 
 
 class Bar:
@@ -137,7 +172,7 @@ class Bar:
     """
 
     def __init__(self, console: Console) -> None:
-        self._runs: list[Run] = []
+        self.runs: list[Run] = []
         self._done_s: list[float] = []
         self._progress = output.progress_bar(console)
         self._task = self._progress.add_task("starting", total=0)
@@ -149,20 +184,20 @@ class Bar:
 
     def add(self, run: Run) -> None:
         """Lengthen the bar by a run, of which an earlier call may have done a part."""
-        self._runs.append(run)
+        self.runs.append(run)
         steps_s = STEP_S["counts"] * len(run.counts) + STEP_S["memory"] * len(run.memory)
         self._done_s.append(_expected_s(run) if run.end else steps_s + run.timed_s)
-        self._progress.reset(self._task, total=sum(map(_expected_s, self._runs)))
+        self._progress.reset(self._task, total=sum(map(_expected_s, self.runs)))
 
     def show(self, run: Run, event: Event) -> None:
         """Move the bar by what begins and by what rounds took."""
         self._progress.start()
-        number = next(n for n, known in enumerate(self._runs) if known is run)
+        number = next(n for n, known in enumerate(self.runs) if known is run)
         text = None
         if not isinstance(event, Record):
             text = f"{event.kind} {event.variant or len(run.rounds) + 1}"
-            if len(self._runs) > 1:
-                text = f"{number + 1} of {len(self._runs)}: {text}"
+            if len(self.runs) > 1:
+                text = f"{number + 1} of {len(self.runs)}: {text}"
             self._done_s[number] += STEP_S.get(event.kind, 0.0)
         elif isinstance(event.results, Round):
             self._done_s[number] += event.results.seconds
@@ -173,5 +208,4 @@ class Bar:
 
 
 def _expected_s(run: Run) -> float:
-    counted, measured = STEP_S["counts"] * len(run.counted), STEP_S["memory"] * len(run.networks)
-    return run.plan.budget_s + counted + measured + STEP_S["warm-up"] * len(run.plan.variants)
+    return run.plan.budget_s + forecast.beside_the_rounds_s(run)

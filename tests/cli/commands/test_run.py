@@ -1,4 +1,5 @@
 import multiprocessing
+import re
 import shutil
 import subprocess
 import sys
@@ -41,6 +42,9 @@ def test_the_main_job_small_leaves_records_tables_and_plots(
     added = sum(2 * c * (c // 16) + c + c // 16 for c in (256, 512, 1024, 2048))
     assert f"+{added:,}" in shown
     assert "Control (plain against plain)" in shown
+    assert "At most 0 s of timed rounds; counts, memory and warm-up before them take about" in shown
+    assert re.search(r"About \d+ rounds? fits? into the budget", shown)
+    assert re.search(r"It took \d+ s, of which \d+ s in timed rounds", shown)
     before = {path: path.read_bytes() for path in folder.iterdir()}
     for again in (SMALL, [], ["--modules", "SE"]):
         assert call("run", *again, "--out", str(folder)) == 0
@@ -194,6 +198,7 @@ def test_what_is_left_out_is_a_failure_only_where_it_was_named(
     """What fits a host is that of tests/measuring/test_planning.py; here a run is made up."""
     shutil.copy(SMALL_RUN / store.FILE_NAME, tmp_path)
     finished, left_out = read(tmp_path), {"sk": "its site is missing"}
+    finished.failures.clear()
 
     def measure(_options: RunOptions, _out: Path, progress: Progress) -> Measured:
         for _ in range(2):  # configurations
