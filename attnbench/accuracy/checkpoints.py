@@ -121,7 +121,7 @@ def classes_of(
     if classifier is None:
         raise UserError(
             f"the checkpoint has no '{CLASSIFIER}': the number of classes is unknown"
-            f"{_where_else(state_dict, given)}"
+            f"{_under_a_prefix(given)}"
         )
     if classifier.dim() != 2 or not 0 < len(classifier) <= MOST_CLASSES:  # noqa: PLR2004
         raise UserError(
@@ -191,7 +191,8 @@ def _unwrapped(
     }
     others = [str(name) for name in state_dict if name not in tensors]
     if others:
-        raise UserError(f"this is no state dict; {_listed('no tensors', others)}")
+        hint = _under_a_key(state_dict)
+        raise UserError(f"this is no state dict; {_listed('no tensors', others)}{hint}")
     tensors = {
         name: value for name, value in tensors.items() if name.rpartition(".")[2] not in NO_WEIGHTS
     }
@@ -208,16 +209,19 @@ def _unwrapped(
     return tensors
 
 
-def _where_else(state_dict: Mapping[str, object], given: Iterable[str]) -> str:
-    """Return a hint where the classifier stands under a prefix, or weights under another key."""
+def _under_a_prefix(given: Iterable[str]) -> str:
+    """Return a hint where the classifier stands under a prefix that is not known."""
     prefixes = [name.removesuffix(CLASSIFIER) for name in given if name.endswith(f".{CLASSIFIER}")]
+    return f"; it has one under --prefix {_listed_names(prefixes)}" if prefixes else ""
+
+
+def _under_a_key(file: Mapping[str, object]) -> str:
+    """Return a hint where weights stand under keys that are not known."""
     keys = [
         str(name)
-        for name, value in state_dict.items()
+        for name, value in file.items()
         if isinstance(value, Mapping) and any(isinstance(part, Tensor) for part in value.values())
     ]
-    if prefixes:
-        return f"; it has one under --prefix {printable(prefixes[0], SHOWN_OF_NAME)}"
     return f"; weights stand under --key {_listed_names(keys)}" if keys else ""
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from itertools import chain
+from os import PathLike
 from pathlib import Path
 from typing import Any
 from warnings import warn
@@ -50,7 +51,7 @@ class Measured:
 
 
 def run(
-    options: RunOptions, out: Path | str | None = None, progress: Progress | None = None
+    options: RunOptions, out: str | PathLike[str] | None = None, progress: Progress | None = None
 ) -> Measured:
     """Count, time and measure modules in a host, and store every record as soon as it is there.
 
