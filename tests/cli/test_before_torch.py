@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 from helpers.command_line import SMALL_RUN
 
+from attnbench.cli.app import app
+
 PROGRAM = """
 import contextlib, io, json, sys
 
 class Refused:
     def find_spec(self, name, *_):
-        if name.partition(".")[0] in {"torch", "torchvision", "timm"}:
+        if name.partition(".")[0] in {"torch", "torchvision"}:
             raise AssertionError(f"{name} is imported")
 
 sys.meta_path.insert(0, Refused())
@@ -47,7 +49,8 @@ run --modules ''                              | --modules names none
 run --modules plain                           | no module can have the name 'plain'
 run --modules 'se sa'                         | unknown attention module 'se sa'
 run --modules sa=2                            | names no module before its settings
-run --modules all,foo                         | unknown attention module 'all'
+run --modules all,foo                         | unknown attention module 'foo'
+run --device CUDA:0                           | is not one of
 run --module control                          | no module can have the name 'control'
 run --module 'copy again' --isolated          | no module can have the name 'copy again'
 run --module nowhere.py:Mine                  | there is no Python file
@@ -100,6 +103,7 @@ run --seed x                                  | --seed
 run --seed 99999999999999999999               | seed must be at least 0 and at most
 run --eager                                   | --eager goes with --compile
 run --cuda-graph --device cpu                 | --cuda-graph needs a CUDA device
+run --cuda-graph --device CPU                 | --cuda-graph needs a CUDA device
 run --isolated --compile                      | --isolated times the eager forward
 run --isolated --mode training                | --isolated times the eager forward
 run --isolated --stages 2                     | --isolated measures all stages
@@ -173,6 +177,9 @@ report DAMAGED                                | line 1: not JSON
 """
 
 
+COMMANDS = [command.name for command in app.registered_commands]
+
+
 @pytest.fixture
 def workplace(tmp_path: Path) -> dict[str, str]:
     """What the arguments name in capitals, by these names."""
@@ -213,9 +220,12 @@ def test_every_bad_input_is_one_line_before_torch_is_imported(
     rows = [tuple(map(str.strip, line.split(" | "))) for line in BAD.strip().splitlines()]
     assert len(rows) > 100
     lists = [words(text, workplace) for text, _ in rows]
+    known = [[command, "--help"] for command in COMMANDS] + [["--help"], ["--version"], ["list"]]
+    told, shown = answers([*lists, *known], tmp_path), len(known)
+    assert told[-shown:] == [(0, "")] * shown
     wrong = [
         (text, wanted, status, error)
-        for (text, wanted), (status, error) in zip(rows, answers(lists, tmp_path), strict=True)
+        for (text, wanted), (status, error) in zip(rows, told[:-shown], strict=True)
         if status != 2
         or wanted not in error
         or error.count("\n") != 1

@@ -5,6 +5,7 @@ from attnbench.cli.options import (
     executions,
     image_sizes,
     modules,
+    named,
     numbers,
     share,
     stages,
@@ -18,6 +19,7 @@ def test_modules_are_named_with_commas_or_all_at_once():
     assert modules("all") == tuple(ATTENTION)
     assert modules(" se, sa,") == ("se", "sa")
     assert modules(" All ") == tuple(ATTENTION)
+    assert modules("all,timm:eca") == (*ATTENTION, "timm:eca")
     with pytest.raises(UserError, match="--modules names none; known: se, "):
         modules(" ,")
 
@@ -27,6 +29,12 @@ def test_modules_of_ones_own_stand_alone_or_beside_named_ones():
     assert modules("se,sa", None) == ("se", "sa")
     assert modules(None, [" mine.py:Mine,k=(3, 5)"]) == ("mine.py:Mine,k=(3, 5)",)
     assert modules("all", ["timm:eca"]) == (*ATTENTION, "timm:eca")
+
+
+def test_what_is_named_is_neither_a_default_nor_all():
+    assert named(None) == named("all") == named(" ALL,") == set()
+    assert named("SE, all,sa") == {"se", "sa"}
+    assert named(None, ["SK", "m.py:M"]) == {"sk", "m.py:M"}
 
 
 def test_stages_are_counted_from_1_or_as_detection_does():

@@ -16,7 +16,6 @@ from attnbench import formatting
 from attnbench.cli import forecast, options, output
 from attnbench.cli.forecast import STEP_S
 from attnbench.cli.options import DTYPES, MODES, CustomModules, Device, option, stated
-from attnbench.plugins.resolve import written
 from attnbench.records.case import RunOptions
 from attnbench.records.run import Run
 from attnbench.records.schema import End, Record, Round
@@ -116,10 +115,7 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
     told.at_the_end()
     failures = list(_failures(measured.runs))
     output.complain(*failures)
-    of_all = not module if modules is None else modules.strip(" ,").lower() == "all"
-    # What was named, one by one, must be there.
-    named = [*(() if of_all else measured.left_out), *map(written, module or ())]
-    refused = measured.left_out.keys() & named
+    refused = measured.left_out.keys() & options.named(modules, module)
     return 0 if all(run.finished for run in measured.runs) and not (failures or refused) else 1
 
 
