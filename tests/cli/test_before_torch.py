@@ -28,9 +28,9 @@ for arguments in json.loads(sys.stdin.read()):
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(error):
             main(arguments)
     except SystemExit as stop:
-        answer = (stop.code, error.getvalue())
+        answer = (stop.code or 0, error.getvalue())
     except AssertionError as stop:
-        answer = (None, str(stop))
+        answer = (-1, str(stop))
     print(json.dumps(answer))
 """
 
@@ -201,8 +201,8 @@ def words(text: str, workplace: dict[str, str]) -> list[str]:
     return named
 
 
-def answers(lists: list[list[str]], folder: Path) -> list[tuple[int | None, str]]:
-    """The exit status of each and what it wrote to stderr; None where torch was imported."""
+def answers(lists: list[list[str]], folder: Path) -> list[tuple[int, str]]:
+    """The exit status of each and what it wrote to stderr; -1 where torch was imported."""
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM],
         input=json.dumps(lists),
