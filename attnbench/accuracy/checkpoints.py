@@ -10,9 +10,11 @@ import re
 import warnings
 from argparse import Namespace
 from collections.abc import Iterable, Mapping
+from datetime import date, datetime, time, timedelta, timezone
 from os import PathLike
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from pickle import UnpicklingError
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -47,13 +49,27 @@ SHOWN, SHOWN_OF_NAME = 10, 100
 REFUSED = re.compile(r"GLOBAL ([\w.]+) was not an allowed global")
 """What torch says of the name in a file that it would have had to call."""
 
+STANDARD = (Namespace, SimpleNamespace, frozenset, datetime, date, time, timedelta, timezone)
+"""Types of the standard library that training scripts store beside weights."""
+
 
 def _harmless() -> list[Any]:
     """Return what training scripts store beside weights, and what runs no code when it is read."""
-    scalar = np.float64(0).__reduce__()[0]
-    names = ("numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar")
-    dtypes = {type(np.dtype(code)) for code in "?bBhHiIlLqQefd"}
-    return [Namespace, np.dtype, *dtypes, *((scalar, name) for name in names)]
+    functions: tuple[Any, ...] = (np.float64(0).__reduce__()[0], np.zeros(0).__reduce__()[0])
+    # Both names of each, before and since numpy 2; files may be of the other one.
+    of_numpy = [
+        (function, f"numpy.{core}.multiarray.{function.__name__}")
+        for function in functions
+        for core in ("core", "_core")
+    ]
+    dtypes = {type(np.dtype(code)) for code in (*"?bBhHiIlLqQefd", "U1", "S1", "M8[s]", "m8[s]")}
+    # As a path of no system: one of another system cannot be made, and none is opened.
+    paths = [
+        (pure, f"{module}.{system}Path")
+        for pure, system in ((PurePosixPath, "Posix"), (PureWindowsPath, "Windows"))
+        for module in ("pathlib", "pathlib._local")
+    ]
+    return [*STANDARD, np.dtype, np.ndarray, *dtypes, *of_numpy, *paths]
 
 
 def to_authors_state_dict(network: nn.Module) -> dict[str, Tensor]:

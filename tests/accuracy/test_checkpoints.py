@@ -2,7 +2,10 @@ import pickle
 import subprocess
 import sys
 from argparse import Namespace
+from datetime import UTC, datetime
 from itertools import chain
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -120,8 +123,13 @@ def test_harmless_values_beside_weights_are_read(tmp_path):
     path = tmp_path / "checkpoint.pth.tar"
     beside = {"args": Namespace(lr=0.1, arch="sa"), "best_prec1": np.float64(77.7)}
     beside |= {"epoch": np.int64(3), "best": np.float32(1.5), "done": np.bool_(True)}
+    beside |= {"out": Path("runs"), "begun": datetime.now(UTC), "best": {"loss": np.zeros(3)}}
+    beside |= {"name": np.str_("sa"), "done": frozenset({1})}
+    beside |= {"rng": np.random.get_state(), "more": SimpleNamespace(a=1)}
     torch.save({"state_dict": {"a": torch.arange(3.0)}, **beside}, path)
     content = read_weights(path)
+    assert set(content) == {"state_dict", *beside}
+    assert str(content["out"]) == "runs"
     assert torch.equal(content["state_dict"]["a"], torch.arange(3.0))
     assert (content["args"], content["best_prec1"]) == (beside["args"], 77.7)
     old = path.read_bytes()

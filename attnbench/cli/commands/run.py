@@ -78,8 +78,7 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
         seed=seed,
     )
     if check(stated_options, out):
-        shown = shlex.join(["attnbench", "report", str(out)])
-        output.console().print(f"already finished: {out}; show it with: {shown}")
+        output.console().print(_already_finished(out))
         return 0
 
     from attnbench import measuring  # and torch
@@ -93,7 +92,7 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
     def progress(run: Run, event: Planned | Event) -> None:
         if isinstance(event, Planned):
             if not folders:
-                output.complain(*(f"{n} is left out: {why}" for n, why in event.left_out.items()))
+                output.complain(*(_left_out(name, why) for name, why in event.left_out.items()))
             console.print(f"{run.case.described}; records in {event.folder}")
             folders.append(event.folder)
             bar.add(run)
@@ -111,12 +110,24 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
         folder = out or (folders[0] if len(folders) == 1 else folders[0].parent)
         output.complain(f"interrupted; resume with: attnbench run --out {shlex.quote(str(folder))}")
         return 130
-    show([measured.folder], measured.folder, console)
-    told.at_the_end()
+    if told.something:
+        show([measured.folder], measured.folder, console)
+        told.at_the_end()
+    else:
+        console.print(_already_finished(measured.folder))
     failures = list(_failures(measured.runs))
     output.complain(*failures)
     refused = measured.left_out.keys() & options.named(modules, module)
     return 0 if all(run.finished for run in measured.runs) and not (failures or refused) else 1
+
+
+def _already_finished(folder: Path | None) -> str:
+    shown = shlex.join(["attnbench", "report", str(folder)])
+    return f"already finished: {folder}; show it with: {shown}"
+
+
+def _left_out(name: str, why: str) -> str:
+    return f"{name} is left out: {why.removeprefix(f'{name}: ')}"
 
 
 def _failures(runs: Iterable[Run]) -> Iterator[str]:
@@ -137,6 +148,11 @@ class Told:
         self._runs: Sequence[Run] = ()
         self._timed: list[int] = []
         self._begun_s = self._earlier_s = 0.0
+
+    @property
+    def something(self) -> bool:
+        """Whether there was anything to do."""
+        return bool(self._runs)
 
     def before(self, runs: Sequence[Run]) -> None:
         """Say what is to come, where nothing has been said yet."""
