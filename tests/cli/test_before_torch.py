@@ -148,8 +148,6 @@ evaluate E --workers -1                       | workers must be at least 0
 evaluate E --out OTHERS                       | holds other files, no run and no evaluations
 evaluate E --kye model                        | --key
 check --format yaml                           | 'yaml' is not one of
-check --only a --limits b                     | does not go with --limits
-check --limits a --budget b                   | --budget is the former name of --limits
 check --limit a                               | --limits
 compare                                       | OLD
 compare RUN                                   | NEW

@@ -70,15 +70,15 @@ def check(
 
     Exit status 1 where a verdict has changed or a limit is exceeded.
     """
+    from attnbench.claims import check as claims_check
+    from attnbench.claims import claim
+    from attnbench.claims import limits as limits_file
+
     if limits and budget:
         raise UserError("--budget is the former name of --limits; give one of them")
     path = limits or budget  # the former name still works
     if path and only is not None:
         raise UserError("--only selects claims; it does not go with --limits")
-    from attnbench.claims import check as claims_check
-    from attnbench.claims import claim
-    from attnbench.claims import limits as limits_file
-
     if path:
         caption, outcomes = f"Limits of {path}", limits_file.check(limits_file.read(path))
     else:

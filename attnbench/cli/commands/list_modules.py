@@ -30,6 +30,7 @@ def rows(custom: Collection[str] = ()) -> Iterator[Row]:
         UserError: one of them cannot be loaded, or has ended its child process.
         SettingsError: the name of one of them cannot be read.
     """
+    resolve.origins(map(parse, custom))  # their names are known and their files there
     for entry in ATTENTION.values():
         yield _row(entry, [_stated(entry, host) for host in HOSTS])
     yield from map(_custom, custom)
@@ -92,7 +93,6 @@ def _added(attention: AttentionSpec, host: str) -> str:
 
 def list_modules(module: CustomModules = None) -> None:
     """List the modules: name, site, added learnable parameters, paper or package."""
-    resolve.origins(map(parse, module or ()))  # their names are known, and their files there
     caption = "Attention modules, and the learnable parameters that they add"
     console = output.console()
     console.print(output.table(caption, HEADINGS, rows(module or ()), words=("site", "paper")))
