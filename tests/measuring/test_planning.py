@@ -367,7 +367,7 @@ def test_modules_that_do_not_fit_are_left_out_with_what_would_and_the_others_run
         assert (again.modules, again.finished) == (run.modules, end)
         assert left_out.keys() == {"sk"}
         assert not check(named, folder)  # only with torch is known that SK does not fit
-        with pytest.raises(UserError, match="modules is se, cbam, eca, gc, sge there and se here"):
+        with pytest.raises(UserError, match="modules is se, cbam, eca, gc, sge there and se, sk"):
             prepare(replace(asked, modules=("se", "sk")), folder)
 
 
