@@ -1,6 +1,6 @@
 """The names of the hosts, and what an image needs: known before torch is imported.
 
-``tests/hosts/test_build.py`` holds that these are the hosts that can be built.
+``tests/hosts/test_detection.py`` holds that these are the hosts that can be built.
 """
 
 from __future__ import annotations
