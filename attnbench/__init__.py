@@ -51,6 +51,10 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module 'attnbench' has no attribute '{name}'")
 
 
+def __dir__() -> list[str]:
+    return [*__all__, *(name for name in globals() if name not in __all__)]
+
+
 def _import_modules_of_checkout(folder: Path) -> None:
     """Import the folder modules/ of a checkout, whatever else is installed under its name."""
     spec = spec_from_file_location(

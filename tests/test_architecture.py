@@ -19,13 +19,14 @@ PACKAGE = ROOT / "attnbench"
 
 MOST_FILES = 12
 
-FOUNDATION = {"errors", "text", "files"}
+FOUNDATION = {"errors", "text", "files", "host_names"}
 """What every room may import, and what imports nothing of the package but its own kind."""
 
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "text": set(),
     "files": {"errors"},
+    "host_names": set(),
     "_version": set(),
     "modules": set(),
     "records": set(),
@@ -64,8 +65,8 @@ WITHIN_REPORT = ("tables", "plots", "formats", "write")
 """From the bottom: each may import those before it."""
 
 WITHOUT_TORCH = (
-    *("text", "files", "records", "stats", "formatting", "analysis", "report"),
-    "claims/claim.py",
+    *("text", "files", "host_names", "records", "stats", "formatting", "analysis", "report"),
+    *("claims/claim.py", "measuring/options.py", "accuracy/options.py"),
 )
 """Read by machines that have no torch: neither they nor what they import may import it."""
 

@@ -10,9 +10,11 @@ import re
 import warnings
 from argparse import Namespace
 from collections.abc import Iterable, Mapping
+from datetime import date, datetime, time, timedelta, timezone
 from os import PathLike
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from pickle import UnpicklingError
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -21,6 +23,7 @@ from torch import Tensor, nn
 from torch.serialization import safe_globals
 
 from attnbench.errors import UserError
+from attnbench.text import printable, unknown
 
 WRAPPERS = ("state_dict", "model_state_dict", "state_dict_ema", "model", "net")
 """Keys under which files hold the weights, beside epochs and optimisers; the first one counts."""
@@ -40,18 +43,33 @@ CLASSIFIER = "fc.weight"
 MOST_CLASSES = 100_000
 """Limits the memory that a file can ask for; ImageNet-21k has fewer classes."""
 
-SHOWN = 10
+SHOWN, SHOWN_OF_NAME = 10, 100
+"""How many names an error message lists, and how many characters of each."""
 
 REFUSED = re.compile(r"GLOBAL ([\w.]+) was not an allowed global")
 """What torch says of the name in a file that it would have had to call."""
 
+STANDARD = (Namespace, SimpleNamespace, frozenset, datetime, date, time, timedelta, timezone)
+"""Types of the standard library that training scripts store beside weights."""
+
 
 def _harmless() -> list[Any]:
     """Return what training scripts store beside weights, and what runs no code when it is read."""
-    scalar = np.float64(0).__reduce__()[0]
-    names = ("numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar")
-    dtypes = {type(np.dtype(code)) for code in "?bBhHiIlLqQefd"}
-    return [Namespace, np.dtype, *dtypes, *((scalar, name) for name in names)]
+    functions: tuple[Any, ...] = (np.float64(0).__reduce__()[0], np.zeros(0).__reduce__()[0])
+    # Both names of each, before and since numpy 2; files may be of the other one.
+    of_numpy = [
+        (function, f"numpy.{core}.multiarray.{function.__name__}")
+        for function in functions
+        for core in ("core", "_core")
+    ]
+    dtypes = {type(np.dtype(code)) for code in (*"?bBhHiIlLqQefd", "U1", "S1", "M8[s]", "m8[s]")}
+    # As a path of no system: one of another system cannot be made, and none is opened.
+    paths = [
+        (pure, f"{module}.{system}Path")
+        for pure, system in ((PurePosixPath, "Posix"), (PureWindowsPath, "Windows"))
+        for module in ("pathlib", "pathlib._local")
+    ]
+    return [*STANDARD, np.dtype, np.ndarray, *dtypes, *of_numpy, *paths]
 
 
 def to_authors_state_dict(network: nn.Module) -> dict[str, Tensor]:
@@ -60,18 +78,25 @@ def to_authors_state_dict(network: nn.Module) -> dict[str, Tensor]:
     return {authors[name]: value for name, value in network.state_dict().items()}
 
 
-def load_authors_state_dict(network: nn.Module, state_dict: Mapping[str, object]) -> None:
+def load_authors_state_dict(
+    network: nn.Module,
+    state_dict: Mapping[str, object],
+    *,
+    key: str | None = None,
+    prefix: str | None = None,
+) -> None:
     """Fill a network with weights under the authors' names, or under its own.
 
     Wrappers around them (``state_dict``, ``model_state_dict``, ...), prefixes of every name
     (``module.``, ``_orig_mod.``, ``model.``) and what thop leaves in a network are removed. The
-    counters of batch norms may be missing, everything else must fit.
+    counters of batch norms may be missing, everything else must fit. ``key`` names another wrapper;
+    with ``prefix`` only the names that begin with it are taken, without it.
 
     Raises:
         UserError: names that are missing or left over, or tensors of another kind (integers or
-            complex numbers for real ones) or shape, all listed.
+            complex numbers for real ones) or shape, all listed; no such key or prefix.
     """
-    given = _unwrapped(state_dict)
+    given = _unwrapped(state_dict, key, prefix)
     state = network.state_dict()
     ours = all(name in given for name in state if not name.endswith(COUNTER))
     authors = {name: name for name in state} if ours else _authors_names(network)
@@ -97,15 +122,23 @@ def load_authors_state_dict(network: nn.Module, state_dict: Mapping[str, object]
     network.load_state_dict({name: given.get(authors[name], state[name]) for name in state})
 
 
-def classes_of(state_dict: Mapping[str, object]) -> int:
+def classes_of(
+    state_dict: Mapping[str, object], *, key: str | None = None, prefix: str | None = None
+) -> int:
     """Return the number of classes of the network whose weights these are.
+
+    ``key`` and ``prefix`` are those of :func:`load_authors_state_dict`.
 
     Raises:
         UserError: the classifier ``fc`` is missing or malformed.
     """
-    classifier = _unwrapped(state_dict).get(CLASSIFIER)
+    given = _unwrapped(state_dict, key, prefix)
+    classifier = given.get(CLASSIFIER)
     if classifier is None:
-        raise UserError(f"the checkpoint has no '{CLASSIFIER}': the number of classes is unknown")
+        raise UserError(
+            f"the checkpoint has no '{CLASSIFIER}': the number of classes is unknown"
+            f"{_under_a_prefix(given)}"
+        )
     if classifier.dim() != 2 or not 0 < len(classifier) <= MOST_CLASSES:  # noqa: PLR2004
         raise UserError(
             f"the checkpoint has '{CLASSIFIER}' of shape {tuple(classifier.shape)}; expected is "
@@ -148,8 +181,22 @@ def read_weights(path: str | PathLike[str]) -> Mapping[str, object]:
     return content
 
 
-def _unwrapped(state_dict: Mapping[str, object]) -> dict[str, Tensor]:
+def wrapper_of(state_dict: Mapping[str, object]) -> str | None:
+    """Return the wrapper from which weights are taken where several are there; else None."""
+    there = [wrapper for wrapper in WRAPPERS if isinstance(state_dict.get(wrapper), Mapping)]
+    return there[0] if len(there) > 1 else None
+
+
+def _unwrapped(
+    state_dict: Mapping[str, object], key: str | None = None, prefix: str | None = None
+) -> dict[str, Tensor]:
     """Return the tensors by their names in the network: without wrappers, prefixes and counters."""
+    if key is not None:
+        wrapped = state_dict.get(key)
+        if not isinstance(wrapped, Mapping):
+            known = [name for name, value in state_dict.items() if isinstance(value, Mapping)]
+            raise UserError(unknown("key of weights", key, map(str, known) if known else ["none"]))
+        state_dict = wrapped
     for _ in WRAPPERS:  # one may hold another
         inside = (state_dict.get(wrapper) for wrapper in WRAPPERS)
         state_dict = next((inner for inner in inside if isinstance(inner, Mapping)), state_dict)
@@ -160,13 +207,38 @@ def _unwrapped(state_dict: Mapping[str, object]) -> dict[str, Tensor]:
     }
     others = [str(name) for name in state_dict if name not in tensors]
     if others:
-        raise UserError(f"this is no state dict; {_listed('no tensors', others)}")
+        hint = _under_a_key(state_dict)
+        raise UserError(f"this is no state dict; {_listed('no tensors', others)}{hint}")
     tensors = {
         name: value for name, value in tensors.items() if name.rpartition(".")[2] not in NO_WEIGHTS
     }
-    while tensors and (prefix := _shared_prefix(tensors)):
-        tensors = {name.removeprefix(prefix): value for name, value in tensors.items()}
+    if prefix is not None:
+        chosen = {name: value for name, value in tensors.items() if name.startswith(prefix)}
+        if not chosen:
+            raise UserError(
+                f"no name in the checkpoint begins with '{printable(prefix, SHOWN_OF_NAME)}'; "
+                f"{_listed('names', list(tensors))}"
+            )
+        tensors = {name.removeprefix(prefix): value for name, value in chosen.items()}
+    while tensors and (shared := _shared_prefix(tensors)):
+        tensors = {name.removeprefix(shared): value for name, value in tensors.items()}
     return tensors
+
+
+def _under_a_prefix(given: Iterable[str]) -> str:
+    """Return a hint where the classifier stands under a prefix that is not known."""
+    prefixes = [name.removesuffix(CLASSIFIER) for name in given if name.endswith(f".{CLASSIFIER}")]
+    return f"; it has one under --prefix {_listed_names(prefixes)}" if prefixes else ""
+
+
+def _under_a_key(file: Mapping[str, object]) -> str:
+    """Return a hint where weights stand under keys that are not known."""
+    keys = [
+        str(name)
+        for name, value in file.items()
+        if isinstance(value, Mapping) and any(isinstance(part, Tensor) for part in value.values())
+    ]
+    return f"; weights stand under --key {_listed_names(keys)}" if keys else ""
 
 
 def _shared_prefix(names: Iterable[str]) -> str | None:
@@ -188,5 +260,9 @@ def _authors_names(network: nn.Module) -> dict[str, str]:
 
 
 def _listed(fault: str, names: list[str]) -> str:
+    return f"{fault}: {_listed_names(names)}"
+
+
+def _listed_names(names: list[str]) -> str:
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return f"{fault}: {', '.join(names[:SHOWN])}{more}"
+    return ", ".join(printable(name, SHOWN_OF_NAME) for name in names[:SHOWN]) + more

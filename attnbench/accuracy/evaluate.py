@@ -16,15 +16,19 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from attnbench.accuracy import images
-from attnbench.accuracy.checkpoints import classes_of, load_authors_state_dict, read_weights
+from attnbench.accuracy.checkpoints import (
+    classes_of,
+    load_authors_state_dict,
+    read_weights,
+    wrapper_of,
+)
+from attnbench.accuracy.options import EvaluationOptions, checked, require_place
 from attnbench.errors import UserError
 from attnbench.hosts import check_module
-from attnbench.hosts.build import HOSTS, TOTAL_STRIDE, build
+from attnbench.hosts.build import build
 from attnbench.hosts.conditions import Conditions
-from attnbench.modules import SettingsError
 from attnbench.plugins.resolve import parse
 from attnbench.records import evaluation, store
-from attnbench.records.case import LIMITS
 from attnbench.records.evaluation import Data, Evaluation, Weights
 from attnbench.records.schema import Environment
 from attnbench.records.variants import PLAIN
@@ -35,23 +39,6 @@ MOST_WORKERS = 8
 
 Progress = Callable[[str, int], None]
 """Called with the current step and the number of images that it has done."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class EvaluationOptions:
-    """The options of ``evaluate``; None where the user left one out."""
-
-    weights: Path
-    data: Path
-    module: str | None = None
-    host: str = "resnet50"
-    device: str | None = None
-    dtype: str = "float32"
-    channels_last: bool = False
-    batch_size: int = 32
-    image_size: int = 224
-    threads: int | None = None
-    workers: int | None = None
 
 
 @dataclass(frozen=True)
@@ -73,8 +60,9 @@ class Prepared:
         """Network, weights and images, in one line."""
         others = self.folder.others
         ignored = f"; {others} files that are no images are ignored" if others else ""
+        weights = " ".join(filter(None, (self.weights.name, self.weights.part)))
         return (
-            f"{self.options.module or PLAIN} in {self.options.host} with {self.weights.name}; "
+            f"{self.options.module or PLAIN} in {self.options.host} with {weights}; "
             f"{len(self.folder):,} images in {len(self.folder.classes):,} class folders{ignored}"
         )
 
@@ -87,12 +75,12 @@ def prepare(options: EvaluationOptions) -> Prepared:
             that does not hold the network's classes.
         SettingsError: a module or host that is unknown or does not fit.
     """
-    if options.host not in HOSTS:
-        raise SettingsError(f"unknown classifier '{options.host}'; known: {', '.join(HOSTS)}")
+    options = checked(options)
     cuda = options.device == "cuda" or (options.device is None and torch.cuda.is_available())
     readers = min(MOST_WORKERS, torch.get_num_threads()) if cuda else 0
     workers = readers if options.workers is None else options.workers
-    _check(options, cuda, workers)
+    if cuda and not torch.cuda.is_available():
+        raise UserError("no CUDA device is available to torch; use --device cpu")
     module = None if options.module is None else parse(options.module)
     if module is not None and module.is_custom:
         image = (1, 3, options.image_size, options.image_size)
@@ -101,16 +89,22 @@ def prepare(options: EvaluationOptions) -> Prepared:
     attention = None if module is None else module.load()
     state_dict = read_weights(options.weights)
     try:
-        classes = classes_of(state_dict)
+        chosen = {"key": options.key, "prefix": options.prefix}
+        classes = classes_of(state_dict, **chosen)
         with redirect_stdout(sys.stderr):  # stdout is for results, not for a module's own prints
             network = build(options.host, attention, classes=classes)
-        load_authors_state_dict(network, state_dict)
+        load_authors_state_dict(network, state_dict, **chosen)
     except (UserError, RuntimeError) as error:  # torch's: sparse tensors, or meta ones
         raise UserError(f"{options.weights}: {error}") from error
     return Prepared(
         options=options,
         network=network.eval(),
-        weights=Weights(name=options.weights.name, sha256=_digest(options.weights)),
+        weights=Weights(
+            name=options.weights.name,
+            sha256=_digest(options.weights),
+            key=options.key or wrapper_of(state_dict),
+            prefix=options.prefix,
+        ),
         folder=images.Folder(options.data, classes),
         source=None if module is None else module.origin(),
         device="cuda" if cuda else "cpu",
@@ -128,8 +122,7 @@ def record_folder(prepared: Prepared, out: Path | None) -> Iterator[Path]:
     Raises:
         UserError: a folder of other files, or one that cannot be written to.
     """
-    if out and store.has_files(out) and not (evaluation.exist(out) or store.runs_in(out)):
-        raise UserError(f"{out} holds other files, no run and no evaluations; choose another --out")
+    require_place(out)
     folder = out or store.new_folder(f"{prepared.device}-{prepared.options.host}-accuracy")
     made = [folder] if out is None else [p for p in (out, *out.parents) if not p.exists()]
     try:
@@ -177,19 +170,6 @@ def evaluate(prepared: Prepared, progress: Progress) -> Evaluation:
         threads=prepared.threads,
         environment=_facts(prepared.device),
     )
-
-
-def _check(options: EvaluationOptions, cuda: bool, workers: int) -> None:
-    for option, value, (least, most) in (
-        ("batch_size", options.batch_size, LIMITS["batch_size"]),
-        ("image_size", options.image_size, (TOTAL_STRIDE, LIMITS["image_size"][1])),
-        ("threads", 1 if options.threads is None else options.threads, LIMITS["threads"]),
-        ("workers", workers, (0, LIMITS["threads"][1])),
-    ):
-        if not least <= value <= most:
-            raise UserError(f"{option} must be at least {least} and at most {most}, not {value}")
-    if cuda and not torch.cuda.is_available():
-        raise UserError("no CUDA device is available to torch; use --device cpu")
 
 
 def _digest(path: Path) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal
@@ -38,6 +39,7 @@ class Folder(ImageFolder):  # type: ignore[misc]  # torchvision has no types
     def __init__(self, path: Path, classes: int) -> None:
         self.network_classes = classes
         try:
+            _require_each_once(path)
             super().__init__(str(path.absolute()))
         except OSError as error:  # torchvision's too: a class without images
             raise UserError(f"cannot take images from {path}: {_first_line(error)}") from error
@@ -59,6 +61,31 @@ class Folder(ImageFolder):  # type: ignore[misc]  # torchvision has no types
         return sum(
             not file.name.lower().endswith(IMG_EXTENSIONS) and file.is_file() for file in files
         )
+
+
+def _require_each_once(path: Path) -> None:
+    """Refuse links through which images would be evaluated twice, or without an end.
+
+    Raises:
+        UserError: a class folder holds a link to a folder, or is the folder of another class.
+        OSError: a folder that cannot be read.
+    """
+    classes = sorted(p for p in path.iterdir() if p.is_dir() and p.name[0] != ".")
+    places: dict[Path, Path] = {path.resolve(): path}
+    for folder in classes:
+        place = folder.resolve()
+        if other := places.get(place):
+            raise UserError(f"{folder} and {other} are the same folder: one of them is a link")
+        places[place] = folder
+    for place, folder in places.items():
+        outer = next((places[above] for above in place.parents if above in places), path)
+        if outer != path:
+            raise UserError(f"{folder} lies in {outer}, whose images would count twice")
+    for folder in classes:
+        for where, folders, _ in os.walk(folder):
+            links = (inner for name in folders if (inner := Path(where, name)).is_symlink())
+            for link in links:
+                raise UserError(f"{link} is a link to a folder, and is not followed: remove it")
 
 
 def class_numbers(names: Sequence[str], classes: int) -> tuple[Order, list[int]]:

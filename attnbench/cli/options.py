@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from enum import StrEnum
+from itertools import chain
 from math import inf
 from typing import Annotated, Any, TypeVar, get_args, get_type_hints
 
@@ -12,9 +13,11 @@ import typer
 
 from attnbench.errors import UserError
 from attnbench.modules import ATTENTION
-from attnbench.records import image_size
+from attnbench.plugins.resolve import written
+from attnbench.records import case, image_size
 from attnbench.records.case import OPTIONS, Case
 from attnbench.records.image_size import Size
+from attnbench.text import LONGEST_WORD, near, printable
 
 T = TypeVar("T")
 
@@ -39,9 +42,16 @@ def share(text: str) -> float:
     return value
 
 
-def option(value: str | None, help: str | None, default: str | None = None, **declared: Any) -> Any:
+def option(
+    value: str | None,
+    help: str | None,
+    default: str | None = None,
+    *flags: str,
+    **declared: Any,
+) -> Any:
     """Declare an option: what stands for its value, its help, its default as shown."""
-    return typer.Option(metavar=value, help=help, show_default=default or True, **declared)
+    declared |= {"metavar": value, "help": help, "show_default": default or True}
+    return typer.Option(*flags, case_sensitive=False, **declared)
 
 
 CustomModules = Annotated[
@@ -72,9 +82,7 @@ def stated(name: str) -> Any:
     default = known.default_text
     if default is None and not isinstance(known.default, bool):
         default = known.text(known.default)
-    return typer.Option(
-        known.flag, help=known.help, metavar=known.metavar, show_default=default or True
-    )
+    return option(known.metavar, known.help, default, known.flag)
 
 
 def modules(listed: str | None, custom: Sequence[str] | None = None) -> tuple[str, ...] | None:
@@ -85,7 +93,14 @@ def modules(listed: str | None, custom: Sequence[str] | None = None) -> tuple[st
     stripped = [name.strip() for name in listed.split(",") if name.strip()]
     if not stripped:
         raise UserError(f"--modules names none; known: {', '.join(ATTENTION)}")
-    return (*(ATTENTION if listed == "all" else stripped), *specs)
+    every = [tuple(ATTENTION) if name.lower() == "all" else (name,) for name in stripped]
+    return (*chain(*every), *specs)
+
+
+def named(listed: str | None, custom: Sequence[str] | None = None) -> set[str]:
+    """Return the modules that are named one by one, not by ``all`` or by default."""
+    names = [*(listed or "").split(","), *(custom or ())]
+    return {written(name) for name in names if name.strip().lower() not in {"", "all"}}
 
 
 def numbers(text: str | None, flag: str) -> tuple[int, ...] | None:
@@ -125,13 +140,17 @@ def stages(text: str | None) -> tuple[int, ...] | None:
 
 def choice(text: str, flag: str, known: Sequence[str]) -> str:
     """Read ``float32`` as the value of an option that knows these and takes one."""
-    if text not in known:
-        raise UserError(f"{flag}: '{text}' is not one of {', '.join(known)}")
-    return text
+    value = case.written(text)
+    if value not in known:
+        shown = printable(text, LONGEST_WORD)
+        raise UserError(f"{flag}: '{shown}' is not one of {', '.join(known)}{near(text, known)}")
+    return value
 
 
 def executions(compiled: bool | None, eager: bool | None) -> tuple[bool, ...] | None:
     """Return whether compiled, eager or both; None where neither was stated."""
     if compiled:
         return (False, True) if eager else (True,)
-    return (False,) if eager else None
+    if eager:
+        raise UserError("--eager goes with --compile; without it every network is eager")
+    return None

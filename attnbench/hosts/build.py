@@ -9,11 +9,13 @@ from typing import Any, Literal, get_args
 from torch import nn
 from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 
+from attnbench import host_names
 from attnbench.hosts.blocks import SITES
-from attnbench.hosts.detection import DETECTORS, SIZE, body, freeze
+from attnbench.hosts.detection import DETECTORS, body, freeze
 from attnbench.modules import AttentionSpec, SettingsError, Site
 from attnbench.plugins.resolve import parse
 from attnbench.records.variants import STAGES
+from attnbench.text import unknown
 
 
 @dataclass(frozen=True)
@@ -51,13 +53,7 @@ Blocks = Literal["all", "last"]
 CLASSES = 1000
 """Of ImageNet, for which every published network here was trained."""
 
-TOTAL_STRIDE = 32
-"""The least height and width: the last stage divides by this."""
-
-
-def default_size(host: str) -> tuple[int, int]:
-    """Return the default height and width of an image: those the host is published with."""
-    return SIZE if host in DETECTORS else (224, 224)
+TOTAL_STRIDE, default_size = host_names.TOTAL_STRIDE, host_names.default_size
 
 
 def build(
@@ -81,8 +77,9 @@ def build(
         SettingsError: unknown host, module, stage or choice of blocks, a width that the module
             does not divide, or a host without the module's site.
     """
+    host = host_names.written(host)
     if host not in HOSTS | DETECTORS:
-        raise SettingsError(f"unknown host '{host}'; known: {', '.join([*HOSTS, *DETECTORS])}")
+        raise SettingsError(unknown("host", host, [*HOSTS, *DETECTORS]))
     if not set(stages) <= set(STAGES):
         raise SettingsError(f"unknown stages {sorted(set(stages) - set(STAGES))}; known: 1 to 4")
     if blocks not in get_args(Blocks):
@@ -113,17 +110,28 @@ def _wrapper(host: str, attention: AttentionSpec) -> Callable[..., nn.Module]:
     base = HOSTS[host]
     if (base.block, attention.site) not in SITES:
         known = ", ".join(site for block, site in SITES if block is base.block)
+        others = [
+            name
+            for name, other in HOSTS.items()
+            if (other.block, attention.site) in SITES and not _undefined_in_groups(name, attention)
+        ]
         raise SettingsError(
-            f"{attention.name}: the blocks of {host} have no site {attention.site}; known: {known}"
+            f"{attention.name}: the blocks of {host} have no site {attention.site}; "
+            f"known: {known}; hosts that have it: {', '.join(others)}"
         )
-    in_groups = base.groups > 1 and attention.site is Site.REPLACE_CONV2
-    if in_groups and attention.published and host not in attention.published:
+    if _undefined_in_groups(host, attention):
         grouped = [name for name in attention.published if HOSTS[name].groups > 1]
         raise SettingsError(
             f"{attention.name} is not defined for the grouped 3x3 convolutions of {host}; "
             f"supported hosts with groups: {', '.join(grouped)}"
         )
     return SITES[base.block, attention.site]
+
+
+def _undefined_in_groups(host: str, attention: AttentionSpec) -> bool:
+    """Return whether it replaces grouped convolutions, for which other hosts alone define it."""
+    in_groups = HOSTS[host].groups > 1 and attention.site is Site.REPLACE_CONV2
+    return in_groups and bool(attention.published) and host not in attention.published
 
 
 def resnet(

@@ -25,6 +25,8 @@ from torchvision.models.resnet import ResNet
 from torchvision.ops import MultiScaleRoIAlign, roi_align
 from torchvision.ops.feature_pyramid_network import ExtraFPNBlock, LastLevelMaxPool, LastLevelP6P7
 
+from attnbench.host_names import DETECTOR_SIZE
+
 CLASSES = 81
 """The 80 of COCO and the background, which torchvision counts in all three families."""
 
@@ -35,8 +37,7 @@ FROZEN = ("conv1", "bn1", "layer1")
 PYRAMID = 256
 """Channels of every level of the pyramid (Lin et al., arXiv 1612.03144, section 3)."""
 
-SIZE = (800, 1333)
-"""Default height and width of an image: the sides that detectors are tested with."""
+SIZE = DETECTOR_SIZE
 
 PROPOSALS, MASKED = 1000, 100
 """For one image: proposals to the box head, and boxes to the mask branch (He et al., arXiv

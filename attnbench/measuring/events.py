@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from attnbench.records.run import Run
@@ -12,9 +13,10 @@ from attnbench.system import environment
 
 @dataclass(frozen=True)
 class Planned:
-    """The folder of a run whose plan is stored."""
+    """The folder of a run whose plan is stored, and why modules were left out of all runs."""
 
     folder: Path
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

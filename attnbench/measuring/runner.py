@@ -8,12 +8,14 @@ everything of custom modules.
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from itertools import chain
+from os import PathLike
 from pathlib import Path
 from typing import Any
+from warnings import warn
 
 from attnbench.counting import NotCountedError, count_all
 from attnbench.counting.rule import Count
@@ -44,18 +46,21 @@ class Measured:
 
     runs: tuple[Run, ...]
     folder: Path
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    """Modules that do not fit the host or are refused, and why; they are in no run."""
 
 
 def run(
-    options: RunOptions, out: Path | str | None = None, progress: Progress | None = None
+    options: RunOptions, out: str | PathLike[str] | None = None, progress: Progress | None = None
 ) -> Measured:
     """Count, time and measure modules in a host, and store every record as soon as it is there.
 
     Options that are left out have the defaults of ``attnbench run``. Without ``out`` a new folder
-    under ``reports/``; a folder with unfinished runs is resumed. ``progress(run, event)`` is
-    called with Planned for every run, then, one run after the other, with Beginning before each
-    step and with each Record once it is stored. What fails is a record too: a run whose
-    ``finished`` is false can be resumed by another call.
+    under ``reports/``; a folder with unfinished runs is resumed. Modules that do not fit the host
+    are left out, and ``left_out`` of what is returned says why. ``progress(run, event)`` is called
+    with Planned for every run, then, one run after the other, with Beginning before each step and
+    with each Record once it is stored. What fails is a record too: a run whose ``finished`` is
+    false can be resumed by another call.
 
     Child processes import the script that calls this, so it needs the last line's guard::
 
@@ -71,9 +76,9 @@ def run(
             main()
 
     Raises:
-        UserError: an option that cannot be, a module or host that is not known or does not fit,
-            finished runs, another configuration or machine, a folder that cannot be written to,
-            or a script without the guard.
+        UserError: an option that cannot be, a module or host that is not known, no module that
+            fits, another configuration or machine, a folder that cannot be written to, or a script
+            without the guard.
     """
     if getattr(multiprocessing.current_process(), "_inheriting", False):
         raise UserError(
@@ -81,16 +86,18 @@ def run(
             "if __name__ == '__main__':"
         )
     notify: Progress = progress or (lambda *_: None)
-    planned_runs, folder = planning.prepare(options, None if out is None else Path(out))
+    planned_runs, folder, left_out = planning.prepare(options, None if out is None else Path(out))
+    if left_out and progress is None:
+        warn(f"left out: {'; '.join(left_out.values())}", stacklevel=2)
     for planned, its_folder in planned_runs:
-        notify(planned, Planned(its_folder))
+        notify(planned, Planned(its_folder, left_out))
     runs = tuple(planned for planned, _ in planned_runs)
     folders = {id(planned): its_folder for planned, its_folder in planned_runs}
     for planned, event in execute(runs):
         if isinstance(event, Record):
             store.append(folders[id(planned)], event)
         notify(planned, event)
-    return Measured(runs, folder)
+    return Measured(runs, folder, left_out)
 
 
 def memory_apart(case: Case, variant: str) -> Memory:

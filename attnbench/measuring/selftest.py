@@ -15,8 +15,10 @@ import torch
 from attnbench import formatting
 from attnbench.errors import UserError
 from attnbench.measuring import planning, timing, workload
+from attnbench.measuring.options import cases_of
 from attnbench.measuring.simulated import Machine
 from attnbench.measuring.timing import Step
+from attnbench.records.case import RunOptions
 from attnbench.records.schema import Case, Round
 from attnbench.records.variants import CONTROL, PLAIN
 from attnbench.stats import between_runs, ratios
@@ -173,12 +175,12 @@ def simulated_run(machine: Machine) -> list[Round]:
 
 def real_case(device: str | None) -> Case:
     """Return the main job's case on a device of this machine."""
-    options = planning.defaults()
+    options = planning.filled(RunOptions())
     chosen = options.device if device in (None, "auto") else device
     if chosen == "cuda" and not torch.cuda.is_available():
         raise UserError("no CUDA device is available to torch; use --device cpu")
     # A GPU without a CUDA graph waits for Python, and a slowdown of the device could hide in that.
-    (case,) = planning.cases_of(replace(options, device=chosen, cuda_graph=chosen == "cuda"))
+    (case,) = cases_of(replace(options, device=chosen, cuda_graph=chosen == "cuda"))
     return case
 
 

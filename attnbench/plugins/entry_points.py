@@ -10,6 +10,7 @@ from importlib.metadata import EntryPoint, entry_points
 from attnbench.modules import ATTENTION, SettingsError
 from attnbench.plugins import foreign
 from attnbench.records.variants import RESERVED
+from attnbench.text import unknown
 
 GROUP = "attnbench.modules"
 
@@ -39,10 +40,9 @@ def get(name: str) -> EntryPoint:
     if len(named) > 1:
         raise SettingsError(f"several packages offer '{name}': {', '.join(map(origin, named))}")
     if not named:
-        names = ", ".join([*ATTENTION, *(entry.name for entry in known)])
-        raise SettingsError(
-            f"unknown attention module '{name}'; known: {names}; or file.py:ClassName, or timm:NAME"
-        )
+        names = [*ATTENTION, *(entry.name for entry in known)]
+        more = "; or file.py:ClassName, or timm:NAME"
+        raise SettingsError(unknown("attention module", name, names, more))
     return named[0]
 
 

@@ -122,6 +122,7 @@ def parse(name: str, folder: Path = Path()) -> ModuleReference:
     Raises:
         SettingsError: the name is unknown, malformed, or reserved by the records.
     """
+    name = written(name)
     if name in ATTENTION:
         return ModuleReference(name, Spec(name), folder)
     spec = parse_spec(name)
@@ -132,6 +133,27 @@ def parse(name: str, folder: Path = Path()) -> ModuleReference:
     if source not in ATTENTION and not plugin:
         entry_points.get(source)
     return ModuleReference(name, spec, folder)
+
+
+def written(name: str) -> str:
+    """Return the name with its source in the source's own case: ``SA,groups=8`` as ``sa,groups=8``.
+
+    Files, settings and names that are not known stay as they are. The exact name of an entry point
+    comes before a name of the table in another case.
+    """
+    source, comma, settings = name.strip().partition(",")
+    lower = source.strip().lower()
+    if source in ATTENTION:
+        return name.strip()
+    if lower.startswith(timm.PREFIX):
+        return f"{lower}{comma}{settings}"
+    if ".py:" in source:
+        return name.strip()
+    offered = [entry.name for entry in entry_points.offered()]
+    if source not in offered:
+        alike = [known for known in (*ATTENTION, *offered) if known.lower() == lower]
+        source = alike[0] if len(alike) == 1 else source
+    return f"{source}{comma}{settings}"
 
 
 def origins(modules: Iterable[ModuleReference]) -> dict[str, str]:

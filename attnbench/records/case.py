@@ -10,6 +10,21 @@ from attnbench.records.image_size import Size
 from attnbench.records.option import SEVERAL, option, options_of, switch
 from attnbench.records.variants import STAGES
 
+DTYPES = {
+    "float": "float32",
+    "fp32": "float32",
+    "bf16": "bfloat16",
+    "fp16": "float16",
+    "half": "float16",
+}
+"""Other names of dtypes -> torch's."""
+
+
+def written(word: str) -> str:
+    """Return the value of an option as records have it: ``BF16``, ``torch.bfloat16``, ``CPU``."""
+    lower = word.strip().lower().removeprefix("torch.")
+    return DTYPES.get(lower, lower)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Case:

@@ -31,10 +31,22 @@ Metric = Literal["top1", "top5"]
 
 @dataclass(frozen=True, kw_only=True)
 class Weights:
-    """The checkpoint: name and digest of its file."""
+    """The checkpoint: name and digest of its file, and which part of it.
+
+    ``key``: of the weights in the file, where it holds several. ``prefix``: of the names taken.
+    """
 
     name: str
     sha256: Sha256
+    key: str | None = None
+    prefix: str | None = None
+
+    @property
+    def part(self) -> str:
+        """The part in words: ``(key state_dict_ema, prefix student.)``; nothing for the whole."""
+        parts = {"key": self.key, "prefix": self.prefix}
+        words = [f"{name} {value}" for name, value in parts.items() if value is not None]
+        return f"({', '.join(words)})" if words else ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from os import PathLike
 from pathlib import Path
 
 from attnbench.errors import UserError
@@ -27,14 +28,14 @@ Files = dict[str, str | bytes]
 """Contents by file name."""
 
 
-def write(run: Run, folder: Path) -> list[Path]:
+def write(run: Run, folder: str | PathLike[str]) -> list[Path]:
     """Write comparison.md, .csv and .tex, every plot and report.html of a run; return the files.
 
     Raises:
         UserError: the folder cannot be written to.
     """
     loaded = LoadedRun(run)
-    return _write_run(loaded, folder, render.of_run(loaded))
+    return _write_run(loaded, Path(folder), render.of_run(loaded))
 
 
 def write_loaded(loaded: Loaded, out: Path) -> None:

@@ -2,7 +2,10 @@ import pickle
 import subprocess
 import sys
 from argparse import Namespace
+from datetime import UTC, datetime
 from itertools import chain
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,7 +15,7 @@ from torch import nn
 
 import attnbench
 from attnbench import load_authors_state_dict, read_weights, to_authors_state_dict
-from attnbench.accuracy.checkpoints import WRAPPERS, classes_of
+from attnbench.accuracy.checkpoints import WRAPPERS, classes_of, wrapper_of
 from attnbench.errors import UserError
 from attnbench.hosts.build import build
 from attnbench.modules import ATTENTION, AttentionSpec, Site, create
@@ -120,12 +123,57 @@ def test_harmless_values_beside_weights_are_read(tmp_path):
     path = tmp_path / "checkpoint.pth.tar"
     beside = {"args": Namespace(lr=0.1, arch="sa"), "best_prec1": np.float64(77.7)}
     beside |= {"epoch": np.int64(3), "best": np.float32(1.5), "done": np.bool_(True)}
+    beside |= {"out": Path("runs"), "begun": datetime.now(UTC), "best": {"loss": np.zeros(3)}}
+    beside |= {"name": np.str_("sa"), "done": frozenset({1})}
+    beside |= {"rng": np.random.get_state(), "more": SimpleNamespace(a=1)}
     torch.save({"state_dict": {"a": torch.arange(3.0)}, **beside}, path)
     content = read_weights(path)
+    assert set(content) == {"state_dict", *beside}
+    assert str(content["out"]) == "runs"
     assert torch.equal(content["state_dict"]["a"], torch.arange(3.0))
     assert (content["args"], content["best_prec1"]) == (beside["args"], 77.7)
     old = path.read_bytes()
     assert b"numpy._core.multiarray" in old or b"numpy.core.multiarray" in old
+
+
+def test_weights_under_another_key_or_prefix_are_named():
+    one, other = network("sa", 1), network("sa", 2)
+    names = to_authors_state_dict(one)
+    inside = {f"student.backbone.{name}": value for name, value in names.items()}
+    inside |= {"student.loss.weight": torch.zeros(3), "teacher.fc.weight": torch.zeros(2, 2)}
+    file = {"teacher_ema": {"a": torch.zeros(1)}, "distilled": inside, "epoch": 3}
+    chosen = {"key": "distilled", "prefix": "student.backbone."}
+    load_authors_state_dict(other, file, **chosen)
+    assert torch.equal(other.state_dict()["fc.weight"], one.state_dict()["fc.weight"])
+    assert classes_of(file, **chosen) == 1000
+    # Prefixes within the chosen part are taken off as everywhere.
+    load_authors_state_dict(other, {"ema": {f"module.{n}": v for n, v in names.items()}}, key="ema")
+    for key, prefix, message in (
+        (
+            "distiled",
+            None,
+            r"key of weights 'distiled' \(did you mean distilled\?\); known: t",
+        ),
+        ("epoch", None, "unknown key of weights 'epoch'; known: teacher_ema, distilled"),
+        ("distilled", "studnt.", r"no name in .* begins with 'studnt\.'; names: student.backbone"),
+        (
+            None,
+            None,
+            "no tensors: teacher_ema, .*; weights stand under --key teacher_ema, d",
+        ),
+        ("distilled", None, r"no 'fc.weight': .* one under --prefix student\.backbone\."),
+    ):
+        with pytest.raises(UserError, match=message):
+            classes_of(file, key=key, prefix=prefix)
+    with pytest.raises(UserError, match="known: none"):
+        classes_of(names, key="state_dict")
+
+
+def test_which_of_several_weights_is_taken_is_known():
+    weights = {"a": torch.zeros(1)}
+    assert wrapper_of({"state_dict": weights, "state_dict_ema": weights}) == "state_dict"
+    assert wrapper_of({"state_dict": weights, "optimizer": {}}) is None
+    assert wrapper_of(weights) is None
 
 
 def test_counters_that_old_files_lack_may_be_missing():
@@ -286,3 +334,4 @@ def test_importing_the_package_imports_neither_torch_nor_pandas():
     code = "import sys, attnbench; assert not {'torch', 'pandas'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
     assert set(attnbench.__all__) == {"__version__", *chain(*attnbench._HOMES.values())}
+    assert set(attnbench.__all__) <= set(dir(attnbench))

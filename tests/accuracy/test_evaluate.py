@@ -1,4 +1,5 @@
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,30 @@ def test_the_record_says_what_was_evaluated_and_how(wanted) -> None:
     assert (result.device, result.threads, result.batch_size) == ("cpu", 1, 4)
     assert {"torch", "torchvision", "pillow", "libjpeg", "cpu"} <= set(result.environment)
     assert not set(process_settings.OF_TIMING) & set(result.environment)
+
+
+def test_the_part_of_the_weights_is_chosen_and_recorded(wanted, tmp_path: Path) -> None:
+    state = colours.network().state_dict()
+    inside = {f"student.{name}": value for name, value in state.items()} | {"head": torch.ones(1)}
+    others = {name: torch.zeros_like(value) for name, value in state.items()}
+    torch.save({"ema": inside, "state_dict": others, "model": others}, tmp_path / "several.pth")
+    several = wanted(weights=tmp_path / "several.pth")
+    result = evaluated(replace(several, key="ema", prefix="student."))
+    assert (result.top1_right, result.top5_right) == (4, 7)
+    assert (result.weights.key, result.weights.prefix) == ("ema", "student.")
+    assert result.weights.part == "(key ema, prefix student.)"
+    # Which of two is taken by itself is said too.
+    assert prepare(several).weights.key == "state_dict"
+    assert "several.pth (key state_dict); 9 images" in prepare(several).described
+    with pytest.raises(UserError, match=r"several.pth: unknown key of weights 'emma' \(did you me"):
+        prepare(replace(several, key="emma"))
+
+
+def test_names_and_paths_may_be_written_otherwise(wanted) -> None:
+    asked = wanted()
+    words = {"host": "ResNet50", "dtype": "BF16"}
+    result = evaluated(replace(asked, weights=str(asked.weights), data=str(asked.data), **words))
+    assert (result.host, result.dtype, result.top1_right) == ("resnet50", "bfloat16", 4)
 
 
 def test_everybody_is_told_how_far_it_is(wanted) -> None:
@@ -193,9 +218,9 @@ def test_options_that_cannot_be_are_refused(wanted, changes: dict, message: str)
 
 
 def test_unknown_names_list_the_known(wanted) -> None:
-    with pytest.raises(SettingsError, match="unknown attention module 'sha'; known: se, cbam"):
+    with pytest.raises(SettingsError, match=r"module 'sha' \(did you mean sa\?\); known: se, cbam"):
         prepare(wanted(module="sha"))
-    with pytest.raises(SettingsError, match="unknown classifier 'resnet'; known: resnet18"):
+    with pytest.raises(SettingsError, match=r"classifier 'resnet' \(did you mean .*\?\); known"):
         prepare(wanted(host="resnet"))
     with pytest.raises(SettingsError, match="unknown classifier 'fasterrcnn_resnet50_fpn'"):
         prepare(wanted(host="fasterrcnn_resnet50_fpn"))

@@ -157,3 +157,35 @@ def test_an_equal_logit_is_no_right_answer() -> None:
     assert right(logits, torch.tensor([0, 1, 0, 0])) == (1, 2, 4)
     # Seven equal logits: nobody knows which are the five highest.
     assert right(torch.zeros(7, 7), torch.arange(7)) == (0, 7, 0)
+
+
+def test_links_to_images_are_images_and_a_class_may_be_a_link(folder: Path, tmp_path: Path) -> None:
+    (folder / "0" / "again.png").symlink_to(folder / "1" / "3.png")
+    (folder / "7").rename(tmp_path / "sevens")
+    (folder / "7").symlink_to(tmp_path / "sevens")
+    dataset = Folder(folder, colours.CLASSES)
+    assert [label for _, label in dataset.samples] == [0, 0, 0, 1, 1, 2, 3, 4, 5, 7]
+
+
+@pytest.mark.parametrize(
+    ("link", "target", "message"),
+    [
+        ("0/up", "..", r"/0/up is a link to a folder, and is not followed: remove it"),
+        ("0/loop", "../0", r"/0/loop is a link to a folder"),
+        ("0/elsewhere", "../../more", r"/0/elsewhere is a link to a folder"),
+        ("6", "5", r"/6 and .*/5 are the same folder: one of them is a link"),
+        ("6", "../more/of/5", r"/6 and .*/5 are the same folder: one of them is a link"),
+        ("6", ".", r"/6 and .*/val are the same folder: one of them is a link"),
+        ("6", "7/deep", r"/6 lies in .*/7, whose images would count twice"),
+        ("00", "..", r"val lies in .*/00, whose images would count twice"),
+    ],
+)
+def test_links_through_which_an_image_would_count_twice_are_refused(
+    folder: Path, tmp_path: Path, link: str, target: str, message: str
+) -> None:
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "of").symlink_to(folder)
+    (folder / "7" / "deep").mkdir()
+    (folder / link).symlink_to(target)
+    with pytest.raises(UserError, match=message):
+        Folder(folder, colours.CLASSES)

@@ -90,6 +90,19 @@ def test_before_an_installation_one_line_says_what_to_do() -> None:
     assert done.stderr.count("\n") == 1
 
 
+def test_an_older_python_is_told_so_in_one_line() -> None:
+    code = (
+        "import runpy, sys\n"
+        "sys.version_info = (3, 9, 18)\n"
+        f"runpy.run_path({str(ROOT / 'run_bench.py')!r}, run_name='__main__')\n"
+    )
+    bare = [sys.executable, "-S", "-c", code]
+    done = subprocess.run(bare, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("attnbench: this is Python 3.9, and 3.11 or later is needed")
+    assert done.stderr.count("\n") == 1
+
+
 def test_without_torch_one_line_says_what_to_do() -> None:
     code = (
         "import sys\n"

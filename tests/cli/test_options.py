@@ -5,6 +5,7 @@ from attnbench.cli.options import (
     executions,
     image_sizes,
     modules,
+    named,
     numbers,
     share,
     stages,
@@ -17,6 +18,8 @@ def test_modules_are_named_with_commas_or_all_at_once():
     assert modules(None) is None
     assert modules("all") == tuple(ATTENTION)
     assert modules(" se, sa,") == ("se", "sa")
+    assert modules(" All ") == tuple(ATTENTION)
+    assert modules("all,timm:eca") == (*ATTENTION, "timm:eca")
     with pytest.raises(UserError, match="--modules names none; known: se, "):
         modules(" ,")
 
@@ -26,6 +29,12 @@ def test_modules_of_ones_own_stand_alone_or_beside_named_ones():
     assert modules("se,sa", None) == ("se", "sa")
     assert modules(None, [" mine.py:Mine,k=(3, 5)"]) == ("mine.py:Mine,k=(3, 5)",)
     assert modules("all", ["timm:eca"]) == (*ATTENTION, "timm:eca")
+
+
+def test_what_is_named_is_neither_a_default_nor_all():
+    assert named(None) == named("all") == named(" ALL,") == set()
+    assert named("SE, all,sa") == {"se", "sa"}
+    assert named(None, ["SK", "m.py:M"]) == {"sk", "m.py:M"}
 
 
 def test_stages_are_counted_from_1_or_as_detection_does():
@@ -60,6 +69,10 @@ def test_a_choice_is_one_of_those_that_are_known():
     assert choices("b, a", "--mode", ("a", "b")) == ("b", "a")
     with pytest.raises(UserError, match="--mode: 'c' is not one of a, b"):
         choices("a,c", "--mode", ("a", "b"))
+    known = ("float32", "bfloat16", "float16")
+    assert choices("FP16,bf16, Float32", "--dtype", known) == ("float16", "bfloat16", "float32")
+    with pytest.raises(UserError, match=r"'float31' is not one of .* \(did you mean float32\?\)"):
+        choices("float31", "--dtype", known)
 
 
 @pytest.mark.parametrize(
@@ -68,11 +81,15 @@ def test_a_choice_is_one_of_those_that_are_known():
         (None, None, None),
         (True, None, (True,)),
         (True, True, (False, True)),
-        (None, True, (False,)),
     ],
 )
 def test_networks_are_compiled_or_eager_or_both(compiled, eager, meant):
     assert executions(compiled, eager) == meant
+
+
+def test_eager_without_compile_is_refused():
+    with pytest.raises(UserError, match="--eager goes with --compile"):
+        executions(None, True)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 from torchvision.ops import MultiScaleRoIAlign
 from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 
+from attnbench import host_names
 from attnbench.counting import EXTRA_RULES, RULES
 from attnbench.counting.rules import executed
 from attnbench.hosts.build import HOSTS, Host, build, default_size
@@ -128,6 +129,11 @@ def test_stages_and_blocks_are_those_of_the_backbone():
 def test_every_detector_has_its_work_stated_in_its_report():
     named = {host.partition("_resnet")[0] for host in WITH_HEADS}
     assert named == set(FIXED_WORK) == set(FAMILIES)
+
+
+def test_the_names_that_are_known_without_torch_are_those_of_the_hosts():
+    assert tuple(HOSTS) == host_names.CLASSIFIERS
+    assert tuple(DETECTORS) == host_names.DETECTORS
 
 
 def test_an_unknown_host_names_the_detectors_too():

@@ -7,6 +7,7 @@ import pytest
 from attnbench import modules
 from attnbench.errors import UserError
 from attnbench.measuring import planning
+from attnbench.measuring.options import check, cleaned
 from attnbench.measuring.planning import prepare
 from attnbench.modules import ATTENTION
 from attnbench.records import store
@@ -21,7 +22,7 @@ GRID = replace(SMALL, batch_size=(2, 1), mode=("inference", "training"))
 
 
 def single(wanted: RunOptions, out: Path | None) -> tuple[Run, Path]:
-    ((run, own_folder),), folder = prepare(wanted, out)
+    ((run, own_folder),), folder, _ = prepare(wanted, out)
     assert own_folder == folder
     return run, folder
 
@@ -96,7 +97,7 @@ def test_another_configuration_is_refused(tmp_path: Path, change: dict, message:
 
 
 def test_several_values_are_a_configuration_each_in_a_folder_of_its_own(tmp_path: Path) -> None:
-    prepared, folder = prepare(GRID, tmp_path / "grid")
+    prepared, folder, _ = prepare(GRID, tmp_path / "grid")
     assert folder == tmp_path / "grid"
     assert [own_folder.name for _, own_folder in prepared] == [
         "inference-float32-b1-64",
@@ -114,7 +115,7 @@ def test_a_grids_folders_letter_by_letter(tmp_path: Path) -> None:
     stated = replace(
         SMALL, dtype=("bfloat16", "float32"), compiled=(False, True), image_size=((64, 96),)
     )
-    prepared, _ = prepare(replace(stated, batch_size=(8,)), tmp_path / "grid")
+    prepared, _, _ = prepare(replace(stated, batch_size=(8,)), tmp_path / "grid")
     assert [own_folder.name for _, own_folder in prepared] == [
         "inference-bfloat16-b8-64x96",
         "inference-bfloat16-b8-64x96-compiled",
@@ -134,11 +135,11 @@ def test_a_detector_has_its_own_size_where_none_is_stated(tmp_path: Path) -> Non
 
 def test_images_need_not_be_square_in_a_grid_either(tmp_path: Path) -> None:
     wanted = replace(SMALL, image_size=((96, 64), 64, (64, 96), 64))
-    prepared, folder = prepare(wanted, tmp_path / "grid")
+    prepared, folder, _ = prepare(wanted, tmp_path / "grid")
     names = [f"inference-float32-b1-{size}" for size in ("64", "64x96", "96x64")]
     assert [own_folder.name for _, own_folder in prepared] == names
     assert [run.case.image_size for run, _ in prepared] == [64, (64, 96), (96, 64)]
-    again, _ = prepare(wanted, folder)
+    again, _, _ = prepare(wanted, folder)
     assert sorted(own_folder.name for _, own_folder in again) == names
 
 
@@ -150,7 +151,7 @@ def test_a_detectors_training_step_has_no_fixed_work(tmp_path: Path) -> None:
 
 
 def test_eager_beside_compiled_is_a_grid_too(tmp_path: Path) -> None:
-    prepared, _ = prepare(replace(SMALL, compiled=(True, False)), tmp_path / "grid")
+    prepared, _, _ = prepare(replace(SMALL, compiled=(True, False)), tmp_path / "grid")
     names = ["inference-float32-b1-64", "inference-float32-b1-64-compiled"]
     assert [own_folder.name for _, own_folder in prepared] == names
     assert [run.case.compiled for run, _ in prepared] == [False, True]
@@ -162,22 +163,24 @@ def test_the_same_value_twice_is_one_configuration(tmp_path: Path) -> None:
 
 
 def test_a_grid_goes_on_where_it_stopped(tmp_path: Path) -> None:
-    first, folder = prepare(GRID, tmp_path / "grid")
+    first, folder, _ = prepare(GRID, tmp_path / "grid")
     finish(*first[0])
     for wanted in (RunOptions(), GRID):
-        again, _ = prepare(wanted, folder)
+        again, _, _ = prepare(wanted, folder)
         assert [own_folder for _, own_folder in again] == [own_folder for _, own_folder in first]
         assert [run.end is not None for run, _ in again] == [True, False, False, False]
 
 
-def test_another_grid_is_refused_and_so_is_one_that_is_finished(tmp_path: Path) -> None:
-    prepared, folder = prepare(GRID, tmp_path / "grid")
+def test_another_grid_is_refused_and_of_a_finished_one_nothing_is_left(tmp_path: Path) -> None:
+    prepared, folder, _ = prepare(GRID, tmp_path / "grid")
     with pytest.raises(UserError, match="batch_size is 1, 2 there and 1, 4 here"):
         prepare(replace(GRID, batch_size=(1, 4)), folder)
     for run, own_folder in prepared:
         finish(run, own_folder)
-    with pytest.raises(UserError, match="grid holds a finished run"):
-        prepare(GRID, folder)
+    again, _, _ = prepare(GRID, folder)
+    assert all(run.finished for run, _ in again)
+    with pytest.raises(UserError, match="batch_size is 1, 2 there and 1, 4 here"):
+        prepare(replace(GRID, batch_size=(1, 4)), folder)
 
 
 def test_modules_alone_are_a_plan_of_ceilings_and_pieces(tmp_path: Path) -> None:
@@ -198,11 +201,17 @@ def test_facts_of_a_gpu_are_asked_for_in_another_process(
     assert run.environment["gpu"] == "fake"
 
 
-def test_a_finished_run_is_refused(tmp_path: Path) -> None:
+def test_of_a_finished_run_nothing_is_left_and_its_folder_may_be_read_only(tmp_path: Path) -> None:
     run, folder = single(SMALL, tmp_path / "run")
+    assert not check(SMALL, folder)
     finish(run, folder)
-    with pytest.raises(UserError, match="finished run"):
-        prepare(SMALL, folder)
+    for stated in (SMALL, RunOptions()):
+        assert check(stated, folder)
+        assert single(stated, folder)[0].finished
+    before = (folder / store.FILE_NAME).read_bytes()
+    with pytest.raises(UserError, match="seed is 0 there and 1 here"):
+        check(replace(SMALL, seed=1), folder)
+    assert (folder / store.FILE_NAME).read_bytes() == before
 
 
 def test_another_machine_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -257,7 +266,7 @@ def test_a_run_that_was_killed_within_its_first_line_begins_anew(tmp_path: Path)
         ({"modules": "sa"}, "modules: Input should be a valid tuple, not 'sa'"),
         ({"dtype": ("int8",)}, "unknown dtype 'int8'; known: float32, bfloat16, float16"),
         ({"mode": ("sleeping",)}, "unknown mode 'sleeping'; known: inference, training"),
-        ({"device": "tpu"}, "unknown device 'tpu'; known: cpu, cuda"),
+        ({"device": "tpu"}, r"unknown device 'tpu' \(did you mean cpu\?\); known: cpu, cuda"),
         ({"cuda_graph": True}, "--cuda-graph needs a CUDA device"),
         ({"isolated": True, "mode": ("training",)}, "--isolated times the eager forward"),
         ({"isolated": True, "compiled": (True,)}, "--isolated times the eager forward"),
@@ -330,6 +339,74 @@ def test_a_file_is_first_loaded_in_a_process_that_it_may_end(
     with pytest.raises(UserError, match=message):
         prepare(replace(SMALL, modules=(f"{tmp_path}/mine.py:Mine",)), tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+NO_SITE = (
+    "sk: the blocks of resnet18 have no site replace_conv2; known: after_bn2, after_bn3; hosts "
+    "that have it: resnet50, resnet101, resnet152, wide_resnet50_2, wide_resnet101_2, sknet50, "
+    "sknet101"
+)
+NARROW = "64 channels do not divide by 128; 128 would, and 32 in the place of 64 fits these"
+
+
+def test_modules_that_do_not_fit_are_left_out_with_what_would_and_the_others_run(
+    tmp_path: Path,
+) -> None:
+    asked = RunOptions(host="resnet18", image_size=(64,), device="cpu")
+    ((run, folder),), _, left_out = prepare(asked, tmp_path / "run")
+    assert run.modules == ("se", "cbam", "eca", "gc", "sge")
+    assert left_out.keys() == {"sk", "sa"}
+    assert left_out["sk"] == NO_SITE
+    assert left_out["sa"].endswith(NARROW)
+    # The same words again, and after its end: what was left out is so again.
+    named = replace(asked, modules=("se", "cbam", "eca", "gc", "sk", "sge"))
+    for end in (False, True):
+        if end:
+            finish(run, folder)
+        ((again, _),), _, left_out = prepare(named, folder)
+        assert (again.modules, again.finished) == (run.modules, end)
+        assert left_out.keys() == {"sk"}
+        assert not check(named, folder)  # only with torch is known that SK does not fit
+        with pytest.raises(UserError, match="modules is se, cbam, eca, gc, sge there and se, sk"):
+            prepare(replace(asked, modules=("se", "sk")), folder)
+
+
+def test_where_no_module_fits_all_reasons_are_given(tmp_path: Path) -> None:
+    asked = replace(SMALL, modules=("sk", "sa"), host="resnet18")
+    with pytest.raises(UserError) as refused:
+        prepare(asked, tmp_path / "run")
+    assert NO_SITE in str(refused.value)
+    assert NARROW in str(refused.value)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.usefixtures("one_process")
+def test_a_custom_module_that_is_refused_is_left_out_too(tmp_path: Path, mine: Path) -> None:
+    good, bad = f"{mine}:Mine", f"{mine}:Short"
+    ((run, _),), _, left_out = prepare(replace(SMALL, modules=(bad, good)), tmp_path / "run")
+    assert run.modules == (good,)
+    assert run.plan.sources.keys() == {good}
+    assert left_out[bad].startswith(f"{bad} is refused: on an input of 256x16x16 it returns")
+
+
+def test_names_are_read_without_regard_to_case_and_recorded_in_their_own(tmp_path: Path) -> None:
+    asked = RunOptions(
+        modules=("SA", "Se", "sa", "SGE,groups=32"),
+        host="ResNet50",
+        device="CPU",
+        dtype=("BF16", "fp32", "Half", "torch.float16"),
+        mode=("Inference",),
+        blocks="Last",
+        image_size=(64,),
+    )
+    prepared, _, _ = prepare(asked, tmp_path / "run")
+    assert prepared[0][0].modules == ("sa", "se", "sge,groups=32")
+    cases = [run.case for run, _ in prepared]
+    assert {(case.host, case.device, case.mode, case.blocks) for case in cases} == {
+        ("resnet50", "cpu", "inference", "last")
+    }
+    assert [case.dtype for case in cases] == ["bfloat16", "float16", "float32"]
+    assert cleaned(RunOptions(modules=("TIMM:ECA", "My.py:SA"))).modules == ("timm:eca", "My.py:SA")
 
 
 def test_chosen_stages_are_sorted_and_must_exist(tmp_path: Path) -> None:

@@ -367,6 +367,7 @@ def test_a_run_whose_process_was_killed_is_gone_on_with(new_run, events, machine
 SMALL = RunOptions(
     modules=("eca",), host="resnet50", image_size=(32,), budget_s=0.05, device="cpu", threads=1
 )
+LEFT_OUT = replace(SMALL, modules=("eca", "sk"), host="resnet18")
 
 
 @pytest.mark.usefixtures("one_process")
@@ -385,8 +386,12 @@ def test_the_main_job_from_python_stores_each_record_and_tells_of_it(tmp_path):
     assert gather(store.read(measured.folder), "file") == run
     assert events[:2] == [(run, Planned(measured.folder)), (run, Beginning("counts", PLAIN))]
     assert all(told is run for told, _ in events)
-    with pytest.raises(UserError, match="holds a finished run"):
-        attnbench.run(attnbench.RunOptions(), tmp_path / "run")
+    again = attnbench.run(attnbench.RunOptions(), str(tmp_path / "run"))  # nothing is left to do
+    assert (again.folder, again.runs[0].rounds) == (tmp_path / "run", run.rounds)
+    with pytest.warns(UserWarning, match="left out: sk: the blocks of resnet18 have no site"):
+        measured = attnbench.run(LEFT_OUT, tmp_path / "narrow")
+    assert measured.left_out.keys() == {"sk"}
+    assert measured.runs[0].modules == ("eca",)
 
 
 @pytest.mark.usefixtures("one_process")

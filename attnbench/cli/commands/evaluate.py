@@ -20,6 +20,12 @@ def evaluate(  # noqa: PLR0913, PLR0917  an option each
     host: Annotated[
         str, option(None, "A ResNet or ResNeXt of torchvision, sknet50 or sknet101.")
     ] = "resnet50",
+    key: Annotated[
+        str | None, option("NAME", "Of the weights in FILE, such as state_dict_ema.", "known ones")
+    ] = None,
+    prefix: Annotated[
+        str | None, option("TEXT", "Only names that begin so, without it.", "known ones")
+    ] = None,
     device: Annotated[Device, option(None, OPTIONS["device"].help)] = Device.AUTO,
     batch_size: Annotated[int, option("N", "Images in one step.")] = 32,
     image_size: Annotated[
@@ -37,19 +43,16 @@ def evaluate(  # noqa: PLR0913, PLR0917  an option each
     ] = None,
 ) -> int:
     """Measure top-1 and top-5 of given weights on a folder of images, beside published ones."""
-    from attnbench.accuracy.evaluate import EvaluationOptions, prepare, record_folder
-    from attnbench.accuracy.evaluate import evaluate as count_answers
-    from attnbench.cli.commands.report import print_tables, write
-    from attnbench.records import evaluation
-    from attnbench.report.load import load
-    from attnbench.report.tables import accuracy
+    from attnbench.accuracy.options import EvaluationOptions, checked, require_place
 
-    prepared = prepare(
+    stated_options = checked(
         EvaluationOptions(
             weights=weights,
             data=data,
             module=module,
             host=host,
+            key=key,
+            prefix=prefix,
             device=None if device is Device.AUTO else device.value,
             dtype=options.choice(dtype, "--dtype", DTYPES),
             channels_last=channels_last,
@@ -59,6 +62,16 @@ def evaluate(  # noqa: PLR0913, PLR0917  an option each
             workers=workers,
         )
     )
+    require_place(out)
+
+    from attnbench.accuracy.evaluate import evaluate as count_answers  # and torch
+    from attnbench.accuracy.evaluate import prepare, record_folder
+    from attnbench.cli.commands.report import print_tables, write
+    from attnbench.records import evaluation
+    from attnbench.report.load import load
+    from attnbench.report.tables import accuracy
+
+    prepared = prepare(stated_options)
     console = output.console()
     try:
         with record_folder(prepared, out) as folder:

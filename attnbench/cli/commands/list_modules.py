@@ -14,7 +14,7 @@ from attnbench.cli.options import CustomModules
 from attnbench.modules import ATTENTION, AttentionSpec, SettingsError
 from attnbench.plugins import entry_points, foreign, timm
 from attnbench.plugins.constructor import ConstructorError
-from attnbench.plugins.resolve import ModuleReference, parse
+from attnbench.plugins.resolve import ModuleReference, origins, parse
 
 HOSTS = tuple(dict.fromkeys(host for row in ATTENTION.values() for host in row.added_params))
 """Hosts for which the table states added parameters."""
@@ -29,8 +29,9 @@ def rows(custom: Collection[str] = ()) -> Iterator[Row]:
 
     Raises:
         UserError: one of them cannot be loaded, or has ended its child process.
-        SettingsError: the name of one of them cannot be read.
+        SettingsError: the name of one of them cannot be read, or its file is not there.
     """
+    origins(map(parse, custom))  # their names are known and their files there
     for entry in ATTENTION.values():
         yield _row(entry, [_stated(entry, host) for host in HOSTS])
     yield from map(_custom, custom)

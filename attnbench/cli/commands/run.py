@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
+from time import perf_counter
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
-from attnbench.cli import options, output
+from attnbench import formatting
+from attnbench.cli import forecast, options, output
+from attnbench.cli.forecast import STEP_S
 from attnbench.cli.options import DTYPES, MODES, CustomModules, Device, option, stated
 from attnbench.records.case import RunOptions
 from attnbench.records.run import Run
 from attnbench.records.schema import End, Record, Round
+from attnbench.text import printable
 
 if TYPE_CHECKING:
     from attnbench.measuring.events import Event, Planned
@@ -52,9 +57,7 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
 
     Several values of an option, comma-separated, make a grid of configurations.
     """
-    from attnbench import measuring
-    from attnbench.cli.commands.report import show
-    from attnbench.measuring.events import Planned
+    from attnbench.measuring.options import check
 
     stated_options = RunOptions(
         modules=options.modules(modules, module),
@@ -74,16 +77,29 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
         threads=threads,
         seed=seed,
     )
-    console, folders = output.console(), []
-    bar = Bar(console)
+    if check(stated_options, out):
+        output.console().print(_already_finished(out))
+        return 0
+
+    from attnbench import measuring  # and torch
+    from attnbench.cli.commands.report import show
+    from attnbench.measuring.events import Planned
+
+    console = output.console()
+    folders: list[Path] = []
+    told, bar = Told(console), Bar(console)
 
     def progress(run: Run, event: Planned | Event) -> None:
         if isinstance(event, Planned):
+            if not folders:
+                output.complain(*(_left_out(name, why) for name, why in event.left_out.items()))
             console.print(f"{run.case.described}; records in {event.folder}")
             folders.append(event.folder)
             bar.add(run)
-        else:
-            bar.show(run, event)
+            return
+        told.before(bar.runs)
+        bar.show(run, event)
+        told.after(run, event)
 
     try:
         with closing(bar):
@@ -94,12 +110,71 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
         folder = out or (folders[0] if len(folders) == 1 else folders[0].parent)
         output.complain(f"interrupted; resume with: attnbench run --out {shlex.quote(str(folder))}")
         return 130
-    show([measured.folder], measured.folder, console)
-    return 0 if all(run.finished for run in measured.runs) else 1
+    if told.something:
+        show([measured.folder], measured.folder, console)
+        told.at_the_end()
+    else:
+        console.print(_already_finished(measured.folder))
+    failures = list(_failures(measured.runs))
+    output.complain(*failures)
+    refused = measured.left_out.keys() & options.named(modules, module)
+    return 0 if all(run.finished for run in measured.runs) and not (failures or refused) else 1
 
 
-STEP_S = {"counts": 1.5, "memory": 2.5, "warm-up": 1.0}
-"""Seconds that one step takes beside the timed rounds, roughly: only the bar's scale."""
+def _already_finished(folder: Path | None) -> str:
+    shown = shlex.join(["attnbench", "report", str(folder)])
+    return f"already finished: {folder}; show it with: {shown}"
+
+
+def _left_out(name: str, why: str) -> str:
+    return f"{name} is left out: {why.removeprefix(f'{name}: ')}"
+
+
+def _failures(runs: Iterable[Run]) -> Iterator[str]:
+    """Yield a line for each variant that failed in a step; some rules of counting may fail."""
+    for run in runs:
+        for variant, steps in run.failures.items():
+            failed = [name for name in steps if name != "counts" or variant not in run.counts]
+            if failed:
+                message = printable(steps[failed[0]].message, 300)  # type: ignore[index]
+                yield f"{variant} failed ({', '.join(failed)}) in {run.case.described}: {message}"
+
+
+class Told:
+    """Says once what the runs will take, of each what its first round shows, and what all took."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._runs: Sequence[Run] = ()
+        self._timed: list[int] = []
+        self._begun_s = self._earlier_s = 0.0
+
+    @property
+    def something(self) -> bool:
+        """Whether there was anything to do."""
+        return bool(self._runs)
+
+    def before(self, runs: Sequence[Run]) -> None:
+        """Say what is to come, where nothing has been said yet."""
+        if not self._runs:
+            self._runs, self._begun_s = runs, perf_counter()
+            self._earlier_s = sum(run.timed_s for run in runs)
+            self._console.print(forecast.before_all(runs))
+
+    def after(self, run: Run, event: Event) -> None:
+        """Say after a run's first round of this call what can be expected of it."""
+        a_round = isinstance(event, Record) and isinstance(event.results, Round)
+        if a_round and id(run) not in self._timed:
+            self._timed.append(id(run))
+            self._console.print(forecast.of_rounds(run, run.moments[-1]))
+
+    def at_the_end(self) -> None:
+        """Say how much of the time lay outside of the budget."""
+        if self._runs:
+            whole_s = perf_counter() - self._begun_s
+            timed_s = sum(run.timed_s for run in self._runs) - self._earlier_s
+            whole, timed = formatting.seconds(whole_s), formatting.seconds(timed_s)
+            self._console.print(f"It took {whole}, of which {timed} in timed rounds.")
 
 
 class Bar:
@@ -109,7 +184,7 @@ class Bar:
     """
 
     def __init__(self, console: Console) -> None:
-        self._runs: list[Run] = []
+        self.runs: list[Run] = []
         self._done_s: list[float] = []
         self._progress = output.progress_bar(console)
         self._task = self._progress.add_task("starting", total=0)
@@ -121,20 +196,20 @@ class Bar:
 
     def add(self, run: Run) -> None:
         """Lengthen the bar by a run, of which an earlier call may have done a part."""
-        self._runs.append(run)
+        self.runs.append(run)
         steps_s = STEP_S["counts"] * len(run.counts) + STEP_S["memory"] * len(run.memory)
         self._done_s.append(_expected_s(run) if run.end else steps_s + run.timed_s)
-        self._progress.reset(self._task, total=sum(map(_expected_s, self._runs)))
+        self._progress.reset(self._task, total=sum(map(_expected_s, self.runs)))
 
     def show(self, run: Run, event: Event) -> None:
         """Move the bar by what begins and by what rounds took."""
         self._progress.start()
-        number = next(n for n, known in enumerate(self._runs) if known is run)
+        number = next(n for n, known in enumerate(self.runs) if known is run)
         text = None
         if not isinstance(event, Record):
             text = f"{event.kind} {event.variant or len(run.rounds) + 1}"
-            if len(self._runs) > 1:
-                text = f"{number + 1} of {len(self._runs)}: {text}"
+            if len(self.runs) > 1:
+                text = f"{number + 1} of {len(self.runs)}: {text}"
             self._done_s[number] += STEP_S.get(event.kind, 0.0)
         elif isinstance(event.results, Round):
             self._done_s[number] += event.results.seconds
@@ -145,5 +220,4 @@ class Bar:
 
 
 def _expected_s(run: Run) -> float:
-    counted, measured = STEP_S["counts"] * len(run.counted), STEP_S["memory"] * len(run.networks)
-    return run.plan.budget_s + counted + measured + STEP_S["warm-up"] * len(run.plan.variants)
+    return run.plan.budget_s + forecast.beside_the_rounds_s(run)

@@ -60,6 +60,8 @@ def command(evaluation: Evaluation) -> str:
     words = ["attnbench", "evaluate"]
     for option, value in (
         ("--weights", evaluation.weights.name),
+        ("--key", evaluation.weights.key),
+        ("--prefix", evaluation.weights.prefix),
         ("--data", evaluation.data.name),
         ("--module", evaluation.module),
         ("--host", evaluation.host),
@@ -75,6 +77,7 @@ def command(evaluation: Evaluation) -> str:
 
 def _note(evaluation: Evaluation) -> str:
     how, facts, tied = evaluation.preprocessing, evaluation.environment, evaluation.top1_tied
+    part = f" {evaluation.weights.part}" if evaluation.weights.part else ""
     mean, std = (" ".join(f"{value:g}" for value in values) for values in (how.mean, how.std))
     order = {
         "sorted": "whose sorted names are the classes",
@@ -85,7 +88,7 @@ def _note(evaluation: Evaluation) -> str:
         f"in the top 1, {evaluation.top5_right:,} in the top 5, of {evaluation.classes:,} classes",
         f"{tied:,} are wrong in the top 1 only because of an equal logit" if tied else "",
         f"the module's code: {evaluation.source}" if evaluation.source else "",
-        f"weights {evaluation.weights.name}, sha256 {evaluation.weights.sha256}",
+        f"weights {evaluation.weights.name}{part}, sha256 {evaluation.weights.sha256}",
         f"images in {evaluation.data.name}/, {evaluation.data.folders:,} folders {order}, "
         f"sha256 {evaluation.data.sha256}",
         f"{how.interpolation} resize of the shorter side to {how.resize}, centre crop of "

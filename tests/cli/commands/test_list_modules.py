@@ -5,7 +5,7 @@ import pytest
 
 from attnbench.cli.commands import list_modules
 from attnbench.errors import UserError
-from attnbench.modules import ATTENTION
+from attnbench.modules import ATTENTION, SettingsError
 from attnbench.plugins import entry_points
 
 
@@ -45,7 +45,7 @@ def test_one_of_ones_own_is_listed_with_what_it_adds(tmp_path: Path):
 
 
 def test_one_that_cannot_be_loaded_is_one_line():
-    with pytest.raises(UserError, match=r"nowhere.py:Mine: there is no Python file"):
+    with pytest.raises(SettingsError, match=r"nowhere.py:Mine: there is no Python file"):
         list(list_modules.rows(["nowhere.py:Mine"]))
 
 

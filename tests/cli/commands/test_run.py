@@ -1,13 +1,19 @@
 import multiprocessing
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from helpers.command_line import call
+from helpers.command_line import SMALL_RUN, call
 
-from attnbench.measuring import isolated
+from attnbench.measuring import isolated, runner
+from attnbench.measuring.events import Planned
+from attnbench.measuring.runner import Measured, Progress
 from attnbench.records import store
+from attnbench.records.case import RunOptions
+from attnbench.records.run import read
 from attnbench.records.schema import Counts, End, Memory, Record, Round
 
 SMALL = ["--modules", "se", "--image-size", "32", "--budget", "0.2", "--device", "cpu"]
@@ -36,8 +42,16 @@ def test_the_main_job_small_leaves_records_tables_and_plots(
     added = sum(2 * c * (c // 16) + c + c // 16 for c in (256, 512, 1024, 2048))
     assert f"+{added:,}" in shown
     assert "Control (plain against plain)" in shown
-    assert call(*SMALL, "--out", str(folder)) == 2  # it is finished
-    assert "finished run" in capsys.readouterr().err
+    assert "At most 0 s of timed rounds; counts, memory and warm-up before them take about" in shown
+    assert re.search(r"About \d+ rounds? fits? into the budget", shown)
+    assert re.search(r"It took \d+ s, of which \d+ s in timed rounds", shown)
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    for again in (SMALL, [], ["--modules", "SE"]):
+        assert call("run", *again, "--out", str(folder)) == 0
+        assert capsys.readouterr().out.startswith(f"already finished: {folder}; show it with:")
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
+    assert call("run", "--modules", "sa", "--out", str(folder)) == 2
+    assert "modules is se there and sa here" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("small_host", "one_process", "no_plots")
@@ -70,11 +84,16 @@ def test_a_killed_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("small_host", "one_process", "no_plots")
-def test_a_variant_that_fails_is_a_record_and_the_others_go_on(tmp_path: Path) -> None:
+def test_a_variant_that_fails_is_a_record_and_the_others_go_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = tmp_path / "run"
     # SK's squeezed vector has a batch norm, which one image cannot train.
     arguments = ["--modules", "sk,se", "--mode", "training", *SMALL[4:], "--image-size", "64"]
-    assert call(*arguments, "--out", str(folder)) == 0
+    assert call(*arguments, "--out", str(folder)) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("attnbench: sk failed (memory, latency) in resnet50, training, batch 1")
+    assert "more than 1 value per channel" in line
     failures = [record for record in store.read(folder) if record.error]
     assert {record.variant for record in failures} == {"sk"}
     assert {record.error.step for record in failures} == {"memory", "latency"}
@@ -162,6 +181,33 @@ def test_modules_alone_are_shown_beside_the_ceilings(
     assert "256x8x8" in shown
     assert "2048x1x1" in shown
     assert (tmp_path / "run" / "roofline.png").exists()
+
+
+@pytest.mark.usefixtures("no_plots")
+@pytest.mark.parametrize(
+    ("modules", "status"),
+    [([], 0), (["--modules", "ALL"], 0), (["--modules", "sa,SK"], 1), (["--module", "sk"], 1)],
+)
+def test_what_is_left_out_is_a_failure_only_where_it_was_named(
+    modules: list[str],
+    status: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """What fits a host is that of tests/measuring/test_planning.py; here a run is made up."""
+    shutil.copy(SMALL_RUN / store.FILE_NAME, tmp_path)
+    finished, left_out = read(tmp_path), {"sk": "its site is missing"}
+    finished.failures.clear()
+
+    def measure(_options: RunOptions, _out: Path, progress: Progress) -> Measured:
+        for _ in range(2):  # configurations
+            progress(finished, Planned(tmp_path, left_out))
+        return Measured((finished,), tmp_path, left_out)
+
+    monkeypatch.setattr(runner, "run", measure)
+    assert call("run", *modules, "--host", "resnet18", "--out", str(tmp_path / "new")) == status
+    assert capsys.readouterr().err == "attnbench: sk is left out: its site is missing\n"
 
 
 def test_cuda_without_a_device_is_bad_input(

@@ -5,7 +5,7 @@ import pytest
 
 from attnbench.cli import app
 from attnbench.errors import UserError
-from attnbench.measuring import planning
+from attnbench.measuring import options, planning
 from attnbench.records.case import RunOptions
 from attnbench.records.run import Run
 from attnbench.records.schema import Case, Plan
@@ -40,7 +40,7 @@ def test_the_command_asks_for_the_very_configuration(run: Run, settings, monkeyp
     with pytest.raises(SystemExit):
         app.main(words)
     (asked,) = wanted
-    (found,) = planning.cases_of(planning._filled(planning._cleaned(asked)))
+    (found,) = options.cases_of(planning.filled(options.cleaned(asked)))
     assert asdict(found) == asdict(case)
     assert asked.modules == again.modules
     assert asked.budget_s == run.plan.budget_s

@@ -1,0 +1,92 @@
+"""What the options of ``evaluate`` can be: all that is known before torch is imported."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import get_args, get_type_hints
+
+from attnbench import host_names
+from attnbench.errors import UserError
+from attnbench.modules import SettingsError
+from attnbench.plugins import resolve
+from attnbench.records import case, evaluation, store
+from attnbench.records.case import LIMITS, Case
+from attnbench.text import unknown
+
+DTYPES = get_args(get_type_hints(Case)["dtype"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationOptions:
+    """The options of ``evaluate``; None where the user left one out."""
+
+    weights: Path
+    data: Path
+    module: str | None = None
+    host: str = "resnet50"
+    key: str | None = None
+    prefix: str | None = None
+    device: str | None = None
+    dtype: str = "float32"
+    channels_last: bool = False
+    batch_size: int = 32
+    image_size: int = 224
+    threads: int | None = None
+    workers: int | None = None
+
+
+def checked(options: EvaluationOptions) -> EvaluationOptions:
+    """Return valid options with names in their own case; paths are those of existing files.
+
+    Raises:
+        UserError: an option out of range, a file or folder that is not there.
+        SettingsError: a module or host that is unknown.
+    """
+    host = host_names.written(options.host)
+    if host not in host_names.CLASSIFIERS:
+        raise SettingsError(unknown("classifier", options.host, host_names.CLASSIFIERS))
+    dtype = case.written(options.dtype)
+    if dtype not in DTYPES:
+        raise UserError(unknown("dtype", options.dtype, DTYPES))
+    for option, value, (least, most) in (
+        ("batch_size", options.batch_size, LIMITS["batch_size"]),
+        ("image_size", options.image_size, (host_names.TOTAL_STRIDE, LIMITS["image_size"][1])),
+        ("threads", 1 if options.threads is None else options.threads, LIMITS["threads"]),
+        ("workers", options.workers or 0, (0, LIMITS["threads"][1])),
+    ):
+        if not least <= value <= most:
+            raise UserError(f"{option} must be at least {least} and at most {most}, not {value}")
+    module = None if options.module is None else resolve.written(options.module)
+    if module is not None:
+        resolve.parse(module).origin()  # its file is there
+    weights, data = Path(options.weights), Path(options.data)
+    _require_there(weights, data)
+    return replace(options, host=host, dtype=dtype, module=module, weights=weights, data=data)
+
+
+def require_place(out: Path | None) -> None:
+    """Refuse a folder for the record that holds something else.
+
+    Raises:
+        UserError: it does, or it cannot be read.
+    """
+    if out and store.has_files(out) and not (evaluation.exist(out) or store.runs_in(out)):
+        raise UserError(f"{out} holds other files, no run and no evaluations; choose another --out")
+
+
+def _require_there(weights: Path, data: Path) -> None:
+    try:
+        with weights.open("rb"):
+            pass
+    except (OSError, ValueError) as error:
+        raise UserError(f"cannot read {weights}: {_reason(error)}") from error
+    try:
+        os.scandir(data).close()
+    except (OSError, ValueError) as error:
+        raise UserError(f"cannot take images from {data}: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)

@@ -1,0 +1,50 @@
+"""What a run will take and can tell, said before it is over."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from attnbench import formatting
+from attnbench.records.run import Run
+from attnbench.records.schema import Environment
+from attnbench.stats.interval import FEWEST
+from attnbench.stats.ratios import FEWEST_ROUNDS
+
+STEP_S = {"counts": 1.5, "memory": 2.5, "warm-up": 1.0}
+"""Seconds that one step takes beside the timed rounds, roughly."""
+
+BUSY = 2.0
+"""Load a core from which other programs are expected to disturb every round."""
+
+
+def beside_the_rounds_s(run: Run) -> float:
+    """Return the seconds that counts, memory and warm-up are expected to take, as a whole."""
+    counted, measured = STEP_S["counts"] * len(run.counted), STEP_S["memory"] * len(run.networks)
+    return counted + measured + STEP_S["warm-up"] * len(run.plan.variants)
+
+
+def before_all(runs: Sequence[Run]) -> str:
+    """Return what the budget limits, and what it does not."""
+    beside = formatting.seconds(sum(map(beside_the_rounds_s, runs)))
+    budget = formatting.seconds(sum(run.plan.budget_s for run in runs))
+    compiled = ", and as long as it takes to compile" if any(r.case.compiled for r in runs) else ""
+    return (
+        f"At most {budget} of timed rounds; counts, memory and warm-up before them take about "
+        f"{beside}{compiled}."
+    )
+
+
+def of_rounds(run: Run, now: Environment) -> str:
+    """Return how many rounds are expected, from those that are done, and whether they will do."""
+    fit = max(len(run.rounds), round(run.plan.budget_s * len(run.rounds) / run.timed_s))
+    fitting = "1 round fits" if fit == 1 else f"{fit} rounds fit"
+    text = f"About {fitting} into the budget; {FEWEST} are needed for an interval"
+    text += f", {FEWEST_ROUNDS} to stop before it is spent"
+    load, cores = now.get("load_average"), now.get("cores_allowed") or now.get("cores")
+    busy = isinstance(load, float | int) and isinstance(cores, int) and load > BUSY * cores
+    if busy:
+        text += f"; load {load:.0f} on {cores} cores: expect no verdict"
+    elif fit < FEWEST:
+        needed = run.timed_s / len(run.rounds) * FEWEST_ROUNDS
+        text += f": expect no verdict; --budget {needed:.0f} would do"
+    return f"{text}."

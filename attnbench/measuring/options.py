@@ -1,0 +1,259 @@
+"""What the options of a run can be: all that is known before torch is imported."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, replace
+from itertools import product
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from attnbench import host_names
+from attnbench.errors import UserError
+from attnbench.modules import ATTENTION, SettingsError
+from attnbench.plugins import resolve
+from attnbench.records import case as cases
+from attnbench.records import image_size, store
+from attnbench.records.case import CASE_OPTIONS, GRID, OPTIONS, Case, RunOptions
+from attnbench.records.run import Run, gather
+from attnbench.records.variants import STAGES
+from attnbench.text import near, unknown
+
+T = TypeVar("T", Case, RunOptions)
+
+BLOCKS = ("all", "last")
+
+
+def check(options: RunOptions, out: Path | None) -> bool:
+    """Refuse options and folders that cannot be; whether they fit the host needs torch.
+
+    Return whether ``out`` holds finished runs of just these options: there is nothing to do.
+
+    Raises:
+        UserError: an option that cannot be, a module or host that is not known, a folder that
+            holds something else or cannot be written to.
+    """
+    try:
+        stated = cleaned(options)
+        filled = replace(defaults(stated.host, device="cuda", threads=1), **given(stated))
+        require_values(filled)
+        modules = [resolve.parse(module) for module in filled.modules or ()]
+        resolve.origins(modules)  # the files are there
+        for case in cases_of(filled):
+            check_case(case)
+    except SettingsError as error:
+        raise UserError(str(error)) from error
+    folders = [] if out is None else store.runs_in(out)
+    if folders and all_finished(runs := gathered(folders)):
+        # Whether one that has not run was left out, as it does not fit the host, is not known here.
+        others = [name for name in stated.modules or () if name not in runs[0].modules]
+        require_same_options(runs, folders, stated, others)
+        return not others
+    require_place(out)
+    return False
+
+
+def defaults(host: str | None, *, device: str, threads: int) -> RunOptions:
+    """Return the main job: every module in ResNet-50, one 224x224 image; a detector's is larger."""
+    values: dict[str, Any] = {
+        name: (option.default,) if name in GRID else option.default
+        for name, option in OPTIONS.items()
+    }
+    size = image_size.of(*host_names.default_size(host or values["host"]))
+    of_machine = {"device": device, "threads": threads, "image_size": (size,)}
+    return RunOptions(**values | {"modules": tuple(ATTENTION)} | of_machine)
+
+
+def given(options: RunOptions) -> dict[str, Any]:
+    """Return the options that are stated."""
+    return {name: value for name, value in asdict(options).items() if value is not None}
+
+
+def cleaned(options: RunOptions) -> RunOptions:
+    """Return valid options: names in their own case, values once each and sorted.
+
+    Modules keep their order.
+
+    Raises:
+        UserError: one is not of its option's type, or none that the option knows.
+        SettingsError: a module's name cannot be read.
+    """
+    options = _valid(RunOptions, asdict(options))
+    values: dict[str, Any] = {
+        name: tuple(map(cases.written, chosen))
+        for name in ("mode", "dtype")
+        if (chosen := getattr(options, name)) is not None
+    }
+    for name in ("device", "blocks"):
+        if (word := getattr(options, name)) is not None:
+            values[name] = cases.written(word)
+    if values.get("device") == "auto":
+        values["device"] = None
+    if options.host is not None:
+        values["host"] = host_names.written(options.host)
+    if options.modules is not None:
+        values["modules"] = tuple(dict.fromkeys(map(resolve.written, options.modules)))
+    options = replace(options, **values)
+    several: dict[str, Any] = {
+        name: in_order(name, chosen)
+        for name in ("stages", *GRID)
+        if (chosen := getattr(options, name))
+    }
+    return replace(options, **several)
+
+
+def require_values(options: RunOptions) -> None:
+    """Refuse options of several values without any, unknown hosts and stages, and a budget of 0.
+
+    Raises:
+        UserError: one of them.
+    """
+    if empty := [option for option in (*GRID, "modules") if not getattr(options, option)]:
+        raise UserError(f"{empty[0]} has no value")
+    if not 0 < (options.budget_s or 0) < float("inf"):
+        raise UserError(f"the budget must be a positive number of seconds, not {options.budget_s}")
+    known = (*host_names.CLASSIFIERS, *host_names.DETECTORS)
+    if options.host not in known:
+        raise UserError(unknown("host", str(options.host), known))
+    if beyond := sorted(set(options.stages or ()) - set(STAGES)):
+        raise UserError(f"unknown stages {beyond}; known: 1 to 4")
+    if not options.stages:
+        raise UserError("stages has no value")
+    if options.blocks not in BLOCKS:
+        raise UserError(unknown("blocks", str(options.blocks), BLOCKS))
+
+
+def cases_of(options: RunOptions) -> Iterable[Case]:
+    """Yield every configuration of options that are all stated.
+
+    Raises:
+        UserError: a value that its option does not know.
+    """
+    values = {name: getattr(options, name) for name in CASE_OPTIONS}
+    for chosen in product(*(values[name] for name in GRID)):
+        yield _valid(Case, values | dict(zip(GRID, chosen, strict=True)))
+
+
+def check_case(case: Case) -> None:
+    """Refuse a combination of options that cannot be measured on any machine.
+
+    Raises:
+        UserError: it is one.
+    """
+    stride = host_names.TOTAL_STRIDE
+    if min(image_size.sides(case.image_size)) < stride:
+        raise UserError(
+            f"image_size {image_size.option(case.image_size)} is too small: {case.host} divides "
+            f"it by {stride}, so it must be at least {stride}"
+        )
+    if case.host in host_names.DETECTORS and case.mode == "training":
+        raise UserError(
+            f"{case.host} has no --mode training: what its step does depends on the objects that "
+            "it is shown, so there is no fixed work to time"
+        )
+    if case.cuda_graph and case.device != "cuda":
+        raise UserError("--cuda-graph needs a CUDA device")
+    if case.isolated and case.stages != STAGES:
+        raise UserError("--isolated measures all stages; leave --stages out")
+    if case.isolated and (case.mode == "training" or case.compiled or case.cuda_graph):
+        raise UserError(
+            "--isolated times the eager forward: no --mode training, --compile or --cuda-graph"
+        )
+
+
+def gathered(folders: Sequence[Path]) -> list[Run]:
+    """Return the runs of folders that hold one each."""
+    return [gather(store.read(folder), str(folder / store.FILE_NAME)) for folder in folders]
+
+
+def all_finished(runs: Iterable[Run]) -> bool:
+    """Return whether nothing is left to do."""
+    return all(run.finished for run in runs)
+
+
+def require_same_options(
+    runs: Sequence[Run], folders: Sequence[Path], stated: RunOptions, left_out: Sequence[str] = ()
+) -> None:
+    """Refuse stated options that are not those of the runs; modules in ``left_out`` do not count.
+
+    Raises:
+        UserError: they differ.
+    """
+    where = folders[0] if len(folders) == 1 else folders[0].parent
+    recorded = _recorded(runs)
+    values = {name: value for name, value in given(stated).items() if name in recorded}
+    if recorded["modules"] == tuple(n for n in stated.modules or () if n not in left_out):
+        del values["modules"]
+    require_same(f"{where} holds another configuration", recorded, values)
+
+
+def require_same(what: str, there: Mapping[str, Any], here: Mapping[str, Any]) -> None:
+    """Refuse values here that are others there; ``what`` begins the message.
+
+    Raises:
+        UserError: one differs.
+    """
+    for name, value in here.items():
+        if value != (recorded := there.get(name)):
+            raise UserError(f"{what}: {name} is {_shown(recorded)} there and {_shown(value)} here")
+
+
+def require_place(out: Path | None) -> None:
+    """Refuse a folder for records that holds other files, or cannot be made or written to.
+
+    Raises:
+        UserError: it is one.
+    """
+    if out and store.has_files(out) and not store.runs_in(out) and not store.holds_a_file(out):
+        raise UserError(f"{out} holds other files and no run; choose another --out")
+    folder = out or Path("reports")
+    try:
+        there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+        if not there.is_dir():
+            raise UserError(f"cannot write to {folder}: {there} is not a folder")
+        if not os.access(there, os.W_OK | os.X_OK):
+            raise UserError(f"cannot write to {folder}: Permission denied")
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"cannot write to {folder}: {reason}") from error
+
+
+def _valid(kind: type[T], values: dict[str, Any]) -> T:
+    try:
+        return TypeAdapter(kind).validate_python(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        if first["type"] == "value_error":
+            raise UserError(str(first["ctx"]["error"])) from error
+        option, value = first["loc"][0], repr(first["input"])
+        if first["type"] == "literal_error":
+            known = first["ctx"]["expected"].replace(" or ", ", ").replace("'", "")
+            hint = near(str(first["input"]), known.split(", "))
+            raise UserError(f"unknown {option} {value}{hint}; known: {known}") from error
+        raise UserError(f"{option}: {first['msg']}, not {value}") from error
+
+
+def _recorded(runs: Sequence[Run]) -> dict[str, Any]:
+    """Return the options that made these runs."""
+    first = runs[0]
+    shared = {name: getattr(first.case, name) for name in GRID}
+    if any(replace(run.case, **shared) != first.case or run.plan != first.plan for run in runs):
+        raise UserError("the folder holds several runs that are no grid; name one of them")
+    options = asdict(first.case) | {"modules": first.modules, "budget_s": first.plan.budget_s}
+    return options | {
+        option: in_order(option, [getattr(run.case, option) for run in runs]) for option in GRID
+    }
+
+
+def in_order(option: str, values: Iterable[Any]) -> tuple[Any, ...]:
+    """Sort the values, each once; images by height, then width."""
+    key = image_size.sides if option == "image_size" else None
+    return tuple(sorted(set(values), key=key))
+
+
+def _shown(value: object) -> str:
+    parts = value if isinstance(value, tuple) else (value,)
+    return ", ".join(image_size.written(p) if isinstance(p, tuple) else str(p) for p in parts)

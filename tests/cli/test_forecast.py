@@ -1,0 +1,54 @@
+import re
+from dataclasses import replace
+
+import pytest
+
+from attnbench.cli import forecast
+from attnbench.records.run import Run
+from attnbench.records.schema import Block, Plan, Round
+
+PLAN = Plan(variants=("plain", "control", "sa"), budget_s=100.0, target=0.01)
+
+
+@pytest.fixture
+def run(case) -> Run:
+    return Run(case, PLAN, {})
+
+
+def after(run: Run, *seconds: float) -> Run:
+    for number, each in enumerate(seconds):
+        block = Block(variant="plain", steps=1, seconds=each)
+        run.rounds.append(Round(number=number, blocks=(block,)))
+    return run
+
+
+def test_what_lies_outside_the_budget_is_said_before(run: Run, case) -> None:
+    # Counts and memory of two networks (1.5 and 2.5 s each), warm-up of three (1 s): 11 s.
+    told = forecast.before_all([run])
+    assert told.startswith("At most 1 min 40 s of timed rounds; counts, memory and warm-up before")
+    assert told.endswith(" about 11 s.")
+    both = [run, Run(replace(case, compiled=True), PLAN, {})]
+    assert forecast.before_all(both).startswith("At most 3 min 20 s of timed rounds")
+    assert forecast.before_all(both).endswith("about 22 s, and as long as it takes to compile.")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "environment", "text"),
+    [
+        (
+            [8.0],
+            {},
+            "About 12 rounds fit into the budget; 6 are needed for an interval, 30 to",
+        ),
+        ([8.0], {"load_average": 1.5, "cores": 2}, "before it is spent."),
+        ([8.0], {"load_average": 8, "cores": 2}, "; load 8 on 2 cores: expect no verdict."),
+        ([8.0], {"load_average": 8, "cores": 8, "cores_allowed": 2}, "load 8 on 2 cores"),
+        # 30 rounds of 25 s.
+        ([20.0, 30.0], {}, "About 4 rounds fit into .*: expect no verdict; --budget 750 would do."),
+        ([300.0], {}, "About 1 round fits"),
+    ],
+)
+def test_how_many_rounds_fit_is_said_after_the_first(
+    run: Run, seconds: list[float], environment: dict, text: str
+) -> None:
+    assert re.search(text, forecast.of_rounds(after(run, *seconds), environment))
