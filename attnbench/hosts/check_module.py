@@ -21,8 +21,8 @@ from torch.nn.parameter import is_lazy
 from attnbench.errors import UserError
 from attnbench.hosts.build import Blocks, build
 from attnbench.modules import AttentionSpec, SettingsError
+from attnbench.plugins.integrity import require_unchanged
 from attnbench.plugins.resolve import ModuleReference
-from attnbench.plugins.torch_state import require_unchanged
 from attnbench.records.schema import Shape
 from attnbench.records.variants import STAGES
 from attnbench.system import worker

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from attnbench.modules import SettingsError
+from attnbench.plugins.integrity import require_unchanged
 from attnbench.plugins.resolve import parse
-from attnbench.plugins.torch_state import WATCHED, require_unchanged
+from attnbench.plugins.torch_state import WATCHED
 from attnbench.system import worker
 
 CHANGES = {
