@@ -60,6 +60,7 @@ class LoadedCode:
         self.namespaces: list[Namespace] = []
         self.classes: list[type] = []
         functions: dict[int, FunctionType] = {}
+        self._tables = {id(vars(builtins))}
         for title, module in sorted(sys.modules.items()):
             is_own = _within(title, own)
             if not isinstance(module, ModuleType):
@@ -81,7 +82,8 @@ class LoadedCode:
                 self.classes.append(value)
                 inherited = frozenset().union(*map(vars, value.__mro__[1:]))
                 self._add(f"{title}.{name}", vars(value), inherited.__contains__)
-            elif is_own and isinstance(value, dict) and not name.startswith("__"):
+            elif is_own and isinstance(value, dict) and id(value) not in self._tables:
+                self._tables.add(id(value))  # the files that import it share it
                 self._add(f"{title}.{name}", value, lambda _: False, everything=True)
 
     def _add(
