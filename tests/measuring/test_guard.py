@@ -8,12 +8,13 @@ from itertools import count
 import pytest
 from helpers import processes
 from helpers.evils import EVILS, HARMLESS
-from helpers.runs import TICK_S, WARM_UP_CALLS, rounds_in
+from helpers.runs import TICK_S, WARM_UP_CALLS, rounds_in, undisturbed
 
 from attnbench.measuring import latency
 from attnbench.measuring.guard import Guard
 from attnbench.measuring.timing import Step
 from attnbench.plugins.resolve import parse
+from attnbench.records.schema import Record
 from attnbench.records.variants import CONTROL, PLAIN, alone
 from attnbench.system import worker
 
