@@ -34,7 +34,11 @@ PACKAGES = (
     *("torchvision.models.resnet", "torchvision.models.detection", "torchvision.ops"),
 )
 
-OWN = ("attnbench",)
+OWN = tuple(
+    f"attnbench.{room}"
+    for room in ("hosts", "measuring", "modules", "plugins", "records", "stats", "system")
+)
+"""What of the suite builds and times networks."""
 
 REPLACED_BY_TORCH = frozenset(
     {

@@ -9,7 +9,7 @@ import builtins
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
-from operator import attrgetter, is_
+from operator import attrgetter, is_, itemgetter
 from types import FunctionType, MethodType, ModuleType
 
 _CAN_BE_CHANGED = 1 << 9, 1 << 8
@@ -25,6 +25,7 @@ class Namespace:
 
     title: str
     live: Mapping[str, object]
+    get: Callable[[Mapping[str, object]], tuple[object, ...]]
     names: tuple[str, ...]
     values: tuple[object, ...]
     all_names: frozenset[str]
@@ -34,7 +35,7 @@ class Namespace:
     def changed(self) -> Iterator[tuple[str, object]]:
         """Yield each changed name with what it stands for now, None where it is gone."""
         live = self.live
-        if not all(map(is_, map(live.get, self.names), self.values)):
+        if not self._same():
             for name, value in zip(self.names, self.values, strict=True):
                 if live.get(name) is not value:
                     yield self._whole(name), live.get(name)
@@ -42,6 +43,12 @@ class Namespace:
             for name in [*live]:
                 if name not in self.all_names and is_code(live[name]) and self.hidden(name):
                     yield self._whole(name), live[name]
+
+    def _same(self) -> bool:
+        try:
+            return all(map(is_, self.get(self.live), self.values))
+        except KeyError:
+            return False
 
     def _whole(self, name: str) -> str:
         return f"{self.title}.{name}"
@@ -95,10 +102,11 @@ class LoadedCode:
         everything: bool = False,
     ) -> None:
         kept = {name: value for name, value in live.items() if everything or is_code(value)}
-        namespace = Namespace(
-            title, live, tuple(kept), tuple(kept.values()), frozenset(live), hidden
-        )
-        self.namespaces.append(namespace)
+        names = tuple(kept)
+        # Of one name alone it would return no tuple.
+        get = itemgetter(*names, names[0]) if names else lambda _: ()
+        values = tuple(kept.values())
+        self.namespaces.append(Namespace(title, live, get, names, values, frozenset(live), hidden))
 
     def changed(self) -> Iterator[tuple[str, object]]:
         """Yield each changed name with what it stands for now, None where it is gone."""

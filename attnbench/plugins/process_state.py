@@ -22,6 +22,13 @@ GARBAGE_COLLECTION = "garbage collection"
 BUSY = 0.1
 """A thread is busy that runs for more than this share of the time."""
 
+COMPILER = "torch._inductor.compile_fx"
+"""Loaded by the first ``torch.compile`` of a process, which starts threads and processes to keep.
+Of those that a custom module started so, only busy ones count."""
+
+ASLEEP = ("tqdm.",)
+"""Where classes of threads are defined that sleep, but for a moment now and then."""
+
 _TASKS, _CHILDREN = Path("/proc/self/task"), Path("/proc/thread-self/children")
 _HANDLED = ("SIGINT", "SIGTERM", "SIGALRM", "SIGVTALRM", "SIGPROF", "SIGUSR1", "SIGUSR2", "SIGCHLD")
 _TIMERS = ("ITIMER_REAL", "ITIMER_VIRTUAL", "ITIMER_PROF")
@@ -63,6 +70,7 @@ class Threads:
     """The threads and child processes there are when this is made, and how they are scheduled."""
 
     def __init__(self) -> None:
+        self.compiler = COMPILER in sys.modules
         self.started = count_started_threads()
         self.alive = {*threading.enumerate()}
         self.children = _children()
@@ -89,12 +97,8 @@ class Threads:
         """
         if _FORKS.made > self.forks:
             yield "forks the process"
-        if count_started_threads() > self.started:
-            names = [thread.name for thread in threading.enumerate() if thread not in self.alive]
-            which = f" ({printable(names[0], 40)})" if names else ""
-            yield f"leaves a thread running{which}"
-        if more := _children() - self.children:
-            yield f"leaves a process running (process {min(more)})"
+        if self.compiler or COMPILER not in sys.modules:
+            yield from self._started()
         now_s = monotonic()
         ran_s = {task: _ran_s(task) for task in _tasks() - self.native.keys()}
         for task, seconds in ran_s.items():
@@ -103,6 +107,16 @@ class Threads:
                 yield "leaves a thread running that keeps a core busy"
                 break
         self.ran_s, self.looked_s = ran_s, now_s
+
+    def _started(self) -> Iterator[str]:
+        new = [thread for thread in threading.enumerate() if thread not in self.alive]
+        sleeping = sum(type(thread).__module__.startswith(ASLEEP) for thread in new)
+        if count_started_threads() > self.started + sleeping:
+            names = [t.name for t in new if not type(t).__module__.startswith(ASLEEP)]
+            which = f" ({printable(names[0], 40)})" if names else ""
+            yield f"leaves a thread running{which}"
+        if more := _children() - self.children:
+            yield f"leaves a process running (process {min(more)})"
 
 
 Scheduled = dict[str, object]
