@@ -382,12 +382,13 @@ def test_what_an_inspection_raises_ends_the_series_without_that_round():
 
 def test_garbage_collection_that_a_step_turns_on_is_off_for_the_next():
     seen = []
+    machine = Machine()
 
     def step():
         seen.append(gc.isenabled())
         gc.enable()
+        machine.now += 0.5
 
-    machine = Machine()
-    steps = {name: Step({"step": step, "cost": machine.step(0.5)}) for name in ("a", "b")}
+    steps = {name: step_of(step) for name in ("a", "b")}
     next(iter(Rounds(steps, {"a": 1, "b": 1}, machine, seed=0)))
     assert seen == [False, False]
