@@ -12,6 +12,8 @@ from torch.utils._pytree import tree_leaves
 from attnbench.errors import UserError
 from attnbench.measuring import isolated, timing, workload
 from attnbench.measuring.events import Beginning, Event, failure, record
+from attnbench.measuring.guard import Guard
+from attnbench.modules import SettingsError
 from attnbench.plugins import resolve
 from attnbench.records.run import Run
 from attnbench.records.schema import Case, Compiled, End, Environment, Failure, Record
@@ -40,14 +42,26 @@ def measure(
     if resolve.origins(map(resolve.parse, run.modules)) != run.plan.sources:
         raise UserError("the code of its modules has changed since the run began")
     process_settings.settle(run.case)
-    for event in _measure(run, clock or timing.clock_for(run.case.device), look):
-        if isinstance(event, Record):
-            run.add(event)
-        yield event
+    with Guard(run) as guard:
+        for event in _guarded(run, clock or timing.clock_for(run.case.device), look, guard):
+            if isinstance(event, Record):
+                run.add(event)
+            yield event
+
+
+def _guarded(
+    run: Run, clock: timing.Clock, look: Callable[[], disturbance.Counters], guard: Guard
+) -> Iterator[Event]:
+    """End the run where a custom module changes what the others are timed with."""
+    try:
+        yield from _measure(run, clock, look, guard)
+    except SettingsError as error:
+        end = End(reason="failed", rounds=len(run.rounds), message=str(error))
+        yield record(run, None, results=end)
 
 
 def _measure(
-    run: Run, clock: timing.Clock, look: Callable[[], disturbance.Counters]
+    run: Run, clock: timing.Clock, look: Callable[[], disturbance.Counters], guard: Guard
 ) -> Iterator[Event]:
     steps: dict[str, timing.Step] = {}
     block_steps: dict[str, int] = {}
@@ -55,11 +69,13 @@ def _measure(
         if run.failed(variant, "latency"):
             continue
         yield Beginning("warm-up", variant)
+        guard.begin(variant)
         failed: Failure | None = None
         try:
             steps[variant], block_steps[variant], first_s = _warmed_up(run.case, variant, clock)
         except Exception as error:
             failed = failure("latency", error)
+        guard.inspect(variant, in_round=False)
         if failed:
             torch.cuda.empty_cache()  # here, where nothing holds the error's frames and tensors
             yield record(run, variant, error=failed)
@@ -73,7 +89,9 @@ def _measure(
         if isinstance(uuid := run.environment.get("gpu_uuid"), str):
             driver_facts.update(nvml.moment(uuid))
 
-    rounds = timing.Rounds(steps, block_steps, clock, run.case.seed, first, look, read_driver)
+    rounds = timing.Rounds(
+        steps, block_steps, clock, run.case.seed, first, look, read_driver, guard.inspect
+    )
     series = iter(rounds)
     while (reason := _reason_to_stop(run)) is None:
         yield Beginning("round", None)

@@ -137,7 +137,9 @@ class Rounds:
 
     Every round runs each variant's block once, in a fresh random order, and waits for the
     device once, at its end. Steps move in memory every MOVE_EVERY rounds. ``watch`` is read
-    before and after a round; ``busy`` is called when all work is issued, before waiting for it.
+    before and after a round; ``busy`` is called when all work is issued, before waiting for it;
+    ``inspect`` is called with the variant's name after each block, outside of what is timed, and
+    what it raises ends the series without that round.
     A variant whose step raises leaves the series, and its error is in ``failures``.
     """
 
@@ -148,6 +150,7 @@ class Rounds:
     first: int = 0
     watch: Callable[[], Counters] | None = None
     busy: Callable[[], None] | None = None
+    inspect: Callable[[str], None] | None = None
     failures: dict[str, Exception] = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[Round]:
@@ -182,6 +185,9 @@ class Rounds:
             except Exception as error:  # of any kind: it ends this variant only
                 error.__cause__ = error.__context__ = None  # their frames hold tensors
                 self.failures[name] = error.with_traceback(None)
+            gc.disable()  # again, where the step has enabled it
+            if self.inspect:
+                self.inspect(name)
         for name in self.failures:
             self.steps.pop(name, None)  # it may hold tensors of what it could not finish
         if self.busy:

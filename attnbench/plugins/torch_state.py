@@ -6,14 +6,15 @@ would change the measurements of all of them, while the records state what was a
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import sys
+from collections.abc import Callable
+from functools import lru_cache
 
 import torch
 from torch.nn.modules.module import _has_any_global_hook
 
-from attnbench.modules import SettingsError
+UNKNOWN = object()
+"""The value of a setting of what is not loaded or not initialised yet."""
 
 CUDA_MATMUL = torch.backends.cuda.matmul
 
@@ -22,6 +23,31 @@ def _denormals() -> bool:
     """Return whether denormal numbers are kept; torch has no getter."""
     least = torch.full((1,), 1e-39, dtype=torch.float32, device="cpu")
     return (least * 1).item() > 0
+
+
+def _replaced_operators() -> int:
+    """Count the kernels of torch's own operators that Python has registered in their place."""
+    return _count_replaced(len(torch.library._impls))
+
+
+@lru_cache(maxsize=1)
+def _count_replaced(_registered: int) -> int:
+    keys = (key.rpartition("/") for key in torch.library._impls)
+    return sum(name.startswith(("aten/", "torchvision/")) and on != "Meta" for name, _, on in keys)
+
+
+def _compiler(name: str) -> Callable[[], object]:
+    """Return the reader of a compiler's settings; they are only known once it is loaded."""
+
+    def read() -> object:
+        config = getattr(sys.modules.get(name), "config", None)
+        return UNKNOWN if config is None else config.get_hash().hex()[:8]
+
+    return read
+
+
+def _on_cuda(read: Callable[[], object]) -> Callable[[], object]:
+    return lambda: read() if torch.cuda.is_initialized() else UNKNOWN
 
 
 WATCHED: dict[str, Callable[[], object]] = {
@@ -50,35 +76,27 @@ WATCHED: dict[str, Callable[[], object]] = {
     "math attention": torch.backends.cuda.math_sdp_enabled,
     "denormal numbers": _denormals,
     "global module hooks": lambda: bool(_has_any_global_hook()),
+    "modes for functions": torch._C._len_torch_function_stack,
+    "modes for operators": torch._C._len_torch_dispatch_stack,
+    "number of replaced operators": _replaced_operators,
+    "hooks for saved tensors": lambda: torch._C._autograd._top_saved_tensors_default_hooks(False),
+    "profiler": torch._C._autograd._profiler_enabled,
+    "CPU dtype of autocast": lambda: torch.get_autocast_dtype("cpu"),
+    "CUDA dtype of autocast": lambda: torch.get_autocast_dtype("cuda"),
+    "CUDA device": _on_cuda(torch.cuda.current_device),
+    "CUDA stream": _on_cuda(torch.cuda.current_stream),
+    "filling of new memory": torch._C._get_deterministic_fill_uninitialized_memory,
+    "settings of torch.compile": _compiler("torch._dynamo"),
+    "settings of the inductor": _compiler("torch._inductor"),
 }
 """Settings of the whole process, each with the function that reads it."""
 
 
-@contextmanager
-def require_unchanged(who: str) -> Iterator[None]:
-    """Refuse a change of :data:`WATCHED` within; restore the states of random generators.
-
-    Raises:
-        SettingsError: a setting has changed; the message names ``who`` and all changes.
-    """
-    before, random_state = {name: _read(WATCHED[name]) for name in WATCHED}, random.getstate()
+def read(setting: Callable[[], object]) -> str | None:
+    """Return a setting as text; None where it is UNKNOWN."""
     try:
-        with torch.random.fork_rng(devices=()):
-            yield
-    finally:
-        random.setstate(random_state)
-    changed = [
-        f"torch's {name} from {value} to {now}"
-        for name, value in before.items()
-        if (now := _read(WATCHED[name])) != value
-    ]
-    if changed:
-        raise SettingsError(f"{who} changes {', '.join(changed)}")
-
-
-def _read(read: Callable[[], object]) -> str:
-    try:
-        return str(read())
+        value = setting()
+        return None if value is UNKNOWN else str(value)
     except AttributeError:  # this version of torch has no such setting
         return "none"
     except RuntimeError:  # the old and the new way of setting a precision, mixed

@@ -33,7 +33,8 @@ _LATER = JsonLines(FILE_NAME, Entry, None)
 holds_a_file, repair = RECORDS.exist, RECORDS.repair
 
 _LOCKED: dict[Path, int] = {}
-"""Folder and open file. The system releases the lock when this process ends, however it does."""
+"""Folder and the process that locked it, by an open file. The system releases the lock when the
+process ends, however it does; a fork of it has this table and the file, but may not write."""
 
 
 def lock(folder: Path) -> None:
@@ -43,6 +44,7 @@ def lock(folder: Path) -> None:
         UserError: another process writes to it, or it cannot be written to.
     """
     if folder.resolve() in _LOCKED:
+        _require_writer(folder)
         return
     with writing_to(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -53,15 +55,24 @@ def lock(folder: Path) -> None:
         except OSError as error:
             os.close(file)
             raise UserError(f"another attnbench is writing to {folder}") from error
-    _LOCKED[folder.resolve()] = file
+    _LOCKED[folder.resolve()] = os.getpid()
+
+
+def _require_writer(folder: Path) -> None:
+    if _LOCKED.get(folder.resolve(), os.getpid()) != os.getpid():
+        raise UserError(
+            f"cannot write to {folder}: this process is a fork of the one that opened its records"
+        )
 
 
 def append(folder: Path, record: Record) -> None:
     """Write one record and sync it to the disk, so that a killed run loses nothing finished.
 
     Raises:
-        UserError: the folder cannot be written to, or its run has another configuration.
+        UserError: the folder cannot be written to, its run has another configuration, or this
+            process is a fork of the one that locked it.
     """
+    _require_writer(folder)
     line, first = record.as_json(), RECORDS.first(folder)
     if first is not None:
         if record.case != first.case:

@@ -353,3 +353,42 @@ def test_the_clock_of_a_gpu_records_events_and_waits_for_the_later_one(monkeypat
     assert log == ["record 1", "record 2"]
     assert clock.seconds(start, end) == 1.5
     assert log[2:] == ["wait for 2", "from 1 to 2"]
+
+
+def test_a_variant_is_inspected_after_each_block_and_outside_of_what_is_timed():
+    machine = Machine()
+
+    def inspect(name):
+        machine.log.append(f"inspect {name}")
+        machine.now += 8
+
+    every = {name: machine.step(cost, name) for name, cost in COST_S.items()}
+    blocks = next(iter(Rounds(every, ONE_STEP, machine, seed=0, inspect=inspect))).blocks
+    assert {block.variant: block.seconds for block in blocks} == COST_S
+    inspected = [entry for entry in machine.log if entry.startswith("inspect")]
+    assert inspected == [f"inspect {block.variant}" for block in blocks]
+
+
+def test_what_an_inspection_raises_ends_the_series_without_that_round():
+    def inspect(_):
+        raise ValueError("changed")
+
+    series = Rounds({"sa": Machine().step(0.5)}, {"sa": 1}, Machine(), seed=0, inspect=inspect)
+    with pytest.raises(ValueError, match=r"^changed$"):
+        next(iter(series))
+    assert series.failures == {}
+    assert gc.isenabled()
+
+
+def test_garbage_collection_that_a_step_turns_on_is_off_for_the_next():
+    seen = []
+    machine = Machine()
+
+    def step():
+        seen.append(gc.isenabled())
+        gc.enable()
+        machine.now += 0.5
+
+    steps = {name: step_of(step) for name in ("a", "b")}
+    next(iter(Rounds(steps, {"a": 1, "b": 1}, machine, seed=0)))
+    assert seen == [False, False]

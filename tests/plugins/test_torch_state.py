@@ -1,14 +1,20 @@
 """What is set for a whole process is set in another one here."""
 
 import random
+import sys
+import threading
 from functools import partial
 
 import pytest
 import torch
+from helpers import processes
 
+from attnbench.counting import count_all
 from attnbench.modules import SettingsError
+from attnbench.plugins import process_state
+from attnbench.plugins.integrity import require_unchanged
 from attnbench.plugins.resolve import parse
-from attnbench.plugins.torch_state import WATCHED, require_unchanged
+from attnbench.plugins.torch_state import WATCHED
 from attnbench.system import worker
 
 CHANGES = {
@@ -94,3 +100,55 @@ def test_what_a_file_prints_goes_to_stderr(written, capsys: pytest.CaptureFixtur
     parse(f"{written('print(1234)' + chr(10) + 'def Gate(channels): ...')}:Gate").load()
     captured = capsys.readouterr()
     assert (captured.out, captured.err) == ("", "1234\n")
+
+
+def test_what_only_a_privileged_process_could_undo_is_found_too():
+    with pytest.raises(SettingsError, match=r"^it changes the process's niceness from 0 to 3$"):
+        worker.call(processes.renice)
+
+
+def test_a_long_list_of_changes_is_cut(monkeypatch: pytest.MonkeyPatch):
+    @require_unchanged("it")
+    def change() -> None:
+        for name in ("relu", "elu", "selu", "celu", "gelu"):
+            monkeypatch.setattr(torch.nn.functional, name, print)
+
+    with pytest.raises(SettingsError, match=r"^it changes .*, 2 more$") as raised:
+        change()
+    assert str(raised.value).count("torch.nn.functional.") == 3
+
+
+def test_counting_and_other_packages_change_nothing_that_is_watched():
+    network = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 1), torch.nn.BatchNorm2d(4))
+    with require_unchanged("it"):
+        import timm  # noqa: F401
+
+        count_all(network, (1, 3, 8, 8))  # by thop, fvcore and torch, too
+        network(torch.ones(2, 3, 8, 8)).sum().backward()
+
+
+def test_threads_that_torchs_compiler_starts_first_are_let_through_unless_busy(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    stop = threading.Event()
+    monkeypatch.setattr(process_state, "COMPILER", "no_such_compiler")
+    with require_unchanged("it"):
+        thread = threading.Thread(target=stop.wait)
+        thread.start()
+        sys.modules["no_such_compiler"] = threading
+    del sys.modules["no_such_compiler"]
+    stop.set()
+    thread.join()
+
+
+@pytest.mark.skipif(not process_state._TASKS.exists(), reason="this system has no /proc")
+def test_a_thread_is_busy_that_runs_for_more_than_a_tenth_of_the_time(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    now, ran = iter([100.0, 101.0, 102.0]), iter([5.0, 5.11])  # 0.11 s of a second
+    monkeypatch.setattr(process_state, "monotonic", lambda: next(now))
+    monkeypatch.setattr(process_state, "_ran_s", lambda _: next(ran))
+    threads = process_state.Threads()
+    monkeypatch.setattr(process_state, "_tasks", lambda: {*threads.native, -1})
+    assert list(threads.left(idle=True)) == []  # seen for the first time
+    assert list(threads.left(idle=True)) == ["leaves a thread running that keeps a core busy"]

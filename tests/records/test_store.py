@@ -255,3 +255,21 @@ def test_a_folder_is_locked_for_one_process(tmp_path):
     store.lock(tmp_path)  # this process may go on
     with pytest.raises(UserError, match=r"^another attnbench is writing to "):
         worker.call(store.lock, tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+@pytest.mark.parametrize("write", ["append", "lock"])
+def test_a_fork_of_the_process_that_locked_a_folder_cannot_write_to_it(tmp_path, record, write):
+    store.lock(tmp_path)
+    store.append(tmp_path, record)
+    copy = os.fork()
+    if not copy:  # what happens here is told by the status alone
+        status = 1
+        try:
+            store.append(tmp_path, record) if write == "append" else store.lock(tmp_path)
+        except UserError as error:
+            status = 0 if "is a fork of the one that opened" in str(error) else 2
+        finally:
+            os._exit(status)
+    assert os.waitpid(copy, 0)[1] == 0
+    assert store.read(tmp_path) == [record]

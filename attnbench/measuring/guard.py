@@ -1,0 +1,53 @@
+"""Keep custom modules from changing what the other variants of a run are timed with."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import Self
+
+from attnbench.plugins import process_state, resolve
+from attnbench.plugins.integrity import Watch
+from attnbench.records.run import Run
+from attnbench.records.variants import RESERVED, piece
+
+
+class Guard:
+    """A watch over the process from before its first custom code is loaded.
+
+    Until then nothing can change what it should not, and torch may still load parts of itself.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self.custom = [name for name in run.plan.variants if _is_custom(name, run.case.isolated)]
+        self._watch: Watch | None = None
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def begin(self, variant: str) -> None:
+        """Take the process as it is, if the variant is the first custom one."""
+        if self._watch is None and variant in self.custom:
+            self._stack.enter_context(process_state.no_copies())
+            self._watch = Watch()
+
+    def inspect(self, variant: str, *, in_round: bool = True) -> None:
+        """Refuse what has changed by the time that a variant's steps have run.
+
+        Raises:
+            SettingsError: the message names the variant, or all custom ones if it is none.
+        """
+        if self._watch is not None:
+            ran = variant in self.custom
+            who = variant if ran else " or ".join(self.custom)
+            self._watch.require_unchanged(who, idle=not ran, in_round=in_round)
+
+
+def _is_custom(variant: str, isolated: bool) -> bool:
+    if variant in RESERVED:
+        return False
+    alone = piece(variant) if isolated else None
+    return resolve.parse(alone.module if alone else variant).is_custom
