@@ -10,8 +10,9 @@ from helpers import colours
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from attnbench.cli.app import main
-from attnbench.measuring import latency, memory, selftest, timing, workload
+from attnbench.measuring import latency, memory, timing, workload
 from attnbench.measuring.memory import peak_live_bytes
+from attnbench.measuring.selftest import selftest
 from attnbench.measuring.workload import step
 from attnbench.modules import ATTENTION
 from attnbench.records import evaluation, store

@@ -20,8 +20,8 @@ from attnbench.hosts.build import Blocks, build
 from attnbench.hosts.conditions import Conditions
 from attnbench.modules import AttentionSpec, SettingsError
 from attnbench.plugins import foreign
-from attnbench.plugins.integrity import require_unchanged
 from attnbench.plugins.resolve import ModuleReference
+from attnbench.plugins.watch.integrity import require_unchanged
 from attnbench.records.schema import Shape
 from attnbench.records.variants import STAGES
 from attnbench.system import printed, worker

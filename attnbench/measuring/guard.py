@@ -5,8 +5,9 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import Self
 
-from attnbench.plugins import process_state, resolve
-from attnbench.plugins.integrity import Watch
+from attnbench.plugins import resolve
+from attnbench.plugins.watch import process_state
+from attnbench.plugins.watch.integrity import Watch
 from attnbench.records.run import Run
 from attnbench.records.variants import RESERVED, piece
 

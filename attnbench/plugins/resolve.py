@@ -92,7 +92,7 @@ class ModuleReference:
         """Run custom code on the CPU, even while a network is built on another device."""
         from torch import device
 
-        from attnbench.plugins.integrity import require_unchanged
+        from attnbench.plugins.watch.integrity import require_unchanged
 
         source = self.spec.source
         unchanged = require_unchanged(f"{source}: loading it")

@@ -13,7 +13,7 @@ import torch
 
 from attnbench.hosts.build import HOSTS, Host
 from attnbench.measuring import latency, memory
-from attnbench.plugins.integrity import require_unchanged
+from attnbench.plugins.watch.integrity import require_unchanged
 from attnbench.records.run import Run
 from attnbench.records.schema import Record
 from attnbench.system.disturbance import Counters

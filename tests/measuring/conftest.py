@@ -14,7 +14,7 @@ from helpers.runs import (
 
 from attnbench.measuring import latency, runner
 from attnbench.measuring.runner import execute
-from attnbench.measuring.simulated import Machine
+from attnbench.measuring.selftest.simulated import Machine
 from attnbench.measuring.timing import Step
 from attnbench.records.run import Run
 from attnbench.records.schema import Count, Plan, Record

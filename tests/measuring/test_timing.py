@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from attnbench.measuring import timing
-from attnbench.measuring.simulated import Machine
+from attnbench.measuring.selftest.simulated import Machine
 from attnbench.measuring.timing import (
     BLOCK_S,
     CpuClock,

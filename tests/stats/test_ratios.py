@@ -6,7 +6,7 @@ from random import Random
 import numpy as np
 import pytest
 
-from attnbench.measuring.simulated import Machine
+from attnbench.measuring.selftest.simulated import Machine
 from attnbench.measuring.timing import Rounds, timed
 from attnbench.records.schema import Block, Disturbance, Round
 from attnbench.records.variants import CONTROL, COPY, COPY_AGAIN, PLAIN

@@ -14,7 +14,7 @@ def selftest(
     device: Annotated[Device | None, option(None, "Where the real runs are timed.", "auto")] = None,
 ) -> int:
     """Test how often the suite's intervals are right, and whether planted slowdowns are found."""
-    from attnbench.measuring import selftest as measured
+    from attnbench.measuring.selftest import selftest as measured
 
     console = output.console()
     findings = measured.Findings()

@@ -1,7 +1,7 @@
 import pytest
 from helpers.command_line import call
 
-from attnbench.measuring import selftest
+from attnbench.measuring.selftest import selftest
 
 
 def test_selftest_says_what_it_found(

@@ -11,10 +11,10 @@ from helpers import processes
 
 from attnbench.counting import count_all
 from attnbench.modules import SettingsError
-from attnbench.plugins import process_state
-from attnbench.plugins.integrity import require_unchanged
 from attnbench.plugins.resolve import parse
-from attnbench.plugins.torch_state import WATCHED
+from attnbench.plugins.watch import process_state
+from attnbench.plugins.watch.integrity import require_unchanged
+from attnbench.plugins.watch.torch_state import WATCHED
 from attnbench.system import worker
 
 CHANGES = {

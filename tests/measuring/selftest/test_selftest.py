@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from attnbench.errors import UserError
-from attnbench.measuring import selftest
-from attnbench.measuring.selftest import (
+from attnbench.measuring.selftest import selftest
+from attnbench.measuring.selftest.selftest import (
     FOUND,
     HEADINGS,
     HELD,
@@ -17,7 +17,7 @@ from attnbench.measuring.selftest import (
     changes,
     intervals,
 )
-from attnbench.measuring.simulated import Machine
+from attnbench.measuring.selftest.simulated import Machine
 from attnbench.measuring.timing import Rounds, Step, timed
 from attnbench.records.schema import Block, Round
 from attnbench.records.variants import CONTROL, PLAIN

@@ -16,7 +16,7 @@ from attnbench import formatting
 from attnbench.errors import UserError
 from attnbench.measuring import planning, timing, workload
 from attnbench.measuring.options import cases_of
-from attnbench.measuring.simulated import Machine
+from attnbench.measuring.selftest.simulated import Machine
 from attnbench.measuring.timing import Step
 from attnbench.records.case import RunOptions
 from attnbench.records.schema import Case, Round

@@ -14,9 +14,9 @@ from pathlib import Path
 import torch
 
 from attnbench.modules import SettingsError
-from attnbench.plugins import loaded_code, process_state
-from attnbench.plugins.loaded_code import LoadedCode
-from attnbench.plugins.torch_state import WATCHED, read
+from attnbench.plugins.watch import loaded_code, process_state
+from attnbench.plugins.watch.loaded_code import LoadedCode
+from attnbench.plugins.watch.torch_state import WATCHED, read
 from attnbench.text import printable
 
 MODULES = (

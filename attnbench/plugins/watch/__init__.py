@@ -1,0 +1,1 @@
+"""What custom code may change in the process that it shares with the others, and who notices."""
