@@ -25,7 +25,7 @@ from attnbench.plugins.resolve import ModuleReference
 from attnbench.plugins.torch_state import require_unchanged
 from attnbench.records.schema import Shape
 from attnbench.records.variants import STAGES
-from attnbench.system import worker
+from attnbench.system import messages, worker
 
 T = TypeVar("T")
 
@@ -69,8 +69,13 @@ def in_subprocess(
         return worker.call(function, module, *args)
     except SettingsError as error:
         raise UserError(f"{prefix}{error}") from error
-    except RuntimeError as error:
+    except UserError:
+        raise
+    except worker.ChildDiedError as error:
         raise UserError(f"{prefix}{module.name} is refused: {error}") from error
+    except Exception as error:
+        reason = f"{type(error).__name__}: {messages.text_of(error)}"
+        raise UserError(f"{prefix}{module.name} is refused: {reason}") from error
 
 
 def check(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from attnbench.records.run import Run
 from attnbench.records.schema import Environment, FailedStep, Failure, Record, Results
-from attnbench.system import environment
+from attnbench.system import environment, messages
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,7 @@ def record(
 
 
 def failure(kind: FailedStep, error: Exception) -> Failure:
-    """Return the error as data, without the C++ stack that PyTorch appends."""
-    message = str(error).partition("\nException raised from")[0]
-    return Failure(step=kind, type=type(error).__name__, message=message or repr(error))
+    """Return the error as data: at most 300 characters where its text is not the suite's."""
+    text = str(error) if messages.is_ours(error) else messages.text_of(error)
+    name = messages.name_of(error)
+    return Failure(step=kind, type=name, message=text or f"{name}()")

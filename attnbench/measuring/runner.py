@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import multiprocessing
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from itertools import chain
@@ -27,7 +28,7 @@ from attnbench.records.case import Case, RunOptions
 from attnbench.records.run import Run
 from attnbench.records.schema import Counts, End, FailedStep, Memory, Record, Results
 from attnbench.records.variants import PLAIN, piece
-from attnbench.system import worker
+from attnbench.system import messages, worker
 from attnbench.system.worker import ChildDiedError
 
 worker.PRELOAD.append(memory.__name__)
@@ -80,16 +81,22 @@ def run(
             "attnbench.run is called while a child process imports the script; call it under "
             "if __name__ == '__main__':"
         )
-    notify: Progress = progress or (lambda *_: None)
+    # Not part of the plan: a run may be resumed with another.
+    with worker.time_limit(options.timeout_s):
+        return _run(replace(options, timeout_s=None), out, progress or (lambda *_: None))
+
+
+def _run(options: RunOptions, out: Path | str | None, notify: Progress) -> Measured:
     planned_runs, folder = planning.prepare(options, None if out is None else Path(out))
     for planned, its_folder in planned_runs:
         notify(planned, Planned(its_folder))
     runs = tuple(planned for planned, _ in planned_runs)
     folders = {id(planned): its_folder for planned, its_folder in planned_runs}
-    for planned, event in execute(runs):
-        if isinstance(event, Record):
-            store.append(folders[id(planned)], event)
-        notify(planned, event)
+    with closing(execute(runs)) as events:  # which ends the child process, whatever is raised
+        for planned, event in events:
+            if isinstance(event, Record):
+                store.append(folders[id(planned)], event)
+            notify(planned, event)
     return Measured(runs, folder)
 
 
@@ -198,6 +205,8 @@ def _latency(run: Run, measure: MeasureLatency) -> Iterator[Event]:
             if isinstance(error, ChildDiedError) and last.kind == "warm-up":
                 yield record(run, last.variant, error=failure("latency", error))
                 continue
-            message = str(error) if isinstance(error, ChildDiedError) else repr(error)
+            message = f"{messages.name_of(error)}: {messages.text_of(error)}"
+            if isinstance(error, ChildDiedError):
+                message = f"{last.kind}: {error}"
             end = End(reason="failed", rounds=len(run.rounds), message=message)
             yield record(run, None, results=end)

@@ -203,6 +203,14 @@ class RunOptions:
         default=100.0,
         text="{:g}".format,
     )
+    timeout_s: float | None = option(
+        "--timeout SECONDS",
+        absent=None,
+        help="Most time for one step: a count, a memory peak, a warm-up, a round. A step that "
+        "takes longer is ended and recorded as failed.",
+        default=600.0,
+        text="{:g}".format,
+    )
     threads: int | None = None
     seed: int | None = None
 

@@ -4,7 +4,6 @@ import signal
 import subprocess
 import sys
 from functools import partial
-from pickle import PicklingError
 
 import pytest
 from helpers import processes
@@ -36,7 +35,7 @@ def test_a_call_starts_where_its_functions_module_and_the_preloaded_are_imported
     monkeypatch.setattr(worker, "PRELOAD", [])
     worker.PRELOAD.append("attnbench.errors")
     worker._prepared(worker._module(function))
-    assert names == ["attnbench.errors", "attnbench.system.worker"]
+    assert names[1:] == ["attnbench.errors", "attnbench.system.worker"]
 
 
 def test_a_call_returns_what_its_function_returns():
@@ -80,7 +79,7 @@ def test_a_death_can_be_taken_for_any_runtime_error():
 
 
 def test_a_result_that_cannot_be_sent_is_an_exception_and_no_death():
-    with pytest.raises((AttributeError, PicklingError, TypeError), match="pickle"):
+    with pytest.raises((AttributeError, RuntimeError, TypeError), match="pickle"):
         worker.call(eval, "lambda: 1")
 
 
@@ -89,9 +88,10 @@ def test_a_user_error_keeps_its_type(tmp_path):
         worker.call(store.read, tmp_path)
 
 
-def test_an_exception_that_cannot_be_sent_is_named():
-    with pytest.raises(RuntimeError, match=r"^TwoPartError: fire in the kitchen$"):
+def test_an_exception_of_a_foreign_class_has_its_name_and_its_text():
+    with pytest.raises(RuntimeError, match=r"^fire in the kitchen$") as raised:
         worker.call(processes.raise_two_parts)
+    assert raised.type.__name__ == "TwoPartError"
 
 
 @pytest.mark.parametrize(
@@ -207,7 +207,7 @@ def test_a_child_killed_from_outside_between_two_items_is_found_dead():
 
 def test_an_item_that_cannot_be_sent_is_an_exception_after_the_items_before_it():
     received = []
-    with pytest.raises((AttributeError, PicklingError, TypeError), match="pickle"):
+    with pytest.raises((AttributeError, RuntimeError, TypeError), match="pickle"):
         one_by_one(received, eval, "iter([1, lambda: 1])")
     assert received == [1]
 
@@ -256,8 +256,8 @@ def test_a_child_leaves_an_interrupt_to_its_parent():
     assert list(stream) == [(1, process), (2, process)]
 
 
-def test_an_item_that_fails_on_arrival_is_an_error_and_no_death():
-    with pytest.raises(EOFError, match=r"^torn$"):
+def test_an_item_that_would_run_code_on_arrival_is_an_error_and_no_death():
+    with pytest.raises(RuntimeError, match=r"sent a helpers.processes.fail_on_arrival, which is"):
         list(worker.stream(processes.give_what_fails_on_arrival))
     assert multiprocessing.active_children() == []
 

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from attnbench.cli import options, output
-from attnbench.cli.options import DTYPES, MODES, CustomModules, Device, option, stated
+from attnbench.cli.options import DTYPES, MODES, CustomModules, Device, Timeout, option, stated
 from attnbench.records.case import RunOptions
 from attnbench.records.run import Run
 from attnbench.records.schema import End, Record, Round
@@ -39,6 +39,7 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
     stages: Annotated[str | None, stated("stages")] = None,
     blocks: Annotated[str | None, stated("blocks")] = None,
     budget: Annotated[float | None, stated("budget_s")] = None,
+    timeout: Timeout = None,
     threads: Annotated[int | None, stated("threads")] = None,
     seed: Annotated[int | None, stated("seed")] = None,
     out: Annotated[
@@ -71,6 +72,7 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
         stages=options.stages(stages),
         blocks=blocks,
         budget_s=budget,
+        timeout_s=timeout,
         threads=threads,
         seed=seed,
     )
@@ -94,7 +96,12 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
         folder = out or (folders[0] if len(folders) == 1 else folders[0].parent)
         output.complain(f"interrupted; resume with: attnbench run --out {shlex.quote(str(folder))}")
         return 130
-    show([measured.folder], measured.folder, console)
+    try:
+        show([measured.folder], measured.folder, console)
+    except KeyboardInterrupt:
+        shown = shlex.join(["attnbench", "report", str(measured.folder)])
+        output.complain(f"interrupted; all is measured, write its tables with: {shown}")
+        return 130
     return 0 if all(run.finished for run in measured.runs) else 1
 
 

@@ -17,8 +17,8 @@ def command(run: Run) -> str:
     words += ["--modules", ",".join(listed)] if listed else []
     words += [word for name in custom for word in ("--module", name)]
     values = asdict(run.case) | {"budget_s": run.plan.budget_s}
-    for name, option in OPTIONS.items():
-        value = values[name]
+    for name, value in values.items():
+        option = OPTIONS[name]
         if not isinstance(value, bool):
             words += [option.flag, option.text(value)]
         elif value:
