@@ -8,6 +8,10 @@ from pathlib import Path
 from attnbench.records.run import Run
 from attnbench.records.schema import Environment, FailedStep, Failure, Record, Results
 from attnbench.system import environment, messages
+from attnbench.text import printable
+
+MOST_TEXT = 3000
+"""Characters of an error of the suite's own, which may quote one of each rule of counting."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,8 @@ def record(
 
 
 def failure(kind: FailedStep, error: Exception) -> Failure:
-    """Return the error as data: at most 300 characters where its text is not the suite's."""
-    text = str(error) if messages.is_ours(error) else messages.text_of(error)
+    """Return the error as data, whose text is on one line: a foreign one's 300 characters."""
+    ours = messages.is_ours(error)
+    text = printable(str(error), MOST_TEXT) if ours else messages.text_of(error)
     name = messages.name_of(error)
     return Failure(step=kind, type=name, message=text or f"{name}()")

@@ -38,6 +38,8 @@ def serve(end: socket.socket, output: Connection, lifeline: Connection) -> None:
     try:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
         end_with_parent(lifeline)
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=_end_copy, after_in_parent=_tell_of_copy)
         for stream in (1, 2):  # stdout is for results; what a custom module prints goes to stderr
             os.dup2(output.fileno(), stream)
         _answer(end)
@@ -81,8 +83,17 @@ def _end_group() -> None:
     os.killpg(os.getpgrp(), signal.SIGKILL)
 
 
+def _tell_of_copy() -> None:
+    with suppress(OSError):
+        os.write(2, b"attnbench: a module forks the process that runs it; the copy is ended\n")
+
+
+def _end_copy() -> None:
+    """End a copy of this process that a module has forked: it would go on with the work."""
+    os._exit(1)
+
+
 def _answer(end: socket.socket) -> None:
-    process = os.getpid()
     work = receive(end)
     items: Iterator[object] | None = None
     while end.recv(1):
@@ -96,8 +107,6 @@ def _answer(end: socket.socket) -> None:
             raise
         except BaseException as error:
             message = messages.error(error)
-        if os.getpid() != process:  # a module has forked, and this is its copy of the work
-            return
         _flush()
         end.sendall(LENGTH.pack(len(message)) + message)
 

@@ -14,7 +14,7 @@ from functools import partial
 from math import isfinite
 from multiprocessing import connection, forkserver
 from multiprocessing.context import BaseContext
-from time import monotonic
+from time import monotonic, sleep
 from typing import TypeVar
 
 from attnbench.errors import UserError
@@ -120,11 +120,17 @@ class _Worker:
 
     def begin(self, work: bytes) -> None:
         """Start the process and send its work."""
-        try:
-            self._start()
-        except (EOFError, ConnectionError):  # the fork server has died; this starts a new one
-            self._process = self._new_process()
-            self._start()
+        deadline = monotonic() + END_S
+        while True:
+            try:
+                self._start()
+                break
+            except (EOFError, ConnectionError) as error:
+                # The fork server is dying; once it has ended, a new one is started.
+                if monotonic() > deadline:
+                    raise ChildDiedError("the worker process could not be started") from error
+                sleep(0.02)
+                self._process = self._new_process()
         for end in (self._child_socket, self._child_output, self._child_lifeline):
             end.close()
         self._socket.settimeout(_limit_s.get())
