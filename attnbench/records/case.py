@@ -206,8 +206,8 @@ class RunOptions:
     timeout_s: float | None = option(
         "--timeout SECONDS",
         absent=None,
-        help="Most time for one step: a count, a memory peak, a warm-up, a round. A step that "
-        "takes longer is ended and recorded as failed.",
+        help="Most time for one step of a child process: a trial, a count, a memory peak, a "
+        "warm-up, a round. What takes longer is ended, and has failed.",
         default=600.0,
         text="{:g}".format,
     )
