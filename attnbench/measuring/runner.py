@@ -8,7 +8,7 @@ everything of custom modules.
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import cache, partial
@@ -142,7 +142,7 @@ def execute(
     *,
     measure_memory: MeasureMemory = memory_apart,
     measure_latency: MeasureLatency = latency_apart,
-) -> Iterator[tuple[Run, Event]]:
+) -> Generator[tuple[Run, Event], None, None]:
     """Do what the runs still lack, one after the other; yield each event with its run.
 
     Records are first added to their run. What fails is a record, and the rest is still done.
