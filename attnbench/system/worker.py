@@ -13,6 +13,7 @@ from contextvars import ContextVar
 from functools import partial
 from math import isfinite
 from multiprocessing import connection, forkserver
+from multiprocessing.connection import Connection
 from multiprocessing.context import BaseContext
 from time import monotonic, sleep
 from typing import TypeVar
@@ -183,7 +184,9 @@ class _Worker:
         raise ChildDiedError(self._death())
 
     def _ready(self, timeout_s: float) -> list[object]:
-        ends = [self._socket, *([] if self._output.closed else [self._output])]
+        ends: list[socket.socket | Connection] = [self._socket]
+        if not self._output.closed:
+            ends.append(self._output)
         return list(connection.wait(ends, timeout_s))
 
     def _received(self) -> bytes:
