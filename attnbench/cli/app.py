@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from contextlib import suppress
+from errno import EDQUOT, EIO, ENOSPC
 from typing import Annotated
 
 import typer
 
 from attnbench._version import __version__
-from attnbench.cli import output
+from attnbench.cli import interrupts, output
 from attnbench.cli.commands.check import check
 from attnbench.cli.commands.compare import compare
 from attnbench.cli.commands.doctor import doctor_command
@@ -62,11 +65,40 @@ def main(arguments: list[str] | None = None) -> None:
     if not arguments or (arguments[0].startswith("-") and arguments[0] not in of_all):
         arguments = ["run", *arguments]
     try:
-        status = app(arguments, prog_name="attnbench", standalone_mode=False)
+        status = _status(arguments)
     except (UserError, SettingsError, _USAGE_ERROR) as error:
         output.complain(getattr(error, "format_message", error.__str__)())  # names the option
         status = 2
-    except typer.Abort:
+    except KeyboardInterrupt:
         output.complain("interrupted")
-        status = 130
+        status = interrupts.STATUS
     raise SystemExit(status)
+
+
+def _status(arguments: list[str]) -> int | None:
+    """Run a command; return its exit status. Standard output that cannot be written to ends it."""
+    try:
+        try:
+            # Not by the command's main(), which takes an EOFError of any code for an interrupt.
+            command = typer.main.get_command(app)
+            with command.make_context("attnbench", arguments) as context:
+                status: int | None = command.invoke(context)
+        except typer.Exit as stop:
+            status = stop.exit_code
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        _drop_stdout()
+        return 128 + 13  # as shells have it for a process that SIGPIPE ended
+    except OSError as error:
+        if error.errno not in {ENOSPC, EDQUOT, EIO} or error.filename is not None:
+            raise
+        _drop_stdout()
+        output.complain(f"cannot write to standard output: {error.strerror}")
+        return 1
+
+
+def _drop_stdout() -> None:
+    """Send to nowhere what is still to be written: the interpreter would fail to, as it ends."""
+    with suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -85,6 +85,9 @@ def stated(name: str) -> Any:
     return option(known.metavar, known.help, default, known.flag)
 
 
+Timeout = Annotated[float | None, stated("timeout_s")]
+
+
 def modules(listed: str | None, custom: Sequence[str] | None = None) -> tuple[str, ...] | None:
     """Read ``se,sa`` or ``all``, and a list of custom ones; None where neither was stated."""
     specs = tuple(spec.strip() for spec in custom or ())

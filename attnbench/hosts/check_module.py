@@ -24,7 +24,7 @@ from attnbench.plugins.resolve import ModuleReference
 from attnbench.plugins.watch.integrity import require_unchanged
 from attnbench.records.schema import Shape
 from attnbench.records.variants import STAGES
-from attnbench.system import printed, worker
+from attnbench.system import worker
 from attnbench.text import printable
 
 T = TypeVar("T")
@@ -65,17 +65,15 @@ def in_subprocess(
     prefix = f"{where}: " if where else ""
     print(f"attnbench: trying {module.name}", file=sys.stderr, flush=True)
     try:
-        with printed.limited(function) as limited:
-            return worker.call(limited, module, *args)
+        return worker.call(function, module, *args)
     except SettingsError as error:
         raise UserError(f"{prefix}{printable(str(error))}") from error
     except UserError:
         raise
+    except worker.ChildDiedError as error:
+        raise UserError(f"{prefix}{module.name} is refused: {error}") from error
     except Exception as error:
-        # Of the worker, which names what it could not hand on; anything else is the module's.
-        worker_says = type(error) in (RuntimeError, worker.ChildDiedError)
-        message = printable(str(error), foreign.MOST) if worker_says else foreign.message(error)
-        raise UserError(f"{prefix}{module.name} is refused: {message}") from error
+        raise UserError(f"{prefix}{module.name} is refused: {foreign.message(error)}") from error
 
 
 def check(

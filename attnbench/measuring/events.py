@@ -8,7 +8,11 @@ from pathlib import Path
 
 from attnbench.records.run import Run
 from attnbench.records.schema import Environment, FailedStep, Failure, Record, Results
-from attnbench.system import environment
+from attnbench.system import environment, messages
+from attnbench.text import printable
+
+MOST_TEXT = 3000
+"""Characters of an error of the suite's own, which may quote one of each rule of counting."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,8 @@ def record(
 
 
 def failure(kind: FailedStep, error: Exception) -> Failure:
-    """Return the error as data, without the C++ stack that PyTorch appends."""
-    message = str(error).partition("\nException raised from")[0]
-    return Failure(step=kind, type=type(error).__name__, message=message or repr(error))
+    """Return the error as data, whose text is on one line: a foreign one's 300 characters."""
+    ours = messages.is_ours(error)
+    text = printable(str(error), MOST_TEXT) if ours else messages.text_of(error)
+    name = messages.name_of(error)
+    return Failure(step=kind, type=name, message=text or f"{name}()")

@@ -8,7 +8,8 @@ everything of custom modules.
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from itertools import chain
@@ -29,7 +30,7 @@ from attnbench.records.case import Case, RunOptions
 from attnbench.records.run import Run
 from attnbench.records.schema import Counts, End, FailedStep, Memory, Record, Results
 from attnbench.records.variants import PLAIN, piece
-from attnbench.system import worker
+from attnbench.system import messages, worker
 from attnbench.system.worker import ChildDiedError
 
 worker.PRELOAD.append(memory.__name__)
@@ -85,18 +86,25 @@ def run(
             "attnbench.run is called while a child process imports the script; call it under "
             "if __name__ == '__main__':"
         )
-    notify: Progress = progress or (lambda *_: None)
+    # Not part of the plan: a run may be resumed with another.
+    with worker.time_limit(options.timeout_s):
+        measured = _run(replace(options, timeout_s=None), out, progress or (lambda *_: None))
+    if measured.left_out and progress is None:
+        warn(f"left out: {'; '.join(measured.left_out.values())}", stacklevel=2)
+    return measured
+
+
+def _run(options: RunOptions, out: str | PathLike[str] | None, notify: Progress) -> Measured:
     planned_runs, folder, left_out = planning.prepare(options, None if out is None else Path(out))
-    if left_out and progress is None:
-        warn(f"left out: {'; '.join(left_out.values())}", stacklevel=2)
     for planned, its_folder in planned_runs:
         notify(planned, Planned(its_folder, left_out))
     runs = tuple(planned for planned, _ in planned_runs)
     folders = {id(planned): its_folder for planned, its_folder in planned_runs}
-    for planned, event in execute(runs):
-        if isinstance(event, Record):
-            store.append(folders[id(planned)], event)
-        notify(planned, event)
+    with closing(execute(runs)) as events:  # which ends the child process, whatever is raised
+        for planned, event in events:
+            if isinstance(event, Record):
+                store.append(folders[id(planned)], event)
+            notify(planned, event)
     return Measured(runs, folder, left_out)
 
 
@@ -142,7 +150,7 @@ def execute(
     *,
     measure_memory: MeasureMemory = memory_apart,
     measure_latency: MeasureLatency = latency_apart,
-) -> Iterator[tuple[Run, Event]]:
+) -> Generator[tuple[Run, Event], None, None]:
     """Do what the runs still lack, one after the other; yield each event with its run.
 
     Records are first added to their run. What fails is a record, and the rest is still done.
@@ -205,6 +213,8 @@ def _latency(run: Run, measure: MeasureLatency) -> Iterator[Event]:
             if isinstance(error, ChildDiedError) and last.kind == "warm-up":
                 yield record(run, last.variant, error=failure("latency", error))
                 continue
-            message = str(error) if isinstance(error, ChildDiedError) else repr(error)
+            message = f"{messages.name_of(error)}: {messages.text_of(error)}"
+            if isinstance(error, ChildDiedError):
+                message = f"{last.kind}: {error}"
             end = End(reason="failed", rounds=len(run.rounds), message=message)
             yield record(run, None, results=end)

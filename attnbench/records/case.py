@@ -218,6 +218,14 @@ class RunOptions:
         default=100.0,
         text="{:g}".format,
     )
+    timeout_s: float | None = option(
+        "--timeout SECONDS",
+        absent=None,
+        help="Most time for one step of a child process: a trial, a count, a memory peak, a "
+        "warm-up, a round. What takes longer is ended, and has failed.",
+        default=600.0,
+        text="{:g}".format,
+    )
     threads: int | None = None
     seed: int | None = None
 

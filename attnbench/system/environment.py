@@ -44,7 +44,7 @@ def describe(device: str) -> Environment:
         "cores": os.cpu_count(),
         "cores_allowed": _cores_allowed(),
         "governor": _first_line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
-        "torch": torch.__version__,
+        "torch": str(torch.__version__),  # a class of its own
         **{name: _version(name) for name in PACKAGES},
         **process_settings.facts(device),
     }

@@ -1,4 +1,4 @@
-"""Call functions in a child process, whose death this process survives."""
+"""Call functions in a child process, whose death this process survives, and which it outlives."""
 
 from __future__ import annotations
 
@@ -6,29 +6,77 @@ import multiprocessing
 import os
 import pickle
 import signal
+import socket
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from functools import partial
+from math import isfinite
+from multiprocessing import connection, forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.context import BaseContext
+from time import monotonic, sleep
 from typing import TypeVar
+
+from attnbench.errors import UserError
+from attnbench.system import child, messages
+from attnbench.system.messages import ChildDiedError as ChildDiedError
 
 T = TypeVar("T")
 
+TIMEOUT_S = 600.0
+"""Most time until a child gives its next answer, where :func:`time_limit` states no other."""
 
-class ChildDiedError(RuntimeError):
-    """The child process ended before its work did, for example killed when memory ran out."""
+MOST_OUTPUT = 2**16
+"""Bytes that are shown of what a child prints."""
+
+MOST_MESSAGE = 2**28
+"""Bytes of a message; what a child sends is kept whole in memory."""
+
+LOOK_S = 1.0
+"""How often a child is looked after that a process of its own may outlive unnoticed."""
+
+END_S = 10.0
+"""How long a process may take to end once it is dying: its memory has to be freed."""
+
+_limit_s: ContextVar[float] = ContextVar("_limit_s", default=TIMEOUT_S)
+
+
+class TimedOutError(ChildDiedError):
+    """The child gave no answer in time, and was ended with all that it had started."""
+
+
+@contextmanager
+def time_limit(seconds: float | None) -> Iterator[None]:
+    """Allow a child that many seconds for each answer, in calls and streams of the body.
+
+    An answer is the result of a call, or the next item of a stream: a variant's warm-up, a round.
+
+    Raises:
+        UserError: it is not a positive number.
+    """
+    if seconds is None:
+        yield
+        return
+    if not (isfinite(seconds) and seconds > 0):
+        raise UserError(f"the timeout must be a positive number of seconds, not {seconds:g}")
+    token = _limit_s.set(seconds)
+    try:
+        yield
+    finally:
+        _limit_s.reset(token)
 
 
 def call(function: Callable[..., T], *args: object) -> T:
     """Return ``function(*args)`` from a child process; its exception is raised here.
 
     Where the system can fork, the child is forked from a process that has imported the function's
-    module, and those of :data:`PRELOAD`.
+    module, and those of :data:`PRELOAD`. Results are plain values and dataclasses of the package;
+    see ``messages`` for what becomes of exceptions.
 
     Raises:
         ChildDiedError: the child process ended before it returned.
-        RuntimeError: its exception cannot be pickled; this names it.
+        TimedOutError: it was ended, because it did not return in time.
     """
     result: T
     (result,) = _stream(_prepared(_module(function)), partial(_once, function, *args))
@@ -46,28 +94,155 @@ def stream(function: Callable[..., Iterable[T]], *args: object) -> Iterator[T]:
 
 
 def _stream(context: BaseContext, work: Callable[[], Iterable[T]]) -> Iterator[T]:
-    here, there = context.Pipe()
-    process = context.Process(target=_serve, args=(there, work))  # type: ignore[attr-defined]
-    with _interrupts_held():
-        process.start()
-    there.close()
-    finished = False
+    worker = _Worker(context)
     try:
-        while (message := _ask(here)) is not None:
-            kind, value = pickle.loads(message)
-            finished = kind != "item"
+        worker.begin(pickle.dumps(work))
+        while True:
+            kind, value = messages.read(worker.ask())
             if kind == "error":
                 raise value
-            if finished:
+            if kind == "end":
                 return
             yield value
-        process.join()
-        raise ChildDiedError(_death(process.exitcode))
     finally:
-        here.close()
-        if not finished:
-            process.kill()
-        process.join()
+        worker.end()
+
+
+class _Worker:
+    """A child process with the ends of its connections that are here."""
+
+    def __init__(self, context: BaseContext) -> None:
+        self._context = context
+        self._socket, self._child_socket = socket.socketpair()
+        self._output, self._child_output = context.Pipe(duplex=False)
+        self._child_lifeline, self._lifeline = context.Pipe(duplex=False)
+        self._output_left = MOST_OUTPUT
+        self._process = self._new_process()
+
+    def begin(self, work: bytes) -> None:
+        """Start the process and send its work."""
+        deadline = monotonic() + END_S
+        while True:
+            try:
+                self._start()
+                break
+            except (EOFError, ConnectionError) as error:
+                # The fork server is dying; once it has ended, a new one is started.
+                if monotonic() > deadline:
+                    raise ChildDiedError("the worker process could not be started") from error
+                sleep(0.02)
+                self._process = self._new_process()
+        for end in (self._child_socket, self._child_output, self._child_lifeline):
+            end.close()
+        self._socket.settimeout(_limit_s.get())
+        with suppress(ConnectionError):  # it has died, which asking finds
+            self._socket.sendall(child.LENGTH.pack(len(work)) + work)
+
+    def _new_process(self) -> multiprocessing.Process:
+        ends = (self._child_socket, self._child_output, self._child_lifeline)
+        process: multiprocessing.Process = self._context.Process(  # type: ignore[attr-defined]
+            target=child.serve, args=ends
+        )
+        return process
+
+    def _start(self) -> None:
+        # What it starts from has imports to do, during which an interrupt must be heard here.
+        if self._context.get_start_method() == "forkserver":
+            with _interrupts_held():
+                forkserver.ensure_running()
+            self._process.start()
+        else:
+            with _interrupts_held():
+                self._process.start()
+
+    def ask(self) -> bytes:
+        """Ask for the next message and return it; meanwhile show what the child prints.
+
+        Raises:
+            ChildDiedError: it has ended.
+            TimedOutError: it has not answered in time.
+        """
+        limit_s = _limit_s.get()
+        deadline = monotonic() + limit_s
+        received = bytearray()
+        with suppress(EOFError, ConnectionError):
+            self._socket.sendall(child.ASK)
+            while (left_s := deadline - monotonic()) > 0:
+                ready = self._ready(min(left_s, LOOK_S))
+                if self._output in ready:
+                    self._show()
+                if self._socket in ready:
+                    received += self._received()
+                    if message := _whole(received):
+                        return message
+                elif self._process.exitcode is not None and not self._ready(0.0):
+                    raise EOFError  # a process of its own holds the connection open
+            raise TimedOutError(
+                f"no answer within {limit_s:g} s, so its process was ended; "
+                "--timeout SECONDS allows more"
+            )
+        raise ChildDiedError(self._death())
+
+    def _ready(self, timeout_s: float) -> list[object]:
+        ends: list[socket.socket | Connection] = [self._socket]
+        if not self._output.closed:
+            ends.append(self._output)
+        return list(connection.wait(ends, timeout_s))
+
+    def _received(self) -> bytes:
+        part = self._socket.recv(2**20)
+        if not part:
+            raise EOFError
+        return part
+
+    def _show(self) -> None:
+        """Show on stderr what the child has printed, up to a limit."""
+        data = os.read(self._output.fileno(), MOST_OUTPUT)
+        if not data:
+            self._output.close()
+        shown = data[: self._output_left]
+        if len(shown) < len(data) and self._output_left >= 0:
+            shown += b"\nattnbench: further output is dropped\n"
+            self._output_left = -1
+        elif self._output_left >= 0:
+            self._output_left -= len(shown)
+        else:
+            shown = b""
+        with suppress(OSError):  # there is no stderr
+            while shown:
+                shown = shown[os.write(2, shown) :]
+
+    def _death(self) -> str:
+        _await_end(self._process)
+        if (status := self._process.exitcode) is None:
+            return "the worker process closed its connection without an answer"
+        return _described(status)
+
+    def end(self) -> None:
+        """Kill the process and all that it has started, unless they left its process group."""
+        if (process := self._process.pid) is not None:
+            with suppress(OSError):  # there is none any more, or not yet
+                os.killpg(process, signal.SIGKILL) if hasattr(os, "killpg") else None
+            self._process.kill()
+        self._lifeline.close()  # which ends a process that is not known here yet
+        if process is not None:
+            _await_end(self._process)
+            while self._output_left >= 0 and not self._output.closed and self._output.poll():
+                self._show()
+        for end in (self._socket, self._child_socket, self._output, self._child_output):
+            end.close()
+        self._child_lifeline.close()
+
+
+def _whole(received: bytearray) -> bytes | None:
+    """Return the message that was received, or None as long as it is not whole."""
+    start = child.LENGTH.size
+    if len(received) < start:
+        return None
+    (length,) = child.LENGTH.unpack_from(received)
+    if length > MOST_MESSAGE:
+        raise ChildDiedError(f"the worker process sent a message of {length:,} bytes")
+    return bytes(received[start : start + length]) if len(received) >= start + length else None
 
 
 @contextmanager
@@ -83,60 +258,24 @@ def _interrupts_held() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _ask(connection: Connection) -> bytes | None:
-    """Ask for the next message and return it, or None if the child process has ended."""
-    with suppress(EOFError, ConnectionError):
-        connection.send(True)
-        return connection.recv_bytes()
-    return None
+def _await_end(process: multiprocessing.Process) -> None:
+    """Wait until a dying process has ended; its sentinel alone may be held by what it forked."""
+    deadline = monotonic() + END_S
+    while process.exitcode is None and monotonic() < deadline:
+        connection.wait([process.sentinel], 0.01)
 
 
 def _once(function: Callable[..., T], *args: object) -> Iterator[T]:
     yield function(*args)
 
 
-def _death(status: int) -> str:
+def _described(status: int) -> str:
     if status >= 0:
         return f"the worker process ended with status {status}"
     if status == -signal.SIGKILL:
         return "the worker process was killed (SIGKILL), possibly because memory ran out"
     names = {known.value: known.name for known in signal.Signals}
     return f"the worker process was killed by {names.get(-status, f'signal {-status}')}"
-
-
-def _serve(connection: Connection, work: Callable[[], Iterable[object]]) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
-    with suppress(OSError):  # there is no stderr
-        os.dup2(2, 1)  # stdout is for results; what a custom module prints goes to stderr
-    messages = _messages(work)
-    with suppress(EOFError, ConnectionError):  # the parent is gone, or wants no more
-        while connection.recv():
-            connection.send_bytes(next(messages))
-
-
-def _messages(work: Callable[[], Iterable[object]]) -> Iterator[bytes]:
-    try:
-        for item in work():
-            yield pickle.dumps(("item", item))
-    except (SystemExit, GeneratorExit):
-        raise
-    except BaseException as error:
-        yield pickle.dumps(("error", _sendable(error)))
-    else:
-        yield pickle.dumps(("end", None))
-
-
-def _sendable(error: BaseException) -> Exception:
-    """Return the error, or one that names it if the parent cannot receive or must not raise it."""
-    message = ": ".join(filter(None, [type(error).__name__, str(error)]))
-    if not isinstance(error, Exception):
-        # The parent would take a KeyboardInterrupt for its user's.
-        return ChildDiedError(f"the worker process was ended by {message}")
-    try:
-        pickle.loads(pickle.dumps(error))
-    except Exception:
-        return RuntimeError(message)
-    return error
 
 
 def _spawned() -> BaseContext:
@@ -156,5 +295,5 @@ def _prepared(*modules: str) -> BaseContext:
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([*PRELOAD, *modules])
+    context.set_forkserver_preload(["attnbench.system.fork_server", *PRELOAD, *modules])
     return context

@@ -313,7 +313,7 @@ def test_a_process_that_is_killed_within_the_rounds_ends_its_run_and_keeps_what_
 
     events([run, after], measure_latency=measure)
     assert len(run.rounds) == 1
-    assert run.end == End(reason="failed", rounds=1, message="its process was killed")
+    assert run.end == End(reason="failed", rounds=1, message="round: its process was killed")
     assert after.end.reason == "budget"
 
 
@@ -332,7 +332,7 @@ def test_an_error_of_the_engine_ends_the_run_and_the_next_goes_on(new_run, event
 
     run, after = new_run(), new_run(seed=4)
     events([run, after], measure_latency=broken)
-    assert run.end == End(reason="failed", rounds=0, message="OSError('no such device')")
+    assert run.end == End(reason="failed", rounds=0, message="OSError: no such device")
     assert after.end.reason == "budget"
 
 

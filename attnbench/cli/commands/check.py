@@ -12,8 +12,9 @@ import typer
 
 from attnbench.claims.outcome import Outcome
 from attnbench.cli import output
-from attnbench.cli.options import option
+from attnbench.cli.options import Timeout, option
 from attnbench.errors import UserError
+from attnbench.system import worker
 
 Format = StrEnum("Format", ["TEXT", "JSON", "JUNIT", "GITHUB"])
 HEADINGS = ("name", "what", "stated", "computed", "rule", "verdict", "as expected")
@@ -65,6 +66,7 @@ def check(
     ] = None,
     budget: Annotated[Path | None, typer.Option(hidden=True)] = None,
     format_: Annotated[Format, typer.Option("--format")] = Format.TEXT,
+    timeout: Timeout = None,
 ) -> int:
     """Check published figures, or your own limits, against the code.
 
@@ -80,7 +82,8 @@ def check(
     if path and only is not None:
         raise UserError("--only selects claims; it does not go with --limits")
     if path:
-        caption, outcomes = f"Limits of {path}", limits_file.check(limits_file.read(path))
+        with worker.time_limit(timeout):
+            caption, outcomes = f"Limits of {path}", limits_file.check(limits_file.read(path))
     else:
         caption = "Published figures, computed"
         outcomes = [finding.outcome() for finding in claims_check.check(claim.select(only))]

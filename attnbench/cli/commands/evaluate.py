@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 from attnbench.cli import options, output
-from attnbench.cli.options import DTYPES, Device, option, stated
+from attnbench.cli.options import DTYPES, Device, Timeout, option, stated
 from attnbench.records.case import OPTIONS
+from attnbench.system import worker
 
 
 def evaluate(  # noqa: PLR0913, PLR0917  an option each
@@ -37,6 +38,7 @@ def evaluate(  # noqa: PLR0913, PLR0917  an option each
     workers: Annotated[
         int | None, option(None, "Processes that read images.", "0; up to 8 on CUDA")
     ] = None,
+    timeout: Timeout = None,
     out: Annotated[
         Path | None,
         option("DIR", "Folder for the record; may be that of a run.", "a new one under reports/"),
@@ -71,7 +73,7 @@ def evaluate(  # noqa: PLR0913, PLR0917  an option each
     from attnbench.report.load import load
     from attnbench.report.tables import accuracy
 
-    prepared = prepare(stated_options)
+    prepared = worker.time_limit(timeout)(prepare)(stated_options)
     console = output.console()
     try:
         with record_folder(prepared, out) as folder:

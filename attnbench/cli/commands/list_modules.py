@@ -10,11 +10,12 @@ from importlib.util import find_spec
 
 from attnbench import formatting
 from attnbench.cli import output
-from attnbench.cli.options import CustomModules
+from attnbench.cli.options import CustomModules, Timeout
 from attnbench.modules import ATTENTION, AttentionSpec, SettingsError
 from attnbench.plugins import entry_points, foreign, timm
 from attnbench.plugins.constructor import ConstructorError
 from attnbench.plugins.resolve import ModuleReference, origins, parse
+from attnbench.system import worker
 
 HOSTS = tuple(dict.fromkeys(host for row in ATTENTION.values() for host in row.added_params))
 """Hosts for which the table states added parameters."""
@@ -102,10 +103,11 @@ def _added(attention: AttentionSpec, host: str) -> str:
     return f"{with_it - without:,}"
 
 
-def list_modules(module: CustomModules = None) -> None:
+def list_modules(module: CustomModules = None, timeout: Timeout = None) -> None:
     """List the modules: name, site, added learnable parameters, paper or package."""
     caption = "Attention modules, and the learnable parameters that they add"
     console = output.console()
-    console.print(output.table(caption, HEADINGS, rows(module or ()), words=("site", "paper")))
+    with worker.time_limit(timeout):
+        console.print(output.table(caption, HEADINGS, rows(module or ()), words=("site", "paper")))
     for remark in remarks():
         console.print(remark)

@@ -15,7 +15,7 @@ from rich.console import Console
 from attnbench import formatting
 from attnbench.cli import forecast, options, output
 from attnbench.cli.forecast import STEP_S
-from attnbench.cli.options import DTYPES, MODES, CustomModules, Device, option, stated
+from attnbench.cli.options import DTYPES, MODES, CustomModules, Device, Timeout, option, stated
 from attnbench.records.case import RunOptions
 from attnbench.records.run import Run
 from attnbench.records.schema import End, Record, Round
@@ -44,6 +44,7 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
     stages: Annotated[str | None, stated("stages")] = None,
     blocks: Annotated[str | None, stated("blocks")] = None,
     budget: Annotated[float | None, stated("budget_s")] = None,
+    timeout: Timeout = None,
     threads: Annotated[int | None, stated("threads")] = None,
     seed: Annotated[int | None, stated("seed")] = None,
     out: Annotated[
@@ -74,6 +75,7 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
         stages=options.stages(stages),
         blocks=blocks,
         budget_s=budget,
+        timeout_s=timeout,
         threads=threads,
         seed=seed,
     )
@@ -111,7 +113,12 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
         output.complain(f"interrupted; resume with: attnbench run --out {shlex.quote(str(folder))}")
         return 130
     if told.something:
-        show([measured.folder], measured.folder, console)
+        try:
+            show([measured.folder], measured.folder, console)
+        except KeyboardInterrupt:
+            shown = shlex.join(["attnbench", "report", str(measured.folder)])
+            output.complain(f"interrupted; all is measured, write its tables with: {shown}")
+            return 130
         told.at_the_end()
     else:
         console.print(_already_finished(measured.folder))

@@ -5,21 +5,24 @@ from __future__ import annotations
 from typing import Annotated
 
 from attnbench.cli import output
-from attnbench.cli.options import Device, option
+from attnbench.cli.options import Device, Timeout, option
+from attnbench.system import worker
 
 
 def selftest(
     simulated: Annotated[int, option("RUNS", "Runs of each simulated machine.", min=20)] = 100,
     real: Annotated[int, option("RUNS", "Runs on this machine; 0 for none.", min=0)] = 20,
     device: Annotated[Device | None, option(None, "Where the real runs are timed.", "auto")] = None,
+    timeout: Timeout = None,
 ) -> int:
     """Test how often the suite's intervals are right, and whether planted slowdowns are found."""
     from attnbench.measuring.selftest import selftest as measured
 
     console = output.console()
     findings = measured.Findings()
-    for line in measured.run(simulated, real, device, findings):
-        console.print(line)
+    with worker.time_limit(timeout):
+        for line in measured.run(simulated, real, device, findings):
+            console.print(line)
     console.print(output.table(findings.caption, measured.HEADINGS, findings.rows, ("what",)))
     output.complain(*findings.faults)
     if not findings.faults:

@@ -18,6 +18,8 @@ def command(run: Run) -> str:
     words += [word for name in custom for word in ("--module", name)]
     values = asdict(run.case) | {"budget_s": run.plan.budget_s}
     for name, option in OPTIONS.items():
+        if name not in values:  # the timeout is part of no record
+            continue
         value = values[name]
         if not isinstance(value, bool):
             words += [option.flag, option.text(value)]

@@ -34,6 +34,13 @@ OPTIONS = [  # flag, what stands for its value, default as shown, help
     ("--stages", "N,...", "1,2,3,4", "That carry the module, such as 2,3,4 or c3-c5."),
     ("--blocks", "NAME", "all", "Of each stage: all, last."),
     ("--budget", "SECONDS", "100", "Most time in the timed rounds of one configuration."),
+    (
+        "--timeout",
+        "SECONDS",
+        "600",
+        "Most time for one step of a child process: a trial, a count, a memory peak, a warm-up, a "
+        "round. What takes longer is ended, and has failed.",
+    ),
     ("--threads", None, "torch's choice", "Threads that a CPU computes with."),
     ("--seed", None, "0", "Of weights, input and order."),
     (

@@ -1,0 +1,43 @@
+"""Functions that tests call in a child process, which they would keep, or outlive. No torch."""
+
+import atexit
+import os
+import signal
+import subprocess
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+
+def start_process_that_holds(fifo):
+    with Path(fifo).open("w") as file:
+        subprocess.Popen(["sleep", "1000"], stdout=file)
+
+
+def never_return(fifo):
+    """Start a process that holds the FIFO open, and wait for nothing."""
+    start_process_that_holds(fifo)
+    while True:  # whatever is raised
+        with suppress(BaseException):
+            signal.pause()
+
+
+def return_and_stay(fifo):
+    """Return, with a thread and a function at exit that never end, and a process."""
+    threading.Thread(target=threading.Event().wait).start()
+    atexit.register(threading.Event().wait)
+    start_process_that_holds(fifo)
+    return 17
+
+
+def fork_and_wait(fifo):
+    """Fork; the copy holds the FIFO open and returns as well."""
+    with Path(fifo).open("w"):
+        os.fork()
+        return os.getpid()
+
+
+def print_much():
+    print("x" * 2**17)
+    os.write(1, b"y" * 2**17)
+    return 17
