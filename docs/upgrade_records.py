@@ -37,8 +37,8 @@ def upgrade(folder: Path) -> None:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path}: not records of schema 2 or 3 ({error!r})") from error
     with TemporaryDirectory(dir=folder) as beside:
-        for line in new:
-            RECORDS.append(Path(beside), line)
+        text = "".join(f"{json.dumps(line, ensure_ascii=False)}\n" for line in new)
+        (Path(beside) / FILE_NAME).write_text(text, encoding="utf-8")
         read(Path(beside))
         (Path(beside) / FILE_NAME).replace(path)
 

@@ -131,6 +131,10 @@ class Case:
                 raise ValueError(f"{name} must be at least {least} and at most {most}, not {given}")
         if image_size.of(*image_size.sides(self.image_size)) != self.image_size:
             raise ValueError("image_size is a single number where the image is square")
+        if not self.stages or self.stages != tuple(n for n in STAGES if n in self.stages):
+            raise ValueError(f"stages are some of {STAGES} in their order, not {self.stages}")
+        if not self.host.strip():
+            raise ValueError("host is the name of a network")
 
     @property
     def input_shape(self) -> tuple[int, int, int, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -15,6 +16,10 @@ from typing import Any, Generic, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from attnbench.errors import UserError
+from attnbench.text import printable
+
+MOST = 300
+"""Characters of foreign text in a message."""
 
 T = TypeVar("T")
 
@@ -58,14 +63,17 @@ class JsonLines(Generic[T]):
     def append(self, folder: Path, data: dict[str, Any]) -> None:
         """Write one line and sync it to the disk.
 
+        What could not be read back is refused, and nothing is written.
+
         Raises:
-            ValueError: a number that JSON does not have (NaN, infinity). Nothing is written.
+            ValueError: a number that JSON does not have (NaN, infinity).
         """
-        line = json.dumps(data, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+        text = json.dumps(data, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+        line = text.encode(errors="replace")
+        self.parse(line, f"{folder / self.file_name}, a new line")
         self.begin(folder)
-        path = folder / self.file_name
-        with writing_to(folder), path.open("a", encoding="utf-8", errors="replace") as file:
-            file.write(line + "\n")
+        with writing_to(folder), (folder / self.file_name).open("ab") as file:
+            file.write(line + b"\n")
             file.flush()
             os.fsync(file.fileno())
 
@@ -105,7 +113,7 @@ class JsonLines(Generic[T]):
     def parse(self, line: bytes, where: str) -> T:
         """Return the object that a line holds; ``where`` names its place in messages."""
         try:
-            data = json.loads(line)
+            data = json.loads(line, object_pairs_hook=_once)
         except (ValueError, RecursionError) as error:
             raise UserError(f"{where}: not JSON ({error})") from error
         if not isinstance(data, dict):
@@ -117,8 +125,8 @@ class JsonLines(Generic[T]):
             return self._reader.validate_json(line, strict=True)
         except ValidationError as error:
             first = error.errors()[0]
-            field = ".".join(map(str, first["loc"])) or self.what
-            raise UserError(f"{where}: {field}: {first['msg']}") from error
+            field = printable(".".join(map(str, first["loc"])), MOST) or self.what
+            raise UserError(f"{where}: {field}: {printable(first['msg'], MOST)}") from error
 
     def _schema_fault(self, stated: object) -> str:
         if self.schema is None:
@@ -135,6 +143,14 @@ def _lines(path: Path, most: int | None = None) -> list[bytes]:
             return list(islice(file, most))
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from error
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    data = dict(pairs)
+    if len(data) < len(pairs):
+        repeated = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+        raise ValueError(f"the field {printable(repeated, MOST)!r} twice in one object")
+    return data
 
 
 def _torn(line: bytes) -> bool:

@@ -68,7 +68,7 @@ def append(folder: Path, record: Record) -> None:
             raise UserError(f"{folder} holds another configuration: {first.case.described}")
         del line["schema"], line["case"]
         line["environment"] = changed(first.environment, record.environment)
-    RECORDS.append(folder, line)
+    (RECORDS if first is None else _LATER).append(folder, line)
 
 
 def read(folder: Path) -> list[Record]:

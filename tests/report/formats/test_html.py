@@ -117,7 +117,7 @@ def test_a_hostile_name_keeps_its_row_in_every_table(run: Run, tmp_path: Path) -
 
 @pytest.mark.parametrize(
     "name",
-    ["a\x07b\x1b[31m\x00c", "\N{RIGHT-TO-LEFT OVERRIDE}evil\uffff", "two\nlines", "", " ", "=1+1"],
+    ["a\x07b\x1b[31m\x00c", "\N{RIGHT-TO-LEFT OVERRIDE}evil\uffff", "two\nlines", "=1+1"],
 )
 def test_no_name_breaks_a_file(run: Run, tmp_path: Path, name: str) -> None:
     written = report.write(renamed(run, "sa", name), tmp_path)
