@@ -33,10 +33,7 @@ def visible(text: str) -> str:
 def _shown(char: str) -> str:
     if char == "\n" or (char.isprintable() and not _INVISIBLE.match(char)):
         return char
-    code = ord(char)
-    if code > 0xFFFF:
-        return f"\\U{code:08x}"
-    return f"\\u{code:04x}" if code > 0xFF else f"\\x{code:02x}"
+    return char.encode("unicode_escape").decode()
 
 
 def no_command(text: str) -> str:

@@ -20,8 +20,12 @@ from attnbench.records.store import FILE_NAME, RECORDS, changed, read
 
 OLD = (2, 3)
 
-SINCE_SCHEMA_3 = {"stages": [1, 2, 3, 4], "blocks": "all"}
-"""What a case of schema 2 does not state: its modules are in every block."""
+SINCE_SCHEMA_3 = {
+    **dict.fromkeys(("compiled", "cuda_graph", "isolated"), False),
+    "stages": [1, 2, 3, 4],
+    "blocks": "all",
+}
+"""What a case of schema 2 may not state: its modules are in every block."""
 
 
 def upgrade(folder: Path) -> None:

@@ -19,6 +19,7 @@ from attnbench.modules import ATTENTION, SettingsError
 from attnbench.plugins import resolve
 from attnbench.plugins.resolve import ModuleReference
 from attnbench.records import image_size, store
+from attnbench.records.bounds import LONGEST_S, SHORTEST_S
 from attnbench.records.case import CASE_OPTIONS, GRID, OPTIONS, Case, RunOptions
 from attnbench.records.run import Run, gather, machine
 from attnbench.records.schema import Plan, Record
@@ -70,8 +71,11 @@ def _prepare(options: RunOptions, out: Path | None) -> tuple[list[tuple[Run, Pat
     options = _filled(options)
     if empty := [option for option in GRID if not getattr(options, option)]:
         raise UserError(f"{empty[0]} has no value")
-    if not 0 < (options.budget_s or 0) < float("inf"):
-        raise UserError(f"the budget must be a positive number of seconds, not {options.budget_s}")
+    if not SHORTEST_S <= (options.budget_s or 0) < LONGEST_S:
+        raise UserError(
+            f"the budget must be a positive number of seconds below {LONGEST_S:g}, not "
+            f"{options.budget_s}"
+        )
     modules = [resolve.parse(module) for module in options.modules or ()]
     cases = list(cases_of(options))
     names = [module.name for module in modules]

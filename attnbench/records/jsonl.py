@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -47,6 +47,8 @@ class JsonLines(Generic[T]):
     """What each line states as its ``schema``; None for lines that state none."""
     what: str = "record"
     """What a line is called in messages."""
+    stated: Mapping[str, Collection[str]] = field(default_factory=dict)
+    """Fields of an object's objects that each line states, whatever their defaults."""
     upgrade: str = ""
     """What to do with an older schema, as the end of a message."""
 
@@ -121,12 +123,15 @@ class JsonLines(Generic[T]):
         stated = data.get("schema")
         if stated != self.schema or isinstance(stated, bool):
             raise UserError(f"{where}: {self._schema_fault(stated)}")
+        for key, names in self.stated.items():
+            if isinstance(part := data.get(key), dict) and (missing := set(names) - part.keys()):
+                raise UserError(f"{where}: {key}.{min(missing)}: Field required")
         try:
             return self._reader.validate_json(line, strict=True)
         except ValidationError as error:
             first = error.errors()[0]
-            field = printable(".".join(map(str, first["loc"])), MOST) or self.what
-            raise UserError(f"{where}: {field}: {printable(first['msg'], MOST)}") from error
+            place = printable(".".join(map(str, first["loc"])), MOST) or self.what
+            raise UserError(f"{where}: {place}: {printable(first['msg'], MOST)}") from error
 
     def _schema_fault(self, stated: object) -> str:
         if self.schema is None:

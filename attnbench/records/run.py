@@ -120,10 +120,22 @@ class Run:
                     f"results.rounds: the end names {results.rounds} rounds, and the run has "
                     f"{len(self.rounds)}"
                 )
-        elif results and variant in getattr(self, results.kind):
-            raise UserError(f"{results.kind} of {_quoted(variant)} again")
+        elif results:
+            self._check_result(results.kind, variant or "")
         if record.error and self.failed(variant or "", record.error.step):
             raise UserError(f"the error of {_quoted(variant)} at {record.error.step} again")
+
+    def _check_result(self, kind: str, variant: str) -> None:
+        """Check that such a run has results of that kind and variant, and not yet."""
+        having = {
+            "counts": self.counted,
+            "memory": self.networks,
+            "compiled": self.networks if self.case.compiled else (),
+        }
+        if variant not in having[kind]:
+            raise UserError(f"no such run has {kind} of {_quoted(variant)}")
+        if variant in getattr(self, kind):
+            raise UserError(f"{kind} of {_quoted(variant)} again")
 
     def _check_round(self, timed: schema.Round) -> None:
         """Check that no round is missing, and that each variant that can run ran once in it."""
@@ -147,6 +159,11 @@ class Run:
                 raise UserError(f"{where}: variant {_quoted(name)} ran twice")
         if missing := [name for name in able if name not in ran]:
             raise UserError(f"{where}: variant {_quoted(missing[0])} is missing")
+        parts = {frozenset(block.parts or ()) for block in timed.blocks}
+        if self.rounds:
+            parts.add(frozenset(self.rounds[0].blocks[0].parts or ()))
+        if len(parts) > 1:
+            raise UserError(f"{where}: steps have other parts than before")
 
 
 def _quoted(name: str | None) -> str:

@@ -50,6 +50,17 @@ class Count:
     parts: Mapping[str, Mapping[str, Figure]] | None = None
     computed: str | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse parts that do not add up to ``details``; peaks are no sums."""
+        for key, total in (self.details or {}).items() if self.parts else ():
+            if key != "peak_live_bytes" and total != _sum(self.parts or {}, key):
+                raise ValueError(f"the {key} of its parts are not those of its details")
+
+
+def _sum(parts: Mapping[str, Mapping[str, int]], key: str) -> int | None:
+    figures = [part.get(key) for part in parts.values()]
+    return None if None in figures else sum(figures)
+
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class Plan:

@@ -25,8 +25,7 @@ from attnbench.report.tables.grid import grid, shared, tidy
 from attnbench.report.tables.remarks import machine, remarks, uncounted
 from attnbench.report.tables.run import LoadedRun, Runs, tables
 from attnbench.report.tables.table import Table
-from attnbench.text import markdown_text
-from attnbench.text import spreadsheet
+from attnbench.text import markdown_text, spreadsheet
 
 Files = dict[str, str | bytes]
 """Contents by file name."""

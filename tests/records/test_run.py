@@ -68,14 +68,14 @@ def test_a_run_holds_the_results_of_its_records(record, case):
     assert run.end == End(reason="budget", rounds=2)
 
 
-def test_what_compiling_took_and_the_facts_of_each_round_are_kept(record):
-    hot = ENVIRONMENT | {"gpu_temperature_c": 80}
+def test_what_compiling_took_and_the_facts_of_each_round_are_kept(record, case):
+    compiled, hot = replace(case, compiled=True), ENVIRONMENT | {"gpu_temperature_c": 80}
     run = gather(
         [
-            record(PLAN),
-            record(Compiled(seconds=9.0), "sa"),
-            record(round_of(0, 0.5)),
-            record(round_of(1, 0.5), environment=hot),
+            record(PLAN, case=compiled),
+            record(Compiled(seconds=9.0), "sa", case=compiled),
+            record(round_of(0, 0.5), case=compiled),
+            record(round_of(1, 0.5), case=compiled, environment=hot),
         ],
         "file",
     )
@@ -233,7 +233,7 @@ def test_a_second_plan_is_refused(record):
 
 
 def test_a_round_number_that_is_stored_already_is_refused(record):
-    with pytest.raises(UserError, match="line 3: results.number: round 0 again"):
+    with pytest.raises(UserError, match=r"line 3: results\.number: round 0 again"):
         gather([record(PLAN), record(round_of(0, 0.5)), record(round_of(0, 0.25))], "file")
 
 
@@ -283,18 +283,42 @@ def test_a_round_lacks_what_had_failed_and_nothing_else(record):
         record(Round(number=1, blocks=blocks_of("plain", "control", "sa"))),
     ]
     assert len(gather(lines, "file").rounds) == 2
-    with pytest.raises(UserError, match="line 5: results.blocks of round 2: variant 'se' had fail"):
+    with pytest.raises(UserError, match=r"line 5: .*blocks of round 2: variant 'se' had f"):
         gather([*lines, record(round_of(2, 0.5))], "file")
 
 
-def test_a_result_or_an_error_twice_is_refused(record):
+def test_a_result_or_an_error_twice_is_refused(record, case):
+    compiled = replace(case, compiled=True)
     for line, what in (
         (record(MEMORY, "sa"), "memory of 'sa' again"),
-        (record(Compiled(seconds=1.0), "sa"), "compiled of 'sa' again"),
+        (record(Compiled(seconds=1.0), "sa", case=compiled), "compiled of 'sa' again"),
         (record(variant="sa", error=failure("memory")), "the error of 'sa' at memory again"),
     ):
         with pytest.raises(UserError, match=f"line 3: {what}"):
-            gather([record(PLAN), line, line], "file")
+            gather([record(PLAN, case=line.case), line, line], "file")
+
+
+@pytest.mark.parametrize(
+    ("results", "variant"),
+    [(COUNTS, "control"), (MEMORY, "control"), (Compiled(seconds=1.0), "sa")],
+)
+def test_results_that_no_such_run_has_are_refused(record, results, variant):
+    with pytest.raises(UserError, match=f"line 2: no such run has {results.kind} of '{variant}'"):
+        gather([record(PLAN), record(results, variant)], "file")
+
+
+def test_steps_have_the_same_parts_in_every_round(record):
+    def split(*variants):
+        blocks = blocks_of(*PLAN.variants)
+        parts = {"forward": 0.2, "backward": 0.3}
+        return tuple(replace(b, parts=parts) if b.variant in variants else b for b in blocks)
+
+    whole = record(Round(number=0, blocks=split(*PLAN.variants)))
+    assert len(gather([record(PLAN), whole], "file").rounds) == 1
+    for blocks in (split("sa"), split()):
+        lines = [record(PLAN), whole, record(Round(number=1, blocks=blocks))]
+        with pytest.raises(UserError, match="round 1: steps have other parts than before"):
+            gather(lines, "file")
 
 
 def test_a_run_that_failed_and_was_resumed_is_read_whatever_came_between(record):
