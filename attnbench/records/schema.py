@@ -28,7 +28,7 @@ from attnbench.records.bounds import (
     Target,
 )
 from attnbench.records.case import Case as Case
-from attnbench.records.variants import COPY
+from attnbench.records.variants import COPY, piece
 
 SCHEMA = 4
 
@@ -72,6 +72,13 @@ class Plan:
     target: Target
     sources: Mapping[str, str] = field(default_factory=dict)
     """For each custom module the digest of its file, or its package's version."""
+
+    def __post_init__(self) -> None:
+        """Refuse the source of a module that is not in the plan."""
+        pieces = map(piece, self.variants)
+        modules = {*self.variants, *(known.module for known in pieces if known)}
+        if unknown := self.sources.keys() - modules:
+            raise ValueError(f"sources name {min(unknown)!r}, which is not in the plan")
 
     @property
     def baseline(self) -> str:

@@ -1,0 +1,449 @@
+"""Damage records at random and read them: ``python benchmarks/attack_records.py [--count 2000]``.
+
+Each mutation changes one file of a run, of an isolated run, of a grid or of evaluations: bytes,
+values, fields, whole lines, or lines of another run. What is left goes through ``report``,
+``compare``, ``pick``, ``attnbench.read`` and the planning of ``run --out``, in this process. Printed
+is for each kind of mutation how many files were refused (a message and status 2), read, and
+
+* *tracebacks*: any other exception;
+* *hangs*: more than ten seconds in one command, plots included;
+* *silent*: figures that changed silently. That is: the mutation left every stored value as it was
+  (it removed, doubled, moved or cut lines or fields, or brought a line of another run), the file
+  was read, its run says that it is finished, and a cell of its table holds another figure than the
+  same cell of the whole file did. A cell that has become empty is no wrong figure. A value that was
+  replaced by another possible one cannot be noticed, nor can a line of another run that stands
+  where this one had nothing; these are no failures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import json
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import traceback
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from math import isfinite, isnan
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pandas as pd
+
+import attnbench
+from attnbench.cli import app
+from attnbench.errors import UserError
+from attnbench.records import evaluation, store
+from attnbench.records import run as run_records
+from attnbench.report.plots.style import RC
+
+ROOT = Path(__file__).parents[1]
+HANG_S = 10
+
+NASTY: tuple[Any, ...] = (
+    *(None, True, False, 0, -1, 1, 2, 0.5, -0.0, 5e-324, 1e-12, 1e308, -1e308, 10**19, 10**400),
+    *(2**31, 2**53, 2**53 + 1, 2**63, float("nan"), float("inf"), float("-inf")),
+    *("", " ", "0", "plain", "control", "copy", "sa", "sa layer9", "sa layer1", "x layer", "NaN"),
+    *("\0", "\x1b[2J\x1b[31m", "\u202egnp.exe", "\u2028::error::x", "\n::set-output name=a::b"),
+    *("[red]x[/]", "[link=http://x]y[/link]", "##[error]x", "$\\frac{", "$x$", "\\input{/etc/passwd}"),
+    *("=1+cmd|' /C calc'!A0", "<img src=x onerror=alert(1)>", '" onload="x', "![x](http://x/y)"),
+    *("~nosuchuser/x.py:A", "/dev/zero.py:A", "\0.py:A", "a.py:A,b=" + "[" * 500, "x" * 10_000),
+    *("\ufffd\uffff", "%s{0}{{ 7*7 }}", [], {}, [1], {"a": 1}, [[[[[[1]]]]]], [0, 0, 0, 0]),
+    *([1, 2, 3], [2**31] * 4, {"kind": "end"}, {"params": -1}),
+)
+"""Replacements for a value, of every type."""
+
+
+class Damaged(Exception):
+    """A mutation that cannot be made of this file."""
+
+
+Data = list[Any]
+"""The parsed lines of a file."""
+
+
+def places(data: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Yield the path of every value within parsed JSON."""
+    if not isinstance(data, dict | list):
+        return
+    for key, value in data.items() if isinstance(data, dict) else enumerate(data):
+        yield (*path, key)
+        yield from places(value, (*path, key))
+
+
+def parent(data: Any, path: tuple[Any, ...]) -> Any:
+    """Return the object or list that holds the value of a path."""
+    for key in path[:-1]:
+        data = data[key]
+    return data
+
+
+def _within(random: Random, data: Data, kind: type) -> tuple[Any, Any]:
+    """Return one object or list anywhere, and a key or index in it."""
+    # A line first, as a line with counts has a hundred times as many values as one of a round.
+    line = random.randrange(len(data))
+    known = [(line, *path) for path in places(data[line])]
+    known = [path for path in known if isinstance(parent(data, path), kind)]
+    if not known:
+        raise Damaged
+    path = random.choice(known)
+    return parent(data, path), path[-1]
+
+
+def value(random: Random, data: Data, _: Data) -> None:
+    """Replace a value."""
+    holder, key = _within(random, data, dict | list)
+    holder[key] = random.choice(NASTY)
+
+
+def scaled(random: Random, data: Data, _: Data) -> None:
+    """Multiply a number."""
+    holder, key = _within(random, data, dict | list)
+    if isinstance(holder[key], bool) or not isinstance(holder[key], int | float):
+        raise Damaged
+    holder[key] *= random.choice((-1, 0, 2, 10**9, 10**30, 1e-9, 1e30, 1e300))
+
+
+def nested(random: Random, data: Data, _: Data) -> None:
+    """Wrap a value into many lists."""
+    holder, key = _within(random, data, dict | list)
+    for _depth in range(random.choice((1, 50, 300))):
+        holder[key] = [holder[key]]
+
+
+def field_removed(random: Random, data: Data, _: Data) -> None:
+    """Remove a field of an object."""
+    holder, key = _within(random, data, dict)
+    del holder[key]
+
+
+def field_renamed(random: Random, data: Data, _: Data) -> None:
+    """Give a field another name."""
+    holder, key = _within(random, data, dict)
+    holder[random.choice((f"{key}x", "\x1b[31m", "", "~"))] = holder.pop(key)
+
+
+def element_removed(random: Random, data: Data, _: Data) -> None:
+    """Remove an element of a list."""
+    holder, key = _within(random, data, list)
+    del holder[key]
+
+
+def element_twice(random: Random, data: Data, _: Data) -> None:
+    """Repeat an element of a list."""
+    holder, key = _within(random, data, list)
+    holder.insert(key, holder[key])
+
+
+def line_removed(random: Random, data: Data, _: Data) -> None:
+    """Remove a line."""
+    del data[random.randrange(len(data))]
+
+
+def line_twice(random: Random, data: Data, _: Data) -> None:
+    """Repeat a line, anywhere."""
+    data.insert(random.randrange(len(data) + 1), random.choice(data))
+
+
+def lines_swapped(random: Random, data: Data, _: Data) -> None:
+    """Exchange two lines."""
+    one, other = random.randrange(len(data)), random.randrange(len(data))
+    data[one], data[other] = data[other], data[one]
+
+
+def lines_cut(random: Random, data: Data, _: Data) -> None:
+    """Remove several lines in a row."""
+    first = random.randrange(len(data))
+    del data[first : first + random.randrange(1, 6)]
+
+
+def foreign_line(random: Random, data: Data, other: Data) -> None:
+    """Insert a line of another file."""
+    data.insert(random.randrange(len(data) + 1), random.choice(other))
+
+
+KEEPS_VALUES = (
+    *(field_removed, field_renamed, element_removed, element_twice, line_removed, line_twice),
+    *(lines_swapped, lines_cut, foreign_line),
+)
+CHANGES_VALUES = (value, value, value, scaled, nested)
+
+
+def byte(random: Random, content: bytes) -> bytes:
+    """Flip, remove or insert a byte."""
+    at = random.randrange(len(content))
+    other = random.choice(
+        (b"", bytes([random.randrange(256)]), bytes([content[at] ^ 1 << random.randrange(8)]))
+    )
+    return content[:at] + other + content[at + random.randrange(2) :]
+
+
+def truncated(random: Random, content: bytes) -> bytes:
+    """Cut the file off."""
+    return content[: random.randrange(len(content))]
+
+
+def doubled_key(random: Random, content: bytes) -> bytes:
+    """State a field twice in one object."""
+    commas = [at for at in range(len(content)) if content[at : at + 2] == b',"']
+    at = random.choice(commas)
+    end = content.index(b":", at)
+    return content[:at] + content[at:end] + b":1" + content[at:]
+
+
+def cut_within(random: Random, content: bytes) -> bytes:
+    """Remove some bytes from the middle, as a bad disk would."""
+    at = random.randrange(len(content))
+    return content[:at] + content[at + random.randrange(1, 5_000) :]
+
+
+OF_BYTES = (byte, byte, truncated, doubled_key, cut_within)
+
+
+def mutated(random: Random, content: bytes, other: bytes) -> tuple[str, bytes, bool]:
+    """Return the name of a mutation, what it leaves, and whether it kept every value."""
+    while True:
+        kind = random.choice((*KEEPS_VALUES, *CHANGES_VALUES, *OF_BYTES))
+        if kind in OF_BYTES:
+            return kind.__name__, kind(random, content), kind in (truncated, doubled_key)
+        data, foreign = ([json.loads(line) for line in c.splitlines()] for c in (content, other))
+        with contextlib.suppress(Damaged):
+            kind(random, data, foreign)
+            lines = (json.dumps(line, ensure_ascii=random.random() < 0.5) for line in data)
+            text = "".join(f"{line}\n" for line in lines)
+            return kind.__name__, text.encode(errors="surrogatepass"), kind in KEEPS_VALUES
+
+
+def compact(line: Any) -> str:
+    """Return a line as the suite writes it."""
+    return json.dumps(line, separators=(",", ":"))
+
+
+def small(folder: Path, most_rounds: int = 8) -> bytes:
+    """Return a run's file with its first rounds, finished."""
+    lines = [json.loads(line) for line in (folder / store.FILE_NAME).read_text().splitlines()]
+    kept, rounds = [], 0
+    for line in lines:
+        kind = line.get("results", {}).get("kind")
+        rounds += kind == "round"
+        if kind == "end":
+            line["results"]["rounds"] = min(rounds, most_rounds)
+        if kind != "round" or rounds <= most_rounds:
+            kept.append(line)
+    return "".join(f"{compact(line)}\n" for line in kept).encode()
+
+
+def targets(folder: Path) -> list[tuple[Path, bytes]]:
+    """Store whole files under a folder; return each that is to be damaged, and its content."""
+    published = sorted((ROOT / "reports").glob("*/records.jsonl"))
+    sources = [ROOT / "tests" / "data" / "small-run", *(path.parent for path in published)]
+    files = []
+    for number, source in enumerate(sources):
+        files.append((folder / str(number) / store.FILE_NAME, small(source)))
+    facts = run_records.read(sources[0]).environment
+    known = evaluation.Evaluation(
+        host="resnet50",
+        module="sa",
+        weights=evaluation.Weights(name="sa_resnet50.pth.tar", sha256="a" * 64),
+        data=evaluation.Data(name="val", sha256="b" * 64, folders=1000, order="sorted"),
+        classes=1000,
+        images=50_000,
+        top1_right=38_941,
+        top1_tied=3,
+        top5_right=46_900,
+        preprocessing=evaluation.Preprocessing(
+            resize=256, crop=224, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)
+        ),
+        dtype="float32",
+        device="cpu",
+        channels_last=False,
+        batch_size=32,
+        threads=2,
+        environment=facts,
+    )
+    line = compact(asdict(known)).encode() + b"\n"
+    plain = line.replace(b'"module":"sa"', b'"module":null')
+    evaluated = folder / "evaluated" / evaluation.FILE_NAME
+    beside = folder / "0" / evaluation.FILE_NAME
+    files += [(evaluated, line + plain), (beside, line)]
+    for path, content in files:
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(content)
+    return files
+
+
+def figures(folder: Path) -> dict[tuple[Any, str], float] | None:
+    """Return every figure of a finished run's table by its row and column."""
+    if not run_records.read(folder).finished:
+        return None
+    table = attnbench.read(folder)
+    names = ["variant"] if "variant" in table else ["module", "stage"]
+    cells = table.select_dtypes("number").drop(columns="stage", errors="ignore")
+    return {
+        (tuple(table.loc[row, names]), column): float(cells.loc[row, column])
+        for row in table.index
+        for column in cells
+        if not isnan(cells.loc[row, column])
+    }
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[io.StringIO]:
+    """Catch what is printed."""
+    text = io.StringIO()
+    with contextlib.redirect_stdout(text), contextlib.redirect_stderr(text):
+        yield text
+
+
+class HangError(Exception):
+    """A command took too long."""
+
+
+def _hang(*_: object) -> None:
+    raise HangError
+
+
+def command(*words: str) -> int:
+    """Run a command line in this process; return its status.
+
+    Raises:
+        Exception: whatever would have been a traceback, control characters in its output too.
+    """
+    with quiet() as text:
+        try:
+            app.main(list(words))
+        except SystemExit as ended:
+            status = int(ended.code or 0)
+    shown = text.getvalue()
+    if found := [char for char in shown if not char.isprintable() and char != "\n"]:
+        raise ValueError(f"{words[0]} printed {found[0]!a}")
+    if any(line.lstrip().startswith("::") or "##[" in line for line in shown.splitlines()):
+        raise ValueError(f"{words[0]} printed a command of GitHub's")
+    if status not in (0, 1, 2) or "Traceback" in shown:
+        raise ValueError(f"{words[0]} ended with {status}")
+    return status
+
+
+def planned(folder: Path) -> None:
+    """Plan as ``run --out`` does; nothing is measured."""
+    from attnbench.measuring import planning
+    from attnbench.records.case import RunOptions
+
+    try:
+        with quiet(), contextlib.suppress(UserError):
+            planning.prepare(RunOptions(), folder)
+    finally:
+        for locked in [path for path in store._LOCKED if path == folder.resolve()]:
+            os.close(store._LOCKED.pop(locked))
+
+
+def attempts(folder: Path, whole: Path, out: Path) -> dict[str, Callable[[], object]]:
+    """Return what is done with a damaged folder, by name; ``report`` tells whether it was read."""
+    return {
+        "report": lambda: command("report", str(folder), "--out", str(out)),
+        "read": lambda: _ignoring(lambda: attnbench.read(folder)),
+        "compare": lambda: command("compare", str(whole), str(folder), "--force"),
+        "compare for GitHub": lambda: command(
+            "compare", str(folder), str(whole), "--force", "--format", "json"
+        ),
+        "pick": lambda: command("pick", str(folder), "--max-overhead", "20%", "--max-memory", "5%"),
+        "run": lambda: planned(folder),
+    }
+
+
+def _ignoring(read: Callable[[], pd.DataFrame]) -> None:
+    with contextlib.suppress(UserError):
+        table = read()
+        for column in table.select_dtypes("number"):
+            ends = column.endswith(("_low", "_high", "_low_s", "_high_s"))
+            if not ends and not all(isfinite(v) for v in table[column].dropna()):
+                raise ValueError(f"{column} is infinite")
+
+
+def changed(
+    folder: Path, before: dict[tuple[Any, str], float] | None
+) -> tuple[tuple[Any, str], float, float] | None:
+    """Return a figure that is another now, with both values."""
+    with contextlib.suppress(UserError):
+        after = figures(folder)
+        for cell, now in (after or {}).items():
+            if before is not None and cell in before and before[cell] != now:
+                return cell, before[cell], now
+    return None
+
+
+def attack(
+    count: int, seed: int, *, every_plot: int = 1, say: Callable[[str], object] = print
+) -> pd.DataFrame:
+    """Make that many mutations; return a row a kind: how many, refused, read, and the failures.
+
+    Every ``every_plot``-th is reported with its plots, which take longest.
+    """
+    random = Random(seed)
+    counts: dict[str, Counter[str]] = {}
+    RC["savefig.dpi"] = 20
+    had_alarm = signal.signal(signal.SIGALRM, _hang)
+    from attnbench.report.plots import render
+
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        files, plots = targets(folder), (render.PLOTS, render.ISOLATED_PLOTS, render.drawn)
+        contents = [content for _, content in files]
+        whole = folder / "whole"
+        shutil.copytree(folder / "0", whole)
+        before = {path: figures(path.parent) for path, _ in files if path.name == store.FILE_NAME}
+        for number in range(count):
+            path, content = random.choice(files)
+            name, damage, keeps = mutated(random, content, random.choice(contents))
+            path.write_bytes(damage)
+            kept = counts.setdefault(name, Counter())
+            kept["mutations"] += 1
+            render.drawn = plots[2] if number % every_plot == 0 else lambda *_: []
+            for what, attempt in attempts(path.parent, whole, folder / "out").items():
+                signal.setitimer(signal.ITIMER_REAL, HANG_S)
+                try:
+                    status = attempt()
+                except HangError:
+                    kept["hangs"] += 1
+                    say(f"HANG {seed=} {number=} {name}: {what}")
+                except Exception:
+                    kept["tracebacks"] += 1
+                    say(f"TRACEBACK {seed=} {number=} {name} in {path.parent.name}: {what}")
+                    say(traceback.format_exc(limit=-4))
+                else:
+                    if what == "report":
+                        kept["refused" if status == 2 else "read"] += 1
+                finally:
+                    signal.setitimer(signal.ITIMER_REAL, 0)
+            if keeps and path in before and (other := changed(path.parent, before[path])):
+                kept["silent"] += 1
+                say(f"SILENT {seed=} {number=} {name} in {path.parent.name}: {other}")
+            path.write_bytes(content)
+        render.drawn = plots[2]
+    signal.signal(signal.SIGALRM, had_alarm)
+    columns = ["mutations", "refused", "read", "tracebacks", "hangs", "silent"]
+    table = pd.DataFrame.from_dict(counts, orient="index", columns=columns).fillna(0).astype(int)
+    return pd.concat([table.sort_index(), table.sum().to_frame("all").T])
+
+
+def main() -> None:
+    """Print the table; exit with 1 where anything failed."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--count", type=int, default=2_000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--plots", type=int, default=10, help="Draw plots of every N-th.")
+    arguments = parser.parse_args()
+    table = attack(arguments.count, arguments.seed, every_plot=arguments.plots)
+    print(table.to_string())
+    sys.exit(int(table.loc["all", ["tracebacks", "hangs", "silent"]].sum() > 0))
+
+
+if __name__ == "__main__":
+    main()
