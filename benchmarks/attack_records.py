@@ -2,11 +2,11 @@
 
 Each mutation changes one file of a run, of an isolated run, of a grid or of evaluations: bytes,
 values, fields, whole lines, or lines of another run. What is left goes through ``report``,
-``compare``, ``pick``, ``attnbench.read`` and the planning of ``run --out``, in this process. Printed
-is for each kind of mutation how many files were refused (a message and status 2), read, and
+``compare``, ``pick``, ``attnbench.read`` and the planning of ``run --out``, in this process.
+Printed is for each kind of mutation how many files were refused (a message and status 2), read, and
 
 * *tracebacks*: any other exception;
-* *hangs*: more than ten seconds in one command, plots included;
+* *hangs*: more than a minute in one command, plots included;
 * *silent*: figures that changed silently. That is: the mutation left every stored value as it was
   (it removed, doubled, moved or cut lines or fields, or brought a line of another run), the file
   was read, its run says that it is finished, and a cell of its table holds another figure than the
@@ -40,19 +40,30 @@ import pandas as pd
 import attnbench
 from attnbench.cli import app
 from attnbench.errors import UserError
+from attnbench.measuring import planning
 from attnbench.records import evaluation, store
 from attnbench.records import run as run_records
+from attnbench.records.case import RunOptions
+from attnbench.report.plots import render
 from attnbench.report.plots.style import RC
+from attnbench.system import environment
 
 ROOT = Path(__file__).parents[1]
-HANG_S = 10
+HANG_S, REFUSED = 60, 2
 
 NASTY: tuple[Any, ...] = (
     *(None, True, False, 0, -1, 1, 2, 0.5, -0.0, 5e-324, 1e-12, 1e308, -1e308, 10**19, 10**400),
     *(2**31, 2**53, 2**53 + 1, 2**63, float("nan"), float("inf"), float("-inf")),
     *("", " ", "0", "plain", "control", "copy", "sa", "sa layer9", "sa layer1", "x layer", "NaN"),
     *("\0", "\x1b[2J\x1b[31m", "\u202egnp.exe", "\u2028::error::x", "\n::set-output name=a::b"),
-    *("[red]x[/]", "[link=http://x]y[/link]", "##[error]x", "$\\frac{", "$x$", "\\input{/etc/passwd}"),
+    *(
+        "[red]x[/]",
+        "[link=http://x]y[/link]",
+        "##[error]x",
+        "$\\frac{",
+        "$x$",
+        "\\input{/etc/passwd}",
+    ),
     *("=1+cmd|' /C calc'!A0", "<img src=x onerror=alert(1)>", '" onload="x', "![x](http://x/y)"),
     *("~nosuchuser/x.py:A", "/dev/zero.py:A", "\0.py:A", "a.py:A,b=" + "[" * 500, "x" * 10_000),
     *("\ufffd\uffff", "%s{0}{{ 7*7 }}", [], {}, [1], {"a": 1}, [[[[[[1]]]]]], [0, 0, 0, 0]),
@@ -61,7 +72,7 @@ NASTY: tuple[Any, ...] = (
 """Replacements for a value, of every type."""
 
 
-class Damaged(Exception):
+class UnfitError(Exception):
     """A mutation that cannot be made of this file."""
 
 
@@ -92,7 +103,7 @@ def _within(random: Random, data: Data, kind: type) -> tuple[Any, Any]:
     known = [(line, *path) for path in places(data[line])]
     known = [path for path in known if isinstance(parent(data, path), kind)]
     if not known:
-        raise Damaged
+        raise UnfitError
     path = random.choice(known)
     return parent(data, path), path[-1]
 
@@ -107,7 +118,7 @@ def scaled(random: Random, data: Data, _: Data) -> None:
     """Multiply a number."""
     holder, key = _within(random, data, dict | list)
     if isinstance(holder[key], bool) or not isinstance(holder[key], int | float):
-        raise Damaged
+        raise UnfitError
     holder[key] *= random.choice((-1, 0, 2, 10**9, 10**30, 1e-9, 1e30, 1e300))
 
 
@@ -169,11 +180,54 @@ def foreign_line(random: Random, data: Data, other: Data) -> None:
     data.insert(random.randrange(len(data) + 1), random.choice(other))
 
 
+def replaced(data: Any, texts: dict[str, str]) -> Any:
+    """Return the data with other texts, in keys too, and before `` layer1``."""
+    if isinstance(data, dict):
+        return {replaced(key, texts): replaced(value, texts) for key, value in data.items()}
+    if isinstance(data, list):
+        return [replaced(value, texts) for value in data]
+    if isinstance(data, str):
+        name, layer, stage = data.partition(" layer")
+        return texts.get(data, f"{texts.get(name, name)}{layer}{stage}")
+    return data
+
+
+def module_renamed(random: Random, data: Data, _: Data) -> None:
+    """Give a module another name wherever it stands."""
+    names = {line["module"] for line in data if line.get("module")}
+    for line in data[:1]:
+        names |= {
+            name.partition(" layer")[0] for name in line.get("results", {}).get("variants", ())
+        }
+    if not names:
+        raise UnfitError
+    texts = {random.choice(sorted(names)): random.choice([x for x in NASTY if isinstance(x, str)])}
+    data[:] = replaced(data, texts)
+
+
+TEXTS = ("message", "type", "host", "cpu", "platform", "torch", "time", "name", "python")
+
+
+def texts_replaced(random: Random, data: Data, _: Data) -> None:
+    """Replace the texts of facts and errors, the same everywhere."""
+    nasty = [x for x in NASTY if isinstance(x, str)]
+    texts: dict[str, str] = {}
+    for line in data:
+        for path in places(line):
+            known = parent(line, path)[path[-1]]
+            if path[-1] in TEXTS and isinstance(known, str):
+                texts.setdefault(known, random.choice(nasty))
+    data[:] = replaced(data, texts)
+
+
 KEEPS_VALUES = (
     *(field_removed, field_renamed, element_removed, element_twice, line_removed, line_twice),
     *(lines_swapped, lines_cut, foreign_line),
 )
-CHANGES_VALUES = (value, value, value, scaled, nested)
+CHANGES_VALUES = (
+    *(value, value, value, scaled, nested, module_renamed, module_renamed),
+    *(texts_replaced, texts_replaced),
+)
 
 
 def byte(random: Random, content: bytes) -> bytes:
@@ -204,6 +258,9 @@ def cut_within(random: Random, content: bytes) -> bytes:
     return content[:at] + content[at + random.randrange(1, 5_000) :]
 
 
+OFTEN_DRAWN = (module_renamed.__name__, texts_replaced.__name__)
+"""What plots show."""
+
 OF_BYTES = (byte, byte, truncated, doubled_key, cut_within)
 
 
@@ -214,9 +271,10 @@ def mutated(random: Random, content: bytes, other: bytes) -> tuple[str, bytes, b
         if kind in OF_BYTES:
             return kind.__name__, kind(random, content), kind in (truncated, doubled_key)
         data, foreign = ([json.loads(line) for line in c.splitlines()] for c in (content, other))
-        with contextlib.suppress(Damaged):
+        with contextlib.suppress(UnfitError):
             kind(random, data, foreign)
-            lines = (json.dumps(line, ensure_ascii=random.random() < 0.5) for line in data)
+            ascii_only = random.choice((True, False))
+            lines = (json.dumps(line, ensure_ascii=ascii_only) for line in data)
             text = "".join(f"{line}\n" for line in lines)
             return kind.__name__, text.encode(errors="surrogatepass"), kind in KEEPS_VALUES
 
@@ -247,7 +305,10 @@ def targets(folder: Path) -> list[tuple[Path, bytes]]:
     files = []
     for number, source in enumerate(sources):
         files.append((folder / str(number) / store.FILE_NAME, small(source)))
-    facts = run_records.read(sources[0]).environment
+    facts = environment.describe("cpu")
+    first, *later, _ = small(sources[0]).splitlines()
+    here = compact(json.loads(first) | {"environment": facts}).encode()  # it can be resumed
+    files.append((folder / "here" / store.FILE_NAME, b"\n".join((here, *later, b""))))
     known = evaluation.Evaluation(
         host="resnet50",
         module="sa",
@@ -324,7 +385,9 @@ def command(*words: str) -> int:
     shown = text.getvalue()
     if found := [char for char in shown if not char.isprintable() and char != "\n"]:
         raise ValueError(f"{words[0]} printed {found[0]!a}")
-    if any(line.lstrip().startswith("::") or "##[" in line for line in shown.splitlines()):
+    lines = [line.strip() for line in shown.split("\n")]
+    ours = "::error title=attnbench "
+    if any("##[" in x or (x.startswith("::") and not x.startswith(ours)) for x in lines):
         raise ValueError(f"{words[0]} printed a command of GitHub's")
     if status not in (0, 1, 2) or "Traceback" in shown:
         raise ValueError(f"{words[0]} ended with {status}")
@@ -333,9 +396,6 @@ def command(*words: str) -> int:
 
 def planned(folder: Path) -> None:
     """Plan as ``run --out`` does; nothing is measured."""
-    from attnbench.measuring import planning
-    from attnbench.records.case import RunOptions
-
     try:
         with quiet(), contextlib.suppress(UserError):
             planning.prepare(RunOptions(), folder)
@@ -351,7 +411,7 @@ def attempts(folder: Path, whole: Path, out: Path) -> dict[str, Callable[[], obj
         "read": lambda: _ignoring(lambda: attnbench.read(folder)),
         "compare": lambda: command("compare", str(whole), str(folder), "--force"),
         "compare for GitHub": lambda: command(
-            "compare", str(folder), str(whole), "--force", "--format", "json"
+            "compare", str(folder), str(whole), "--force", "--format", "github"
         ),
         "pick": lambda: command("pick", str(folder), "--max-overhead", "20%", "--max-memory", "5%"),
         "run": lambda: planned(folder),
@@ -390,11 +450,9 @@ def attack(
     counts: dict[str, Counter[str]] = {}
     RC["savefig.dpi"] = 20
     had_alarm = signal.signal(signal.SIGALRM, _hang)
-    from attnbench.report.plots import render
-
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        files, plots = targets(folder), (render.PLOTS, render.ISOLATED_PLOTS, render.drawn)
+        files, drawn = targets(folder), render.drawn
         contents = [content for _, content in files]
         whole = folder / "whole"
         shutil.copytree(folder / "0", whole)
@@ -405,7 +463,9 @@ def attack(
             path.write_bytes(damage)
             kept = counts.setdefault(name, Counter())
             kept["mutations"] += 1
-            render.drawn = plots[2] if number % every_plot == 0 else lambda *_: []
+            render.drawn = (
+                drawn if number % every_plot == 0 or name in OFTEN_DRAWN else lambda *_: []
+            )
             for what, attempt in attempts(path.parent, whole, folder / "out").items():
                 signal.setitimer(signal.ITIMER_REAL, HANG_S)
                 try:
@@ -419,14 +479,14 @@ def attack(
                     say(traceback.format_exc(limit=-4))
                 else:
                     if what == "report":
-                        kept["refused" if status == 2 else "read"] += 1
+                        kept["refused" if status == REFUSED else "read"] += 1
                 finally:
                     signal.setitimer(signal.ITIMER_REAL, 0)
             if keeps and path in before and (other := changed(path.parent, before[path])):
                 kept["silent"] += 1
                 say(f"SILENT {seed=} {number=} {name} in {path.parent.name}: {other}")
             path.write_bytes(content)
-        render.drawn = plots[2]
+        render.drawn = drawn
     signal.signal(signal.SIGALRM, had_alarm)
     columns = ["mutations", "refused", "read", "tracebacks", "hangs", "silent"]
     table = pd.DataFrame.from_dict(counts, orient="index", columns=columns).fillna(0).astype(int)
