@@ -3,7 +3,7 @@
 Each mutation changes one file of a run, of an isolated run, of a grid or of evaluations: bytes,
 values, fields, whole lines, or lines of another run. What is left goes through ``report``,
 ``compare``, ``pick``, ``attnbench.read`` and the planning of ``run --out``, in this process.
-Printed is for each kind of mutation how many files were refused (a message and status 2), read, and
+Printed is for each kind of mutation how many runs were refused (a message and status 2), read, and
 
 * *tracebacks*: any other exception;
 * *hangs*: more than a minute in one command, plots included;
@@ -30,12 +30,14 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from functools import partial
 from math import isfinite, isnan
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import pandas as pd
+import typer
 
 import attnbench
 from attnbench.cli import app
@@ -49,7 +51,7 @@ from attnbench.report.plots.style import RC
 from attnbench.system import environment
 
 ROOT = Path(__file__).parents[1]
-HANG_S, REFUSED = 60, 2
+HANG_S = 60
 
 NASTY: tuple[Any, ...] = (
     *(None, True, False, 0, -1, 1, 2, 0.5, -0.0, 5e-324, 1e-12, 1e308, -1e308, 10**19, 10**400),
@@ -298,10 +300,11 @@ def small(folder: Path, most_rounds: int = 8) -> bytes:
     return "".join(f"{compact(line)}\n" for line in kept).encode()
 
 
-def targets(folder: Path) -> list[tuple[Path, bytes]]:
+def targets(folder: Path, most_runs: int | None = None) -> list[tuple[Path, bytes]]:
     """Store whole files under a folder; return each that is to be damaged, and its content."""
     published = sorted((ROOT / "reports").glob("*/records.jsonl"))
     sources = [ROOT / "tests" / "data" / "small-run", *(path.parent for path in published)]
+    sources = sources[:most_runs]
     files = []
     for number, source in enumerate(sources):
         files.append((folder / str(number) / store.FILE_NAME, small(source)))
@@ -404,24 +407,37 @@ def planned(folder: Path) -> None:
             os.close(store._LOCKED.pop(locked))
 
 
-def attempts(folder: Path, whole: Path, out: Path) -> dict[str, Callable[[], object]]:
-    """Return what is done with a damaged folder, by name; ``report`` tells whether it was read."""
+Attempts = dict[str, Callable[[], object]]
+"""What is done with a damaged folder, by name."""
+
+
+def attempts(folder: Path, whole: Path, out: Path) -> Attempts:
+    """Return every command that reads records."""
     return {
         "report": lambda: command("report", str(folder), "--out", str(out)),
-        "read": lambda: _ignoring(lambda: attnbench.read(folder)),
-        "compare": lambda: command("compare", str(whole), str(folder), "--force"),
-        "compare for GitHub": lambda: command(
-            "compare", str(folder), str(whole), "--force", "--format", "github"
-        ),
-        "pick": lambda: command("pick", str(folder), "--max-overhead", "20%", "--max-memory", "5%"),
+        "joint report": lambda: command("report", str(whole), str(folder), "--out", str(out)),
         "run": lambda: planned(folder),
+        **quick_attempts(folder, whole, out),
     }
 
 
-def _ignoring(read: Callable[[], pd.DataFrame]) -> None:
+def quick_attempts(folder: Path, whole: Path, _: Path) -> Attempts:
+    """Return the commands that write nothing."""
+    limits = ("--max-overhead", "20%", "--max-memory", "5%")
+    as_github = ("--force", "--format", "github")
+    return {
+        "read": lambda: _ignoring(lambda: attnbench.read(folder)),
+        "evaluations": lambda: _ignoring(lambda: evaluation.read(folder)),
+        "compare": lambda: command("compare", str(whole), str(folder), "--force"),
+        "compare for GitHub": lambda: command("compare", str(folder), str(whole), *as_github),
+        "pick": lambda: command("pick", str(folder), *limits),
+    }
+
+
+def _ignoring(read: Callable[[], object]) -> None:
     with contextlib.suppress(UserError):
         table = read()
-        for column in table.select_dtypes("number"):
+        for column in table.select_dtypes("number") if isinstance(table, pd.DataFrame) else ():
             ends = column.endswith(("_low", "_high", "_low_s", "_high_s"))
             if not ends and not all(isfinite(v) for v in table[column].dropna()):
                 raise ValueError(f"{column} is infinite")
@@ -439,58 +455,85 @@ def changed(
     return None
 
 
-def attack(
-    count: int, seed: int, *, every_plot: int = 1, say: Callable[[str], object] = print
+def tried(attempt: Callable[[], object], say: Callable[[str], object]) -> tuple[str | None, Any]:
+    """Return what went wrong in an attempt, or None, and what it returned."""
+    signal.setitimer(signal.ITIMER_REAL, HANG_S)
+    try:
+        return None, attempt()
+    except HangError:
+        return "hangs", None
+    except Exception:
+        say(traceback.format_exc(limit=-4))
+        return "tracebacks", None
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def attack(  # noqa: PLR0913  all that a test may change
+    count: int,
+    seed: int,
+    *,
+    every_plot: int = 1,
+    commands: Callable[[Path, Path, Path], Attempts] = attempts,
+    most_runs: int | None = None,
+    say: Callable[[str], object] = print,
 ) -> pd.DataFrame:
     """Make that many mutations; return a row a kind: how many, refused, read, and the failures.
 
-    Every ``every_plot``-th is reported with its plots, which take longest.
+    Every ``every_plot``-th is reported with its plots, which take longest; of other texts more.
     """
     random = Random(seed)
     counts: dict[str, Counter[str]] = {}
+    handler = signal.signal(signal.SIGALRM, _hang)
+    drawn, dots, commands_of = render.drawn, RC["savefig.dpi"], app.app
     RC["savefig.dpi"] = 20
-    had_alarm = signal.signal(signal.SIGALRM, _hang)
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        files, drawn = targets(folder), render.drawn
-        contents = [content for _, content in files]
-        whole = folder / "whole"
-        shutil.copytree(folder / "0", whole)
-        before = {path: figures(path.parent) for path, _ in files if path.name == store.FILE_NAME}
-        for number in range(count):
-            path, content = random.choice(files)
-            name, damage, keeps = mutated(random, content, random.choice(contents))
-            path.write_bytes(damage)
-            kept = counts.setdefault(name, Counter())
-            kept["mutations"] += 1
-            render.drawn = (
-                drawn if number % every_plot == 0 or name in OFTEN_DRAWN else lambda *_: []
-            )
-            for what, attempt in attempts(path.parent, whole, folder / "out").items():
-                signal.setitimer(signal.ITIMER_REAL, HANG_S)
-                try:
-                    status = attempt()
-                except HangError:
-                    kept["hangs"] += 1
-                    say(f"HANG {seed=} {number=} {name}: {what}")
-                except Exception:
-                    kept["tracebacks"] += 1
-                    say(f"TRACEBACK {seed=} {number=} {name} in {path.parent.name}: {what}")
-                    say(traceback.format_exc(limit=-4))
-                else:
-                    if what == "report":
-                        kept["refused" if status == REFUSED else "read"] += 1
-                finally:
-                    signal.setitimer(signal.ITIMER_REAL, 0)
-            if keeps and path in before and (other := changed(path.parent, before[path])):
-                kept["silent"] += 1
-                say(f"SILENT {seed=} {number=} {name} in {path.parent.name}: {other}")
-            path.write_bytes(content)
-        render.drawn = drawn
-    signal.signal(signal.SIGALRM, had_alarm)
+    app.app = typer.main.get_command(app.app)  # else its options are read again at every call
+    try:
+        with tempfile.TemporaryDirectory() as temporary:
+            folder = Path(temporary)
+            files, whole = targets(folder, most_runs), folder / "whole"
+            contents = [content for _, content in files]
+            shutil.copytree(folder / "0", whole)
+            runs = [path for path, _ in files if path.name == store.FILE_NAME]
+            before = {path: figures(path.parent) for path in runs}
+            for number in range(count):
+                path, content = random.choice(files)
+                name, damage, keeps = mutated(random, content, random.choice(contents))
+                path.write_bytes(damage)
+                known = counts.setdefault(name, Counter())
+                known["mutations"] += 1
+                often = max(every_plot // 5, 1) if name in OFTEN_DRAWN else every_plot
+                draws = number % often == 0
+                render.drawn = drawn if draws else lambda *_: []
+                todo = commands(path.parent, whole, folder / "out")
+                if path in before:
+                    known["refused" if _refused(path.parent) else "read"] += 1
+                    if keeps:
+                        todo["changed figures"] = partial(changed, path.parent, before[path])
+                for what, attempt in todo.items():
+                    fault, found = tried(attempt, say)
+                    if fault is None and what == "changed figures" and found:
+                        fault = "silent"
+                    if fault is not None:
+                        known[fault] += 1
+                        say(f"{fault}: {seed=} {number=} {name} in {path.parent}: {what} {found}")
+                path.write_bytes(content)
+    finally:
+        render.drawn, RC["savefig.dpi"], app.app = drawn, dots, commands_of
+        signal.signal(signal.SIGALRM, handler)
     columns = ["mutations", "refused", "read", "tracebacks", "hangs", "silent"]
     table = pd.DataFrame.from_dict(counts, orient="index", columns=columns).fillna(0).astype(int)
     return pd.concat([table.sort_index(), table.sum().to_frame("all").T])
+
+
+def _refused(folder: Path) -> bool:
+    try:
+        run_records.read(folder)
+    except UserError:
+        return True
+    except Exception:  # counted where the commands meet it
+        return False
+    return False
 
 
 def main() -> None:
