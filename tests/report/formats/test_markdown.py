@@ -31,6 +31,10 @@ NAMES = (
     "---",
     "===",
     "Ä μ 注意",
+    "![x](http://x/y.png) ![x][y] http://x www.x.org",
+    "::error::x",
+    "##[error]x",
+    r"\x1b[2J \u202e",
     "[1.088, 1.102] [95%] [too few rounds]",
 )
 
