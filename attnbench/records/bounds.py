@@ -50,7 +50,9 @@ def _countable(shape: tuple[int, ...]) -> tuple[int, ...]:
     return shape
 
 
-Shape = Annotated[tuple[Side, Side, Side, Side], AfterValidator(_countable)]
+InputShape = Annotated[
+    tuple[Side, ...], Field(min_length=4, max_length=4), AfterValidator(_countable)
+]
 """(batch, channels, height, width) of a module's input."""
 
 Names = Annotated[tuple[str, ...], AfterValidator(planned)]

@@ -17,20 +17,22 @@ from pydantic.dataclasses import dataclass
 from attnbench.records.bounds import (
     STRICT,
     Bytes,
-    Environment,
     Figure,
+    InputShape,
     Lost,
     Names,
     Number,
     Seconds,
-    Shape,
     Steps,
     Target,
 )
+from attnbench.records.bounds import Environment as Environment
 from attnbench.records.case import Case as Case
 from attnbench.records.variants import COPY, piece
 
 SCHEMA = 4
+
+Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -58,8 +60,8 @@ class Count:
 
 
 def _sum(parts: Mapping[str, Mapping[str, int]], key: str) -> int | None:
-    figures = [part.get(key) for part in parts.values()]
-    return None if None in figures else sum(figures)
+    figures = [part[key] for part in parts.values() if key in part]
+    return sum(figures) if len(figures) == len(parts) else None
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -97,7 +99,7 @@ class Counts:
 
     kind: Literal["counts"] = "counts"
     rules: Mapping[str, Count]
-    shape: Shape | None = None
+    shape: InputShape | None = None
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)

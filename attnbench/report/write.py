@@ -125,12 +125,12 @@ def write_joint(
 def csv(frame: pd.DataFrame) -> str:
     """Return the frame as CSV: figures as they are, text as no spreadsheet takes for a formula."""
     table = frame.convert_dtypes()
-    words = {
-        key: table[key].map(lambda value: spreadsheet(value) if isinstance(value, str) else value)
-        for key in table
-        if not is_numeric_dtype(table[key])
-    }
-    return table.assign(**words).to_csv(index=False)
+    for key in table:
+        if not is_numeric_dtype(table[key]):
+            table[key] = table[key].map(
+                lambda value: spreadsheet(value) if isinstance(value, str) else value
+            )
+    return table.to_csv(index=False)
 
 
 def _tables(
