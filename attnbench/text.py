@@ -1,22 +1,38 @@
-"""Text that is not ours (names, messages of foreign errors), made safe to show on one line."""
+"""Text that is not ours (names, messages of foreign errors), made safe to show."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
 LONGEST_WORD = 100
 """Characters of a word that is shown in a message, or compared with known ones."""
 
+_INVISIBLE = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0"
+    "\U000e0100-\U000e01ef]"
+)
+"""Characters that count as printable and show nothing: fillers, joiners, variation selectors."""
+
+_BREAKS = re.compile(r"[ \t\n\v\f\r]+")
+
 
 def printable(text: str, most: int | None = None) -> str:
-    """Return any text on one line, with ``�`` for what cannot be displayed.
+    r"""Return any text on one line, with escapes such as ``\x1b`` for what cannot be seen.
 
-    A control character is not allowed in an SVG, and one that changes the direction of writing
-    would change its neighbours too. What is longer than ``most`` characters ends in an ellipsis.
+    These are control characters, which a terminal obeys and an SVG does not allow; marks that
+    change the direction of writing, which would change their neighbours too; characters without
+    width; halves of surrogate pairs; unassigned ones. Spaces and line breaks become one space.
+    What is longer than ``most`` characters ends in an ellipsis.
     """
-    line = "".join(map(_shown, " ".join(text.split())))
+    line = visible(_BREAKS.sub(" ", text).strip(" "))
     return line if most is None or len(line) <= most else f"{line[: most - 1]}…"
+
+
+def visible(text: str) -> str:
+    """Return text with the same escapes; spaces and ends of lines stay as they are."""
+    return "".join(map(_shown, text))
 
 
 def unknown(what: str, word: str, known: Iterable[str], more: str = "") -> str:
@@ -34,6 +50,56 @@ def near(word: str, known: Iterable[str]) -> str:
 
 
 def _shown(char: str) -> str:
-    if char.isprintable():
+    if char == "\n" or (char.isprintable() and not _INVISIBLE.match(char)):
         return char
-    return " " if char.isspace() else "\N{REPLACEMENT CHARACTER}"
+    return char.encode("unicode_escape").decode()
+
+
+def no_command(text: str) -> str:
+    """Return lines in which a CI's log finds no command: ``::error::`` or ``##[error]``.
+
+    GitHub obeys the first at the beginning of a line, after any spaces, and the second anywhere
+    (``ActionCommand.cs`` in actions/runner).
+    """
+    return _COMMAND.sub(r"\1\\x3a:", text.replace("##[", r"#\x23["))
+
+
+_COMMAND = re.compile(r"^([^\S\n]*)::", re.MULTILINE)
+
+_ENDS = r"\[[-+]?[\d.,]+, [-+]?[\d.,]+\]"
+_INTERVAL = re.compile(rf"({_ENDS}(?![(\[])|\[95%\]|\[too few rounds\])")
+"""Brackets of intervals, left as they are; all others could be a link's."""
+
+_MARKDOWN = (
+    (re.compile(r"([\\*`|\[\]~$])"), r"\\\1"),
+    (re.compile(r"(?<![^\W_])_|_(?![^\W_])"), r"\\_"),  # within a word it is no emphasis
+    (re.compile(r"&(?=#?\w+;)"), "&amp;"),
+    (re.compile("<"), "&lt;"),
+    (re.compile(">"), "&gt;"),
+    (re.compile(r"(?<=\w):(?=//)"), r"\\:"),  # GitHub makes links of addresses
+    (re.compile(r"(?<!\w)(www)(?=\.)", re.IGNORECASE), r"\1\\"),
+    (re.compile(r"^(#+|[-+]|=+|-{2,})(?=\s|$)"), r"\\\1"),  # headings, lists and rulers
+    (re.compile(r"^(\d+)([.)])(?=\s|$)"), r"\1\\\2"),
+    (re.compile(r"^(?=::)"), r"\\"),  # a command of GitHub's log
+)
+
+
+def markdown_text(text: str) -> str:
+    """Return text that Markdown shows as it is, on one line, with intervals legible in the file."""
+    parts = _INTERVAL.split(printable(text))
+    for number in range(0, len(parts), 2):  # every other part is an interval
+        for pattern, replacement in _MARKDOWN:
+            parts[number] = pattern.sub(replacement, parts[number])
+    return "".join(parts)
+
+
+_FORMULA = re.compile("[=+\\-@\t\r\uff1d\uff0b\uff0d\uff20]")
+
+
+def spreadsheet(text: str) -> str:
+    """Return text for a cell of a CSV file, on one line, that no spreadsheet takes for a formula.
+
+    What begins like one gets an apostrophe in front (OWASP, CSV injection).
+    """
+    shown = printable(text)
+    return f"'{shown}" if _FORMULA.match(text) or _FORMULA.match(shown) else shown

@@ -20,8 +20,12 @@ from attnbench.records.store import FILE_NAME, RECORDS, changed, read
 
 OLD = (2, 3)
 
-SINCE_SCHEMA_3 = {"stages": [1, 2, 3, 4], "blocks": "all"}
-"""What a case of schema 2 does not state: its modules are in every block."""
+SINCE_SCHEMA_3 = {
+    **dict.fromkeys(("compiled", "cuda_graph", "isolated"), False),
+    "stages": [1, 2, 3, 4],
+    "blocks": "all",
+}
+"""What a case of schema 2 may not state: its modules are in every block."""
 
 
 def upgrade(folder: Path) -> None:
@@ -37,8 +41,8 @@ def upgrade(folder: Path) -> None:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path}: not records of schema 2 or 3 ({error!r})") from error
     with TemporaryDirectory(dir=folder) as beside:
-        for line in new:
-            RECORDS.append(Path(beside), line)
+        text = "".join(f"{json.dumps(line, ensure_ascii=False)}\n" for line in new)
+        (Path(beside) / FILE_NAME).write_text(text, encoding="utf-8")
         read(Path(beside))
         (Path(beside) / FILE_NAME).replace(path)
 

@@ -14,6 +14,8 @@ from attnbench.system import worker
 sys.path.append(str(Path(__file__).parent))
 # The generator of the documents is not part of the package.
 sys.path.append(str(Path(__file__).parents[1] / "docs"))
+# Nor are the scripts behind figures, of which tests run short forms.
+sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 
 worker.PRELOAD.append("attnbench.measuring.memory")  # as measuring does, for tests of no run
 

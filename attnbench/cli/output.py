@@ -9,12 +9,42 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from math import isinf
 from pathlib import Path
+from typing import IO, Any, cast
 
 from pydantic_core import to_jsonable_python
 from rich.console import Console, Group
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 from rich.text import Text
+
+from attnbench.text import markdown_text, no_command, printable, visible
+
+
+class _Terminal(Console):
+    """A console on which a name cannot move the cursor, change colours or turn the writing."""
+
+    def render_str(self, text: str, **style: Any) -> Text:
+        return super().render_str(visible(text), **style)
+
+
+class _Log:
+    """A stream to which no line is written that a CI's log would obey, wherever it was folded."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        return self._stream.write(no_command(text))
 
 
 def console() -> Console:
@@ -22,7 +52,7 @@ def console() -> Console:
 
     Without emoji and markup: ``mine.py:Key:`` and ``[95%]`` are text.
     """
-    terminal = Console(emoji=False, markup=False)
+    terminal = _Terminal(emoji=False, markup=False, file=cast("IO[str]", _Log(sys.stdout)))
     if not terminal.is_terminal:
         terminal.width = 160
     return terminal
@@ -37,8 +67,8 @@ def table(
         left = heading == headings[0] or heading in words
         plain.add_column(heading, justify="left" if left else "right", overflow="fold")
     for row in rows:
-        plain.add_row(*row)
-    return Group(Text(caption, style="italic"), plain)
+        plain.add_row(*map(printable, row))
+    return Group(Text(printable(caption), style="italic"), plain)
 
 
 @contextmanager
@@ -55,10 +85,17 @@ def images_bar(total: int, console: Console) -> Iterator[Callable[[str, int], No
         yield progress
 
 
+class _Description(TextColumn):
+    """What is being done, in which a module's name is text and no markup."""
+
+    def render(self, task: Task) -> Text:
+        return Text(printable(task.description))
+
+
 def progress_bar(console: Console) -> Progress:
     """A bar that is drawn when it is updated, and not by a thread while something is timed."""
     return Progress(
-        TextColumn("{task.description}"),
+        _Description(""),
         BarColumn(),
         TextColumn("{task.percentage:3.0f}%"),
         TimeElapsedColumn(),
@@ -70,8 +107,12 @@ def progress_bar(console: Console) -> Progress:
 
 
 def json_text(data: object) -> str:
-    """Return dataclasses or plain data as strict JSON, indented; infinite numbers are null."""
-    return json.dumps(_finite(to_jsonable_python(data)), indent=2, allow_nan=False)
+    """Return dataclasses or plain data as strict JSON, indented; infinite numbers are null.
+
+    In ASCII, and with escapes for what a terminal or a CI's log would obey.
+    """
+    text = json.dumps(_finite(to_jsonable_python(data)), indent=2, allow_nan=False)
+    return text.replace("\x7f", r"\u007f").replace("##[", r"#\u0023[")
 
 
 def _finite(data: object) -> object:
@@ -86,15 +127,15 @@ def annotation(name: str, message: str) -> str:
     """Return a line that GitHub shows as an error of the step."""
     escapes = {ord("%"): "%25", ord("\r"): "%0D", ord("\n"): "%0A"}
     title = name.translate(escapes | {ord(":"): "%3A", ord(","): "%2C"})
-    return f"::error title=attnbench {title}::{message.translate(escapes)}"
+    line = visible(f"title=attnbench {title}::{message.translate(escapes)}")
+    return f"::error {no_command(line)}"
 
 
 def markdown_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Return a pipe table, all columns to the left."""
-    lines = [headings, [":--"] * len(headings), *rows]
-    return "\n".join(
-        "| " + " | ".join(text.replace("|", r"\|") for text in line) + " |" for line in lines
-    )
+    heading, *others = ([*map(markdown_text, line)] for line in (headings, *rows))
+    lines = [heading, [":--"] * len(headings), *others]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def github_text(failures: Iterable[tuple[str, str]], headline: str, table: str) -> str:
@@ -113,4 +154,4 @@ def github_text(failures: Iterable[tuple[str, str]], headline: str, table: str) 
 def complain(*messages: str) -> None:
     """Print each message as one line on stderr."""
     for message in messages:
-        print(f"attnbench: {' '.join(message.split())}", file=sys.stderr)
+        print(f"attnbench: {no_command(printable(message))}", file=sys.stderr)

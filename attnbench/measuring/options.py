@@ -17,6 +17,7 @@ from attnbench.modules import ATTENTION, SettingsError
 from attnbench.plugins import resolve
 from attnbench.records import case as cases
 from attnbench.records import image_size, store
+from attnbench.records.bounds import LONGEST_S, SHORTEST_S
 from attnbench.records.case import CASE_OPTIONS, GRID, OPTIONS, Case, RunOptions
 from attnbench.records.run import Run, gather
 from attnbench.records.variants import STAGES
@@ -113,8 +114,11 @@ def require_values(options: RunOptions) -> None:
     """
     if empty := [option for option in (*GRID, "modules") if not getattr(options, option)]:
         raise UserError(f"{empty[0]} has no value")
-    if not 0 < (options.budget_s or 0) < float("inf"):
-        raise UserError(f"the budget must be a positive number of seconds, not {options.budget_s}")
+    if not SHORTEST_S <= (options.budget_s or 0) < LONGEST_S:
+        raise UserError(
+            f"the budget must be a positive number of seconds below {LONGEST_S:g}, not "
+            f"{options.budget_s}"
+        )
     known = (*host_names.CLASSIFIERS, *host_names.DETECTORS)
     if options.host not in known:
         raise UserError(unknown("host", str(options.host), known))

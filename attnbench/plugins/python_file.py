@@ -53,13 +53,16 @@ def origin(source: str, folder: Path) -> str:
 
 def _parts(source: str, folder: Path) -> tuple[Path, str]:
     file, _, name = source.rpartition(":")
-    return (folder / Path(file).expanduser()).resolve(), name
+    try:
+        return (folder / Path(file).expanduser()).resolve(), name
+    except (OSError, RuntimeError, ValueError) as error:  # no such user, a loop of links, NUL
+        raise SettingsError(f"{source!a}: there is no Python file of that name: {error}") from error
 
 
 def _content(path: Path, source: str) -> bytes:
     try:
         return path.read_bytes()
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise SettingsError(f"{source}: there is no Python file {path}") from error
 
 

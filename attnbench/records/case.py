@@ -146,6 +146,12 @@ class Case:
                 raise ValueError(f"{name} must be at least {least} and at most {most}, not {given}")
         if image_size.of(*image_size.sides(self.image_size)) != self.image_size:
             raise ValueError("image_size is a single number where the image is square")
+        if unknown := sorted(set(self.stages) - set(STAGES)):
+            raise ValueError(f"unknown stages {unknown}; known: 1 to 4")
+        if not self.stages or list(self.stages) != sorted(set(self.stages)):
+            raise ValueError(f"stages are each stated once, in their order, not {self.stages}")
+        if not self.host.strip():
+            raise ValueError("host is the name of a network")
 
     @property
     def input_shape(self) -> tuple[int, int, int, int]:

@@ -7,15 +7,17 @@ meaning raises :data:`SCHEMA`.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field
+from pydantic.dataclasses import dataclass
 
+from attnbench.records.bounds import EXACT, STRICT, Environment, Figure
+from attnbench.records.case import LIMITS
 from attnbench.records.jsonl import JsonLines
-from attnbench.records.schema import Environment
-from attnbench.records.variants import PLAIN
+from attnbench.records.variants import PLAIN, RESERVED
 
 SCHEMA = 1
 
@@ -25,18 +27,23 @@ IMAGENET_CLASSES, IMAGENET_IMAGES = 1000, 50_000
 PUBLISHED_SIZE = 224
 """The centre crop of every accuracy in the catalogue, in pixels."""
 
+_Number = Annotated[int, Field(ge=1, le=EXACT)]
+_Name = Annotated[str, Field(min_length=1)]
+_Pixels = Annotated[int, Field(ge=1, le=LIMITS["image_size"][1])]
+_Unit = Annotated[float, Field(ge=0, le=1)]
+_Positive = Annotated[float, Field(gt=0, le=1)]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Metric = Literal["top1", "top5"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class Weights:
     """The checkpoint: name and digest of its file, and which part of it.
 
     ``key``: of the weights in the file, where it holds several. ``prefix``: of the names taken.
     """
 
-    name: str
+    name: _Name
     sha256: Sha256
     key: str | None = None
     prefix: str | None = None
@@ -49,31 +56,31 @@ class Weights:
         return f"({', '.join(words)})" if words else ""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class Data:
     """The folder of images; ``sha256`` is of what ``sha256sum`` prints for all, sorted by path.
 
     ``order``: how folders became classes: ``sorted`` names are 0, 1, ..., or ``numbers`` are names.
     """
 
-    name: str
+    name: _Name
     sha256: Sha256
-    folders: int
+    folders: _Number
     order: Literal["sorted", "numbers"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class Preprocessing:
     """Shorter side to ``resize`` pixels, a centre crop, then (value - mean) / std a channel."""
 
-    resize: int
+    resize: _Pixels
     interpolation: Literal["bilinear"] = "bilinear"
-    crop: int
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
+    crop: _Pixels
+    mean: tuple[_Unit, _Unit, _Unit]
+    std: tuple[_Positive, _Positive, _Positive]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class Evaluation:
     """One line: how many of the images a network with these weights got right.
 
@@ -84,31 +91,33 @@ class Evaluation:
     """
 
     schema: int = SCHEMA
-    host: str
-    module: str | None
+    host: _Name
+    module: _Name | None
     source: str | None = None
     weights: Weights
     data: Data
-    classes: int
-    images: int
-    top1_right: int
-    top1_tied: int
-    top5_right: int
+    classes: _Number
+    images: _Number
+    top1_right: Figure
+    top1_tied: Figure
+    top5_right: Figure
     preprocessing: Preprocessing
     dtype: Literal["float32", "bfloat16", "float16"]
     device: Literal["cpu", "cuda"]
     channels_last: bool
-    batch_size: int
-    threads: int
+    batch_size: Annotated[int, Field(ge=1, le=LIMITS["batch_size"][1])]
+    threads: Annotated[int, Field(ge=1, le=LIMITS["threads"][1])]
     environment: Environment
 
     def __post_init__(self) -> None:
-        if not 0 <= self.top1_right <= self.top5_right <= self.images:
+        if not self.top1_right <= self.top5_right <= self.images:
             raise ValueError("top1_right is at most top5_right, and that at most images")
-        if not 0 <= self.top1_tied <= self.images - self.top1_right:
+        if self.top1_tied > self.images - self.top1_right:
             raise ValueError("top1_tied is at most images less top1_right")
-        if min(self.classes, self.images, self.data.folders) < 1:
-            raise ValueError("classes, folders and images are at least 1")
+        if self.data.folders > self.classes:
+            raise ValueError("data.folders is at most classes")
+        if self.module in RESERVED:
+            raise ValueError(f"no module can have the name {self.module!r}")
 
     @property
     def variant(self) -> str:

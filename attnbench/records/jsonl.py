@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -15,6 +16,10 @@ from typing import Any, Generic, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from attnbench.errors import UserError
+from attnbench.text import printable
+
+MOST = 300
+"""Characters of foreign text in a message."""
 
 T = TypeVar("T")
 
@@ -42,6 +47,8 @@ class JsonLines(Generic[T]):
     """What each line states as its ``schema``; None for lines that state none."""
     what: str = "record"
     """What a line is called in messages."""
+    stated: Mapping[str, Collection[str]] = field(default_factory=dict)
+    """Fields of an object's objects that each line states, whatever their defaults."""
     upgrade: str = ""
     """What to do with an older schema, as the end of a message."""
 
@@ -58,14 +65,17 @@ class JsonLines(Generic[T]):
     def append(self, folder: Path, data: dict[str, Any]) -> None:
         """Write one line and sync it to the disk.
 
+        What could not be read back is refused, and nothing is written.
+
         Raises:
-            ValueError: a number that JSON does not have (NaN, infinity). Nothing is written.
+            ValueError: a number that JSON does not have (NaN, infinity).
         """
-        line = json.dumps(data, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+        text = json.dumps(data, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+        line = text.encode(errors="replace")
+        self.parse(line, f"{folder / self.file_name}, a new line")
         self.begin(folder)
-        path = folder / self.file_name
-        with writing_to(folder), path.open("a", encoding="utf-8", errors="replace") as file:
-            file.write(line + "\n")
+        with writing_to(folder), (folder / self.file_name).open("ab") as file:
+            file.write(line + b"\n")
             file.flush()
             os.fsync(file.fileno())
 
@@ -105,7 +115,7 @@ class JsonLines(Generic[T]):
     def parse(self, line: bytes, where: str) -> T:
         """Return the object that a line holds; ``where`` names its place in messages."""
         try:
-            data = json.loads(line)
+            data = json.loads(line, object_pairs_hook=_once)
         except (ValueError, RecursionError) as error:
             raise UserError(f"{where}: not JSON ({error})") from error
         if not isinstance(data, dict):
@@ -113,12 +123,15 @@ class JsonLines(Generic[T]):
         stated = data.get("schema")
         if stated != self.schema or isinstance(stated, bool):
             raise UserError(f"{where}: {self._schema_fault(stated)}")
+        for key, names in self.stated.items():
+            if isinstance(part := data.get(key), dict) and (missing := set(names) - part.keys()):
+                raise UserError(f"{where}: {key}.{min(missing)}: Field required")
         try:
             return self._reader.validate_json(line, strict=True)
         except ValidationError as error:
             first = error.errors()[0]
-            field = ".".join(map(str, first["loc"])) or self.what
-            raise UserError(f"{where}: {field}: {first['msg']}") from error
+            place = printable(".".join(map(str, first["loc"])), MOST) or self.what
+            raise UserError(f"{where}: {place}: {printable(first['msg'], MOST)}") from error
 
     def _schema_fault(self, stated: object) -> str:
         if self.schema is None:
@@ -135,6 +148,14 @@ def _lines(path: Path, most: int | None = None) -> list[bytes]:
             return list(islice(file, most))
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from error
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    data = dict(pairs)
+    if len(data) < len(pairs):
+        repeated = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+        raise ValueError(f"the field {printable(repeated, MOST)!r} twice in one object")
+    return data
 
 
 def _torn(line: bytes) -> bool:

@@ -9,7 +9,9 @@ from pathlib import Path
 from attnbench.errors import UserError
 from attnbench.records import evaluation, schema, store
 from attnbench.records.evaluation import Evaluation
+from attnbench.records.jsonl import MOST
 from attnbench.records.variants import PLAIN, piece
+from attnbench.text import printable
 
 MACHINE = (
     *("cpu", "cores", "cores_allowed", "platform", "python", "torch", "torchvision", "fvcore"),
@@ -103,19 +105,69 @@ class Run:
             for key, value in before.items():
                 if now[key] != value:
                     raise UserError(f"another {kind}: {key} is {now[key]} here and {value} before")
-        variant, results = record.variant, record.results
-        last = self.rounds[-1].number if self.rounds else -1
         if self.finished:
             raise UserError("a line after the end of the run")
+        variant, results = record.variant, record.results
         if variant is not None and variant not in self.plan.variants:
-            raise UserError(f"variant '{variant}' is not in the run's plan")
+            raise UserError(f"variant {_quoted(variant)} is not in the run's plan")
         if isinstance(results, schema.Plan):
             raise UserError("a second plan: these are two runs in one file")
-        if isinstance(results, schema.Round) and results.number <= last:
-            raise UserError(f"round {results.number} again: two runs have written to this file")
-        once = {"counts": self.counts.keys(), "memory": self.memory.keys()}
-        if results and variant in once.get(results.kind, ()):
-            raise UserError(f"{results.kind} of {variant} again")
+        if isinstance(results, schema.Round):
+            self._check_round(results)
+        elif isinstance(results, schema.End):
+            if results.rounds != len(self.rounds):
+                raise UserError(
+                    f"results.rounds: the end names {results.rounds} rounds, and the run has "
+                    f"{len(self.rounds)}"
+                )
+        elif results:
+            self._check_result(results.kind, variant or "")
+        if record.error and self.failed(variant or "", record.error.step):
+            raise UserError(f"the error of {_quoted(variant)} at {record.error.step} again")
+
+    def _check_result(self, kind: str, variant: str) -> None:
+        """Check that such a run has results of that kind and variant, and not yet."""
+        having = {
+            "counts": self.counted,
+            "memory": self.networks,
+            "compiled": self.networks if self.case.compiled else (),
+        }
+        if variant not in having[kind]:
+            raise UserError(f"no such run has {kind} of {_quoted(variant)}")
+        if variant in getattr(self, kind):
+            raise UserError(f"{kind} of {_quoted(variant)} again")
+
+    def _check_round(self, timed: schema.Round) -> None:
+        """Check that no round is missing, and that each variant that can run ran once in it."""
+        expected = len(self.rounds)
+        if timed.number < expected:
+            raise UserError(
+                f"results.number: round {timed.number} again: two runs have written to this file"
+            )
+        if timed.number > expected:
+            raise UserError(
+                f"results.number: round {timed.number}, where round {expected} is missing"
+            )
+        ran = [block.variant for block in timed.blocks]
+        able = [name for name in self.plan.variants if not self.failed(name, "latency")]
+        where = f"results.blocks of round {timed.number}"
+        for name in ran:
+            if name not in able:
+                why = "had failed" if name in self.plan.variants else "is not in the run's plan"
+                raise UserError(f"{where}: variant {_quoted(name)} {why}")
+            if ran.count(name) > 1:
+                raise UserError(f"{where}: variant {_quoted(name)} ran twice")
+        if missing := [name for name in able if name not in ran]:
+            raise UserError(f"{where}: variant {_quoted(missing[0])} is missing")
+        parts = {frozenset(block.parts or ()) for block in timed.blocks}
+        if self.rounds:
+            parts.add(frozenset(self.rounds[0].blocks[0].parts or ()))
+        if len(parts) > 1:
+            raise UserError(f"{where}: steps have other parts than before")
+
+
+def _quoted(name: str | None) -> str:
+    return f"'{printable(name or '', MOST)}'"
 
 
 def machine(environment: schema.Environment) -> schema.Environment:

@@ -8,22 +8,34 @@ of meaning raises :data:`SCHEMA`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Annotated, Any, ClassVar, Literal
+from dataclasses import asdict, field
+from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
+from pydantic.dataclasses import dataclass
 
+from attnbench.records.bounds import (
+    STRICT,
+    Bytes,
+    Figure,
+    InputShape,
+    Lost,
+    Names,
+    Number,
+    Seconds,
+    Steps,
+    Target,
+)
+from attnbench.records.bounds import Environment as Environment
 from attnbench.records.case import Case as Case
-from attnbench.records.variants import BASELINES
+from attnbench.records.variants import COPY, piece
 
 SCHEMA = 4
-LONGEST_S = 1e9
 
 Shape = tuple[int, ...]
-Environment = dict[str, str | int | float | bool | None]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class Count:
     """One network under one rule of counting, for one image.
 
@@ -33,33 +45,42 @@ class Count:
     one pass on the CPU with the seed's input; None where shapes sufficed.
     """
 
-    params: int | None = None
-    operations: int | None = None
-    not_counted: Mapping[str, int] | None = None
-    details: Mapping[str, int] | None = None
-    parts: Mapping[str, Mapping[str, int]] | None = None
+    params: Figure | None = None
+    operations: Figure | None = None
+    not_counted: Mapping[str, Figure] | None = None
+    details: Mapping[str, Figure] | None = None
+    parts: Mapping[str, Mapping[str, Figure]] | None = None
     computed: str | None = None
 
     def __post_init__(self) -> None:
-        figures = [self.params, self.operations, *(self.details or {}).values()]
-        if any(figure is not None and not 0 <= figure < 2**63 for figure in figures):
-            raise ValueError("a count is at least 0 and below 2**63")
+        """Refuse parts that do not add up to ``details``; peaks are no sums."""
+        for key, total in (self.details or {}).items() if self.parts else ():
+            if key != "peak_live_bytes" and total != _sum(self.parts or {}, key):
+                raise ValueError(f"the {key} of its parts are not those of its details")
 
 
-@dataclass(frozen=True, kw_only=True)
+def _sum(parts: Mapping[str, Mapping[str, int]], key: str) -> int | None:
+    figures = [part[key] for part in parts.values() if key in part]
+    return sum(figures) if len(figures) == len(parts) else None
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class Plan:
     """The first line of a run: which variants, and when the rounds stop."""
 
     kind: Literal["plan"] = "plan"
-    variants: tuple[str, ...]
-    budget_s: float
-    target: float
+    variants: Names
+    budget_s: Seconds
+    target: Target
     sources: Mapping[str, str] = field(default_factory=dict)
     """For each custom module the digest of its file, or its package's version."""
 
     def __post_init__(self) -> None:
-        if self.variants[:2] not in BASELINES or len(set(self.variants)) < len(self.variants):
-            raise ValueError("a plan names the baseline, its control, then each module once")
+        """Refuse the source of a module that is not in the plan."""
+        pieces = map(piece, self.variants)
+        modules = {*self.variants, *(known.module for known in pieces if known)}
+        if unknown := self.sources.keys() - modules:
+            raise ValueError(f"sources name {min(unknown)!r}, which is not in the plan")
 
     @property
     def baseline(self) -> str:
@@ -72,16 +93,16 @@ class Plan:
         return self.variants[1]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class Counts:
     """The counts of one variant by rule; ``shape`` is its input's where a module runs alone."""
 
     kind: Literal["counts"] = "counts"
     rules: Mapping[str, Count]
-    shape: tuple[int, ...] | None = None
+    shape: InputShape | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class Memory:
     """Bytes before one warmed-up step of one variant, alone in its process, and at its peak.
 
@@ -92,28 +113,24 @@ class Memory:
     """
 
     kind: Literal["memory"] = "memory"
-    peak_live_bytes: int
-    resident_bytes: int | None = None
-    peak_resident_bytes: int | None = None
-    allocated_bytes: int | None = None
-    peak_allocated_bytes: int | None = None
-    reserved_bytes: int | None = None
-    peak_reserved_bytes: int | None = None
+    peak_live_bytes: Bytes
+    resident_bytes: Bytes | None = None
+    peak_resident_bytes: Bytes | None = None
+    allocated_bytes: Bytes | None = None
+    peak_allocated_bytes: Bytes | None = None
+    reserved_bytes: Bytes | None = None
+    peak_reserved_bytes: Bytes | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class Compiled:
     """Wall time in which one variant was built, compiled and gave its first output."""
 
     kind: Literal["compiled"] = "compiled"
-    seconds: float
-
-    def __post_init__(self) -> None:
-        if not 0 < self.seconds < LONGEST_S:
-            raise ValueError("compiling takes a positive time")
+    seconds: Seconds
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class Block:
     """Consecutive steps of one variant within a round, and the seconds they took together.
 
@@ -121,17 +138,12 @@ class Block:
     """
 
     variant: str
-    steps: int
-    seconds: float
-    parts: Mapping[str, float] | None = None
-
-    def __post_init__(self) -> None:
-        taken = (self.seconds, *(self.parts or {}).values())
-        if self.steps < 1 or not all(0 < seconds < LONGEST_S for seconds in taken):
-            raise ValueError("a block has at least one step and takes a positive time")
+    steps: Steps
+    seconds: Seconds
+    parts: Mapping[str, Seconds] | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class Disturbance:
     """What kept the machine from a round's work, in seconds; None where the system has no counter.
 
@@ -140,18 +152,18 @@ class Disturbance:
     ``elapsed_s``: the round's length by a clock that also runs while the machine is suspended.
     """
 
-    elapsed_s: float
-    asleep_s: float | None = None
-    waited_s: float | None = None
-    stolen_s: float | None = None
+    elapsed_s: Lost
+    asleep_s: Lost | None = None
+    waited_s: Lost | None = None
+    stolen_s: Lost | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class Round:
     """Every variant once, in the order in which they ran."""
 
     kind: Literal["round"] = "round"
-    number: int
+    number: Number
     blocks: tuple[Block, ...]
     disturbance: Disturbance | None = None
 
@@ -161,20 +173,20 @@ class Round:
         return sum(block.seconds for block in self.blocks)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class End:
     """The last line of a finished run: why the rounds stopped, and the ``message`` of a failure."""
 
     kind: Literal["end"] = "end"
     reason: Literal["target", "budget", "failed"]
-    rounds: int
+    rounds: Number
     message: str | None = None
 
 
 FailedStep = Literal["counts", "memory", "latency"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class Failure:
     """The error that left a variant without results, or without further ones."""
 
@@ -186,15 +198,12 @@ class Failure:
 Results = Annotated[Plan | Counts | Memory | Compiled | Round | End, Field(discriminator="kind")]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class Entry:
     """A line after the first: what it adds, and the facts of the environment that differ there.
 
     ``variant`` is None where the line is about all of them.
     """
-
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
-    """Refuse unknown fields, at the top level and nested: they could change what figures mean."""
 
     variant: str | None = None
     results: Results | None = None
@@ -204,15 +213,24 @@ class Entry:
     def __post_init__(self) -> None:
         if (self.results is None) == (self.error is None):
             raise ValueError("a record has either results or an error")
+        of_all = isinstance(self.results, Plan | Round | End)
+        if of_all != (self.variant is None):
+            what = self.results.kind if self.results else "error"
+            raise ValueError(f"a line with {what} {'has no' if of_all else 'names a'} variant")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class Record(Entry):
     """One result with all that it was measured on; stored whole as the first line of a file."""
 
     schema: int = SCHEMA
     case: Case
     environment: Environment
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if isinstance(self.results, Plan) and self.case.isolated != (self.results.baseline == COPY):
+            raise ValueError("results.variants are those of an isolated run, or case.isolated is")
 
     def as_json(self) -> dict[str, Any]:
         """Return the line as plain data: schema and case first, no fields that are None."""

@@ -14,6 +14,7 @@ from itertools import count
 from pathlib import Path
 
 from attnbench.errors import UserError
+from attnbench.records.case import CASE_OPTIONS
 from attnbench.records.jsonl import JsonLines, writing_to
 from attnbench.records.schema import SCHEMA, Entry, Environment, Record
 
@@ -25,7 +26,9 @@ except ImportError:  # there is none on Windows
 FILE_NAME = "records.jsonl"
 
 _UPGRADE = "; docs/upgrade_records.py in attnbench's repository rewrites the file"
-RECORDS = JsonLines(FILE_NAME, Record, SCHEMA, upgrade=_UPGRADE)
+RECORDS = JsonLines(
+    FILE_NAME, Record, SCHEMA, stated={"case": tuple(CASE_OPTIONS)}, upgrade=_UPGRADE
+)
 """The file, with the kind of its first line."""
 
 _LATER = JsonLines(FILE_NAME, Entry, None)
@@ -79,7 +82,7 @@ def append(folder: Path, record: Record) -> None:
             raise UserError(f"{folder} holds another configuration: {first.case.described}")
         del line["schema"], line["case"]
         line["environment"] = changed(first.environment, record.environment)
-    RECORDS.append(folder, line)
+    (RECORDS if first is None else _LATER).append(folder, line)
 
 
 def read(folder: Path) -> list[Record]:

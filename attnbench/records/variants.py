@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -45,6 +46,25 @@ def alone(modules: Iterable[str]) -> tuple[str, ...]:
 
 
 def piece(variant: str) -> IsolatedModule | None:
-    """Parse a variant's name such as ``sa layer1``; None for a ceiling."""
-    module, separator, stage = variant.rpartition(" layer")
-    return IsolatedModule(module, int(stage)) if separator else None
+    """Parse a variant's name such as ``sa layer1``; None for a ceiling, and what has no stage."""
+    match = re.fullmatch(r"(.*) layer([1-4])", variant, re.DOTALL)
+    return IsolatedModule(match[1], int(match[2])) if match else None
+
+
+def planned(variants: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the variants if they can be those of a plan.
+
+    Raises:
+        ValueError: they are not the baseline, its control and then each module once, and in an
+            isolated run the ceilings, then each module at every stage.
+    """
+    if variants[:2] not in BASELINES or len(set(variants)) < len(variants):
+        raise ValueError("a plan names the baseline, its control, then each module once")
+    modules = variants[2:]
+    if variants[0] == COPY:
+        modules = tuple(dict.fromkeys(known.module for known in map(piece, variants) if known))
+        if variants != alone(modules):
+            raise ValueError("an isolated plan names the ceilings, then each module at stages 1-4")
+    if unfit := [name for name in modules if not name.strip() or name in RESERVED]:
+        raise ValueError(f"no module can have the name {unfit[0]!r}")
+    return variants

@@ -68,6 +68,9 @@ def read(*folders: str | PathLike[str]) -> pd.DataFrame:
     Columns are defined in ``docs/reference.md``: those of the configuration, then those of
     ``comparison.csv``. Missing figures are NaN. Does not import torch.
 
+    Text is as the records have it: a foreign name or message may hold control characters, or what
+    a spreadsheet takes for a formula. Files and terminal output of the suite show it escaped.
+
     Raises:
         UserError: no run there, records that cannot be read, or isolated runs beside networks.
     """

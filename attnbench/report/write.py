@@ -7,13 +7,16 @@ from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 
+import pandas as pd
+from pandas.api.types import is_numeric_dtype
+
 from attnbench.errors import UserError
 from attnbench.files import write_whole
 from attnbench.records.evaluation import Evaluation
 from attnbench.records.run import Run
 from attnbench.report.formats.html import page
 from attnbench.report.formats.latex import document
-from attnbench.report.formats.markdown import escaped, markdown
+from attnbench.report.formats.markdown import markdown
 from attnbench.report.load import Loaded
 from attnbench.report.plots import render
 from attnbench.report.plots.grid import GRID_PLOTS
@@ -23,6 +26,7 @@ from attnbench.report.tables.grid import grid, shared, tidy
 from attnbench.report.tables.remarks import machine, remarks, uncounted
 from attnbench.report.tables.run import LoadedRun, Runs, tables
 from attnbench.report.tables.table import Table
+from attnbench.text import markdown_text, spreadsheet
 
 Files = dict[str, str | bytes]
 """Contents by file name."""
@@ -65,13 +69,13 @@ def _write_run(loaded: LoadedRun, folder: Path, drawings: Sequence[Drawing]) -> 
     notes = [f"{run.case.described}.", f"{machine(run.case, run.environment)}.", *remarks(loaded)]
     notes += accuracy.notes(run.evaluations)
     printed = [*tables(loaded), *accuracy.tables(run.evaluations)]
-    texts = [*map(escaped, notes), *map(markdown, printed)]
+    texts = [*map(markdown_text, notes), *map(markdown, printed)]
     if not run.case.isolated:
-        left_out = "".join(f"- {escaped(line)}\n" for line in uncounted(run))
+        left_out = "".join(f"- {markdown_text(line)}\n" for line in uncounted(run))
         texts.append(f"**Left at zero by each rule, beyond the plain host**\n\n{left_out}")
     files: Files = {
         "comparison.md": "\n\n".join(texts),
-        "comparison.csv": loaded.frame.convert_dtypes().to_csv(index=False),
+        "comparison.csv": csv(loaded.frame),
         "comparison.tex": document(printed, run.case.described, notes),
         "report.html": page({folder.name: loaded}, {folder.name: drawings}),
     }
@@ -115,15 +119,26 @@ def write_joint(
         printed = [grid(networks), *accuracy.tables(evaluated)]
         joint = render.drawn(GRID_PLOTS, frame, shared(networks))
         files = _tables("grid", printed, setting, evaluated) | render.files(joint)
-        files["grid.csv"] = frame.convert_dtypes().to_csv(index=False)
+        files["grid.csv"] = csv(frame)
     return _write(folder, files | {"report.html": page(runs, drawings, joint, evaluations)})
+
+
+def csv(frame: pd.DataFrame) -> str:
+    """Return the frame as CSV: figures as they are, text as no spreadsheet takes for a formula."""
+    table = frame.convert_dtypes()
+    for key in table:
+        if not is_numeric_dtype(table[key]):
+            table[key] = table[key].map(
+                lambda value: spreadsheet(value) if isinstance(value, str) else value
+            )
+    return table.to_csv(index=False)
 
 
 def _tables(
     stem: str, tables: Sequence[Table], setting: str, evaluations: Sequence[Evaluation]
 ) -> Files:
     notes = accuracy.notes(evaluations)
-    text = "\n".join([*map(markdown, tables), *(f"{escaped(note)}\n" for note in notes)])
+    text = "\n".join([*map(markdown, tables), *(f"{markdown_text(note)}\n" for note in notes)])
     return {f"{stem}.md": text, f"{stem}.tex": document(tables, setting, notes)}
 
 

@@ -7,11 +7,14 @@ from rich.console import Console
 
 from attnbench.cli.output import (
     annotation,
+    complain,
     console,
     github_text,
     images_bar,
     json_text,
     markdown_table,
+    progress_bar,
+    table,
 )
 
 
@@ -32,10 +35,50 @@ def test_a_name_between_colons_is_no_emoji(capsys: pytest.CaptureFixture[str]) -
     assert capsys.readouterr().out == "The code of mine.py:Key: sha256\n"
 
 
+HOSTILE = "\x1b[2J[red]a[/red]\u202eb\x9bc[link=http://x]d"
+SHOWN = r"\x1b[2J[red]a[/red]\u202eb\x9bc[link=http://x]d"
+
+
+def test_a_terminal_obeys_no_name(capsys: pytest.CaptureFixture[str]) -> None:
+    terminal = console()
+    terminal.print(HOSTILE)
+    terminal.print(table(HOSTILE, (HOSTILE,), [(HOSTILE,), ("two\n\tlines",)]))
+    complain(HOSTILE)
+    out, err = capsys.readouterr()
+    assert [line.strip() for line in out.splitlines()] == [*[SHOWN] * 4, "two lines"]
+    assert err == f"attnbench: {SHOWN}\n"
+
+
+def test_a_bar_obeys_no_name() -> None:
+    shown = io.StringIO()
+    with progress_bar(Console(file=shown, width=120, force_terminal=True)) as bar:
+        bar.update(bar.add_task("starting", total=1), description=f"{HOSTILE} [/]", refresh=True)
+    assert f"{SHOWN} [/]" in shown.getvalue()
+
+
+@pytest.mark.parametrize("order", ["::error::x", "##[error]x", "::set-output name=a::b"])
+def test_a_log_obeys_no_name(capsys: pytest.CaptureFixture[str], order: str) -> None:
+    terminal = console()
+    terminal.print(order)
+    terminal.print("x" * 160 + order)  # folded before it
+    terminal.print(f"a\n {order}")
+    terminal.print(table(order, (order,), [(order,)]))
+    complain(order)
+    print(json_text({"name": order}))
+    print(github_text([(order, order)], "headline", markdown_table((order,), [(order,)])))
+    printed = capsys.readouterr()
+    lines = [*printed.out.splitlines(), *printed.err.splitlines()]
+    obeyed = [line for line in lines if line.lstrip().startswith("::") or "##[" in line]
+    assert len(obeyed) == 1
+    assert obeyed[0].startswith("::error title=attnbench ")
+    assert json.loads(json_text({"name": order})) == {"name": order}
+
+
 @pytest.mark.parametrize(
     ("message", "shown"),
     [
         ("plain", "plain"),
+        ("\x1b[2J\u202e", r"\x1b[2J\u202e"),
         ("50% more", "50%25 more"),
         ("one\ntwo", "one%0Atwo"),
         ("one\r\ntwo", "one%0D%0Atwo"),

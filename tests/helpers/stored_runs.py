@@ -3,7 +3,16 @@
 from dataclasses import replace
 
 from attnbench.records import store
-from attnbench.records.schema import Block, Count, Counts, Memory, Plan, Record, Round
+from attnbench.records.schema import (
+    Block,
+    Count,
+    Counts,
+    Failure,
+    Memory,
+    Plan,
+    Record,
+    Round,
+)
 
 PARAMS = {"plain": 1_000, "sa": 1_708, "se": 3_000}
 LIVE = {"plain": 100, "sa": 150, "se": 104}
@@ -37,7 +46,8 @@ def store_run(  # noqa: PLR0913  all that a test may change
     """Store a run and return its folder.
 
     ``ratios`` are those of each module to the plain host, round by round; a single number stands
-    for six rounds, the fewest that give an interval.
+    for six rounds, the fewest that give an interval. A module with fewer rounds than others has
+    failed after them, as only then a round may lack it.
     """
     given = {"plain": 1.0, "control": control, **ratios}
     rounds = {
@@ -52,7 +62,22 @@ def store_run(  # noqa: PLR0913  all that a test may change
     results += [
         (variant, Memory(peak_live_bytes=LIVE[variant])) for variant in given if variant in LIVE
     ]
-    for number in range(max(map(len, rounds.values()))):
+    most, failed = max(map(len, rounds.values())), dict(failures)
+    unknown = Failure(step="latency", type="RuntimeError", message="made up")
+    for variant, values in rounds.items():
+        if len(values) < most:
+            failed.setdefault(variant, unknown)
+    early = {
+        variant: failure
+        for variant, failure in failed.items()
+        if failure.step == "latency" and len(rounds[variant]) < most
+    }
+    for number in range(most):
+        results += [
+            (variant, failure)
+            for variant, failure in early.items()
+            if len(rounds[variant]) == number
+        ]
         blocks = tuple(
             Block(variant=variant, steps=1, seconds=plain_s * values[number])
             for variant, values in rounds.items()
@@ -60,8 +85,8 @@ def store_run(  # noqa: PLR0913  all that a test may change
         )
         results.append((None, Round(number=number, blocks=blocks)))
     shared = {"case": replace(case, **dict(settings)), "environment": ENVIRONMENT | dict(facts)}
-    records = [Record(variant=variant, results=result, **shared) for variant, result in results]
-    records += [Record(variant=variant, error=failure, **shared) for variant, failure in failures]
-    for record in records:
-        store.append(folder / name, record)
+    results += [known for known in failed.items() if known[0] not in early]
+    for variant, result in results:
+        what = {"error" if isinstance(result, Failure) else "results": result}
+        store.append(folder / name, Record(variant=variant, **what, **shared))
     return folder / name

@@ -86,6 +86,18 @@ DAMAGE = {
         '{"schema": 3, "seconds": "1"}',
         "seconds: Input should be a valid number",
     ),
+    "a field twice": (
+        '{"schema": 3, "seconds": 1, "seconds": 2}',
+        r"not JSON \(the field 'seconds' twice in one object\)",
+    ),
+    "an unknown field with escapes in its name": (
+        '{"schema": 3, "seconds": 1, "\\u001b[2J\\u202e": 1}',
+        r"\\x1b\[2J\\u202e: Unexpected keyword argument",
+    ),
+    "half of a surrogate pair": (
+        '{"schema": 3, "seconds": 1, "note": "\\ud800"}',
+        "unexpected end of hex escape",
+    ),
     "an unknown field": (
         '{"schema": 3, "seconds": 1, "tea": 1}',
         "tea: Unexpected keyword argument",
@@ -109,9 +121,19 @@ def test_a_line_of_a_kind_without_a_schema_states_none(tmp_path):
     notes = JsonLines("notes.jsonl", Note, None)
     notes.append(tmp_path, {"text": "a"})
     assert notes.read(tmp_path) == [Note("a")]
-    notes.append(tmp_path, {"text": "b", "schema": 1})
-    with pytest.raises(UserError, match="line 2: a schema again: these are two files in one"):
+    two_files = "line 2: a schema again: these are two files in one"
+    with (tmp_path / "notes.jsonl").open("a") as file:
+        file.write('{"text":"b","schema":1}\n')
+    with pytest.raises(UserError, match=two_files):
         notes.read(tmp_path)
+
+
+@pytest.mark.parametrize("damage", [{"seconds": "0.5"}, {"tea": 1}, {"schema": 2}])
+def test_what_could_not_be_read_back_is_not_written(file, damage):
+    before = file.read_bytes()
+    with pytest.raises(UserError, match=r"readings\.jsonl, a new line: "):
+        READINGS.append(file.parent, asdict(READING) | damage)
+    assert file.read_bytes() == before
 
 
 def test_a_binary_file_is_named(file):

@@ -39,6 +39,8 @@ def round_of(number, seconds):
     blocks = (
         Block(variant="plain", steps=2, seconds=seconds),
         Block(variant="sa", steps=1, seconds=2 * seconds),
+        Block(variant="control", steps=2, seconds=seconds),
+        Block(variant="se", steps=2, seconds=seconds),
     )
     return Round(number=number, blocks=blocks)
 
@@ -66,14 +68,14 @@ def test_a_run_holds_the_results_of_its_records(record, case):
     assert run.end == End(reason="budget", rounds=2)
 
 
-def test_what_compiling_took_and_the_facts_of_each_round_are_kept(record):
-    hot = ENVIRONMENT | {"gpu_temperature_c": 80}
+def test_what_compiling_took_and_the_facts_of_each_round_are_kept(record, case):
+    compiled, hot = replace(case, compiled=True), ENVIRONMENT | {"gpu_temperature_c": 80}
     run = gather(
         [
-            record(PLAN),
-            record(Compiled(seconds=9.0), "sa"),
-            record(round_of(0, 0.5)),
-            record(round_of(1, 0.5), environment=hot),
+            record(PLAN, case=compiled),
+            record(Compiled(seconds=9.0), "sa", case=compiled),
+            record(round_of(0, 0.5), case=compiled),
+            record(round_of(1, 0.5), case=compiled, environment=hot),
         ],
         "file",
     )
@@ -106,7 +108,7 @@ def test_the_control_is_a_variant_and_not_another_network(record):
 
 def test_the_time_of_a_run_is_that_of_all_blocks(record):
     run = gather([record(PLAN), record(round_of(0, 0.5)), record(round_of(1, 0.25))], "file")
-    assert run.timed_s == 2.25  # (0.5 + 1.0) + (0.25 + 0.5)
+    assert run.timed_s == 3.75  # (0.5 + 1.0 + 0.5 + 0.5) + half of that
     assert gather([record(PLAN)], "file").timed_s == 0
 
 
@@ -211,7 +213,7 @@ def test_a_variant_that_is_not_planned_is_refused(record):
 
 def test_counts_twice_are_refused(record):
     counts = record(Counts(rules={}), variant="plain")
-    with pytest.raises(UserError, match="line 3: counts of plain again"):
+    with pytest.raises(UserError, match="line 3: counts of 'plain' again"):
         gather([record(PLAN), counts, counts], "file")
 
 
@@ -231,8 +233,108 @@ def test_a_second_plan_is_refused(record):
 
 
 def test_a_round_number_that_is_stored_already_is_refused(record):
-    with pytest.raises(UserError, match="line 3"):
+    with pytest.raises(UserError, match=r"line 3: results\.number: round 0 again"):
         gather([record(PLAN), record(round_of(0, 0.5)), record(round_of(0, 0.25))], "file")
+
+
+@pytest.mark.parametrize("numbers", [(1,), (0, 2), (0, 1, 3)])
+def test_a_round_that_is_missing_is_named(record, numbers):
+    rounds = [record(round_of(number, 0.5)) for number in numbers]
+    line, gap = len(rounds) + 1, len(rounds) - 1
+    with pytest.raises(UserError) as raised:
+        gather([record(PLAN), *rounds], "file")
+    assert str(raised.value) == (
+        f"file, line {line}: results.number: round {numbers[-1]}, where round {gap} is missing"
+    )
+
+
+@pytest.mark.parametrize("rounds", [0, 1, 3])
+def test_an_end_of_another_number_of_rounds_is_refused(record, rounds):
+    lines = [record(PLAN), record(round_of(0, 0.5)), record(round_of(1, 0.5))]
+    message = f"line 4: results.rounds: the end names {rounds} rounds, and the run has 2"
+    with pytest.raises(UserError, match=message):
+        gather([*lines, record(End(reason="budget", rounds=rounds))], "file")
+
+
+def blocks_of(*variants):
+    return tuple(Block(variant=variant, steps=1, seconds=0.5) for variant in variants)
+
+
+@pytest.mark.parametrize(
+    ("blocks", "message"),
+    [
+        (blocks_of("plain", "control", "sa"), "variant 'se' is missing"),
+        (blocks_of(), "variant 'plain' is missing"),
+        (blocks_of(*PLAN.variants, "eca"), "variant 'eca' is not in the run's plan"),
+        (blocks_of(*PLAN.variants, "sa"), "variant 'sa' ran twice"),
+        (blocks_of(*PLAN.variants, "\x1b[2J"), r"variant '\\x1b\[2J' is not"),
+    ],
+)
+def test_a_round_has_every_variant_of_the_plan_once(record, blocks, message):
+    with pytest.raises(UserError, match=f"line 2: results.blocks of round 0: {message}"):
+        gather([record(PLAN), record(Round(number=0, blocks=blocks))], "file")
+
+
+def test_a_round_lacks_what_had_failed_and_nothing_else(record):
+    lines = [
+        record(PLAN),
+        record(round_of(0, 0.5)),
+        record(variant="se", error=failure("latency")),
+        record(Round(number=1, blocks=blocks_of("plain", "control", "sa"))),
+    ]
+    assert len(gather(lines, "file").rounds) == 2
+    with pytest.raises(UserError, match=r"line 5: .*blocks of round 2: variant 'se' had f"):
+        gather([*lines, record(round_of(2, 0.5))], "file")
+
+
+def test_a_result_or_an_error_twice_is_refused(record, case):
+    compiled = replace(case, compiled=True)
+    for line, what in (
+        (record(MEMORY, "sa"), "memory of 'sa' again"),
+        (record(Compiled(seconds=1.0), "sa", case=compiled), "compiled of 'sa' again"),
+        (record(variant="sa", error=failure("memory")), "the error of 'sa' at memory again"),
+    ):
+        with pytest.raises(UserError, match=f"line 3: {what}"):
+            gather([record(PLAN, case=line.case), line, line], "file")
+
+
+@pytest.mark.parametrize(
+    ("results", "variant"),
+    [(COUNTS, "control"), (MEMORY, "control"), (Compiled(seconds=1.0), "sa")],
+)
+def test_results_that_no_such_run_has_are_refused(record, results, variant):
+    with pytest.raises(UserError, match=f"line 2: no such run has {results.kind} of '{variant}'"):
+        gather([record(PLAN), record(results, variant)], "file")
+
+
+def test_steps_have_the_same_parts_in_every_round(record):
+    def split(*variants):
+        blocks = blocks_of(*PLAN.variants)
+        parts = {"forward": 0.2, "backward": 0.3}
+        return tuple(replace(b, parts=parts) if b.variant in variants else b for b in blocks)
+
+    whole = record(Round(number=0, blocks=split(*PLAN.variants)))
+    assert len(gather([record(PLAN), whole], "file").rounds) == 1
+    for blocks in (split("sa"), split()):
+        lines = [record(PLAN), whole, record(Round(number=1, blocks=blocks))]
+        with pytest.raises(UserError, match="round 1: steps have other parts than before"):
+            gather(lines, "file")
+
+
+def test_a_run_that_failed_and_was_resumed_is_read_whatever_came_between(record):
+    dead = record(End(reason="failed", rounds=1, message="its process was killed"))
+    lines = [
+        record(PLAN),
+        record(round_of(0, 0.5)),
+        dead,
+        record(COUNTS, "sa"),
+        dead,
+        record(round_of(1, 0.5)),
+        record(End(reason="budget", rounds=2)),
+    ]
+    run = gather(lines, "file")
+    assert run.finished
+    assert len(run.rounds) == 2
 
 
 def test_a_run_that_failed_can_be_resumed(record):

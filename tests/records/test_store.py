@@ -42,7 +42,7 @@ def file(tmp_path, record):
 def test_every_kind_of_record_is_read_as_it_was_written(tmp_path, case):
     results = (
         Plan(variants=("plain", "control", "sa"), budget_s=100.0, target=0.01),
-        Plan(variants=("plain", "control"), budget_s=1.0, target=0.01, sources={"m": "sha256 0"}),
+        Plan(variants=("plain", "control", "m"), budget_s=1, target=0.01, sources={"m": "sha256"}),
         Counts(rules={"leaf": Count(operations=7, not_counted={"sigmoid": 2}), "none": Count()}),
         Memory(peak_live_bytes=8),
         Memory(peak_live_bytes=8, allocated_bytes=1, peak_allocated_bytes=2, reserved_bytes=3),
@@ -58,7 +58,16 @@ def test_every_kind_of_record_is_read_as_it_was_written(tmp_path, case):
         End(reason="failed", rounds=1, message="its process was killed"),
     )
     environment = {"a": "text", "b": 1, "c": 1.0, "d": True, "e": None, "é\n\u2028": '"\\\0'}
-    records = [Record(case=case, results=kind, environment=environment) for kind in results]
+    of_all = Plan, Round, End
+    records = [
+        Record(
+            case=case,
+            variant=None if isinstance(kind, of_all) else "sa",
+            results=kind,
+            environment=environment,
+        )
+        for kind in results
+    ]
     failure = Failure(step="memory", type="RuntimeError", message="killed\r\nor \x1b so: é")
     records.append(Record(case=case, variant="sa", environment=environment, error=failure))
     for record in records:
@@ -72,8 +81,8 @@ def test_every_kind_of_record_is_read_as_it_was_written(tmp_path, case):
 
 def test_seconds_are_read_to_the_last_bit(tmp_path, case):
     random = Random(0)
-    seconds = [math.exp(random.uniform(-30, 20)) for _ in range(2000)]
-    seconds += [5e-324, math.nextafter(1, 2), 0.1, math.nextafter(1e9, 0)]
+    seconds = [math.exp(random.uniform(-20, 20)) for _ in range(2000)]
+    seconds += [1e-9, math.nextafter(1, 2), 0.1, math.nextafter(1e9, 0)]
     blocks = tuple(Block(variant="plain", steps=1, seconds=value) for value in seconds)
     store.append(
         tmp_path, Record(case=case, results=Round(number=0, blocks=blocks), environment={})
@@ -189,11 +198,20 @@ DAMAGE = {
         "blocks.0.steps: Input should be a valid int",
     ),
     "true for a number": ({"steps": True}, "blocks.0.steps: Input should be a valid int"),
-    "negative seconds": ({"seconds": -0.5}, "blocks.0: .* positive time"),
-    "no seconds": ({"seconds": 0}, "blocks.0: .* positive time"),
-    "NaN seconds": ({"seconds": math.nan}, "blocks.0: .* positive time"),
-    "infinite seconds": ({"seconds": math.inf}, "blocks.0: .* positive time"),
-    "no steps": ({"steps": 0}, "blocks.0: .* at least one step"),
+    "negative seconds": (
+        {"seconds": -0.5},
+        "blocks.0.seconds: .* greater than or equal to 0.000000001",
+    ),
+    "no seconds": ({"seconds": 0}, "blocks.0.seconds: .* greater than or equal to 0.000000001"),
+    "less than a clock's tick": ({"seconds": 5e-324}, "blocks.0.seconds: .* greater than or equal"),
+    "longer than a life": ({"seconds": 1e300}, "blocks.0.seconds: .* less than 1000000000"),
+    "NaN seconds": ({"seconds": math.nan}, "blocks.0.seconds: .* finite number"),
+    "infinite seconds": ({"seconds": math.inf}, "blocks.0.seconds: .* finite number"),
+    "no steps": ({"steps": 0}, "blocks.0.steps: .* greater than or equal to 1"),
+    "steps beyond any float": ({"steps": 10**400}, "blocks.0.steps: .* less than or equal to"),
+    "a fact beyond any float": ({"environment": {"a": 10**400}}, r"environment\.a: .*below 2"),
+    "a fact that is NaN": ({"environment": {"a": math.nan}}, r"environment\.a: .*below 2"),
+    "a variant for a round": ({"variant": "sa"}, "a line with round has no variant"),
     "results of no known kind": ({"results": {"kind": "tea"}}, "results: .* 'tea'"),
     "neither results nor an error": ({"results": None}, "either results or an error"),
     "results and an error": (

@@ -15,6 +15,7 @@ from attnbench.cli import output
 from attnbench.cli.options import Timeout, option
 from attnbench.errors import UserError
 from attnbench.system import worker
+from attnbench.text import visible
 
 Format = StrEnum("Format", ["TEXT", "JSON", "JUNIT", "GITHUB"])
 HEADINGS = ("name", "what", "stated", "computed", "rule", "verdict", "as expected")
@@ -34,9 +35,10 @@ def as_junit(outcomes: Sequence[Outcome]) -> str:
         "testsuite", name="attnbench check", tests=str(len(outcomes)), failures=failures
     )
     for outcome in outcomes:
-        case = SubElement(suite, "testcase", classname=outcome.subject, name=outcome.name)
+        names = {"classname": visible(outcome.subject), "name": visible(outcome.name)}
+        case = SubElement(suite, "testcase", names)
         if not outcome.holds:
-            SubElement(case, "failure", message=outcome.fault)
+            SubElement(case, "failure", message=visible(outcome.fault))
     indent(suite)
     return tostring(suite, encoding="unicode", xml_declaration=True)
 

@@ -13,6 +13,7 @@ from attnbench import analysis, formatting
 from attnbench.analysis.compare import Change, Comparison
 from attnbench.cli import output
 from attnbench.cli.options import BetweenRuns, option, share
+from attnbench.text import markdown_text
 
 ChangeFormat = StrEnum("ChangeFormat", ["TEXT", "JSON", "GITHUB"])
 HEADINGS = ("module", "old ratio", "new ratio", "change [95%]", "between runs", "verdict", "caveat")
@@ -52,7 +53,7 @@ def as_github(comparison: Comparison) -> str:
         f"{formatting.percent(comparison.limit)}; {comparison.unjudged} without a verdict"
     )
     printed = "\n\n".join(
-        f"**{caption}**\n\n{output.markdown_table(HEADINGS, rows)}\n"
+        f"**{markdown_text(caption)}**\n\n{output.markdown_table(HEADINGS, rows)}\n"
         for caption, rows in tables(comparison)
     )
     return output.github_text(failures, headline, printed)

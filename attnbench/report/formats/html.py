@@ -18,6 +18,7 @@ from attnbench.report.tables.grid import grid, labels
 from attnbench.report.tables.remarks import control, machine, notes
 from attnbench.report.tables.run import LoadedRun, Runs, overview, tables
 from attnbench.report.tables.table import Table
+from attnbench.text import visible
 
 MARKS = {
     "slower": "bad",
@@ -116,9 +117,15 @@ def kinds(table: Table) -> list[str]:
     ]
 
 
+def _shown(value: object) -> object:
+    """Return text with escapes for what cannot be seen; markup, numbers and nothing as they are."""
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
 _TEMPLATES = jinja2.Environment(
     loader=jinja2.PackageLoader("attnbench.report.formats", "template"),
     autoescape=True,  # a module's name is data
+    finalize=_shown,
     undefined=jinja2.StrictUndefined,
     trim_blocks=True,
     lstrip_blocks=True,

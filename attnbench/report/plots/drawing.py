@@ -22,6 +22,7 @@ from attnbench.formatting import title
 from attnbench.records.variants import CONTROL, PLAIN
 from attnbench.report.plots.style import INK, RC, Shape, say
 from attnbench.report.tables.run import FAILED
+from attnbench.text import printable
 
 Span = tuple[float, float, float]
 """A median and the ends of its interval, which are infinite after too few rounds."""
@@ -81,7 +82,7 @@ def titled(figure: Figure, setting: str, table: pd.DataFrame, *, exact: bool = F
         setting += FAILED
     elif not all(held) and not exact:
         setting += "; pale and hollow: there the control failed, no verdicts"
-    figure.suptitle(fill(setting, 88), fontsize=8, x=0.01, ha="left")
+    figure.suptitle(fill(no_formula(setting), 88), fontsize=8, x=0.01, ha="left")
     return figure
 
 
@@ -143,7 +144,12 @@ def written(variant: str) -> str:
     if len(name) > LONGEST_NAME:
         half = LONGEST_NAME // 2
         name = f"{name[: half - 1]}…{name[-half:]}"
-    return name.replace("$", r"\$")
+    return no_formula(name)
+
+
+def no_formula(text: str) -> str:
+    """Return text on one line in which no formula stands between dollars."""
+    return printable(text).replace("$", r"\$")
 
 
 def tooltips(texts: Iterable[Text], variants: Iterable[str]) -> None:

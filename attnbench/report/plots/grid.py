@@ -40,7 +40,7 @@ def overhead_across_grid(table: pd.DataFrame, setting: str) -> Figure:
     look = looks(modules(table, "ratio")["variant"])
     for axes, (along, heading, part) in zip(canvases, panels, strict=True):
         _lines(axes, along, part, look)
-        axes.set_title(heading, fontsize=8, loc="left")
+        axes.set_title(drawing.no_formula(heading), fontsize=8, loc="left")
     return drawing.titled(figure, setting, pd.concat([part for *_, part in panels]))
 
 

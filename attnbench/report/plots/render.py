@@ -19,6 +19,7 @@ from attnbench.report.plots.roofline import ISOLATED_PLOTS
 from attnbench.report.plots.run import PLOTS
 from attnbench.report.plots.style import GRID, INK, PAPER, RC, SPOKEN
 from attnbench.report.tables.run import LoadedRun
+from attnbench.text import visible
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def drawn(plots: Mapping[str, Plot], table: pd.DataFrame, setting: str) -> list[
             if not plot.fits(table):
                 continue
             figure = plot.draw(table, setting)
-            words = plot.describe(table)
+            words = visible(plot.describe(table))
             svg = as_svg(figure, alternative=words)
             figure.set_layout_engine("none")  # the layout is done
             drawings.append(Drawing(name, plot.caption, words, svg, as_png(figure)))

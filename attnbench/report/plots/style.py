@@ -8,6 +8,7 @@ from typing import Any
 from matplotlib.artist import Artist
 
 from attnbench.modules import ATTENTION
+from attnbench.text import visible
 
 MODULES = {
     row.name: (row.colour, row.marker) for row in ATTENTION.values() if row.colour and row.marker
@@ -68,4 +69,4 @@ def looks(variants: Iterable[str]) -> dict[str, Shape]:
 
 def say(artist: Artist, words: str) -> None:
     """Give an artist a tooltip, which ``svg`` shows under the pointer."""
-    artist.set_gid(SPOKEN + words)
+    artist.set_gid(SPOKEN + visible(words))

@@ -41,7 +41,7 @@ def frame(run: Run, *, verdicts: bool) -> pd.DataFrame:
             **_latency(run, variant, verdicts=verdicts),
             **_parts(run, variant),
             "compile_s": run.compiled[variant].seconds if variant in run.compiled else None,
-            "tied_with": json.dumps(ties[variant], ensure_ascii=False) if variant in ties else "",
+            "tied_with": json.dumps(ties[variant]) if variant in ties else "",
             **_memory(run.memory.get(variant)),
             **_published(run, recipe, variant),
             **_measured(run, variant),

@@ -121,7 +121,7 @@ def _explained(run: Run, work: Mapping[str, int]) -> dict[str, Interval]:
     ):
         best = ONE if ceiling == COPY else ratios.ratio(run.rounds, ceiling, baseline=COPY)
         most = executed(run, ceiling)
-        if best and most:
+        if best and most and most[amount]:
             explained[name] = scaled(best, work[amount] / most[amount])
     return explained
 

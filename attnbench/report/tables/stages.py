@@ -47,8 +47,9 @@ def frame(run: Run) -> pd.DataFrame:
         for part, cost in parts.items():
             stage, _, owner = part.rpartition(" ")
             if owner == "attention":
-                other = cost["elementwise"] + cost["reductions"]
-                row = {"variant": variant, "stage": stage, "other_operations": other}
+                row: Row = {"variant": variant, "stage": stage}
+                if cost.keys() >= {"elementwise", "reductions"}:
+                    row["other_operations"] = cost["elementwise"] + cost["reductions"]
                 rows.append(row | work(cost))
     table = typed(rows, COLUMNS)
     moved = table.groupby("variant")["moved_bytes"].transform("sum")

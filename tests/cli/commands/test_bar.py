@@ -19,12 +19,16 @@ def new_run(case):
     return lambda **changes: Run(replace(case, **changes), PLAN, {})
 
 
-def record(run, results):
-    return Record(case=run.case, results=results, environment={})
+def record(run, results, variant=None):
+    return Record(case=run.case, variant=variant, results=results, environment={})
 
 
 def round_of(number, seconds):
-    return Round(number=number, blocks=(Block(variant="plain", steps=1, seconds=seconds),))
+    blocks = (
+        Block(variant=variant, steps=1, seconds=seconds / len(PLAN.variants))
+        for variant in PLAN.variants
+    )
+    return Round(number=number, blocks=tuple(blocks))
 
 
 def positions(bar, events):
@@ -52,7 +56,7 @@ def test_the_bar_counts_expected_seconds_and_those_of_the_rounds(new_run, new_ba
     run = new_run()
     bar = new_bar(run)
     assert bar._progress.tasks[0].total == WHOLE_S
-    counted, timed = record(run, Counts(rules={})), record(run, round_of(0, 2.5))
+    counted, timed = record(run, Counts(rules={}), "plain"), record(run, round_of(0, 2.5))
     end = record(run, End(reason="target", rounds=1))
     steps = [Beginning("counts", "sa"), counted, Beginning("round", None), timed, end]
     seen = positions(bar, [(run, step) for step in steps])
@@ -77,7 +81,7 @@ def test_one_bar_goes_over_all_runs_and_says_which_one_it_is_at(new_run, new_bar
 
 def test_what_an_earlier_call_did_is_done(new_run, new_bar):
     run, finished = new_run(), new_run(batch_size=1)
-    run.add(record(run, Counts(rules={})))
+    run.add(record(run, Counts(rules={}), "plain"))
     run.add(record(run, round_of(0, 2.0)))
     finished.end = End(reason="target", rounds=0)
     bar = new_bar(run, finished)

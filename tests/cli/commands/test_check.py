@@ -67,7 +67,7 @@ def test_markdown_shows_what_does_not_hold_first(monkeypatch: pytest.MonkeyPatch
     monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
     _, markdown = as_github([GOOD, BAD]).split("**attnbench check**")
     rows = markdown.splitlines()[4:]
-    assert rows[0].startswith(r"| bad: 50%, <b> | x\|y |")
+    assert rows[0].startswith(r"| bad: 50%, &lt;b&gt; | x\|y |")
     assert rows[1].startswith("| good |")
 
 

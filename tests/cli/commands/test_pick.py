@@ -61,15 +61,16 @@ def test_the_answer_is_said_in_plain_words(stored):
 
 def test_what_failed_alike_is_said_once_and_more_rounds_are_no_advice(stored):
     failure = Failure(step="latency", type="MemoryError", message="no room.")
-    folder = stored(
-        gc=[], sk=[], mine=[], failures=[(name, failure) for name in ("gc", "sk")], sa=1.01
-    )
+    other = replace(failure, message="no answer")
+    failures = [("gc", failure), ("sk", failure), ("mine", other)]
+    folder = stored(gc=[], sk=[], mine=[], failures=failures, sa=1.01)
     text = list(sentences(pick(folder, Limits(overhead=0.1))))
     assert text[:3] == [
         "Within the limits: sa.",
         "The records do not allow an answer for sk, gc: it was not timed; latency failed: "
         "MemoryError: no room.",
-        "The records do not allow an answer for mine: it was not timed.",
+        "The records do not allow an answer for mine: it was not timed; latency failed: "
+        "MemoryError: no answer.",
     ]
     assert "--budget" not in " ".join(text)
     failed = list(

@@ -16,6 +16,8 @@ from attnbench.report.tables.run import LoadedRun
 from attnbench.report.tables.table import Table
 from attnbench.report.write import write_joint
 
+SMALL_RUN = Path(__file__).parents[2] / "data" / "small-run"
+
 HOSTILE = '<img src=x onerror=alert(1)>&"$x_1$|,'
 
 
@@ -117,7 +119,7 @@ def test_a_hostile_name_keeps_its_row_in_every_table(run: Run, tmp_path: Path) -
 
 @pytest.mark.parametrize(
     "name",
-    ["a\x07b\x1b[31m\x00c", "\N{RIGHT-TO-LEFT OVERRIDE}evil\uffff", "two\nlines", "", " ", "=1+1"],
+    ["a\x07b\x1b[31m\x00c", "\N{RIGHT-TO-LEFT OVERRIDE}evil\uffff", "two\nlines", "=1+1"],
 )
 def test_no_name_breaks_a_file(run: Run, tmp_path: Path, name: str) -> None:
     written = report.write(renamed(run, "sa", name), tmp_path)
@@ -127,6 +129,40 @@ def test_no_name_breaks_a_file(run: Run, tmp_path: Path, name: str) -> None:
         if path.suffix == ".svg":
             ElementTree.fromstring(path.read_text(encoding="utf-8"))
     assert len(pd.read_csv(tmp_path / "comparison.csv")) == 4
+
+
+ORDERS = "\x1b[2J\u202e\u2066<b>\" onload='x' $\\frac{ ::error::"
+SHOWN = ORDERS.replace("\x1b", r"\x1b").replace("\u202e", r"\u202e").replace("\u2066", r"\u2066")
+
+
+def test_every_foreign_text_of_a_record_is_shown_with_its_escapes(run: Run, tmp_path: Path) -> None:
+    failure = replace(run.failures["sk"]["counts"], type=ORDERS, message=ORDERS)
+    hostile = replace(
+        renamed(run, "sa", ORDERS),
+        case=replace(run.case, host=ORDERS),
+        environment=run.environment | dict.fromkeys(("cpu", "time", "platform", ORDERS), ORDERS),
+        failures={"sk": {"counts": failure}},
+    )
+    for path in report.write(hostile, tmp_path):
+        if path.suffix != ".png":
+            text = path.read_text(encoding="utf-8")
+            assert not [c for c in text if not c.isprintable() and c != "\n"]
+    found = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
+    assert found.open == []
+    assert found.text.count(SHOWN) > 8
+    assert not any("onload" in attributes for _, attributes in found.tags)
+
+
+def test_text_in_a_csv_file_is_no_formula_and_figures_are_as_they_were(
+    run: Run, tmp_path: Path
+) -> None:
+    report.write(renamed(run, "sa", "=1+1"), tmp_path)
+    usual = pd.read_csv(SMALL_RUN / "comparison.csv")
+    read = pd.read_csv(tmp_path / "comparison.csv")
+    assert list(read["variant"]) == ["plain", "control", "'=1+1", "sk"]
+    figures = [column for column in usual.select_dtypes("number") if "published" not in column]
+    pd.testing.assert_frame_equal(read[figures], usual[figures])
+    assert (read["added_params"] < 0).sum() == (usual["added_params"] < 0).sum()
 
 
 def test_a_run_in_which_everything_failed_is_a_page(run: Run, tmp_path: Path) -> None:

@@ -3,9 +3,10 @@ from markdown_it import MarkdownIt
 
 from attnbench import formatting
 from attnbench.report.formats.latex import latex
-from attnbench.report.formats.markdown import escaped, markdown
+from attnbench.report.formats.markdown import markdown
 from attnbench.report.tables.table import Table
 from attnbench.stats.interval import Interval
+from attnbench.text import markdown_text
 
 HOSTILE = Table("50% of_it", ("module", "a & b"), (("x|<b>y</b>", "$1_000 \\ {#} ~ ^"),))
 
@@ -30,6 +31,10 @@ NAMES = (
     "---",
     "===",
     "Ä μ 注意",
+    "![x](http://x/y.png) ![x][y] http://x www.x.org",
+    "::error::x",
+    "##[error]x",
+    r"\x1b[2J \u202e",
     "[1.088, 1.102] [95%] [too few rounds]",
 )
 
@@ -38,7 +43,9 @@ NAMES = (
 def test_markdown_shows_a_name_as_itself(name: str) -> None:
     shown = MarkdownIt("commonmark").enable(["table", "strikethrough"])
     text = markdown(Table(name, ("module", name), ((name, "1"),)))
-    tokens = [token for token in shown.parse(f"{text}\n\n{escaped(name)}\n") if token.children]
+    tokens = [
+        token for token in shown.parse(f"{text}\n\n{markdown_text(name)}\n") if token.children
+    ]
     caption, _, heading, cell, figure, note = tokens
     plain, bold = {"text", "text_special"}, {"strong_open", "strong_close"}
     for token, marks in ((caption, bold), (heading, set()), (cell, set()), (note, set())):
@@ -48,9 +55,9 @@ def test_markdown_shows_a_name_as_itself(name: str) -> None:
 
 
 def test_intervals_are_as_legible_in_the_file() -> None:
-    assert escaped("1.095 [1.088, 1.102]") == "1.095 [1.088, 1.102]"
-    assert escaped("+9.5% [+8.8, +10.2]") == "+9.5% [+8.8, +10.2]"
-    assert escaped("sa_resnet50.pth.tar") == "sa_resnet50.pth.tar"
+    assert markdown_text("1.095 [1.088, 1.102]") == "1.095 [1.088, 1.102]"
+    assert markdown_text("+9.5% [+8.8, +10.2]") == "+9.5% [+8.8, +10.2]"
+    assert markdown_text("sa_resnet50.pth.tar") == "sa_resnet50.pth.tar"
 
 
 def test_a_line_break_stays_in_its_cell() -> None:

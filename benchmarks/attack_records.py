@@ -1,0 +1,552 @@
+"""Damage records at random and read them: ``python benchmarks/attack_records.py [--count 2000]``.
+
+Each mutation changes one file of a run, of an isolated run, of a grid or of evaluations: bytes,
+values, fields, whole lines, or lines of another run. What is left goes through ``report``,
+``compare``, ``pick``, ``attnbench.read`` and the planning of ``run --out``, in this process.
+Printed is for each kind of mutation how many runs were refused (a message and status 2), read, and
+
+* *tracebacks*: any other exception;
+* *hangs*: more than a minute in one command, plots included;
+* *silent*: figures that changed silently. That is: the mutation left every stored value as it was
+  (it removed, doubled, moved or cut lines or fields, or brought a line of another run), the file
+  was read, its run says that it is finished, and a cell of its table holds another figure than the
+  same cell of the whole file did. A cell that has become empty is no wrong figure. A value that was
+  replaced by another possible one cannot be noticed, nor can a line of another run that stands
+  where this one had nothing; these are no failures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import json
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import traceback
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from functools import partial
+from math import isfinite, isnan
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pandas as pd
+import typer
+
+import attnbench
+from attnbench.cli import app
+from attnbench.errors import UserError
+from attnbench.measuring import planning
+from attnbench.records import evaluation, store
+from attnbench.records import run as run_records
+from attnbench.records.case import RunOptions
+from attnbench.report.plots import render
+from attnbench.report.plots.style import RC
+from attnbench.system import environment
+
+ROOT = Path(__file__).parents[1]
+HANG_S = 60
+
+NASTY: tuple[Any, ...] = (
+    *(None, True, False, 0, -1, 1, 2, 0.5, -0.0, 5e-324, 1e-12, 1e308, -1e308, 10**19, 10**400),
+    *(2**31, 2**53, 2**53 + 1, 2**63, float("nan"), float("inf"), float("-inf")),
+    *("", " ", "0", "plain", "control", "copy", "sa", "sa layer9", "sa layer1", "x layer", "NaN"),
+    *("\0", "\x1b[2J\x1b[31m", "\u202egnp.exe", "\u2028::error::x", "\n::set-output name=a::b"),
+    *(
+        "[red]x[/]",
+        "[link=http://x]y[/link]",
+        "##[error]x",
+        "$\\frac{",
+        "$x$",
+        "\\input{/etc/passwd}",
+    ),
+    *("=1+cmd|' /C calc'!A0", "<img src=x onerror=alert(1)>", '" onload="x', "![x](http://x/y)"),
+    *("~nosuchuser/x.py:A", "/dev/zero.py:A", "\0.py:A", "a.py:A,b=" + "[" * 500, "x" * 10_000),
+    *("\ufffd\uffff", "%s{0}{{ 7*7 }}", [], {}, [1], {"a": 1}, [[[[[[1]]]]]], [0, 0, 0, 0]),
+    *([1, 2, 3], [2**31] * 4, {"kind": "end"}, {"params": -1}),
+)
+"""Replacements for a value, of every type."""
+
+
+class UnfitError(Exception):
+    """A mutation that cannot be made of this file."""
+
+
+Data = list[Any]
+"""The parsed lines of a file."""
+
+
+def places(data: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Yield the path of every value within parsed JSON."""
+    if not isinstance(data, dict | list):
+        return
+    for key, value in data.items() if isinstance(data, dict) else enumerate(data):
+        yield (*path, key)
+        yield from places(value, (*path, key))
+
+
+def parent(data: Any, path: tuple[Any, ...]) -> Any:
+    """Return the object or list that holds the value of a path."""
+    for key in path[:-1]:
+        data = data[key]
+    return data
+
+
+def _within(random: Random, data: Data, kind: type) -> tuple[Any, Any]:
+    """Return one object or list anywhere, and a key or index in it."""
+    # A line first, as a line with counts has a hundred times as many values as one of a round.
+    line = random.randrange(len(data))
+    known = [(line, *path) for path in places(data[line])]
+    known = [path for path in known if isinstance(parent(data, path), kind)]
+    if not known:
+        raise UnfitError
+    path = random.choice(known)
+    return parent(data, path), path[-1]
+
+
+def value(random: Random, data: Data, _: Data) -> None:
+    """Replace a value."""
+    holder, key = _within(random, data, dict | list)
+    holder[key] = random.choice(NASTY)
+
+
+def scaled(random: Random, data: Data, _: Data) -> None:
+    """Multiply a number."""
+    holder, key = _within(random, data, dict | list)
+    if isinstance(holder[key], bool) or not isinstance(holder[key], int | float):
+        raise UnfitError
+    holder[key] *= random.choice((-1, 0, 2, 10**9, 10**30, 1e-9, 1e30, 1e300))
+
+
+def nested(random: Random, data: Data, _: Data) -> None:
+    """Wrap a value into many lists."""
+    holder, key = _within(random, data, dict | list)
+    for _depth in range(random.choice((1, 50, 300))):
+        holder[key] = [holder[key]]
+
+
+def field_removed(random: Random, data: Data, _: Data) -> None:
+    """Remove a field of an object."""
+    holder, key = _within(random, data, dict)
+    del holder[key]
+
+
+def field_renamed(random: Random, data: Data, _: Data) -> None:
+    """Give a field another name."""
+    holder, key = _within(random, data, dict)
+    holder[random.choice((f"{key}x", "\x1b[31m", "", "~"))] = holder.pop(key)
+
+
+def element_removed(random: Random, data: Data, _: Data) -> None:
+    """Remove an element of a list."""
+    holder, key = _within(random, data, list)
+    del holder[key]
+
+
+def element_twice(random: Random, data: Data, _: Data) -> None:
+    """Repeat an element of a list."""
+    holder, key = _within(random, data, list)
+    holder.insert(key, holder[key])
+
+
+def line_removed(random: Random, data: Data, _: Data) -> None:
+    """Remove a line."""
+    del data[random.randrange(len(data))]
+
+
+def line_twice(random: Random, data: Data, _: Data) -> None:
+    """Repeat a line, anywhere."""
+    data.insert(random.randrange(len(data) + 1), random.choice(data))
+
+
+def lines_swapped(random: Random, data: Data, _: Data) -> None:
+    """Exchange two lines."""
+    one, other = random.randrange(len(data)), random.randrange(len(data))
+    data[one], data[other] = data[other], data[one]
+
+
+def lines_cut(random: Random, data: Data, _: Data) -> None:
+    """Remove several lines in a row."""
+    first = random.randrange(len(data))
+    del data[first : first + random.randrange(1, 6)]
+
+
+def foreign_line(random: Random, data: Data, other: Data) -> None:
+    """Insert a line of another file."""
+    data.insert(random.randrange(len(data) + 1), random.choice(other))
+
+
+def replaced(data: Any, texts: dict[str, str]) -> Any:
+    """Return the data with other texts, in keys too, and before `` layer1``."""
+    if isinstance(data, dict):
+        return {replaced(key, texts): replaced(value, texts) for key, value in data.items()}
+    if isinstance(data, list):
+        return [replaced(value, texts) for value in data]
+    if isinstance(data, str):
+        name, layer, stage = data.partition(" layer")
+        return texts.get(data, f"{texts.get(name, name)}{layer}{stage}")
+    return data
+
+
+def module_renamed(random: Random, data: Data, _: Data) -> None:
+    """Give a module another name wherever it stands."""
+    names = {line["module"] for line in data if line.get("module")}
+    for line in data[:1]:
+        names |= {
+            name.partition(" layer")[0] for name in line.get("results", {}).get("variants", ())
+        }
+    if not names:
+        raise UnfitError
+    texts = {random.choice(sorted(names)): random.choice([x for x in NASTY if isinstance(x, str)])}
+    data[:] = replaced(data, texts)
+
+
+TEXTS = ("message", "type", "host", "cpu", "platform", "torch", "time", "name", "python")
+
+
+def texts_replaced(random: Random, data: Data, _: Data) -> None:
+    """Replace the texts of facts and errors, the same everywhere."""
+    nasty = [x for x in NASTY if isinstance(x, str)]
+    texts: dict[str, str] = {}
+    for line in data:
+        for path in places(line):
+            known = parent(line, path)[path[-1]]
+            if path[-1] in TEXTS and isinstance(known, str):
+                texts.setdefault(known, random.choice(nasty))
+    data[:] = replaced(data, texts)
+
+
+KEEPS_VALUES = (
+    *(field_removed, field_renamed, element_removed, element_twice, line_removed, line_twice),
+    *(lines_swapped, lines_cut, foreign_line),
+)
+CHANGES_VALUES = (
+    *(value, value, value, scaled, nested, module_renamed, module_renamed),
+    *(texts_replaced, texts_replaced),
+)
+
+
+def byte(random: Random, content: bytes) -> bytes:
+    """Flip, remove or insert a byte."""
+    at = random.randrange(len(content))
+    other = random.choice(
+        (b"", bytes([random.randrange(256)]), bytes([content[at] ^ 1 << random.randrange(8)]))
+    )
+    return content[:at] + other + content[at + random.randrange(2) :]
+
+
+def truncated(random: Random, content: bytes) -> bytes:
+    """Cut the file off."""
+    return content[: random.randrange(len(content))]
+
+
+def doubled_key(random: Random, content: bytes) -> bytes:
+    """State a field twice in one object."""
+    commas = [at for at in range(len(content)) if content[at : at + 2] == b',"']
+    at = random.choice(commas)
+    end = content.index(b":", at)
+    return content[:at] + content[at:end] + b":1" + content[at:]
+
+
+def cut_within(random: Random, content: bytes) -> bytes:
+    """Remove some bytes from the middle, as a bad disk would."""
+    at = random.randrange(len(content))
+    return content[:at] + content[at + random.randrange(1, 5_000) :]
+
+
+OFTEN_DRAWN = (module_renamed.__name__, texts_replaced.__name__)
+"""What plots show."""
+
+OF_BYTES = (byte, byte, truncated, doubled_key, cut_within)
+
+
+def mutated(random: Random, content: bytes, other: bytes) -> tuple[str, bytes, bool]:
+    """Return the name of a mutation, what it leaves, and whether it kept every value."""
+    while True:
+        kind = random.choice((*KEEPS_VALUES, *CHANGES_VALUES, *OF_BYTES))
+        if kind in OF_BYTES:
+            return kind.__name__, kind(random, content), kind in (truncated, doubled_key)
+        data, foreign = ([json.loads(line) for line in c.splitlines()] for c in (content, other))
+        with contextlib.suppress(UnfitError):
+            kind(random, data, foreign)
+            ascii_only = random.choice((True, False))
+            lines = (json.dumps(line, ensure_ascii=ascii_only) for line in data)
+            text = "".join(f"{line}\n" for line in lines)
+            return kind.__name__, text.encode(errors="surrogatepass"), kind in KEEPS_VALUES
+
+
+def compact(line: Any) -> str:
+    """Return a line as the suite writes it."""
+    return json.dumps(line, separators=(",", ":"))
+
+
+def small(folder: Path, most_rounds: int = 8) -> bytes:
+    """Return a run's file with its first rounds, finished."""
+    lines = [json.loads(line) for line in (folder / store.FILE_NAME).read_text().splitlines()]
+    kept, rounds = [], 0
+    for line in lines:
+        kind = line.get("results", {}).get("kind")
+        rounds += kind == "round"
+        if kind == "end":
+            line["results"]["rounds"] = min(rounds, most_rounds)
+        if kind != "round" or rounds <= most_rounds:
+            kept.append(line)
+    return "".join(f"{compact(line)}\n" for line in kept).encode()
+
+
+def targets(folder: Path, most_runs: int | None = None) -> list[tuple[Path, bytes]]:
+    """Store whole files under a folder; return each that is to be damaged, and its content."""
+    published = sorted((ROOT / "reports").glob("*/records.jsonl"))
+    sources = [ROOT / "tests" / "data" / "small-run", *(path.parent for path in published)]
+    sources = sources[:most_runs]
+    files = []
+    for number, source in enumerate(sources):
+        files.append((folder / str(number) / store.FILE_NAME, small(source)))
+    facts = environment.describe("cpu")
+    first, *later, _ = small(sources[0]).splitlines()
+    here = compact(json.loads(first) | {"environment": facts}).encode()  # it can be resumed
+    files.append((folder / "here" / store.FILE_NAME, b"\n".join((here, *later, b""))))
+    known = evaluation.Evaluation(
+        host="resnet50",
+        module="sa",
+        weights=evaluation.Weights(name="sa_resnet50.pth.tar", sha256="a" * 64),
+        data=evaluation.Data(name="val", sha256="b" * 64, folders=1000, order="sorted"),
+        classes=1000,
+        images=50_000,
+        top1_right=38_941,
+        top1_tied=3,
+        top5_right=46_900,
+        preprocessing=evaluation.Preprocessing(
+            resize=256, crop=224, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)
+        ),
+        dtype="float32",
+        device="cpu",
+        channels_last=False,
+        batch_size=32,
+        threads=2,
+        environment=facts,
+    )
+    line = compact(asdict(known)).encode() + b"\n"
+    plain = line.replace(b'"module":"sa"', b'"module":null')
+    evaluated = folder / "evaluated" / evaluation.FILE_NAME
+    beside = folder / "0" / evaluation.FILE_NAME
+    files += [(evaluated, line + plain), (beside, line)]
+    for path, content in files:
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(content)
+    return files
+
+
+def figures(folder: Path) -> dict[tuple[Any, str], float] | None:
+    """Return every figure of a finished run's table by its row and column."""
+    if not run_records.read(folder).finished:
+        return None
+    table = attnbench.read(folder)
+    names = ["variant"] if "variant" in table else ["module", "stage"]
+    cells = table.select_dtypes("number").drop(columns="stage", errors="ignore")
+    return {
+        (tuple(table.loc[row, names]), column): float(cells.loc[row, column])
+        for row in table.index
+        for column in cells
+        if not isnan(cells.loc[row, column])
+    }
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[io.StringIO]:
+    """Catch what is printed."""
+    text = io.StringIO()
+    with contextlib.redirect_stdout(text), contextlib.redirect_stderr(text):
+        yield text
+
+
+class HangError(Exception):
+    """A command took too long."""
+
+
+def _hang(*_: object) -> None:
+    raise HangError
+
+
+def command(*words: str) -> int:
+    """Run a command line in this process; return its status.
+
+    Raises:
+        Exception: whatever would have been a traceback, control characters in its output too.
+    """
+    with quiet() as text:
+        try:
+            app.main(list(words))
+        except SystemExit as ended:
+            status = int(ended.code or 0)
+    shown = text.getvalue()
+    if found := [char for char in shown if not char.isprintable() and char != "\n"]:
+        raise ValueError(f"{words[0]} printed {found[0]!a}")
+    lines = [line.strip() for line in shown.split("\n")]
+    ours = "::error title=attnbench "
+    if any("##[" in x or (x.startswith("::") and not x.startswith(ours)) for x in lines):
+        raise ValueError(f"{words[0]} printed a command of GitHub's")
+    if status not in (0, 1, 2) or "Traceback" in shown:
+        raise ValueError(f"{words[0]} ended with {status}")
+    return status
+
+
+def planned(folder: Path) -> None:
+    """Plan as ``run --out`` does; nothing is measured."""
+    try:
+        with quiet(), contextlib.suppress(UserError):
+            planning.prepare(RunOptions(), folder)
+    finally:
+        for locked in [path for path in store._LOCKED if path == folder.resolve()]:
+            os.close(store._LOCKED.pop(locked))
+
+
+Attempts = dict[str, Callable[[], object]]
+"""What is done with a damaged folder, by name."""
+
+
+def attempts(folder: Path, whole: Path, out: Path) -> Attempts:
+    """Return every command that reads records."""
+    return {
+        "report": lambda: command("report", str(folder), "--out", str(out)),
+        "joint report": lambda: command("report", str(whole), str(folder), "--out", str(out)),
+        "run": lambda: planned(folder),
+        **quick_attempts(folder, whole, out),
+    }
+
+
+def quick_attempts(folder: Path, whole: Path, _: Path) -> Attempts:
+    """Return the commands that write nothing."""
+    limits = ("--max-overhead", "20%", "--max-memory", "5%")
+    as_github = ("--force", "--format", "github")
+    return {
+        "read": lambda: _ignoring(lambda: attnbench.read(folder)),
+        "evaluations": lambda: _ignoring(lambda: evaluation.read(folder)),
+        "compare": lambda: command("compare", str(whole), str(folder), "--force"),
+        "compare for GitHub": lambda: command("compare", str(folder), str(whole), *as_github),
+        "pick": lambda: command("pick", str(folder), *limits),
+    }
+
+
+def _ignoring(read: Callable[[], object]) -> None:
+    with contextlib.suppress(UserError):
+        table = read()
+        for column in table.select_dtypes("number") if isinstance(table, pd.DataFrame) else ():
+            ends = column.endswith(("_low", "_high", "_low_s", "_high_s"))
+            if not ends and not all(isfinite(v) for v in table[column].dropna()):
+                raise ValueError(f"{column} is infinite")
+
+
+def changed(
+    folder: Path, before: dict[tuple[Any, str], float] | None
+) -> tuple[tuple[Any, str], float, float] | None:
+    """Return a figure that is another now, with both values."""
+    with contextlib.suppress(UserError):
+        after = figures(folder)
+        for cell, now in (after or {}).items():
+            if before is not None and cell in before and before[cell] != now:
+                return cell, before[cell], now
+    return None
+
+
+def tried(attempt: Callable[[], object], say: Callable[[str], object]) -> tuple[str | None, Any]:
+    """Return what went wrong in an attempt, or None, and what it returned."""
+    signal.setitimer(signal.ITIMER_REAL, HANG_S)
+    try:
+        return None, attempt()
+    except HangError:
+        return "hangs", None
+    except Exception:
+        say(traceback.format_exc(limit=-4))
+        return "tracebacks", None
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def attack(  # noqa: PLR0913  all that a test may change
+    count: int,
+    seed: int,
+    *,
+    every_plot: int = 1,
+    commands: Callable[[Path, Path, Path], Attempts] = attempts,
+    most_runs: int | None = None,
+    say: Callable[[str], object] = print,
+) -> pd.DataFrame:
+    """Make that many mutations; return a row a kind: how many, refused, read, and the failures.
+
+    Every ``every_plot``-th is reported with its plots, which take longest; of other texts more.
+    """
+    random = Random(seed)
+    counts: dict[str, Counter[str]] = {}
+    handler = signal.signal(signal.SIGALRM, _hang)
+    drawn, dots, commands_of = render.drawn, RC["savefig.dpi"], app.app
+    RC["savefig.dpi"] = 20
+    app.app = typer.main.get_command(app.app)  # else its options are read again at every call
+    try:
+        with tempfile.TemporaryDirectory() as temporary:
+            folder = Path(temporary)
+            files, whole = targets(folder, most_runs), folder / "whole"
+            contents = [content for _, content in files]
+            shutil.copytree(folder / "0", whole)
+            runs = [path for path, _ in files if path.name == store.FILE_NAME]
+            before = {path: figures(path.parent) for path in runs}
+            for number in range(count):
+                path, content = random.choice(files)
+                name, damage, keeps = mutated(random, content, random.choice(contents))
+                path.write_bytes(damage)
+                known = counts.setdefault(name, Counter())
+                known["mutations"] += 1
+                often = max(every_plot // 5, 1) if name in OFTEN_DRAWN else every_plot
+                draws = number % often == 0
+                render.drawn = drawn if draws else lambda *_: []
+                todo = commands(path.parent, whole, folder / "out")
+                if path in before:
+                    known["refused" if _refused(path.parent) else "read"] += 1
+                    if keeps:
+                        todo["changed figures"] = partial(changed, path.parent, before[path])
+                for what, attempt in todo.items():
+                    fault, found = tried(attempt, say)
+                    if fault is None and what == "changed figures" and found:
+                        fault = "silent"
+                    if fault is not None:
+                        known[fault] += 1
+                        say(f"{fault}: {seed=} {number=} {name} in {path.parent}: {what} {found}")
+                path.write_bytes(content)
+    finally:
+        render.drawn, RC["savefig.dpi"], app.app = drawn, dots, commands_of
+        signal.signal(signal.SIGALRM, handler)
+    columns = ["mutations", "refused", "read", "tracebacks", "hangs", "silent"]
+    table = pd.DataFrame.from_dict(counts, orient="index", columns=columns).fillna(0).astype(int)
+    return pd.concat([table.sort_index(), table.sum().to_frame("all").T])
+
+
+def _refused(folder: Path) -> bool:
+    try:
+        run_records.read(folder)
+    except UserError:
+        return True
+    except Exception:  # counted where the commands meet it
+        return False
+    return False
+
+
+def main() -> None:
+    """Print the table; exit with 1 where anything failed."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--count", type=int, default=2_000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--plots", type=int, default=10, help="Draw plots of every N-th.")
+    arguments = parser.parse_args()
+    table = attack(arguments.count, arguments.seed, every_plot=arguments.plots)
+    print(table.to_string())
+    sys.exit(int(table.loc["all", ["tracebacks", "hangs", "silent"]].sum() > 0))
+
+
+if __name__ == "__main__":
+    main()
