@@ -13,6 +13,7 @@ SIX = [1.10, 1.08, 1.10, 1.10, 1.12, 1.10]
 
 ENVIRONMENT = {
     "cpu": "A",
+    "cpu_id": "family 1, model 2",
     "cores": 2,
     "python": "3.11.7",
     "torch": "2.6",
