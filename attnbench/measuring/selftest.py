@@ -46,6 +46,9 @@ PLANTED = {f"+{share:.0%}": share for share in (0.02, 0.05)}
 HELD, REAL_HELD, FOUND = 0.93, 0.90, 0.95
 """Least shares of runs: interval holds the known ratio, the same here, slowdown found."""
 
+SEEN, REAL_FOUND = "+5%", 0.90
+"""The slowdown that real runs have to find, and in what share of them at least."""
+
 MODULE = "sa"
 """Timed in the real runs too: it scatters between runs as modules do, which a control does not."""
 
@@ -90,10 +93,26 @@ class Findings:
         cells = slower or (formatting.NOTHING,) * len(PLANTED)
         self.rows.append((what, str(len(intervals)), str(holding), *cells, width))
 
+    def require_sight(self, runs: Sequence[Intervals]) -> None:
+        """Require of runs on this machine that they see a slowdown: else they say nothing."""
+        finding, least = sum(run[SEEN].low > 1 for run in runs), _least(REAL_FOUND, len(runs))
+        if finding < least:
+            width = formatting.percent(median(run[SEEN].half_width for run in runs))
+            of = formatting.counted(len(runs), "run")
+            self.faults.append(
+                f"this machine cannot see {SEEN.removeprefix('+')} now: {finding} of {of} found "
+                f"{SEEN}, at least {least} must; its ratios are known to ±{width}. Stop other "
+                "programs and try again"
+            )
+
     def _require(self, what: str, which: str, count: int, of: int, share: float) -> None:
-        least = ceil(share * of - 1e-9)
+        least = _least(share, of)
         if count < least:
             self.faults.append(f"{what}: {count} of {of} {which}; at least {least} must")
+
+
+def _least(share: float, of: int) -> int:
+    return ceil(share * of - 1e-9)
 
 
 def run(simulated: int, real: int, device: str | None, findings: Findings) -> Iterator[str]:
@@ -118,7 +137,9 @@ def run(simulated: int, real: int, device: str | None, findings: Findings) -> It
         texts = (f"{name} {formatting.ratio(r)}" for name, r in intervals(runs[-1]).items())
         yield f"real run {number} of {real}, {len(runs[-1])} rounds: {', '.join(texts)}"
     if runs:
-        findings.take(f"this machine: {case.described}", [*map(intervals, runs)], REAL_HELD, None)
+        known = [*map(intervals, runs)]
+        findings.take(f"this machine: {case.described}", known, REAL_HELD, None)
+        findings.require_sight(known)
     yield from _real_comparisons(runs, findings)
 
 

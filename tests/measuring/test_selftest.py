@@ -383,17 +383,36 @@ def test_a_selftest_may_leave_this_machine_out(one_machine):
     assert one_machine == []
 
 
-def test_a_real_machine_need_not_find_the_slowdowns_but_hold_the_truth(monkeypatch, one_machine):
+def test_a_real_machine_need_not_find_2_percent_but_hold_the_truth(monkeypatch, one_machine):
     found = Findings()
     monkeypatch.setattr(
         selftest.worker,
         "stream",
-        lambda *_: one_machine.append("run") or run_of(*[1.01] * 6, **{"+2%": 1.0, "+5%": 1.0}),
+        lambda *_: one_machine.append("run") or run_of(*[1.01] * 6, **{"+2%": 1.0}),
     )
     list(selftest.run(2, 2, "cpu", found))
     (fault,) = found.faults
     assert fault.startswith("this machine: resnet50, inference, ")
     assert fault.endswith(": 0 of 2 intervals hold 1; at least 2 must")
+
+
+@pytest.mark.parametrize(("seen", "of", "enough"), [(0, 1, False), (17, 20, False), (18, 20, True)])
+def test_a_machine_that_does_not_see_5_percent_says_so(seen, of, enough):
+    blurred = run_of(*[1.0] * 6)
+    # The plain host, a round at a time: every ratio is between 1 / 1.51 and 1.51.
+    wide = [
+        replace(each, blocks=(replace(each.blocks[0], seconds=took), *each.blocks[1:]))
+        for each, took in zip(blurred, (1.51, 1 / 1.51) * 3, strict=True)
+    ]
+    runs = [intervals(blurred)] * seen + [intervals(wide)] * (of - seen)
+    findings = Findings()
+    findings.require_sight(runs)
+    if enough:
+        assert findings.faults == []
+    else:
+        (fault,) = findings.faults
+        count = "run" if of == 1 else "runs"
+        assert fault.startswith(f"this machine cannot see 5% now: {seen} of {of} {count} found +5%")
 
 
 def test_a_module_is_compared_between_each_real_run_and_the_next(monkeypatch, one_machine):

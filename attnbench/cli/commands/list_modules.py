@@ -20,6 +20,8 @@ HOSTS = tuple(dict.fromkeys(host for row in ATTENTION.values() for host in row.a
 
 HEADINGS = ("module", "site", *(f"in {host}" for host in HOSTS), "arXiv", "paper")
 
+REFUSED = "refused: "
+
 Row = tuple[str, ...]
 
 
@@ -83,17 +85,23 @@ def _added(attention: AttentionSpec, host: str) -> str:
         with device("meta"):
             networks = build(host, attention), build(host)
     except SettingsError as error:
-        return f"refused: {error}"
+        return f"{REFUSED}{error}"
     except Exception as error:
-        return f"{type(error).__name__}: {error}"
+        return f"{REFUSED}{type(error).__name__}: {error}"
     with_it, without = (parameters.count(network, ()).params or 0 for network in networks)
     return f"{with_it - without:,}"
 
 
-def list_modules(module: CustomModules = None) -> None:
-    """List the modules: name, site, added learnable parameters, paper or package."""
+def list_modules(module: CustomModules = None) -> int:
+    """List the modules: name, site, added learnable parameters, paper or package.
+
+    Exit status 1 where one of them is refused.
+    """
     caption = "Attention modules, and the learnable parameters that they add"
-    console = output.console()
-    console.print(output.table(caption, HEADINGS, rows(module or ()), words=("site", "paper")))
+    console, listed = output.console(), list(rows(module or ()))
+    console.print(output.table(caption, HEADINGS, listed, words=("site", "paper")))
     for remark in remarks():
         console.print(remark)
+    refused = [row[0] for row in listed if any(cell.startswith(REFUSED) for cell in row[2:])]
+    output.complain(*(f"{name} is refused; the table says why" for name in refused))
+    return 1 if refused else 0
