@@ -119,7 +119,8 @@ def compare(
     """
     assumed = between_runs.ASSUMED if scatter is None else scatter
     (before, left_out), (after, left_out_too) = replicates.read(old), replicates.read(new)
-    pairs, changes = [], []
+    pairs: list[Pair] = []
+    changes: list[Change] = []
     for old_runs, new_runs in _paired(before, after, force=force):
         remarks, faults = _remarks(old_runs, new_runs, force=force)
         shown = (*remarks, *faults, *dict.fromkeys((*left_out, *left_out_too)))

@@ -23,8 +23,14 @@ That of the modules that scatter most, GC and SA, in ``benchmarks/hours.py`` on 
 published run, a CPU; the others have half of it. Callers that know a better value pass it.
 """
 
+LATENCY_ASSUMED = 0.10
+"""The same of a latency itself, which nothing protects from clock, neighbours and load.
+
+No measured figure, but a cautious one; ``benchmarks/hours.py`` shows that of your machine.
+"""
+
 WEIGHT = 6
-"""Degrees of freedom of that assumption."""
+"""Degrees of freedom of these assumptions."""
 
 
 def mean(intervals: Sequence[Interval]) -> Interval:

@@ -33,6 +33,7 @@ def store_run(  # noqa: PLR0913  all that a test may change
     facts=(),
     failures=(),
     settings=(),
+    sources=(),
     **ratios,
 ):
     """Store a run and return its folder.
@@ -44,7 +45,8 @@ def store_run(  # noqa: PLR0913  all that a test may change
     rounds = {
         key: [value] * 6 if isinstance(value, float) else value for key, value in given.items()
     }
-    results = [(None, Plan(variants=tuple(given), budget_s=10.0, target=0.01))]
+    plan = Plan(variants=tuple(given), budget_s=10.0, target=0.01, sources=dict(sources))
+    results = [(None, plan)]
     results += [
         (variant, Counts(rules={"learnable": Count(params=PARAMS[variant])}))
         for variant in given

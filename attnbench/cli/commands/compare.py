@@ -52,7 +52,11 @@ def cells(change: Change) -> tuple[str, ...]:
 
 def as_github(comparison: Comparison) -> str:
     """Return an annotation for every slowdown that fails; the tables go to the summary."""
-    failures = [(change.module, change.fault) for change in comparison.changes if change.fails]
+    failures = [
+        output.annotation(change.module, change.fault)
+        for change in comparison.changes
+        if change.fails
+    ]
     headline = (
         f"{len(failures)} of {formatting.counted(len(comparison.changes), 'module')} slower by "
         f"more than {formatting.stated_percent(comparison.limit)}; {comparison.unjudged} without "
