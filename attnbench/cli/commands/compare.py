@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from attnbench import analysis, formatting
+from attnbench.analysis import baselines
 from attnbench.analysis.compare import Change, Comparison
 from attnbench.cli import output
 from attnbench.cli.options import BetweenRuns, option, share
@@ -73,8 +73,18 @@ FORMATS: dict[str, Callable[[Comparison], str]] = {"json": output.json_text, "gi
 
 
 def compare(  # noqa: PLR0913, PLR0917  an option each
-    old: Annotated[Path, typer.Argument(metavar="OLD", help="Folder of one or more runs.")],
-    new: Annotated[Path, typer.Argument(metavar="NEW", help="The same of later runs.")],
+    old: Annotated[
+        str,
+        typer.Argument(metavar="OLD", help="Folder of one or more runs, or a saved baseline."),
+    ],
+    new: Annotated[
+        str | None,
+        typer.Argument(metavar="NEW", help="The same of later runs.", show_default="none: --save"),
+    ] = None,
+    save: Annotated[
+        str | None,
+        option("NAME", "Save the runs in OLD as a baseline, under .attnbench/baselines."),
+    ] = None,
     fail_above: Annotated[str, option("SHARE", "Slowdown for exit status 1, such as 3%.")] = "3%",
     force: Annotated[
         bool, typer.Option("--force", help="Compare different machines or settings all the same.")
@@ -95,14 +105,23 @@ def compare(  # noqa: PLR0913, PLR0917  an option each
 ) -> int:
     """Show how each module's overhead changed between runs, with its interval.
 
-    Several runs of one configuration in a folder are taken together.
+    Several runs of one configuration in a folder are taken together. With --save NAME the runs of
+    one folder are kept as a baseline, which can stand for OLD from then on.
     Exit status 1 where a slowdown beyond --fail-above is significant, where no module of a
     configuration has a verdict, and where one of the old runs could not be timed in the new ones.
     """
     if require_verdicts and allow_no_verdict:
         raise UserError("--require-verdicts and --allow-no-verdict contradict each other")
-    limit = share(fail_above)
-    comparison = analysis.compare(old, new, limit, force=force, scatter=between_runs)
+    if save is not None:
+        if new is not None:
+            raise UserError("--save NAME takes one folder of runs, and compares nothing")
+        folder = baselines.save(save, baselines.find(old))
+        print(f"Saved in {folder}; compare later runs with: attnbench compare {save} NEW")
+        return 0
+    if new is None:
+        raise UserError("compare needs OLD and NEW, or --save NAME and one folder of runs")
+    limit, before, after = share(fail_above), baselines.find(old), baselines.find(new)
+    comparison = analysis.compare(before, after, limit, force=force, scatter=between_runs)
     if format_ is ChangeFormat.TEXT:
         console = output.console()
         for caption, rows, remarks in tables(comparison):
