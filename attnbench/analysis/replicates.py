@@ -128,8 +128,9 @@ def machine_doubt(one: Run, other: Run) -> str | None:
     ours, theirs = one.environment, other.environment
     if one.case.device == "cuda":
         uuids = {ours.get("gpu_uuid"), theirs.get("gpu_uuid")}
-        if len(uuids) > 1 and None not in uuids:
-            return "these are two GPUs of one model: their gpu_uuid differ"
+        if None not in uuids:
+            two = "these are two GPUs of one model: their gpu_uuid differ"
+            return two if len(uuids) > 1 else None
     cpu = ours.get("cpu")
     if cpu != theirs.get("cpu") or None not in {ours.get("cpu_id"), theirs.get("cpu_id")}:
         return None

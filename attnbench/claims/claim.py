@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import ROUND_HALF_UP, Decimal
 from fnmatch import fnmatchcase
 from functools import cache
@@ -73,7 +73,7 @@ class Finding:
     claim: Claim
     computed: int
     explanation: int | None = None
-    seconds: float = 0.0
+    seconds: float = field(default=0.0, kw_only=True, compare=False)
     """What counting took; next to nothing where a figure of the same network was counted before."""
 
     @property

@@ -81,14 +81,14 @@ class Findings:
         self.take_controls(what, [run[CONTROL] for run in runs], held, *map(str, slower.values()))
         for name, count in slower.items():
             if found is not None:
-                self._require(what, f"runs find {name}", count, len(runs), found)
+                self._require(what, f"runs that find {name}", count, len(runs), found)
 
     def take_controls(
         self, what: str, intervals: Sequence[Interval], held: float, *slower: str
     ) -> None:
         """Add intervals of which that share must hold 1, with cells about planted slowdowns."""
         holding = sum(isfinite(i.half_width) and not i.excludes_one for i in intervals)
-        self._require(what, "intervals hold 1", holding, len(intervals), held)
+        self._require(what, "intervals that hold 1", holding, len(intervals), held)
         width = formatting.percent(median(i.half_width for i in intervals), digits=2)
         cells = slower or (formatting.NOTHING,) * len(PLANTED)
         self.rows.append((what, str(len(intervals)), str(holding), *cells, width))
@@ -108,7 +108,7 @@ class Findings:
     def _require(self, what: str, which: str, count: int, of: int, share: float) -> None:
         least = _least(share, of)
         if count < least:
-            self.faults.append(f"{what}: {count} of {of} {which}; at least {least} must")
+            self.faults.append(f"{what}: {which}: {count} of {of}, at least {least} must")
 
 
 def _least(share: float, of: int) -> int:
@@ -135,7 +135,8 @@ def run(simulated: int, real: int, device: str | None, findings: Findings) -> It
             findings.faults.append(f"real run {number}: {type(error).__name__}: {error}")
             continue
         texts = (f"{name} {formatting.ratio(r)}" for name, r in intervals(runs[-1]).items())
-        yield f"real run {number} of {real}, {len(runs[-1])} rounds: {', '.join(texts)}"
+        rounds = formatting.counted(len(runs[-1]), "round")
+        yield f"real run {number} of {real}, {rounds}: {', '.join(texts)}"
     if runs:
         known = [*map(intervals, runs)]
         findings.take(f"this machine: {case.described}", known, REAL_HELD, None)
