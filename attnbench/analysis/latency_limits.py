@@ -56,9 +56,11 @@ def _judged(
     ]
     if not with_module:
         known = formatting.joined(f"{name} in {g.case.host}" for g in groups for name in g.modules)
+        other = [name for g in of_host for name in g.modules if _tail(name) == _tail(limit.module)]
         raise UserError(
             f"{limit.where}: {folder} holds no run of {limit.module} in {limit.host}; it holds "
             f"{known or 'no module'}"
+            + (f"; the code of {formatting.joined(other)} there is other code" if other else "")
         )
     for group, variant in with_module:
         yield _outcome(group, variant, limit, scatter)

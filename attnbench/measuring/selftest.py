@@ -89,7 +89,7 @@ class Findings:
         """Add intervals of which that share must hold 1, with cells about planted slowdowns."""
         holding = sum(isfinite(i.half_width) and not i.excludes_one for i in intervals)
         self._require(what, "intervals that hold 1", holding, len(intervals), held)
-        width = formatting.percent(median(i.half_width for i in intervals), digits=2)
+        width = _width(intervals, digits=2).removeprefix("±")
         cells = slower or (formatting.NOTHING,) * len(PLANTED)
         self.rows.append((what, str(len(intervals)), str(holding), *cells, width))
 
@@ -97,11 +97,11 @@ class Findings:
         """Require of runs on this machine that they see a slowdown: else they say nothing."""
         finding, least = sum(run[SEEN].low > 1 for run in runs), _least(REAL_FOUND, len(runs))
         if finding < least:
-            width = formatting.percent(median(run[SEEN].half_width for run in runs))
+            width = _width([run[SEEN] for run in runs], digits=1)
             of = formatting.counted(len(runs), "run")
             self.faults.append(
                 f"this machine cannot see {SEEN.removeprefix('+')} now: {finding} of {of} found "
-                f"{SEEN}, at least {least} must; its ratios are known to ±{width}. Stop other "
+                f"{SEEN}, at least {least} must; half-width of its ratios: {width}. Stop other "
                 "programs and try again"
             )
 
@@ -109,6 +109,11 @@ class Findings:
         least = _least(share, of)
         if count < least:
             self.faults.append(f"{what}: {which}: {count} of {of}, at least {least} must")
+
+
+def _width(intervals: Sequence[Interval], digits: int) -> str:
+    width = median(interval.half_width for interval in intervals)
+    return f"±{formatting.percent(width, digits)}" if isfinite(width) else "too few rounds"
 
 
 def _least(share: float, of: int) -> int:

@@ -122,6 +122,9 @@ def test_a_module_in_a_file_is_known_by_its_code(stored):
         UserError, match=r"other code of docs/mine.py:Mine: sha256 a there, sha256 b"
     ):
         judged(folder, "latency ratio <= 1.2", module="docs/mine.py:Mine", origin="sha256 b")
-    for name, origin in (("mine.py:Mine", "sha256 b"), ("mine.py:Other", "sha256 a")):
-        with pytest.raises(UserError, match=f"no run of {name}"):
+    for name, origin, said in (
+        ("mine.py:Mine", "sha256 b", "; the code of docs/mine.py:Mine there is other code"),
+        ("mine.py:Other", "sha256 a", "docs/mine.py:Mine in resnet50"),
+    ):
+        with pytest.raises(UserError, match=f"no run of {name} in .*{said}$"):
             judged(folder, "latency ratio <= 1.2", module=name, origin=origin)

@@ -97,6 +97,9 @@ def test_runs_that_are_too_short_for_an_interval_hold_nothing():
     findings = Findings()
     findings.take("slow machine", [intervals(run_of(1.0, 1.0, 1.0))] * 20, REAL_HELD, None)
     assert findings.faults == ["slow machine: intervals that hold 1: 0 of 20, at least 18 must"]
+    assert findings.rows[0][-1] == "too few rounds"
+    findings.require_sight([intervals(run_of(1.0, 1.0, 1.0))])
+    assert "half-width of its ratios: too few rounds. Stop" in findings.faults[-1]
 
 
 @pytest.mark.parametrize("failing", [VARIANTS, VARIANTS[3:]], ids=["all", "one"])
