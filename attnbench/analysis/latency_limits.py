@@ -97,7 +97,8 @@ def _outcome(
 ) -> Outcome:
     ratio = limit.quantity == "latency ratio"
     if ratio:
-        known, assumed = group.intervals(variant), scatter
+        known = group.intervals(variant)
+        assumed = between_runs.ASSUMED if scatter is None else scatter
     else:
         known, assumed = group.latencies(variant), between_runs.LATENCY_ASSUMED
     interval = between_runs.known(known, assumed) if known else None
@@ -115,7 +116,8 @@ def _outcome(
         unit=limit.unit,
         stated_text=limit.written,
         computed_text=f"{written(interval)}{unit}",
-        rule=f"95% interval of {formatting.counted(len(known), 'run')}",
+        rule=f"95% interval of {formatting.counted(len(known), 'run')}; scatter between runs "
+        f"assumed: {formatting.percent(assumed)}",
         verdict=verdict,
         expected="within",
         holds=verdict == "within",

@@ -51,6 +51,7 @@ def test_a_ratio_has_the_scatter_between_runs(stored):
     outcome = judged(stored(sa=1.1), "latency ratio <= 1.12", scatter=0.01)
     # Student's t of the six runs that are assumed: 2.447 times 1%.
     assert outcome.high == pytest.approx(1.1 * math.exp(2.447 * 0.01), rel=1e-4)
+    assert outcome.rule == "95% interval of 1 run; scatter between runs assumed: 1.0%"
     assert outcome.undecided
     assert judged(stored("again", sa=1.1), "latency ratio <= 1.12").holds  # without any scatter
 
