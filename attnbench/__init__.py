@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     )
     from attnbench.hosts.build import build, resnet
     from attnbench.measuring import RunOptions, run
+    from attnbench.notebook import measure
     from attnbench.report import read
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "__version__",
     "build",
     "load_authors_state_dict",
+    "measure",
     "read",
     "read_weights",
     "resnet",
@@ -36,6 +38,7 @@ _HOMES = {
     ".accuracy.checkpoints": ("load_authors_state_dict", "read_weights", "to_authors_state_dict"),
     ".hosts.build": ("build", "resnet"),
     ".measuring": ("RunOptions", "run"),
+    ".notebook": ("measure",),
     ".report": ("read",),
 }
 

@@ -47,9 +47,10 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("_version", "modules", "records", "counting", "stats", "system", "plugins"),
         *("hosts", "formatting", "measuring", "accuracy", "claims", "analysis", "report"),
     },
+    "notebook": {"plugins", "records", "measuring", "report"},
     "__main__": {"cli"},
     # What users import from the top, on first use.
-    "__init__": {"_version", "hosts", "report", "accuracy", "measuring"},
+    "__init__": {"_version", "hosts", "report", "accuracy", "measuring", "notebook"},
 }
 """Room -> the rooms that it may import, beside itself and the foundation."""
 

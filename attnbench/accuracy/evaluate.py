@@ -20,6 +20,7 @@ from attnbench.accuracy.checkpoints import classes_of, load_authors_state_dict, 
 from attnbench.errors import UserError
 from attnbench.hosts import check_module
 from attnbench.hosts.build import HOSTS, TOTAL_STRIDE, build
+from attnbench.hosts.conditions import Conditions
 from attnbench.modules import SettingsError
 from attnbench.plugins.resolve import parse
 from attnbench.records import evaluation, store
@@ -95,7 +96,8 @@ def prepare(options: EvaluationOptions) -> Prepared:
     module = None if options.module is None else parse(options.module)
     if module is not None and module.is_custom:
         image = (1, 3, options.image_size, options.image_size)
-        check_module.in_subprocess(check_module.check, module, options.host, [image])
+        conditions = [Conditions("cuda" if cuda else "cpu")]
+        check_module.in_subprocess(check_module.check, module, options.host, [image], conditions)
     attention = None if module is None else module.load()
     state_dict = read_weights(options.weights)
     try:

@@ -11,6 +11,7 @@ from attnbench._version import __version__
 from attnbench.cli import output
 from attnbench.cli.commands.check import check
 from attnbench.cli.commands.compare import compare
+from attnbench.cli.commands.doctor import doctor_command
 from attnbench.cli.commands.evaluate import evaluate
 from attnbench.cli.commands.list_modules import list_modules
 from attnbench.cli.commands.pick import pick
@@ -35,6 +36,7 @@ app.command("compare")(compare)
 app.command("pick")(pick)
 app.command("selftest")(selftest)
 app.command("report")(report_command)
+app.command("doctor")(doctor_command)
 
 
 @app.callback(invoke_without_command=True)

@@ -1,41 +1,38 @@
 """Check that a custom module can be measured, at every position it takes in the host.
 
-A module is refused if it changes the shape or dtype, returns numbers that are not finite or not
-the same each time, or cannot be copied to be counted: its figures would be wrong.
+:mod:`attnbench.hosts.trial` says what is refused; here is where it is tried.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Collection, Iterable, Mapping
-from copy import deepcopy
 from dataclasses import dataclass, replace
-from itertools import chain
-from pathlib import Path
-from traceback import extract_tb
+from functools import partial
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parameter import is_lazy
 
 from attnbench.errors import UserError
+from attnbench.hosts import trial
 from attnbench.hosts.build import Blocks, build
+from attnbench.hosts.conditions import Conditions
 from attnbench.modules import AttentionSpec, SettingsError
+from attnbench.plugins import foreign
 from attnbench.plugins.resolve import ModuleReference
 from attnbench.plugins.torch_state import require_unchanged
 from attnbench.records.schema import Shape
 from attnbench.records.variants import STAGES
-from attnbench.system import worker
+from attnbench.system import printed, worker
+from attnbench.text import printable
 
 T = TypeVar("T")
 
-IMAGES = 2
-"""Batch size of the check: a module that mixes the images of a batch changes the result."""
+ChosenBlocks = tuple[Collection[int], Blocks]
+"""The stages whose blocks carry the module, and which of their blocks do."""
 
-ROUNDING = 1e-3
-"""Tolerance relative to the largest number; far above the effect of the order of a sum."""
-
-TORCH = str(Path(torch.__file__).parent)
+ALL_BLOCKS: ChosenBlocks = (STAGES, "all")
 
 
 @dataclass(frozen=True)
@@ -59,30 +56,39 @@ def in_subprocess(
 ) -> T:
     """Call ``function(module, *args)`` in a child process, which the module's code may end.
 
-    ``where`` is put before an error, such as the line that names the module.
+    A line on stderr says so, and what the module prints follows it, up to a limit. ``where`` is
+    put before an error, such as the line that names the module.
 
     Raises:
         UserError: the module is refused, or has ended its process; the message says why.
     """
     prefix = f"{where}: " if where else ""
+    print(f"attnbench: trying {module.name}", file=sys.stderr, flush=True)
     try:
-        return worker.call(function, module, *args)
+        with printed.limited(function) as limited:
+            return worker.call(limited, module, *args)
     except SettingsError as error:
-        raise UserError(f"{prefix}{error}") from error
-    except RuntimeError as error:
-        raise UserError(f"{prefix}{module.name} is refused: {error}") from error
+        raise UserError(f"{prefix}{printable(str(error))}") from error
+    except UserError:
+        raise
+    except Exception as error:
+        # Of the worker, which names what it could not hand on; anything else is the module's.
+        worker_says = type(error) in (RuntimeError, worker.ChildDiedError)
+        message = printable(str(error), foreign.MOST) if worker_says else foreign.message(error)
+        raise UserError(f"{prefix}{module.name} is refused: {message}") from error
 
 
 def check(
     module: ModuleReference,
     host: str,
     images: Iterable[Shape],
-    stages: Collection[int] = STAGES,
-    blocks: Blocks = "all",
+    conditions: Collection[Conditions] = (),
+    blocks: ChosenBlocks = ALL_BLOCKS,
 ) -> None:
     """Load a module and check it at its places in the host, for each shape of image.
 
-    An image is a shape (batch, 3, height, width); the batch does not matter.
+    An image is a shape (batch, 3, height, width); the batch does not matter. ``conditions`` are
+    those of the run, tried beside float32 on the CPU.
 
     Raises:
         SettingsError: it cannot be loaded or is not fit to be measured; the message says why.
@@ -90,7 +96,8 @@ def check(
     attention = module.load()
     try:
         for image in images:
-            require_fit(attention, places(attention, host, (1, *image[1:]), stages, blocks))
+            where = places(attention, host, (1, *image[1:]), *blocks)
+            require_fit(attention, where, conditions)
     except SettingsError as error:
         why = ". ".join(filter(None, [str(error), module.hint()]))
         raise SettingsError(f"{module.name} is refused: {why}") from error
@@ -123,76 +130,22 @@ def places(
     return seen
 
 
-def require_fit(attention: AttentionSpec, where: Iterable[Place]) -> None:
-    """Check the module at each of these places, on the CPU in float32 and evaluation mode.
+def require_fit(
+    attention: AttentionSpec, where: Iterable[Place], conditions: Collection[Conditions] = ()
+) -> None:
+    """Check the module at each of these places, in evaluation mode.
+
+    On the CPU in float32, then that it runs in the other conditions of the run. One that fails on
+    the CPU is checked on their device instead.
 
     Raises:
         SettingsError: it is not fit to be measured in one of them; the message says why.
     """
     for place in where:
+        build = partial(attention.build, place.channels, **place.settings)
         try:
             with require_unchanged("it"):
-                _require_fit(attention, place)
+                trial.require_fit(build, place.shape, place.returned, conditions)
         except BaseException as error:
             size = "x".join(map(str, place.shape))
-            raise SettingsError(f"on an input of {size} {_reason(error)}") from error
-
-
-def _require(condition: object, reason: str) -> None:
-    if not condition:
-        raise SettingsError(reason)
-
-
-def _require_fit(attention: AttentionSpec, place: Place) -> None:
-    x = torch.randn(IMAGES, *place.shape, generator=torch.Generator().manual_seed(0))
-    module = _built(attention, place)
-    _require(isinstance(module, nn.Module), f"it is a {type(module).__name__}, not a torch module")
-    tensors = chain(module.named_parameters(), module.named_buffers())
-    lazy = [name for name, tensor in tensors if is_lazy(tensor)]  # not counted before a forward
-    _require(not lazy, f"it is built without the sizes of {', '.join(lazy)} (a lazy layer)")
-    out = _output(module, x)
-    _require_output(out, (IMAGES, *place.returned), x.dtype)
-    again, twin = _output(module, x), _output(_built(attention, place), x)
-    _require(torch.equal(out, again), "it is not deterministic: the same input, other numbers")
-    _require(torch.equal(out, twin), "it is not deterministic: built from one seed, other numbers")
-    try:
-        copied = _output(deepcopy(module), x)
-    except Exception as error:
-        raise SettingsError(f"it cannot be copied: {_one_line(error)}") from error
-    _require(torch.equal(out, copied), "its copy computes other numbers")
-    try:
-        one = _output(module, x[:1])
-        _require_output(one, (1, *place.returned), x.dtype)
-        # By rounding alone they may differ: a smaller batch may be summed otherwise.
-        close = ((one - out[:1]).abs() <= ROUNDING * out[:1].abs().max()).all()
-        _require(close, "it returns other numbers than for that image among two")
-    except Exception as error:
-        raise SettingsError(f"of one image {_reason(error)}") from error
-
-
-def _require_output(out: Any, expected: Shape, dtype: torch.dtype) -> None:
-    _require(isinstance(out, Tensor), f"it returns a {type(out).__name__}, not a tensor")
-    returned = tuple(out.shape)
-    _require(returned == expected, f"it returns the shape {returned}, expected is {expected}")
-    _require(out.dtype == dtype, f"it returns {out.dtype} for an input of {dtype}")
-    _require(torch.isfinite(out).all(), "it returns numbers that are not finite")
-
-
-def _built(attention: AttentionSpec, place: Place) -> Any:
-    torch.manual_seed(0)
-    return attention.build(place.channels, **place.settings)
-
-
-def _output(module: nn.Module, x: Tensor) -> Any:
-    with torch.inference_mode():
-        return module.eval()(x.clone())
-
-
-def _reason(error: BaseException) -> str:
-    return str(error) if isinstance(error, SettingsError) else f"it fails: {_one_line(error)}"
-
-
-def _one_line(error: BaseException) -> str:
-    """Return an error's message, or where it is empty the line of code that raised it."""
-    frames = [f for f in extract_tb(error.__traceback__) if not f.filename.startswith(TORCH)]
-    return f"{type(error).__name__}: {' '.join(str(error).split()) or frames[-1].line}"
+            raise SettingsError(f"on an input of {size} {trial.reason(error)}") from error

@@ -10,11 +10,11 @@ from torch import nn
 
 from attnbench.counting.rule import Count
 from attnbench.counting.rules import executed
-from attnbench.counting.twin import mode_of, twin
-from attnbench.hosts.build import build
+from attnbench.hosts.check_module import places
 from attnbench.hosts.detection import body
 from attnbench.measuring.timing import Step
 from attnbench.measuring.workload import image_for, inference, moving, network
+from attnbench.plugins.resolve import parse
 from attnbench.records.schema import Case, Counts
 from attnbench.records.variants import LAUNCH, PRODUCT, IsolatedModule, piece
 from attnbench.system import process_settings
@@ -82,15 +82,10 @@ def _host(case: Case, module: str, device: str) -> nn.Module:
 @lru_cache
 def input_shape(case: Case, alone: IsolatedModule) -> tuple[int, ...]:
     """Return the module's input shape in its host: (batch, channels, height, width)."""
-    with torch.device("meta"):
-        plain = build(case.host, alone.module)
-    host, image = twin(plain, case.input_shape)
-    shapes: list[torch.Size] = []
-    module = _attention(host, alone.stage)
-    module.register_forward_pre_hook(lambda _, inputs: shapes.append(inputs[0].shape))
-    with torch.no_grad(), mode_of(image):
-        host(image)
-    return tuple(shapes[0])
+    row = parse(alone.module).load()
+    # Its code is not run: it may not run on the CPU.
+    (place,) = places(row, case.host, case.input_shape, (alone.stage,), "last")
+    return (case.batch_size, *place.shape)
 
 
 def _ceiling(case: Case, variant: str) -> Step:

@@ -15,6 +15,7 @@ from attnbench.errors import UserError
 from attnbench.hosts import check_module
 from attnbench.hosts.build import TOTAL_STRIDE, build, default_size
 from attnbench.hosts.detection import DETECTORS
+from attnbench.measuring.workload import conditions_of
 from attnbench.modules import ATTENTION, SettingsError
 from attnbench.plugins import resolve
 from attnbench.plugins.resolve import ModuleReference
@@ -225,11 +226,12 @@ def _check(case: Case, modules: Sequence[ModuleReference]) -> None:
 
 
 def _try(cases: Sequence[Case], modules: Iterable[ModuleReference]) -> None:
-    """Check custom modules in child processes, at every input size of the run."""
+    """Check custom modules in child processes, in every input size and dtype of the run."""
     first = cases[0]
     images = {case.image_size: case.input_shape for case in cases}
+    conditions = dict.fromkeys(conditions_of(case) for case in cases)
     for module in (module for module in modules if module.is_custom):
-        where = ([*images.values()], first.stages, first.blocks)
+        where = ([*images.values()], [*conditions], (first.stages, first.blocks))
         check_module.in_subprocess(check_module.check, module, first.host, *where)
 
 

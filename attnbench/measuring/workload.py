@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from attnbench.hosts.build import CLASSES, build
+from attnbench.hosts.conditions import Conditions
 from attnbench.measuring.timing import Step
 from attnbench.records.schema import Case
 from attnbench.records.variants import CONTROL, PLAIN
@@ -28,7 +29,7 @@ def network(case: Case, variant: str, device: str) -> nn.Module:
     torch.manual_seed(case.seed)
     with torch.device("meta" if device == "meta" else "cpu"):  # the same weights on any device
         model = build(case.host, attention, stages=case.stages, blocks=case.blocks)
-    return model.to(device, **_arithmetic(case))
+    return conditions_of(case, device).place(model)
 
 
 def step(case: Case, variant: str, device: str | None = None) -> Step:
@@ -59,15 +60,16 @@ def _step(case: Case, model: nn.Module, forward: Forward, image: torch.Tensor) -
 
 def image_for(case: Case, shape: tuple[int, ...], device: str) -> torch.Tensor:
     """Draw normal noise of a shape (batch, channels, height, width) from the case's seed."""
+    conditions = conditions_of(case, device)
     if device == "meta":
-        return torch.empty(shape, device="meta").to(**_arithmetic(case))
+        return conditions.place_image(torch.empty(shape, device="meta"))
     generator = torch.Generator().manual_seed(case.seed)
-    return torch.randn(shape, generator=generator).to(device).to(**_arithmetic(case))
+    return conditions.place_image(torch.randn(shape, generator=generator))
 
 
-def _arithmetic(case: Case) -> dict[str, Any]:
-    layout = torch.channels_last if case.channels_last else torch.contiguous_format
-    return {"dtype": getattr(torch, case.dtype), "memory_format": layout}
+def conditions_of(case: Case, device: str | None = None) -> Conditions:
+    """Return device, dtype and layout of a case, or of the same on another device."""
+    return Conditions(device or case.device, case.dtype, case.channels_last)
 
 
 def moving(case: Case, *tensors: torch.Tensor) -> Callable[[], None] | None:

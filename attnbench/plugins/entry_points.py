@@ -8,6 +8,7 @@ from __future__ import annotations
 from importlib.metadata import EntryPoint, entry_points
 
 from attnbench.modules import ATTENTION, SettingsError
+from attnbench.plugins import foreign
 from attnbench.records.variants import RESERVED
 
 GROUP = "attnbench.modules"
@@ -53,8 +54,9 @@ def load(entry: EntryPoint) -> object:
     """
     try:
         return entry.load()
-    except (Exception, SystemExit) as error:
-        raise SettingsError(f"{entry.name}: {origin(entry)} cannot be loaded: {error!r}") from error
+    except foreign.RAISED as error:
+        message = foreign.message(error)
+        raise SettingsError(f"{entry.name}: {origin(entry)} cannot be loaded: {message}") from error
 
 
 def origin(entry: EntryPoint) -> str:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import ast
 import sys
 from functools import cache
 from hashlib import sha256
+from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 
 from attnbench.modules import SettingsError
+from attnbench.plugins import foreign
+
+INIT = "__init__.py"
+
+_FOLDERS: set[Path] = set()
+"""The folders of the files that this process has loaded."""
 
 
 def is_in_file(source: str) -> bool:
@@ -19,6 +27,9 @@ def is_in_file(source: str) -> bool:
 
 def load(source: str, folder: Path) -> object:
     """Return the object of that name from the file, whose path is relative to ``folder``.
+
+    A file in a package (a folder with ``__init__.py``) that imports relatively is imported as
+    part of that package, whose ``__init__.py`` files run first.
 
     Raises:
         SettingsError: there is no such file, its code fails, or it does not define the name.
@@ -55,19 +66,103 @@ def _content(path: Path, source: str) -> bytes:
 @cache
 def _executed(path: Path, source: str) -> ModuleType:
     content = _content(path, source)
-    # Unique for every path, so that two files of one name are two Python modules.
-    name = f"attnbench_custom_{path.stem}_{sha256(bytes(path)).hexdigest()[:12]}"
-    spec = spec_from_file_location(name, path)
+    folder = path.parent
+    if str(folder) not in sys.path:
+        sys.path.append(str(folder))  # for its own imports; last, so that it hides nothing
+    _FOLDERS.add(folder)
+    try:
+        if _imports_relatively(ast.parse(content, str(path))):
+            return _imported(path, source)
+        module = _run(path, _unique(path), content)
+        _require_own(folder, source)
+        return module
+    except SettingsError:
+        raise
+    except foreign.RAISED as error:
+        message = foreign.message(error)
+        raise SettingsError(f"{source}: the file cannot be loaded: {message}") from error
+
+
+def _unique(path: Path) -> str:
+    """Return a module's name for a path, so that two files of one name are two modules."""
+    return f"attnbench_custom_{path.stem}_{sha256(bytes(path)).hexdigest()[:12]}"
+
+
+def _run(path: Path, name: str, content: bytes, folders: list[str] | None = None) -> ModuleType:
+    spec = spec_from_file_location(name, path, submodule_search_locations=folders)
     if spec is None:
-        raise SettingsError(f"{source}: {path} is not a Python file")
+        raise SettingsError(f"{path} is not a Python file")
     module = module_from_spec(spec)
-    folder = str(path.parent)
-    if folder not in sys.path:
-        sys.path.append(folder)  # for its own imports; last, so that it hides nothing
     sys.modules[name] = module
     try:
         exec(compile(content, str(path), "exec"), module.__dict__)
-    except (Exception, SystemExit) as error:
+    except BaseException:
         del sys.modules[name]
-        raise SettingsError(f"{source}: the file cannot be loaded: {error!r}") from error
+        raise
     return module
+
+
+def _require_own(folder: Path, source: str) -> None:
+    """Refuse a file that may have got what lies beside another file, under one name with its own.
+
+    Python loads a name once: of two versions of one collection, the second would run on the
+    first one's files.
+
+    Raises:
+        SettingsError: a name beside it has been loaded from beside another file.
+    """
+    for beside in sorted(folder.iterdir()):
+        module = sys.modules.get(beside.stem)
+        of = getattr(module, "__file__", None) or next(iter(getattr(module, "__path__", [])), None)
+        if not of or not (beside.is_dir() or beside.suffix == ".py"):
+            continue
+        loaded = Path(of).parent if Path(of).name == INIT else Path(of)
+        if loaded.parent == folder or loaded.parent not in _FOLDERS:
+            continue
+        if not (loaded.is_file() and beside.is_file() and _same(beside, loaded)):
+            raise SettingsError(
+                f"{source}: '{beside.stem}' is already loaded from {loaded}, so {beside} is not; "
+                f"rename one, or make packages of both folders ({INIT}, relative imports)"
+            )
+
+
+def _same(one: Path, other: Path) -> bool:
+    return one.read_bytes() == other.read_bytes()
+
+
+def _imports_relatively(code: ast.AST) -> bool:
+    return any(isinstance(node, ast.ImportFrom) and node.level for node in ast.walk(code))
+
+
+def _imported(path: Path, source: str) -> ModuleType:
+    """Import a file as part of its package, under a name that no other package has."""
+    if not (path.parent / INIT).is_file():
+        raise SettingsError(
+            f"{source}: a relative import works in a package alone: put an empty {INIT} into "
+            f"{path.parent}, or import a file beside this one by its name without a dot"
+        )
+    root = path.parent
+    while (root.parent / INIT).is_file():
+        root = root.parent
+    top, *inner = _unique(root), *path.relative_to(root).with_suffix("").parts
+    parent, name = ".".join([top, *inner[:-1]]), ".".join([top, *inner])
+    try:
+        if top not in sys.modules:
+            _run(root / INIT, top, _content(root / INIT, source), [str(root)])
+        package = import_module(parent)
+    except foreign.RAISED as error:
+        message = foreign.message(error)
+        raise SettingsError(
+            f"{source}: its package, {path.parent}, cannot be loaded: {message}"
+        ) from error
+    if path.name == INIT:
+        return package
+    try:
+        return sys.modules.get(name) or _run(path, name, _content(path, source))
+    except ImportError as error:
+        if "beyond top-level package" not in str(error):
+            raise
+        raise SettingsError(
+            f"{source}: a relative import leaves the package {root}: put an empty {INIT} into "
+            f"{root.parent} too"
+        ) from error

@@ -1,26 +1,29 @@
 """Find a module by the name its user gives it: a row of the table, a file's, a package's, timm's.
 
     sa                          a row of the table
-    path/to/file.py:ClassName   a class in a file, built with ``channels``
+    path/to/file.py:ClassName   a class or function in a file
     timm:eca                    a layer of timm's factory
     name                        an entry point in the group ``attnbench.modules``
 
-Each may be followed by ``,site=...`` and by settings, ``,key=value``. The name as given is the
+Each may be followed by ``,site=...`` and by settings, ``,key=value``; a class also by
+``,channels=NAME``, the parameter that takes the number of channels. The name as given is the
 variant's name in the records, so that every process can find the module again by it.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from attnbench.modules import ATTENTION, AttentionSpec, SettingsError, Site
-from attnbench.plugins import entry_points, python_file, timm
-from attnbench.plugins.spec import Spec, parse_spec
+from attnbench.plugins import entry_points, foreign, python_file, timm
+from attnbench.plugins.constructor import constructor, require_takes_channels
+from attnbench.plugins.spec import Given, Spec, parse_spec
 from attnbench.records.variants import RESERVED
 
 
@@ -62,12 +65,17 @@ class ModuleReference:
         if not self.is_custom:
             return ATTENTION[self.name]
         stated = self.spec.settings  # they override the published ones
+        if self.spec.source in ATTENTION:
+            _require_unnamed(self.spec)
         row = ATTENTION.get(self.spec.source) or self._row()
+        build: Callable[..., Any] = partial(row.build, **stated)
+        if Given.CHANNELS in stated.values():
+            build = partial(_built_with_channels, row.build, stated)
         return replace(
             row,
             name=self.name,
             site=self.spec.site or row.site,
-            build=partial(row.build, **stated),
+            build=build,
             published={
                 host: {key: values for key, values in settings.items() if key not in stated}
                 for host, settings in row.published.items()
@@ -87,12 +95,25 @@ class ModuleReference:
         from attnbench.plugins.torch_state import require_unchanged
 
         source = self.spec.source
-        with redirect_stdout(sys.stderr), device("cpu"), require_unchanged(f"{source}: loading it"):
-            if source.startswith(timm.PREFIX):
-                return timm.row(source)
-            if python_file.is_in_file(source):
-                return _as_row(python_file.load(source, self.folder), source)
-            return _as_row(entry_points.load(entry_points.get(source)), source)
+        unchanged = require_unchanged(f"{source}: loading it")
+        with redirect_stdout(sys.stderr), device("cpu"):
+            try:
+                with unchanged:
+                    target = self._target()
+                return _as_row(target, self.spec)
+            except SettingsError:
+                raise
+            except foreign.RAISED as error:  # of an object that answers no question
+                message = foreign.message(error)
+                raise SettingsError(f"{source} cannot be loaded: {message}") from error
+
+    def _target(self) -> object:
+        source = self.spec.source
+        if source.startswith(timm.PREFIX):
+            return timm.row(source)
+        if python_file.is_in_file(source):
+            return python_file.load(source, self.folder)
+        return entry_points.load(entry_points.get(source))
 
 
 def parse(name: str, folder: Path = Path()) -> ModuleReference:
@@ -118,11 +139,38 @@ def origins(modules: Iterable[ModuleReference]) -> dict[str, str]:
     return {module.name: origin for module in modules if (origin := module.origin()) is not None}
 
 
-def _as_row(target: object, source: str) -> AttentionSpec:
-    """Return a row as it is, or one for a class that takes ``channels``."""
+def _as_row(target: object, spec: Spec) -> AttentionSpec:
+    """Return a row as it is, or one for a class or function that builds a module."""
+    from torch import nn
+
+    source = spec.source
     if isinstance(target, AttentionSpec):
+        _require_unnamed(spec)
+        if not source.startswith(timm.PREFIX):
+            require_takes_channels(target.build, source)
         return target
-    if not callable(target):
-        raise SettingsError(f"{source} is neither a class that takes channels nor an AttentionSpec")
-    title = getattr(target, "__name__", source)
-    return AttentionSpec(source, title, arxiv="", site=Site.AFTER_BN3, build=target)
+    if isinstance(target, nn.Module) or not callable(target):
+        kind = type(target).__name__
+        raise SettingsError(
+            f"{source} is neither a class that takes channels nor an AttentionSpec, but a {kind}"
+        )
+    site = spec.site or Site.AFTER_BN3
+    by_host = ("stride",) if site is Site.REPLACE_CONV2 else ()
+    build = constructor(target, source, spec.channels, spec.settings, by_host)
+    title = str(getattr(target, "__name__", source))
+    return AttentionSpec(source, title, arxiv="", site=site, build=build)
+
+
+def _require_unnamed(spec: Spec) -> None:
+    if spec.channels is not None:
+        raise SettingsError(
+            f"'{spec.source},channels={spec.channels}': only a class or function has a parameter "
+            f"to name; {spec.source} is built with the number of channels as it is"
+        )
+
+
+def _built_with_channels(
+    build: Callable[..., Any], stated: Mapping[str, Any], channels: int, /, **settings: Any
+) -> Any:
+    filled = {key: channels if value is Given.CHANNELS else value for key, value in stated.items()}
+    return build(channels, **filled | settings)

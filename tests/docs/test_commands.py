@@ -17,6 +17,8 @@ import attnbench
 from attnbench.analysis import baselines
 from attnbench.cli import app
 from attnbench.hosts.build import HOSTS, Host
+from attnbench.hosts.conditions import BASE
+from attnbench.measuring import planning
 from attnbench.system import environment
 
 ROOT = Path(__file__).parents[2]
@@ -118,6 +120,8 @@ def parsed(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(environment, "describe_apart", describe)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    # Child processes, in which custom modules are tried, see that there is none.
+    monkeypatch.setattr(planning, "conditions_of", lambda _: BASE)
 
 
 def _idle(function):

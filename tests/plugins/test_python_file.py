@@ -52,7 +52,8 @@ def test_a_file_runs_once_and_finds_what_lies_beside_it(written):
 def test_a_row_in_a_file_keeps_its_paper_under_the_users_name(written):
     path = written(
         "from attnbench.modules import AttentionSpec, Site\n"
-        "ROW = AttentionSpec('own', 'Own: a paper', '0000.00000', Site.REPLACE_CONV2, list,\n"
+        "ROW = AttentionSpec('own', 'Own: a paper', '0000.00000', Site.REPLACE_CONV2,\n"
+        "                lambda width, **settings: None,\n"
         "                published={'resnet50': {'groups': (1, 2, 3, 4), 'k': (3, 3, 5, 7)}})\n"
     )
     row = parse(f"{path}:ROW,groups=9").load()
@@ -85,10 +86,11 @@ def test_the_origin_is_the_digest_of_the_file(written):
     [
         (None, "Gate", "there is no Python file"),
         ("", "Gate", "there is no Gate in"),
-        ("1 / 0", "Gate", r"cannot be loaded: ZeroDivisionError\('division by zero'\)"),
+        ("1 / 0", "Gate", r"cannot be loaded: ZeroDivisionError: division by zero"),
         ("def (", "Gate", "cannot be loaded: SyntaxError"),
         ("import not_there_at_all", "Gate", "cannot be loaded: ModuleNotFoundError"),
-        ("raise SystemExit(0)", "Gate", r"cannot be loaded: SystemExit\(0\)"),
+        ("raise SystemExit(0)", "Gate", r"cannot be loaded: SystemExit: 0"),
+        ("raise GeneratorExit", "Gate", r"cannot be loaded: GeneratorExit$"),
         ("Gate = 3", "Gate", "neither a class that takes channels nor an AttentionSpec"),
         (GATE, "Gate,4", "'Gate,4' is not a class name; write settings behind it as ',key=value'"),
         (GATE, "", "'' is not a class name"),
@@ -126,3 +128,123 @@ def test_a_class_of_a_file_takes_gradients(written):
 def test_names_that_records_use_are_no_modules(name: str, settings: str):
     with pytest.raises(SettingsError, match=f"^no module can have the name '{name}'"):
         parse(name + settings).load()
+
+
+def packed(folder: Path, files: dict[str, str]) -> Path:
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return folder
+
+
+def width_of(path: Path) -> int:
+    return parse(f"{path}:Gate").load().build(8)
+
+
+PACKAGE = {
+    "nets/__init__.py": "LOADED = []\n",
+    "nets/common.py": "from . import LOADED\nLOADED.append(1)\nFACTOR = 3\n",
+    "nets/attn/__init__.py": "",
+    "nets/attn/near.py": "ADDED = 1\n",
+    "nets/attn/mine.py": (
+        "from ..common import FACTOR\nfrom .near import ADDED\nfrom .. import LOADED\n"
+        "def Gate(channels): return channels * FACTOR + ADDED + 100 * len(LOADED)\n"
+    ),
+}
+
+
+def test_relative_imports_work_in_a_package(tmp_path: Path):
+    folder = packed(tmp_path, PACKAGE)
+    assert width_of(folder / "nets/attn/mine.py") == 8 * 3 + 1 + 100
+    other = packed(tmp_path / "other", PACKAGE | {"nets/common.py": "FACTOR = 5\n"})
+    assert width_of(other / "nets/attn/mine.py") == 8 * 5 + 1
+    (folder / "nets/other.py").write_text(
+        "def Gate(channels):\n    from .common import LOADED\n    return len(LOADED)\n"
+    )
+    assert width_of(folder / "nets/other.py") == 1  # what the package has loaded is shared
+    beside = {
+        "nets/__init__.py": "LOADED = []\nfrom .late import Gate\n",
+        "nets/late.py": "from .common import FACTOR\ndef Gate(channels): return FACTOR\n",
+    }
+    assert width_of(packed(tmp_path / "third", PACKAGE | beside) / "nets/__init__.py") == 3
+
+
+@pytest.mark.parametrize("name", ["shared_file", "shared_folder.near"])
+def test_two_files_do_not_share_what_lies_beside_one_of_them(tmp_path: Path, name: str):
+    """As two versions of one collection: the second would run on the first one's files."""
+    gate = f"from {name} import FACTOR\ndef Gate(channels): return channels * FACTOR\n"
+    beside, top = f"{name.replace('.', '/')}.py", name.partition(".")[0]
+    old = packed(tmp_path / "old", {beside: "FACTOR = 1\n", "gate.py": gate})
+    new = packed(tmp_path / "new", {beside: "FACTOR = 2\n", "gate.py": gate})
+    assert width_of(old / "gate.py") == 8
+    with pytest.raises(SettingsError, match=f"'{top}' is already loaded from {old}/{top}"):
+        width_of(new / "gate.py")
+
+
+def test_two_files_may_share_what_is_the_same_text(tmp_path: Path):
+    gate = "from shared_text import FACTOR\ndef Gate(channels): return channels * FACTOR\n"
+    for folder in ("old", "new"):
+        packed(tmp_path / folder, {"shared_text.py": "FACTOR = 1\n", "gate.py": gate})
+        assert width_of(tmp_path / folder / "gate.py") == 8
+
+
+@pytest.mark.parametrize(
+    ("files", "file", "message"),
+    [
+        (
+            {"mine.py": "from .common import X\n"},
+            "mine.py",
+            r"a relative import works in a package alone: put an empty __init__.py into .*import a "
+            "file beside this one by its name without a dot$",
+        ),
+        (
+            {"nets/__init__.py": "", "nets/mine.py": "from ..common import X\n"},
+            "nets/mine.py",
+            "a relative import leaves the package .*/nets: put an empty __init__.py into .* too",
+        ),
+        (
+            {"nets/__init__.py": "1 / 0", "nets/mine.py": "from .common import X\n"},
+            "nets/mine.py",
+            "its package, .*/nets, cannot be loaded: ZeroDivisionError: division by zero",
+        ),
+        (
+            {"nets/__init__.py": "", "nets/mine.py": "from .common import X\n"},
+            "nets/mine.py",
+            "cannot be loaded: ModuleNotFoundError: No module named '.*common'",
+        ),
+    ],
+)
+def test_a_relative_import_that_cannot_work_is_told_what_would(
+    tmp_path: Path, files: dict[str, str], file: str, message: str
+):
+    path = packed(tmp_path, files) / file
+    with pytest.raises(SettingsError, match=f"^{path}:Gate: .*{message}"):
+        parse(f"{path}:Gate").load()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("def __getattr__(name): raise ValueError('none')", "cannot be loaded: ValueError: none"),
+        (
+            "class E(Exception):\n    def __str__(self): 1 / 0\nraise E",
+            "E: its text cannot be read",
+        ),
+        ("raise ValueError('\\x1b[31m\\u202e' * 200)", "ValueError: �.31m��.31m.*…$"),
+        (
+            "class G:\n    __class__ = property(lambda self: 1 / 0)\nGate = G()",
+            "cannot be loaded: ZeroDivisionError: division by zero",
+        ),
+        (
+            "class M(type):\n    def __getattr__(cls, name): raise ValueError(name)\n"
+            "class Gate(metaclass=M): pass",
+            "its parameters cannot be read, so it is not known what takes the number of",
+        ),
+        ("import torch\nGate = torch.nn.ReLU()", "nor an AttentionSpec, but a ReLU$"),
+    ],
+)
+def test_a_hostile_object_is_one_printable_line(written, text: str, message: str):
+    with pytest.raises(SettingsError, match=message) as raised:
+        parse(f"{written(text)}:Gate").load()
+    assert str(raised.value).isprintable()

@@ -1,7 +1,9 @@
+import pickle
+
 import pytest
 
 from attnbench.modules import SettingsError, Site
-from attnbench.plugins.spec import parse_spec
+from attnbench.plugins.spec import Given, parse_spec
 
 
 def test_a_source_alone():
@@ -24,6 +26,39 @@ def test_settings_are_pythons_literals_and_else_texts():
     }
 
 
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1/16", 0.0625),
+        ("-1/2", -0.5),
+        ("+3 / 4", 0.75),
+        ("4/2", 2.0),
+        ("1/16+1", "1/16+1"),
+        ("1/2/2", "1/2/2"),
+        ("1./16", "1./16"),
+        ("2**3", "2**3"),
+        ("'1/16'", "1/16"),
+    ],
+)
+def test_a_fraction_of_whole_numbers_is_a_number_and_nothing_else_is_computed(text: str, value):
+    assert parse_spec(f"m,ratio={text}").settings == {"ratio": value}
+
+
+def test_the_word_channels_stands_for_their_number_and_names_their_parameter():
+    spec = parse_spec("m,oup=channels,act='channels'")
+    assert spec.settings == {"oup": Given.CHANNELS, "act": "channels"}
+    assert spec.channels is None
+    named = {text: parse_spec(f"m,channels={text}") for text in ("width", "none", "None", "8")}
+    assert [spec.channels for spec in named.values()] == [
+        "width",
+        Given.NOTHING,
+        Given.NOTHING,
+        None,
+    ]
+    assert [spec.settings for spec in named.values()] == [{}, {}, {}, {"channels": 8}]
+    assert pickle.loads(pickle.dumps(spec)).settings["oup"] is Given.CHANNELS
+
+
 def test_what_is_no_literal_is_never_computed():
     assert parse_spec("m,x=__import__('os').getcwd()").settings == {
         "x": "__import__('os').getcwd()"
@@ -37,6 +72,8 @@ def test_what_is_no_literal_is_never_computed():
         ("", "names no module before its settings"),
         ("groups=3", "names no module before its settings"),
         ("mine.py:Mine,groups=", "groups has no value"),
+        ("m,ratio=1/0", "ratio has no value: division by zero"),
+        (f"m,ratio={'9' * 400}/1", "ratio has no value: .* too large"),
         ("mine.py:Mine,groups=3,groups=4", "groups has two values"),
         ("mine.py:Mine,site=bn7", "unknown site 'bn7'; known: after_bn3, after_bn2, replace_conv2"),
         ("mine.py:Mine,site=(1, [2])", "unknown site"),

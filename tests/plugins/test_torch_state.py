@@ -91,6 +91,6 @@ def test_a_file_is_loaded_on_the_cpu_wherever_its_network_is_built(written):
 
 
 def test_what_a_file_prints_goes_to_stderr(written, capsys: pytest.CaptureFixture[str]):
-    parse(f"{written('print(1234)' + chr(10) + 'Gate = list')}:Gate").load()
+    parse(f"{written('print(1234)' + chr(10) + 'def Gate(channels): ...')}:Gate").load()
     captured = capsys.readouterr()
     assert (captured.out, captured.err) == ("", "1234\n")

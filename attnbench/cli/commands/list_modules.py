@@ -12,7 +12,8 @@ from attnbench import formatting
 from attnbench.cli import output
 from attnbench.cli.options import CustomModules
 from attnbench.modules import ATTENTION, AttentionSpec, SettingsError
-from attnbench.plugins import entry_points, timm
+from attnbench.plugins import entry_points, foreign, timm
+from attnbench.plugins.constructor import ConstructorError
 from attnbench.plugins.resolve import ModuleReference, parse
 
 HOSTS = tuple(dict.fromkeys(host for row in ATTENTION.values() for host in row.added_params))
@@ -58,7 +59,17 @@ def _custom(name: str) -> Row:
 
 
 def _loaded(module: ModuleReference) -> Row:
-    attention = module.load()
+    try:
+        attention = module.load()
+    except ConstructorError as error:
+        refused = [f"{REFUSED}{error}"] * len(HOSTS)
+        return (
+            module.name,
+            formatting.NOTHING,
+            *refused,
+            formatting.NOTHING,
+            module.origin() or "",
+        )
     return _row(attention, [_added(attention, host) for host in HOSTS], module.origin())
 
 
@@ -87,7 +98,7 @@ def _added(attention: AttentionSpec, host: str) -> str:
     except SettingsError as error:
         return f"{REFUSED}{error}"
     except Exception as error:
-        return f"{REFUSED}{type(error).__name__}: {error}"
+        return f"{REFUSED}{foreign.message(error)}"
     with_it, without = (parameters.count(network, ()).params or 0 for network in networks)
     return f"{with_it - without:,}"
 
