@@ -120,6 +120,16 @@ def percent(value: float, digits: int = 1) -> str:
     return f"{value:.{digits}%}"
 
 
+def stated_percent(value: float) -> str:
+    """Return a share as a user would state it: ``10%``, ``2.5%``."""
+    return f"{100 * value:.6g}%"
+
+
+def counted(number: int, noun: str, plural: str | None = None) -> str:
+    """Return a number with its noun: ``1 run``, ``2 runs``."""
+    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
+
+
 def seconds(value: float) -> str:
     """Return a duration: ``1 min 40 s``."""
     minutes, rest = divmod(round(value), 60)

@@ -1,10 +1,12 @@
-"""Repeat the main job: ``python benchmarks/hours.py FOLDER [--runs 15] [--every 600]``.
+"""Show how the main job scatters between runs: ``python benchmarks/hours.py FOLDER``.
 
-Starts a run of the main job every EVERY seconds, each in its own folder within FOLDER, until that
-holds RUNS of them (existing ones count). Then prints for each module the scatter of its ratio
-between the runs, beside the one that the rounds of a run state, and for all pairs of runs how
-often the interval of a change holds 1, since nothing has changed: from the rounds alone, and with
-what ``attnbench.stats.between_runs`` adds for the runs.
+Prints for each module of the runs in FOLDER the scatter of its ratio between the runs, beside the
+one that the rounds of a run state, and the scatter of the plain host's latency; then, for all pairs
+of runs, how often the interval of a change holds 1, since nothing has changed: from the rounds
+alone, and with what ``attnbench.stats.between_runs`` adds for the runs.
+
+With ``--run N`` it first measures: the main job, each run in its own folder within FOLDER, every
+EVERY seconds, until FOLDER holds N of them (existing ones count).
 """
 
 from __future__ import annotations
@@ -17,66 +19,99 @@ from itertools import combinations
 from math import log, sqrt
 from pathlib import Path
 from statistics import NormalDist, fmean, stdev
+from typing import TYPE_CHECKING
 
-from attnbench.records import run as run_records
-from attnbench.records import store
-from attnbench.records.variants import CONTROL
-from attnbench.stats import between_runs, ratios
-from attnbench.stats.interval import CONFIDENCE, Interval, change
+if TYPE_CHECKING:  # so that --help answers at once
+    from attnbench.analysis.replicates import Replicates
+    from attnbench.stats.interval import Interval
 
-QUANTILE = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
+FEWEST = 2
+"""Runs that show a scatter."""
 
 
-def run_missing(folder: Path, count: int, every_s: float) -> list[Path]:
-    """Return the folders of that many runs; those that are missing are run first."""
-    finished = store.runs_in(folder)
-    for number in range(len(finished) + 1, count + 1):
+def run_missing(folder: Path, count: int, every_s: float) -> None:
+    """Make the runs that are missing for that many in the folder."""
+    from attnbench.records import store
+
+    for number in range(len(store.runs_in(folder)) + 1, count + 1):
         start = time.monotonic()
-        out = folder / f"{number:02}"
         subprocess.run(
-            [sys.executable, "-m", "attnbench", "run", "--out", str(out)],
+            [sys.executable, "-m", "attnbench", "run", "--out", str(folder / f"{number:02}")],
             check=True,
             stdout=subprocess.DEVNULL,
         )
-        finished.append(out)
         print(f"run {number} of {count}", flush=True)
         if number < count:
             time.sleep(max(0.0, every_s - (time.monotonic() - start)))
-    return finished
 
 
 def deviation(interval: Interval) -> float:
     """Return the standard deviation of the log-ratio that a run's own interval states."""
-    return (interval.log_below + interval.log_above) / 2 / QUANTILE
+    from attnbench.stats.interval import CONFIDENCE
+
+    quantile = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
+    return (interval.log_below + interval.log_above) / 2 / quantile
 
 
-def main() -> None:
-    """Run what is missing and print the scatter."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--runs", type=int, default=15)
-    parser.add_argument("--every", type=float, default=600.0)
-    arguments = parser.parse_args()
-    folders = run_missing(arguments.folder, arguments.runs, arguments.every)
-    runs = [run_records.read(folder) for folder in folders]
+def row(name: str, intervals: list[Interval], scale: float = 1) -> str:
+    """Return a line: least and greatest median, scatter between runs, scatter that rounds state."""
+    medians = [interval.median for interval in intervals]
+    if len(medians) < FEWEST:
+        return f"{name:8} timed in too few runs"
+    low, high = min(medians) * scale, max(medians) * scale
+    stated = sqrt(fmean(deviation(interval) ** 2 for interval in intervals))
+    return f"{name:8} {low:7.3f} {high:7.3f} {stdev(map(log, medians)):8.2%} {stated:8.2%}"
+
+
+def show(runs: Replicates) -> None:
+    """Print the scatter between runs, and how often a change between two of them holds 1."""
+    from attnbench.records.variants import CONTROL, PLAIN
+    from attnbench.stats import between_runs
+    from attnbench.stats.interval import change
+
     held = {"rounds alone": 0, "rounds and runs": 0}
     pairs = 0
-    print(f"{'module':8} {'from':>6} {'to':>6} {'scatter':>8} {'stated':>8}")
-    for name in (CONTROL, *runs[0].modules):
-        intervals = [ratio for run in runs if (ratio := ratios.ratio(run.rounds, name))]
-        medians = [interval.median for interval in intervals]
-        stated = sqrt(fmean(deviation(interval) ** 2 for interval in intervals))
-        scatter = stdev(map(log, medians))
-        print(f"{name:8} {min(medians):6.3f} {max(medians):6.3f} {scatter:8.2%} {stated:8.2%}")
-        if name == CONTROL:
-            continue
-        for old, new in combinations(intervals, 2):
+    print(f"{len(runs.runs)} runs of {runs.case.described}")
+    print(f"{'module':8} {'from':>7} {'to':>7} {'scatter':>8} {'stated':>8}")
+    for name in (CONTROL, *runs.modules):
+        intervals = runs.intervals(name)
+        print(row(name, intervals))
+        for old, new in combinations(intervals, 2) if name != CONTROL else ():
             pairs += 1
             held["rounds alone"] += not change(old, new).excludes_one
             held["rounds and runs"] += not between_runs.change([old], [new]).excludes_one
+    print(f"{row(PLAIN, runs.latencies(PLAIN), scale=1e3)}  (ms/image)")
     print("pairs of runs between which the interval of the change holds 1:")
     for source, count in held.items():
-        print(f"by {source}: {count} of {pairs} ({count / pairs:.0%})")
+        print(f"by {source}: {count} of {pairs}" + (f" ({count / pairs:.0%})" if pairs else ""))
+
+
+def main() -> None:
+    """Measure if asked to, then print the scatter."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--run", type=int, metavar="N", help="measure until there are N runs")
+    parser.add_argument("--every", type=float, default=600.0, help="seconds from start to start")
+    arguments = parser.parse_args()
+    if arguments.run is None and not arguments.folder.is_dir():
+        parser.error(f"there is no folder {arguments.folder}; --run N measures N runs into it")
+    from attnbench.analysis import replicates
+    from attnbench.errors import UserError
+
+    if arguments.run is not None:
+        run_missing(arguments.folder, arguments.run, arguments.every)
+    try:
+        (runs, *others), remarks = replicates.read(arguments.folder)
+    except UserError as error:
+        parser.error(str(error))
+    if others:
+        parser.error(f"{arguments.folder} holds several configurations")
+    if len(runs.runs) < FEWEST:
+        parser.error(f"{arguments.folder} holds one run, and {FEWEST} are the fewest that scatter")
+    print(*remarks, sep="\n", end="\n" if remarks else "")
+    show(runs)
 
 
 if __name__ == "__main__":

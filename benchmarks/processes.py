@@ -10,11 +10,13 @@ deviation that the processes' own intervals state.
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
 from statistics import mean, stdev
 
 ROUNDS = 60
+FEWEST = 2
 
 ONE_PROCESS = """
 import sys
@@ -41,7 +43,13 @@ print(interval.median, interval.half_width)
 
 def main() -> None:
     """Alternate the settings and print their series."""
-    processes = int(sys.argv[1]) if len(sys.argv) > 1 else 6
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("processes", type=int, nargs="?", default=6, help="of each setting; 6")
+    processes = parser.parse_args().processes
+    if processes < FEWEST:
+        parser.error(f"{FEWEST} processes are the fewest that scatter")
     series: dict[str, list[tuple[float, float]]] = {
         setting: [] for setting in ("default", "kept", "kept and moved")
     }

@@ -15,6 +15,8 @@ import sys
 from math import exp, sqrt
 from statistics import mean, median, stdev
 
+FEWEST = 2
+
 SETUP = """
 import sys, time
 import torch
@@ -65,9 +67,13 @@ def once(code: str, *arguments: str) -> tuple[float, float]:
 
 def main() -> None:
     """Alternate the two methods and print both series and their scatter."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--repeats", type=int, default=15)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--repeats", type=int, default=15, help="of each method; 15")
     repeats = parser.parse_args().repeats
+    if repeats < FEWEST:
+        parser.error(f"{FEWEST} repeats are the fewest that scatter")
     in_turn, interleaved = [], []
     for _ in range(repeats):
         in_turn.append(once(IN_TURN))

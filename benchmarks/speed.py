@@ -6,6 +6,7 @@ what cannot be avoided (starting Python, or importing torch), measured in the sa
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
 import tempfile
@@ -52,6 +53,11 @@ def seconds(arguments: list[str]) -> float:
 
 def main() -> None:
     """Time the commands in rounds and print the medians."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--main-job", action="store_true", help="time that, too")
+    main_job = parser.parse_args().main_job
     taken: dict[str, list[float]] = {name: [] for name in COMMANDS}
     for _ in range(REPEATS):
         for name, arguments in COMMANDS.items():
@@ -63,7 +69,7 @@ def main() -> None:
             f" {value / medians['start Python']:8.1f} x Python"
             f" {value / medians['import torch, torchvision']:7.2f} x import torch"
         )
-    if "--main-job" in sys.argv:
+    if main_job:
         with tempfile.TemporaryDirectory() as folder:
             out = str(Path(folder) / "run")
             print(f"{'the main job':38} {seconds(['-m', 'attnbench', '--out', out]):7.2f} s")

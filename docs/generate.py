@@ -36,6 +36,9 @@ EXAMPLE = Path("docs/mine.py")
 LIMITS = Path("docs/limits.txt")
 """An example of a file for ``check --limits``."""
 
+LATENCY_LIMITS = Path("docs/latency_limits.txt")
+"""An example of one with limits of latency."""
+
 REPORTS = (PUBLISHED, Path("reports/2026-11-25-cpu-resnet50-isolated"), OWN)
 """The published runs, whose tables, plots and pages are written anew."""
 
@@ -63,9 +66,9 @@ def own_row() -> str:
     return "\n\n".join([f"{loaded.run.case.described}. {control(loaded)}", _at_a_glance(loaded)])
 
 
-def limits() -> str:
+def limits(path: Path = LIMITS) -> str:
     """Return the example of a file of limits."""
-    return f"```text\n{LIMITS.read_text(encoding='utf-8')}```"
+    return f"```text\n{path.read_text(encoding='utf-8')}```"
 
 
 def result() -> str:
@@ -148,6 +151,7 @@ PARTS: dict[Path, dict[str, Callable[[], str]]] = {
     Path("docs/reference.md"): {
         "commands": reference_page.commands,
         "limits": limits,
+        "latency limits": partial(limits, LATENCY_LIMITS),
         "metrics": reference_page.metrics,
         "columns": partial(reference_page.columns, COLUMNS),
         "columns before": partial(reference_page.columns, CONFIGURATION),

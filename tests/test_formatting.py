@@ -23,6 +23,12 @@ from attnbench.stats.interval import Interval
         ),
         (formatting.fraction(1.5), "1.500"),
         (formatting.percent(0.013), "1.3%"),
+        (formatting.stated_percent(0.1), "10%"),
+        (formatting.stated_percent(0.07), "7%"),  # 100 * 0.07 is 7.000000000000001
+        (formatting.stated_percent(0.0325), "3.25%"),
+        (formatting.counted(0, "run"), "0 runs"),
+        (formatting.counted(1, "run"), "1 run"),
+        (formatting.counted(2_000, "entry", "entries"), "2,000 entries"),
         (formatting.seconds(100.4), "1 min 40 s"),
         (formatting.seconds(59.4), "59 s"),
         (formatting.milliseconds(Interval(0.07631, 0.0759, 0.07682)), "76.31 [75.90, 76.82]"),

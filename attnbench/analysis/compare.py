@@ -15,7 +15,10 @@ from attnbench.records.case import GRID
 from attnbench.stats import between_runs, ratios
 from attnbench.stats.interval import Interval
 
-NO_VERDICT = ("was not timed in both", "none")
+UNTIMED, NO_VERDICT = "was not timed in both", "none"
+
+MOVED = 0.1
+"""Change of the plain host's own latency, as a share, from which on a remark warns of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,8 +27,8 @@ class Change:
 
     ``old`` and ``new`` are means over ``runs``, with the uncertainty of their rounds. ``change``
     has that of the runs as well; ``between`` is the share that would be left of it without the
-    rounds' (0.04 for ±4%). ``caveats`` say why the two cannot fairly be compared, or why there
-    is no verdict.
+    rounds' (0.04 for ±4%). ``lost``: it was timed in the old runs and could not be in the new
+    ones, although these were asked for it.
     """
 
     configuration: str
@@ -37,7 +40,12 @@ class Change:
     between: float | None
     verdict: str
     fails: bool
-    caveats: tuple[str, ...]
+    lost: bool
+
+    @property
+    def judged(self) -> bool:
+        """Whether there is a verdict: it was timed in both, and both controls hold."""
+        return self.verdict not in {UNTIMED, NO_VERDICT}
 
     @property
     def fault(self) -> str:
@@ -48,19 +56,52 @@ class Change:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
+class Pair:
+    """One configuration: how long its plain host took, and what a reader should know.
+
+    ``plain_s`` are the old and new seconds for one image, None where it was not timed.
+    ``remarks`` say why the two cannot fairly be compared, or why there is no verdict.
+    """
+
+    configuration: str
+    plain_s: tuple[Interval | None, Interval | None]
+    remarks: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Comparison:
     """All changes, and the slowdown beyond which one fails."""
 
     limit: float
     between_runs: float
     """Standard deviation of log-ratios between runs, until enough of them show it."""
+    pairs: tuple[Pair, ...]
     changes: tuple[Change, ...]
 
     @property
     def unjudged(self) -> int:
         """How many have no verdict: not timed in both, or a control that failed."""
-        return sum(change.verdict in NO_VERDICT for change in self.changes)
+        return sum(not change.judged for change in self.changes)
+
+    @property
+    def open_faults(self) -> list[str]:
+        """Why it cannot be said that nothing has become slower; empty where it can.
+
+        A module of which the new runs have no time, or a configuration without any verdict.
+        """
+        faults = [
+            f"{change.module} ({change.configuration}) was timed in the old runs, and could not "
+            "be timed in the new ones"
+            for change in self.changes
+            if change.lost
+        ]
+        for pair in self.pairs:
+            changes = [row for row in self.changes if row.configuration == pair.configuration]
+            if not any(change.judged for change in changes):
+                reasons = "; ".join(pair.remarks) or "none was timed in both"
+                faults.append(f"no module has a verdict ({pair.configuration}): {reasons}")
+        return faults
 
 
 def compare(
@@ -77,13 +118,18 @@ def compare(
             ``force``, runs of different machines or settings.
     """
     assumed = between_runs.ASSUMED if scatter is None else scatter
-    pairs = _paired(replicates.read(old), replicates.read(new), force=force)
-    changes = tuple(
-        change for pair in pairs for change in _changes(*pair, limit, assumed, force=force)
-    )
+    (before, left_out), (after, left_out_too) = replicates.read(old), replicates.read(new)
+    pairs: list[Pair] = []
+    changes: list[Change] = []
+    for old_runs, new_runs in _paired(before, after, force=force):
+        remarks, faults = _remarks(old_runs, new_runs, force=force)
+        shown = (*remarks, *faults, *dict.fromkeys((*left_out, *left_out_too)))
+        plain_s = (old_runs.plain_s, new_runs.plain_s)
+        pairs.append(Pair(configuration=new_runs.case.described, plain_s=plain_s, remarks=shown))
+        changes += _changes(old_runs, new_runs, limit, assumed, control_holds=not faults)
     if not any(change.change for change in changes):
         raise UserError(f"{old} and {new} have no module in common that was timed in both")
-    return Comparison(limit, assumed, changes)
+    return Comparison(limit=limit, between_runs=assumed, pairs=tuple(pairs), changes=tuple(changes))
 
 
 def _paired(
@@ -108,34 +154,49 @@ def _paired(
     return pairs
 
 
-def _changes(
-    old: Replicates, new: Replicates, limit: float, scatter: float, *, force: bool
-) -> Iterator[Change]:
-    caveats = replicates.differences(old.runs[0], new.runs[0], ("the old", "the new"))
-    if caveats and not force:
+def _remarks(old: Replicates, new: Replicates, *, force: bool) -> tuple[list[str], list[str]]:
+    """Return why the two may not be comparable, and the faults of their controls."""
+    remarks = replicates.differences(old.runs[0], new.runs[0], ("the old", "the new"))
+    if remarks and not force:
         raise UserError(
-            f"these cannot be compared: {'; '.join(caveats)}. --force compares them all the same"
+            f"these cannot be compared: {'; '.join(remarks)}. --force compares them all the same"
         )
+    alike = not remarks
+    if alike and (doubt := replicates.machine_doubt(old.runs[0], new.runs[0])):
+        remarks.append(doubt)
     several = max(len(old.runs), len(new.runs)) > 1
     if several and (max(old.times) < min(new.times) or max(new.times) < min(old.times)):
         # A change between two hours could pass for one between the runs.
-        caveats.append("all runs of one side were made before those of the other")
+        remarks.append("all runs of one side were made before those of the other")
+    before, after = old.plain_s, new.plain_s
+    if alike and before and after and abs(after.median / before.median - 1) > MOVED:
+        remarks.append(
+            f"the plain host itself went from {formatting.thousandths(before.median)} to "
+            f"{formatting.thousandths(after.median)} ms/image: the machine was in another state, "
+            "and a ratio may change with it"
+        )
     faults = [
         f"the control of the {name} failed: {fault}"
         for name, side in (("old", old), ("new", new))
         if (fault := side.control_fault)
     ]
+    return remarks, faults
+
+
+def _changes(
+    old: Replicates, new: Replicates, limit: float, scatter: float, *, control_holds: bool
+) -> Iterator[Change]:
     for module in dict.fromkeys((*new.modules, *old.modules)):
         before, after = old.intervals(module), new.intervals(module)
         both = bool(before and after)
         change = between_runs.change(before, after, scatter) if both else None
-        fails = change is not None and not faults and change.low > 1 + limit
+        fails = change is not None and control_holds and change.low > 1 + limit
         if change is None:
-            verdict = NO_VERDICT[0]
-        elif faults:
-            verdict = NO_VERDICT[1]
+            verdict = UNTIMED
+        elif not control_holds:
+            verdict = NO_VERDICT
         elif fails:
-            verdict = f"slower by more than {formatting.percent(limit)}"
+            verdict = f"slower by more than {formatting.stated_percent(limit)}"
         else:
             verdict = ratios.verdict(change)
         yield Change(
@@ -148,5 +209,5 @@ def _changes(
             between=expm1(between_runs.between(before, after, scatter)) if both else None,
             verdict=verdict,
             fails=fails,
-            caveats=(*caveats, *faults),
+            lost=bool(before) and not after and module in new.modules,
         )

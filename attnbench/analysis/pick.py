@@ -18,8 +18,8 @@ from attnbench.records.variants import PLAIN
 from attnbench.stats import between_runs
 from attnbench.stats.interval import Interval
 
-Answer = Literal["in", "out", "cannot say"]
-ORDER: tuple[Answer, ...] = ("in", "cannot say", "out")
+Answer = Literal["in", "out", "cannot tell"]
+ORDER: tuple[Answer, ...] = ("in", "cannot tell", "out")
 
 Judgement = tuple[Answer, str]
 """The answer by one limit, and the reason unless it is "in"."""
@@ -66,6 +66,8 @@ class Choice:
     candidates: tuple[Candidate, ...]
     between_runs: float
     """Standard deviation of log-ratios between runs, until enough of them show it."""
+    remarks: tuple[str, ...] = ()
+    """What of the folder was left out, and why."""
 
     def of(self, answer: Answer) -> list[Candidate]:
         """Return the candidates with that answer."""
@@ -86,7 +88,7 @@ def pick(
     """
     if limits == Limits():
         raise UserError("name a limit: --max-overhead, --max-added-params or --max-memory")
-    measured, *others = replicates.read(folder)
+    (measured, *others), remarks = replicates.read(folder)
     case, modules = measured.case, measured.modules
     if others:
         described = "; ".join(group.case.described for group in (measured, *others))
@@ -104,6 +106,7 @@ def pick(
         plain_top1=published_accuracy.top1(chosen, case, PLAIN),
         candidates=tuple(sorted(candidates, key=_place)),
         between_runs=assumed,
+        remarks=tuple(remarks),
     )
 
 
@@ -122,7 +125,7 @@ def _candidate(
     judgements = (
         _by_latency(measured, ratio, limits.overhead),
         _by_value("added parameters", added, limits.added_params, formatting.whole),
-        _by_value("live peak", memory and memory - 1, limits.memory, formatting.percent),
+        _by_value("live peak", memory and memory - 1, limits.memory, formatting.stated_percent),
     )
     answer = max((judged for judged, _ in judgements), key=ORDER.index)
     reasons = [reason for judged, reason in judgements if judged == answer and reason]
@@ -130,7 +133,7 @@ def _candidate(
         module=module,
         answer=answer,
         reasons=(*reasons, *_errors(measured, module)),
-        interval_holds_limit=answer == "cannot say"
+        interval_holds_limit=answer == "cannot tell"
         and measured.control_fault is None
         and _holds(ratio, limits.overhead),
         ratio=ratio,
@@ -144,13 +147,13 @@ def _by_latency(measured: Replicates, ratio: Interval | None, limit: float | Non
     if limit is None:
         return "in", ""
     if ratio is None:
-        return "cannot say", "it was not timed"
+        return "cannot tell", "it was not timed"
     if measured.control_fault is not None:
-        return "cannot say", f"the control failed: {measured.control_fault}"
+        return "cannot tell", f"the control failed: {measured.control_fault}"
     if ratio.low > 1 + limit:
-        return "out", f"latency is above {formatting.percent(limit)}"
+        return "out", f"latency is more than {formatting.stated_percent(limit)} over plain"
     if _holds(ratio, limit):
-        return "cannot say", f"the interval of the latency holds {formatting.percent(limit)}"
+        return "cannot tell", f"too close to {formatting.stated_percent(limit)} to call"
     return "in", ""
 
 
@@ -164,7 +167,7 @@ def _by_value(
     if limit is None:
         return "in", ""
     if value is None:
-        return "cannot say", f"no {name} in the records"
+        return "cannot tell", f"no {name} in the records"
     return ("out", f"{name} above {written(limit)}") if value > limit else ("in", "")
 
 

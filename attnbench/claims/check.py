@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from time import perf_counter
 
 import torch
 from torch import nn
@@ -78,10 +79,11 @@ def check(claims: Iterable[Claim]) -> list[Finding]:
     for claim in (claim for claim in claims if claim.rule):
         quantity = "params" if claim.metric.endswith("params") else "operations"
         added, size = claim.metric.startswith("added "), claim.image_size
+        start = perf_counter()
         figures = [
             counts.get(claim.host, claim.attention, rule, quantity, added=added, size=size)
             for rule in (claim.rule, claim.explained_by)
             if rule
         ]
-        findings.append(Finding(claim, *figures))
+        findings.append(Finding(claim, *figures, seconds=perf_counter() - start))
     return findings

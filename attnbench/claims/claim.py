@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import ROUND_HALF_UP, Decimal
 from fnmatch import fnmatchcase
 from functools import cache
@@ -17,6 +17,9 @@ from attnbench.records.image_size import Size
 
 IMAGE_SIZE: Size = 224
 """The size of image of a published figure whose row states none."""
+
+UNITS = {1: "", 10**6: " M", 10**9: " G", 2**20: " Mi", 2**30: " Gi"}
+"""Size of a printed unit -> its symbol."""
 
 Verdict = Literal["reproduced", "explained", "contradicted", "needs data"]
 
@@ -48,6 +51,16 @@ class Claim:
         return f"{network}: {self.metric}{at}"
 
     @property
+    def printed_with_unit(self) -> str:
+        """The figure as the source prints it, with its unit: ``24.37 Mi``."""
+        return f"{self.printed}{UNITS[self.unit]}"
+
+    @property
+    def unit_name(self) -> str:
+        """What is counted: parameters or operations."""
+        return "parameters" if self.metric.endswith("params") else "operations"
+
+    @property
     def image_size(self) -> Size:
         """The size of image that it was counted for."""
         return IMAGE_SIZE if self.size is None else image_size.parse(self.size)
@@ -60,6 +73,8 @@ class Finding:
     claim: Claim
     computed: int
     explanation: int | None = None
+    seconds: float = field(default=0.0, kw_only=True, compare=False)
+    """What counting took; next to nothing where a figure of the same network was counted before."""
 
     @property
     def verdict(self) -> Verdict:
@@ -81,15 +96,21 @@ class Finding:
         if self.verdict == "explained":
             figure += f"; {self.explanation:,} by {claim.explained_by}"
         expected = claim.verdict if claim.true is None else f"{claim.verdict}, {claim.true:,}"
+        stated = Decimal(claim.printed) * claim.unit
         return Outcome(
+            kind="claim",
             name=claim.id,
             subject=claim.subject,
-            stated=claim.printed,
-            computed=figure,
+            stated=int(stated) if stated == int(stated) else float(stated),
+            computed=self.computed,
+            unit=claim.unit_name,
+            stated_text=claim.printed_with_unit,
+            computed_text=figure,
             rule=claim.rule or "",
             verdict=self.verdict,
             expected=expected,
             holds=self.holds,
+            seconds=self.seconds,
         )
 
 

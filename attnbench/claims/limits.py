@@ -7,7 +7,7 @@
 
 A module is one of the table or a custom one, named as in ``attnbench.plugins.resolve`` (files
 relative to the file of limits), in quotes if the name has spaces or ``#``; loading it runs its
-code. Only what is the same on every machine can be limited.
+code. What is limited here is the same on every machine; ``latency_limit.py`` has what is not.
 """
 
 from __future__ import annotations
@@ -16,7 +16,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from time import perf_counter
 
+from attnbench.claims import latency_limit
+from attnbench.claims.latency_limit import LatencyLimit
 from attnbench.claims.outcome import Outcome
 from attnbench.errors import UserError
 from attnbench.modules import SettingsError
@@ -39,6 +42,14 @@ METRICS: dict[str, tuple[str, str]] = {
 }
 """Metric -> rule of counting and its quantity; with ``added`` in front, minus the plain host."""
 
+UNITS = {
+    "params": "parameters",
+    "kernels": "kernels",
+    **dict.fromkeys(("bytes_read", "bytes_written", "peak_live_bytes"), "bytes"),
+    **dict.fromkeys(("operations", "macs", "elementwise", "reductions"), "operations"),
+}
+"""Quantity -> its unit."""
+
 _LINE = re.compile(
     r'(?:"(?P<quoted>[^"]+)"|(?P<module>[^\s"]+))\s+in\s+(?P<host>\S+):\s*(?P<limits>.+)'
 )
@@ -50,10 +61,10 @@ _LIMIT = re.compile(
 
 @dataclass(frozen=True)
 class Limit:
-    """The most that a metric of a network may be; ``folder`` is that of the file of limits."""
+    """The most that a metric of a network may be; ``file`` and ``line`` say where it is written."""
 
-    where: str
-    folder: Path
+    file: Path
+    line: int
     module: str
     host: str
     metric: str
@@ -61,12 +72,22 @@ class Limit:
     most: int
 
     @property
+    def where(self) -> str:
+        """``limits.txt, line 3``."""
+        return f"{self.file}, line {self.line}"
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the file, to which paths of modules are relative."""
+        return self.file.parent
+
+    @property
     def subject(self) -> str:
         """``sa in resnet50: added params``."""
         return f"{self.module} in {self.host}: {'added ' if self.added else ''}{self.metric}"
 
 
-def read(path: Path) -> list[Limit]:
+def read(path: Path) -> list[Limit | LatencyLimit]:
     """Read the limits of a file.
 
     Raises:
@@ -77,35 +98,44 @@ def read(path: Path) -> list[Limit]:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not a text file"
         raise UserError(f"cannot read {path}: {reason}") from error
-    limits = []
+    limits: list[Limit | LatencyLimit] = []
     for number, line in enumerate(lines, start=1):
         text = _COMMENT.sub(r"\1", line).strip()
         if text:
-            limits += _parse(text, f"{path}, line {number}", path.parent)
+            limits += _parse(text, path, number)
     if not limits:
         raise UserError(f"{path} sets no limit")
     return limits
 
 
-def _parse(text: str, where: str, folder: Path) -> list[Limit]:
-    line = _LINE.fullmatch(text)
+def _parse(text: str, file: Path, number: int) -> list[Limit | LatencyLimit]:
+    where, line = f"{file}, line {number}", _LINE.fullmatch(text)
     if line is None:
         raise UserError(f"{where}: not of the form 'sa in resnet50: added params <= 708'")
     module, host = line["quoted"] or line["module"], line["host"]
-    limits = []
+    limits: list[Limit | LatencyLimit] = []
     for part in line["limits"].split(","):
         stated = " ".join(part.split())
+        if latency_limit.is_latency(stated):
+            limits.append(latency_limit.parse(stated, file, number, module, host))
+            continue
         limit = _LIMIT.fullmatch(stated)
         if limit is None:
-            raise UserError(f"{where}: '{stated}' is not of the form 'added params <= 708'")
+            raise UserError(
+                f"{where}: '{stated}' is not of the form 'added params <= 708'; "
+                f"{known_quantities()}"
+            )
         metric, added = limit["metric"], limit["added"] is not None
         if metric not in METRICS:
-            raise UserError(
-                f"{where}: '{metric}' cannot be limited; only what is the same on every "
-                f"machine can: {', '.join(METRICS)}, each with or without 'added'"
-            )
-        limits.append(Limit(where, folder, module, host, metric, added, int(limit["most"])))
+            raise UserError(f"{where}: '{metric}' cannot be limited; {known_quantities()}")
+        limits.append(Limit(file, number, module, host, metric, added, int(limit["most"])))
     return limits
+
+
+def known_quantities() -> str:
+    """Return what can be limited, as the end of a message."""
+    examples = ", ".join(f"'{example}'" for example in latency_limit.EXAMPLES.values())
+    return f"quantities are {', '.join(METRICS)}, each with or without 'added'; and {examples}"
 
 
 def check(limits: Sequence[Limit]) -> list[Outcome]:
@@ -148,7 +178,7 @@ def _compared(module: ModuleReference, limits: Sequence[Limit]) -> list[Outcome]
     counts = NetworkCounts({module.name: module.load()} if module.is_custom else {})
     outcomes = []
     for limit in limits:
-        rule, quantity = METRICS[limit.metric]
+        start, (rule, quantity) = perf_counter(), METRICS[limit.metric]
         try:
             figure = counts.get(limit.host, limit.module, rule, quantity, added=limit.added)
         except SettingsError as error:
@@ -161,7 +191,7 @@ def _compared(module: ModuleReference, limits: Sequence[Limit]) -> list[Outcome]
         count = counts.count(limit.host, limit.module, rule)
         unknown = count.not_counted if rule == "executed" else None
         within = figure <= limit.most and not unknown and not count.computed
-        verdict = "within" if within else f"over by {figure - limit.most:,}"
+        verdict = "within" if within else f"OVER by {figure - limit.most:,}"
         if unknown:
             listed = ", ".join(f"{name} x{times}" for name, times in unknown.items())
             verdict = f"not fully counted: {listed}"
@@ -169,14 +199,21 @@ def _compared(module: ModuleReference, limits: Sequence[Limit]) -> list[Outcome]
             verdict = "not the same for every input: its forward depends on data"
         outcomes.append(
             Outcome(
+                kind="limit",
                 name=limit.where,
                 subject=limit.subject,
-                stated=f"<= {limit.most:,}",
-                computed=f"{figure:,}",
+                stated=limit.most,
+                computed=figure,
+                unit=UNITS[quantity],
+                stated_text=f"<= {limit.most:,}",
+                computed_text=f"{figure:,}",
                 rule=rule,
                 verdict=verdict,
                 expected="within",
                 holds=within,
+                file=str(limit.file),
+                line=limit.line,
+                seconds=perf_counter() - start,
             )
         )
     return outcomes

@@ -123,12 +123,14 @@ def _finite(data: object) -> object:
     return None if isinstance(data, float) and isinf(data) else data
 
 
-def annotation(name: str, message: str) -> str:
-    """Return a line that GitHub shows as an error of the step."""
+def annotation(name: str, message: str, file: str | None = None, line: int | None = None) -> str:
+    """Return a line that GitHub shows as an error of the step, at a line of a file if given."""
     escapes = {ord("%"): "%25", ord("\r"): "%0D", ord("\n"): "%0A"}
-    title = name.translate(escapes | {ord(":"): "%3A", ord(","): "%2C"})
-    line = visible(f"title=attnbench {title}::{message.translate(escapes)}")
-    return f"::error {no_command(line)}"
+    of_property = escapes | {ord(":"): "%3A", ord(","): "%2C"}
+    title = name.translate(of_property)
+    place = "" if file is None else f"file={file.translate(of_property)},line={line or 1},"
+    text = visible(f"{place}title=attnbench {title}::{message.translate(escapes)}")
+    return f"::error {no_command(text)}"
 
 
 def markdown_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -138,12 +140,11 @@ def markdown_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> st
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def github_text(failures: Iterable[tuple[str, str]], headline: str, table: str) -> str:
-    """Return what to print: an annotation of each failure's name and message, and the headline.
+def github_text(annotations: Iterable[str], headline: str, table: str) -> str:
+    """Return what to print: the annotation of each failure, and the headline.
 
     The table goes to the step's summary where there is one.
     """
-    annotations = [annotation(name, message) for name, message in failures]
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
     if summary:
         with Path(summary).open("a", encoding="utf-8") as file:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 
@@ -72,10 +73,18 @@ def read(*folders: str | PathLike[str]) -> pd.DataFrame:
     a spreadsheet takes for a formula. Files and terminal output of the suite show it escaped.
 
     Raises:
-        UserError: no run there, records that cannot be read, or isolated runs beside networks.
+        UserError: no run there, records that cannot be read, or isolated runs beside networks
+            that were each named. Isolated ones in a folder of others are left out with a warning.
     """
     paths = [Path(folder) for folder in folders]
     loaded = load(*paths)
+    alone = [path for path, known in loaded.runs.items() if known.run.case.isolated]
+    if len(alone) < len(loaded.runs):
+        left_out = [path for path in alone if path not in paths]
+        for path in left_out:
+            warnings.warn(f"{path} is left out: its modules ran alone; read it apart", stacklevel=2)
+        kept = {path: known for path, known in loaded.runs.items() if path not in left_out}
+        loaded = replace(loaded, runs=kept)
     if paths and not loaded.runs:
         raise UserError(f"no run in {paths[0]}, but evaluations: they are evaluations.jsonl there")
     return tidy(loaded.named)

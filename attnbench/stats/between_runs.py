@@ -23,8 +23,15 @@ That of the modules that scatter most, GC and SA, in ``benchmarks/hours.py`` on 
 published run, a CPU; the others have half of it. Callers that know a better value pass it.
 """
 
+LATENCY_ASSUMED = 0.20
+"""The same of a latency itself, which nothing protects from clock, neighbours and load.
+
+On the machine of the published run, the plain host took 62.9 and 42.6 ms in one pair of runs and
+62.9 and 62.7 ms in another: 0.195. Two pairs know little; ``benchmarks/hours.py`` shows your own.
+"""
+
 WEIGHT = 6
-"""Degrees of freedom of that assumption."""
+"""Degrees of freedom of these assumptions."""
 
 
 def mean(intervals: Sequence[Interval]) -> Interval:

@@ -41,6 +41,7 @@ def describe(device: str) -> Environment:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "cpu": _cpu(),
+        "cpu_id": _cpu_id(),
         "cores": os.cpu_count(),
         "cores_allowed": _cores_allowed(),
         "governor": _first_line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
@@ -95,6 +96,25 @@ def _cpu() -> str:
     models = [line for line in _lines("/proc/cpuinfo") if line.startswith("model name")]
     names = (line.partition(":")[2].strip() for line in models)
     return next(names, platform.processor() or platform.machine())
+
+
+IDENTITY = (
+    *("vendor_id", "cpu family", "model", "stepping", "microcode", "cache size"),
+    *("CPU implementer", "CPU architecture", "CPU variant", "CPU part", "CPU revision"),
+)
+"""The lines of /proc/cpuinfo that tell models of one name apart: of x86, then of ARM."""
+
+
+def _cpu_id() -> str | None:
+    """Return what tells the CPU from others of the same name; a virtual one may show no model.
+
+    ``vendor_id AuthenticAMD, cpu family 25, model 1, stepping 1, microcode 0xa0011d1``.
+    """
+    known: dict[str, str] = {}
+    for line in _lines("/proc/cpuinfo"):
+        name, _, value = (part.strip() for part in line.partition(":"))
+        known.setdefault(name, value)  # of the first core
+    return ", ".join(f"{name} {known[name]}" for name in IDENTITY if known.get(name)) or None
 
 
 def _cores_allowed() -> int | None:

@@ -13,16 +13,28 @@ from attnbench.records.variants import alone
 LIMIT = 0.03
 
 
+def isolated(folder, case):
+    plan = Plan(variants=alone(("sa",)), budget_s=10.0, target=0.01)
+    record = Record(case=replace(case, isolated=True), results=plan, environment=ENVIRONMENT)
+    store.append(folder, record)
+
+
+def remarks(comparison):
+    (pair,) = comparison.pairs
+    return pair.remarks
+
+
 def test_a_run_against_itself_changes_nothing(stored):
     folder = stored("run", sa=[1.19, 1.2, 1.21] * 2, se=1.1)
-    sa, se = compare(folder, folder, 0.0).changes
+    comparison = compare(folder, folder, 0.0)
+    sa, se = comparison.changes
     assert sa.change.median == 1
     assert sa.change.low < 1 < sa.change.high
     assert ends(se.change) == pytest.approx((1, 1, 1))  # its rounds are all alike
     assert [change.verdict for change in (sa, se)] == ["no significant difference"] * 2
     assert not sa.fails
     assert not se.fails
-    assert sa.caveats == ()
+    assert remarks(comparison) == ()
 
 
 def test_a_slowdown_of_one_module_fails_beyond_the_limit_and_not_within_it(stored):
@@ -34,7 +46,7 @@ def test_a_slowdown_of_one_module_fails_beyond_the_limit_and_not_within_it(store
     assert ends(sa.new) == pytest.approx((1.26, 1.26, 1.26))
     assert ends(sa.change) == pytest.approx((1.05, 1.05, 1.05))
     assert sa.fails
-    assert sa.verdict == "slower by more than 3.0%"
+    assert sa.verdict == "slower by more than 3%"
     assert not se.fails
 
     sa, se = compare(old, new, 0.10).changes
@@ -60,9 +72,83 @@ def test_a_slowdown_whose_interval_reaches_below_the_limit_does_not_fail(stored)
 
 def test_a_change_of_speed_of_the_whole_host_is_none(stored):
     old, new = stored("old", plain_s=0.1, sa=1.2), stored("new", plain_s=0.25, sa=1.2)
-    change = the_only(compare(old, new, 0.001).changes)
+    comparison = compare(old, new, 0.001)
+    change = the_only(comparison.changes)
     assert ends(change.change) == pytest.approx((1, 1, 1))
     assert not change.fails
+    # A batch of two: 0.1 s are 50 ms an image.
+    assert [side.median for side in comparison.pairs[0].plain_s] == pytest.approx([0.05, 0.125])
+    assert remarks(comparison)[0].startswith(
+        "the plain host itself went from 50.00 to 125.00 ms/image: "
+    )
+
+
+@pytest.mark.parametrize(
+    ("new_s", "warned"), [(0.111, True), (0.109, False), (0.091, False), (0.089, True)]
+)
+def test_a_plain_host_that_moved_by_more_than_a_tenth_is_warned_of(stored, new_s, warned):
+    old, new = stored("old", plain_s=0.1, sa=1.2), stored("new", plain_s=new_s, sa=1.2)
+    assert bool(remarks(compare(old, new, LIMIT))) == warned
+
+
+FAMILY = (
+    "AMD EPYC",
+    "AMD EPYC Processor (with IBPB)",
+    "Intel(R) Xeon(R) Processor",
+    "Intel(R) Xeon(R) CPU @ 2.20GHz",
+    "QEMU Virtual CPU version 2.5+",
+    "x86_64",
+)
+MODEL = ("AMD EPYC 7B13", "Intel(R) Xeon(R) Platinum 8375C CPU @ 2.90GHz", "Apple M1")
+
+
+@pytest.mark.parametrize("cpu", [*FAMILY, *MODEL])
+def test_the_name_of_a_family_of_processors_is_no_machine(stored, cpu):
+    old, new = (
+        stored(name, sa=1.2, facts={"cpu": cpu, "cpu_id": known})
+        for name, known in (("old", None), ("new", "model 1"))  # older records have none
+    )
+    said = (
+        f"cannot tell whether it is the same machine: the records name only the CPU's family, {cpu}"
+    )
+    assert remarks(compare(old, new, LIMIT)) == ((said,) if cpu in FAMILY else ())
+    assert remarks(compare(new, new, LIMIT)) == ()  # the model is known, if not its name
+
+
+def test_two_models_of_one_family_are_two_machines(stored):
+    old, new = (
+        stored(name, sa=1.2, facts={"cpu": "AMD EPYC", "cpu_id": name}) for name in ("a", "b")
+    )
+    with pytest.raises(UserError, match="cpu_id is a in the old and b in the new"):
+        compare(old, new, LIMIT)
+
+
+def test_two_gpus_of_one_model_are_said_to_be_two(stored):
+    a, b, unknown = (
+        stored(str(uuid), sa=1.2, facts={"gpu_uuid": uuid}, settings={"device": "cuda"})
+        for uuid in ("GPU-a", "GPU-b", None)
+    )
+    said = ("these are two GPUs of one model: their gpu_uuid differ",)
+    assert remarks(compare(a, b, LIMIT)) == said
+    assert remarks(compare(a, unknown, LIMIT)) == ()
+
+
+def test_a_module_that_the_new_runs_could_not_time_leaves_the_answer_open(stored):
+    old = stored("old", sa=1.2, se=1.1)
+    (fault,) = compare(old, stored("new", sa=[], se=1.1), LIMIT).open_faults
+    assert fault == (
+        "sa (resnet50, inference, batch 2, 32x32, float32, cpu) was timed in the old runs, and "
+        "could not be timed in the new ones"
+    )
+    assert compare(old, stored("unasked", se=1.1), LIMIT).open_faults == []
+
+
+def test_a_configuration_without_a_verdict_leaves_the_answer_open(stored, tmp_path):
+    for name, control in (("old", 1.0), ("new", 1.05)):
+        stored(f"{name}/a", sa=1.2, settings={"batch_size": 1}, control=control)
+        stored(f"{name}/b", sa=1.2, settings={"batch_size": 8})
+    (fault,) = compare(tmp_path / "old", tmp_path / "new", LIMIT).open_faults
+    assert "batch 1," in fault
 
 
 OTHER = {
@@ -90,7 +176,7 @@ def test_another_machine_or_setting_is_refused_unless_forced(stored, other, diff
     with pytest.raises(UserError, match=f"cannot be compared: {difference}. --force compares"):
         compare(old, new, LIMIT)
     forced = compare(old, new, LIMIT, force=True)
-    assert [change.caveats for change in forced.changes] == [(difference,)] * 2
+    assert remarks(forced) == (difference,)
     assert [change.fails for change in forced.changes] == [True, False]  # 1.26 / 1.2 = 1.05
 
 
@@ -112,9 +198,9 @@ def test_all_differences_are_named(stored):
     ],
 )
 def test_seed_version_and_the_moment_may_differ(stored, other):
-    change = the_only(compare(stored("old", sa=1.2), stored("new", sa=1.2, **other), 0.0).changes)
-    assert change.caveats == ()
-    assert not change.fails
+    comparison = compare(stored("old", sa=1.2), stored("new", sa=1.2, **other), 0.0)
+    assert remarks(comparison) == ()
+    assert not the_only(comparison.changes).fails
 
 
 @pytest.mark.parametrize(
@@ -130,22 +216,27 @@ def test_a_failed_control_gives_no_verdict_and_never_fails(stored, which, contro
     controls = {"old": 1.0, "new": 1.0} | {which: control}
     old = stored("old", sa=1.0, control=controls["old"])
     new = stored("new", sa=9.0, control=controls["new"])
-    change = the_only(compare(old, new, LIMIT).changes)
+    comparison = compare(old, new, LIMIT)
+    change = the_only(comparison.changes)
     assert change.change.median == pytest.approx(9.0)
-    assert (change.verdict, change.fails) == ("none", False)
-    assert change.caveats == (f"the control of the {which} failed: {fault}",)
+    assert (change.verdict, change.fails, change.judged) == ("none", False, False)
+    said = f"the control of the {which} failed: {fault}"
+    assert remarks(comparison) == (said,)
+    (open_fault,) = comparison.open_faults
+    assert open_fault.startswith("no module has a verdict (resnet50, ")
+    assert open_fault.endswith(f": {said}")
 
 
 def test_both_controls_can_fail_beside_a_difference_of_machines(stored):
     old = stored("old", sa=1.0, control=1.01)
     new = stored("new", sa=9.0, control=1.01, facts={"cpu": "B"})
-    change = the_only(compare(old, new, LIMIT, force=True).changes)
-    assert [caveat.split(" is ")[0] for caveat in change.caveats] == [
+    comparison = compare(old, new, LIMIT, force=True)
+    assert [remark.split(" is ")[0] for remark in remarks(comparison)] == [
         "cpu",
         "the control of the old failed: the plain host against itself",
         "the control of the new failed: the plain host against itself",
     ]
-    assert not change.fails
+    assert not the_only(comparison.changes).fails
 
 
 def test_runs_without_a_module_in_common_are_bad_input(stored):
@@ -195,10 +286,11 @@ def test_grids_of_other_configurations_are_refused_unless_forced(
     new = grid_of("new", dict.fromkeys(new_sizes, 1.26))
     with pytest.raises(UserError, match=f"{counts}; --force compares those"):
         compare(old, new, LIMIT)
-    forced = the_only(compare(old, new, LIMIT, force=True).changes)
+    comparison = compare(old, new, LIMIT, force=True)
+    forced = the_only(comparison.changes)
     assert "batch 1," in forced.configuration
     assert forced.fails
-    assert forced.caveats == ()
+    assert remarks(comparison) == ()
 
 
 def test_grids_without_a_configuration_in_common_are_bad_input_even_if_forced(grid_of):
@@ -217,12 +309,20 @@ def test_grids_of_other_machines_are_refused(grid_of):
 @pytest.mark.parametrize("force", [False, True])
 def test_modules_alone_are_refused(stored, tmp_path, case, force):
     folder, run = tmp_path / "alone", stored("run", sa=1.2)
-    plan = Plan(variants=alone(("sa",)), budget_s=10.0, target=0.01)
-    isolated = Record(case=replace(case, isolated=True), results=plan, environment=ENVIRONMENT)
-    store.append(folder, isolated)
+    isolated(folder, case)
     for old, new in ((folder, run), (run, folder)):
         with pytest.raises(UserError, match=f"{folder} holds modules alone"):
             compare(old, new, LIMIT, force=force)
+
+
+def test_modules_alone_among_other_runs_are_left_out_with_a_remark(stored, case):
+    new = stored("new/a", sa=1.2).parent
+    isolated(new / "alone", case)
+    comparison = compare(stored("old", sa=1.2), new, LIMIT)
+    assert the_only(comparison.changes).judged
+    assert remarks(comparison) == (
+        f"alone in {new} is left out: its modules ran alone, without a host",
+    )
 
 
 @pytest.mark.usefixtures("scattered_runs")
@@ -246,24 +346,23 @@ def test_runs_that_scatter_more_than_is_assumed_widen_the_change(repeated_runs):
 def test_runs_of_one_side_that_were_all_made_first_are_said_to_be_so(repeated_runs):
     old = repeated_runs("old", [1.2, 1.2], ["10", "11"])
     new = repeated_runs("new", [1.2, 1.2], ["12", "13"])
-    caveats = ("all runs of one side were made before those of the other",)
+    said = ("all runs of one side were made before those of the other",)
     for one, other in ((old, new), (new, old)):
-        assert the_only(compare(one, other, LIMIT).changes).caveats == caveats
-    both = the_only(compare(old, repeated_runs("among", [1.2], ["10:30"]), LIMIT).changes)
-    assert both.caveats == ()
+        assert remarks(compare(one, other, LIMIT)) == said
+    assert remarks(compare(old, repeated_runs("among", [1.2], ["10:30"]), LIMIT)) == ()
 
 
 def test_the_runs_of_one_side_are_judged_by_the_mean_of_their_controls(stored, tmp_path):
     for name in ("old", "new"):
         stored(f"{name}/a", sa=1.2, control=1.02)
         stored(f"{name}/b", sa=1.2, control=1 / 1.02)
-    assert the_only(compare(tmp_path / "old", tmp_path / "new", LIMIT).changes).caveats == ()
+    assert remarks(compare(tmp_path / "old", tmp_path / "new", LIMIT)) == ()
     for name in ("c", "d"):
         stored(f"new/{name}", sa=1.2, control=1.02)
-    change = the_only(compare(tmp_path / "old", tmp_path / "new", LIMIT).changes)
+    comparison = compare(tmp_path / "old", tmp_path / "new", LIMIT)
     fault = "the plain host against itself is significantly different from 1"
-    assert change.caveats == (f"the control of the new failed: {fault}",)
-    assert change.verdict == "none"
+    assert remarks(comparison) == (f"the control of the new failed: {fault}",)
+    assert the_only(comparison.changes).verdict == "none"
 
 
 @pytest.mark.parametrize("force", [False, True])

@@ -24,7 +24,13 @@ def answers(choice):
 
 @pytest.mark.parametrize(
     ("limit", "answer"),
-    [(0.13, "in"), (0.12 + 1e-9, "in"), (0.119, "cannot say"), (0.08, "cannot say"), (0.07, "out")],
+    [
+        (0.13, "in"),
+        (0.12 + 1e-9, "in"),
+        (0.119, "cannot tell"),
+        (0.08, "cannot tell"),
+        (0.07, "out"),
+    ],
 )
 def test_latency_is_in_or_out_only_where_the_whole_interval_is(stored, limit, answer):
     choice = pick(stored(sa=SIX), Limits(overhead=limit))
@@ -34,7 +40,7 @@ def test_latency_is_in_or_out_only_where_the_whole_interval_is(stored, limit, an
 def test_the_interval_allows_for_other_hours(stored, monkeypatch):
     monkeypatch.setattr(between_runs, "ASSUMED", 0.01)
     (candidate,) = pick(stored(sa=1.1), Limits(overhead=0.11)).candidates
-    assert candidate.answer == "cannot say"
+    assert candidate.answer == "cannot tell"
     assert candidate.ratio.high == pytest.approx(1.1 * math.exp(2.447 * 0.01), rel=1e-4)
 
 
@@ -53,18 +59,18 @@ def test_memory_is_held_exactly(stored, most, answer):
 
 def test_one_limit_that_is_broken_puts_a_module_out_whatever_the_others_say(stored):
     (candidate,) = pick(stored(sa=SIX), Limits(overhead=0.1, memory=0.1)).candidates
-    assert (candidate.answer, candidate.reasons) == ("out", ("live peak above 10.0%",))
+    assert (candidate.answer, candidate.reasons) == ("out", ("live peak above 10%",))
     (candidate,) = pick(stored("other", sa=SIX), Limits(overhead=0.1, memory=0.6)).candidates
     assert (candidate.answer, candidate.reasons) == (
-        "cannot say",
-        ("the interval of the latency holds 10.0%",),
+        "cannot tell",
+        ("too close to 10% to call",),
     )
 
 
 def test_a_control_that_failed_answers_no_question_of_latency(stored):
     folder = stored(sa=1.1, se=1.1, control=1.05)
     choice = pick(folder, Limits(overhead=0.5))
-    assert set(answers(choice).values()) == {"cannot say"}
+    assert set(answers(choice).values()) == {"cannot tell"}
     assert "the control failed: the plain host against itself" in choice.candidates[0].reasons[0]
     assert answers(pick(folder, Limits(memory=0.1))) == {"se": "in", "sa": "out"}
 
@@ -73,7 +79,7 @@ def test_what_was_not_measured_cannot_be_said_with_its_error(stored):
     failure = Failure(step="latency", type="MemoryError", message="no\nroom")
     choice = pick(stored(mine=[], failures=[("mine", failure)]), Limits(overhead=0.5, memory=0.5))
     (candidate,) = choice.candidates
-    assert candidate.answer == "cannot say"
+    assert candidate.answer == "cannot tell"
     assert candidate.reasons == (
         "it was not timed",
         "no live peak in the records",
@@ -151,3 +157,15 @@ def test_modules_alone_have_no_overhead(tmp_path, case):
     store.append(tmp_path, record)
     with pytest.raises(UserError, match="modules alone"):
         pick(tmp_path, Limits(overhead=0.5))
+
+
+def test_modules_alone_among_other_runs_are_left_out_with_a_remark(stored, tmp_path, case):
+    plan = Plan(variants=alone(("sa",)), budget_s=10.0, target=0.01)
+    record = Record(case=replace(case, isolated=True), results=plan, environment={})
+    store.append(tmp_path / "alone", record)
+    stored("network", sa=1.1)
+    choice = pick(tmp_path, Limits(overhead=0.5))
+    assert answers(choice) == {"sa": "in"}
+    assert choice.remarks == (
+        f"alone in {tmp_path} is left out: its modules ran alone, without a host",
+    )

@@ -20,11 +20,10 @@ def file(tmp_path: Path):
 
 def test_a_line_may_set_several_limits(file) -> None:
     path = file("# ours\n\nsa in resnet50: added params <= 708, peak bytes <= 1_000  # few\n")
-    where = f"{path}, line 3"
-    assert read(path) == [
-        Limit(where, path.parent, "sa", "resnet50", "params", added=True, most=708),
-        Limit(where, path.parent, "sa", "resnet50", "peak bytes", added=False, most=1_000),
-    ]
+    first, second = read(path)
+    assert first == Limit(path, 3, "sa", "resnet50", "params", added=True, most=708)
+    assert second == Limit(path, 3, "sa", "resnet50", "peak bytes", added=False, most=1_000)
+    assert (first.where, first.folder) == (f"{path}, line 3", path.parent)
 
 
 def test_a_name_with_spaces_is_quoted(file) -> None:
@@ -46,7 +45,19 @@ def test_a_name_with_spaces_is_quoted(file) -> None:
         ("sa: params <= 1", "line 1: not of the form"),
         ("sa in resnet50: params < 1", "'params < 1' is not of the form"),
         ("sa in resnet50: params <= 1.5", "is not of the form"),
-        ("sa in resnet50: latency <= 1", "'latency' cannot be limited; only what is the same"),
+        (
+            "sa in resnet50: speed <= 1",
+            "line 1: 'speed' cannot be limited; quantities are params, ",
+        ),
+        (
+            "sa in resnet50: params",
+            "is not of the form 'added params <= 708'; quantities are params",
+        ),
+        ("sa in resnet50: parms <= 1", "quantities are .*, peak bytes, each .* 'latency <= 50 ms'"),
+        (
+            "sa in resnet50: latency <= 1",
+            "line 1: 'latency <= 1' needs s, ms, us: latency <= 50 ms",
+        ),
         ("sa in resnet50: params <= 7_", "is not of the form"),
         ("sa in resnet50: params <= " + "9" * 5000, "is not of the form"),
         ("# nothing", "sets no limit"),
@@ -71,8 +82,8 @@ def test_an_unknown_module_or_host_is_named_with_its_line(file, line: str, name:
 
 def test_a_limit_holds_up_to_its_last_unit(file) -> None:
     at, below = check(read(file("sa in resnet50: added params <= 708, added params <= 707")))
-    assert (at.holds, at.verdict, at.computed) == (True, "within", "708")
-    assert (below.holds, below.verdict) == (False, "over by 1")
+    assert (at.holds, at.verdict, at.computed, at.unit) == (True, "within", 708, "parameters")
+    assert (below.holds, below.verdict) == (False, "OVER by 1")
 
 
 def test_every_metric_can_be_limited(file) -> None:
@@ -80,11 +91,14 @@ def test_every_metric_can_be_limited(file) -> None:
     outcomes = check(read(file(f"sa in resnet50: {limits}")))
     by_metric = dict(zip(METRICS, outcomes, strict=True))
     assert by_metric["macs"].holds  # SA multiplies no matrices
-    kernels = int(by_metric["executed kernels"].computed)
+    kernels = by_metric["executed kernels"].computed
     assert kernels % 16 == 0  # the same in each of the 16 blocks
     assert kernels >= 12 * 16
-    assert by_metric["leaf operations"].computed == "2,759,680"
-    assert by_metric["fvcore operations"].computed == "16,558,080"
+    assert by_metric["leaf operations"].computed == 2_759_680
+    assert by_metric["leaf operations"].computed_text == "2,759,680"
+    assert by_metric["fvcore operations"].computed == 16_558_080
+    assert by_metric["peak bytes"].unit == "bytes"
+    assert by_metric["executed macs"].unit == "operations"
 
 
 def test_what_the_counter_does_not_know_is_never_within(file, monkeypatch) -> None:
@@ -123,7 +137,7 @@ def test_a_class_in_a_file_of_ones_own_can_be_limited(file, tmp_path: Path) -> N
     # A weight a channel: 256, 512, 1024 and 2048 in 3, 4, 6 and 3 blocks.
     added = 3 * 256 + 4 * 512 + 6 * 1024 + 3 * 2048
     (outcome,) = check(read(file(f"mine.py:Mine in resnet50: added params <= {added - 1}")))
-    assert outcome.verdict == "over by 1"
+    assert outcome.verdict == "OVER by 1"
 
 
 @pytest.mark.parametrize(

@@ -105,6 +105,12 @@ def test_a_name_does_not_end_its_property(name, shown):
     assert annotation(name, "m") == f"::error title=attnbench {shown}::m"
 
 
+def test_an_annotation_stands_at_the_line_of_a_file() -> None:
+    assert annotation("sa", "m", "my, limits.txt", 3) == (
+        "::error file=my%2C limits.txt,line=3,title=attnbench sa::m"
+    )
+
+
 def test_a_table_has_its_headings_a_ruler_and_its_rows():
     assert markdown_table(("a", "b"), [("1", "2"), ("3", "")]).splitlines() == [
         "| a | b |",
@@ -123,7 +129,7 @@ def test_the_summary_is_added_to_what_is_there_and_not_printed(tmp_path, monkeyp
     summary = tmp_path / "summary"
     summary.write_text("of an earlier step, – \n", encoding="utf-8")
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
-    assert github_text([("sa", "1"), ("se", "2")], "headline", "| ± |\n") == (
+    assert github_text([annotation("sa", "1"), annotation("se", "2")], "headline", "| ± |\n") == (
         "::error title=attnbench sa::1\n::error title=attnbench se::2\nheadline"
     )
     assert summary.read_text(encoding="utf-8") == "of an earlier step, – \n| ± |\n"
@@ -136,7 +142,9 @@ def test_the_table_is_printed_where_there_is_no_summary(monkeypatch, value):
     else:
         monkeypatch.setenv("GITHUB_STEP_SUMMARY", value)
     error = "::error title=attnbench sa::1"
-    assert github_text([("sa", "1")], "headline", "| a |") == f"{error}\nheadline\n\n| a |"
+    assert (
+        github_text([annotation("sa", "1")], "headline", "| a |") == f"{error}\nheadline\n\n| a |"
+    )
     assert github_text([], "headline", "| a |") == "headline\n\n| a |"
 
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import generate
 import pytest
-import reference_page
 import torch
 
 import attnbench
+from attnbench.analysis import baselines
 from attnbench.cli import app
 from attnbench.hosts.build import HOSTS, Host
 from attnbench.hosts.conditions import BASE
@@ -26,6 +26,9 @@ ROOT = Path(__file__).parents[2]
 PAGES = ("README.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))))
 
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.DOTALL | re.MULTILINE)
+
+STEP = re.compile(r"- run: (.+)")
+"""A command in a workflow."""
 
 INLINE = re.compile(r"`(attnbench [^`]+)`")
 
@@ -56,6 +59,8 @@ def lines(page: str) -> Iterator[list[str]]:
             words = shlex.split(line, comments=True)
             if words and words[0] not in {"for", "done"}:
                 yield words
+    for workflow in blocks(page, ("yaml",)):
+        yield from map(shlex.split, STEP.findall(workflow))
     for command in INLINE.findall(BLOCK.sub("", (ROOT / page).read_text())):
         words = shlex.split(command)
         if len(words) > len(("attnbench", "report")):  # more than a command's name
@@ -90,7 +95,7 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         shutil.copytree(ROOT / folder, tmp_path / folder)
     for side in ("old", "new"):
         shutil.copytree(ROOT / generate.PUBLISHED, tmp_path / side / "1")
-    for file in (generate.EXAMPLE, generate.LIMITS):
+    for file in (generate.EXAMPLE, generate.LIMITS, generate.LATENCY_LIMITS):
         (tmp_path / file).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / file, tmp_path / file)
     monkeypatch.chdir(tmp_path)
@@ -127,10 +132,6 @@ def _idle(function):
     return idle
 
 
-def _has_limits() -> bool:
-    return "`--limits" in reference_page.commands()
-
-
 def _status(given: list[str]) -> int:
     with pytest.raises(SystemExit) as end:
         app.main(given)
@@ -143,8 +144,8 @@ def test_a_shown_command_is_understood(
     command: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
     given = list(command[1:])
-    if "--limits" in given and not _has_limits():
-        pytest.skip("check --limits is not there yet")
+    if given[:2] == ["compare", "v1"]:  # as the line before it on the page does
+        baselines.save("v1", Path("old"))
     if not given or given[0] == "run" or given[0].startswith("-"):
         with pytest.raises((PlannedError, SystemExit)) as end:
             app.main(given)
@@ -155,11 +156,25 @@ def test_a_shown_command_is_understood(
 
 
 @pytest.mark.usefixtures("workplace", "one_process")
-def test_the_shown_limits_hold(capsys: pytest.CaptureFixture[str]) -> None:
-    if not _has_limits():
-        pytest.skip("check --limits is not there yet")
-    assert _status(["check", "--limits", str(generate.LIMITS)]) == 0
-    assert "30,208" in capsys.readouterr().out
+@pytest.mark.parametrize(
+    ("file", "figures"),
+    [(generate.LIMITS, ["30,208"]), (generate.LATENCY_LIMITS, ["1.151 [", "1.058 [", "ms/image"])],
+    ids=["limits", "limits of latency"],
+)
+def test_the_shown_limits_hold(
+    file: Path,
+    figures: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """As the page on continuous integration shows them."""
+    monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
+    wanted = ["check", "--limits", str(file)]
+    (shown,) = (given for page, *given in COMMANDS if page == "docs/ci.md" and given[:3] == wanted)
+    assert _status(shown) == 0
+    printed = capsys.readouterr().out
+    assert all(figure in printed for figure in figures)
+    assert "::error" not in printed
 
 
 @pytest.mark.usefixtures("workplace", "parsed")

@@ -22,6 +22,7 @@ SIX = [1.10, 1.08, 1.10, 1.10, 1.12, 1.10]
 
 ENVIRONMENT = {
     "cpu": "A",
+    "cpu_id": "family 1, model 2",
     "cores": 2,
     "python": "3.11.7",
     "torch": "2.6",
@@ -41,6 +42,7 @@ def store_run(  # noqa: PLR0913  all that a test may change
     facts=(),
     failures=(),
     settings=(),
+    sources=(),
     **ratios,
 ):
     """Store a run and return its folder.
@@ -53,7 +55,8 @@ def store_run(  # noqa: PLR0913  all that a test may change
     rounds = {
         key: [value] * 6 if isinstance(value, float) else value for key, value in given.items()
     }
-    results = [(None, Plan(variants=tuple(given), budget_s=10.0, target=0.01))]
+    plan = Plan(variants=tuple(given), budget_s=10.0, target=0.01, sources=dict(sources))
+    results = [(None, plan)]
     results += [
         (variant, Counts(rules={"learnable": Count(params=PARAMS[variant])}))
         for variant in given

@@ -1,3 +1,4 @@
+import json
 import shutil
 import subprocess
 import sys
@@ -7,6 +8,7 @@ import pytest
 
 import attnbench
 from attnbench.errors import UserError
+from attnbench.records.variants import alone
 from attnbench.report.tables.columns import COLUMNS, CONFIGURATION
 
 SMALL_RUN = Path(__file__).parent.parent / "data" / "small-run"
@@ -44,6 +46,25 @@ def test_a_run_that_is_given_twice_is_refused(two: Path) -> None:
 def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot read"):
         attnbench.read(tmp_path)
+
+
+def test_modules_alone_among_networks_are_left_out_with_a_warning(two: Path) -> None:
+    plan = (two / "b" / "records.jsonl").read_text().splitlines()[0]
+    variants = json.dumps(alone(("sa",)))
+    for network, isolated in (
+        ('"isolated":false', '"isolated":true'),
+        ('["plain","control","sa","sk"]', variants),
+    ):
+        plan = plan.replace(network, isolated)
+    for name in ("b", "c"):
+        (two / name).mkdir(exist_ok=True)
+        (two / name / "records.jsonl").write_text(plan + "\n")
+    with pytest.warns(UserWarning, match=f"{two}/[bc] is left out: its modules ran alone"):
+        table = attnbench.read(two)
+    assert set(table["run"]) == {"a"}
+    with pytest.raises(UserError, match="isolated runs beside networks"):
+        attnbench.read(two / "a", two / "b")
+    assert set(attnbench.read(two / "b", two / "c")["module"]) == {"sa"}
 
 
 def test_reading_does_not_import_torch() -> None:

@@ -74,6 +74,29 @@ def test_a_load_is_that_of_the_last_minute_where_there_is_one(monkeypatch) -> No
     assert moment({})["load_average"] is None
 
 
+@pytest.mark.parametrize(
+    ("lines", "known"),
+    [
+        (
+            [
+                *("processor\t: 0", "vendor_id\t: AuthenticAMD", "cpu family\t: 25"),
+                *("model\t\t: 1", "model name\t: AMD EPYC", "stepping\t: 2", ""),
+                *("processor\t: 1", "stepping\t: 9"),
+            ],
+            "vendor_id AuthenticAMD, cpu family 25, model 1, stepping 2",
+        ),
+        (
+            ["CPU implementer\t: 0x41", "CPU part\t: 0xd40"],
+            "CPU implementer 0x41, CPU part 0xd40",
+        ),
+        ([], None),
+    ],
+)
+def test_a_cpu_is_known_by_more_than_its_name(monkeypatch, lines, known) -> None:
+    monkeypatch.setattr(environment, "_lines", lambda _: lines)
+    assert environment._cpu_id() == known
+
+
 @pytest.fixture
 def apart(monkeypatch):
     """What was asked of another process, which answers at once."""

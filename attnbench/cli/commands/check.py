@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -10,56 +12,110 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 import typer
 
+from attnbench import formatting
 from attnbench.claims.outcome import Outcome
 from attnbench.cli import output
-from attnbench.cli.options import Timeout, option
+from attnbench.cli.options import BetweenRuns, Timeout, option
 from attnbench.errors import UserError
 from attnbench.system import worker
 from attnbench.text import visible
 
 Format = StrEnum("Format", ["TEXT", "JSON", "JUNIT", "GITHUB"])
-HEADINGS = ("name", "what", "stated", "computed", "rule", "verdict", "as expected")
+CLAIMS = ("name", "what", "stated", "computed", "rule", "verdict", "as expected")
+LIMITS = ("where", "what", "limit", "computed", "rule", "verdict")
+CANNOT_TELL = 3
+"""Exit status where no limit is exceeded, but of one it cannot be told whether it is."""
+
+
+def headings(outcomes: Sequence[Outcome]) -> tuple[str, ...]:
+    """Return the headings of a table of claims, or of limits."""
+    return LIMITS if outcomes and outcomes[0].kind == "limit" else CLAIMS
 
 
 def cells(outcome: Outcome) -> tuple[str, ...]:
-    """Return a row under HEADINGS."""
-    figures = (outcome.stated, outcome.computed, outcome.rule, outcome.verdict)
-    expected = "yes" if outcome.holds else f"NO: {outcome.expected}"
-    return (outcome.name, outcome.subject, *figures, expected)
+    """Return a row under these headings."""
+    figures = (outcome.stated_text, outcome.computed_text, outcome.rule, outcome.verdict)
+    row = (outcome.name, outcome.subject, *figures)
+    if outcome.kind == "limit":
+        return row
+    return (*row, "yes" if outcome.holds else f"NO: {outcome.expected}")
+
+
+def summary(outcomes: Sequence[Outcome]) -> str:
+    """Return how many hold: ``3 limits: 1 within, 1 not within, 1 cannot tell``."""
+    limits = bool(outcomes) and outcomes[0].kind == "limit"
+    count = formatting.counted(len(outcomes), "limit" if limits else "published figure")
+    words = ("within", "not within") if limits else ("as expected", "not as expected")
+    hold, undecided = (
+        sum(outcome.holds for outcome in outcomes),
+        sum(outcome.undecided for outcome in outcomes),
+    )
+    parts = [f"{hold} {words[0]}"]
+    if fail := len(outcomes) - hold - undecided:
+        parts.append(f"{fail} {words[1]}")
+    if undecided:
+        parts.append(f"{undecided} cannot tell")
+    return f"{count}: {', '.join(parts)}"
+
+
+def as_json(outcomes: Sequence[Outcome]) -> str:
+    """Return a list of objects, with numbers in their unit; the same for the same code."""
+    objects = [asdict(outcome) for outcome in outcomes]
+    return output.json_text(
+        [{key: value for key, value in row.items() if key != "seconds"} for row in objects]
+    )
 
 
 def as_junit(outcomes: Sequence[Outcome]) -> str:
-    """Return a test suite with a test case per outcome."""
-    failures = str(sum(not outcome.holds for outcome in outcomes))
+    """Return a test suite with a test case per outcome; what cannot be told is an error."""
+    undecided = sum(outcome.undecided for outcome in outcomes)
     suite = Element(
-        "testsuite", name="attnbench check", tests=str(len(outcomes)), failures=failures
+        "testsuite",
+        name="attnbench check",
+        tests=str(len(outcomes)),
+        failures=str(sum(not outcome.holds for outcome in outcomes) - undecided),
+        errors=str(undecided),
+        time=f"{sum(outcome.seconds for outcome in outcomes):.3f}",
     )
+    names: Counter[str] = Counter()
     for outcome in outcomes:
-        names = {"classname": visible(outcome.subject), "name": visible(outcome.name)}
-        case = SubElement(suite, "testcase", names)
+        name = outcome.name
+        if outcome.kind == "limit":
+            name = f"line {outcome.line}: {outcome.subject} {outcome.stated_text}"
+        names[name] += 1
+        if names[name] > 1:
+            name = f"{name} ({names[name]})"
+        classname = visible(outcome.file or f"attnbench.claims.{outcome.subject}")
+        attributes = {"classname": classname, "name": visible(name)}
+        case = SubElement(suite, "testcase", attributes, time=f"{outcome.seconds:.3f}")
         if not outcome.holds:
-            SubElement(case, "failure", message=visible(outcome.fault))
+            kind = "error" if outcome.undecided else "failure"
+            SubElement(case, kind, message=visible(outcome.fault))
     indent(suite)
     return tostring(suite, encoding="unicode", xml_declaration=True)
 
 
 def as_github(outcomes: Sequence[Outcome]) -> str:
     """Return an annotation per outcome that does not hold; in the table they stand first."""
-    failures = [(outcome.name, outcome.fault) for outcome in outcomes if not outcome.holds]
-    headline = f"{len(outcomes) - len(failures)} of {len(outcomes)} as expected"
+    failures = [
+        output.annotation(outcome.name, outcome.fault, outcome.file, outcome.line)
+        for outcome in outcomes
+        if not outcome.holds
+    ]
+    headline = summary(outcomes)
     ordered = sorted(outcomes, key=lambda outcome: outcome.holds)
-    table = output.markdown_table(HEADINGS, map(cells, ordered))
+    table = output.markdown_table(headings(outcomes), map(cells, ordered))
     return output.github_text(failures, headline, f"**attnbench check**: {headline}\n\n{table}\n")
 
 
 FORMATS: dict[str, Callable[[Sequence[Outcome]], str]] = {
-    "json": output.json_text,
+    "json": as_json,
     "junit": as_junit,
     "github": as_github,
 }
 
 
-def check(
+def check(  # noqa: PLR0913, PLR0917  an option each
     only: Annotated[
         str | None, option("GLOB", "Check the claims whose id matches, such as 'sa-*'.")
     ] = None,
@@ -67,33 +123,72 @@ def check(
         Path | None, option("FILE", "Check these limits instead of the claims.")
     ] = None,
     budget: Annotated[Path | None, typer.Option(hidden=True)] = None,
+    run: Annotated[
+        Path | None,
+        option(
+            "DIR",
+            "Judge limits of latency by these finished runs.",
+            "a run is made now, with the defaults of run",
+        ),
+    ] = None,
+    between_runs: BetweenRuns = None,
     format_: Annotated[Format, typer.Option("--format")] = Format.TEXT,
     timeout: Timeout = None,
 ) -> int:
     """Check published figures, or your own limits, against the code.
 
-    Exit status 1 where a verdict has changed or a limit is exceeded.
+    Exit status 1 where a verdict has changed or a limit is exceeded; else 3 where an interval of
+    latency is too wide, or a control failed, so that it cannot be told whether one is.
     """
-    from attnbench.claims import check as claims_check
-    from attnbench.claims import claim
-    from attnbench.claims import limits as limits_file
-
     if limits and budget:
         raise UserError("--budget is the former name of --limits; give one of them")
     path = limits or budget  # the former name still works
     if path and only is not None:
         raise UserError("--only selects claims; it does not go with --limits")
+    if not path and (run or between_runs is not None):
+        raise UserError("--run and --between-runs go with --limits; published figures need no run")
     if path:
         with worker.time_limit(timeout):
-            caption, outcomes = f"Limits of {path}", limits_file.check(limits_file.read(path))
+            caption, outcomes = f"Limits of {path}", _limits(path, run, between_runs)
     else:
-        caption = "Published figures, computed"
-        outcomes = [finding.outcome() for finding in claims_check.check(claim.select(only))]
+        caption, outcomes = "Published figures, computed", _claims(only)
     if format_ is Format.TEXT:
-        words = ("what", "rule", "verdict", "as expected")
-        output.console().print(output.table(caption, HEADINGS, map(cells, outcomes), words))
+        words, console = ("what", "rule", "verdict", "as expected"), output.console()
+        console.print(output.table(caption, headings(outcomes), map(cells, outcomes), words))
+        console.print(f"{summary(outcomes)}.")
     else:
         print(FORMATS[format_](outcomes))
-    faults = [outcome.fault for outcome in outcomes if not outcome.holds]
-    output.complain(*faults)
-    return 1 if faults else 0
+    failing = [outcome for outcome in outcomes if not outcome.holds]
+    output.complain(*(outcome.fault for outcome in failing))
+    if all(outcome.undecided for outcome in failing):
+        return CANNOT_TELL if failing else 0
+    return 1
+
+
+def _claims(only: str | None) -> list[Outcome]:
+    from attnbench.claims import claim
+
+    selected = claim.select(only)
+
+    from attnbench.claims import check as claims_check  # and torch
+
+    return [finding.outcome() for finding in claims_check.check(selected)]
+
+
+def _limits(path: Path, run: Path | None, between_runs: float | None) -> list[Outcome]:
+    """Return the outcome of every limit of a file, in the order of its lines."""
+    from attnbench.claims import limits as limits_file
+    from attnbench.claims.latency_limit import LatencyLimit
+    from attnbench.cli import latency_gate
+
+    stated = limits_file.read(path)
+    timed = [limit for limit in stated if isinstance(limit, LatencyLimit)]
+    counted = [limit for limit in stated if not isinstance(limit, LatencyLimit)]
+    if not timed and (run or between_runs is not None):
+        raise UserError(f"--run and --between-runs judge limits of latency; {path} has none")
+    exact = iter(limits_file.check(counted))
+    measured = iter(latency_gate.check(timed, run, between_runs) if timed else [])
+    groups = (
+        next(measured) if isinstance(limit, LatencyLimit) else [next(exact)] for limit in stated
+    )
+    return [outcome for group in groups for outcome in group]

@@ -22,6 +22,8 @@ HOSTS = tuple(dict.fromkeys(host for row in ATTENTION.values() for host in row.a
 
 HEADINGS = ("module", "site", *(f"in {host}" for host in HOSTS), "arXiv", "paper")
 
+REFUSED = "refused: "
+
 Row = tuple[str, ...]
 
 
@@ -62,7 +64,7 @@ def _loaded(module: ModuleReference) -> Row:
     try:
         attention = module.load()
     except ConstructorError as error:
-        refused = [f"refused: {error}"] * len(HOSTS)
+        refused = [f"{REFUSED}{error}"] * len(HOSTS)
         return (
             module.name,
             formatting.NOTHING,
@@ -96,18 +98,25 @@ def _added(attention: AttentionSpec, host: str) -> str:
         with device("meta"):
             networks = build(host, attention), build(host)
     except SettingsError as error:
-        return f"refused: {error}"
+        return f"{REFUSED}{error}"
     except Exception as error:
-        return foreign.message(error)
+        return f"{REFUSED}{foreign.message(error)}"
     with_it, without = (parameters.count(network, ()).params or 0 for network in networks)
     return f"{with_it - without:,}"
 
 
-def list_modules(module: CustomModules = None, timeout: Timeout = None) -> None:
-    """List the modules: name, site, added learnable parameters, paper or package."""
+def list_modules(module: CustomModules = None, timeout: Timeout = None) -> int:
+    """List the modules: name, site, added learnable parameters, paper or package.
+
+    Exit status 1 where one of them is refused.
+    """
     caption = "Attention modules, and the learnable parameters that they add"
     console = output.console()
     with worker.time_limit(timeout):
-        console.print(output.table(caption, HEADINGS, rows(module or ()), words=("site", "paper")))
+        listed = list(rows(module or ()))
+    console.print(output.table(caption, HEADINGS, listed, words=("site", "paper")))
     for remark in remarks():
         console.print(remark)
+    refused = [row[0] for row in listed if any(cell.startswith(REFUSED) for cell in row[2:])]
+    output.complain(*(f"{name} is refused; the table says why" for name in refused))
+    return 1 if refused else 0

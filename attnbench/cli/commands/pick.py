@@ -45,21 +45,23 @@ def sentences(choice: Choice) -> Iterator[str]:
         f"Within the limits: {certain}." if certain else "No module is certainly within the limits."
     )
     undecided: dict[str, list[Candidate]] = {}
-    for candidate in choice.of("cannot say"):
+    for candidate in choice.of("cannot tell"):
         undecided.setdefault("; ".join(candidate.reasons), []).append(candidate)
     for why, alike in undecided.items():
-        yield f"The records do not allow an answer for {_listed(alike)}: {why.removesuffix('.')}."
+        yield f"Cannot tell for {_listed(alike)}: {why.removesuffix('.')}."
     if any(candidate.interval_holds_limit for candidate in choice.candidates):
         yield (
-            "An interval that is too wide becomes narrower with more runs in the folder, and with "
-            "more rounds (--budget)."
+            "More runs in the folder make an interval narrower, and so do more rounds (run "
+            "--budget)."
         )
     yield _order(choice)
     yield (
-        f"From {choice.runs} run{'s' * (choice.runs != 1)} of {choice.configuration}. Intervals "
+        f"From {formatting.counted(choice.runs, 'run')} of {choice.configuration}. Intervals "
         "cover the variation of rounds and between runs, whose standard deviation is assumed to be "
         f"{formatting.percent(choice.between_runs)} until several runs show it."
     )
+    for remark in choice.remarks:
+        yield f"Remark: {remark}."
 
 
 def _order(choice: Choice) -> str:
@@ -79,7 +81,7 @@ def _order(choice: Choice) -> str:
         if choice.plain_top1 is not None:
             text += f" The plain host has {formatting.hundredths(choice.plain_top1)} there."
         if without:
-            text += f" That recipe has none for {_listed(without)}: their place says nothing."
+            text += f" Not ranked, as that recipe has none for them: {_listed(without)}."
         return text
     return f"{reason}; the order is that of latency."
 

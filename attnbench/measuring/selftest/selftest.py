@@ -48,6 +48,9 @@ PLANTED = {f"+{share:.0%}": share for share in (0.02, 0.05)}
 HELD, REAL_HELD, FOUND = 0.93, 0.90, 0.95
 """Least shares of runs: interval holds the known ratio, the same here, slowdown found."""
 
+SEEN, REAL_FOUND = "+5%", 0.90
+"""The slowdown that real runs have to find, and in what share of them at least."""
+
 MODULE = "sa"
 """Timed in the real runs too: it scatters between runs as modules do, which a control does not."""
 
@@ -80,22 +83,43 @@ class Findings:
         self.take_controls(what, [run[CONTROL] for run in runs], held, *map(str, slower.values()))
         for name, count in slower.items():
             if found is not None:
-                self._require(what, f"runs find {name}", count, len(runs), found)
+                self._require(what, f"runs that find {name}", count, len(runs), found)
 
     def take_controls(
         self, what: str, intervals: Sequence[Interval], held: float, *slower: str
     ) -> None:
         """Add intervals of which that share must hold 1, with cells about planted slowdowns."""
         holding = sum(isfinite(i.half_width) and not i.excludes_one for i in intervals)
-        self._require(what, "intervals hold 1", holding, len(intervals), held)
-        width = formatting.percent(median(i.half_width for i in intervals), digits=2)
+        self._require(what, "intervals that hold 1", holding, len(intervals), held)
+        width = _width(intervals, digits=2).removeprefix("±")
         cells = slower or (formatting.NOTHING,) * len(PLANTED)
         self.rows.append((what, str(len(intervals)), str(holding), *cells, width))
 
+    def require_sight(self, runs: Sequence[Intervals]) -> None:
+        """Require of runs on this machine that they see a slowdown: else they say nothing."""
+        finding, least = sum(run[SEEN].low > 1 for run in runs), _least(REAL_FOUND, len(runs))
+        if finding < least:
+            width = _width([run[SEEN] for run in runs], digits=1)
+            of = formatting.counted(len(runs), "run")
+            self.faults.append(
+                f"this machine cannot see {SEEN.removeprefix('+')} now: {finding} of {of} found "
+                f"{SEEN}, at least {least} must; half-width of its ratios: {width}. Stop other "
+                "programs and try again"
+            )
+
     def _require(self, what: str, which: str, count: int, of: int, share: float) -> None:
-        least = ceil(share * of - 1e-9)
+        least = _least(share, of)
         if count < least:
-            self.faults.append(f"{what}: {count} of {of} {which}; at least {least} must")
+            self.faults.append(f"{what}: {which}: {count} of {of}, at least {least} must")
+
+
+def _width(intervals: Sequence[Interval], digits: int) -> str:
+    width = median(interval.half_width for interval in intervals)
+    return f"±{formatting.percent(width, digits)}" if isfinite(width) else "too few rounds"
+
+
+def _least(share: float, of: int) -> int:
+    return ceil(share * of - 1e-9)
 
 
 def run(simulated: int, real: int, device: str | None, findings: Findings) -> Iterator[str]:
@@ -118,9 +142,12 @@ def run(simulated: int, real: int, device: str | None, findings: Findings) -> It
             findings.faults.append(f"real run {number}: {type(error).__name__}: {error}")
             continue
         texts = (f"{name} {formatting.ratio(r)}" for name, r in intervals(runs[-1]).items())
-        yield f"real run {number} of {real}, {len(runs[-1])} rounds: {', '.join(texts)}"
+        rounds = formatting.counted(len(runs[-1]), "round")
+        yield f"real run {number} of {real}, {rounds}: {', '.join(texts)}"
     if runs:
-        findings.take(f"this machine: {case.described}", [*map(intervals, runs)], REAL_HELD, None)
+        known = [*map(intervals, runs)]
+        findings.take(f"this machine: {case.described}", known, REAL_HELD, None)
+        findings.require_sight(known)
     yield from _real_comparisons(runs, findings)
 
 

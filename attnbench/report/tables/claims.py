@@ -7,9 +7,6 @@ from attnbench.records.run import Run
 from attnbench.records.variants import PLAIN
 from attnbench.report.tables.table import Table
 
-UNITS = {1: "", 10**6: " M", 10**9: " G", 2**20: " Mi", 2**30: " Gi"}
-"""Size of a printed unit -> its symbol."""
-
 HEADINGS = ("claim", "source", "printed", "in these records", "verdict", "expected")
 
 
@@ -27,8 +24,8 @@ def table(run: Run) -> Table:
             (
                 outcome.subject,
                 finding.claim.source,
-                f"{outcome.stated}{UNITS[finding.claim.unit]}",
-                f"{outcome.computed} ({outcome.rule})",
+                outcome.stated_text,
+                f"{outcome.computed_text} ({outcome.rule})",
                 outcome.verdict,
                 outcome.expected,
             )

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -8,33 +9,58 @@ from helpers.command_line import call
 from attnbench.claims import check
 from attnbench.claims import claim as claims
 from attnbench.claims.outcome import Outcome
-from attnbench.cli.commands.check import FORMATS, as_github, as_junit
+from attnbench.cli.commands.check import FORMATS, as_github, as_junit, summary
 
 GOOD = Outcome(
+    kind="claim",
     name="good",
     subject="sa in resnet50: added params",
-    stated="708",
-    computed="708",
+    stated=708,
+    computed=708,
+    unit="parameters",
+    stated_text="708",
+    computed_text="708",
     rule="learnable",
     verdict="reproduced",
     expected="reproduced",
     holds=True,
 )
 BAD = Outcome(
+    kind="claim",
     name="bad: 50%, <b>",
     subject="x|y",
-    stated="1",
-    computed="2",
+    stated=1_000_000,
+    computed=2_759_680,
+    unit="operations",
+    stated_text="1 M",
+    computed_text="2,759,680",
     rule="leaf",
+    seconds=0.25,
     verdict="contradicted",
     expected="reproduced",
     holds=False,
 )
+OVER = replace(
+    GOOD,
+    kind="limit",
+    name="limits.txt, line 3",
+    stated=700,
+    stated_text="<= 700",
+    verdict="OVER by 8",
+    expected="within",
+    holds=False,
+    file="limits.txt",
+    line=3,
+)
+WITHIN = replace(OVER, stated=708, stated_text="<= 708", verdict="within", holds=True)
+OPEN = replace(OVER, stated_text="<= 1.1", verdict="cannot tell: why", undecided=True)
 
 
 def test_json_holds_every_field() -> None:
     first, second = json.loads(FORMATS["json"]([GOOD, BAD]))
-    assert first["computed"] == "708"
+    assert (second["stated"], second["computed"]) == (1_000_000, 2_759_680)
+    assert (first["unit"], second["unit"]) == ("parameters", "operations")
+    assert "seconds" not in first  # the same for the same code
     assert (first["holds"], second["holds"]) == (True, False)
 
 
@@ -45,6 +71,40 @@ def test_junit_has_a_case_a_line_and_fails_those_that_do_not_hold() -> None:
     assert good.find("failure") is None
     assert bad.get("name") == BAD.name
     assert bad.find("failure").get("message") == BAD.fault
+    assert (good.get("time"), bad.get("time"), suite.get("time")) == ("0.000", "0.250", "0.250")
+
+
+def test_junit_names_are_distinct_and_what_cannot_be_told_is_an_error() -> None:
+    suite = ElementTree.fromstring(as_junit([OVER, WITHIN, OPEN, OPEN]))
+    counts = [suite.get(name) for name in ("tests", "failures", "errors")]
+    assert counts == ["4", "1", "2"]
+    cases = suite.findall("testcase")
+    assert [case.get("name") for case in cases] == [
+        f"line 3: sa in resnet50: added params {limit}"
+        for limit in ("<= 700", "<= 708", "<= 1.1", "<= 1.1 (2)")
+    ]
+    assert {case.get("classname") for case in cases} == {"limits.txt"}
+    assert [child.tag for case in cases for child in case] == ["failure", "error", "error"]
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "said"),
+    [
+        ([GOOD], "1 published figure: 1 as expected"),
+        ([GOOD, BAD], "2 published figures: 1 as expected, 1 not as expected"),
+        ([WITHIN], "1 limit: 1 within"),
+        ([OVER, WITHIN, OPEN], "3 limits: 1 within, 1 not within, 1 cannot tell"),
+    ],
+)
+def test_a_summary_counts_what_holds(outcomes: list[Outcome], said: str) -> None:
+    assert summary(outcomes) == said
+
+
+def test_a_limit_that_is_exceeded_is_annotated_where_it_is_written() -> None:
+    assert as_github([OVER]).splitlines()[0] == (
+        "::error file=limits.txt,line=3,title=attnbench limits.txt%2C line 3::"
+        "sa in resnet50: added params: 708 (learnable), limit <= 700: OVER by 8"
+    )
 
 
 def test_github_gets_an_annotation_for_what_does_not_hold_and_a_summary(
@@ -53,9 +113,9 @@ def test_github_gets_an_annotation_for_what_does_not_hold_and_a_summary(
     summary = tmp_path / "summary"
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
     printed = as_github([GOOD, BAD]).splitlines()
-    assert printed[0].startswith("::error title=attnbench bad%3A 50%25%2C <b>::x|y: stated 1")
-    assert printed[1:] == ["1 of 2 as expected"]
-    assert "**attnbench check**: 1 of 2 as expected" in summary.read_text()
+    assert printed[0].startswith("::error title=attnbench bad%3A 50%25%2C <b>::x|y: stated 1 M")
+    assert printed[1:] == ["2 published figures: 1 as expected, 1 not as expected"]
+    assert "**attnbench check**: 2 published figures: 1 as expected, 1 not" in summary.read_text()
 
 
 def test_github_prints_the_summary_where_there_is_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,8 +134,9 @@ def test_markdown_shows_what_does_not_hold_first(monkeypatch: pytest.MonkeyPatch
 def test_check_prints_both_numbers_and_ends_well(capsys: pytest.CaptureFixture[str]) -> None:
     assert call("check", "--only", "sa-abstract-*") == 0
     shown = capsys.readouterr().out
-    for figure in ("300", "708", "2.76e-3", "2,759,680"):
+    for figure in ("300", "708", "2.76e-3 G", "2,759,680"):
         assert figure in shown
+    assert shown.rstrip().endswith("as expected.")
 
 
 def test_check_names_what_has_changed_and_ends_badly(
@@ -92,7 +153,7 @@ def test_check_names_what_has_changed_and_ends_badly(
 def test_check_speaks_to_programs(capsys: pytest.CaptureFixture[str]) -> None:
     assert call("check", "--only", "eca-module-*", "--format", "json") == 0
     (outcome,) = json.loads(capsys.readouterr().out)
-    assert (outcome["name"], outcome["computed"]) == ("eca-module-params", "80")
+    assert (outcome["name"], outcome["computed"]) == ("eca-module-params", 80)
 
 
 @pytest.mark.parametrize("option", ["--limits", "--budget"])
@@ -105,7 +166,7 @@ def test_check_takes_a_file_of_limits(
     assert f"Limits of {limits}" in " ".join(capsys.readouterr().out.split())
     limits.write_text("sa in resnet50: added params <= 300\n")
     assert call("check", option, str(limits)) == 1
-    assert "over by 408" in capsys.readouterr().out
+    assert "OVER by 408" in capsys.readouterr().out
 
 
 def test_the_former_name_of_limits_is_not_in_the_help(

@@ -2,6 +2,7 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
+from helpers.command_line import call
 
 from attnbench.cli.commands import list_modules
 from attnbench.errors import UserError
@@ -42,6 +43,14 @@ def test_one_of_ones_own_is_listed_with_what_it_adds(tmp_path: Path):
     assert short[2].startswith("refused: on an input of 256x56x56 it returns the shape (2, 255,")
     assert leaving[3].startswith("refused: on an input of 256x56x56 it fails: SystemExit: 0")
     assert broken[2].startswith(f"refused: {path}:Broken: Broken(channels, more) needs a value for")
+
+
+@pytest.mark.parametrize(("cell", "status"), [("refused: TypeError: no", 1), ("708", 0)])
+def test_a_refused_module_fails_the_list(monkeypatch, capsys, cell: str, status: int) -> None:
+    monkeypatch.setattr(list_modules, "rows", lambda _: [("mine.py:Mine", "", "1", cell, "", "")])
+    assert call("list", "--module", "mine.py:Mine") == status
+    shown = capsys.readouterr().err
+    assert shown == ("attnbench: mine.py:Mine is refused; the table says why\n" if status else "")
 
 
 def test_one_that_cannot_be_loaded_is_one_line():

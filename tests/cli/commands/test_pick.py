@@ -50,9 +50,8 @@ def test_the_answer_is_said_in_plain_words(stored):
     text = list(sentences(pick(stored(sa=SIX, se=1.01, sge=1.5), Limits(overhead=0.1))))
     assert text[0] == "Within the limits: se."
     assert text[1:3] == [
-        "The records do not allow an answer for sa: the interval of the latency holds 10.0%.",
-        "An interval that is too wide becomes narrower with more runs in the folder, and with "
-        "more rounds (--budget).",
+        "Cannot tell for sa: too close to 10% to call.",
+        "More runs in the folder make an interval narrower, and so do more rounds (run --budget).",
     ]
     assert next(sentences(pick(stored("out", sa=1.5), Limits(overhead=0.1)))) == (
         "No module is certainly within the limits."
@@ -67,17 +66,15 @@ def test_what_failed_alike_is_said_once_and_more_rounds_are_no_advice(stored):
     text = list(sentences(pick(folder, Limits(overhead=0.1))))
     assert text[:3] == [
         "Within the limits: sa.",
-        "The records do not allow an answer for sk, gc: it was not timed; latency failed: "
-        "MemoryError: no room.",
-        "The records do not allow an answer for mine: it was not timed; latency failed: "
-        "MemoryError: no answer.",
+        "Cannot tell for sk, gc: it was not timed; latency failed: MemoryError: no room.",
+        "Cannot tell for mine: it was not timed; latency failed: MemoryError: no answer.",
     ]
     assert "--budget" not in " ".join(text)
     failed = list(
         sentences(pick(stored("other", sa=1.1, se=1.1, control=1.05), Limits(overhead=0.5)))
     )
     assert failed[1] == (
-        "The records do not allow an answer for se, sa: the control failed: the plain host "
+        "Cannot tell for se, sa: the control failed: the plain host "
         "against itself is significantly different from 1."
     )
     assert "--budget" not in " ".join(failed)
@@ -127,7 +124,7 @@ def test_a_figure_that_there_is_not_is_a_dash(stored):
 
 def test_a_module_without_an_accuracy_has_no_place(stored):
     text = list(sentences(pick(stored(eca=1.01, se=1.02, sa=1.03), Limits(overhead=0.1))))
-    assert "That recipe has none for eca, sa: their place says nothing." in " ".join(text)
+    assert "Not ranked, as that recipe has none for them: eca, sa." in " ".join(text)
 
 
 @pytest.mark.parametrize(

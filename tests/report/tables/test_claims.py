@@ -1,9 +1,9 @@
 from dataclasses import replace
 
-from attnbench.claims.claim import catalogue
+from attnbench.claims.claim import UNITS, catalogue
 from attnbench.records.run import Run
 from attnbench.records.schema import Count
-from attnbench.report.tables.claims import UNITS, findings, table, unchecked
+from attnbench.report.tables.claims import findings, table, unchecked
 
 
 def verdicts(run: Run) -> dict[str, str]:

@@ -1,0 +1,82 @@
+"""Limits of latency for ``attnbench check``: judged by finished runs, or by runs made now."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from attnbench.analysis import latency_limits
+from attnbench.claims.latency_limit import LatencyLimit
+from attnbench.claims.outcome import Outcome
+from attnbench.cli import output
+from attnbench.errors import UserError
+from attnbench.modules import SettingsError
+from attnbench.records.case import RunOptions
+
+if TYPE_CHECKING:
+    from attnbench.plugins.resolve import ModuleReference
+
+
+def check(
+    limits: Sequence[LatencyLimit], runs: Path | None, scatter: float | None = None
+) -> list[list[Outcome]]:
+    """Judge limits by the runs in a folder; without one, first make a run for each host.
+
+    Returns the outcomes of each limit, one for every configuration of the runs that has it.
+
+    Raises:
+        UserError: an unknown module or host, or runs without it or with other code of it.
+    """
+    modules = {limit.module: _parsed(limit) for limit in limits}
+    origins = {name: _origin(module) for name, module in modules.items()}
+    if runs is not None:
+        return latency_limits.check(runs, limits, origins, scatter)
+    outcomes: dict[LatencyLimit, list[Outcome]] = {}
+    for host in dict.fromkeys(limit.host for limit in limits):
+        wanted = list(dict.fromkeys(limit for limit in limits if limit.host == host))
+        names = dict.fromkeys(_from_here(modules[limit.module]) for limit in wanted)
+        start = perf_counter()
+        judged = latency_limits.check(_measured(tuple(names), host), wanted, origins, scatter)
+        seconds = (perf_counter() - start) / len(wanted)
+        for limit, rows in zip(wanted, judged, strict=True):
+            outcomes[limit] = [replace(row, seconds=seconds) for row in rows]
+    return [outcomes[limit] for limit in limits]
+
+
+def _parsed(limit: LatencyLimit) -> ModuleReference:
+    from attnbench.plugins.resolve import parse
+
+    try:
+        return parse(limit.module, limit.file.parent)
+    except SettingsError as error:
+        raise UserError(f"{limit.where}: {error}") from error
+
+
+def _origin(module: ModuleReference) -> str | None:
+    try:
+        return module.origin()
+    except SettingsError as error:
+        raise UserError(str(error)) from error
+
+
+def _from_here(module: ModuleReference) -> str:
+    """Return the name by which ``run`` finds the module: paths relative to the working folder."""
+    from attnbench.plugins import python_file
+
+    if not python_file.is_in_file(module.spec.source) or module.name.startswith("~"):
+        return module.name
+    path, _, rest = module.name.partition(".py:")
+    return f"{module.folder / path}.py:{rest}"
+
+
+def _measured(modules: tuple[str, ...], host: str) -> Path:
+    """Time the modules in a host with the defaults of ``run``; return the folder of the records."""
+    from attnbench import measuring
+
+    output.complain(f"timing {', '.join(modules)} in {host} for the limits of latency")
+    measured = measuring.run(RunOptions(modules=modules, host=host))
+    output.complain(f"records are in {measured.folder}")
+    return measured.folder

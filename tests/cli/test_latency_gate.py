@@ -1,0 +1,114 @@
+"""``check --limits`` where latency is limited: by finished runs, and by runs made now."""
+
+import json
+import re
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from helpers.command_line import call
+from helpers.stored_runs import SIX
+
+from attnbench import measuring
+
+
+@pytest.fixture
+def limits(tmp_path: Path):
+    def write(text: str, name: str = "limits.txt") -> str:
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+        return str(path)
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("most", "answer"),
+    [
+        ("1.2", (0, "1 limit: 1 within.")),
+        ("1.1", (3, "1 limit: 0 within, 1 cannot tell.")),
+        ("1.0", (1, "1 limit: 0 within, 1 not within.")),
+    ],
+)
+def test_the_status_is_the_answer_of_a_finished_run(
+    stored, limits, capsys, most: str, answer: tuple[int, str]
+) -> None:
+    path, (status, said) = limits(f"sa in resnet50: latency ratio <= {most}"), answer
+    assert call("check", "--limits", path, "--run", str(stored(sa=SIX))) == status
+    shown = capsys.readouterr()
+    assert said in shown.out
+    assert ("latency ratio" in shown.err) == (status != 0)
+
+
+def test_what_is_over_counts_more_than_what_cannot_be_told(stored, limits, capsys) -> None:
+    path = limits("sa in resnet50: latency ratio <= 1.1, added params <= 700, latency <= 9 s")
+    given = ("check", "--limits", path, "--run", str(stored(sa=SIX)), "--format", "json")
+    assert call(*given) == 1
+    rows = json.loads(capsys.readouterr().out)
+    assert [row["verdict"] for row in rows] == [
+        "cannot tell: the interval holds the limit",
+        "OVER by 8",
+        "within",
+    ]
+
+
+def test_a_scatter_that_is_known_widens_the_interval(stored, limits) -> None:
+    given = ("check", "--limits", limits("sa in resnet50: latency ratio <= 1.2"))
+    run = ("--run", str(stored(sa=1.1)))
+    assert call(*given, *run, "--between-runs", "1%") == 0
+    assert call(*given, *run, "--between-runs", "5%") == 3
+
+
+@pytest.mark.parametrize("more", [("--run", "."), ("--between-runs", "1%")])
+def test_a_run_without_a_limit_of_latency_is_refused(limits, more: tuple[str, ...]) -> None:
+    path = limits("sa in resnet50: added params <= 708")
+    assert call("check", "--limits", path, *more) == 2
+    assert call("check", *more) == 2
+
+
+def test_without_a_run_one_is_made_for_each_host(
+    stored, limits, tmp_path, monkeypatch, capsys
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = limits(
+        "mine.py:Mine in resnet50: latency ratio <= 1.2, latency ratio <= 1.05\n"
+        "sa in resnet50: latency ratio <= 1.2\n"
+        "sa in resnet18: latency ratio <= 1.2\n",
+        "gates/limits.txt",
+    )
+    (tmp_path / "gates" / "mine.py").write_text("from torch.nn import Identity as Mine")
+    asked = []
+
+    def run(options):
+        asked.append((options.host, options.modules))
+        from attnbench.plugins.resolve import parse
+
+        name = options.host
+        sources = {key: parse(key).origin() for key in options.modules if ":" in key}
+        ratios = dict.fromkeys(options.modules, 1.1)
+        folder = stored(name, **ratios, sources=sources, settings={"host": name})
+        return SimpleNamespace(folder=folder)
+
+    monkeypatch.setattr(measuring, "run", run)
+    assert call("check", "--limits", "gates/limits.txt", "--format", "json") == 1
+    assert asked == [("resnet50", ("gates/mine.py:Mine", "sa")), ("resnet18", ("sa",))]
+    shown = capsys.readouterr()
+    rows = json.loads(shown.out)
+    assert [(row["line"], row["holds"]) for row in rows] == [
+        *((1, True), (1, False)),
+        *((2, True), (3, True)),
+    ]
+    assert "timing gates/mine.py:Mine, sa in resnet50 for the limits" in shown.err
+    assert path.endswith("gates/limits.txt")
+
+
+@pytest.mark.parametrize(
+    ("module", "message"),
+    [("foo", "line 1: unknown .*'foo'"), ("none.py:Mine", "there is no Python file")],
+)
+def test_an_unknown_module_is_one_line(limits, capsys, module: str, message: str) -> None:
+    assert call("check", "--limits", limits(f"{module} in resnet50: latency <= 1 s")) == 2
+    shown = capsys.readouterr().err
+    assert shown.count("\n") == 1
+    assert re.search(message, shown)

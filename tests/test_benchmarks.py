@@ -1,0 +1,79 @@
+"""The scripts in benchmarks/: what they answer without measuring."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+BENCHMARKS = ROOT / "benchmarks"
+
+sys.path.append(str(BENCHMARKS))
+
+import hours  # noqa: E402  found by the line above
+
+
+def test_help_answers_at_once() -> None:
+    """Each prints it and does nothing else: not even torch or numpy is imported."""
+    scripts = [str(path) for path in sorted(BENCHMARKS.glob("*.py"))]
+    code = (
+        "import runpy, sys\n"
+        "sys.modules['torch'] = sys.modules['numpy'] = None\n"
+        f"for script in {scripts!r}:\n"
+        "    sys.argv = [script, '--help']\n"
+        "    try:\n"
+        "        runpy.run_path(script, run_name='__main__')\n"
+        "    except SystemExit as end:\n"
+        "        assert end.code == 0, script\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("usage: ") == len(scripts) == 4
+
+
+@pytest.fixture
+def answered(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """Return a function that calls hours.py; whatever it starts would be an error."""
+
+    def call(*given: object) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["hours.py", *map(str, given)])
+        monkeypatch.setattr(hours.subprocess, "run", pytest.fail)
+        try:
+            hours.main()
+            status = 0
+        except SystemExit as end:
+            status = int(end.code or 0)
+        shown = capsys.readouterr()
+        return status, shown.out + shown.err
+
+    return call
+
+
+def test_a_folder_of_runs_is_analysed_and_nothing_is_started(answered, repeated_runs) -> None:
+    folder = repeated_runs("runs", [1.1, 1.21, 1.1], ["1", "2", "3"])
+    before = sorted(folder.rglob("*"))
+    status, shown = answered(folder)
+    assert (status, sorted(folder.rglob("*"))) == (0, before)
+    lines = shown.splitlines()
+    assert lines[0] == "3 runs of resnet50, inference, batch 2, 32x32, float32, cpu"
+    # log(1.21 / 1.1) = 0.0953, of which three runs deviate by 0.0953 / sqrt(3).
+    assert lines[3].split() == ["sa", "1.100", "1.210", "5.50%", "0.00%"]
+    assert lines[4].split() == ["plain", "50.000", "50.000", "0.00%", "0.00%", "(ms/image)"]
+    assert lines[6] == "by rounds alone: 1 of 3 (33%)"
+    status, _ = answered(folder, "--run", 3)  # they are there
+    assert status == 0
+
+
+def test_what_cannot_be_analysed_is_one_line(answered, repeated_runs, grid_of, tmp_path) -> None:
+    one = repeated_runs("one", [1.1], ["1"])
+    for folder, message in (
+        (tmp_path / "none", "there is no folder .*; --run N measures"),
+        (one, "holds one run"),
+        (grid_of("grid", {1: 1.1, 8: 1.1}), "holds several configurations"),
+    ):
+        status, shown = answered(folder)
+        assert status == 2
+        assert re.search(message, shown)
+    assert not (tmp_path / "none").exists()
