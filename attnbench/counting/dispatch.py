@@ -16,7 +16,7 @@ from torch.utils._pytree import tree_leaves
 
 from attnbench.counting.gaps import may_multiply
 from attnbench.counting.operator_costs import Cost, Operator, cost
-from attnbench.counting.twin import mode_of
+from attnbench.counting.twin import is_scripted, mode_of
 
 FREE = {
     "aten.empty",
@@ -125,10 +125,13 @@ class Trace(TorchDispatchMode):
     ) -> Iterator[None]:
         """Put operators down to the innermost module that runs them, while the context lasts.
 
-        ``covers`` says which modules a rule has counted, with all that runs within them.
+        ``covers`` says which modules a rule has counted, with all that runs within them. Modules
+        of ``torch.jit`` take no hooks: their operators are put down to the module around them.
         """
         handles = []
         for path, module in model.named_modules():
+            if is_scripted(module):
+                continue
 
             def enter(module: nn.Module, _: Any, path: str = path) -> None:
                 around = self._modules[-1][1]

@@ -252,7 +252,9 @@ def _rows(names: str, row: Operator) -> dict[str, Operator]:
 
 OPERATORS: dict[str, Operator] = {
     # Multiply and accumulate.
-    "aten.convolution": Operator(macs=convolution_macs, elementwise=convolution_bias),
+    **_rows(
+        "convolution _convolution", Operator(macs=convolution_macs, elementwise=convolution_bias)
+    ),
     **_rows("mm bmm mv", Operator(macs=product_macs)),
     **_rows("dot vdot", Operator(macs=per_input(1))),
     **_rows("addmm addmv baddbmm", Operator(macs=added_product_macs, elementwise=per_output(1))),

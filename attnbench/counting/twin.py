@@ -57,7 +57,17 @@ def copy_with(model: nn.Module, convert: Callable[[Tensor], Tensor]) -> nn.Modul
             copy = convert(tensor)
             is_parameter = isinstance(tensor, nn.Parameter)
             memo[id(tensor)] = nn.Parameter(copy, tensor.requires_grad) if is_parameter else copy
-    return deepcopy(model, memo)
+    network = deepcopy(model, memo)
+    for module in filter(is_scripted, network.modules()):  # whose tensors no memo reaches
+        tensors = (*module.named_parameters(recurse=False), *module.named_buffers(recurse=False))
+        for name, tensor in tensors:
+            module._c.setattr(name, convert(tensor))  # type: ignore[operator, union-attr]
+    return network
+
+
+def is_scripted(module: nn.Module) -> bool:
+    """Return whether ``torch.jit`` compiled the module: it then takes no hooks."""
+    return isinstance(module, torch.jit.ScriptModule)
 
 
 def twin(model: nn.Module, given: Input) -> tuple[nn.Module, Tensor]:

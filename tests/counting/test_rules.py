@@ -11,6 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from attnbench.counting import EXTRA_RULES, RULES, NotCountedError, Rule, count_all
+from attnbench.counting.gaps import missed
 from attnbench.counting.twin import has_data, twin
 from attnbench.hosts.build import build
 from attnbench.modules import create
@@ -243,6 +244,39 @@ def test_rules_that_fail_are_named_and_the_others_keep_their_counts(monkeypatch)
     assert set(error.failed) | set(error.counts) == {"first", *RULES}
     assert str(error).startswith("by first: ValueError: marked; by macs, ")
     assert str(error).count("the forward depends on the values in its tensors") == 1
+
+
+@torch.jit.script
+def scripted_gate(x: torch.Tensor) -> torch.Tensor:
+    return x * x.mean([2, 3], keepdim=True).sigmoid()
+
+
+class Scripted(nn.Module):
+    """A scripted layer, a traced one, and a scripted function."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scripted = torch.jit.script(nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU()))
+        self.traced = torch.jit.trace(nn.Conv2d(4, 5, 1), torch.ones(1, 4, 2, 2))
+
+    def forward(self, x):
+        return scripted_gate(self.traced(self.scripted(x)))
+
+
+def test_scripted_modules_are_counted_by_what_runs_and_not_by_hooks():
+    with pytest.raises(NotCountedError) as raised:
+        count_all(Scripted(), SHAPE)
+    error = raised.value
+    reason = "modules compiled by torch.jit take no hooks, by which this rule counts"
+    assert error.failed == {"thop": reason, "fvcore": reason}
+    assert error.counts["macs"].operations == 2 * 9 * 7 * (3 * 4 + 4 * 5)
+    assert error.counts["torch"].operations == 2 * error.counts["macs"].operations
+    assert error.counts["executed"].not_counted == {}
+    assert set(missed("leaf", error.counts["leaf"].not_counted)) == {
+        "aten.convolution",
+        "aten._convolution",
+    }
+    assert all(count.computed is None for count in error.counts.values())
 
 
 @pytest.mark.parametrize("name", RULES)
