@@ -15,7 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from attnbench.counting.gaps import may_multiply
-from attnbench.counting.operator_costs import Cost, Operator, cost
+from attnbench.counting.operators.cost import Cost, Operator, cost
 from attnbench.counting.twin import is_scripted, mode_of
 
 FREE = {

@@ -13,7 +13,8 @@ from collections.abc import Mapping
 import torch
 from torch._ops import OpOverloadPacket
 
-from attnbench.counting.operator_costs import OPERATORS, nothing
+from attnbench.counting.operators import OPERATORS
+from attnbench.counting.operators.cost import nothing
 
 TRANSFORMS = {"aten._fft_c2c", "aten._fft_r2c", "aten._fft_c2r"}
 """They stand for convolutions, and no rule of products counts them."""

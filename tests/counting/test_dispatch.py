@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from attnbench.counting.dispatch import Trace, operator_name, trace, trace_modules
-from attnbench.counting.operator_costs import Operator
+from attnbench.counting.operators.cost import Operator
 from attnbench.counting.twin import twin
 
 

@@ -8,7 +8,7 @@ from torchvision.ops import DeformConv2d
 
 from attnbench.counting.dispatch import Trace
 from attnbench.counting.gaps import FUNCTIONS, may_multiply, missed
-from attnbench.counting.operator_costs import OPERATORS
+from attnbench.counting.operators import OPERATORS
 
 PRODUCTS_BY_NAME = """
     aten.convolution aten.bmm aten.baddbmm aten.mv aten.vdot aten.mkldnn_rnn_layer

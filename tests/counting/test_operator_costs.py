@@ -7,7 +7,8 @@ from torch.nn import functional
 from torchvision.ops import DeformConv2d
 
 from attnbench.counting import dispatch
-from attnbench.counting.operator_costs import OPERATORS, Cost
+from attnbench.counting.operators import OPERATORS
+from attnbench.counting.operators.cost import Cost
 from attnbench.counting.rules import executed
 from attnbench.counting.twin import twin
 from attnbench.hosts.build import build

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
 from attnbench.counting.dispatch import trace
-from attnbench.counting.operator_costs import Operator
+from attnbench.counting.operators.cost import Operator
 from attnbench.counting.rule import Count, Input, NoHooksError, Rule
 from attnbench.counting.twin import copy_with, has_data, is_scripted, twin
 
