@@ -27,10 +27,16 @@ FREE = {
     "aten._unsafe_view",
     "aten.unsafe_split",
     *("aten.as_strided_", "aten.squeeze_", "aten.unsqueeze_", "aten.transpose_", "aten.t_"),
-    "prim.device",
+    *("prim.device", "profiler._record_function_enter_new", "profiler._record_function_exit"),
     "aten._local_scalar_dense",
 }
 """Allocations, views that PyTorch does not mark as such, and questions: free under every rule."""
+
+MASKED = {
+    *("aten.convolution_backward", "aten.native_batch_norm_backward"),
+    *("aten.native_group_norm_backward", "aten.native_layer_norm_backward"),
+}
+"""Their last argument says which gradients are asked for."""
 
 COMPOSITE = torch._C.DispatchKey.CompositeImplicitAutograd
 
@@ -151,6 +157,15 @@ class Trace(TorchDispatchMode):
             for handle in handles:
                 handle.remove()
 
+    @contextmanager
+    def within(self, path: str) -> Iterator[None]:
+        """Put operators down to a path, while the context lasts."""
+        self._modules.append((path, None))
+        try:
+            yield
+        finally:
+            self._modules.pop()
+
     def __torch_dispatch__(
         self,
         func: OpOverload,
@@ -167,9 +182,8 @@ class Trace(TorchDispatchMode):
         inputs = {tensor.untyped_storage()._cdata for tensor in _tensors((args, kwargs))}
         out = func(*args, **kwargs)
         made = out
-        if func is torch.ops.aten.native_batch_norm_backward.default:
-            # Fake tensors also make the gradients that are not asked for.
-            made = [gradient for gradient, asked in zip(out, args[9], strict=True) if asked]
+        if name in MASKED:  # fake tensors also make the gradients that are not asked for
+            made = [gradient for gradient, asked in zip(out, args[-1], strict=True) if asked]
         for tensor in _tensors(made):
             self._keep(tensor, inputs)
         self.peak = max(self.peak, self.live)
@@ -178,7 +192,7 @@ class Trace(TorchDispatchMode):
         path, covered = self._modules[-1]
         self.peaks[path, name] = max(self.peaks.get((path, name), 0), self.live)
         if name in self._table:
-            row = cost(self._table[name], out, args, kwargs)
+            row = cost(self._table[name], made, args, kwargs)
             self.rows[path, name] = self.rows.get((path, name), Cost()) + row
         elif covered is None or not covered.holds(name):
             self.not_counted[name] += 1

@@ -15,10 +15,11 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from attnbench.counting import NotCountedError, count_all
+from attnbench.counting import NotCountedError, count_all, training
 from attnbench.counting.rule import Count
+from attnbench.counting.twin import fake_mode
 from attnbench.errors import UserError
-from attnbench.measuring import isolated, latency, memory, planning
+from attnbench.measuring import isolated, latency, memory, planning, workload
 from attnbench.measuring.events import Beginning, Event, Planned, failure, record
 from attnbench.measuring.workload import image_for, network
 from attnbench.plugins import resolve
@@ -115,11 +116,24 @@ def count_network(case: Case, variant: str) -> dict[str, Count]:
         return count_all(network(case, variant, "cpu"), image, seed=case.seed)
 
 
-def count_apart(case: Case, variant: str) -> dict[str, Count]:
+def count_training(case: Case, variant: str) -> dict[str, Count]:
+    """Count one training step for the case's batch, without weights; else with data, as above."""
+    try:
+        return training.count_step(memory.fake_step(case, variant).parts, fake_mode())
+    except Exception as error:
+        parts = workload.step(replace(case, device="cpu", compiled=False), variant).parts
+        counts = training.count_step(parts)
+        reason = f"{type(error).__name__}: {error}"
+        return {rule: replace(count, computed=reason) for rule, count in counts.items()}
+
+
+def count_apart(
+    case: Case, variant: str, count: CountNetwork = count_network
+) -> dict[str, Count]:
     """Do the same in a child process where the module is custom: its code may end the process."""
     if variant == PLAIN or not resolve.parse(variant).is_custom:
-        return count_network(case, variant)
-    return worker.call(count_network, case, variant)
+        return count(case, variant)
+    return worker.call(count, case, variant)
 
 
 def _alone(case: Case, variant: str) -> Counts:
@@ -176,7 +190,10 @@ def _counts(case: Case, variant: str, count: CountNetwork) -> Counts:
     # A grid's configurations share the counts of what only memory and time depend on.
     same: dict[str, Any] = {"batch_size": 1, "threads": 1, "device": "cpu", "mode": "inference"}
     same |= {"compiled": False, "cuda_graph": False}
-    return Counts(rules=count(replace(case, **same), variant))
+    rules = count(replace(case, **same), variant)
+    if case.mode == "training":
+        rules |= count_apart(case, variant, count_training)
+    return Counts(rules=rules)
 
 
 def _latency(run: Run, measure: MeasureLatency) -> Iterator[Event]:

@@ -13,6 +13,7 @@ from attnbench.counting.operators.moves import MOVES
 from attnbench.counting.operators.normalisation import NORMALISATION
 from attnbench.counting.operators.products import PRODUCTS
 from attnbench.counting.operators.sampling import SAMPLING
+from attnbench.counting.operators.training import TRAINING
 
 OPERATORS: dict[str, Operator] = {
     **PRODUCTS,
@@ -21,5 +22,6 @@ OPERATORS: dict[str, Operator] = {
     **NORMALISATION,
     **SAMPLING,
     **MOVES,
+    **TRAINING,
 }
 """The whole table, by the operators' names."""
