@@ -107,8 +107,11 @@ def latency_apart(run: Run) -> Iterator[Event]:
 def count_network(case: Case, variant: str) -> dict[str, Count]:
     """Count a network of a case by every rule, for one image and without weights.
 
-    Where that fails, it is built with the seed's weights and counted with data.
+    Where that fails, it is built with the seed's weights and counted with data. In training what
+    is counted is one step, for the case's batch.
     """
+    if case.mode == "training":
+        return _count_step(case, variant)
     image = image_for(case, (1, *case.input_shape[1:]), "meta")
     try:
         return count_all(network(case, variant, "meta"), image)
@@ -116,24 +119,20 @@ def count_network(case: Case, variant: str) -> dict[str, Count]:
         return count_all(network(case, variant, "cpu"), image, seed=case.seed)
 
 
-def count_training(case: Case, variant: str) -> dict[str, Count]:
-    """Count one training step for the case's batch, without weights; else with data, as above."""
+def _count_step(case: Case, variant: str) -> dict[str, Count]:
     try:
         return training.count_step(memory.fake_step(case, variant).parts, fake_mode())
     except Exception as error:
-        parts = workload.step(replace(case, device="cpu", compiled=False), variant).parts
-        counts = training.count_step(parts)
+        counts = training.count_step(workload.step(case, variant).parts)
         reason = f"{type(error).__name__}: {error}"
         return {rule: replace(count, computed=reason) for rule, count in counts.items()}
 
 
-def count_apart(
-    case: Case, variant: str, count: CountNetwork = count_network
-) -> dict[str, Count]:
+def count_apart(case: Case, variant: str) -> dict[str, Count]:
     """Do the same in a child process where the module is custom: its code may end the process."""
     if variant == PLAIN or not resolve.parse(variant).is_custom:
-        return count(case, variant)
-    return worker.call(count, case, variant)
+        return count_network(case, variant)
+    return worker.call(count_network, case, variant)
 
 
 def _alone(case: Case, variant: str) -> Counts:
@@ -188,12 +187,23 @@ def _counts(case: Case, variant: str, count: CountNetwork) -> Counts:
     if case.isolated:
         return _alone(case, variant)
     # A grid's configurations share the counts of what only memory and time depend on.
-    same: dict[str, Any] = {"batch_size": 1, "threads": 1, "device": "cpu", "mode": "inference"}
-    same |= {"compiled": False, "cuda_graph": False}
-    rules = count(replace(case, **same), variant)
-    if case.mode == "training":
-        rules |= count_apart(case, variant, count_training)
-    return Counts(rules=rules)
+    same: dict[str, Any] = {"threads": 1, "device": "cpu", "compiled": False, "cuda_graph": False}
+    forward = replace(case, batch_size=1, mode="inference", **same)
+    if case.mode == "inference":
+        return Counts(rules=count(forward, variant))
+    counts: dict[str, Count] = {}
+    failed: dict[str, str] = {}
+    for counted in (forward, replace(case, **same)):
+        try:
+            counts |= count(counted, variant)
+        except NotCountedError as error:
+            counts |= error.counts
+            failed |= error.failed
+        except Exception as error:
+            failed[f"{counted.mode} step"] = f"{type(error).__name__}: {error}"
+    if failed:
+        raise NotCountedError(counts, failed)
+    return Counts(rules=counts)
 
 
 def _latency(run: Run, measure: MeasureLatency) -> Iterator[Event]:

@@ -106,9 +106,7 @@ TRAINING: dict[str, Operator] = {
         reductions=lambda out, x, target, *_: target.numel(),
         elementwise=lambda out, x, target, *_: target.numel() + 1,
     ),
-    "aten.nll_loss_backward": Operator(
-        elementwise=lambda out, grad, x, target, *_: target.numel()
-    ),
+    "aten.nll_loss_backward": Operator(elementwise=lambda out, grad, x, target, *_: target.numel()),
     # Pooling gives each gradient back to where it came from.
     **rows(
         """
@@ -134,6 +132,9 @@ TRAINING: dict[str, Operator] = {
     **rows("embedding_dense_backward", Operator(reductions=per_input(1))),
     **rows("select_backward slice_backward", Operator()),
     # A random number for each element; dropout scales what it keeps.
-    **rows("bernoulli bernoulli_ normal_ rand rand_like randn uniform_", Operator(elementwise=per_output(1))),
+    **rows(
+        "bernoulli bernoulli_ normal_ rand rand_like randn uniform_",
+        Operator(elementwise=per_output(1)),
+    ),
     **rows("native_dropout native_dropout_backward", Operator(elementwise=per_output(2))),
 }
