@@ -84,6 +84,21 @@ def twin(model: nn.Module, given: Input) -> tuple[nn.Module, Tensor]:
     return copy_with(model, fake).eval(), fake(given)
 
 
+def warmed_up(model: nn.Module, given: Input) -> nn.Module:
+    """Return a twin after one forward, so that what it keeps from its first one is there.
+
+    Steps that are timed are warm too. Where the forward fails, return the network as it is: the
+    rules then say why.
+    """
+    network, images = twin(model, given)
+    try:
+        with torch.no_grad(), mode_of(images):
+            network(images)
+    except Exception:
+        return model
+    return network
+
+
 def has_data(tensor: Tensor) -> bool:
     """Return whether the tensor holds values, on any device."""
     return not (tensor.is_meta or isinstance(tensor, FakeTensor))

@@ -201,6 +201,30 @@ def test_count_all_is_every_rule():
     }
 
 
+class Caching(nn.Module):
+    """Keeps a table from its first forward, as modules with positions do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight, self.tables = nn.Parameter(torch.ones(3, 5)), {}
+
+    def forward(self, x):
+        if x.device not in self.tables:
+            self.tables[x.device] = self.weight.T @ self.weight  # 5 * 3 * 5
+        return x * self.tables[x.device].sum()
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_the_second_forward_is_counted(device):
+    with torch.device(device):
+        model = Caching()
+    counts = count_all(model, SHAPE)
+    assert counts["macs"].operations == counts["torch"].operations == 0
+    assert counts["fvcore"].operations == 0
+    assert counts["executed"].details["kernels"] == 2  # a sum, and the product with it
+    assert model.tables == {}
+
+
 class Asking(nn.Module):
     def forward(self, x):
         return x * 2 if x.sum().item() > 0 else x
