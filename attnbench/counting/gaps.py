@@ -21,12 +21,12 @@ TRANSFORMS = {"aten._fft_c2c", "aten._fft_r2c", "aten._fft_c2r"}
 
 FUNCTIONS = """
     adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d adaptive_max_pool1d
-    alpha_dropout argsort avg_pool1d broadcast_tensors celu celu_ concat concatenate count_nonzero
-    cummax cummin diff dropout dropout_ feature_dropout fliplr flipud fmax fmin greater
-    greater_equal hardshrink instance_norm isfinite isinf isnan less less_equal log_sigmoid
-    log_softmax masked_select max_pool1d max_pool1d_with_indices max_pool2d max_pool3d meshgrid
-    multiply native_dropout negative not_equal one_hot pad pairwise_distance prelu relu6 relu6_
-    repeat_interleave rrelu selu selu_ softmax special_expit square square_ std_mean subtract
+    alpha_dropout argsort avg_pool1d broadcast_tensors concat concatenate
+    diff dropout dropout_ feature_dropout fliplr flipud fmax fmin greater
+    greater_equal instance_norm isfinite less less_equal log_sigmoid
+    log_softmax max_pool1d max_pool1d_with_indices max_pool2d max_pool3d meshgrid
+    multiply negative not_equal one_hot pad pairwise_distance prelu relu6 relu6_
+    repeat_interleave rrelu selu selu_ softmax special_expit square square_ subtract
     take_along_dim tile
 """
 """Functions of PyTorch without products that are in no table of operators: they are taken apart

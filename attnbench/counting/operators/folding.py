@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from math import ceil, floor, log2, prod
 from typing import Any
 
@@ -21,19 +22,27 @@ def window(out: Tensor, x: Tensor, kernel: Any, *_: Any) -> int:
     return out.numel() * prod(sizes)
 
 
-def adaptive_window(out: Tensor, x: Tensor, *_: Any) -> int:
+def window3d(out: Tensor, x: Tensor, kernel: list[int], *_: Any) -> int:
+    """Count the elements of the window of each output, in three dimensions."""
+    return out.numel() * prod(list(kernel) * (3 // len(kernel)))
+
+
+def adaptive_window(out: Tensor, x: Tensor, *_: Any, dims: int = 2) -> int:
     """Count the elements of the windows, which may differ and overlap (PyTorch's bounds)."""
     spans = 1
-    for before, after in zip(x.shape[-2:], out.shape[-2:], strict=True):
+    for before, after in zip(x.shape[-dims:], out.shape[-dims:], strict=True):
         ends = ((floor(i * before / after), ceil((i + 1) * before / after)) for i in range(after))
         spans *= sum(end - start for start, end in ends)
-    return prod(out.shape[:-2]) * spans
+    return prod(out.shape[:-dims]) * spans
 
 
 FOLDING: dict[str, Operator] = {
     # Fold elements into fewer, one operation for each element folded in.
     **rows("sum amax amin max min argmax argmin prod any all", Operator(reductions=per_input(1))),
-    **rows("cumsum cumprod topk kthvalue median", Operator(reductions=per_input(1))),
+    **rows(
+        "cumsum cumprod cummax cummin nansum topk kthvalue median",
+        Operator(reductions=per_input(1)),
+    ),
     "aten.sort": Operator(reductions=sorting),
     "aten.col2im": Operator(reductions=per_input(1)),
     **rows(
@@ -62,12 +71,29 @@ FOLDING: dict[str, Operator] = {
     "aten.mean": Operator(reductions=per_input(1), elementwise=per_output(1)),  # and divide
     # A mean, then squared deviations and their sum; the deviation takes a root at the end.
     **rows("var var_mean", Operator(reductions=per_input(2), elementwise=per_input(2))),
-    "aten.std": Operator(
-        reductions=per_input(2), elementwise=lambda out, x, *args: 2 * x.numel() + out.numel()
+    **rows(
+        "std std_mean",
+        Operator(
+            reductions=per_input(2), elementwise=lambda out, x, *args: 2 * x.numel() + out.numel()
+        ),
     ),
     # Pooling folds each window; an average divides once for each output.
     "aten.max_pool2d_with_indices": Operator(reductions=window),
     "aten.avg_pool2d": Operator(reductions=window, elementwise=per_output(1)),
     "aten.adaptive_max_pool2d": Operator(reductions=adaptive_window),
     "aten._adaptive_avg_pool2d": Operator(reductions=adaptive_window, elementwise=per_output(1)),
+    "aten.max_pool3d_with_indices": Operator(reductions=window3d),
+    "aten.avg_pool3d": Operator(reductions=window3d, elementwise=per_output(1)),
+    "aten.adaptive_max_pool3d": Operator(reductions=partial(adaptive_window, dims=3)),
+    "aten._adaptive_avg_pool3d": Operator(
+        reductions=partial(adaptive_window, dims=3), elementwise=per_output(1)
+    ),
+    "aten.aminmax": Operator(reductions=per_input(2)),
+    "aten.count_nonzero": Operator(reductions=per_input(1), elementwise=per_input(1)),
+    "aten.trace": Operator(reductions=lambda out, x, *_: min(x.shape)),
+    # For each pair of rows: subtract, raise, fold, and take the root.
+    "aten._cdist_forward": Operator(
+        reductions=lambda out, x, *_: out.numel() * x.shape[-1],
+        elementwise=lambda out, x, *_: out.numel() * (2 * x.shape[-1] + 1),
+    ),
 }

@@ -119,4 +119,9 @@ PRODUCTS: dict[str, Operator] = {
         elementwise=deformable_elementwise,
         reductions=deformable_neighbours,
     ),
+    # nn.Bilinear: both inputs multiplied with each other, then folded with each output's matrix.
+    "aten._trilinear": Operator(
+        macs=lambda out, left, weight, *_: out.numel() * prod(weight.shape[1:]),
+        elementwise=lambda out, left, weight, *_: out.numel() * prod(weight.shape[1:]),
+    ),
 }

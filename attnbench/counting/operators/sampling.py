@@ -41,6 +41,30 @@ def interpolation(neighbours: int) -> Operator:
     return Operator(elementwise=per_output(neighbours), reductions=per_output(neighbours))
 
 
+def antialiased(reach: int) -> Amount:
+    """Count the weighted elements of the two passes, along rows and then along columns.
+
+    ``reach`` is the filter's, 1 for bilinear and 2 for bicubic, in output elements where the map
+    shrinks (PyTorch's bounds, ``UpSampleKernel.cpp``).
+    """
+
+    def amount(out: Tensor, x: Tensor, *_: Any) -> int:
+        def weights(before: int, after: int) -> int:
+            scale = before / after
+            support = reach * max(scale, 1.0)
+            centres = (scale * (i + 0.5) for i in range(after))
+            return sum(
+                min(int(centre + support + 0.5), before) - max(int(centre - support + 0.5), 0)
+                for centre in centres
+            )
+
+        rows = x.shape[-2] * weights(x.shape[-1], out.shape[-1])
+        columns = out.shape[-1] * weights(x.shape[-2], out.shape[-2])
+        return prod(out.shape[:-2]) * (rows + columns)
+
+    return amount
+
+
 def grid_neighbours(out: Tensor, x: Tensor, grid: Tensor, mode: int, *_: Any) -> int:
     """Count the neighbours of each output: bilinear 4, nearest 0, bicubic 16."""
     return out.numel() * (4, 0, 16)[mode]
@@ -62,4 +86,6 @@ SAMPLING: dict[str, Operator] = {
     "aten.upsample_trilinear3d": interpolation(8),
     "aten.upsample_bicubic2d": interpolation(16),
     "aten.grid_sampler_2d": Operator(elementwise=grid_neighbours, reductions=grid_neighbours),
+    "aten._upsample_bilinear2d_aa": Operator(elementwise=antialiased(1), reductions=antialiased(1)),
+    "aten._upsample_bicubic2d_aa": Operator(elementwise=antialiased(2), reductions=antialiased(2)),
 }
