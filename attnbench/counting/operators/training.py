@@ -21,19 +21,22 @@ def convolution_backward_macs(
     out: Tensor, grad: Tensor, x: Tensor, weight: Tensor, *rest: Any
 ) -> int:
     """Count the forward's once for the input's gradient and once for the weight's, if asked."""
-    transposed, mask = rest[4], rest[7]  # after the bias' shape, stride, padding, dilation
+    mask: list[bool] = rest[7]
+    transposed: bool = rest[4]  # after the bias' shape, stride, padding, dilation
     forward = (x if transposed else grad).numel() * prod(weight.shape[1:])
     return forward * (mask[0] + mask[1])
 
 
 def convolution_backward_bias(out: Tensor, grad: Tensor, *rest: Any) -> int:
     """Fold the gradient into that of the bias, if asked."""
-    return grad.numel() if rest[-1][2] else 0
+    mask: list[bool] = rest[-1]
+    return grad.numel() if mask[2] else 0
 
 
 def batch_norm_backward(out: Tensor, grad: Tensor, x: Tensor, *rest: Any) -> int:
     """Centre and multiply for the folded sum; then, for the input's gradient, 5 or a scale."""
-    train, mask = rest[5], rest[7]  # after weight, 2 running and 2 saved statistics
+    mask: list[bool] = rest[7]
+    train: bool = rest[5]  # after weight, 2 running and 2 saved statistics
     if not train:
         return grad.numel() * (2 * mask[1] + mask[0])
     return grad.numel() * (2 + 5 * mask[0])
@@ -46,11 +49,11 @@ def layer_norm_backward(out: Tensor, grad: Tensor, *args: Any) -> int:
 
 def layer_norm_backward_sums(out: Tensor, grad: Tensor, *args: Any) -> int:
     """Fold two sums for the input's gradient, one for the weight's and one for the bias'."""
-    mask = args[-1]
+    mask: list[bool] = args[-1]
     return grad.numel() * (2 + mask[1] + mask[2])
 
 
-def average_backward_sums(out: Tensor, grad: Tensor, x: Tensor, kernel: Any, *_: Any) -> int:
+def average_backward_sums(out: Tensor, grad: Tensor, x: Tensor, kernel: list[int], *_: Any) -> int:
     """Add each gradient to all elements of its window."""
     return grad.numel() * (kernel[0] * kernel[-1])
 
