@@ -12,6 +12,7 @@ from torch import nn
 from attnbench.claims.claim import Claim, Finding
 from attnbench.counting import EXTRA_RULES, RULES
 from attnbench.counting.rule import Count
+from attnbench.counting.twin import warmed_up
 from attnbench.hosts.build import build, default_size
 from attnbench.modules import AttentionSpec
 from attnbench.records.image_size import Size, of, sides
@@ -25,6 +26,7 @@ class NetworkCounts:
     """Modules that are not in the table, by the names that callers use."""
 
     _networks: dict[tuple[str, str | None], nn.Module] = field(default_factory=dict)
+    _warm: dict[tuple[str, str | None, Size], nn.Module] = field(default_factory=dict)
     _counts: dict[tuple[str, str | None, str, Size], Count] = field(default_factory=dict)
 
     def get(  # noqa: PLR0913  what a figure is of
@@ -61,13 +63,16 @@ class NetworkCounts:
         if network not in self._networks:
             with torch.device("meta"):
                 self._networks[network] = build(host, module)
+        if (*network, size) not in self._warm:
+            self._warm[*network, size] = warmed_up(self._networks[network], (1, 3, *sides(size)))
         if key not in self._counts:
             count, shape = (RULES | EXTRA_RULES)[rule].count, (1, 3, *sides(size))
             try:
-                self._counts[key] = count(self._networks[network], shape)
+                self._counts[key] = count(self._warm[*network, size], shape)
             except Exception as error:  # what fails without data is computed
                 torch.manual_seed(0)
-                computed = count(build(host, module), torch.randn(shape))
+                images = torch.randn(shape)
+                computed = count(warmed_up(build(host, module), images), images)
                 reason = f"{type(error).__name__}: {error}"
                 self._counts[key] = replace(computed, computed=reason)
         return self._counts[key]

@@ -14,8 +14,9 @@ from torch._ops import OpOverload
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from attnbench.counting.operator_costs import Cost, Operator, cost
-from attnbench.counting.twin import mode_of
+from attnbench.counting.gaps import may_multiply
+from attnbench.counting.operators.cost import Cost, Operator, cost
+from attnbench.counting.twin import is_scripted, mode_of
 
 FREE = {
     "aten.empty",
@@ -26,15 +27,48 @@ FREE = {
     "aten._unsafe_view",
     "aten.unsafe_split",
     *("aten.as_strided_", "aten.squeeze_", "aten.unsqueeze_", "aten.transpose_", "aten.t_"),
-    "prim.device",
+    *("prim.device", "profiler._record_function_enter_new", "profiler._record_function_exit"),
     "aten._local_scalar_dense",
 }
 """Allocations, views that PyTorch does not mark as such, and questions: free under every rule."""
 
+MASKED = {
+    *("aten.convolution_backward", "aten.native_batch_norm_backward"),
+    *("aten.native_group_norm_backward", "aten.native_layer_norm_backward"),
+}
+"""Their last argument says which gradients are asked for."""
+
 COMPOSITE = torch._C.DispatchKey.CompositeImplicitAutograd
+
+OWN_PRODUCT: dict[type[nn.Module], set[str]] = {
+    nn.modules.conv._ConvNd: {"aten.convolution"},
+    nn.Linear: {"aten.mm", "aten.addmm", "aten.bmm", "aten.mv", "aten.addmv"},
+}
+"""The one product of a call of a layer that every rule by module counts."""
+
+RECURRENT = (nn.RNNBase, nn.RNNCellBase)
+"""Layers of many products, which thop counts as a whole."""
 
 ModuleCost = Callable[..., int]
 """From a module, its first input and its output to a number of operations."""
+
+
+class Covered:
+    """A call of a module that a rule by module has counted: which operators that stands for."""
+
+    def __init__(self, module: nn.Module) -> None:
+        self._recurrent = isinstance(module, RECURRENT)
+        kinds = (kind for kind in OWN_PRODUCT if isinstance(module, kind))
+        self._own = OWN_PRODUCT.get(next(kinds, nn.Module), set())
+
+    def holds(self, operator: str) -> bool:
+        """Return whether an operator is in the module's count: a second product is not."""
+        if self._recurrent or not may_multiply(operator):
+            return True
+        if operator not in self._own:
+            return False
+        self._own = set()
+        return True
 
 
 def operator_name(operator: OpOverload) -> str:
@@ -49,7 +83,8 @@ class Trace(TorchDispatchMode):
         rows: by module path and operator, the cost of the operators that are in the table.
         peaks: with the same keys, the most bytes alive in the whole network at the end of one.
         not_counted: how often every other operator ran, without those that are free under every
-            rule and those within a module that a rule by module has counted.
+            rule and those within a module that a rule by module has counted; but a second
+            product within such a module (a subclass of Conv2d may convolve twice) is listed.
         live: bytes alive now of all storages that operators created in this mode. What existed
             before (weights, input) is not counted, nor what a library takes inside an operator.
         peak: the largest value of ``live``. It depends on shapes and dtypes alone, so it is the
@@ -64,7 +99,9 @@ class Trace(TorchDispatchMode):
         self.live: int = 0
         self.peak: int = 0
         self._table = table or {}
-        self._modules = [("", False)]  # those that run: the path, and whether a rule covers it
+        self._modules: list[tuple[str, Covered | None]] = [("", None)]
+        """Those that run: the path, and what a rule has counted there."""
+
         self._storages: set[int] = set()
 
     def by(self, key: Callable[[str, str], str]) -> dict[str, Cost]:
@@ -94,13 +131,18 @@ class Trace(TorchDispatchMode):
     ) -> Iterator[None]:
         """Put operators down to the innermost module that runs them, while the context lasts.
 
-        ``covers`` says which modules a rule has counted, with all that runs within them.
+        ``covers`` says which modules a rule has counted, with all that runs within them. Modules
+        of ``torch.jit`` take no hooks: their operators are put down to the module around them.
         """
         handles = []
         for path, module in model.named_modules():
+            if is_scripted(module):
+                continue
 
-            def enter(*_: Any, path: str = path, covered: bool = covers(module)) -> None:
-                self._modules.append((path, covered or self._modules[-1][1]))
+            def enter(module: nn.Module, _: Any, path: str = path) -> None:
+                around = self._modules[-1][1]
+                covered = Covered(module) if covers(module) else around
+                self._modules.append((path, covered))
 
             def leave(*_: Any) -> None:
                 self._modules.pop()
@@ -114,6 +156,15 @@ class Trace(TorchDispatchMode):
         finally:
             for handle in handles:
                 handle.remove()
+
+    @contextmanager
+    def within(self, path: str) -> Iterator[None]:
+        """Put operators down to a path, while the context lasts."""
+        self._modules.append((path, None))
+        try:
+            yield
+        finally:
+            self._modules.pop()
 
     def __torch_dispatch__(
         self,
@@ -131,20 +182,19 @@ class Trace(TorchDispatchMode):
         inputs = {tensor.untyped_storage()._cdata for tensor in _tensors((args, kwargs))}
         out = func(*args, **kwargs)
         made = out
-        if func is torch.ops.aten.native_batch_norm_backward.default:
-            # Fake tensors also make the gradients that are not asked for.
-            made = [gradient for gradient, asked in zip(out, args[9], strict=True) if asked]
+        if name in MASKED:  # fake tensors also make the gradients that are not asked for
+            made = [gradient for gradient, asked in zip(out, args[-1], strict=True) if asked]
         for tensor in _tensors(made):
             self._keep(tensor, inputs)
         self.peak = max(self.peak, self.live)
         if func.is_view or name in FREE:
             return out
         path, covered = self._modules[-1]
+        self.peaks[path, name] = max(self.peaks.get((path, name), 0), self.live)
         if name in self._table:
-            row = cost(self._table[name], out, args, kwargs)
+            row = cost(self._table[name], made, args, kwargs)
             self.rows[path, name] = self.rows.get((path, name), Cost()) + row
-            self.peaks[path, name] = max(self.peaks.get((path, name), 0), self.live)
-        elif not covered:
+        elif covered is None or not covered.holds(name):
             self.not_counted[name] += 1
         return out
 

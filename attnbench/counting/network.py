@@ -11,9 +11,9 @@ from torch._subclasses.fake_tensor import (
     DynamicOutputShapeException,
 )
 
-from attnbench.counting.rule import Count, Input
+from attnbench.counting.rule import Count, Input, NoHooksError
 from attnbench.counting.rules import RULES
-from attnbench.counting.twin import copy_with, has_data, tensors_of
+from attnbench.counting.twin import copy_with, has_data, tensors_of, warmed_up
 
 DATA_DEPENDENT = (DataDependentOutputException, DynamicOutputShapeException)
 
@@ -34,7 +34,7 @@ class NotCountedError(Exception):
 
 
 def count_all(model: nn.Module, given: Input, *, seed: int = 0) -> dict[str, Count]:
-    """Count the network by every rule of the table; the keys are the rules' names.
+    """Count the second forward by every rule of the table; the keys are the rules' names.
 
     No weight is read. Where a rule fails because the forward depends on data, or on an operator
     that needs them, and the network holds weights, all rules count one forward on the CPU with
@@ -44,7 +44,8 @@ def count_all(model: nn.Module, given: Input, *, seed: int = 0) -> dict[str, Cou
         NotCountedError: a rule failed; all the others have been tried.
     """
     counts, failed = _count(model, given)
-    if failed and all(has_data(tensor) for tensor in tensors_of(model)):
+    without_data = [reason for reason in failed.values() if reason != str(NoHooksError())]
+    if without_data and all(has_data(tensor) for tensor in tensors_of(model)):
         reason = str(NotCountedError(counts, failed))
         counts, failed = _count(model, _noise(given, seed))
         counts = {name: replace(count, computed=reason) for name, count in counts.items()}
@@ -55,11 +56,14 @@ def count_all(model: nn.Module, given: Input, *, seed: int = 0) -> dict[str, Cou
 
 def _count(model: nn.Module, given: Input) -> tuple[dict[str, Count], dict[str, str]]:
     counts, failed = {}, {}
+    model = warmed_up(model, given)
     for name, rule in RULES.items():
         try:  # on a copy: a rule that fails may leave its marks
             counts[name] = rule.count(copy_with(model, torch.Tensor.detach), given)
         except DATA_DEPENDENT as error:
             failed[name] = f"the forward depends on the values in its tensors ({error})"
+        except NoHooksError as error:
+            failed[name] = str(error)
         except Exception as error:
             failed[name] = f"{type(error).__name__}: {error}"
     return counts, failed

@@ -10,7 +10,7 @@ from torch import nn
 from attnbench.counting.twin import Input
 from attnbench.records.schema import Count, Shape
 
-__all__ = ["Count", "Input", "Rule", "Shape"]
+__all__ = ["Count", "Input", "NoHooksError", "Rule", "Shape"]
 
 
 @dataclass(frozen=True)
@@ -25,3 +25,11 @@ class Rule:
     definition: str
     source: str
     count: Callable[[nn.Module, Input], Count]
+
+
+class NoHooksError(Exception):
+    """A rule that counts by hooks on modules met one of ``torch.jit``, which takes none."""
+
+    def __str__(self) -> str:
+        """Return the same words for every rule."""
+        return "modules compiled by torch.jit take no hooks, by which this rule counts"

@@ -57,7 +57,17 @@ def copy_with(model: nn.Module, convert: Callable[[Tensor], Tensor]) -> nn.Modul
             copy = convert(tensor)
             is_parameter = isinstance(tensor, nn.Parameter)
             memo[id(tensor)] = nn.Parameter(copy, tensor.requires_grad) if is_parameter else copy
-    return deepcopy(model, memo)
+    network = deepcopy(model, memo)
+    for module in filter(is_scripted, network.modules()):  # whose tensors no memo reaches
+        tensors = (*module.named_parameters(recurse=False), *module.named_buffers(recurse=False))
+        for name, tensor in tensors:
+            module._c.setattr(name, convert(tensor))  # type: ignore[operator, union-attr]
+    return network
+
+
+def is_scripted(module: nn.Module) -> bool:
+    """Return whether ``torch.jit`` compiled the module: it then takes no hooks."""
+    return isinstance(module, torch.jit.ScriptModule)
 
 
 def twin(model: nn.Module, given: Input) -> tuple[nn.Module, Tensor]:
@@ -72,6 +82,21 @@ def twin(model: nn.Module, given: Input) -> tuple[nn.Module, Tensor]:
     if has_data(given):
         return copy_with(model, lambda tensor: tensor.detach().to("cpu", copy=True)).eval(), given
     return copy_with(model, fake).eval(), fake(given)
+
+
+def warmed_up(model: nn.Module, given: Input) -> nn.Module:
+    """Return a twin after one forward, so that what it keeps from its first one is there.
+
+    Steps that are timed are warm too. Where the forward fails, return the network as it is: the
+    rules then say why.
+    """
+    network, images = twin(model, given)
+    try:
+        with torch.no_grad(), mode_of(images):
+            network(images)
+    except Exception:
+        return model
+    return network
 
 
 def has_data(tensor: Tensor) -> bool:

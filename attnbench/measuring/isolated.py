@@ -10,6 +10,7 @@ from torch import nn
 
 from attnbench.counting.rule import Count
 from attnbench.counting.rules import executed
+from attnbench.counting.twin import warmed_up
 from attnbench.hosts.check_module import places
 from attnbench.hosts.detection import body
 from attnbench.measuring.timing import Step
@@ -56,10 +57,15 @@ def count(case: Case, variant: str) -> Counts:
 
 def _counted(case: Case, alone: IsolatedModule, shape: tuple[int, ...]) -> Count:
     """Count without weights; where that fails, with the seed's weights and input."""
+
+    def second_forward(device: str) -> Count:
+        image = image_for(case, shape, device)
+        return executed.count(warmed_up(attention(case, alone, device), image), image)
+
     try:
-        return executed.count(attention(case, alone, "meta"), image_for(case, shape, "meta"))
+        return second_forward("meta")
     except Exception as error:
-        counted = executed.count(attention(case, alone, "cpu"), image_for(case, shape, "cpu"))
+        counted = second_forward("cpu")
         return replace(counted, computed=f"{type(error).__name__}: {error}")
 
 

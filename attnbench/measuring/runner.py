@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import Any
 from warnings import warn
 
-from attnbench.counting import NotCountedError, count_all
+from attnbench.counting import NotCountedError, count_all, training
 from attnbench.counting.rule import Count
+from attnbench.counting.twin import fake_mode
 from attnbench.errors import UserError
-from attnbench.measuring import isolated, latency, memory, planning
+from attnbench.measuring import isolated, latency, memory, planning, workload
 from attnbench.measuring.events import Beginning, Event, Planned, failure, record
 from attnbench.measuring.workload import image_for, network
 from attnbench.plugins import resolve
@@ -121,13 +122,25 @@ def latency_apart(run: Run) -> Iterator[Event]:
 def count_network(case: Case, variant: str) -> dict[str, Count]:
     """Count a network of a case by every rule, for one image and without weights.
 
-    Where that fails, it is built with the seed's weights and counted with data.
+    Where that fails, it is built with the seed's weights and counted with data. In training what
+    is counted is one step, for the case's batch.
     """
+    if case.mode == "training":
+        return _count_step(case, variant)
     image = image_for(case, (1, *case.input_shape[1:]), "meta")
     try:
         return count_all(network(case, variant, "meta"), image)
     except NotCountedError:
         return count_all(network(case, variant, "cpu"), image, seed=case.seed)
+
+
+def _count_step(case: Case, variant: str) -> dict[str, Count]:
+    try:
+        return training.count_step(memory.fake_step(case, variant).parts, fake_mode())
+    except Exception as error:
+        counts = training.count_step(workload.step(case, variant).parts)
+        reason = f"{type(error).__name__}: {error}"
+        return {rule: replace(count, computed=reason) for rule, count in counts.items()}
 
 
 def count_apart(case: Case, variant: str) -> dict[str, Count]:
@@ -189,9 +202,23 @@ def _counts(case: Case, variant: str, count: CountNetwork) -> Counts:
     if case.isolated:
         return _alone(case, variant)
     # A grid's configurations share the counts of what only memory and time depend on.
-    same: dict[str, Any] = {"batch_size": 1, "threads": 1, "device": "cpu", "mode": "inference"}
-    same |= {"compiled": False, "cuda_graph": False}
-    return Counts(rules=count(replace(case, **same), variant))
+    same: dict[str, Any] = {"threads": 1, "device": "cpu", "compiled": False, "cuda_graph": False}
+    forward = replace(case, batch_size=1, mode="inference", **same)
+    if case.mode == "inference":
+        return Counts(rules=count(forward, variant))
+    counts: dict[str, Count] = {}
+    failed: dict[str, str] = {}
+    for counted in (forward, replace(case, **same)):
+        try:
+            counts |= count(counted, variant)
+        except NotCountedError as error:
+            counts |= error.counts
+            failed |= error.failed
+        except Exception as error:
+            failed[f"{counted.mode} step"] = f"{type(error).__name__}: {error}"
+    if failed:
+        raise NotCountedError(counts, failed)
+    return Counts(rules=counts)
 
 
 def _latency(run: Run, measure: MeasureLatency) -> Iterator[Event]:

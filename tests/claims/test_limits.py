@@ -1,7 +1,9 @@
 from pathlib import Path
 
 import pytest
+import torch
 from torch import nn
+from torch.nn import functional
 
 from attnbench.claims.limits import METRICS, Limit, check, read
 from attnbench.errors import UserError
@@ -108,9 +110,54 @@ def test_what_the_counter_does_not_know_is_never_within(file, monkeypatch) -> No
 
     own = AttentionSpec("own", "Own", "0000.00000", Site.AFTER_BN3, lambda channels: Sorting())  # noqa: ARG005
     monkeypatch.setitem(ATTENTION, "own", own)
-    (outcome,) = check(read(file("own in resnet50: added executed kernels <= 1_000")))
-    assert not outcome.holds
-    assert outcome.verdict == "not fully counted: aten.erfinv x16"
+    limits = "added executed kernels <= 1_000, added macs <= 0, peak bytes <= 99_999_999"
+    kernels, macs, peak = check(read(file(f"own in resnet50: {limits}")))
+    for outcome in (kernels, macs):
+        assert not outcome.holds
+        assert outcome.verdict == "not fully counted: aten.erfinv x16"
+    assert peak.holds  # the trace follows what an unknown operator returns
+
+
+class Products(nn.Module):
+    """Products that are in no layer: by a function, by an operator, and by a transform."""
+
+    def __init__(self, channels):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1, channels, 1, 1))
+
+    def forward(self, x):
+        gate = functional.conv2d(x, self.weight).softmax(-1)
+        rows = x.mean(2)
+        affinity = rows @ rows.mT
+        return x * gate + affinity.mean() + torch.fft.rfft(rows).real.mean()
+
+
+def test_a_rule_that_leaves_out_products_is_never_within(file, monkeypatch) -> None:
+    own = AttentionSpec("own", "Own", "0000.00000", Site.AFTER_BN2, Products)
+    monkeypatch.setitem(ATTENTION, "own", own)
+    metrics = [metric for metric in METRICS if metric != "params"]
+    limits = ", ".join(f"added {metric} <= 1_000_000_000" for metric in metrics)
+    outcomes = check(read(file(f"own in resnet18: {limits}")))
+    verdicts = {metric: row.verdict for metric, row in zip(metrics, outcomes, strict=True)}
+    by_module = "aten.convolution x8, aten.bmm x8, aten._fft_r2c x8"
+    assert verdicts == dict.fromkeys(metrics, "within") | {
+        "macs": "not fully counted: aten._fft_r2c x8",
+        "executed macs": "not fully counted: aten._fft_r2c x8",
+        "leaf operations": f"not fully counted: {by_module}",
+        "thop operations": f"not fully counted: {by_module}",
+        "fvcore operations": "not fully counted: aten::fft_rfft x8",
+        "torch operations": "not fully counted: aten._fft_r2c x8",
+    }
+    assert all(row.holds == (row.verdict == "within") for row in outcomes)
+
+
+def test_what_the_plain_host_has_too_adds_nothing(file) -> None:
+    # The mask branch has a transposed convolution, which leaf leaves out.
+    host = "sge in maskrcnn_resnet50_fpn"
+    limits = "added leaf operations <= 999_999_999, leaf operations <= 999_999_999_999"
+    added, whole = check(read(file(f"{host}: {limits}")))
+    assert added.verdict == "within"
+    assert whole.verdict == "not fully counted: aten.convolution x1"
 
 
 def test_what_depends_on_the_input_is_never_within(file, monkeypatch) -> None:
@@ -120,10 +167,11 @@ def test_what_depends_on_the_input_is_never_within(file, monkeypatch) -> None:
 
     own = AttentionSpec("own", "Own", "0000.00000", Site.AFTER_BN3, lambda channels: Choosing())  # noqa: ARG005
     monkeypatch.setitem(ATTENTION, "own", own)
-    limits = "added executed kernels <= 1_000, added params <= 0"
-    kernels, params = check(read(file(f"own in resnet18: {limits}")))
-    assert not kernels.holds
-    assert kernels.verdict == "not the same for every input: its forward depends on data"
+    limits = "added executed kernels <= 1_000, added fvcore operations <= 1_000, added params <= 0"
+    *figures, params = check(read(file(f"own in resnet18: {limits}")))
+    for outcome in figures:  # fvcore too, which computes with data anyway
+        assert not outcome.holds
+        assert outcome.verdict == "not the same for every input: its forward depends on data"
     assert params.holds  # counted without a forward
 
 

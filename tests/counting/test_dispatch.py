@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from attnbench.counting.dispatch import Trace, operator_name, trace, trace_modules
-from attnbench.counting.operator_costs import Operator
+from attnbench.counting.operators.cost import Operator
 from attnbench.counting.twin import twin
 
 
@@ -115,7 +115,8 @@ def test_what_ran_in_no_covered_module_is_listed():
     covers = {
         nn.Conv2d: {"aten.relu": 1, "aten.sigmoid": 2},
         nn.Sigmoid: {"aten.convolution": 2, "aten.relu": 1},
-        nn.Sequential: {},
+        # A counted container stands for its additions, but no formula but a layer's for products.
+        nn.Sequential: {"aten.convolution": 2},
     }
     for kind, expected in covers.items():
         assert outside(network(), lambda module, kind=kind: type(module) is kind) == expected
@@ -129,6 +130,36 @@ def test_a_covered_module_inside_a_covered_one_does_not_uncover_the_rest():
         "aten.sigmoid": 2,
         "aten.convolution": 1,
     }
+
+
+class Twice(nn.Conv2d):
+    """A layer by its class, which convolves its output once more."""
+
+    def forward(self, x):
+        return super().forward(super().forward(x)) @ x.mT
+
+
+def test_a_layer_stands_for_one_product_a_call():
+    model = nn.Sequential(Twice(3, 3, 1), nn.ReLU(), Twice(3, 3, 1))
+    listed = outside(model, lambda module: isinstance(module, (nn.Conv2d, nn.ReLU)))
+    assert listed == {"aten.convolution": 2, "aten.bmm": 2}
+
+
+class Gate(nn.ReLU):
+    """An activation by its class, with products of its own."""
+
+    def forward(self, x):
+        return super().forward(x @ x.mT)
+
+
+def test_a_layer_without_products_stands_for_none():
+    assert outside(Gate(), lambda _: True) == {"aten.bmm": 1}
+
+
+def test_a_recurrent_layer_stands_for_all_its_products():
+    model = nn.LSTM(4, 5)
+    recorded = trace(model, torch.ones(3, 2, 4), covers=lambda _: True)
+    assert recorded.not_counted == {}
 
 
 def test_what_is_covered_is_added_up_where_the_table_has_it():

@@ -7,7 +7,8 @@ from torch.nn import functional
 from torchvision.ops import DeformConv2d
 
 from attnbench.counting import dispatch
-from attnbench.counting.operator_costs import OPERATORS, Cost
+from attnbench.counting.operators import OPERATORS
+from attnbench.counting.operators.cost import Cost
 from attnbench.counting.rules import executed
 from attnbench.counting.twin import twin
 from attnbench.hosts.build import build
@@ -107,6 +108,51 @@ BY_HAND = {
         0,
     ),
     "glu": ("glu", lambda x: functional.glu(x, -1), 0, 2 * 72, 0),
+    # each of 36 pairs of images' rows of 6: subtract and square, fold, a root
+    "distances": (
+        "_cdist_forward",
+        lambda x: torch.cdist(x, x, compute_mode="donot_use_mm_for_euclid_dist"),
+        *(0, (2 * 3 * 4 * 4) * (2 * 6 + 1), (2 * 3 * 4 * 4) * 6),
+    ),
+    # 5 outputs of 6 * 6 products, and as many of both inputs
+    "bilinear layer": (
+        "_trilinear",
+        lambda x: functional.bilinear(x, x, torch.ones(5, 6, 6)),
+        *((2 * 3 * 4 * 5) * 36, (2 * 3 * 4 * 5) * 36, 0),
+    ),
+    # 6 to 3 along 4 rows: 2 output elements of 2 reach 0 to 3, 1 to 5, 3 to 6; 4 to 2 along 3
+    "antialiased": (
+        "_upsample_bilinear2d_aa",
+        lambda x: functional.interpolate(x, (2, 3), mode="bilinear", antialias=True),
+        *(0, 6 * (4 * (3 + 4 + 3) + 3 * (3 + 3)), 6 * (4 * (3 + 4 + 3) + 3 * (3 + 3))),
+    ),
+    # 3 * 4 * 6 by windows of 3 * 2 * 2, one number each; an average divides once
+    "average in 3d": (
+        "avg_pool3d",
+        lambda x: functional.avg_pool3d(x, (3, 2, 2)),
+        *(0, 2 * 1 * 2 * 3, 144),
+    ),
+    "maximum in 3d": (
+        "max_pool3d_with_indices",
+        lambda x: functional.max_pool3d(x.contiguous()[None], (3, 2, 2))[0],
+        *(0, 0, 144),
+    ),
+    # 4 rows to 3: windows of 2, 2, 2; 6 to 4: 2 each; 3 to 1
+    "adaptive average in 3d": (
+        "_adaptive_avg_pool3d",
+        lambda x: functional.adaptive_avg_pool3d(x, (1, 3, 4)),
+        *(0, 2 * 3 * 4, 2 * 3 * (2 + 2 + 2) * (2 + 2 + 2 + 2)),
+    ),
+    "division added": ("addcdiv", lambda x: torch.addcdiv(x, x, x), 0, 2 * 144, 0),
+    "power in place": ("pow_", lambda x: x.clone().pow_(2), 0, 144, 0),
+    "upper bound": ("clamp_max", lambda x: x.clamp_max(1), 0, 144, 0),
+    "deviation and mean": ("std_mean", lambda x: torch.std_mean(x, -1)[0], 0, 288 + 24, 288),
+    "reflection": (
+        "reflection_pad2d",
+        lambda x: functional.pad(x, (1, 1, 1, 1), mode="reflect"),
+        *(0, 0, 0),
+    ),
+    "diagonal": ("diag_embed", lambda x: torch.diag_embed(x), 0, 0, 0),
     "sum of exponentials": ("logsumexp", lambda x: x.logsumexp(-1), 0, 2 * 144 + 2 * 24, 2 * 144),
 }
 

@@ -11,6 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from attnbench.counting import EXTRA_RULES, RULES, NotCountedError, Rule, count_all
+from attnbench.counting.gaps import missed
 from attnbench.counting.twin import has_data, twin
 from attnbench.hosts.build import build
 from attnbench.modules import create
@@ -200,6 +201,30 @@ def test_count_all_is_every_rule():
     }
 
 
+class Caching(nn.Module):
+    """Keeps a table from its first forward, as modules with positions do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight, self.tables = nn.Parameter(torch.ones(3, 5)), {}
+
+    def forward(self, x):
+        if x.device not in self.tables:
+            self.tables[x.device] = self.weight.T @ self.weight  # 5 * 3 * 5
+        return x * self.tables[x.device].sum()
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_the_second_forward_is_counted(device):
+    with torch.device(device):
+        model = Caching()
+    counts = count_all(model, SHAPE)
+    assert counts["macs"].operations == counts["torch"].operations == 0
+    assert counts["fvcore"].operations == 0
+    assert counts["executed"].details["kernels"] == 2  # a sum, and the product with it
+    assert model.tables == {}
+
+
 class Asking(nn.Module):
     def forward(self, x):
         return x * 2 if x.sum().item() > 0 else x
@@ -243,6 +268,39 @@ def test_rules_that_fail_are_named_and_the_others_keep_their_counts(monkeypatch)
     assert set(error.failed) | set(error.counts) == {"first", *RULES}
     assert str(error).startswith("by first: ValueError: marked; by macs, ")
     assert str(error).count("the forward depends on the values in its tensors") == 1
+
+
+@torch.jit.script
+def scripted_gate(x: torch.Tensor) -> torch.Tensor:
+    return x * x.mean([2, 3], keepdim=True).sigmoid()
+
+
+class Scripted(nn.Module):
+    """A scripted layer, a traced one, and a scripted function."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scripted = torch.jit.script(nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU()))
+        self.traced = torch.jit.trace(nn.Conv2d(4, 5, 1), torch.ones(1, 4, 2, 2))
+
+    def forward(self, x):
+        return scripted_gate(self.traced(self.scripted(x)))
+
+
+def test_scripted_modules_are_counted_by_what_runs_and_not_by_hooks():
+    with pytest.raises(NotCountedError) as raised:
+        count_all(Scripted(), SHAPE)
+    error = raised.value
+    reason = "modules compiled by torch.jit take no hooks, by which this rule counts"
+    assert error.failed == {"thop": reason, "fvcore": reason}
+    assert error.counts["macs"].operations == 2 * 9 * 7 * (3 * 4 + 4 * 5)
+    assert error.counts["torch"].operations == 2 * error.counts["macs"].operations
+    assert error.counts["executed"].not_counted == {}
+    assert set(missed("leaf", error.counts["leaf"].not_counted)) == {
+        "aten.convolution",
+        "aten._convolution",
+    }
+    assert all(count.computed is None for count in error.counts.values())
 
 
 @pytest.mark.parametrize("name", RULES)

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from torch import nn
 
 from attnbench.counting import dispatch
-from attnbench.counting.operator_costs import OPERATORS
+from attnbench.counting.operators import OPERATORS
 from attnbench.counting.rule import Count, Input, Rule
 from attnbench.counting.twin import twin
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from torch import nn
 
 from attnbench.counting import dispatch
-from attnbench.counting.operator_costs import OPERATORS, Cost, nothing
+from attnbench.counting.operators import OPERATORS
+from attnbench.counting.operators.cost import Cost, nothing
 from attnbench.counting.rule import Count, Input, Rule
 from attnbench.counting.rules import executed
 from attnbench.counting.twin import twin

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
 from attnbench.counting.dispatch import trace
-from attnbench.counting.operator_costs import Operator
-from attnbench.counting.rule import Count, Input, Rule
-from attnbench.counting.twin import copy_with, has_data, twin
+from attnbench.counting.operators.cost import Operator
+from attnbench.counting.rule import Count, Input, NoHooksError, Rule
+from attnbench.counting.twin import copy_with, has_data, is_scripted, twin
 
 if sys.version_info >= (3, 12):
     import setuptools  # noqa: F401  brings distutils back, which thop imports
@@ -23,6 +23,11 @@ with warnings.catch_warnings():
     from thop.profile import register_hooks, zero_ops
 
 
+def _require_hooks(model: nn.Module) -> None:
+    if any(map(is_scripted, model.modules())):
+        raise NoHooksError
+
+
 def fvcore_analysis(model: nn.Module, given: Input, *, training: bool = False) -> FlopCountAnalysis:
     """Run fvcore's analysis of a copy once, in single precision.
 
@@ -30,6 +35,7 @@ def fvcore_analysis(model: nn.Module, given: Input, *, training: bool = False) -
     computes: where there are no data on zeros, because fresh memory may hold denormal numbers,
     which are slow.
     """
+    _require_hooks(model)
     images = given if isinstance(given, Tensor) else torch.empty(given, device="meta")
     convert = _in_single_precision if has_data(images) else _zeros
     network = copy_with(model, convert).train(training)
@@ -48,7 +54,8 @@ def _in_single_precision(tensor: Tensor) -> Tensor:
 
 def _zeros(tensor: Tensor) -> Tensor:
     single = torch.float32 if tensor.is_floating_point() else tensor.dtype
-    return torch.zeros_like(tensor, device="cpu", dtype=single)
+    strided = torch.empty_strided(tensor.shape, tensor.stride(), dtype=single, device="cpu")
+    return strided.zero_()  # not as zeros_like: of a fake tensor that would be fake
 
 
 def _uncounted(analysis: FlopCountAnalysis) -> dict[str, int]:
@@ -116,6 +123,7 @@ def _known_to_thop(module: nn.Module) -> bool:
 
 def count_thop(model: nn.Module, given: Input) -> Count:
     """Count by ``thop.profile`` on a twin, because it leaves buffers behind in the network."""
+    _require_hooks(model)
     not_counted = dict(trace(*twin(model, given), covers=_known_to_thop).not_counted)
     network, images = twin(model, given)
     # Not in the mode of fake tensors: thop's own sums are real.

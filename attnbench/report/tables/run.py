@@ -11,7 +11,7 @@ import pandas as pd
 from attnbench import formatting
 from attnbench.records.run import Run
 from attnbench.records.variants import CONTROL, COPY, LAUNCH, PLAIN, PRODUCT
-from attnbench.report.tables import columns, dataframe, isolated
+from attnbench.report.tables import columns, dataframe, isolated, stages
 from attnbench.report.tables.columns import PARTS, RULES
 from attnbench.report.tables.dataframe import executed
 from attnbench.report.tables.isolated import rate
@@ -101,6 +101,7 @@ def _of_networks(loaded: LoadedRun) -> list[Table]:
         for part in PARTS
         if frame[f"{part}_s"].notna().any()
     ]
+    step = stages.step_table(loaded.run)
     return [
         printed(caption, columns.COLUMNS, keys, rows)
         for caption, keys, rows in (
@@ -112,7 +113,7 @@ def _of_networks(loaded: LoadedRun) -> list[Table]:
             *of_parts,
             ("Peak memory of one step", MEMORY[case.device], networks),
         )
-    ]
+    ] + ([step] if step else [])
 
 
 def _of_modules(loaded: LoadedRun) -> list[Table]:

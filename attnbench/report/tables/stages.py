@@ -1,10 +1,10 @@
-"""Where in the network a module's work lies: what the `executed` rule counted, stage by stage."""
+"""What was counted by part: a module's work stage by stage, and a training step's part by part."""
 
 from __future__ import annotations
 
 import pandas as pd
 
-from attnbench.formatting import mebibytes, mega, percent, whole
+from attnbench.formatting import giga, mebibytes, mega, percent, whole
 from attnbench.records.run import Run
 from attnbench.records.schema import Count
 from attnbench.report.tables.dataframe import Row, work
@@ -63,3 +63,53 @@ def table(run: Run) -> Table | None:
         return None
     caption = "The module's own work by stage, counted for one image in evaluation mode"
     return printed(caption, COLUMNS, [column.key for column in COLUMNS if column.show], rows)
+
+
+EXECUTED, TORCH = "executed, training step", "torch, training step"
+"""The rules whose counts are of a step (``attnbench.counting.training``)."""
+
+STEP_COLUMNS = (
+    Column("variant", "The network.", heading="module"),
+    Column("part", "Of the step: forward with loss, backward, optimizer.", "", "part", words),
+    Column("macs", "Its multiply-accumulates.", "1", "macs (G)", figure(giga)),
+    Column("torch", "Operations by torch.utils.flop_counter.", "1", "torch (G)", figure(giga)),
+    Column(
+        "other_operations",
+        "Its operations one element at a time, and its reductions.",
+        "1",
+        "other operations (M)",
+        figure(mega),
+    ),
+    Column("kernels", "Its operators that launch work, on a CPU.", "1", "kernels", figure(whole)),
+    Column("moved_bytes", "Bytes they read and write.", "byte", "moved (MiB)", figure(mebibytes)),
+    Column("peak_bytes", "Most bytes alive in it.", "byte", "live peak (MiB)", figure(mebibytes)),
+)
+
+
+def step_frame(run: Run) -> pd.DataFrame:
+    """Return one row a network and part of its step; empty where no step was counted."""
+    rows: list[Row] = []
+    for variant in run.networks:
+        rules = run.counts.get(variant, {})
+        by_torch = rules.get(TORCH, Count()).parts or {}
+        for part, cost in (rules.get(EXECUTED, Count()).parts or {}).items():
+            row: Row = {
+                "variant": variant,
+                "part": part,
+                "torch": by_torch.get(part, {}).get("operations"),
+                "other_operations": cost["elementwise"] + cost["reductions"],
+                "peak_bytes": cost["peak_live_bytes"],
+            }
+            rows.append(row | work(cost))
+    return typed(rows, STEP_COLUMNS)
+
+
+def step_table(run: Run) -> Table | None:
+    """Return the same as a table; None where no step was counted."""
+    rows = step_frame(run)
+    if rows.empty:
+        return None
+    caption = f"Counts of one training step, batch {run.case.batch_size}, as a CPU runs it"
+    return printed(
+        caption, STEP_COLUMNS, [column.key for column in STEP_COLUMNS if column.show], rows
+    )

@@ -9,7 +9,8 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from attnbench.counting.dispatch import FREE, Trace, operator_name
-from attnbench.counting.operator_costs import OPERATORS, Cost, Operator, nothing
+from attnbench.counting.operators import OPERATORS
+from attnbench.counting.operators.cost import Cost, Operator, nothing
 from attnbench.counting.rules import macs
 from attnbench.counting.rules.executed import RULE, block, part, stage, stage_and_part, trace
 from attnbench.hosts.build import build

@@ -1,0 +1,27 @@
+"""What each operator costs, for ``executed``: tables by kind of operator.
+
+Views and allocations are not here: they launch nothing and move nothing. An operator that is in
+neither place is listed as not counted and never guessed.
+"""
+
+from __future__ import annotations
+
+from attnbench.counting.operators.cost import Operator
+from attnbench.counting.operators.elementwise import ELEMENTWISE
+from attnbench.counting.operators.folding import FOLDING
+from attnbench.counting.operators.moves import MOVES
+from attnbench.counting.operators.normalisation import NORMALISATION
+from attnbench.counting.operators.products import PRODUCTS
+from attnbench.counting.operators.sampling import SAMPLING
+from attnbench.counting.operators.training import TRAINING
+
+OPERATORS: dict[str, Operator] = {
+    **PRODUCTS,
+    **ELEMENTWISE,
+    **FOLDING,
+    **NORMALISATION,
+    **SAMPLING,
+    **MOVES,
+    **TRAINING,
+}
+"""The whole table, by the operators' names."""
