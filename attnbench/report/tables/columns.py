@@ -20,16 +20,19 @@ PARTS = ("forward", "backward", "optimizer")
 """The parts of a training step, in their order."""
 
 PEAKS = {
-    "live": ("live", "Most bytes that one step creates and holds at once; deterministic."),
-    "resident": ("resident", "CPU: the process's peak resident size, libraries included."),
+    "live": (
+        "activation memory",
+        "Most bytes that one step creates and holds at once; deterministic.",
+    ),
+    "resident": ("resident peak", "CPU: the process's peak resident size, libraries included."),
     "allocated_above": (
-        "allocated",
+        "allocated peak",
         "CUDA: most bytes in tensors and libraries' workspaces, less those before the step.",
     ),
-    "reserved_above": ("reserved", "CUDA: most bytes the allocator held, less those before."),
-    "reserved": ("held", "CUDA: most bytes that the allocator held, network included."),
+    "reserved_above": ("reserved peak", "CUDA: most bytes the allocator held, less those before."),
+    "reserved": ("held peak", "CUDA: most bytes that the allocator held, network included."),
 }
-"""The peaks of memory by their keys: the word in their headings, and what they mean."""
+"""The peaks of memory by their keys: the words of their headings, and what they mean."""
 
 
 def _ratio(row: pd.Series[Any], key: str) -> str:
@@ -59,10 +62,10 @@ def _part(part: str) -> Iterator[Column]:
 
 
 def _peak(peak: str) -> Iterator[Column]:
-    word, meaning = PEAKS[peak]
-    yield Column(f"peak_{peak}_bytes", meaning, "byte", f"{word} peak (MiB)", figure(mebibytes))
+    words, meaning = PEAKS[peak]
+    yield Column(f"peak_{peak}_bytes", meaning, "byte", f"{words} (MiB)", figure(mebibytes))
     meaning = f"`peak_{peak}_bytes` over the plain host's."
-    yield Column(f"peak_{peak}_ratio", meaning, "1", f"{word} peak ratio", figure(fraction))
+    yield Column(f"peak_{peak}_ratio", meaning, "1", f"{words} ratio", figure(fraction))
 
 
 CONFIGURATION = (
@@ -86,7 +89,7 @@ MOVED = Column(
     "moved_bytes",
     "Bytes that these read and write, each tensor once an operator.",
     "byte",
-    "moved (MiB)",
+    "memory traffic (MiB)",
     figure(mebibytes),
 )
 
@@ -99,7 +102,7 @@ COLUMNS = (
     KERNELS,
     _added("kernels", "1", "kernels", whole),
     MOVED,
-    _added("moved_bytes", "byte", "moved (MiB)", mebibytes),
+    _added("moved_bytes", "byte", "memory traffic (MiB)", mebibytes),
     *with_ends(
         "latency_s",
         "Median over rounds of the seconds of one step, for one image.",
@@ -110,7 +113,16 @@ COLUMNS = (
     *with_ends(
         "ratio",
         "exp of the median over rounds of log(step / plain step of the same round); "
-        "`attnbench/stats/interval.py` says how its interval is computed.",
+        "`attnbench/stats/interval.py` says how its interval is computed. It covers the rounds of "
+        "this run alone.",
+        "1",
+        "ratio within this run [95%]",
+        _ratio,
+    ),
+    *with_ends(
+        "ratio_between_runs",
+        "`ratio`; its interval also covers the variation between runs of the same case, as that of "
+        "`pick` does (`attnbench/stats/between_runs.py`).",
         "1",
         "latency ratio [95%]",
         _ratio,
@@ -133,7 +145,9 @@ COLUMNS = (
     ),
     Column(
         "verdict",
-        "slower, faster, no significant difference; empty where the control fails.",
+        "slower, faster, no significant difference, by the interval of `ratio_between_runs`; "
+        "slower or faster in this run, where only that of `ratio` excludes 1; empty where the "
+        "control fails.",
         "",
         "verdict",
         words,
@@ -143,7 +157,14 @@ COLUMNS = (
         "Modules to which its ratio, within the rounds of this run, has an interval that holds 1; "
         "a list in JSON, as a name may hold commas.",
         "",
-        "tied with",
+        "not distinguishable from, within this run",
+        names,
+    ),
+    Column(
+        "tied_between_runs",
+        "The same where the interval also covers the variation between runs.",
+        "",
+        "not distinguishable from",
         names,
     ),
     *(column for peak in PEAKS for column in _peak(peak)),

@@ -12,7 +12,7 @@ from attnbench.formatting import title
 from attnbench.records.variants import CONTROL, PLAIN
 from attnbench.report.tables.columns import CONFIGURATION
 from attnbench.report.tables.dataframe import configuration
-from attnbench.report.tables.run import LoadedRun, Runs
+from attnbench.report.tables.run import BETWEEN_RUNS, LoadedRun, Runs
 from attnbench.report.tables.table import Table, interval
 from attnbench.stats.interval import Interval
 
@@ -69,8 +69,8 @@ def grid(runs: Runs) -> Table:
         for label, loaded in zip(labels(runs).values(), runs.values(), strict=True)
     )
     caption = "Latency ratio to the plain host of the same configuration"
-    signs = "= no significant difference, ? no verdict"
-    return Table(f"{caption}; {signs}. {shared(runs)}", headings, rows)
+    signs = "= no significant difference, ? too noisy to judge"
+    return Table(f"{caption}{BETWEEN_RUNS}; {signs}. {shared(runs)}", headings, rows)
 
 
 def _named(key: str, value: object) -> str:
@@ -86,11 +86,14 @@ def _named(key: str, value: object) -> str:
 def _cells(loaded: LoadedRun, modules: Sequence[str]) -> list[str]:
     frame = loaded.frame.set_index("variant").reindex([PLAIN, CONTROL, *modules])
     plain, *others = (row for _, row in frame.iterrows())
-    control, *ratios = (interval(row, "ratio") for row in others)
+    control, *ratios = (
+        interval(row, key)
+        for row, key in zip(others, ("ratio", *["ratio_between_runs"] * len(modules)), strict=True)
+    )
     failed = loaded.control_fault is not None
     return [
         formatting.thousandths(plain["latency_s"]),
-        f"{formatting.ratio(control)} FAILED" if failed else formatting.ratio(control),
+        f"{formatting.ratio(control)} too noisy" if failed else formatting.ratio(control),
         *(_marked(ratio, verdicts=not failed) for ratio in ratios),
     ]
 

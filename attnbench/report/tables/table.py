@@ -96,13 +96,23 @@ class Table:
 
 
 def printed(
-    caption: str, columns: Sequence[Column], keys: Sequence[str], frame: pd.DataFrame
+    caption: str,
+    columns: Sequence[Column],
+    keys: Sequence[str],
+    frame: pd.DataFrame,
+    headings: Mapping[str, str] | None = None,
 ) -> Table:
-    """Return those columns of a frame as text, behind the modules' names in its first column."""
+    """Return those columns of a frame as text, behind the modules' names in its first column.
+
+    A column that is empty in all rows is left out. ``headings`` replaces some of theirs.
+    """
     known = {column.key: column for column in columns}
-    shown = [(known[key], show) for key in keys if (show := known[key].show) is not None]
-    rows = tuple(
-        (title(row.iloc[0]), *(show(row, column.key) for column, show in shown))
-        for _, row in frame.iterrows()
-    )
-    return Table(caption, ("module", *(column.heading for column, _ in shown)), rows)
+    names = tuple(title(row.iloc[0]) for _, row in frame.iterrows())
+    shown = {"module": names}
+    for key in keys:
+        column = known[key]
+        if column.show is not None:
+            cells = tuple(column.show(row, key) for _, row in frame.iterrows())
+            if not cells or set(cells) != {formatting.NOTHING}:
+                shown[(headings or {}).get(key, column.heading)] = cells
+    return Table(caption, tuple(shown), tuple(zip(*shown.values(), strict=True)))
