@@ -181,6 +181,10 @@ COLUMNS = (
         "The one source of `published_top1`, and how it trained; the one with most of the run's "
         "modules.",
     ),
+    Column(
+        "published_by_recipe",
+        "Top-1 of the same network by every recipe that has it: a JSON object, in percent.",
+    ),
     *with_ends(
         "measured_top1",
         "Top-1 of weights evaluated here (below) on images of the run's size; empty where "

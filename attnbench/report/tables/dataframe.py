@@ -100,10 +100,16 @@ def _ties(run: Run, *, verdicts: bool) -> dict[str, dict[str, list[str]]]:
 
 
 def _published(run: Run, recipe: Recipe | None, variant: str) -> Row:
-    top1 = published_accuracy.top1(recipe, run.case, variant)
-    if recipe is None or top1 is None:
-        return {}
-    return {"published_top1": top1, "published_recipe": recipe.described}
+    known = {
+        source.described: top1
+        for source in published_accuracy.recipes(run.case.host)
+        if (top1 := published_accuracy.top1(source, run.case, variant)) is not None
+    }
+    row: Row = {"published_by_recipe": json.dumps(known, ensure_ascii=False) if known else ""}
+    if recipe is not None and recipe.described in known:
+        described = recipe.described
+        row |= {"published_top1": known[described], "published_recipe": described}
+    return row
 
 
 def _measured(run: Run, variant: str) -> Row:
