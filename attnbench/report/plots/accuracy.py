@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import inf
+from math import inf, nan
 from textwrap import fill
 from typing import Any
 
@@ -78,11 +78,11 @@ def _published(timed: pd.DataFrame) -> Iterator[Panel]:
         if len(variants) == 1:
             alone[variants[0]] = recipe
             continue
-        top1 = [known.get((recipe, variant)) for variant in timed["variant"]]
+        top1 = [known.get((recipe, variant), nan) for variant in timed["variant"]]
         yield Panel(f"Published: {recipe}", timed.assign(top1=top1).dropna(subset=["top1"]))
     if alone:
         listed = "; ".join(f"{title(variant)}: {recipe}" for variant, recipe in alone.items())
-        top1 = [known.get((alone.get(variant, ""), variant)) for variant in timed["variant"]]
+        top1 = [known.get((alone.get(variant, ""), variant), nan) for variant in timed["variant"]]
         yield Panel(
             f"Published alone, each by another recipe, so not comparable. {listed}",
             timed.assign(top1=top1).dropna(subset=["top1"]),
@@ -103,17 +103,20 @@ def accuracy_against_latency(table: pd.DataFrame, setting: str) -> Figure:
     """
     drawing.of_one_run(table[table["variant"] != CONTROL].dropna(subset=["ratio"]))
     shown = panels(table)
-    heights = [max(2.3, 0.62 * len(panel.rows)) for panel in shown]
+    heights = [1.3 + 0.25 * len(panel.rows) for panel in shown]
     figure, canvases = drawing.canvas(0.9 + sum(heights), rows=len(shown), sharex=True)
     look = {PLAIN: (INK, "*")} | looks(modules(table, "ratio")["variant"])
     for axes, panel in zip(canvases, shown, strict=True):
         _draw(axes, panel, look)
     canvases[-1].set_xlabel("latency over plain host (%), measured here")
-    figure.supxlabel(fill(_notes(table, shown), 88), fontsize=8, x=0.01, ha="left")
+    drawing.noted(figure, _notes(table, shown))
     drawing.titled(figure, setting, table).draw_without_rendering()
     for axes, panel in zip(canvases, shown, strict=True):
         rows = [row for _, row in panel.rows.iterrows()]
-        drawing.label(axes, panel.rows["variant"], map(overhead, rows), map(_top1, rows))
+        lines = _steps(pareto(panel.rows)) if panel.judged else []
+        drawing.label(
+            axes, panel.rows["variant"], map(overhead, rows), map(_top1, rows), lines=lines
+        )
     return figure
 
 
@@ -128,7 +131,14 @@ def _draw(axes: Axes, panel: Panel, look: dict[str, tuple[str, str]]) -> None:
         point(axes, overhead(row), _top1(row), shape, words, hollow=hollow, pale=not sure(row))
     axes.margins(x=0.1, y=0.2)
     axes.set_ylabel("top-1 (%)" if panel.measured else "top-1 on ImageNet (%)")
-    axes.set_title(fill(panel.heading, 84), fontsize=8, loc="left")
+    axes.set_title(fill(panel.heading, 66), fontsize=8, loc="left")
+
+
+def _steps(front: pd.DataFrame) -> list[tuple[float, float, float, float]]:
+    """Return the lines of the front, each from one end to the other."""
+    x, y = list(drawing.percent(front["ratio"])), list(front["top1"])
+    level = [(x[i], y[i], x[i + 1], y[i]) for i in range(len(x) - 1)]
+    return level + [(x[i + 1], y[i], x[i + 1], y[i + 1]) for i in range(len(x) - 1)]
 
 
 def _top1(row: pd.Series[Any]) -> float | Span:

@@ -71,6 +71,10 @@ WIDEST_INTERVALS = "intervals include the variation between runs"
 """What the whiskers of latency cover, on the axis that has them."""
 
 
+LINE = 78
+"""Characters of a line of notes across the figure."""
+
+
 def canvas(
     height: float, rows: int = 1, columns: int = 1, *, sharex: bool = False
 ) -> tuple[Figure, list[Axes]]:
@@ -91,8 +95,13 @@ def titled(figure: Figure, setting: str, table: pd.DataFrame, *, exact: bool = F
         setting += FAILED
     elif not all(held) and not exact:
         setting += "; pale and hollow: too noisy to judge"
-    figure.suptitle(fill(setting, 88), fontsize=8, x=0.01, ha="left")
+    figure.suptitle(fill(setting, LINE), fontsize=8, x=0.01, ha="left")
     return figure
+
+
+def noted(figure: Figure, notes: str) -> None:
+    """Write what the plot means below it."""
+    figure.supxlabel(fill(notes, LINE), fontsize=8, x=0.01, ha="left")
 
 
 def of_one_run(known: pd.DataFrame, *keys: str) -> pd.DataFrame:
@@ -180,7 +189,7 @@ def legend_below(figure: Figure, look: Mapping[str, Shape], variants: Sequence[s
     figure.set_figheight(figure.get_figheight() + 0.17 * ceil(len(variants) / 3))
 
 
-AROUND = 5.0
+AROUND = 3.0
 """Distance of a name from its point or whisker, in typographic points."""
 
 
@@ -192,10 +201,11 @@ def label(  # noqa: PLR0913  what stands where, and how it is written
     texts: Iterable[str] | None = None,
     *,
     size: float = 8,
-    colours: Iterable[str] | None = None,
+    lines: Iterable[tuple[float, float, float, float]] = (),
 ) -> None:
     """Write each module's name, or its text, beside its point: clear of points, whiskers, names.
 
+    ``lines`` are others to keep clear of, each from ``x, y`` to ``x, y`` along an axis.
     Call it when the figure is otherwise finished and laid out.
     """
     variants, spans = list(variants), list(zip(x, y, strict=True))
@@ -204,19 +214,21 @@ def label(  # noqa: PLR0913  what stands where, and how it is written
     room = axes.bbox.transformed(Affine2D().scale(scale))
     marks = [_marks(axes, span, scale) for span in spans]
     taken = [mark for pair in marks for mark in pair]
-    inks = list(colours) if colours is not None else [INK] * len(names)
-    for variant, name, span, (point_box, whisker), ink in zip(
-        variants, names, spans, marks, inks, strict=True
+    for left, low, right, high in lines:
+        (x0, y0), (x1, y1) = axes.transData.transform([(left, low), (right, high)]) * scale
+        taken.append(Bbox.from_extents(min(x0, x1), min(y0, y1) - 1, max(x0, x1), max(y0, y1) + 1))
+    for variant, name, span, (point_box, whisker) in zip(
+        variants, names, spans, marks, strict=True
     ):
-        width, height = 0.62 * size * len(name), size + 1
+        width, height = 0.7 * size * len(name), size + 1
         boxes = list(_places(point_box, whisker, width, height, room))
         box = min(boxes, key=lambda box: sum(map(box.overlaps, taken)) + 3 * _outside(box, room))
         taken.append(box)
-        at = tuple(value[0] if isinstance(value, tuple) else value for value in span)
+        at = (_finite(span[0])[0], _finite(span[1])[0])
         centre = ((point_box.x0 + point_box.x1) / 2, (point_box.y0 + point_box.y1) / 2)
         offset = (box.x0 - centre[0], box.y0 - centre[1])
         text = axes.annotate(
-            name, at, xytext=offset, textcoords="offset points", fontsize=size, color=ink
+            name, at, xytext=offset, textcoords="offset points", fontsize=size, va="bottom"
         )
         text.set_in_layout(False)  # it lies inside the axes
         if texts is None:
@@ -250,7 +262,7 @@ def _places(
     for far in (0.0, 9.0, 18.0, 27.0):
         for around in (point_box, whisker):
             middle_x, middle_y = (around.x0 + around.x1) / 2, (around.y0 + around.y1) / 2
-            right, left = around.x1 + AROUND / 2 + far / 3, around.x0 - AROUND / 2 - far / 3 - width
+            right, left = around.x1 + AROUND + far / 3, around.x0 - AROUND - far / 3 - width
             above, below = around.y1 + 1 + far, around.y0 - 1 - far - height
             for x, y in (
                 (right, middle_y - height / 2),

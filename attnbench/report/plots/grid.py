@@ -42,7 +42,7 @@ def overhead_across_grid(table: pd.DataFrame, setting: str) -> Figure:
     for axes, (along, heading, part) in zip(canvases, panels, strict=True):
         _lines(axes, along, part, look)
         axes.set_title(heading, fontsize=8, loc="left")
-    figure.supxlabel(drawing.WIDEST_INTERVALS, fontsize=8, x=0.01, ha="left")
+    drawing.noted(figure, f"Latency: {drawing.WIDEST_INTERVALS}.")
     return drawing.titled(figure, setting, pd.concat([part for *_, part in panels]))
 
 

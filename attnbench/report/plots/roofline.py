@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from textwrap import fill
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,7 @@ from attnbench.report.plots.drawing import (
     Span,
     canvas,
     label,
+    noted,
     point,
     sure,
     titled,
@@ -61,7 +62,7 @@ def roofline(table: pd.DataFrame, setting: str) -> Figure:
         loc="upper left", bbox_to_anchor=(1, 1), title="number: stage", title_fontsize=7
     )
     tooltips(legend.get_texts()[1:], names)
-    figure.supxlabel(fill(_notes(known), 88), fontsize=8, x=0.01, ha="left")
+    noted(figure, _notes(known))
     titled(figure, setting, table).draw_without_rendering()
     label(
         axes,
@@ -70,18 +71,21 @@ def roofline(table: pd.DataFrame, setting: str) -> Figure:
         [y for _, y in points],
         [f"{stage:.0f}" for stage in placed["stage"]],
         size=7,
-        colours=[look[module][0] for module in placed["module"]],
     )
     return figure
 
 
-def _place(row: pd.Series[float]) -> tuple[float, Span]:
+def _place(row: pd.Series[Any]) -> tuple[float, Span]:
     """Return intensity, and 1e9 multiply-accumulates a second with the ends of its interval."""
     intensity = row["macs"] / row["moved_bytes"]
     median, low, high = (
         row[f"bytes_per_s{end}"] * intensity / GIGA for end in ("", "_low", "_high")
     )
     return intensity, (median, low, high)
+
+
+def _placed(known: pd.DataFrame) -> list[pd.Series[Any]]:
+    return [row for _, row in known[known["macs"] > 0].iterrows()]
 
 
 def _without(known: pd.DataFrame) -> list[str]:
@@ -93,6 +97,9 @@ def _without(known: pd.DataFrame) -> list[str]:
 def _notes(known: pd.DataFrame) -> str:
     notes = "Vertical intervals: within this run."
     without = _without(known)
+    bandwidth, rate = ceilings(known)
+    if any(y[1] > min(bandwidth * x, rate) / GIGA for x, y in map(_place, _placed(known))):
+        notes += " Above the roof: probably from a cache, faster than a large copy."
     if without:
         notes += f" No multiply-accumulates, so no place here: {joined(map(title, without))}."
     return notes
@@ -113,7 +120,7 @@ def ceilings(known: pd.DataFrame) -> tuple[float, float]:
 def _describe(table: pd.DataFrame) -> str:
     known = table.dropna(subset=["bytes_per_s"])
     bandwidth, rate = ceilings(known)
-    placed = [row for _, row in known[known["macs"] > 0].iterrows()]
+    placed = _placed(known)
     points = ", ".join(
         f"{title(row['module'])} stage {row['stage']:.0f} {y[0]:,.3g} at {x:.3g}"
         for row, (x, y) in zip(placed, map(_place, placed), strict=True)

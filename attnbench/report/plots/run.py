@@ -22,13 +22,13 @@ from attnbench.report.plots.style import REFERENCE, looks, say
 def latency_overhead(table: pd.DataFrame, setting: str) -> Figure:
     """Plot latency over the plain host in percent, ordered, with 95% intervals; control shaded."""
     known = drawing.of_one_run(modules(table, "ratio")).sort_values("ratio")
-    figure, (axes,) = drawing.canvas(0.9 + 0.32 * max(len(known), 1))
+    figure, (axes,) = drawing.canvas(1.1 + 0.32 * max(len(known), 1))
+    notes = f"Thin: {drawing.WIDEST_INTERVALS}. Thick: within this run."
     for _, row in table[table["variant"] == CONTROL].dropna(subset=["ratio"]).iterrows():
         _, low, high = overhead(row, "ratio")
         if isfinite(high - low):
-            label = "control: plain against plain, within this run"
-            axes.axvspan(low, high, color=REFERENCE, alpha=0.25, linewidth=0, label=label)
-            figure.legend(loc="outside lower right", fontsize=8)
+            axes.axvspan(low, high, color=REFERENCE, alpha=0.25, linewidth=0)
+            notes += " Grey: the control, plain against plain, within this run."
     axes.axvline(0, color=REFERENCE, linewidth=0.8)
     look = looks(known["variant"])
     for place, (_, row) in enumerate(known.iterrows()):
@@ -41,8 +41,7 @@ def latency_overhead(table: pd.DataFrame, setting: str) -> Figure:
     drawing.label_rows(axes, list(known["variant"]))
     # The fastest on top, as in the table.
     axes.set(ylim=(max(len(known), 1) - 0.4, -0.6), xlabel="latency over plain host (%)")
-    notes = f"Thin: {drawing.WIDEST_INTERVALS}. Thick: within this run."
-    figure.supxlabel(notes, fontsize=8, x=0.01, ha="left")
+    drawing.noted(figure, notes)
     return drawing.titled(figure, setting, table)
 
 
@@ -66,7 +65,7 @@ def paper_cost_against_latency(table: pd.DataFrame, setting: str) -> Figure:
         axes.set_xscale("symlog", linthresh=threshold)
         axes.set(xlim=(min([0, *costs]), max([threshold, *costs]) * 12), xlabel=what)
     panels[0].set_ylabel("latency over plain host (%)")
-    figure.supxlabel(drawing.WIDEST_INTERVALS, fontsize=8, x=0.01, ha="left")
+    drawing.noted(figure, f"Latency: {drawing.WIDEST_INTERVALS}.")
     drawing.titled(figure, setting, table)
     if max(map(len, map(drawing.written, known["variant"]))) > drawing.LONGEST_BESIDE:
         drawing.legend_below(figure, look, list(known["variant"]))
