@@ -41,7 +41,7 @@ def frame(run: Run, *, verdicts: bool) -> pd.DataFrame:
             **_latency(run, variant, verdicts=verdicts),
             **_parts(run, variant),
             "compile_s": run.compiled[variant].seconds if variant in run.compiled else None,
-            **{key: json.dumps(names, ensure_ascii=False) for key, names in ties[variant].items()},
+            **ties[variant],
             **_memory(run.memory.get(variant)),
             **_published(run, recipe, variant),
             **_measured(run, variant),
@@ -80,13 +80,15 @@ def configuration(run: Run, name: str, control_fault: str | None) -> Row:
     return {column.key: known.get(column.key) for column in CONFIGURATION}
 
 
-def _ties(run: Run, *, verdicts: bool) -> dict[str, dict[str, list[str]]]:
+def _ties(run: Run, *, verdicts: bool) -> dict[str, dict[str, str]]:
     """Return by module and column those whose latency does not differ from its own significantly.
 
-    Each column counts as a difference what its interval says: that within this run, or the one
-    that covers the variation between runs as well.
+    They are lists in JSON, empty text where there are none. One column goes by the interval within
+    this run, the other by the one that covers the variation between runs as well.
     """
-    ties: dict[str, dict[str, list[str]]] = {variant: {} for variant in run.plan.variants}
+    ties: dict[str, dict[str, list[str]]] = {
+        variant: {"tied_with": [], "tied_between_runs": []} for variant in run.plan.variants
+    }
     for one, other in combinations(run.modules, 2) if verdicts else ():
         ratio = ratios.ratio(run.rounds, one, baseline=other)
         if ratio is None:
@@ -94,9 +96,15 @@ def _ties(run: Run, *, verdicts: bool) -> dict[str, dict[str, list[str]]]:
         known = {"tied_with": ratio, "tied_between_runs": between_runs.known([ratio])}
         for key, interval_of_both in known.items():
             if not interval_of_both.excludes_one:
-                ties[one].setdefault(key, []).append(other)
-                ties[other].setdefault(key, []).append(one)
-    return ties
+                ties[one][key].append(other)
+                ties[other][key].append(one)
+    return {
+        variant: {
+            key: json.dumps(names, ensure_ascii=False) if names else ""
+            for key, names in of_variant.items()
+        }
+        for variant, of_variant in ties.items()
+    }
 
 
 def _published(run: Run, recipe: Recipe | None, variant: str) -> Row:

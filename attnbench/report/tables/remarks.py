@@ -107,7 +107,8 @@ def _advice(run: Run, control: Interval | None) -> str:
     reason = f"Load was {median(loads):.0f}{on}: " if loads else ""
     ways = ["quiet the machine"]
     ways += ["--threads 1"] if run.case.device == "cpu" and run.case.threads > 1 else []
-    advice = f"{reason}{', or '.join([*ways, budget])}."
+    ways += [] if control is None or control.excludes_one else [budget]
+    advice = f"{reason}{', or '.join(ways)}."
     return advice[0].upper() + advice[1:]
 
 

@@ -104,15 +104,17 @@ def printed(
 ) -> Table:
     """Return those columns of a frame as text, behind the modules' names in its first column.
 
-    A column that is empty in all rows is left out. ``headings`` replaces some of theirs.
+    A column that is empty in all rows is left out, unless all are. ``headings`` replaces some of
+    theirs.
     """
     known = {column.key: column for column in columns}
-    names = tuple(title(row.iloc[0]) for _, row in frame.iterrows())
-    shown = {"module": names}
-    for key in keys:
-        column = known[key]
-        if column.show is not None:
-            cells = tuple(column.show(row, key) for _, row in frame.iterrows())
-            if not cells or set(cells) != {formatting.NOTHING}:
-                shown[(headings or {}).get(key, column.heading)] = cells
+    rows = list(frame.iterrows())
+    names = tuple(title(row.iloc[0]) for _, row in rows)
+    every = {
+        (headings or {}).get(key, known[key].heading): tuple(show(row, key) for _, row in rows)
+        for key in keys
+        if (show := known[key].show) is not None
+    }
+    filled = {head: cells for head, cells in every.items() if set(cells) != {formatting.NOTHING}}
+    shown = {"module": names} | (filled or every)
     return Table(caption, tuple(shown), tuple(zip(*shown.values(), strict=True)))

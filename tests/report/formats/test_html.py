@@ -86,7 +86,7 @@ def test_it_says_what_ran_on_what_when_and_whether_the_control_held(page: Page) 
         "Control (plain against plain): 1.000 [0.999, 1.001]; it holds.",
         "SK failed at latency: OutOfMemoryError: no room.",
         "attnbench run --modules sa,sk --host resnet50",
-        "1.200 [1.190, 1.210]",
+        "1.200 [1.161, 1.240]",
     ):
         assert said in page.text, said
 
@@ -94,7 +94,7 @@ def test_it_says_what_ran_on_what_when_and_whether_the_control_held(page: Page) 
 def test_a_control_that_failed_is_said_at_the_top(run: Run, tmp_path: Path) -> None:
     report.write(replace(run, rounds=run.rounds[:5]), tmp_path)
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert "control failed</span>" in text
+    assert "too noisy to judge</span>" in text
     assert "control holds" not in text
 
 
