@@ -19,7 +19,7 @@ from matplotlib.transforms import Affine2D, Bbox
 from attnbench.errors import UserError
 from attnbench.formatting import title
 from attnbench.records.variants import CONTROL, PLAIN
-from attnbench.report.plots.style import INK, RC, Shape, say
+from attnbench.report.plots.style import INK, RC, SETTING, Shape, say
 from attnbench.report.tables.run import FAILED
 
 Span = tuple[float, float, float]
@@ -95,7 +95,7 @@ def titled(figure: Figure, setting: str, table: pd.DataFrame, *, exact: bool = F
         setting += FAILED
     elif not all(held) and not exact:
         setting += "; pale and hollow: too noisy to judge"
-    figure.suptitle(fill(setting, LINE), fontsize=8, x=0.01, ha="left")
+    figure.suptitle(fill(setting, LINE), fontsize=8, x=0.01, ha="left").set_gid(SETTING)
     return figure
 
 

@@ -13,8 +13,13 @@ from attnbench.records.case import CASE_OPTIONS
 from attnbench.records.variants import PLAIN
 from attnbench.report.tables.table import Column, figure, names, with_doubt, with_ends, words
 
-RULES = ("macs", "leaf", "thop", "fvcore")
-"""The rules of counting that tables show, in their order."""
+RULES = {
+    "macs": "multiply-accumulates of convolutions and matrix products",
+    "leaf": "layer by layer, as the papers of SGE and SA print them",
+    "thop": "as the package thop counts",
+    "fvcore": "as the package fvcore counts",
+}
+"""The rules of counting that tables show, in their order, and what each counts."""
 
 PARTS = ("forward", "backward", "optimizer")
 """The parts of a training step, in their order."""
@@ -49,7 +54,7 @@ def _added(key: str, unit: str, heading: str, show: Callable[..., str]) -> Colum
 
 def _operations(rule: str) -> Iterator[Column]:
     key = f"{rule}_operations"
-    meaning = f"Operations for one image under the rule `{rule}`."
+    meaning = f"Operations for one image under the rule `{rule}`: {RULES[rule]}."
     yield Column(key, meaning, "1", f"{rule} (G)", figure(giga))
     yield _added(key, "1", f"{rule} (M)", mega)
 

@@ -70,7 +70,25 @@ def grid(runs: Runs) -> Table:
     )
     caption = "Latency ratio to the plain host of the same configuration"
     signs = "= no significant difference, ? too noisy to judge"
-    return Table(f"{caption}{BETWEEN_RUNS}; {signs}. {shared(runs)}", headings, rows)
+    definitions = (
+        "The settings in which the runs differ.",
+        "Median time of the plain host for one image.",
+        "The plain host against itself, within this run.",
+        *(f"Latency with {name} over the plain host's." for name in headings[3:]),
+    )
+    caption = f"{caption}{BETWEEN_RUNS}; {signs}. {shared(runs)}"
+    return Table(caption, headings, rows, definitions)
+
+
+def turned(table: Table) -> Table:
+    """Return the table with a row a module where that is narrower, else as it is."""
+    if len(table.rows) >= len(table.headings) - 1:
+        return table
+    configurations, *columns = zip(*table.rows, strict=True)
+    rows = zip(table.headings[1:], *zip(*columns, strict=True), strict=True)
+    meaning = "The figure, or the module whose latency is over the plain host's."
+    definitions = (meaning, *("Settings that differ between the runs." for _ in configurations))
+    return Table(table.caption, ("module", *configurations), tuple(rows), definitions)
 
 
 def _named(key: str, value: object) -> str:

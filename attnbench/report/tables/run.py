@@ -37,6 +37,12 @@ REACHED = ("channels", "kernels", "moved_bytes", "latency_s", "bytes_per_s", "ma
 EXPLAINED = ("channels", "launch_share", "bandwidth_share", "compute_share", "bound")
 """The columns of each printed table; ``columns`` and ``isolated`` have their headings."""
 
+CEILINGS = (
+    "What was timed in the same rounds as the modules.",
+    "Its rate or time, with the interval within this run.",
+)
+"""The definitions of the table of ceilings."""
+
 OVERVIEW = (
     *("ratio_between_runs", "verdict", "tied_between_runs", "added_params"),
     *("added_leaf_operations", "added_kernels", "peak_live_ratio", "published_top1"),
@@ -89,13 +95,14 @@ def tables(loaded: LoadedRun) -> list[Table]:
 
 
 def overview(loaded: LoadedRun) -> Table:
-    """Return the table at the top of a page; after plain host and control, the fastest first."""
+    """Return the table at the top of a page; after the plain host, the fastest first."""
     frame = loaded.frame
     if loaded.run.case.isolated:
         caption = f"Isolated modules, {WITHIN_RUN}{_isolated_note(loaded)}"
         return printed(caption, isolated.COLUMNS, ISOLATED_OVERVIEW, frame)
-    pinned = frame["variant"].isin([PLAIN, CONTROL])
-    ordered = pd.concat([frame[pinned], frame[~pinned].sort_values("ratio")])
+    networks = frame[frame["variant"] != CONTROL]  # the control stands above the table
+    pinned = networks["variant"] == PLAIN
+    ordered = pd.concat([networks[pinned], networks[~pinned].sort_values("ratio")])
     caption = f"Compared with the plain host{BETWEEN_RUNS}"
     return printed(caption, columns.COLUMNS, OVERVIEW, ordered, AS_PAPERS_COUNT)
 
@@ -134,6 +141,7 @@ def _of_modules(loaded: LoadedRun) -> list[Table]:
             f"Ceilings of this machine, {WITHIN_RUN}{note}",
             ("ceiling", "best"),
             _ceilings(loaded.run),
+            CEILINGS,
         ),
         printed(f"Isolated modules, {WITHIN_RUN}{note}", isolated.COLUMNS, REACHED, frame),
         printed(explained, isolated.COLUMNS, EXPLAINED, frame),

@@ -88,11 +88,15 @@ def typed(rows: Sequence[Mapping[str, object]], columns: Sequence[Column]) -> pd
 
 @dataclass(frozen=True)
 class Table:
-    """A caption, headings with units, and rows of text."""
+    """A caption, headings with units, and rows of text.
+
+    ``definitions`` says what each column means; it is empty, or has one for each heading.
+    """
 
     caption: str
     headings: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    definitions: tuple[str, ...] = ()
 
 
 def printed(
@@ -111,10 +115,15 @@ def printed(
     rows = list(frame.iterrows())
     names = tuple(title(row.iloc[0]) for _, row in rows)
     every = {
-        (headings or {}).get(key, known[key].heading): tuple(show(row, key) for _, row in rows)
+        key: tuple(show(row, key) for _, row in rows)
         for key in keys
         if (show := known[key].show) is not None
     }
-    filled = {head: cells for head, cells in every.items() if set(cells) != {formatting.NOTHING}}
-    shown = {"module": names} | (filled or every)
-    return Table(caption, tuple(shown), tuple(zip(*shown.values(), strict=True)))
+    filled = {key: cells for key, cells in every.items() if set(cells) != {formatting.NOTHING}}
+    shown = filled or every
+    return Table(
+        caption,
+        ("module", *((headings or {}).get(key, known[key].heading) for key in shown)),
+        tuple(zip(names, *shown.values(), strict=True)),
+        (columns[0].meaning, *(known[key].meaning for key in shown)),
+    )

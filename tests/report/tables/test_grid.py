@@ -9,7 +9,7 @@ from attnbench.errors import UserError
 from attnbench.records.run import Run
 from attnbench.records.schema import Block, Case, Plan, Round
 from attnbench.report.tables.columns import COLUMNS, CONFIGURATION
-from attnbench.report.tables.grid import grid, tidy
+from attnbench.report.tables.grid import grid, tidy, turned
 from attnbench.report.tables.run import LoadedRun
 from attnbench.report.write import write_joint
 
@@ -91,6 +91,19 @@ def test_a_grid_has_a_row_a_configuration_and_a_column_a_module() -> None:
         # 400 ms over 8 images
         ("batch 8", "50.00", one, "1.300 [1.259, 1.342]", "1.050 [1.017, 1.084]"),
     )
+
+
+def test_a_grid_of_few_runs_is_narrower_with_a_row_a_module() -> None:
+    sheet = grid(named(run_of(sa=1.2, se=1.1), run_of(batch_size=8, plain_s=0.4, sa=1.3)))
+    assert turned(sheet).headings == ("module", "batch 1", "batch 8")
+    assert turned(sheet).rows == (
+        ("plain (ms/image)", "100.00", "50.00"),
+        ("control [95%]", "1.000 [1.000, 1.000]", "1.000 [1.000, 1.000]"),
+        ("SA", "1.200 [1.162, 1.239]", "1.300 [1.259, 1.342]"),
+        ("SE", "1.100 [1.066, 1.136]", "–"),
+    )
+    many = grid(named(*(run_of(batch_size=size, sa=1.2) for size in (1, 2, 4, 8))))
+    assert turned(many) == many
 
 
 def test_what_all_configurations_share_is_in_the_caption_alone() -> None:
