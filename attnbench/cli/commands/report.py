@@ -22,7 +22,7 @@ def show(folders: Sequence[Path], out: Path, console: Console) -> None:
     """Print and write the tables of each run, and those that compare several."""
     from attnbench.report.load import load
     from attnbench.report.tables import accuracy
-    from attnbench.report.tables.grid import grid
+    from attnbench.report.tables.grid import grid, turned
     from attnbench.report.tables.remarks import remarks
     from attnbench.report.tables.run import tables
 
@@ -31,9 +31,13 @@ def show(folders: Sequence[Path], out: Path, console: Console) -> None:
         evaluations = run.run.evaluations
         console.print(f"\n{run.run.case.described}", style="bold")
         sentences = ["", *remarks(run), *accuracy.notes(evaluations)]
-        print_tables([*tables(run), *accuracy.tables(evaluations)], sentences, console)
+        printed = tables(run)
+        # At a glance comes last, where a terminal shows it without scrolling.
+        glance = [] if run.run.case.isolated else [printed.pop(0)]
+        print_tables([*printed, *accuracy.tables(evaluations)], sentences, console)
+        print_tables(glance, (), console)
     networks = {name: run for name, run in loaded.named.items() if not run.run.case.isolated}
-    joint = [grid(networks)] if networks and not loaded.single else []
+    joint = [turned(grid(networks))] if networks and not loaded.single else []
     accuracies = accuracy.tables(loaded.evaluations)
     print_tables([*joint, *accuracies], accuracy.notes(loaded.evaluations), console)
     write(loaded, out, console)
