@@ -10,6 +10,7 @@ from attnbench.errors import UserError
 from attnbench.files import write_whole
 from attnbench.records.evaluation import Evaluation
 from attnbench.records.run import Run
+from attnbench.report.formats import paper
 from attnbench.report.formats.html import page
 from attnbench.report.formats.latex import document
 from attnbench.report.formats.markdown import escaped, markdown
@@ -79,6 +80,22 @@ def _write_run(loaded: LoadedRun, folder: Path, drawings: Sequence[Drawing]) -> 
         ),
     }
     return _write(folder, files | render.files(drawings))
+
+
+def write_paper(loaded: Loaded, out: Path, keys: Sequence[str]) -> list[Path]:
+    """Write paper.tex, those columns of one run, and paper.bib, the papers of its modules.
+
+    Raises:
+        UserError: several runs or none, or the folder cannot be written to.
+    """
+    if len(loaded.runs) != 1:
+        raise UserError(f"--paper takes one run, not {len(loaded.runs)}: name the folder of one")
+    (run,) = loaded.runs.values()
+    files: Files = {
+        "paper.tex": paper.table(run, keys),
+        "paper.bib": paper.bibliography(run.run.modules),
+    }
+    return _write(out, files)
 
 
 def write_evaluations(evaluations: Sequence[Evaluation], folder: Path) -> list[Path]:
