@@ -76,7 +76,7 @@ def _write_run(loaded: LoadedRun, folder: Path, drawings: Sequence[Drawing]) -> 
         "report.html": page(
             {folder.name: loaded},
             {folder.name: drawings},
-            files=_links(folder, "comparison", *TABLES),
+            files=_links("comparison", *TABLES),
         ),
     }
     return _write(folder, files | render.files(drawings))
@@ -106,7 +106,7 @@ def write_evaluations(evaluations: Sequence[Evaluation], folder: Path) -> list[P
     """
     networks = ", ".join(dict.fromkeys(map(accuracy.network, evaluations)))
     files = _tables("comparison", accuracy.tables(evaluations), networks, evaluations)
-    links = _links(folder, "comparison", "md", "tex")
+    links = _links("comparison", "md", "tex")
     shown = page({}, {}, evaluations=evaluations, files=links)
     return _write(folder, files | {"report.html": shown})
 
@@ -138,23 +138,17 @@ def write_joint(
         joint = render.drawn(GRID_PLOTS, frame, shared(networks))
         files = _tables("grid", printed, setting, evaluated) | render.files(joint)
         files["grid.csv"] = frame.convert_dtypes().to_csv(index=False)
-    links = _links(folder, "grid", *(TABLES if networks else ()))
+    links = _links("grid", *(TABLES if networks else ()))
     shown = page(runs, drawings, joint, evaluations, links)
     return _write(folder, files | {"report.html": shown})
 
 
-DOCUMENTS = Path("docs/reference.md")
 TABLES = ("csv", "md", "tex")
 
 
-def _links(folder: Path, stem: str, *endings: str) -> dict[str, str]:
-    """Return what a page in the folder links to: its tables as files, and the documents."""
-    links = {ending: f"{stem}.{ending}" for ending in endings}
-    for up in range(1, 4):  # a run of a checkout lies in reports/RUN, or in a grid's folder there
-        if folder.resolve().joinpath(*[".."] * up, DOCUMENTS).is_file():
-            links["what every column means"] = "../" * up + DOCUMENTS.as_posix()
-            break
-    return links
+def _links(stem: str, *endings: str) -> dict[str, str]:
+    """Return the addresses of tables as files, which a page beside them links to."""
+    return {ending: f"{stem}.{ending}" for ending in endings}
 
 
 def _tables(
