@@ -175,8 +175,8 @@ COLUMNS = (
     *(column for peak in PEAKS for column in _peak(peak)),
     Column(
         "published_top1",
-        "Top-1 on ImageNet as `published_recipe` states it; published, not measured. Only where the "
-        "run is of 224x224 and the module in every block.",
+        "Top-1 on ImageNet as `published_recipe` states it, not measured. Only where the run is of "
+        "224x224 and the module in every block.",
         "percent",
         "published top-1 (%)",
         figure(formatting.hundredths),
