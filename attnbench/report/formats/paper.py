@@ -89,9 +89,10 @@ def bibliography(modules: Sequence[str]) -> str:
 
 
 def _entry(spec: AttentionSpec) -> str:
+    authors = " and ".join(map(latex.escaped, spec.authors))
+    by = f"\n  author = {{{authors}}}," if authors else ""
     return f"""@misc{{{_key(spec)},
-  title = {{{{{latex.escaped(spec.title)}}}}},
-  author = {{{" and ".join(map(latex.escaped, spec.authors))}}},
+  title = {{{{{latex.escaped(spec.title)}}}}},{by}
   year = {{{_year(spec)}}},
   eprint = {{{spec.arxiv}}},
   archivePrefix = {{arXiv}},
