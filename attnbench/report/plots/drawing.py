@@ -178,15 +178,25 @@ def label_rows(axes: Axes, variants: Sequence[str]) -> None:
     tooltips(axes.get_yticklabels(), variants)
 
 
-def legend_below(figure: Figure, look: Mapping[str, Shape], variants: Sequence[str]) -> None:
-    """Draw a legend below the figure, for names that are too long beside their points."""
+def legend_below(
+    figure: Figure, look: Mapping[str, Shape], variants: Sequence[str], notes: str
+) -> None:
+    """Draw notes and a legend below the figure, for names that are too long beside their points."""
     shapes, names = [look[variant] for variant in variants], list(map(written, variants))
     points = [Line2D([], [], color=colour, marker=marker, ls="none") for colour, marker in shapes]
     legend = figure.legend(
-        points, names, loc="outside lower left", ncols=3, fontsize=7, frameon=False
+        points,
+        names,
+        loc="outside lower left",
+        ncols=3,
+        fontsize=7,
+        frameon=False,
+        title=fill(notes, LINE),
+        title_fontsize=8,
+        alignment="left",
     )
     tooltips(legend.get_texts(), variants)
-    figure.set_figheight(figure.get_figheight() + 0.17 * ceil(len(variants) / 3))
+    figure.set_figheight(figure.get_figheight() + 0.2 + 0.17 * ceil(len(variants) / 3))
 
 
 AROUND = 3.0

@@ -65,11 +65,12 @@ def paper_cost_against_latency(table: pd.DataFrame, setting: str) -> Figure:
         axes.set_xscale("symlog", linthresh=threshold)
         axes.set(xlim=(min([0, *costs]), max([threshold, *costs]) * 12), xlabel=what)
     panels[0].set_ylabel("latency over plain host (%)")
-    drawing.noted(figure, f"Latency: {drawing.WIDEST_INTERVALS}.")
+    notes = f"Latency: {drawing.WIDEST_INTERVALS}."
     drawing.titled(figure, setting, table)
     if max(map(len, map(drawing.written, known["variant"]))) > drawing.LONGEST_BESIDE:
-        drawing.legend_below(figure, look, list(known["variant"]))
+        drawing.legend_below(figure, look, list(known["variant"]), notes)
         return figure
+    drawing.noted(figure, notes)
     figure.draw_without_rendering()
     for axes, key, scale, *_ in panelled:
         counted = known.dropna(subset=[key])
