@@ -36,7 +36,11 @@ class Panel:
     @property
     def judged(self) -> bool:
         """Whether the panel has a front: networks to compare, and controls that held."""
-        return self.comparable and all(sure(row) for _, row in self.rows.iterrows())
+        return (
+            self.comparable
+            and len(self.rows) > 1
+            and all(sure(row) for _, row in self.rows.iterrows())
+        )
 
 
 def panels(table: pd.DataFrame) -> list[Panel]:

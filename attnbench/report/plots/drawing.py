@@ -223,15 +223,15 @@ def label(  # noqa: PLR0913  what stands where, and how it is written
     scale = 72 / axes.figure.dpi
     room = axes.bbox.transformed(Affine2D().scale(scale))
     marks = [_marks(axes, span, scale) for span in spans]
-    taken = [mark for pair in marks for mark in pair]
+    taken = [box for boxes in marks for box in boxes]
     for left, low, right, high in lines:
         (x0, y0), (x1, y1) = axes.transData.transform([(left, low), (right, high)]) * scale
         taken.append(Bbox.from_extents(min(x0, x1), min(y0, y1) - 1, max(x0, x1), max(y0, y1) + 1))
-    for variant, name, span, (point_box, whisker) in zip(
+    for variant, name, span, (point_box, *whiskers) in zip(
         variants, names, spans, marks, strict=True
     ):
         width, height = 0.7 * size * len(name), size + 1
-        boxes = list(_places(point_box, whisker, width, height, room))
+        boxes = list(_places([point_box, *whiskers], width, height, room))
         box = min(boxes, key=lambda box: sum(map(box.overlaps, taken)) + 3 * _outside(box, room))
         taken.append(box)
         at = (_finite(span[0])[0], _finite(span[1])[0])
@@ -245,18 +245,15 @@ def label(  # noqa: PLR0913  what stands where, and how it is written
             tooltips([text], [variant])
 
 
-def _marks(axes: Axes, span: tuple[float | Span, float | Span], scale: float) -> tuple[Bbox, Bbox]:
+def _marks(axes: Axes, span: tuple[float | Span, float | Span], scale: float) -> list[Bbox]:
     """Return the boxes of a point's marker and of its whiskers, in typographic points."""
     (x, left, right), (y, low, high) = map(_finite, span)
     corners = axes.transData.transform([(x, y), (left, low), (right, high)]) * scale
     (x, y), (left, low), (right, high) = corners
-    whisker = Bbox.from_extents(left - 1, low - 1, right + 1, high + 1)
-    thick = 3.0  # half of a cap
-    if whisker.width > whisker.height:
-        whisker = Bbox.from_extents(left, y - thick, right, y + thick)
-    elif whisker.height > whisker.width:
-        whisker = Bbox.from_extents(x - thick, low, x + thick, high)
-    return Bbox.from_bounds(x - 4, y - 4, 8, 8), whisker
+    cap = 3.0  # half of its length
+    level = [Bbox.from_extents(left, y - cap, right, y + cap)] if right > left else []
+    upright = [Bbox.from_extents(x - cap, low, x + cap, high)] if high > low else []
+    return [Bbox.from_bounds(x - 4, y - 4, 8, 8), *level, *upright]
 
 
 def _finite(value: float | Span) -> Span:
@@ -265,12 +262,10 @@ def _finite(value: float | Span) -> Span:
     return (middle, low, high) if isfinite(high - low) else (middle,) * 3
 
 
-def _places(
-    point_box: Bbox, whisker: Bbox, width: float, height: float, room: Bbox
-) -> Iterator[Bbox]:
+def _places(marks: Sequence[Bbox], width: float, height: float, room: Bbox) -> Iterator[Bbox]:
     """Yield boxes for a name, the best first: about its point, about its whisker, then farther."""
     for far in (0.0, 9.0, 18.0, 27.0):
-        for around in (point_box, whisker):
+        for around in marks:
             middle_x, middle_y = (around.x0 + around.x1) / 2, (around.y0 + around.y1) / 2
             right, left = around.x1 + AROUND + far / 3, around.x0 - AROUND - far / 3 - width
             above, below = around.y1 + 1 + far, around.y0 - 1 - far - height

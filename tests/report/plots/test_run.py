@@ -191,6 +191,9 @@ def test_an_accuracy_that_was_measured_here_is_in_the_plot() -> None:
     assert "SA +20.0% [+19.5, +20.5]; measured top-1 80.00% [79.00, 81.00]" in spoken(figure)
     plot = PLOTS["accuracy_against_latency"]
     assert "measured top-1 80.00%" in plot.describe(table)
+    name = figure.axes[0].texts[0].get_window_extent(FigureCanvasAgg(figure).get_renderer())
+    point = figure.axes[0].transData.transform((20, 80))
+    assert not name.x0 <= point[0] <= name.x1  # beside the upright whisker, not on it
     assert plot.fits(table[table["variant"] == "sa"])  # it needs no other network
 
 
