@@ -46,6 +46,8 @@ class AttentionSpec:
     arxiv: str
     site: Site
     build: Callable[..., nn.Module]
+    authors: tuple[str, ...] = ()
+    """Of the paper, each as ``Given Family``, in its order; empty for a custom module."""
     label: str = ""
     """The name in tables and plots; where it is empty, ``name``."""
     colour: str = ""

@@ -1,4 +1,5 @@
-"""SGE: Spatial Group-wise Enhance (Li et al., 2019), arXiv 1905.09646.
+"""SGE: Spatial Group-wise Enhance: Improving Semantic Feature Learning in Convolutional
+Networks (Li et al., 2019), arXiv 1905.09646.
 
 Authors' code: implus/PytorchInsight, classification/models/imagenet/resnet_sge.py @2864528.
 Deviations: none.

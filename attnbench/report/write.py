@@ -14,6 +14,7 @@ from attnbench.errors import UserError
 from attnbench.files import write_whole
 from attnbench.records.evaluation import Evaluation
 from attnbench.records.run import Run
+from attnbench.report.formats import paper
 from attnbench.report.formats.html import page
 from attnbench.report.formats.latex import document
 from attnbench.report.formats.markdown import markdown
@@ -77,9 +78,29 @@ def _write_run(loaded: LoadedRun, folder: Path, drawings: Sequence[Drawing]) -> 
         "comparison.md": "\n\n".join(texts),
         "comparison.csv": csv(loaded.frame),
         "comparison.tex": document(printed, run.case.described, notes),
-        "report.html": page({folder.name: loaded}, {folder.name: drawings}),
+        "report.html": page(
+            {folder.name: loaded},
+            {folder.name: drawings},
+            files=_links("comparison", *TABLES),
+        ),
     }
     return _write(folder, files | render.files(drawings))
+
+
+def write_paper(loaded: Loaded, out: Path, keys: Sequence[str]) -> list[Path]:
+    """Write paper.tex, those columns of one run, and paper.bib, the papers of its modules.
+
+    Raises:
+        UserError: several runs or none, or the folder cannot be written to.
+    """
+    if len(loaded.runs) != 1:
+        raise UserError(f"--paper takes one run, not {len(loaded.runs)}: name the folder of one")
+    (run,) = loaded.runs.values()
+    files: Files = {
+        "paper.tex": paper.table(run, keys),
+        "paper.bib": paper.bibliography(run.run.modules),
+    }
+    return _write(out, files)
 
 
 def write_evaluations(evaluations: Sequence[Evaluation], folder: Path) -> list[Path]:
@@ -90,7 +111,9 @@ def write_evaluations(evaluations: Sequence[Evaluation], folder: Path) -> list[P
     """
     networks = ", ".join(dict.fromkeys(map(accuracy.network, evaluations)))
     files = _tables("comparison", accuracy.tables(evaluations), networks, evaluations)
-    return _write(folder, files | {"report.html": page({}, {}, evaluations=evaluations)})
+    links = _links("comparison", "md", "tex")
+    shown = page({}, {}, evaluations=evaluations, files=links)
+    return _write(folder, files | {"report.html": shown})
 
 
 def write_joint(
@@ -120,7 +143,17 @@ def write_joint(
         joint = render.drawn(GRID_PLOTS, frame, shared(networks))
         files = _tables("grid", printed, setting, evaluated) | render.files(joint)
         files["grid.csv"] = csv(frame)
-    return _write(folder, files | {"report.html": page(runs, drawings, joint, evaluations)})
+    links = _links("grid", *(TABLES if networks else ()))
+    shown = page(runs, drawings, joint, evaluations, links)
+    return _write(folder, files | {"report.html": shown})
+
+
+TABLES = ("csv", "md", "tex")
+
+
+def _links(stem: str, *endings: str) -> dict[str, str]:
+    """Return the addresses of tables as files, which a page beside them links to."""
+    return {ending: f"{stem}.{ending}" for ending in endings}
 
 
 def csv(frame: pd.DataFrame) -> str:

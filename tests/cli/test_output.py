@@ -1,10 +1,12 @@
 import io
 import json
 import math
+from typing import Any
 
 import pytest
 from rich.console import Console
 
+from attnbench.cli import output
 from attnbench.cli.output import (
     annotation,
     complain,
@@ -28,6 +30,64 @@ def test_a_bar_over_images_begins_again_for_each_thing_that_is_done_with_them():
     text = shown.getvalue()
     assert text.index("reading") < text.rindex("100%") < text.index("evaluating")
     assert " 33%" in text
+
+
+def shown(width: int, *table: Any) -> list[str]:
+    """The lines of a table in a terminal of that width, without its caption."""
+    text = io.StringIO()
+    Console(file=text, width=width).print(output.table("caption", *table))
+    lines = text.getvalue().splitlines()
+    assert lines[0].rstrip() == "caption"
+    assert all(len(line) <= width for line in lines)
+    return [line.rstrip() for line in lines[1:]]
+
+
+HEADINGS = ("module", "latency ratio [95%]", "verdict")
+ROWS = [("SA", "1.169 [1.129, 1.211]", "slower"), ("SE", "1.001 [0.99, 1.02]", "no difference")]
+
+
+def test_a_table_that_fits_is_as_wide_as_its_cells():
+    assert shown(80, HEADINGS, ROWS, ("verdict",)) == [
+        " module   latency ratio [95%]  verdict",
+        " SA      1.169 [1.129, 1.211]  slower",
+        " SE        1.001 [0.99, 1.02]  no difference",
+    ]
+
+
+def test_lines_of_a_table_break_between_words_and_never_within_an_interval():
+    assert shown(44, HEADINGS, ROWS, ("verdict",)) == [
+        " module   latency ratio [95%]  verdict",
+        " SA      1.169 [1.129, 1.211]  slower",
+        " SE        1.001 [0.99, 1.02]  no",
+        "                               difference",
+    ]
+
+
+def test_columns_that_do_not_fit_follow_behind_the_first_one_again():
+    assert shown(34, HEADINGS, ROWS, ("verdict",)) == [
+        " module   latency ratio [95%]",
+        " SA      1.169 [1.129, 1.211]",
+        " SE        1.001 [0.99, 1.02]",
+        " module  verdict",
+        " SA      slower",
+        " SE      no difference",
+    ]
+
+
+def test_a_word_that_is_wider_than_the_terminal_is_folded():
+    lines = shown(12, ("a", "b"), [("x" * 10, "1")])
+    assert lines == [" a        b", " xxxxxxx  1", " xxx"]
+
+
+def test_what_is_left_of_a_bar_in_seconds_does_not_depend_on_the_last_step():
+    bar = output.progress_bar(Console(file=io.StringIO()), in_seconds=True)
+    task = bar.add_task("", total=100)
+    left = next(column for column in bar.columns if isinstance(column, output.SecondsLeft))
+    seen = []
+    for done in (0, 30, 30.5, 100):
+        bar.update(task, completed=done)
+        seen.append(left.render(bar.tasks[0]).plain)
+    assert seen == ["0:01:40", "0:01:10", "0:01:10", "0:00:00"]
 
 
 def test_a_name_between_colons_is_no_emoji(capsys: pytest.CaptureFixture[str]) -> None:

@@ -190,6 +190,7 @@ def test_the_table_is_well_formed(entry):
     assert entry.name == entry.name.lower()
     assert entry.title == entry.title.strip() != ""
     assert re.fullmatch(r"\d{4}\.\d{5}", entry.arxiv)
+    assert all(" " in author for author in entry.authors)
     assert entry.label == entry.label.strip() != ""
     assert matplotlib.colors.is_color_like(entry.colour)
     assert entry.marker in matplotlib.markers.MarkerStyle.markers

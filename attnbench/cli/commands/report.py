@@ -18,25 +18,41 @@ if TYPE_CHECKING:
     from attnbench.report.tables.table import Table
 
 
-def show(folders: Sequence[Path], out: Path, console: Console) -> None:
-    """Print and write the tables of each run, and those that compare several."""
+def show(
+    folders: Sequence[Path], out: Path, console: Console, for_paper: str | None = None
+) -> None:
+    """Print and write the tables of each run, and those that compare several.
+
+    ``for_paper`` are the columns of a further table, separated by commas.
+    """
+    from attnbench.report.formats import paper
     from attnbench.report.load import load
     from attnbench.report.tables import accuracy
-    from attnbench.report.tables.grid import grid
+    from attnbench.report.tables.grid import grid, turned
     from attnbench.report.tables.remarks import remarks
     from attnbench.report.tables.run import tables
+    from attnbench.report.write import write_paper
 
+    chosen = None if for_paper is None else paper.columns(for_paper)
     loaded = load(*folders)
+    written = [] if chosen is None else write_paper(loaded, out, chosen)
     for run in loaded.runs.values():
         evaluations = run.run.evaluations
         console.print(f"\n{run.run.case.described}", style="bold")
         sentences = ["", *remarks(run), *accuracy.notes(evaluations)]
-        print_tables([*tables(run), *accuracy.tables(evaluations)], sentences, console)
+        printed = tables(run)
+        # At a glance comes last, where a terminal shows it without scrolling.
+        glance = [] if run.run.case.isolated else [printed.pop(0)]
+        print_tables([*printed, *accuracy.tables(evaluations)], sentences, console)
+        print_tables(glance, (), console)
     networks = {name: run for name, run in loaded.named.items() if not run.run.case.isolated}
-    joint = [grid(networks)] if networks and not loaded.single else []
+    joint = [turned(grid(networks))] if networks and not loaded.single else []
     accuracies = accuracy.tables(loaded.evaluations)
     print_tables([*joint, *accuracies], accuracy.notes(loaded.evaluations), console)
     write(loaded, out, console)
+    if written:
+        listed = " and ".join(path.name for path in written)
+        console.print(f"For a paper, {listed} are there as well")
 
 
 def write(loaded: Loaded, out: Path, console: Console) -> None:
@@ -65,8 +81,16 @@ def report_command(
         Path | None,
         option("FOLDER", "Folder for what the runs have in common.", "DIR if there is only one"),
     ] = None,
+    paper: Annotated[
+        str | None,
+        option(
+            "COLUMNS",
+            "Also write paper.tex, a table of these columns of comparison.csv with a label, such "
+            "as added_params,ratio,peak_live_ratio; and paper.bib, the papers of its modules.",
+        ),
+    ] = None,
 ) -> None:
     """Write tables, plots and report.html again from the records of one run or of several."""
     if out is None and len(folders) > 1:
         raise UserError("several folders: give --out, the folder for their joint page")
-    show(folders, out or folders[0], output.console())
+    show(folders, out or folders[0], output.console(), paper)

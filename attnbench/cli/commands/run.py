@@ -193,7 +193,7 @@ class Bar:
     def __init__(self, console: Console) -> None:
         self.runs: list[Run] = []
         self._done_s: list[float] = []
-        self._progress = output.progress_bar(console)
+        self._progress = output.progress_bar(console, in_seconds=True)
         self._task = self._progress.add_task("starting", total=0)
 
     def close(self) -> None:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import jinja2
 from markupsafe import Markup
 
 from attnbench import formatting
+from attnbench.modules import ATTENTION
 from attnbench.records import evaluation, store
 from attnbench.records.evaluation import Evaluation
-from attnbench.records.variants import CONTROL, PLAIN
+from attnbench.records.variants import PLAIN
 from attnbench.report.plots.render import Drawing, on_page
 from attnbench.report.tables import accuracy, claims, reproduce, stages
-from attnbench.report.tables.grid import grid, labels
+from attnbench.report.tables.grid import grid, labels, shared, turned
 from attnbench.report.tables.remarks import control, machine, notes
 from attnbench.report.tables.run import LoadedRun, Runs, overview, tables
 from attnbench.report.tables.table import Table
@@ -23,6 +25,8 @@ from attnbench.text import visible
 MARKS = {
     "slower": "bad",
     "faster": "good",
+    "slower in this run": "tie",
+    "faster in this run": "tie",
     "no significant difference": "tie",
     "reproduced": "good",
     "explained": "tie",
@@ -36,11 +40,13 @@ def page(
     drawings: Mapping[str, Sequence[Drawing]],
     joint: Sequence[Drawing] = (),
     evaluations: Sequence[Evaluation] = (),
+    files: Mapping[str, str] | None = None,
 ) -> str:
     """Return the page of one run or of several.
 
     ``drawings`` holds the plots of each run, ``joint`` those of all; ``evaluations`` are those that
-    lie beside none of the runs. A page may hold evaluations alone.
+    lie beside none of the runs. A page may hold evaluations alone. ``files`` are addresses to link
+    to, relative to the page, by their words.
     """
     networks = {name: loaded for name, loaded in runs.items() if not loaded.run.case.isolated}
     several = len(runs) > 1
@@ -57,8 +63,10 @@ def page(
     sources = {store.FILE_NAME: bool(runs), evaluation.FILE_NAME: evaluated}
     return _TEMPLATES.get_template("page.html").render(
         heading=f"Attention modules {where} {', '.join(dict.fromkeys(hosts))}",
+        title=_title(runs, evaluations),
+        files=files or {},
         sections=sections,
-        overview=grid(networks) if networks and several else None,
+        overview=turned(grid(networks)) if networks and several else None,
         joint=on_page(joint, "joint"),
         accuracy=_accuracy(evaluations),
         sources=[Markup("<code>{}</code>").format(name) for name, used in sources.items() if used],
@@ -78,11 +86,12 @@ def _section(
         "isolated": isolated,
         "holds": loaded.control_fault is None,
         "control": control(loaded),
-        "facts": [("what", run.case.described), ("on", machine(run.case, run.environment))],
+        "machine": machine(run.case, run.environment),
+        "papers": _papers(run.modules),
         "remarks": notes(run),
         "compared": compared,
         # How many rows stay at the top whatever the table is sorted by.
-        "pinned": 0 if isolated else sum(row[0] in {PLAIN, CONTROL} for row in compared.rows),
+        "pinned": 0 if isolated else sum(row[0] == PLAIN for row in compared.rows),
         "pictures": pictures,
         "accuracy": _accuracy(run.evaluations),
         "stages": None if isolated else stages.table(run),
@@ -91,6 +100,29 @@ def _section(
         "tables": tables(loaded),
         "command": reproduce.command(run),
         "environment": reproduce.environment(run),
+    }
+
+
+def _title(runs: Runs, evaluations: Sequence[Evaluation]) -> str:
+    """Return what tells the page's tab from others: configuration, processor and day."""
+    if not runs:
+        return f"Accuracy of {', '.join(dict.fromkeys(map(accuracy.network, evaluations)))}"
+    if len(runs) > 1:
+        return f"{len(runs)} runs: {shared(runs) or ', '.join(runs)} - attnbench"
+    (loaded,) = runs.values()
+    facts = loaded.run.environment
+    day = str(facts.get("time") or "").partition("T")[0]
+    where = (loaded.run.case.described, facts.get("gpu") or facts.get("cpu"), day)
+    return f"{', '.join(str(part) for part in where if part)} - attnbench"
+
+
+def _papers(modules: Sequence[str]) -> dict[str, str]:
+    """Return the address of each paper by the name in tables; none for a name that two share."""
+    names = Counter(map(formatting.title, modules))
+    return {
+        title: f"https://arxiv.org/abs/{ATTENTION[name].arxiv}"
+        for name in modules
+        if name in ATTENTION and names[title := formatting.title(name)] == 1
     }
 
 

@@ -79,7 +79,7 @@ def latex(table: Table, setting: str) -> str:
     tables = []
     for number, part in enumerate(parts, start=1):
         place = f" ({number} of {len(parts)})" if len(parts) > 1 else ""
-        tables.append(_set(part, escaped(f"{table.caption}{place}. {setting}.{doubt}")))
+        tables.append(environment(part, escaped(f"{table.caption}{place}. {setting}.{doubt}")))
     return "\n".join(tables)
 
 
@@ -99,7 +99,13 @@ def _parts(table: Table) -> Iterator[Table]:
             yield Table(table.caption, headings, tuple(rows))
 
 
-def _set(table: Table, caption: str) -> str:
+def environment(
+    table: Table, caption: str, label: str = "", after_names: Sequence[str] = ()
+) -> str:
+    """Return the table as a float. ``caption``, ``label`` and ``after_names`` are LaTeX already.
+
+    ``after_names`` follows the first cell of each row, such as a citation.
+    """
     preamble = ""
     columns: list[list[str]] = []
     for heading, *cells in zip(table.headings, *table.rows, strict=True):
@@ -109,10 +115,13 @@ def _set(table: Table, caption: str) -> str:
         preamble += r">{\raggedright\arraybackslash}p{11em}" if width > LONGEST else side
         show = _breakable if width > LONGEST else escaped
         columns.append([_heading(heading, width, side), *map(show, shown)])
+    if after_names:
+        columns[0][1:] = map("".join, zip(columns[0][1:], after_names, strict=True))
     headings, *lines = map(_row, zip(*columns, strict=True))
     body = "\n".join([headings, r"    \midrule", *lines])
+    target = rf"\label{{{label}}}" if label else ""
     return rf"""\begin{{table}}
-  \caption{{{caption}}}
+  \caption{{{caption}}}{target}
   \begin{{adjustbox}}{{max width=\linewidth, max totalheight=0.8\textheight}}
   \begin{{tabular}}{{{preamble}}}
     \toprule

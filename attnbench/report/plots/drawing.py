@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil, isfinite
 from textwrap import fill
 from typing import Any
 
 import matplotlib as mpl
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -20,7 +19,7 @@ from matplotlib.transforms import Affine2D, Bbox
 from attnbench.errors import UserError
 from attnbench.formatting import title
 from attnbench.records.variants import CONTROL, PLAIN
-from attnbench.report.plots.style import INK, RC, Shape, say
+from attnbench.report.plots.style import INK, RC, SETTING, Shape, say
 from attnbench.report.tables.run import FAILED
 from attnbench.text import printable
 
@@ -39,13 +38,17 @@ class Plot:
 
 
 def spoken(row: pd.Series[Any]) -> str:
-    """Return ``SA +16.8% [+15.9, +17.6]``: latency over the plain host."""
+    """Return ``SA +16.8% [+12.9, +20.9]``: latency over the plain host."""
     if row["variant"] == PLAIN:
         return "plain host"
-    middle, low, high = overhead(row)
-    doubt = f"{low:+.1f}, {high:+.1f}" if isfinite(high - low) else "too few rounds"
+    middle, *ends = overhead(row)
     verdict = "" if sure(row) else ", no verdict"
-    return f"{title(row['variant'])} {middle:+.1f}% [{doubt}]{verdict}"
+    return f"{title(row['variant'])} {middle:+.1f}% {bracketed(*ends)}{verdict}"
+
+
+def bracketed(low: float, high: float) -> str:
+    """Return the ends of an overhead's interval in percent: ``[+12.9, +20.9]``."""
+    return f"[{low:+.1f}, {high:+.1f}]" if isfinite(high - low) else "[too few rounds]"
 
 
 def sure(row: pd.Series[Any]) -> bool:
@@ -59,17 +62,28 @@ def percent(ratio: Any) -> Any:
     return (ratio - 1) * 100
 
 
-def overhead(row: pd.Series[Any]) -> Span:
-    """Return latency over the plain host in percent."""
-    middle, low, high = (percent(row[key]) for key in ("ratio", "ratio_low", "ratio_high"))
+def overhead(row: pd.Series[Any], key: str = "ratio_between_runs") -> Span:
+    """Return latency over the plain host in percent; ``key`` ``ratio`` for that of one run."""
+    middle, low, high = (percent(row[f"{key}{end}"]) for end in ("", "_low", "_high"))
     return middle, low, high
 
 
-def canvas(height: float, rows: int = 1, columns: int = 1) -> tuple[Figure, list[Axes]]:
+WIDEST_INTERVALS = "intervals include the variation between runs"
+"""What the whiskers of latency cover, on the axis that has them."""
+
+
+LINE = 78
+"""Characters of a line of notes across the figure."""
+
+
+def canvas(
+    height: float, rows: int = 1, columns: int = 1, *, sharex: bool = False
+) -> tuple[Figure, list[Axes]]:
     """Return a figure as wide as a column of print, ``height`` in inches, and its panels."""
     with mpl.rc_context(RC):
         figure = Figure(figsize=(5.2, height), layout="constrained")
-        return figure, list(figure.subplots(rows, columns, sharey=rows == 1, squeeze=False).flat)
+        panels = figure.subplots(rows, columns, sharex=sharex, sharey=rows == 1, squeeze=False)
+        return figure, list(panels.flat)
 
 
 def titled(figure: Figure, setting: str, table: pd.DataFrame, *, exact: bool = False) -> Figure:
@@ -81,9 +95,15 @@ def titled(figure: Figure, setting: str, table: pd.DataFrame, *, exact: bool = F
     if not any(held):
         setting += FAILED
     elif not all(held) and not exact:
-        setting += "; pale and hollow: there the control failed, no verdicts"
-    figure.suptitle(fill(no_formula(setting), 88), fontsize=8, x=0.01, ha="left")
+        setting += "; pale and hollow: too noisy to judge"
+    text = fill(no_formula(setting), LINE)
+    figure.suptitle(text, fontsize=8, x=0.01, ha="left").set_gid(SETTING)
     return figure
+
+
+def noted(figure: Figure, notes: str) -> None:
+    """Write what the plot means below it."""
+    figure.supxlabel(fill(notes, LINE), fontsize=8, x=0.01, ha="left")
 
 
 def of_one_run(known: pd.DataFrame, *keys: str) -> pd.DataFrame:
@@ -165,43 +185,110 @@ def label_rows(axes: Axes, variants: Sequence[str]) -> None:
     tooltips(axes.get_yticklabels(), variants)
 
 
-def legend_below(figure: Figure, look: Mapping[str, Shape], variants: Sequence[str]) -> None:
-    """Draw a legend below the figure, for names that are too long beside their points."""
+def legend_below(
+    figure: Figure, look: Mapping[str, Shape], variants: Sequence[str], notes: str
+) -> None:
+    """Draw notes and a legend below the figure, for names that are too long beside their points."""
     shapes, names = [look[variant] for variant in variants], list(map(written, variants))
     points = [Line2D([], [], color=colour, marker=marker, ls="none") for colour, marker in shapes]
     legend = figure.legend(
-        points, names, loc="outside lower left", ncols=3, fontsize=7, frameon=False
+        points,
+        names,
+        loc="outside lower left",
+        ncols=3,
+        fontsize=7,
+        frameon=False,
+        title=fill(notes, LINE),
+        title_fontsize=8,
+        alignment="left",
     )
     tooltips(legend.get_texts(), variants)
-    figure.set_figheight(figure.get_figheight() + 0.17 * ceil(len(variants) / 3))
+    figure.set_figheight(figure.get_figheight() + 0.2 + 0.17 * ceil(len(variants) / 3))
 
 
-SIDES = ((7, 3), (7, -11), (-7, 3), (-7, -11), (0, 8), (0, -16), (7, 14), (7, -22))
-"""Offsets of a name from its point, in typographic points, the best first."""
+AROUND = 3.0
+"""Distance of a name from its point or whisker, in typographic points."""
 
 
-def label(axes: Axes, variants: Iterable[str], x: Iterable[float], y: Iterable[float]) -> None:
-    """Write each module's name beside its point, inside the axes and clear of others if possible.
+def label(  # noqa: PLR0913  what stands where, and how it is written
+    axes: Axes,
+    variants: Iterable[str],
+    x: Iterable[float | Span],
+    y: Iterable[float | Span],
+    texts: Iterable[str] | None = None,
+    *,
+    size: float = 8,
+    lines: Iterable[tuple[float, float, float, float]] = (),
+) -> None:
+    """Write each module's name, or its text, beside its point: clear of points, whiskers, names.
 
+    ``lines`` are others to keep clear of, each from ``x, y`` to ``x, y`` along an axis.
     Call it when the figure is otherwise finished and laid out.
     """
-    points, scale = list(zip(x, y, strict=True)), 72 / axes.figure.dpi
-    places = axes.transData.transform(points) * scale
+    variants, spans = list(variants), list(zip(x, y, strict=True))
+    names = list(texts) if texts is not None else list(map(written, variants))
+    scale = 72 / axes.figure.dpi
     room = axes.bbox.transformed(Affine2D().scale(scale))
-    taken = [Bbox.from_bounds(left - 4, bottom - 4, 8, 8) for left, bottom in places]
-    for variant, at, place in zip(variants, points, places, strict=True):
-        name = written(variant)
-        boxes = [_box(room, place, side, 5.5 * len(name)) for side in SIDES]
-        box = min(boxes, key=lambda box: sum(map(box.overlaps, taken)))
+    marks = [_marks(axes, span, scale) for span in spans]
+    taken = [box for boxes in marks for box in boxes]
+    for left, low, right, high in lines:
+        (x0, y0), (x1, y1) = axes.transData.transform([(left, low), (right, high)]) * scale
+        taken.append(Bbox.from_extents(min(x0, x1), min(y0, y1) - 1, max(x0, x1), max(y0, y1) + 1))
+    for variant, name, span, (point_box, *whiskers) in zip(
+        variants, names, spans, marks, strict=True
+    ):
+        width, height = 0.7 * size * len(name), size + 1
+        boxes = list(_places([point_box, *whiskers], width, height, room))
+        box = min(boxes, key=lambda box: sum(map(box.overlaps, taken)) + 3 * _outside(box, room))
         taken.append(box)
-        offset = (box.x0 - place[0], box.y0 - place[1])
-        text = axes.annotate(name, at, xytext=offset, textcoords="offset points", fontsize=8)
+        at = (_finite(span[0])[0], _finite(span[1])[0])
+        centre = ((point_box.x0 + point_box.x1) / 2, (point_box.y0 + point_box.y1) / 2)
+        offset = (box.x0 - centre[0], box.y0 - centre[1])
+        text = axes.annotate(
+            name, at, xytext=offset, textcoords="offset points", fontsize=size, va="bottom"
+        )
         text.set_in_layout(False)  # it lies inside the axes
-        tooltips([text], [variant])
+        if texts is None:
+            tooltips([text], [variant])
 
 
-def _box(room: Bbox, place: Sequence[float], side: tuple[float, float], width: float) -> Bbox:
-    """Return about what a name covers there, moved sideways into the axes."""
-    left = place[0] + side[0] - width * (1 - np.sign(side[0])) / 2
-    left = max(min(left, room.x1 - width), room.x0 + 2)
-    return Bbox.from_bounds(left, place[1] + side[1], width, 9)
+def _marks(axes: Axes, span: tuple[float | Span, float | Span], scale: float) -> list[Bbox]:
+    """Return the boxes of a point's marker and of its whiskers, in typographic points."""
+    (x, left, right), (y, low, high) = map(_finite, span)
+    corners = axes.transData.transform([(x, y), (left, low), (right, high)]) * scale
+    (x, y), (left, low), (right, high) = corners
+    cap = 3.0  # half of its length
+    level = [Bbox.from_extents(left, y - cap, right, y + cap)] if right > left else []
+    upright = [Bbox.from_extents(x - cap, low, x + cap, high)] if high > low else []
+    return [Bbox.from_bounds(x - 4, y - 4, 8, 8), *level, *upright]
+
+
+def _finite(value: float | Span) -> Span:
+    """Return a coordinate with the ends that are drawn; the point alone after too few rounds."""
+    middle, low, high = value if isinstance(value, tuple) else (value,) * 3
+    return (middle, low, high) if isfinite(high - low) else (middle,) * 3
+
+
+def _places(marks: Sequence[Bbox], width: float, height: float, room: Bbox) -> Iterator[Bbox]:
+    """Yield boxes for a name, the best first: about its point, about its whisker, then farther."""
+    for far in (0.0, 9.0, 18.0, 27.0):
+        for around in marks:
+            middle_x, middle_y = (around.x0 + around.x1) / 2, (around.y0 + around.y1) / 2
+            right, left = around.x1 + AROUND + far / 3, around.x0 - AROUND - far / 3 - width
+            above, below = around.y1 + 1 + far, around.y0 - 1 - far - height
+            for x, y in (
+                (right, middle_y - height / 2),
+                (right, above - 4),
+                (middle_x - width / 2, above),
+                (middle_x - width / 2, below),
+                (right, below + 4),
+                (left, middle_y - height / 2),
+                (left, above - 4),
+                (left, below + 4),
+            ):
+                inside = max(min(x, room.x1 - width), room.x0 + 2)
+                yield Bbox.from_bounds(inside, y, width, height)
+
+
+def _outside(box: Bbox, room: Bbox) -> bool:
+    return bool(box.y0 < room.y0 or box.y1 > room.y1)

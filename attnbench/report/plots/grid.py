@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from math import exp, log
 from typing import Any
 
 import pandas as pd
@@ -41,6 +42,7 @@ def overhead_across_grid(table: pd.DataFrame, setting: str) -> Figure:
     for axes, (along, heading, part) in zip(canvases, panels, strict=True):
         _lines(axes, along, part, look)
         axes.set_title(drawing.no_formula(heading), fontsize=8, loc="left")
+    drawing.noted(figure, f"Latency: {drawing.WIDEST_INTERVALS}.")
     return drawing.titled(figure, setting, pd.concat([part for *_, part in panels]))
 
 
@@ -70,7 +72,9 @@ def _lines(axes: Axes, along: str, part: pd.DataFrame, look: Mapping[str, Shape]
     places, setting = _places(part[along]), _named(along)
     for variant, rows in part.groupby("variant", sort=False):
         colour, marker = look[str(variant)]
-        axes.plot(rows[along].map(places), percent(rows["ratio"]), color=colour, linewidth=1)
+        # Several runs of one configuration are points at one place, and their mean is the line's.
+        means = rows["ratio"].map(log).groupby(rows[along], sort=False).mean().map(exp)
+        axes.plot(means.index.map(places), percent(means), color=colour, linewidth=1)
         for _, row in rows.iterrows():
             x, words = places[row[along]], f"{spoken(row)} at {setting} {row[along]}"
             point(axes, x, overhead(row), (colour, marker), words, pale=not sure(row))

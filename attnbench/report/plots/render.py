@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from attnbench.report.plots.drawing import Plot
 from attnbench.report.plots.roofline import ISOLATED_PLOTS
 from attnbench.report.plots.run import PLOTS
-from attnbench.report.plots.style import GRID, INK, PAPER, RC, SPOKEN
+from attnbench.report.plots.style import GRID, INK, PAPER, RC, SETTING, SPOKEN
 from attnbench.report.tables.run import LoadedRun
 from attnbench.text import visible
 
@@ -71,6 +71,9 @@ def drawn(plots: Mapping[str, Plot], table: pd.DataFrame, setting: str) -> list[
     return drawings
 
 
+ABOVE = "data-above"
+"""Attribute of a file's root: the height of its setting, which a page leaves out."""
+
 NAMESPACES = {"": "http://www.w3.org/2000/svg", "xlink": "http://www.w3.org/1999/xlink"}
 for namespace in NAMESPACES.items():
     ElementTree.register_namespace(*namespace)
@@ -93,6 +96,7 @@ def as_svg(figure: Figure, alternative: str) -> str:
     file = io.StringIO()
     figure.savefig(file, format="svg", metadata={"Date": None})  # the same records, the same file
     root = ElementTree.fromstring(file.getvalue())
+    root.set(ABOVE, f"{_above(figure):.1f}")
     points = [node for node in root.iter() if node.get("id", "").startswith(SPOKEN)]
     for number, point in enumerate(points, start=1):
         _insert_title(point, point.get("id", "").removeprefix(SPOKEN))
@@ -100,6 +104,15 @@ def as_svg(figure: Figure, alternative: str) -> str:
     _insert_title(root, alternative)
     root.attrib |= {"role": "img", "aria-label": alternative}
     return ElementTree.tostring(root, encoding="unicode")
+
+
+def _above(figure: Figure) -> float:
+    """Return the height that the setting takes above the plot, in units of the SVG."""
+    title = next((text for text in figure.texts if text.get_gid() == SETTING), None)
+    if title is None or not title.get_text():
+        return 0.0
+    below = title.get_window_extent().y0 * figure.bbox_inches.height / figure.bbox.height
+    return float((figure.bbox_inches.height - below) * 72)
 
 
 def as_png(figure: Figure) -> bytes:
@@ -115,11 +128,24 @@ def inline(svg: str, prefix: str) -> str:
     title = root.find("title", NAMESPACES)
     if title is not None:  # the caption has it; here it would be a tooltip everywhere
         root.remove(title)
+    _without_setting(root)
     root.set("role", "group")  # within an image, screen readers would not reach the points
     for element in root.iter():
         for key, value in element.items():
             element.set(key, _on_a_page(key, value, prefix))
     return ElementTree.tostring(root, encoding="unicode")
+
+
+def _without_setting(root: ElementTree.Element) -> None:
+    """Take the setting away, which the page has at its top, and the space that it stood in."""
+    above = float(root.attrib.pop(ABOVE, "0"))
+    for parent in root.iter():
+        for child in [child for child in parent if child.get("id") == SETTING]:
+            parent.remove(child)
+            left, top, width, height = map(float, root.get("viewBox", "0 0 1 1").split())
+            rest = height - above
+            root.attrib |= {"viewBox": f"{left:g} {top + above:g} {width:g} {rest:g}"}
+            root.attrib |= {"height": f"{rest:g}pt"}
 
 
 def _on_a_page(key: str, value: str, prefix: str) -> str:

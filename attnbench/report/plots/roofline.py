@@ -1,59 +1,108 @@
-"""Isolated modules below the ceilings of the machine."""
+"""Isolated modules below the roofline of the machine."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from attnbench.formatting import title
-from attnbench.report.plots.drawing import Plot, canvas, point, sure, titled, tooltips, written
+from attnbench.formatting import joined, title
+from attnbench.report.plots.drawing import (
+    Plot,
+    Span,
+    canvas,
+    label,
+    noted,
+    point,
+    sure,
+    titled,
+    tooltips,
+    written,
+)
 from attnbench.report.plots.style import REFERENCE, looks
 
 GIGA = 1e9
-LEAST_INTENSITY = 1e-3
-"""Multiply-accumulates a byte; modules with fewer, or none, are placed side by side left of it."""
 
 
 def roofline(table: pd.DataFrame, setting: str) -> Figure:
-    """Plot the bytes a second that each module reaches against its multiply-accumulates a byte.
+    """Plot multiply-accumulates a second against multiply-accumulates a byte, both logarithmic.
 
-    The roofline of Williams, Waterman and Patterson (2009) with traffic on its vertical axis, so
-    that a module without multiplications has a place. The level roof is the bandwidth of a large
-    copy, the falling one the rate of a large product. ``table`` is that of an isolated run.
+    The roofline of Williams, Waterman and Patterson (2009): it rises with the bandwidth of a large
+    copy, and is level at the rate of a large product. A module without multiply-accumulates has no
+    place in it and is named below. ``table`` is that of an isolated run.
     """
     known = table.dropna(subset=["bytes_per_s"])
     bandwidth, rate = ceilings(known)
-    figure, (axes,) = canvas(3.6)
-    names = list(dict.fromkeys(known["module"]))
-    intensity = known["macs"] / known["moved_bytes"]
-    beside = [LEAST_INTENSITY / 1.5 ** (names.index(module) + 1) for module in known["module"]]
-    intensity = intensity.where(intensity >= LEAST_INTENSITY, beside)
-    left, right = float(intensity.min()) / 2, max(float(intensity.max()) * 10, 10.0)
-    along = np.geomspace(left, right, 200)
-    axes.axvline(LEAST_INTENSITY, color=REFERENCE, linewidth=0.8, linestyle=":")
-    roof, label = np.minimum(bandwidth, rate / along) / GIGA, "large copy,\nlarge product"
-    axes.plot(along, roof, color=REFERENCE, linewidth=1.2, label=label)
-    look = looks(names)
-    for x, (_, row) in zip(intensity, known.iterrows(), strict=True):
-        y, low, high = (row[f"bytes_per_s{end}"] / GIGA for end in ("", "_low", "_high"))
-        stage = f"{row['stage']:.0f}"
+    placed = known[known["macs"] > 0]
+    figure, (axes,) = canvas(3.8)
+    names = list(dict.fromkeys(placed["module"]))
+    look, points = looks(names), []
+    for _, row in placed.iterrows():
+        x, y = _place(row)
+        points.append((x, y))
         words = (
-            f"{title(row['module'])}, stage {stage}: {y:.1f} GB/s, "
-            f"{row['macs'] / row['moved_bytes']:.3g} multiply-accumulates a byte"
+            f"{title(row['module'])}, stage {row['stage']:.0f}: {y[0]:,.3g} GMAC/s, "
+            f"{x:.3g} multiply-accumulates a byte, {row['bytes_per_s'] / GIGA:.1f} GB/s"
         )
-        point(axes, x, (y, low, high), look[row["module"]], words, pale=not sure(row))
-        axes.annotate(stage, (x, y), xytext=(5, 3), textcoords="offset points", fontsize=6)
+        point(axes, x, y, look[row["module"]], words, pale=not sure(row))
+    intensities = [x for x, _ in points] or [1.0]
+    ridge = rate / bandwidth if np.isfinite(rate) else max(intensities)
+    left, right = min(*intensities, ridge) / 3, max(*intensities, ridge) * 6
+    along = np.geomspace(left, right, 200)
+    roof = np.minimum(bandwidth * along, rate) / GIGA
+    axes.plot(along, roof, color=REFERENCE, linewidth=1.2, label="large copy,\nlarge product")
     for module in names:
         colour, marker = look[module]
         axes.plot([], [], color=colour, marker=marker, linestyle="none", label=written(module))
-    axes.set(xscale="log", yscale="log", xlim=(left, right), ylabel="GB/s moved")
-    axes.set_xlabel("multiply-accumulates a byte moved (left of the dotted line: almost none)")
+    axes.set(xscale="log", yscale="log", xlim=(left, right), ylabel="GMAC/s")
+    axes.set_xlabel("intensity (multiply-accumulates a byte of memory traffic)")
     legend = axes.legend(
         loc="upper left", bbox_to_anchor=(1, 1), title="number: stage", title_fontsize=7
     )
     tooltips(legend.get_texts()[1:], names)
-    return titled(figure, setting, table)
+    noted(figure, _notes(known))
+    titled(figure, setting, table).draw_without_rendering()
+    label(
+        axes,
+        placed["module"],
+        [x for x, _ in points],
+        [y for _, y in points],
+        [f"{stage:.0f}" for stage in placed["stage"]],
+        size=7,
+    )
+    return figure
+
+
+def _place(row: pd.Series[Any]) -> tuple[float, Span]:
+    """Return intensity, and 1e9 multiply-accumulates a second with the ends of its interval."""
+    intensity = row["macs"] / row["moved_bytes"]
+    median, low, high = (
+        row[f"bytes_per_s{end}"] * intensity / GIGA for end in ("", "_low", "_high")
+    )
+    return intensity, (median, low, high)
+
+
+def _placed(known: pd.DataFrame) -> list[pd.Series[Any]]:
+    return [row for _, row in known[known["macs"] > 0].iterrows()]
+
+
+def _without(known: pd.DataFrame) -> list[str]:
+    """Return the modules that have no multiply-accumulates at any stage."""
+    most = known.groupby("module", sort=False)["macs"].max()
+    return [str(module) for module in most.index[most == 0]]
+
+
+def _notes(known: pd.DataFrame) -> str:
+    notes = "Vertical intervals: within this run."
+    without = _without(known)
+    bandwidth, rate = ceilings(known)
+    if any(y[1] > min(bandwidth * x, rate) / GIGA for x, y in map(_place, _placed(known))):
+        notes += " Above the roof: probably from a cache, faster than a large copy."
+    if without:
+        notes += f" No multiply-accumulates, so no place here: {joined(map(title, without))}."
+    return notes
 
 
 def ceilings(known: pd.DataFrame) -> tuple[float, float]:
@@ -70,17 +119,22 @@ def ceilings(known: pd.DataFrame) -> tuple[float, float]:
 
 def _describe(table: pd.DataFrame) -> str:
     known = table.dropna(subset=["bytes_per_s"])
-    bandwidth, _ = ceilings(known)
-    points = (
-        f"{title(row['module'])} stage {row['stage']:.0f} {row['bytes_per_s'] / GIGA:.1f}"
-        for _, row in known.iterrows()
+    bandwidth, rate = ceilings(known)
+    placed = _placed(known)
+    points = ", ".join(
+        f"{title(row['module'])} stage {row['stage']:.0f} {y[0]:,.3g} at {x:.3g}"
+        for row, (x, y) in zip(placed, map(_place, placed), strict=True)
     )
-    return f"GB/s moved, where a large copy reaches {bandwidth / GIGA:.1f}: {', '.join(points)}."
+    product = f", a large product {rate / GIGA:.1f} GMAC/s" if np.isfinite(rate) else ""
+    return (
+        f"GMAC/s at multiply-accumulates a byte, where a large copy reaches "
+        f"{bandwidth / GIGA:.1f} GB/s{product}: {points or 'none'}. {_notes(known)}"
+    )
 
 
 ISOLATED_PLOTS: dict[str, Plot] = {
     "roofline": Plot(
-        "Isolated modules below the machine's ceilings",
+        "Isolated modules below the machine's roofline",
         roofline,
         lambda table: bool(table[["bytes_per_s", "bandwidth_share"]].notna().all(axis=1).any()),
         _describe,

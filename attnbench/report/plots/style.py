@@ -57,6 +57,9 @@ RC: Any = {
 Shape = tuple[str, str]
 """Colour and marker."""
 
+SETTING = "setting"
+"""The id of the line above a plot, which a page states once for all of its plots."""
+
 SPOKEN = "says: "
 """Prefix of the id of an artist that has a tooltip."""
 

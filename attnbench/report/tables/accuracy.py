@@ -20,6 +20,17 @@ HEADINGS = (
     *("published (%)", "verdict", "source"),
 )
 
+DEFINITIONS = (
+    "The host and the module in it.",
+    "The folder of images.",
+    "How many.",
+    "Whether the right class is the first, or among the first five.",
+    "Share of images, with the interval for their number.",
+    "As the source prints it.",
+    "Whether both agree to the printed digits.",
+    "Where it is printed, and how it was trained.",
+)
+
 METRICS = {"top1": "top-1", "top5": "top-5"}
 
 
@@ -42,7 +53,7 @@ def tables(evaluations: Sequence[Evaluation]) -> list[Table]:
                 claim.source if claim else formatting.NOTHING,
             )
         )
-    return [Table(CAPTION, HEADINGS, tuple(rows))]
+    return [Table(CAPTION, HEADINGS, tuple(rows), DEFINITIONS)]
 
 
 def network(evaluation: Evaluation) -> str:

@@ -8,6 +8,14 @@ from attnbench.records.variants import PLAIN
 from attnbench.report.tables.table import Table
 
 HEADINGS = ("claim", "source", "printed", "in these records", "verdict", "expected")
+DEFINITIONS = (
+    "Which figure of which network.",
+    "Where it is printed.",
+    "As it is printed, with its unit.",
+    "The same figure by these records, and the rule of counting.",
+    "Whether the two agree to the printed digits; explained: another rule gives it.",
+    "The verdict that is known of this figure.",
+)
 
 
 def findings(run: Run) -> list[Finding]:
@@ -30,7 +38,7 @@ def table(run: Run) -> Table:
                 outcome.expected,
             )
         )
-    return Table("Published figures of these networks", HEADINGS, tuple(rows))
+    return Table("Published figures of these networks", HEADINGS, tuple(rows), DEFINITIONS)
 
 
 def unchecked(run: Run) -> int:

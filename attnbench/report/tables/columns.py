@@ -13,23 +13,31 @@ from attnbench.records.case import CASE_OPTIONS
 from attnbench.records.variants import PLAIN
 from attnbench.report.tables.table import Column, figure, names, with_doubt, with_ends, words
 
-RULES = ("macs", "leaf", "thop", "fvcore")
-"""The rules of counting that tables show, in their order."""
+RULES = {
+    "macs": "multiply-accumulates of convolutions and matrix products",
+    "leaf": "layer by layer, as the papers of SGE and SA print them",
+    "thop": "as the package thop counts",
+    "fvcore": "as the package fvcore counts",
+}
+"""The rules of counting that tables show, in their order, and what each counts."""
 
 PARTS = ("forward", "backward", "optimizer")
 """The parts of a training step, in their order."""
 
 PEAKS = {
-    "live": ("live", "Most bytes that one step creates and holds at once; deterministic."),
-    "resident": ("resident", "CPU: the process's peak resident size, libraries included."),
+    "live": (
+        "activation memory",
+        "Most bytes that one step creates and holds at once; deterministic.",
+    ),
+    "resident": ("resident peak", "CPU: the process's peak resident size, libraries included."),
     "allocated_above": (
-        "allocated",
+        "allocated peak",
         "CUDA: most bytes in tensors and libraries' workspaces, less those before the step.",
     ),
-    "reserved_above": ("reserved", "CUDA: most bytes the allocator held, less those before."),
-    "reserved": ("held", "CUDA: most bytes that the allocator held, network included."),
+    "reserved_above": ("reserved peak", "CUDA: most bytes the allocator held, less those before."),
+    "reserved": ("held peak", "CUDA: most bytes that the allocator held, network included."),
 }
-"""The peaks of memory by their keys: the word in their headings, and what they mean."""
+"""The peaks of memory by their keys: the words of their headings, and what they mean."""
 
 
 def _ratio(row: pd.Series[Any], key: str) -> str:
@@ -46,7 +54,7 @@ def _added(key: str, unit: str, heading: str, show: Callable[..., str]) -> Colum
 
 def _operations(rule: str) -> Iterator[Column]:
     key = f"{rule}_operations"
-    meaning = f"Operations for one image under the rule `{rule}`."
+    meaning = f"Operations for one image under the rule `{rule}`: {RULES[rule]}."
     yield Column(key, meaning, "1", f"{rule} (G)", figure(giga))
     yield _added(key, "1", f"{rule} (M)", mega)
 
@@ -59,10 +67,10 @@ def _part(part: str) -> Iterator[Column]:
 
 
 def _peak(peak: str) -> Iterator[Column]:
-    word, meaning = PEAKS[peak]
-    yield Column(f"peak_{peak}_bytes", meaning, "byte", f"{word} peak (MiB)", figure(mebibytes))
+    words, meaning = PEAKS[peak]
+    yield Column(f"peak_{peak}_bytes", meaning, "byte", f"{words} (MiB)", figure(mebibytes))
     meaning = f"`peak_{peak}_bytes` over the plain host's."
-    yield Column(f"peak_{peak}_ratio", meaning, "1", f"{word} peak ratio", figure(fraction))
+    yield Column(f"peak_{peak}_ratio", meaning, "1", f"{words} ratio", figure(fraction))
 
 
 CONFIGURATION = (
@@ -86,7 +94,7 @@ MOVED = Column(
     "moved_bytes",
     "Bytes that these read and write, each tensor once an operator.",
     "byte",
-    "moved (MiB)",
+    "memory traffic (MiB)",
     figure(mebibytes),
 )
 
@@ -99,7 +107,7 @@ COLUMNS = (
     KERNELS,
     _added("kernels", "1", "kernels", whole),
     MOVED,
-    _added("moved_bytes", "byte", "moved (MiB)", mebibytes),
+    _added("moved_bytes", "byte", "memory traffic (MiB)", mebibytes),
     *with_ends(
         "latency_s",
         "Median over rounds of the seconds of one step, for one image.",
@@ -110,7 +118,16 @@ COLUMNS = (
     *with_ends(
         "ratio",
         "exp of the median over rounds of log(step / plain step of the same round); "
-        "`attnbench/stats/interval.py` says how its interval is computed.",
+        "`attnbench/stats/interval.py` says how its interval is computed. It covers the rounds of "
+        "this run alone.",
+        "1",
+        "ratio within this run [95%]",
+        _ratio,
+    ),
+    *with_ends(
+        "ratio_between_runs",
+        "`ratio`; its interval also covers the variation between runs of the same case, as that of "
+        "`pick` does (`attnbench/stats/between_runs.py`).",
         "1",
         "latency ratio [95%]",
         _ratio,
@@ -133,7 +150,9 @@ COLUMNS = (
     ),
     Column(
         "verdict",
-        "slower, faster, no significant difference; empty where the control fails.",
+        "slower, faster, no significant difference, by the interval of `ratio_between_runs`; "
+        "slower or faster in this run, where only that of `ratio` excludes 1; empty where the "
+        "control fails.",
         "",
         "verdict",
         words,
@@ -143,14 +162,21 @@ COLUMNS = (
         "Modules to which its ratio, within the rounds of this run, has an interval that holds 1; "
         "a list in JSON, as a name may hold commas.",
         "",
-        "tied with",
+        "not distinguishable from, within this run",
+        names,
+    ),
+    Column(
+        "tied_between_runs",
+        "The same where the interval also covers the variation between runs.",
+        "",
+        "not distinguishable from",
         names,
     ),
     *(column for peak in PEAKS for column in _peak(peak)),
     Column(
         "published_top1",
-        "Top-1 on ImageNet as `published_recipe` states it; never measured here. Only where the "
-        "run is of 224x224 and the module in every block.",
+        "Top-1 on ImageNet as `published_recipe` states it, not measured. Only where the run is of "
+        "224x224 and the module in every block.",
         "percent",
         "published top-1 (%)",
         figure(formatting.hundredths),
@@ -159,6 +185,10 @@ COLUMNS = (
         "published_recipe",
         "The one source of `published_top1`, and how it trained; the one with most of the run's "
         "modules.",
+    ),
+    Column(
+        "published_by_recipe",
+        "Top-1 of the same network by every recipe that has it: a JSON object, in percent.",
     ),
     *with_ends(
         "measured_top1",

@@ -19,7 +19,7 @@ from attnbench.records.schema import Count, Memory
 from attnbench.records.variants import CONTROL, PLAIN
 from attnbench.report.tables.columns import COLUMNS, CONFIGURATION, PARTS, PEAKS, RULES
 from attnbench.report.tables.table import figures, typed
-from attnbench.stats import interval, ratios
+from attnbench.stats import between_runs, interval, ratios
 from attnbench.stats.interval import Interval, percent_right
 
 Row = dict[str, object]
@@ -32,7 +32,7 @@ def frame(run: Run, *, verdicts: bool) -> pd.DataFrame:
 
     ``verdicts`` and ties are left out where the run's control does not hold.
     """
-    ties = _ties(run) if verdicts else {}
+    ties = _ties(run, verdicts=verdicts)
     recipe = published_accuracy.recipe(run.case.host, modules=run.modules)
     rows = [
         {
@@ -41,7 +41,7 @@ def frame(run: Run, *, verdicts: bool) -> pd.DataFrame:
             **_latency(run, variant, verdicts=verdicts),
             **_parts(run, variant),
             "compile_s": run.compiled[variant].seconds if variant in run.compiled else None,
-            "tied_with": json.dumps(ties[variant]) if variant in ties else "",
+            **ties[variant],
             **_memory(run.memory.get(variant)),
             **_published(run, recipe, variant),
             **_measured(run, variant),
@@ -80,22 +80,41 @@ def configuration(run: Run, name: str, control_fault: str | None) -> Row:
     return {column.key: known.get(column.key) for column in CONFIGURATION}
 
 
-def _ties(run: Run) -> dict[str, list[str]]:
-    """Return for each module those whose latency does not differ from its own significantly."""
-    ties: dict[str, list[str]] = {}
-    for one, other in combinations(run.modules, 2):
+def _ties(run: Run, *, verdicts: bool) -> dict[str, dict[str, str]]:
+    """Return by module and column those whose latency does not differ from its own significantly.
+
+    They are lists in JSON, empty text where there are none. One column goes by the interval within
+    this run, the other by the one that covers the variation between runs as well.
+    """
+    ties: dict[str, dict[str, list[str]]] = {
+        variant: {"tied_with": [], "tied_between_runs": []} for variant in run.plan.variants
+    }
+    for one, other in combinations(run.modules, 2) if verdicts else ():
         ratio = ratios.ratio(run.rounds, one, baseline=other)
-        if ratio is not None and not ratio.excludes_one:
-            ties.setdefault(one, []).append(other)
-            ties.setdefault(other, []).append(one)
-    return ties
+        if ratio is None:
+            continue
+        known = {"tied_with": ratio, "tied_between_runs": between_runs.known([ratio])}
+        for key, interval_of_both in known.items():
+            if not interval_of_both.excludes_one:
+                ties[one][key].append(other)
+                ties[other][key].append(one)
+    return {
+        variant: {key: json.dumps(names) if names else "" for key, names in of_variant.items()}
+        for variant, of_variant in ties.items()
+    }
 
 
 def _published(run: Run, recipe: Recipe | None, variant: str) -> Row:
-    top1 = published_accuracy.top1(recipe, run.case, variant)
-    if recipe is None or top1 is None:
-        return {}
-    return {"published_top1": top1, "published_recipe": recipe.described}
+    known = {
+        source.described: top1
+        for source in published_accuracy.recipes(run.case.host)
+        if (top1 := published_accuracy.top1(source, run.case, variant)) is not None
+    }
+    row: Row = {"published_by_recipe": json.dumps(known, ensure_ascii=False) if known else ""}
+    if recipe is not None and recipe.described in known:
+        described = recipe.described
+        row |= {"published_top1": known[described], "published_recipe": described}
+    return row
 
 
 def _measured(run: Run, variant: str) -> Row:
@@ -155,10 +174,18 @@ def _latency(run: Run, variant: str, *, verdicts: bool) -> Row:
     }
     ratio = ratios.ratio(run.rounds, variant)
     if ratio is not None:
-        row |= figures("ratio", ONE if variant == PLAIN else ratio)
+        within, between = (ONE, ONE) if variant == PLAIN else (ratio, between_runs.known([ratio]))
+        row |= figures("ratio", within) | figures("ratio_between_runs", between)
         if verdicts and variant not in (PLAIN, CONTROL):
-            row["verdict"] = ratios.verdict(ratio)
+            row["verdict"] = _verdict(within, between)
     return row
+
+
+def _verdict(within: Interval, between: Interval) -> str:
+    """Return what the ratio allows to say of any run, else what it says of this one alone."""
+    if within.excludes_one and not between.excludes_one:
+        return f"{ratios.verdict(within)} in this run"
+    return ratios.verdict(between)
 
 
 def _parts(run: Run, variant: str) -> Row:

@@ -12,7 +12,7 @@ from attnbench.formatting import title
 from attnbench.records.variants import CONTROL, PLAIN
 from attnbench.report.tables.columns import CONFIGURATION
 from attnbench.report.tables.dataframe import configuration
-from attnbench.report.tables.run import LoadedRun, Runs
+from attnbench.report.tables.run import BETWEEN_RUNS, LoadedRun, Runs
 from attnbench.report.tables.table import Table, interval
 from attnbench.stats.interval import Interval
 
@@ -69,8 +69,26 @@ def grid(runs: Runs) -> Table:
         for label, loaded in zip(labels(runs).values(), runs.values(), strict=True)
     )
     caption = "Latency ratio to the plain host of the same configuration"
-    signs = "= no significant difference, ? no verdict"
-    return Table(f"{caption}; {signs}. {shared(runs)}", headings, rows)
+    signs = "= no significant difference, ? too noisy to judge"
+    definitions = (
+        "The settings in which the runs differ.",
+        "Median time of the plain host for one image.",
+        "The plain host against itself, within this run.",
+        *(f"Latency with {name} over the plain host's." for name in headings[3:]),
+    )
+    caption = f"{caption}{BETWEEN_RUNS}; {signs}. {shared(runs)}"
+    return Table(caption, headings, rows, definitions)
+
+
+def turned(table: Table) -> Table:
+    """Return the table with a row a module where that is narrower, else as it is."""
+    if len(table.rows) >= len(table.headings) - 1:
+        return table
+    configurations, *columns = zip(*table.rows, strict=True)
+    rows = zip(table.headings[1:], *zip(*columns, strict=True), strict=True)
+    meaning = "The figure, or the module whose latency is over the plain host's."
+    definitions = (meaning, *("Settings that differ between the runs." for _ in configurations))
+    return Table(table.caption, ("module", *configurations), tuple(rows), definitions)
 
 
 def _named(key: str, value: object) -> str:
@@ -86,11 +104,14 @@ def _named(key: str, value: object) -> str:
 def _cells(loaded: LoadedRun, modules: Sequence[str]) -> list[str]:
     frame = loaded.frame.set_index("variant").reindex([PLAIN, CONTROL, *modules])
     plain, *others = (row for _, row in frame.iterrows())
-    control, *ratios = (interval(row, "ratio") for row in others)
+    control, *ratios = (
+        interval(row, key)
+        for row, key in zip(others, ("ratio", *["ratio_between_runs"] * len(modules)), strict=True)
+    )
     failed = loaded.control_fault is not None
     return [
         formatting.thousandths(plain["latency_s"]),
-        f"{formatting.ratio(control)} FAILED" if failed else formatting.ratio(control),
+        f"{formatting.ratio(control)} too noisy" if failed else formatting.ratio(control),
         *(_marked(ratio, verdicts=not failed) for ratio in ratios),
     ]
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from math import ceil, isfinite
+from statistics import median
 
 from attnbench import formatting
 from attnbench.formatting import joined, title
 from attnbench.records.run import Run
 from attnbench.records.schema import Case, Environment
 from attnbench.records.variants import PLAIN, STAGES, IsolatedModule
-from attnbench.report.tables.run import LoadedRun
-from attnbench.stats import ratios
+from attnbench.report.tables.run import WITHIN_RUN, LoadedRun
+from attnbench.stats import between_runs, ratios
+from attnbench.stats.interval import Interval
 from attnbench.text import printable
 
 _TO_THE_HEADS = "backbone, feature pyramid, heads over all levels"
@@ -25,6 +28,11 @@ FIXED_WORK = {
 """What a detector does here, by the family that its host's name begins with."""
 
 NOT_MEASURED = "Resizing, decoding, thresholds and non-maximum suppression are not included."
+
+
+LOAD = "load_average"
+MORE_ROUNDS = 6
+"""Times the budget that are advised where the control does not tell how many rounds it takes."""
 
 
 def uncounted(run: Run) -> list[str]:
@@ -45,7 +53,7 @@ def machine(case: Case, environment: Environment) -> str:
     """Return where and when it ran, in one line."""
     name = environment.get("gpu") or environment.get("cpu")
     return (
-        f"{name}, {case.threads} threads, torch {environment.get('torch')}, "
+        f"{name}, {_counted(case.threads, 'thread')}, torch {environment.get('torch')}, "
         f"Python {environment.get('python')}, {environment.get('time')}"
     )
 
@@ -60,7 +68,18 @@ def notes(run: Run) -> list[str]:
     """Return how many rounds ran, then disturbances, limits, sources of modules and failures."""
     sources = (f"The code of {title(name)}: {origin}." for name, origin in run.plan.sources.items())
     limits = (*_limits(run.case), *_computed(run))
-    return [_rounds(run), *_disturbances(run), *limits, *sources, *_failures(run)]
+    return [_rounds(run), *_intervals(run), *_disturbances(run), *limits, *sources, *_failures(run)]
+
+
+def _intervals(run: Run) -> list[str]:
+    """Return what the intervals of latency ratios cover."""
+    if run.case.isolated or not run.rounds:
+        return []
+    deviation = formatting.percent(between_runs.ASSUMED)
+    return [
+        "Intervals of latency ratios include the variation between runs, a standard deviation of "
+        f"{deviation} until repeated runs show it; tables captioned '{WITHIN_RUN}' leave it out."
+    ]
 
 
 def control(loaded: LoadedRun) -> str:
@@ -71,9 +90,26 @@ def control(loaded: LoadedRun) -> str:
     figure = f"Control ({baseline} against {baseline}): {formatting.ratio(ratio)}"
     if fault is None:
         return f"{figure}; it holds."
-    if run.case.isolated:
-        return f"{figure}. THE CONTROL FAILED; bounds rest on their own intervals: {fault}."
-    return f"{figure}. THE CONTROL FAILED, so no verdicts are given: {fault}."
+    rest = "; bounds rest on their own intervals" if run.case.isolated else ""
+    return f"{figure}. Too noisy to judge: {fault}{rest}. {_advice(run, ratio)}"
+
+
+def _advice(run: Run, control: Interval | None) -> str:
+    """Return what would make the run judgeable: ``--budget`` by the control's own half-width."""
+    wanted, known = run.plan.target, control is not None and isfinite(control.half_width)
+    factor = ceil((control.half_width / wanted) ** 2) if control and known else MORE_ROUNDS
+    budget = f"--budget {run.plan.budget_s * max(factor, 2):g}"
+    if not known:
+        return f"More rounds would do: {budget}."
+    loads = [load for moment in run.moments if isinstance(load := moment.get(LOAD), int | float)]
+    cores = run.environment.get("cores_allowed") or run.environment.get("cores")
+    on = f" on {_counted(cores, 'core')}" if isinstance(cores, int) else ""
+    reason = f"Load was {median(loads):.0f}{on}: " if loads else ""
+    ways = ["quiet the machine"]
+    ways += ["--threads 1"] if run.case.device == "cpu" and run.case.threads > 1 else []
+    ways += [] if control is None or control.excludes_one else [budget]
+    advice = f"{reason}{', or '.join(ways)}."
+    return advice[0].upper() + advice[1:]
 
 
 def _failures(run: Run) -> list[str]:
@@ -99,7 +135,8 @@ def _titles(run: Run, variants: Sequence[str]) -> list[str]:
 
 
 def _rounds(run: Run) -> str:
-    count = f"{len(run.rounds)} interleaved rounds in {formatting.seconds(run.timed_s)}"
+    rounds = _counted(len(run.rounds), "interleaved round")
+    count = f"{rounds} in {formatting.seconds(run.timed_s)}"
     if run.end is None:
         return f"{count}; the run is not finished."
     ends = {
@@ -115,7 +152,7 @@ def _limits(case: Case) -> list[str]:
     work = FIXED_WORK.get(case.host.partition("_resnet")[0])
     of_networks = {
         f"Fixed work, the same for every variant: {work}. {NOT_MEASURED}": work,
-        "Counts, kernels and live peaks are those of the eager networks.": case.compiled,
+        "Counts, kernels and activation memory are those of the eager networks.": case.compiled,
     }
     tf32 = case.device == "cuda" and case.dtype == "float32"
     of_any = {"Convolutions may use TF32 within float32, PyTorch's default.": tf32}
@@ -143,17 +180,19 @@ def _disturbances(run: Run) -> list[str]:
     reasons = (moment.get("gpu_throttle") for moment in run.moments)
     throttles = Counter(str(reason) for reason in reasons if reason)
     lines += [
-        f"The GPU was throttled after {_counted(count)}: {reason}."
+        f"The GPU was throttled after {_counted(count, 'round')}: {reason}."
         for reason, count in throttles.items()
     ]
     foreign = sum(bool(moment.get("gpu_other_processes")) for moment in run.moments)
     if foreign:
-        lines.append(f"WARNING: after {_counted(foreign)} other processes were on the GPU.")
+        lines.append(
+            f"WARNING: after {_counted(foreign, 'round')} other processes were on the GPU."
+        )
     clocks = [mhz for moment in run.moments if isinstance(mhz := moment.get("gpu_clock_mhz"), int)]
     if clocks:
         lines.append(f"GPU clock after the rounds: {min(clocks)} to {max(clocks)} MHz.")
     return lines
 
 
-def _counted(rounds: int) -> str:
-    return f"{rounds} round{'' if rounds == 1 else 's'}"
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -19,11 +19,13 @@ from attnbench.report.tables.table import Table, printed
 from attnbench.stats import ratios
 from attnbench.stats.interval import median_interval
 
-AT_A_GLANCE = ("added_params", "added_leaf_operations", "ratio", "verdict", "peak_live_ratio")
+AT_A_GLANCE = (
+    *("added_params", "added_leaf_operations", "ratio_between_runs", "verdict", "peak_live_ratio"),
+)
 COUNTED = ("params", *(f"{rule}_operations" for rule in RULES))
 ADDED = ("added_params", *(f"added_{rule}_operations" for rule in RULES))
 WORK = ("kernels", "added_kernels", "moved_bytes", "added_moved_bytes")
-LATENCY = ("latency_s", "ratio", "verdict", "tied_with", "outliers")
+LATENCY = ("latency_s", "ratio", "tied_with", "outliers")
 MEMORY = {
     device: tuple(f"peak_{peak}_{figure}" for peak in peaks for figure in ("bytes", "ratio"))
     for device, peaks in (
@@ -35,16 +37,29 @@ REACHED = ("channels", "kernels", "moved_bytes", "latency_s", "bytes_per_s", "ma
 EXPLAINED = ("channels", "launch_share", "bandwidth_share", "compute_share", "bound")
 """The columns of each printed table; ``columns`` and ``isolated`` have their headings."""
 
+CEILINGS = (
+    "What was timed in the same rounds as the modules.",
+    "Its rate or time, with the interval within this run.",
+)
+"""The definitions of the table of ceilings."""
+
 OVERVIEW = (
-    *("ratio", "verdict", "tied_with", "latency_s", "added_params", "added_leaf_operations"),
-    *("added_kernels", "peak_live_ratio", "published_top1"),
+    *("ratio_between_runs", "verdict", "tied_between_runs", "added_params"),
+    *("added_leaf_operations", "added_kernels", "peak_live_ratio", "published_top1"),
 )
 ISOLATED_OVERVIEW = (
     *("channels", "latency_s", "bound", "bytes_per_s", "map_copies", "kernels", "moved_bytes"),
 )
 """The columns of the table at the top of a page."""
 
-FAILED = "; the control failed: no verdicts"
+AS_PAPERS_COUNT = {"added_leaf_operations": "added MFLOPs (as papers count)"}
+"""Headings in the tables that do not compare rules."""
+
+BETWEEN_RUNS = "; intervals include the variation between runs"
+WITHIN_RUN = "within this run"
+"""What the intervals of a table cover."""
+
+FAILED = "; too noisy to judge"
 """Follows the caption or setting of everything measured where the control does not hold."""
 
 
@@ -80,14 +95,16 @@ def tables(loaded: LoadedRun) -> list[Table]:
 
 
 def overview(loaded: LoadedRun) -> Table:
-    """Return the table at the top of a page; after plain host and control, the fastest first."""
+    """Return the table at the top of a page; after the plain host, the fastest first."""
     frame = loaded.frame
     if loaded.run.case.isolated:
-        caption = f"Isolated modules{_isolated_note(loaded)}"
+        caption = f"Isolated modules, {WITHIN_RUN}{_isolated_note(loaded)}"
         return printed(caption, isolated.COLUMNS, ISOLATED_OVERVIEW, frame)
-    pinned = frame["variant"].isin([PLAIN, CONTROL])
-    ordered = pd.concat([frame[pinned], frame[~pinned].sort_values("ratio")])
-    return printed("Compared with the plain host", columns.COLUMNS, OVERVIEW, ordered)
+    networks = frame[frame["variant"] != CONTROL]  # the control stands above the table
+    pinned = networks["variant"] == PLAIN
+    ordered = pd.concat([networks[pinned], networks[~pinned].sort_values("ratio")])
+    caption = f"Compared with the plain host{BETWEEN_RUNS}"
+    return printed(caption, columns.COLUMNS, OVERVIEW, ordered, AS_PAPERS_COUNT)
 
 
 def _of_networks(loaded: LoadedRun) -> list[Table]:
@@ -97,39 +114,48 @@ def _of_networks(loaded: LoadedRun) -> list[Table]:
     note = "" if loaded.control_fault is None else FAILED
     latency = (*LATENCY, "compile_s") if case.compiled else LATENCY
     of_parts = [
-        (f"Latency of the {part}, with 95% intervals{note}", (f"{part}_s", f"{part}_ratio"), frame)
+        (f"Latency of the {part} {WITHIN_RUN}{note}", (f"{part}_s", f"{part}_ratio"), frame)
         for part in PARTS
         if frame[f"{part}_s"].notna().any()
     ]
     step = stages.step_table(loaded.run)
-    return [
-        printed(caption, columns.COLUMNS, keys, rows)
-        for caption, keys, rows in (
-            (f"At a glance, compared with the plain host{note}", AT_A_GLANCE, modules),
-            ("Parameters, and operations for one image by counting rule", COUNTED, networks),
-            ("The same, added to the plain host", ADDED, modules),
-            ("Kernels and memory traffic of one forward pass, one image", WORK, networks),
-            (f"Latency, with 95% intervals{note}", latency, frame),
-            *of_parts,
-            ("Peak memory of one step", MEMORY[case.device], networks),
-        )
-    ] + ([step] if step else [])
+    glance = f"At a glance, compared with the plain host{BETWEEN_RUNS}{note}"
+    return (
+        [printed(glance, columns.COLUMNS, AT_A_GLANCE, modules, AS_PAPERS_COUNT)]
+        + [
+            printed(caption, columns.COLUMNS, keys, rows)
+            for caption, keys, rows in (
+                ("Parameters, and operations for one image by counting rule", COUNTED, networks),
+                ("The same, added to the plain host", ADDED, modules),
+                ("Kernels and memory traffic of one forward pass, one image", WORK, networks),
+                (f"Latency {WITHIN_RUN}{note}", latency, frame),
+                *of_parts,
+                ("Peak memory of one step", MEMORY[case.device], networks),
+            )
+        ]
+        + ([step] if step else [])
+    )
 
 
 def _of_modules(loaded: LoadedRun) -> list[Table]:
     """Return the ceilings, what each module reaches, and what of its time ceilings explain."""
     note, frame = _isolated_note(loaded), loaded.frame
-    explained = f"Share of their time that each ceiling explains{note}"
+    explained = f"Share of their time that each ceiling explains, {WITHIN_RUN}{note}"
     return [
-        Table(f"Ceilings of this machine{note}", ("ceiling", "best"), _ceilings(loaded.run)),
-        printed(f"Isolated modules{note}", isolated.COLUMNS, REACHED, frame),
+        Table(
+            f"Ceilings of this machine, {WITHIN_RUN}{note}",
+            ("ceiling", "best"),
+            _ceilings(loaded.run),
+            CEILINGS,
+        ),
+        printed(f"Isolated modules, {WITHIN_RUN}{note}", isolated.COLUMNS, REACHED, frame),
         printed(explained, isolated.COLUMNS, EXPLAINED, frame),
     ]
 
 
 def _isolated_note(loaded: LoadedRun) -> str:
     failed = loaded.control_fault is not None
-    return "; the control failed: bounds rest on their intervals" if failed else ""
+    return "; noisy: bounds rest on their intervals" if failed else ""
 
 
 def _ceilings(run: Run) -> tuple[tuple[str, str], ...]:

@@ -18,7 +18,7 @@ COLUMNS = (
         "moved_bytes",
         "Bytes that these read and write, for one image.",
         "byte",
-        "moved (MiB)",
+        "memory traffic (MiB)",
         figure(mebibytes),
     ),
     Column("macs", "Its multiply-accumulates.", "1", "macs (M)", figure(mega)),
@@ -33,7 +33,7 @@ COLUMNS = (
         "moved_share",
         "Its share of all bytes that the module moves in the network.",
         "1",
-        "share of all moved",
+        "share of its traffic",
         figure(percent),
     ),
 )

@@ -88,21 +88,42 @@ def typed(rows: Sequence[Mapping[str, object]], columns: Sequence[Column]) -> pd
 
 @dataclass(frozen=True)
 class Table:
-    """A caption, headings with units, and rows of text."""
+    """A caption, headings with units, and rows of text.
+
+    ``definitions`` says what each column means; it is empty, or has one for each heading.
+    """
 
     caption: str
     headings: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    definitions: tuple[str, ...] = ()
 
 
 def printed(
-    caption: str, columns: Sequence[Column], keys: Sequence[str], frame: pd.DataFrame
+    caption: str,
+    columns: Sequence[Column],
+    keys: Sequence[str],
+    frame: pd.DataFrame,
+    headings: Mapping[str, str] | None = None,
 ) -> Table:
-    """Return those columns of a frame as text, behind the modules' names in its first column."""
+    """Return those columns of a frame as text, behind the modules' names in its first column.
+
+    A column that is empty in all rows is left out, unless all are. ``headings`` replaces some of
+    theirs.
+    """
     known = {column.key: column for column in columns}
-    shown = [(known[key], show) for key in keys if (show := known[key].show) is not None]
-    rows = tuple(
-        (title(row.iloc[0]), *(show(row, column.key) for column, show in shown))
-        for _, row in frame.iterrows()
+    rows = list(frame.iterrows())
+    names = tuple(title(row.iloc[0]) for _, row in rows)
+    every = {
+        key: tuple(show(row, key) for _, row in rows)
+        for key in keys
+        if (show := known[key].show) is not None
+    }
+    filled = {key: cells for key, cells in every.items() if set(cells) != {formatting.NOTHING}}
+    shown = filled or every
+    return Table(
+        caption,
+        ("module", *((headings or {}).get(key, known[key].heading) for key in shown)),
+        tuple(zip(names, *shown.values(), strict=True)),
+        (columns[0].meaning, *(known[key].meaning for key in shown)),
     )
-    return Table(caption, ("module", *(column.heading for column, _ in shown)), rows)

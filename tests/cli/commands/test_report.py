@@ -62,3 +62,16 @@ def test_records_are_plain_json_lines() -> None:
     first, *later = map(json.loads, text.splitlines())
     assert set(first) == {"schema", "case", "results", "environment"}
     assert all(set(line) <= {"variant", "results", "environment", "error"} for line in later)
+
+
+@pytest.mark.usefixtures("no_plots")
+def test_the_command_writes_both_files_for_one_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = ["--out", str(tmp_path), "--paper", "added_params,ratio"]
+    assert call("report", str(SMALL_RUN), *out) == 0
+    assert "paper.tex and paper.bib" in capsys.readouterr().out
+    assert r"\cite{sa2021}" in (tmp_path / "paper.tex").read_text(encoding="utf-8")
+    assert "@misc{sk2019" in (tmp_path / "paper.bib").read_text(encoding="utf-8")
+    assert call("report", str(SMALL_RUN), "--paper", "nothing") == 2
+    assert "no column 'nothing'" in capsys.readouterr().err

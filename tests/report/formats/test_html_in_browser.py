@@ -76,13 +76,13 @@ def test_a_click_on_a_heading_sorts_and_the_baseline_stays_on_top(opened):
         parameters.text
     )
     parameters.click()
-    assert column(opened, 1)[:2] == ["plain", "control"]
-    rising = column(opened, place)[2:]
+    assert column(opened, 1)[:1] == ["plain"]
+    rising = column(opened, place)[1:]
     assert rising == ["+708", "–"]
     assert parameters.find_element("xpath", "..").get_attribute("aria-sort") == "ascending"
     heading(opened, "module").click()
     heading(opened, "module").click()
-    assert column(opened, 1) == ["plain", "control", "SK", "SA"]
+    assert column(opened, 1) == ["plain", "SK", "SA"]
 
 
 def test_a_point_shows_its_value_under_the_pointer(opened):
@@ -130,5 +130,41 @@ def test_on_a_phone_only_tables_scroll_sideways(opened):
     size = {"width": 375, "height": 800, "deviceScaleFactor": 2, "mobile": True}
     opened.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
     width = opened.execute_script("return document.documentElement.scrollWidth")
+    opened.execute_script("hint()")
+    hints = opened.find_elements("css selector", ".more")
+    shown = [hint.is_displayed() for hint in hints[:2]]
+    # The plots are wider than the page, so that their smallest text has ten pixels.
+    plot = "document.querySelector('figure svg').getBoundingClientRect().width"
+    scale = opened.execute_script(f"return {plot} / (72 * 5.2)")
     opened.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    opened.execute_script("hint()")
     assert width <= 375
+    assert shown == [True, True]  # of the first table and of the first plot
+    assert 8 * scale >= 10
+    assert not hints[0].is_displayed()
+
+
+def test_a_heading_explains_its_column_and_a_table_can_be_copied(opened):
+    from selenium.webdriver import ActionChains
+
+    parameters = heading(opened, "added parameters")
+    opened.execute_script("arguments[0].scrollIntoView({block: 'center'})", parameters)
+    ActionChains(opened).move_to_element(parameters).perform()
+    assert opened.find_element("id", "tip").text == "params less the plain host's."
+    opened.execute_script(
+        "window.copied = async (text) => { window.kept = text; return true; };"
+        "document.querySelector('.copy').click()"
+    )
+    kept = opened.execute_script("return window.kept").splitlines()
+    assert kept[0].split("\t")[:2] == ["module", "latency ratio [95%]"]
+    assert [line.split("\t")[0] for line in kept[1:]] == ["plain", "SA", "SK"]
+
+
+def test_paper_has_neither_arrows_nor_buttons(opened):
+    opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    arrow = "getComputedStyle(document.querySelector('th button'), '::after').content"
+    content = opened.execute_script(f"return {arrow}")
+    buttons = [each.is_displayed() for each in opened.find_elements("css selector", ".copy")]
+    opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+    assert content == "none"
+    assert not any(buttons)

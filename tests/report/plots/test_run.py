@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import matplotlib.colors
@@ -8,21 +9,20 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
+from matplotlib.transforms import Bbox
 
 from attnbench.errors import UserError
 from attnbench.modules import ATTENTION
 from attnbench.records.run import Run
+from attnbench.report.plots.accuracy import accuracy_against_latency, dominated, panels, pareto
 from attnbench.report.plots.drawing import PALE, percent, written
 from attnbench.report.plots.grid import GRID_PLOTS, overhead_across_grid
 from attnbench.report.plots.roofline import ISOLATED_PLOTS, ceilings, roofline
 from attnbench.report.plots.run import (
     PLOTS,
-    accuracy_against_latency,
-    dominated,
     latency_overhead,
     memory_overhead,
     paper_cost_against_latency,
-    pareto,
 )
 from attnbench.report.plots.style import MODULES, SPOKEN, looks
 from attnbench.report.tables.run import LoadedRun
@@ -30,24 +30,34 @@ from attnbench.report.tables.run import LoadedRun
 RECIPE = "someone/somewhere README; 100 epochs"
 
 
-def row(variant: str, ratio: float, doubt: float = 0.005, **others: object) -> dict[str, object]:
+def row(
+    variant: str,
+    ratio: float,
+    doubt: float = 0.005,
+    top1: float | None = None,
+    **others: object,
+) -> dict[str, object]:
+    """A variant whose interval within the run is half as wide as that between runs."""
     return {
         "variant": variant,
         "ratio": ratio,
-        "ratio_low": ratio - doubt,
-        "ratio_high": ratio + doubt,
+        "ratio_low": ratio - doubt / 2,
+        "ratio_high": ratio + doubt / 2,
+        "ratio_between_runs": ratio,
+        "ratio_between_runs_low": ratio - doubt,
+        "ratio_between_runs_high": ratio + doubt,
         "added_params": 100.0,
         "added_leaf_operations": 2e6,
         "peak_live_bytes": 30 * 2**20,
         "peak_live_ratio": 1.5,
-        "published_top1": np.nan,
-        "published_recipe": RECIPE,
+        "published_by_recipe": "" if top1 is None else json.dumps({RECIPE: top1}),
         **others,
     }
 
 
-def rows(*given: dict[str, object]) -> pd.DataFrame:
-    return pd.DataFrame([row("plain", 1.0, 0.0), row("control", 1.001), *given])
+def rows(*given: dict[str, object], plain_top1: float | None = None) -> pd.DataFrame:
+    plain = row("plain", 1.0, 0.0, plain_top1)
+    return pd.DataFrame([plain, row("control", 1.001), *given])
 
 
 def spoken(figure) -> list[str]:
@@ -88,7 +98,10 @@ def test_the_latency_plot_shows_the_ratio_in_the_modules_colour(table: pd.DataFr
     assert point.get_xdata()[0] == pytest.approx(20)  # a ratio of 1.20
     assert matplotlib.colors.same_color(point.get_color(), MODULES["sa"][0])
     assert "(%)" in axes.get_xlabel()
-    assert point.get_gid() == f"{SPOKEN}SA +20.0% [+19.0, +21.0]"
+    # 1.20 [1.19, 1.21] within the run; between runs of sd 1.3%, Student's t with six degrees of
+    # freedom: exp(log 1.2 +- hypot(log(1.21 / 1.2), 2.4469 * 0.013)).
+    within = "within this run [+19.0, +21.0]"
+    assert point.get_gid() == f"{SPOKEN}SA +20.0% [+16.1, +24.0]; {within}"
 
 
 def test_latencies_are_ordered_and_too_few_rounds_are_said() -> None:
@@ -96,46 +109,112 @@ def test_latencies_are_ordered_and_too_few_rounds_are_said() -> None:
     figure = latency_overhead(rows(row("sa", 1.2), endless, row("se", 1.05)), "")
     names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert names == ["SE", "SGE", "SA"]
-    assert "SGE +10.0% [too few rounds]" in spoken(figure)
+    few = "[too few rounds]"
+    assert f"SGE +10.0% {few}; within this run {few}" in spoken(figure)
 
 
 KNOWN = rows(
-    row("se", 1.05, published_top1=77.0),
-    row("sk", 1.10, published_top1=76.9),  # less accurate than se, and slower
-    row("sge", 1.20, published_top1=77.5),
-    row("cbam", 1.205, published_top1=77.4),  # slower than sge by less than is known
+    row("se", 1.05, top1=77.0),
+    row("sk", 1.10, top1=76.9),  # less accurate than se, and slower
+    row("sge", 1.20, top1=77.5),
+    row("cbam", 1.205, top1=77.4),  # slower than sge by less than is known
     row("eca", 1.01),
-).assign(
-    published_top1=lambda table: table["published_top1"].where(table["variant"] != "plain", 76)
+    plain_top1=76.0,
 )
 
 
 def test_the_front_goes_through_what_nothing_beats_in_both() -> None:
-    known = KNOWN.dropna(subset=["published_top1"])
+    (panel,) = panels(KNOWN)
+    known = panel.rows
     assert list(pareto(known)["variant"]) == ["plain", "se", "sge"]
 
 
 def test_a_module_is_dominated_only_where_that_is_sure() -> None:
-    known = KNOWN.dropna(subset=["published_top1"]).set_index("variant", drop=False)
+    (panel,) = panels(KNOWN)
+    known = panel.rows.set_index("variant", drop=False)
     found = {name: dominated(each, known) for name, each in known.iterrows()}
     assert found == {"plain": False, "se": False, "sk": True, "sge": False, "cbam": False}
 
 
+def headings(figure: Figure) -> list[str]:
+    return [axes.get_title(loc="left").replace("\n", " ") for axes in figure.axes]
+
+
 def test_accuracies_are_of_one_recipe_that_is_named_with_what_it_lacks() -> None:
     figure = accuracy_against_latency(KNOWN, "setting")
-    note = figure.get_supxlabel()
-    assert note.replace("\n", " ") == (
-        f"Top-1 of one recipe: {RECIPE}. It has no figure for ECA. "
-        "Hollow: another is significantly faster and at least as accurate."
+    assert headings(figure) == [f"Published: {RECIPE}"]
+    assert figure.get_supxlabel().replace("\n", " ") == (
+        "Horizontal intervals include the variation between runs. Dashed: Pareto front. "
+        "Hollow: another is significantly faster and at least as accurate. No figure for ECA."
     )
     assert any(words.endswith("published top-1 77.50%") for words in spoken(figure))
     assert set(texts(figure.axes[0])) == {"plain", "SE", "SK", "SGE", "CBAM"}
     fits = PLOTS["accuracy_against_latency"].fits
     assert fits(KNOWN)
-    assert not fits(KNOWN.assign(published_top1=np.nan))
+    assert not fits(KNOWN.assign(published_by_recipe=""))
     assert fits(KNOWN[KNOWN["variant"].isin(["plain", "se"])])
     assert not fits(KNOWN[KNOWN["variant"] == "se"])  # beside nothing it says nothing
     assert not fits(KNOWN[KNOWN["variant"] == "plain"])
+
+
+def test_recipes_have_a_panel_each_until_every_module_that_any_has_is_shown() -> None:
+    first, second = (json.dumps(known) for known in ({"A": 77.0, "B": 76.5}, {"B": 75.0}))
+    table = rows(
+        row("se", 1.05, published_by_recipe=first),
+        row("sk", 1.10, top1=76.0, published_by_recipe=json.dumps({"A": 77.5})),
+        row("gc", 1.20, published_by_recipe=second),
+        row("sa", 1.15, published_by_recipe=json.dumps({"C": 77.9, "A again": 77.8})),
+        row("eca", 1.01, published_by_recipe=json.dumps({"D": 77.4})),
+    ).assign(published_by_recipe=lambda table: table["published_by_recipe"])
+    shown = panels(table)
+    assert [(panel.heading, list(panel.rows["variant"])) for panel in shown] == [
+        ("Published: A", ["se", "sk"]),
+        ("Published: B", ["se", "gc"]),
+        (
+            "Published alone, each by another recipe, so not comparable. SA: C; ECA: D",
+            ["sa", "eca"],
+        ),
+    ]
+    assert list(shown[2].rows["top1"]) == [77.9, 77.4]
+    assert [panel.judged for panel in shown] == [True, True, False]
+    figure = accuracy_against_latency(table, "")
+    assert [set(texts(axes)) for axes in figure.axes] == [{"SE", "SK"}, {"SE", "GC"}, {"SA", "ECA"}]
+    assert "No figure" not in figure.get_supxlabel()
+
+
+def test_an_accuracy_that_was_measured_here_is_in_the_plot() -> None:
+    measured = {"measured_top1": 80.0, "measured_top1_low": 79.0, "measured_top1_high": 81.0}
+    where = {"measured_on": "photos, 6,000 images; sa.pth"}
+    table = rows(row("sa", 1.2, **measured, **where), row("se", 1.1, top1=77.0), plain_top1=76.0)
+    figure = accuracy_against_latency(table, "")
+    assert headings(figure) == ["Measured here, on photos, 6,000 images", f"Published: {RECIPE}"]
+    assert "SA +20.0% [+19.5, +20.5]; measured top-1 80.00% [79.00, 81.00]" in spoken(figure)
+    plot = PLOTS["accuracy_against_latency"]
+    assert "measured top-1 80.00%" in plot.describe(table)
+    name = figure.axes[0].texts[0].get_window_extent(FigureCanvasAgg(figure).get_renderer())
+    point = figure.axes[0].transData.transform((20, 80))
+    assert not name.x0 <= point[0] <= name.x1  # beside the upright whisker, not on it
+    assert plot.fits(table[table["variant"] == "sa"])  # it needs no other network
+
+
+def test_a_name_is_clear_of_the_whiskers_of_all_points() -> None:
+    close = rows(
+        row("sge", 1.146, 0.04, top1=77.584),
+        row("sk", 1.159, 0.04, top1=77.538),
+        row("cbam", 1.229, 0.04, top1=77.626),
+        plain_top1=76.384,
+    )
+    figure = accuracy_against_latency(close, "")
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    (axes,) = figure.axes
+    names = [text.get_window_extent(renderer) for text in axes.texts]
+    whiskers = [
+        Bbox(axes.transData.transform(segment)).padded(1)
+        for lines in axes.collections
+        for segment in lines.get_segments()
+    ]
+    assert (len(names), len(whiskers)) == (4, 4)
+    assert not any(name.overlaps(whisker) for name in names for whisker in whiskers)
 
 
 FAULT = "the plain host against itself is significantly different from 1"
@@ -164,7 +243,7 @@ def test_without_a_control_no_point_is_drawn_as_if_it_were_sure(name: str) -> No
     assert not any(unsure(held))
     table = KNOWN.assign(control_fault=FAULT)
     failed = PLOTS[name].draw(table, "setting")
-    assert failed.get_suptitle() == "setting; the control failed: no verdicts"
+    assert failed.get_suptitle() == "setting; too noisy to judge"
     assert all(unsure(failed))
     assert all(words.count(", no verdict") == 1 for words in spoken(failed) if "plain" not in words)
     assert "no verdict" in PLOTS[name].describe(table)
@@ -174,7 +253,7 @@ def test_without_a_control_there_is_neither_front_nor_dominance() -> None:
     table = KNOWN.assign(control_fault=FAULT)
     figure = accuracy_against_latency(table, "")
     (axes,) = figure.axes
-    assert "front" not in axes.get_xlabel()
+    assert "front" not in figure.get_supxlabel()
     assert not [line for line in axes.lines if line.get_linestyle() == "--"]
     assert "Hollow" not in figure.get_supxlabel()
     assert "front" not in PLOTS["accuracy_against_latency"].describe(table)
@@ -184,9 +263,7 @@ def test_of_a_grid_the_points_of_runs_without_a_control_are_told_apart() -> None
     held, failed = grid_of((2, 64)), grid_of((8, 64)).assign(control_fault=FAULT)
     table = pd.concat([held, failed])
     figure = overhead_across_grid(table, "setting")
-    assert (
-        figure.get_suptitle() == "setting; pale and hollow: there the control failed, no verdicts"
-    )
+    assert figure.get_suptitle() == "setting; pale and hollow: too noisy to judge"
     assert unsure(figure) == [False, True] * 2
     assert GRID_PLOTS["overhead_across_grid"].describe(table) == (
         "Latency over the plain host. SA +50.0% at 2, +12.5% at 8 (no verdict) "
@@ -201,11 +278,11 @@ def test_what_papers_print_has_a_panel_each() -> None:
     params, operations = figure.axes
     assert (params.get_xlabel(), operations.get_xlabel()) == (
         "added parameters",
-        "added GFLOPs, rule leaf",
+        "added GFLOPs, as papers count",
     )
     assert spoken(figure) == [
         "SA +20.0% [+19.5, +20.5]; added parameters +708",
-        "SA +20.0% [+19.5, +20.5]; added GFLOPs, rule leaf +0.002",
+        "SA +20.0% [+19.5, +20.5]; added GFLOPs, as papers count +0.002",
     ]
 
 
@@ -224,7 +301,7 @@ def test_the_memory_plot_shows_the_difference_in_mebibytes(table: pd.DataFrame) 
     axes = memory_overhead(table, "setting").axes[0]
     (bar,) = axes.patches
     assert bar.get_width() == pytest.approx(15 - 10)
-    assert axes.texts[0].get_text() == "+50.0%"
+    assert axes.texts[0].get_text() == "+5.0"
     assert "(MiB)" in axes.get_xlabel()
 
 
@@ -314,6 +391,14 @@ def test_images_that_are_not_square_stand_side_by_side_by_their_pixels() -> None
     ]
 
 
+def test_a_line_goes_through_the_mean_of_the_runs_of_one_configuration() -> None:
+    table = pd.concat([grid_of((2, 64), (8, 64)), grid_of((8, 64)).assign(ratio=1.25)])
+    (axes,) = overhead_across_grid(table, "").axes
+    sa, se = (line for line in axes.lines if list(line.get_xdata()) == [2, 8])
+    assert list(sa.get_ydata()) == pytest.approx([50, 100 * ((1.125 * 1.25) ** 0.5 - 1)])
+    assert list(se.get_ydata()) == pytest.approx([10, 100 * ((1.1 * 1.25) ** 0.5 - 1)])
+
+
 def test_one_configuration_is_no_grid() -> None:
     assert not GRID_PLOTS["overhead_across_grid"].fits(grid_of((2, 64)))
 
@@ -342,20 +427,33 @@ def test_the_roofs_are_the_rates_of_the_ceilings() -> None:
 
 def test_without_a_control_a_roofline_is_as_unsure() -> None:
     figure = roofline(ALONE.assign(control_fault=FAULT), "setting")
-    assert figure.get_suptitle() == "setting; the control failed: no verdicts"
+    assert figure.get_suptitle() == "setting; too noisy to judge"
     assert all(unsure(figure))
 
 
-def test_a_module_without_multiplications_has_a_place_beneath_the_roof() -> None:
+def test_a_roofline_rises_with_the_copy_and_is_level_at_the_product() -> None:
     figure = roofline(ALONE, "setting")
-    assert spoken(figure) == [
-        "SA, stage 1: 10.0 GB/s, 0 multiply-accumulates a byte",
-        "SK, stage 1: 10.0 GB/s, 20 multiply-accumulates a byte",
-    ]
-    fits = ISOLATED_PLOTS["roofline"].fits
-    assert fits(ALONE)
-    assert not fits(ALONE.assign(bytes_per_s=np.nan))
-    assert "20.0" in ISOLATED_PLOTS["roofline"].describe(ALONE)
+    (axes,) = figure.axes
+    roof = max(axes.lines, key=lambda line: len(line.get_xdata()))
+    x, y = roof.get_xdata(), roof.get_ydata()
+    assert y[0] == pytest.approx(20 * x[0])  # 20 GB/s of the copy, in 1e9 a second
+    assert y[-1] == pytest.approx(250)  # the product's 2.5e11
+    assert all(np.diff(y) >= 0)
+    assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
+    # SK: 2e9 multiply-accumulates over 1e8 bytes at 1e10 bytes a second.
+    assert spoken(figure) == ["SK, stage 1: 200 GMAC/s, 20 multiply-accumulates a byte, 10.0 GB/s"]
+
+
+def test_a_module_without_multiplications_is_named_and_has_no_place() -> None:
+    figure = roofline(ALONE, "setting")
+    note = "No multiply-accumulates, so no place here: SA."
+    assert note in figure.get_supxlabel().replace("\n", " ")
+    plot = ISOLATED_PLOTS["roofline"]
+    assert note in plot.describe(ALONE)
+    assert "20.0 GB/s" in plot.describe(ALONE)
+    assert plot.fits(ALONE)
+    assert not plot.fits(ALONE.assign(bytes_per_s=np.nan))
+    assert spoken(roofline(ALONE[:1], "setting")) == []  # no module with any
 
 
 LONG = "a/long/path/of_mine.py:WithALongClassName,groups=32"
@@ -370,7 +468,7 @@ def test_a_long_name_is_shortened_in_its_middle_and_on_one_line() -> None:
 
 @pytest.mark.parametrize("name", PLOTS)
 def test_a_name_that_is_shortened_is_whole_under_the_pointer(name: str) -> None:
-    table = rows(row(LONG, 1.2, published_top1=77.0), row("se", 1.1, published_top1=77.1))
+    table = rows(row(LONG, 1.2, top1=77.0), row("se", 1.1, top1=77.1))
     figure = PLOTS[name].draw(table, "setting")
     whole = [text.get_text() for text in figure.findobj(Text) if text.get_gid() == SPOKEN + LONG]
     assert set(whole) == {"a/long/pa…,groups=32"}
@@ -407,7 +505,7 @@ def test_names_beside_points_stay_within_their_axes() -> None:
 
 @pytest.mark.parametrize("name", PLOTS)
 def test_two_runs_in_one_table_are_not_drawn_as_one(name: str) -> None:
-    one = rows(row("sa", 1.2, published_top1=77.0)).assign(mode="inference")
+    one = rows(row("sa", 1.2, top1=77.0)).assign(mode="inference")
     with pytest.raises(UserError, match="choose one run of the table"):
         PLOTS[name].draw(pd.concat([one, one]), "")
 
@@ -417,7 +515,7 @@ HOSTILE = 'a$b_1$ <b>"x"</b> & %'
 
 @pytest.mark.parametrize("name", PLOTS)
 def test_a_hostile_name_is_drawn_as_it_is(name: str, tmp_path: Path) -> None:
-    table = rows(row(HOSTILE, 1.2, published_top1=77.0))
+    table = rows(row(HOSTILE, 1.2, top1=77.0))
     figure = PLOTS[name].draw(table, "setting")
     figure.savefig(tmp_path / "plot.svg")
     assert any(words.startswith(HOSTILE) for words in spoken(figure))

@@ -9,7 +9,7 @@ from attnbench.errors import UserError
 from attnbench.records.run import Run
 from attnbench.records.schema import Block, Case, Plan, Round
 from attnbench.report.tables.columns import COLUMNS, CONFIGURATION
-from attnbench.report.tables.grid import grid, tidy
+from attnbench.report.tables.grid import grid, tidy, turned
 from attnbench.report.tables.run import LoadedRun
 from attnbench.report.write import write_joint
 
@@ -26,6 +26,9 @@ CASE = Case(
 )
 WIDE = (0.9, 1.1, 1.0, 1.0, 1.1, 0.9)
 """Of six rounds the interval is from the least to the greatest: 1 is inside of it."""
+
+# Cells of modules include the variation between runs, exp(2.4469 * 0.013) = 1.0323 either way:
+# 1.2 / 1.0323 = 1.162 and 1.2 * 1.0323 = 1.239.
 
 
 def run_of(*, plain_s: float = 0.1, rounds: int = 6, control: float = 1.0, **given: Any) -> Run:
@@ -84,10 +87,23 @@ def test_a_grid_has_a_row_a_configuration_and_a_column_a_module() -> None:
     assert sheet.headings == ("configuration", "plain (ms/image)", "control [95%]", "SA", "SE")
     one = "1.000 [1.000, 1.000]"
     assert sheet.rows == (
-        ("batch 1", "100.00", one, "1.200 [1.200, 1.200]", "1.100 [1.100, 1.100]"),
+        ("batch 1", "100.00", one, "1.200 [1.162, 1.239]", "1.100 [1.066, 1.136]"),
         # 400 ms over 8 images
-        ("batch 8", "50.00", one, "1.300 [1.300, 1.300]", "1.050 [1.050, 1.050]"),
+        ("batch 8", "50.00", one, "1.300 [1.259, 1.342]", "1.050 [1.017, 1.084]"),
     )
+
+
+def test_a_grid_of_few_runs_is_narrower_with_a_row_a_module() -> None:
+    sheet = grid(named(run_of(sa=1.2, se=1.1), run_of(batch_size=8, plain_s=0.4, sa=1.3)))
+    assert turned(sheet).headings == ("module", "batch 1", "batch 8")
+    assert turned(sheet).rows == (
+        ("plain (ms/image)", "100.00", "50.00"),
+        ("control [95%]", "1.000 [1.000, 1.000]", "1.000 [1.000, 1.000]"),
+        ("SA", "1.200 [1.162, 1.239]", "1.300 [1.259, 1.342]"),
+        ("SE", "1.100 [1.066, 1.136]", "–"),
+    )
+    many = grid(named(*(run_of(batch_size=size, sa=1.2) for size in (1, 2, 4, 8))))
+    assert turned(many) == many
 
 
 def test_what_all_configurations_share_is_in_the_caption_alone() -> None:
@@ -99,8 +115,8 @@ def test_what_all_configurations_share_is_in_the_caption_alone() -> None:
         )
     )
     assert sheet.caption == (
-        "Latency ratio to the plain host of the same configuration; "
-        "= no significant difference, ? no verdict. "
+        "Latency ratio to the plain host of the same configuration; intervals include the "
+        "variation between runs; = no significant difference, ? too noisy to judge. "
         "resnet50, 64x64, float32, cpu"
     )
     assert [row[0] for row in sheet.rows] == [
@@ -118,22 +134,22 @@ def test_a_configuration_that_stands_alone_is_all_in_the_caption() -> None:
 
 def test_ties_are_marked() -> None:
     (row,) = grid(named(run_of(sa=WIDE, se=1.2, eca=0.9))).rows
-    assert row[3:] == ("= 1.000 [0.900, 1.100]", "1.200 [1.200, 1.200]", "0.900 [0.900, 0.900]")
+    assert row[3:] == ("= 1.000 [0.896, 1.106]", "1.200 [1.162, 1.239]", "0.900 [0.872, 0.929]")
 
 
 def test_a_control_that_failed_is_marked_and_then_nothing_is_a_tie() -> None:
     failed, held = grid(
         named(run_of(control=1.05, sa=WIDE, batch_size=1), run_of(sa=WIDE, batch_size=8))
     ).rows
-    assert failed[2:] == ("1.050 [1.050, 1.050] FAILED", "? 1.000 [0.900, 1.100]")
-    assert held[2:] == ("1.000 [1.000, 1.000]", "= 1.000 [0.900, 1.100]")
+    assert failed[2:] == ("1.050 [1.050, 1.050] too noisy", "? 1.000 [0.896, 1.106]")
+    assert held[2:] == ("1.000 [1.000, 1.000]", "= 1.000 [0.896, 1.106]")
 
 
 def test_too_few_rounds_are_a_control_that_failed() -> None:
     (row,) = grid(named(run_of(sa=1.2, rounds=5))).rows
     assert row[1:] == (
         "100.00",
-        "1.000 [too few rounds] FAILED",
+        "1.000 [too few rounds] too noisy",
         "? 1.200 [too few rounds]",
     )
 
@@ -141,13 +157,13 @@ def test_too_few_rounds_are_a_control_that_failed() -> None:
 def test_a_module_that_one_configuration_lacks_is_a_dash_there() -> None:
     sheet = grid(named(run_of(sa=1.2, batch_size=1), run_of(se=1.1, sa=1.3, batch_size=8)))
     assert sheet.headings[3:] == ("SA", "SE")
-    assert sheet.rows[0][3:] == ("1.200 [1.200, 1.200]", "–")
-    assert sheet.rows[1][3:] == ("1.300 [1.300, 1.300]", "1.100 [1.100, 1.100]")
+    assert sheet.rows[0][3:] == ("1.200 [1.162, 1.239]", "–")
+    assert sheet.rows[1][3:] == ("1.300 [1.259, 1.342]", "1.100 [1.066, 1.136]")
 
 
 def test_a_configuration_without_rounds_is_a_row_of_dashes() -> None:
     _, empty = grid(named(run_of(sa=1.2), run_of(sa=1.2, batch_size=8, rounds=0))).rows
-    assert empty == ("batch 8", "–", "– FAILED", "–")
+    assert empty == ("batch 8", "–", "– too noisy", "–")
 
 
 def test_a_grid_is_written_for_people_and_for_programs(tmp_path: Path) -> None:
@@ -158,7 +174,9 @@ def test_a_grid_is_written_for_people_and_for_programs(tmp_path: Path) -> None:
         *(f"overhead_across_grid.{kind}" for kind in ("svg", "png")),
     }
     lines = (tmp_path / "grid.md").read_text(encoding="utf-8").splitlines()
-    assert lines[0].startswith("**Latency ratio to the plain host of the same configuration; = ")
+    assert lines[0].startswith(
+        "**Latency ratio to the plain host of the same configuration; intervals "
+    )
     assert lines[2] == "| configuration | plain (ms/image) | control [95%] | SA | SE |"
     assert lines[4].startswith("| batch 1 | 100.00 | ")
     table = pd.read_csv(tmp_path / "grid.csv")

@@ -50,10 +50,10 @@ def test_it_is_printed_with_its_units(counted: Run) -> None:
         "module",
         "stage",
         "kernels",
-        "moved (MiB)",
+        "memory traffic (MiB)",
         "macs (M)",
         "other operations (M)",
-        "share of all moved",
+        "share of its traffic",
     )
     assert found.rows[0] == ("SA", "layer1", "3", "2.0", "2.500", "0.000", "66.7%")
 

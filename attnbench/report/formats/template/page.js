@@ -28,7 +28,7 @@ function compare(one, other, sign) {
   return sign * String(one).localeCompare(String(other));
 }
 
-// Tooltips of points: the browser's own comes late, and never on a phone.
+// Tooltips of points and headings: the browser's own comes late, and never on a phone.
 const tip = document.getElementById("tip");
 let shown = null;
 for (const point of document.querySelectorAll(".point")) {
@@ -37,12 +37,26 @@ for (const point of document.querySelectorAll(".point")) {
   point.setAttribute("role", "img");
   point.setAttribute("tabindex", "0");
   title.remove();
-  for (const event of ["pointerenter", "focus", "click"]) point.addEventListener(event, () => show(point));
-  for (const event of ["pointerleave", "blur"]) point.addEventListener(event, hide);
+  explain(point);
+}
+for (const heading of document.querySelectorAll("thead th[title]")) {
+  heading.dataset.definition = heading.title;
+  heading.removeAttribute("title");
+  const target = heading.querySelector("button");
+  if (!target) heading.setAttribute("tabindex", "0");
+  (target ?? heading).setAttribute("aria-description", heading.dataset.definition);
+  explain(heading, target ?? heading);
+}
+
+function explain(element, target = element) {
+  for (const event of ["pointerenter", "click"]) element.addEventListener(event, () => show(element));
+  target.addEventListener("focus", () => show(element));
+  element.addEventListener("pointerleave", hide);
+  target.addEventListener("blur", hide);
 }
 
 function show(point) {
-  tip.textContent = point.getAttribute("aria-label");
+  tip.textContent = point.dataset.definition ?? point.getAttribute("aria-label");
   tip.hidden = false;
   const box = point.getBoundingClientRect();
   const left = box.left + box.width / 2 - tip.offsetWidth / 2;
@@ -59,7 +73,45 @@ function hide() {
 
 addEventListener("scroll", () => shown && show(shown), { passive: true });
 
-// Print folded parts too.
+// Say where something is wider than the page.
+function hint() {
+  for (const wide of document.querySelectorAll(".scroll")) {
+    const more = wide.nextElementSibling?.querySelector(".more");
+    if (more) more.hidden = wide.scrollWidth <= wide.clientWidth + 1;
+  }
+}
+hint();
+addEventListener("resize", hint);
+addEventListener("toggle", hint, true);
+
+// Copy a table as tab-separated text, or a command.
+for (const button of document.querySelectorAll(".copy")) {
+  const words = button.textContent;
+  button.addEventListener("click", async () => {
+    const text = button.dataset.of === "table"
+      ? [...button.parentElement.previousElementSibling.querySelectorAll("tr")]
+        .map((row) => [...row.cells].map((cell) => cell.textContent.trim()).join("\t")).join("\n")
+      : button.previousElementSibling.textContent;
+    button.textContent = (await copied(text)) ? "Copied" : "Not allowed here";
+    setTimeout(() => { button.textContent = words; }, 1500);
+  });
+}
+
+async function copied(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    const area = document.body.appendChild(document.createElement("textarea"));
+    area.value = text;
+    area.select();
+    const done = document.execCommand("copy");
+    area.remove();
+    return done;
+  }
+}
+
+// Print folded parts too; a plot's words are for those who cannot see it.
 addEventListener("beforeprint", () => {
-  for (const folded of document.querySelectorAll("details")) folded.open = true;
+  for (const folded of document.querySelectorAll("section > details")) folded.open = true;
 });
