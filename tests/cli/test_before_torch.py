@@ -151,8 +151,8 @@ check --format yaml                           | 'yaml' is not one of
 check --limit a                               | --limits
 compare                                       | OLD
 compare RUN                                   | NEW
-compare nowhere RUN                           | cannot read nowhere
-compare RUN nowhere                           | cannot read nowhere
+compare nowhere RUN                           | neither a folder nor a baseline 'nowhere'
+compare RUN nowhere                           | neither a folder nor a baseline 'nowhere'
 compare RUN RUN --fail-above x                | 'x' is no share
 compare RUN RUN --fail-above 3                | '3' would be 300%; write 3% or 0.03
 compare RUN RUN --between-runs -1%            | is no share

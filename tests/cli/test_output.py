@@ -125,7 +125,7 @@ def test_a_log_obeys_no_name(capsys: pytest.CaptureFixture[str], order: str) -> 
     terminal.print(table(order, (order,), [(order,)]))
     complain(order)
     print(json_text({"name": order}))
-    print(github_text([(order, order)], "headline", markdown_table((order,), [(order,)])))
+    print(github_text([annotation(order, order)], "headline", markdown_table((order,), [(order,)])))
     printed = capsys.readouterr()
     lines = [*printed.out.splitlines(), *printed.err.splitlines()]
     obeyed = [line for line in lines if line.lstrip().startswith("::") or "##[" in line]
