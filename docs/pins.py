@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from attnbench.claims import pins
+from attnbench.claims import check_pins
 
 FILE = Path("attnbench/claims/pins.toml")
 
 if __name__ == "__main__":
-    FILE.write_text(pins.written(), encoding="utf-8")
+    FILE.write_text(check_pins.written(), encoding="utf-8")
