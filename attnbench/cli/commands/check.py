@@ -44,7 +44,7 @@ def cells(outcome: Outcome) -> tuple[str, ...]:
 def summary(outcomes: Sequence[Outcome]) -> str:
     """Return how many hold: ``3 limits: 1 within, 1 not within, 1 cannot tell``."""
     limits = bool(outcomes) and outcomes[0].kind == "limit"
-    count = formatting.counted(len(outcomes), "limit" if limits else "published figure")
+    count = formatting.counted(len(outcomes), "limit" if limits else "figure")
     words = ("within", "not within") if limits else ("as expected", "not as expected")
     hold, undecided = (
         sum(outcome.holds for outcome in outcomes),
