@@ -40,6 +40,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("counting", "hosts", "plugins", "records", "stats", "system"),
         *("modules", "formatting"),
     },
+    "equivalence": {"counting", "plugins", "modules"},
     "accuracy": {"hosts", "plugins", "records", "system", "modules"},
     "claims": {"records", "stats"},
     "analysis": {"records", "stats", "claims", "formatting"},
@@ -47,6 +48,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cli": {
         *("_version", "modules", "records", "counting", "stats", "system", "plugins"),
         *("hosts", "formatting", "measuring", "accuracy", "claims", "analysis", "report"),
+        "equivalence",
     },
     "notebook": {"plugins", "records", "measuring", "report"},
     "__main__": {"cli"},

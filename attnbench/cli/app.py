@@ -20,6 +20,7 @@ from attnbench.cli.commands.list_modules import list_modules
 from attnbench.cli.commands.pick import pick
 from attnbench.cli.commands.report import report_command
 from attnbench.cli.commands.run import run
+from attnbench.cli.commands.same import same
 from attnbench.cli.commands.selftest import selftest
 from attnbench.errors import UserError
 from attnbench.modules import SettingsError
@@ -40,6 +41,7 @@ app.command("pick")(pick)
 app.command("selftest")(selftest)
 app.command("report")(report_command)
 app.command("doctor")(doctor_command)
+app.command("same")(same)
 
 
 @app.callback(invoke_without_command=True)

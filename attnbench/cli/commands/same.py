@@ -1,0 +1,69 @@
+"""``attnbench same``: whether two modules compute the same on equal weights."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from attnbench.cli import output
+from attnbench.cli.options import Timeout, choice, option
+from attnbench.errors import UserError
+
+FORMATS = ("text", "json")
+
+
+def same(  # noqa: PLR0913, PLR0917  an option each
+    one: Annotated[str, typer.Argument(metavar="A", help="A module, as --module of run.")],
+    other: Annotated[str, typer.Argument(metavar="B", help="Another one.")],
+    channels: Annotated[int, option("N", "Channels of the map.", min=1)] = 256,
+    map_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--map", metavar="A=B", help="A tensor of the first and its counterpart. Repeatable."
+        ),
+    ] = None,
+    format_: Annotated[str, typer.Option("--format", metavar="NAME", help="text, json")] = "text",
+    timeout: Timeout = None,
+) -> int:
+    """Compare two modules on equal weights, in float64: outputs, parameters, operators.
+
+    Exit status 1 where they differ or cannot be compared. Both modules' code is run.
+    """
+    as_json = choice(format_, "--format", FORMATS) == "json"
+    mapped = dict(_pair(text) for text in map_ or ())
+
+    from attnbench.equivalence.same import SAME, Comparison, compare
+    from attnbench.plugins.resolve import parse
+    from attnbench.system import worker
+
+    references = (parse(one), parse(other))
+    with worker.time_limit(timeout):
+        found: Comparison = worker.call(compare, references, channels, mapped)
+    if as_json:
+        print(output.json_text(found))
+        return 0 if found.same else 1
+    first, second = found.names
+    rows = [("parameters", *(f"{params:,}" for params in found.params))]
+    rows += [(name, str(mine), str(its)) for name, (mine, its) in found.operators.items()]
+    caption = f"{channels} channels; parameters, and operators of which one runs more"
+    output.console().print(output.table(caption, ("what", first, second), rows))
+    pairs = [f"{mine} = {its}" for mine, its in found.pairs if mine != its]
+    if pairs:
+        output.console().print(f"Made equal: {', '.join(pairs)}.")
+    if found.difference is None:
+        output.complain(f"they cannot be compared: {found.reason}")
+        return 1
+    verdict = "the same" if found.same else "NOT the same"
+    output.console().print(
+        f"Largest relative difference in float64: {found.difference:.2g}: {verdict} "
+        f"(rounding explains {SAME:g})."
+    )
+    return 0 if found.same else 1
+
+
+def _pair(text: str) -> tuple[str, str]:
+    mine, equals, its = text.partition("=")
+    if not (mine.strip() and equals and its.strip()):
+        raise UserError(f"--map: '{text}' is not of the form fc.0.weight=conv1.weight")
+    return mine.strip(), its.strip()
