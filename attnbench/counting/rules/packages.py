@@ -140,10 +140,15 @@ THOP = Rule(
 
 
 def count_torch(model: nn.Module, given: Input) -> Count:
-    """Count by ``FlopCounterMode`` over one forward."""
+    """Count by ``FlopCounterMode`` over one forward.
+
+    Its hooks ask for the gradient of every learnable input of a module, such as the tokens of an
+    attention or the weight of a parametrised layer; in inference there is none, and they raise.
+    """
     known = {str(packet): Operator() for packet in flop_registry}
+    network, images = twin(model, given)
     with FlopCounterMode(display=False) as counter:
-        recorded = trace(*twin(model, given), known)
+        recorded = trace(network.requires_grad_(False), images, known)
     return Count(operations=counter.get_total_flops(), not_counted=dict(recorded.not_counted))
 
 

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils.parametrizations import weight_norm
 
 from attnbench.counting.rules.packages import TORCH
 from attnbench.modules import create
@@ -87,6 +88,24 @@ def test_of_gc_its_products_are_counted():
         "aten.relu_": 1,
         "aten.add": 1,
     }
+
+
+class Tokens(nn.Module):
+    """Layers that take a learnable tensor as their input."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tokens = nn.Parameter(torch.ones(4, 8))
+        self.project = nn.Linear(8, 8)
+        self.normed = weight_norm(nn.Conv2d(8, 8, 1))
+
+    def forward(self, x):
+        return self.normed(x) * self.project(self.tokens).mean(0).view(1, 8, 1, 1)
+
+
+def test_learnable_inputs_of_layers_are_counted():
+    counted = TORCH.count(Tokens(), (1, 8, 3, 3))
+    assert counted.operations == 2 * (8 * 8 * 9 + 4 * 8 * 8)  # the convolution, the projection
 
 
 def test_nothing_is_printed(capsys):
