@@ -84,9 +84,9 @@ def finding() -> str:
     return (
         f"**SA in ResNet-50 adds {sa['added_params']:,.0f} parameters, not the "
         f"{printed['sa-abstract-module-params']} that its abstract prints.** Its "
-        f"{printed['sa-abstract-module-gflops']}\nGFLOPs are right as papers count them, and nearly "
-        f"free: +{counted}. **Measured on two cores of a CPU,\nlatency is {latency}** (95%, runs at "
-        f"other hours included), activation memory {sa['peak_live_ratio'] - 1:+.1%}."
+        f"{printed['sa-abstract-module-gflops']}\nGFLOPs are right as papers count them and nearly "
+        f"free: +{counted}. **Measured on two cores of a CPU,\nlatency is {latency}** (95%, runs "
+        f"at other hours included), activation memory {sa['peak_live_ratio'] - 1:+.1%}."
     )
 
 
