@@ -4,7 +4,7 @@ CONSTRAINTS ?= constraints.txt
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: bench check docs readme test
+.PHONY: bench check docs pins readme test
 
 bench: $(VENV)/for-running
 	$(BIN)/python run_bench.py
@@ -16,6 +16,9 @@ docs: $(VENV)/for-running
 	$(BIN)/python docs/generate.py
 
 readme: docs
+
+pins: $(VENV)/for-running
+	$(BIN)/python docs/pins.py
 
 test: $(VENV)/for-testing
 	$(BIN)/ruff check .

@@ -44,7 +44,7 @@ def cells(outcome: Outcome) -> tuple[str, ...]:
 def summary(outcomes: Sequence[Outcome]) -> str:
     """Return how many hold: ``3 limits: 1 within, 1 not within, 1 cannot tell``."""
     limits = bool(outcomes) and outcomes[0].kind == "limit"
-    count = formatting.counted(len(outcomes), "limit" if limits else "published figure")
+    count = formatting.counted(len(outcomes), "limit" if limits else "figure")
     words = ("within", "not within") if limits else ("as expected", "not as expected")
     hold, undecided = (
         sum(outcome.holds for outcome in outcomes),
@@ -117,7 +117,11 @@ FORMATS: dict[str, Callable[[Sequence[Outcome]], str]] = {
 
 def check(  # noqa: PLR0913, PLR0917  an option each
     only: Annotated[
-        str | None, option("GLOB", "Check the claims whose id matches, such as 'sa-*'.")
+        str | None,
+        option(
+            "GLOB",
+            "Check the figures whose id matches: 'sa-*' of papers, 'pin-*' exact ones of ours.",
+        ),
     ] = None,
     limits: Annotated[
         Path | None, option("FILE", "Check these limits instead of the claims.")
@@ -151,7 +155,7 @@ def check(  # noqa: PLR0913, PLR0917  an option each
         with worker.time_limit(timeout):
             caption, outcomes = f"Limits of {path}", _limits(path, run, between_runs)
     else:
-        caption, outcomes = "Published figures, computed", _claims(only)
+        caption, outcomes = "Published and pinned figures, computed", _claims(only)
     if format_ is Format.TEXT:
         words, console = ("what", "rule", "verdict", "as expected"), output.console()
         console.print(output.table(caption, headings(outcomes), map(cells, outcomes), words))
@@ -166,13 +170,16 @@ def check(  # noqa: PLR0913, PLR0917  an option each
 
 
 def _claims(only: str | None) -> list[Outcome]:
-    from attnbench.claims import claim
+    from attnbench.claims import claim, pins
 
-    selected = claim.select(only)
+    pinned = pins.select(only)
+    claims = [] if pinned and only is not None else claim.select(only)
 
     from attnbench.claims import check as claims_check  # and torch
+    from attnbench.claims import check_pins
 
-    return [finding.outcome() for finding in claims_check.check(selected)]
+    outcomes = [finding.outcome() for finding in claims_check.check(claims)]
+    return outcomes + check_pins.check(pinned)
 
 
 def _limits(path: Path, run: Path | None, between_runs: float | None) -> list[Outcome]:

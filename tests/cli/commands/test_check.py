@@ -90,8 +90,8 @@ def test_junit_names_are_distinct_and_what_cannot_be_told_is_an_error() -> None:
 @pytest.mark.parametrize(
     ("outcomes", "said"),
     [
-        ([GOOD], "1 published figure: 1 as expected"),
-        ([GOOD, BAD], "2 published figures: 1 as expected, 1 not as expected"),
+        ([GOOD], "1 figure: 1 as expected"),
+        ([GOOD, BAD], "2 figures: 1 as expected, 1 not as expected"),
         ([WITHIN], "1 limit: 1 within"),
         ([OVER, WITHIN, OPEN], "3 limits: 1 within, 1 not within, 1 cannot tell"),
     ],
@@ -114,8 +114,8 @@ def test_github_gets_an_annotation_for_what_does_not_hold_and_a_summary(
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
     printed = as_github([GOOD, BAD]).splitlines()
     assert printed[0].startswith("::error title=attnbench bad%3A 50%25%2C <b>::x|y: stated 1 M")
-    assert printed[1:] == ["2 published figures: 1 as expected, 1 not as expected"]
-    assert "**attnbench check**: 2 published figures: 1 as expected, 1 not" in summary.read_text()
+    assert printed[1:] == ["2 figures: 1 as expected, 1 not as expected"]
+    assert "**attnbench check**: 2 figures: 1 as expected, 1 not" in summary.read_text()
 
 
 def test_github_prints_the_summary_where_there_is_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
