@@ -18,7 +18,7 @@ from attnbench.text import markdown_text
 
 ChangeFormat = StrEnum("ChangeFormat", ["TEXT", "JSON", "GITHUB"])
 HEADINGS = (
-    *("module", "old ratio [rounds alone]", "new ratio [rounds alone]", "change [95%]"),
+    *("module", "old ratio, rounds alone", "new ratio, rounds alone", "change [95%]"),
     *("run-to-run part", "verdict"),
 )
 
