@@ -125,7 +125,9 @@ def _candidate(
     judgements = (
         _by_latency(measured, ratio, limits.overhead),
         _by_value("added parameters", added, limits.added_params, formatting.whole),
-        _by_value("live peak", memory and memory - 1, limits.memory, formatting.stated_percent),
+        _by_value(
+            "activation memory", memory and memory - 1, limits.memory, formatting.stated_percent
+        ),
     )
     answer = max((judged for judged, _ in judgements), key=ORDER.index)
     reasons = [reason for judged, reason in judgements if judged == answer and reason]

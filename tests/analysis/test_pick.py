@@ -59,7 +59,7 @@ def test_memory_is_held_exactly(stored, most, answer):
 
 def test_one_limit_that_is_broken_puts_a_module_out_whatever_the_others_say(stored):
     (candidate,) = pick(stored(sa=SIX), Limits(overhead=0.1, memory=0.1)).candidates
-    assert (candidate.answer, candidate.reasons) == ("out", ("live peak above 10%",))
+    assert (candidate.answer, candidate.reasons) == ("out", ("activation memory above 10%",))
     (candidate,) = pick(stored("other", sa=SIX), Limits(overhead=0.1, memory=0.6)).candidates
     assert (candidate.answer, candidate.reasons) == (
         "cannot tell",
@@ -82,7 +82,7 @@ def test_what_was_not_measured_cannot_be_said_with_its_error(stored):
     assert candidate.answer == "cannot tell"
     assert candidate.reasons == (
         "it was not timed",
-        "no live peak in the records",
+        "no activation memory in the records",
         "latency failed: MemoryError: no room",
     )
     assert (candidate.ratio, candidate.added_params, candidate.memory_ratio, candidate.top1) == (

@@ -18,7 +18,7 @@ from attnbench.analysis import baselines
 from attnbench.cli import app
 from attnbench.hosts.build import HOSTS, Host
 from attnbench.hosts.conditions import BASE
-from attnbench.measuring import planning
+from attnbench.measuring import planning, runner
 from attnbench.system import environment
 
 ROOT = Path(__file__).parents[2]
@@ -246,9 +246,7 @@ def test_a_shown_program_runs(page: str, block: str, monkeypatch: pytest.MonkeyP
     for text, why in NOT_A_PROGRAM.items():
         if text in block:
             pytest.skip(why)
-    if "attnbench.run(" in block:
-        if not hasattr(attnbench, "run"):
-            pytest.skip("attnbench.run is not there yet")
+    if "attnbench.run(" in block or "attnbench.measure(" in block:
         _shorten_runs(monkeypatch)
     torch.save(
         {"state_dict": attnbench.to_authors_state_dict(attnbench.resnet(50, attention="sa"))},
@@ -260,10 +258,11 @@ def test_a_shown_program_runs(page: str, block: str, monkeypatch: pytest.MonkeyP
 
 def _shorten_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     """The shown options on small images and for a moment, on the CPU."""
-    run = attnbench.run
+    run = runner.run
 
     def short(options, *rest, **named):
         smaller = replace(options, image_size=(32,), budget_s=0.2, device="cpu")
         return run(smaller, *rest, **named)
 
-    monkeypatch.setattr(attnbench, "run", short, raising=False)
+    monkeypatch.setattr(runner, "run", short)
+    monkeypatch.setattr(attnbench, "run", short)

@@ -17,7 +17,10 @@ from attnbench.errors import UserError
 from attnbench.text import markdown_text
 
 ChangeFormat = StrEnum("ChangeFormat", ["TEXT", "JSON", "GITHUB"])
-HEADINGS = ("module", "old ratio", "new ratio", "change [95%]", "run-to-run part", "verdict")
+HEADINGS = (
+    *("module", "old ratio, rounds alone", "new ratio, rounds alone", "change [95%]"),
+    *("run-to-run part", "verdict"),
+)
 
 
 def tables(comparison: Comparison) -> Iterable[tuple[str, list[tuple[str, ...]], list[str]]]:

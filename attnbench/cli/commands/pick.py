@@ -20,7 +20,7 @@ from attnbench.records.evaluation import PUBLISHED_SIZE
 ChoiceFormat = StrEnum("ChoiceFormat", ["TEXT", "JSON"])
 HEADINGS = (
     *("module", "answer", "published top-1 (%)", "latency over plain [95%]"),
-    *("added parameters", "live peak over plain", "why"),
+    *("added parameters", "activation memory over plain", "why"),
 )
 
 
@@ -99,7 +99,8 @@ def pick(  # noqa: PLR0913, PLR0917  an option each
         int | None, option("N", "Most learnable parameters added.", min=0)
     ] = None,
     max_memory: Annotated[
-        float | None, option("SHARE", "Most live peak over plain, such as 5%.", parser=share)
+        float | None,
+        option("SHARE", "Most activation memory over plain, such as 5%.", parser=share),
     ] = None,
     recipe: Annotated[
         str | None,

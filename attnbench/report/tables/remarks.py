@@ -99,8 +99,9 @@ def _advice(run: Run, control: Interval | None) -> str:
     wanted, known = run.plan.target, control is not None and isfinite(control.half_width)
     factor = ceil((control.half_width / wanted) ** 2) if control and known else MORE_ROUNDS
     budget = f"--budget {run.plan.budget_s * max(factor, 2):g}"
-    if not known:
-        return f"More rounds would do: {budget}."
+    if not known:  # a round can take longer than the budget
+        seconds = max(run.plan.budget_s, ceil(run.timed_s)) * max(factor, 2)
+        return f"More rounds would do: --budget {seconds:g}."
     loads = [load for moment in run.moments if isinstance(load := moment.get(LOAD), int | float)]
     cores = run.environment.get("cores_allowed") or run.environment.get("cores")
     on = f" on {_counted(cores, 'core')}" if isinstance(cores, int) else ""

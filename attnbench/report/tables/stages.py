@@ -81,8 +81,20 @@ STEP_COLUMNS = (
         figure(mega),
     ),
     Column("kernels", "Its operators that launch work, on a CPU.", "1", "kernels", figure(whole)),
-    Column("moved_bytes", "Bytes they read and write.", "byte", "moved (MiB)", figure(mebibytes)),
-    Column("peak_bytes", "Most bytes alive in it.", "byte", "live peak (MiB)", figure(mebibytes)),
+    Column(
+        "moved_bytes",
+        "Bytes they read and write.",
+        "byte",
+        "memory traffic (MiB)",
+        figure(mebibytes),
+    ),
+    Column(
+        "peak_bytes",
+        "Most bytes alive in it.",
+        "byte",
+        "activation memory (MiB)",
+        figure(mebibytes),
+    ),
 )
 
 

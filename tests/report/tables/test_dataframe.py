@@ -132,6 +132,9 @@ def test_what_would_do_is_said_once_where_it_was_too_noisy(run: Run) -> None:
     assert control(LoadedRun(single)).endswith(f"{fault}. Quiet the machine, or --budget 900.")
     few = control(LoadedRun(replace(noisy, rounds=rounds[:5])))
     assert few.endswith("fewer than 6 rounds. More rounds would do: --budget 600.")
+    # Five rounds took 1.003 s, more than the budget: six times two whole seconds.
+    slow = replace(noisy, plan=replace(plan, budget_s=0.5), rounds=rounds[:5])
+    assert control(LoadedRun(slow)).endswith("More rounds would do: --budget 12.")
 
 
 def of_ratio(run: Run, ratio: float, variant: str = "sa") -> pd.Series:
