@@ -135,5 +135,6 @@ def test_pooling_by_a_function_turns_the_check_red(
                 part.__dict__["avg_pool"] = lambda x: x.mean((2, 3), keepdim=True)
         return module
 
-    red = changed(monkeypatch, name, functional, figure="gflops")
-    assert red
+    # The printed digits of ECA's smaller network do not show it.
+    host = "resnet101" if name == "eca" else "resnet50"
+    assert changed(monkeypatch, name, functional, (host,), "gflops")
