@@ -1,3 +1,6 @@
+import fcntl
+import os
+import pickle
 import sys
 from functools import partial
 from pathlib import Path
@@ -36,9 +39,27 @@ def case():
 
 
 @pytest.fixture(scope="session")
-def every_finding():
+def every_finding(once_a_session):
     """Compute every published figure that can be computed, once for all tests."""
-    return check.check(claim.select(None))
+    return once_a_session("findings", lambda: check.check(claim.select(None)))
+
+
+@pytest.fixture(scope="session")
+def once_a_session(tmp_path_factory):
+    """Return a function that computes what is slow once, for all workers of a session."""
+    session = os.environ.get("PYTEST_XDIST_TESTRUNUID")  # unset without workers
+
+    def compute(name, function):
+        if session is None:
+            return function()
+        stored = tmp_path_factory.getbasetemp().parent / name
+        with stored.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # until the file is closed
+            if not stored.exists():
+                stored.write_bytes(pickle.dumps(function()))
+        return pickle.loads(stored.read_bytes())
+
+    return compute
 
 
 @pytest.fixture

@@ -58,10 +58,13 @@ def python(*command: str | Path, check: bool = True) -> subprocess.CompletedProc
 
 
 def test_the_wheel_runs_the_main_job_small(environment: Path, tmp_path: Path) -> None:
-    small = ["--modules", "sa", "--image-size", "64", "--budget", "0.2", "--device", "cpu"]
+    small = ["--modules", "se", "--host", "resnet18", "--image-size", "32", "--device", "cpu"]
+    small += ["--budget", "0.05"]
     out = tmp_path / "run"
     shown = python(environment / "bin" / "attnbench", *small, "--out", out).stdout
-    assert "+708" in shown
+    # In two blocks a stage; reductions by 16 and biases of 64, 128, 256 and 512 channels.
+    added = 2 * sum(2 * c * (c // 16) + c + c // 16 for c in (64, 128, 256, 512))
+    assert f"+{added:,}" in shown
     assert (out / "comparison.md").exists()
     assert (out / "latency_overhead.png").exists()
 

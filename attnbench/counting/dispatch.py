@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch._ops import OpOverload
+from torch._subclasses.fake_tensor import FakeTensor, unset_fake_temporarily
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -31,6 +32,9 @@ FREE = {
     "aten._local_scalar_dense",
 }
 """Allocations, views that PyTorch does not mark as such, and questions: free under every rule."""
+
+VIEWS = {"aten.view", "aten._unsafe_view", "aten._reshape_alias"}
+"""Views by shape, whose strides a kernel computes."""
 
 MASKED = {
     *("aten.convolution_backward", "aten.native_batch_norm_backward"),
@@ -181,6 +185,8 @@ class Trace(TorchDispatchMode):
                 return func._op_dk(COMPOSITE, *args, **kwargs) if out is None else out
         inputs = {tensor.untyped_storage()._cdata for tensor in _tensors((args, kwargs))}
         out = func(*args, **kwargs)
+        if name in VIEWS and isinstance(out, FakeTensor):
+            out = _as_viewed(out, *args[:2])
         made = out
         if name in MASKED:  # fake tensors also make the gradients that are not asked for
             made = [gradient for gradient, asked in zip(out, args[-1], strict=True) if asked]
@@ -225,6 +231,18 @@ def _linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor | N
     if bias is None or x.dim() == weight.dim() or x.is_contiguous():
         return None
     return torch.matmul(x, weight.t()).add_(bias)
+
+
+def _as_viewed(out: Tensor, x: Tensor, shape: list[int]) -> Tensor:
+    """Give a fake view the strides that PyTorch's kernel gives a real one.
+
+    They differ in sides of length 1, from which a later convolution chooses its memory layout.
+    """
+    if 1 not in out.shape:
+        return out
+    with unset_fake_temporarily():
+        strides = torch.empty_strided(x.shape, x.stride(), device="meta").view(shape).stride()
+    return out if out.stride() == strides else out.as_strided(out.shape, strides)
 
 
 def _tensors(tree: Any) -> list[Tensor]:

@@ -86,17 +86,26 @@ def test_the_original_sknets(findings: dict[str, Finding]) -> None:
     assert findings["sk-sknet101-params"].verdict == "explained"
 
 
-def changed(monkeypatch: pytest.MonkeyPatch, name: str, build) -> set[str]:
-    """The ids of the module's claims in classifiers that do not hold once it is built otherwise."""
+def changed(
+    monkeypatch: pytest.MonkeyPatch, name: str, build, hosts=("resnet50",), figure: str = ""
+) -> set[str]:
+    """The ids of the module's claims that do not hold once it is built otherwise.
+
+    Of those for some hosts, whose metric ends in that figure.
+    """
     monkeypatch.setitem(modules.ATTENTION, name, replace(ATTENTION[name], build=build))
-    concerned = [claim for claim in select(None) if claim.attention == name and claim.host in HOSTS]
+    concerned = [
+        claim
+        for claim in select(None)
+        if claim.attention == name and claim.host in hosts and claim.metric.endswith(figure)
+    ]
     return {finding.claim.id for finding in check(concerned) if not finding.holds}
 
 
 def test_another_group_number_in_sa_turns_the_check_red(monkeypatch: pytest.MonkeyPatch) -> None:
     build = in_file("sa", "ShuffleAttention")
     coarser = lambda channels: build(channels, groups=32)  # noqa: E731
-    assert changed(monkeypatch, "sa", coarser) == {"sa-abstract-module-params"}
+    assert changed(monkeypatch, "sa", coarser, HOSTS) == {"sa-abstract-module-params"}
 
 
 def test_se_without_biases_turns_the_check_red(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,7 +117,7 @@ def test_se_without_biases_turns_the_check_red(monkeypatch: pytest.MonkeyPatch) 
             layer.register_parameter("bias", None)
         return module
 
-    red = changed(monkeypatch, "se", unbiased)
+    red = changed(monkeypatch, "se", unbiased, figure="params")
     assert {"pi-resnet50-se-params", "img-resnet50-se-params"} <= red  # 28.07M, not 28.09M
 
 
@@ -126,5 +135,6 @@ def test_pooling_by_a_function_turns_the_check_red(
                 part.__dict__["avg_pool"] = lambda x: x.mean((2, 3), keepdim=True)
         return module
 
-    red = changed(monkeypatch, name, functional)
-    assert any(claim_id.endswith("gflops") for claim_id in red)
+    # The printed digits of ECA's smaller network do not show it.
+    host = "resnet101" if name == "eca" else "resnet50"
+    assert changed(monkeypatch, name, functional, (host,), "gflops")

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from attnbench.counting.dispatch import Trace, operator_name, trace, trace_modules
+from attnbench.counting.operators import OPERATORS
 from attnbench.counting.operators.cost import Operator
 from attnbench.counting.twin import twin
 
@@ -186,3 +187,25 @@ def test_every_call_of_a_known_module_has_its_cost():
     )
     assert calls == [(relu, 120), (relu, 120)]
     assert not_counted == {"aten.sigmoid": 1}
+
+
+class FromTokens(nn.Module):
+    """Returns a map that is a view of its tokens: channels last, whatever came in."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.mix = nn.Linear(channels, channels)
+
+    def forward(self, x):
+        return self.mix(x.flatten(2).transpose(1, 2)).transpose(1, 2).reshape(x.shape)
+
+
+@pytest.mark.parametrize("images", [1, 2])
+def test_a_convolution_of_a_view_keeps_the_layout_that_it_has_with_data(images: int) -> None:
+    # Of one image, the view's batch stride is not that of a map with channels last.
+    network = nn.Sequential(FromTokens(8), nn.Conv2d(8, 8, 3, padding=1), FromTokens(8))
+    shape = (images, 8, 4, 4)
+    without_data = trace(*twin(network, shape), OPERATORS)
+    with_data = trace(*twin(network, torch.ones(shape)), OPERATORS)
+    assert without_data.rows == with_data.rows
+    assert without_data.peak == with_data.peak

@@ -16,7 +16,8 @@ from attnbench.records.case import RunOptions
 from attnbench.records.run import read
 from attnbench.records.schema import Counts, End, Memory, Record, Round
 
-SMALL = ["--modules", "se", "--image-size", "32", "--budget", "0.2", "--device", "cpu"]
+SMALL = ["--modules", "se", "--image-size", "32", "--budget", "0.05", "--device", "cpu"]
+SMALL_HOST = ["--host", "resnet18"]  # in other processes, which do not see the fixture small_host
 
 
 def kinds(folder: Path) -> list[type]:
@@ -54,7 +55,7 @@ def test_the_main_job_small_leaves_records_tables_and_plots(
     assert "modules is se there and sa here" in capsys.readouterr().err
 
 
-@pytest.mark.usefixtures("small_host", "one_process", "no_plots")
+@pytest.mark.usefixtures("one_process", "no_plots")
 def test_a_killed_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     killed_after = 3  # the plan and two lines of counts
@@ -69,7 +70,7 @@ def test_a_killed_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
         f"    if len(lines) == {killed_after}:\n"
         "        os.kill(os.getpid(), 9)\n"
         "store.append = append_and_die\n"
-        f"main({[*SMALL, '--out', str(folder)]!r})\n"
+        f"main({[*SMALL, *SMALL_HOST, '--out', str(folder)]!r})\n"
     )
     killed = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
     assert killed.returncode == -9
@@ -115,7 +116,7 @@ def test_a_child_that_is_killed_is_in_the_records_and_the_run_ends_with_its_tabl
                 child.kill()
 
     monkeypatch.setattr(store, "append", append_and_kill)
-    patient = [*SMALL[:4], "--budget", "60", "--device", "cpu"]
+    patient = [*SMALL[:4], *SMALL_HOST, "--budget", "60", "--device", "cpu"]
     assert call(*patient, "--out", str(tmp_path / "run")) == 1
     end = store.read(tmp_path / "run")[-1].results
     assert isinstance(end, End)
