@@ -1,0 +1,297 @@
+"""Measure hostile modules: ``python benchmarks/attack_modules.py [NAME...] [--seconds 1200]``.
+
+Each module of ``hostile_modules.toml`` is listed by ``attnbench list``, and where its trial passes
+measured beside SE in a tiny run, two at a time. Printed is how each ended, and as faults
+
+* *hang*: a command did not end in time, though each of its steps is allowed a few seconds only;
+* *traceback*: one on the terminal, or no line that says what is wrong;
+* *survivor*: a process that the module started is still there when the command has ended;
+* *victims*: the counts, memory or rounds of SE and of the plain host are not those of a run without
+  the module, in a run that does not say that they are not to be trusted; or a file has changed that
+  is not the module's;
+* *ending*: another ending than the table expects.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import textwrap
+import tomllib
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from time import monotonic, sleep
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from attnbench.records.run import Run
+
+TABLE = Path(__file__).with_name("hostile_modules.toml")
+
+MODULE = """\
+import atexit, ctypes, gc, os, signal, sys, threading, time
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+STATE = {{"n": 0}}
+
+{top}
+
+class Gate(nn.Module{meta}):
+    def __init__(self, channels):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(channels))
+{init}
+    def forward(self, x):
+        STATE["n"] += 1
+{forward}
+        return x * self.scale.view(1, -1, 1, 1)
+{body}
+{after}
+"""
+
+HOST = ("--host", "resnet18", "--image-size", "32", "--threads", "1", "--seed", "1")
+STEP_S = 20
+"""The timeout of a step, many times what an honest one takes."""
+
+LIMIT_S = 240
+"""Of a command, all its steps together."""
+
+TOKEN = "ATTNBENCH_ATTACK"
+"""A variable of the environment that all processes of one attack inherit."""
+
+FAULTS = ("hang", "traceback", "survivor", "victims", "ending")
+
+
+@dataclass
+class Done:
+    """A command that has ended."""
+
+    status: int | None
+    shown: str
+    errors: str
+    survivors: int
+
+
+@dataclass
+class Result:
+    """How a module ended, and what went wrong."""
+
+    name: str
+    ending: str = ""
+    faults: Counter[str] = field(default_factory=Counter)
+    says: str = ""
+    seconds: float = 0.0
+
+
+def modules() -> dict[str, dict[str, str]]:
+    """Return the table."""
+    with TABLE.open("rb") as file:
+        return tomllib.load(file)
+
+
+def code(parts: Mapping[str, str]) -> str:
+    """Return the file of a module."""
+    inner = {name: textwrap.indent(parts.get(name, ""), " " * 8) for name in ("init", "forward")}
+    body = textwrap.indent(parts.get("body", ""), " " * 4)
+    meta = f", metaclass={parts['meta']}" if "meta" in parts else ""
+    top, after = parts.get("top", ""), parts.get("after", "")
+    return MODULE.format(top=top, meta=meta, body=body, after=after, **inner)
+
+
+def command(folder: Path, *words: str, limit_s: float = LIMIT_S) -> Done:
+    """Run a command line in a folder, in a session of its own."""
+    token = uuid.uuid4().hex
+    path = os.pathsep.join(filter(None, [str(TABLE.parents[1]), os.environ.get("PYTHONPATH")]))
+    environment = os.environ | {TOKEN: token, "OMP_NUM_THREADS": "1", "PYTHONPATH": path}
+    with (folder / "stdout").open("w+") as out, (folder / "stderr").open("w+") as errors:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "attnbench", *words],
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=errors,
+            start_new_session=True,
+        )
+        try:
+            status = process.wait(limit_s)
+        except subprocess.TimeoutExpired:
+            status = None
+    left = _left(token, 0.0 if status is None else 3.0)
+    for survivor in left:
+        with suppress(OSError):
+            os.kill(survivor, signal.SIGKILL)
+    process.wait()
+    out_text, error_text = (
+        (folder / name).read_text(errors="backslashreplace") for name in ("stdout", "stderr")
+    )
+    survivors = 0 if status is None else len(left)
+    return Done(status, out_text, error_text, survivors)
+
+
+def _left(token: str, patience_s: float) -> list[int]:
+    """Return the processes of that token; while there is patience, such that are about to end."""
+    deadline = monotonic() + patience_s
+    while (left := list(_processes(token))) and monotonic() < deadline:
+        sleep(0.1)
+    return left
+
+
+def _processes(token: str) -> Iterator[int]:
+    for path in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if f"{TOKEN}={token}".encode() in (path / "environ").read_bytes():
+                yield int(path.name)
+
+
+def read(folder: Path) -> Run | None:
+    """Return the run in a folder, if there is one that can be read."""
+    from attnbench.errors import UserError
+    from attnbench.records import run
+
+    with suppress(UserError):
+        return run.read(folder)
+    return None
+
+
+def figures(run: Run) -> dict[tuple[str, str], Any]:
+    """Return what a module must not change of the others: counts, and memory that is exact."""
+    kept = ("plain", "se")
+    counts = {(v, "counts"): {k: asdict(c) for k, c in run.counts[v].items()} for v in kept}
+    return counts | {(v, "memory"): run.memory[v].peak_live_bytes for v in kept}
+
+
+def median_s(run: Run) -> float:
+    """Return the plain host's seconds a step."""
+    times = sorted(each.step_s["plain"] for each in run.rounds if "plain" in each.step_s)
+    return times[len(times) // 2] if times else 0.0
+
+
+def attacked(name: str, folder: Path, without: Run, budget_s: float = 1.0) -> Result:
+    """List a module and measure it, in a folder of its own; return how it ended."""
+    parts, begun_s = modules()[name], monotonic()
+    folder.mkdir()
+    file = folder / "hostile.py"
+    file.write_text(code(parts))
+    victim = folder / "victim.txt"
+    victim.write_text("untouched")
+    spec, result = f"{file}:Gate", Result(name)
+    listed = command(folder, "list", "--module", spec, "--timeout", str(STEP_S))
+    _judge(result, listed)
+    if listed.status != 0:
+        result.ending = "refused"
+    else:
+        out = folder / "out-1"
+        words = ("--modules", "se", "--module", spec, *HOST, "--budget", str(budget_s))
+        done = command(folder, "run", *words, "--timeout", str(STEP_S), "--out", str(out))
+        _judge(result, done)
+        run = read(out)
+        result.ending = ending(run, done, spec)
+        if run is not None and result.ending in {"failed", "measured"}:
+            _compare(result, run, without)
+    if victim.read_text() != "untouched":
+        result.faults["victims"] += 1
+    if result.ending not in parts["ends"].split():
+        result.faults["ending"] += 1
+    result.seconds = monotonic() - begun_s
+    return result
+
+
+def _judge(result: Result, done: Done) -> None:
+    result.faults["hang"] += done.status is None
+    result.faults["survivor"] += done.survivors > 0
+    ours = [line for line in done.errors.splitlines() if line.startswith("attnbench: ")]
+    silent = bool(done.status) and not [line for line in ours if "trying" not in line]
+    traceback = "Traceback (most recent" in done.shown + done.errors
+    # A module that ends its process prints what it likes there; it is marked by what ended it.
+    result.faults["traceback"] += traceback or silent
+    refused = [line for line in done.shown.splitlines() if "refused: " in line]
+    result.says = (ours[-1:] or [""])[0][:200] + " | " + (refused[:1] or [""])[0][-200:]
+
+
+def ending(run: Run | None, done: Done, spec: str) -> str:
+    """Return the word of the table for how a run ended."""
+    if run is None:
+        return "refused" if done.status == 2 else "stopped"
+    if spec not in run.plan.variants:
+        return "refused"
+    if run.end is None or run.end.reason == "failed" or "records" in done.errors:
+        return "stopped"
+    return "failed" if spec in run.failures else "measured"
+
+
+def _compare(result: Result, run: Run, without: Run) -> None:
+    """Find victims in a run that ended well."""
+    same = figures(run) == figures(without)
+    timed = all({"plain", "se"} <= each.step_s.keys() for each in run.rounds) and run.rounds
+    # Machines that do other work as well vary by themselves, and their rounds are flagged.
+    steady = median_s(run) < 4 * median_s(without) and median_s(without) < 4 * median_s(run)
+    result.faults["victims"] += not (same and timed and steady)
+
+
+def attack(
+    seconds: float,
+    seed: int,
+    names: list[str] | None = None,
+    *,
+    lanes: int = 2,
+    say: Callable[[str], object] = print,
+) -> list[Result]:
+    """Attack by the modules of the table in random order, until the time is over."""
+    chosen = names or list(modules())
+    random.Random(seed).shuffle(chosen)
+    deadline = monotonic() + seconds
+    with tempfile.TemporaryDirectory() as temporary:
+        base = Path(temporary)
+        done = command(base, "run", "--modules", "se", *HOST, "--budget", "1", "--out", "out")
+        if (without := read(base / "out")) is None:
+            raise SystemExit(f"the run without hostile modules failed: {done.errors}")
+
+        def one(name: str) -> Result | None:
+            if monotonic() > deadline:
+                return None
+            result = attacked(name, base / name, without)
+            faults = ", ".join(fault for fault, count in result.faults.items() if count)
+            say(f"{result.seconds:4.0f} s  {name}: {result.ending}; {faults or 'no fault'}")
+            if faults:
+                say(f"        {result.says}")
+            return result
+
+        with ThreadPoolExecutor(lanes) as pool:
+            return [result for result in pool.map(one, chosen) if result]
+
+
+def table(results: list[Result]) -> dict[str, int]:
+    """Return how many modules were tried, how many ended how, and the faults."""
+    endings = Counter(result.ending for result in results)
+    faults = {fault: sum(result.faults[fault] for result in results) for fault in FAULTS}
+    return {"modules": len(results), **dict(sorted(endings.items())), **faults}
+
+
+def main() -> None:
+    """Print the table; exit with 1 where anything failed."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", metavar="NAME", help="Of the table; all by default.")
+    parser.add_argument("--seconds", type=float, default=1_200)
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    results = attack(arguments.seconds, arguments.seed, arguments.names)
+    counts = table(results)
+    print("\n".join(f"{name:>10} {count:4}" for name, count in counts.items()))
+    sys.exit(int(any(counts[fault] for fault in FAULTS)))
+
+
+if __name__ == "__main__":
+    main()
