@@ -65,8 +65,16 @@ HOST = ("--host", "resnet18", "--image-size", "32", "--threads", "1", "--seed", 
 STEP_S = 20
 """The timeout of a step, many times what an honest one takes."""
 
+BAD_INPUT = 2
+"""The status of a command that was asked for what cannot be done."""
+
 LIMIT_S = 240
 """Of a command, all its steps together."""
+
+BATCH = 8
+"""Modules that are listed by one command; a fault of it counts for each of them."""
+
+VICTIM = "victim.txt"
 
 TOKEN = "ATTNBENCH_ATTACK"
 """A variable of the environment that all processes of one attack inherit."""
@@ -81,7 +89,7 @@ class Done:
     status: int | None
     shown: str
     errors: str
-    survivors: int
+    survivors: list[str]
 
 
 @dataclass
@@ -130,15 +138,16 @@ def command(folder: Path, *words: str, limit_s: float = LIMIT_S) -> Done:
         except subprocess.TimeoutExpired:
             status = None
     left = _left(token, 0.0 if status is None else 3.0)
+    survivors = []
     for survivor in left:
         with suppress(OSError):
+            survivors.append(Path(f"/proc/{survivor}/cmdline").read_text().replace("\0", " "))
             os.kill(survivor, signal.SIGKILL)
     process.wait()
     out_text, error_text = (
         (folder / name).read_text(errors="backslashreplace") for name in ("stdout", "stderr")
     )
-    survivors = 0 if status is None else len(left)
-    return Done(status, out_text, error_text, survivors)
+    return Done(status, out_text, error_text, [] if status is None else survivors)
 
 
 def _left(token: str, patience_s: float) -> list[int]:
@@ -175,56 +184,70 @@ def figures(run: Run) -> dict[tuple[str, str], Any]:
 
 def median_s(run: Run) -> float:
     """Return the plain host's seconds a step."""
-    times = sorted(each.step_s["plain"] for each in run.rounds if "plain" in each.step_s)
+    blocks = [block for each in run.rounds for block in each.blocks if block.variant == "plain"]
+    times = sorted(block.seconds / block.steps for block in blocks)
     return times[len(times) // 2] if times else 0.0
 
 
-def attacked(name: str, folder: Path, without: Run, budget_s: float = 1.0) -> Result:
-    """List a module and measure it, in a folder of its own; return how it ended."""
-    parts, begun_s = modules()[name], monotonic()
+def written(folder: Path, name: str) -> str:
+    """Write a module's file, in a folder of its own; return how it is specified."""
     folder.mkdir()
     file = folder / "hostile.py"
-    file.write_text(code(parts))
-    victim = folder / "victim.txt"
-    victim.write_text("untouched")
-    spec, result = f"{file}:Gate", Result(name)
-    listed = command(folder, "list", "--module", spec, "--timeout", str(STEP_S))
-    _judge(result, listed)
-    if listed.status != 0:
-        result.ending = "refused"
-    else:
-        out = folder / "out-1"
-        words = ("--modules", "se", "--module", spec, *HOST, "--budget", str(budget_s))
-        done = command(folder, "run", *words, "--timeout", str(STEP_S), "--out", str(out))
+    file.write_text(code(modules()[name]))
+    (folder / VICTIM).write_text("untouched")
+    return f"{file}:Gate"
+
+
+def listed(base: Path, names: list[str]) -> list[Result]:
+    """List several modules in one command; return of each how it ended, refused or nothing yet."""
+    folder = base / f"list-{names[0]}"
+    folder.mkdir()
+    specs = {name: written(base / name, name) for name in names}
+    words = [word for spec in specs.values() for word in ("--module", spec)]
+    done = command(folder, "list", *words, "--timeout", str(STEP_S))
+    results = [Result(name) for name in names]
+    lines = {line for line in done.errors.splitlines() if line.startswith("attnbench: ")}
+    for result in results:
         _judge(result, done)
-        run = read(out)
-        result.ending = ending(run, done, spec)
-        if run is not None and result.ending in {"failed", "measured"}:
-            _compare(result, run, without)
-    if victim.read_text() != "untouched":
-        result.faults["victims"] += 1
-    if result.ending not in parts["ends"].split():
-        result.faults["ending"] += 1
+        if f"attnbench: {specs[result.name]} is refused; the table says why" in lines:
+            result.ending = "refused"
+        elif specs[result.name] not in done.shown:
+            result.ending, result.says = "lost", done.errors[-300:]
+    return results
+
+
+def measured(base: Path, result: Result, without: Run, budget_s: float = 1.0) -> None:
+    """Measure a module that was listed, beside SE; its result then says how that ended."""
+    begun_s, folder = monotonic(), base / result.name
+    spec, out = f"{folder / 'hostile.py'}:Gate", folder / "out-1"
+    (folder / "hostile.py").write_text(code(modules()[result.name]))
+    words = ("--modules", "se", "--module", spec, *HOST, "--budget", str(budget_s))
+    done = command(folder, "run", *words, "--timeout", str(STEP_S), "--out", str(out))
+    _judge(result, done)
+    run = read(out)
+    result.ending = ending(run, done, spec)
+    if run is not None and result.ending in {"failed", "measured"}:
+        _compare(result, run, without)
     result.seconds = monotonic() - begun_s
-    return result
 
 
 def _judge(result: Result, done: Done) -> None:
     result.faults["hang"] += done.status is None
-    result.faults["survivor"] += done.survivors > 0
+    result.faults["survivor"] += bool(done.survivors)
     ours = [line for line in done.errors.splitlines() if line.startswith("attnbench: ")]
     silent = bool(done.status) and not [line for line in ours if "trying" not in line]
     traceback = "Traceback (most recent" in done.shown + done.errors
     # A module that ends its process prints what it likes there; it is marked by what ended it.
     result.faults["traceback"] += traceback or silent
-    refused = [line for line in done.shown.splitlines() if "refused: " in line]
-    result.says = (ours[-1:] or [""])[0][:200] + " | " + (refused[:1] or [""])[0][-200:]
+    result.says = " | ".join([*ours[-1:], *done.survivors])[:300]
+    if traceback:
+        result.says += " | " + done.errors[-600:]
 
 
 def ending(run: Run | None, done: Done, spec: str) -> str:
     """Return the word of the table for how a run ended."""
     if run is None:
-        return "refused" if done.status == 2 else "stopped"
+        return "refused" if done.status == BAD_INPUT else "stopped"
     if spec not in run.plan.variants:
         return "refused"
     if run.end is None or run.end.reason == "failed" or "records" in done.errors:
@@ -235,7 +258,9 @@ def ending(run: Run | None, done: Done, spec: str) -> str:
 def _compare(result: Result, run: Run, without: Run) -> None:
     """Find victims in a run that ended well."""
     same = figures(run) == figures(without)
-    timed = all({"plain", "se"} <= each.step_s.keys() for each in run.rounds) and run.rounds
+    timed = run.rounds and all(
+        {"plain", "se"} <= {block.variant for block in each.blocks} for each in run.rounds
+    )
     # Machines that do other work as well vary by themselves, and their rounds are flagged.
     steady = median_s(run) < 4 * median_s(without) and median_s(without) < 4 * median_s(run)
     result.faults["victims"] += not (same and timed and steady)
@@ -259,24 +284,34 @@ def attack(
         if (without := read(base / "out")) is None:
             raise SystemExit(f"the run without hostile modules failed: {done.errors}")
 
-        def one(name: str) -> Result | None:
-            if monotonic() > deadline:
-                return None
-            result = attacked(name, base / name, without)
+        def of_batch(names: list[str]) -> list[Result]:
+            return [] if monotonic() > deadline else listed(base, names)
+
+        def finished(result: Result) -> Result | None:
+            if not result.ending:
+                if monotonic() > deadline:
+                    return None
+                measured(base, result, without)
+            if (base / result.name / VICTIM).read_text() != "untouched":
+                result.faults["victims"] += 1
+            if result.ending not in modules()[result.name]["ends"].split():
+                result.faults["ending"] += 1
             faults = ", ".join(fault for fault, count in result.faults.items() if count)
-            say(f"{result.seconds:4.0f} s  {name}: {result.ending}; {faults or 'no fault'}")
+            say(f"{result.seconds:4.0f} s  {result.name}: {result.ending}; {faults or 'no fault'}")
             if faults:
                 say(f"        {result.says}")
             return result
 
+        batches = [chosen[at : at + BATCH] for at in range(0, len(chosen), BATCH)]
         with ThreadPoolExecutor(lanes) as pool:
-            return [result for result in pool.map(one, chosen) if result]
+            results = [result for batch in pool.map(of_batch, batches) for result in batch]
+            return [result for result in pool.map(finished, results) if result]
 
 
 def table(results: list[Result]) -> dict[str, int]:
     """Return how many modules were tried, how many ended how, and the faults."""
     endings = Counter(result.ending for result in results)
-    faults = {fault: sum(result.faults[fault] for result in results) for fault in FAULTS}
+    faults = {fault: sum(result.faults[fault] > 0 for result in results) for fault in FAULTS}
     return {"modules": len(results), **dict(sorted(endings.items())), **faults}
 
 

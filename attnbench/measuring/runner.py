@@ -31,8 +31,9 @@ from attnbench.records.case import Case, RunOptions
 from attnbench.records.run import Run
 from attnbench.records.schema import Counts, End, FailedStep, Memory, Record, Results
 from attnbench.records.variants import PLAIN, piece
-from attnbench.system import messages, worker
+from attnbench.system import worker
 from attnbench.system.worker import ChildDiedError
+from attnbench.text import error_line
 
 worker.PRELOAD.append(memory.__name__)
 
@@ -139,7 +140,7 @@ def _count_step(case: Case, variant: str) -> dict[str, Count]:
         return training.count_step(memory.fake_step(case, variant).parts, fake_mode())
     except Exception as error:
         counts = training.count_step(workload.step(case, variant).parts)
-        reason = f"{type(error).__name__}: {error}"
+        reason = error_line(error)
         return {rule: replace(count, computed=reason) for rule, count in counts.items()}
 
 
@@ -215,7 +216,7 @@ def _counts(case: Case, variant: str, count: CountNetwork) -> Counts:
             counts |= error.counts
             failed |= error.failed
         except Exception as error:
-            failed[f"{counted.mode} step"] = f"{type(error).__name__}: {error}"
+            failed[f"{counted.mode} step"] = error_line(error)
     if failed:
         raise NotCountedError(counts, failed)
     return Counts(rules=counts)
@@ -240,7 +241,7 @@ def _latency(run: Run, measure: MeasureLatency) -> Iterator[Event]:
             if isinstance(error, ChildDiedError) and last.kind == "warm-up":
                 yield record(run, last.variant, error=failure("latency", error))
                 continue
-            message = f"{messages.name_of(error)}: {messages.text_of(error)}"
+            message = error_line(error)
             if isinstance(error, ChildDiedError):
                 message = f"{last.kind}: {error}"
             end = End(reason="failed", rounds=len(run.rounds), message=message)
