@@ -36,9 +36,11 @@ PACKAGES = (
 
 OWN = tuple(
     f"attnbench.{room}"
-    for room in ("hosts", "measuring", "modules", "plugins", "records", "stats", "system")
+    for room in (
+        *("counting", "hosts", "measuring", "modules", "plugins", "records", "stats", "system"),
+    )
 )
-"""What of the suite builds and times networks."""
+"""What of the suite builds, counts and times networks."""
 
 REPLACED_BY_TORCH = frozenset(
     {
