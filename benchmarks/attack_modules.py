@@ -62,16 +62,24 @@ class Gate(nn.Module{meta}):
 """
 
 HOST = ("--host", "resnet18", "--image-size", "32", "--threads", "1", "--seed", "1")
-STEP_S = 20
+WITHOUT_TABLES = """
+from attnbench.cli.commands import report
+report.show = lambda *_: None
+from attnbench.__main__ import main
+main()
+"""
+"""The command line, but for the tables and plots after a run, which take as long as the run."""
+
+STEP_S = 40
 """The timeout of a step, many times what an honest one takes."""
 
 BAD_INPUT = 2
 """The status of a command that was asked for what cannot be done."""
 
-LIMIT_S = 240
+LIMIT_S = 600
 """Of a command, all its steps together."""
 
-BATCH = 8
+BATCH = 4
 """Modules that are listed by one command; a fault of it counts for each of them."""
 
 VICTIM = "victim.txt"
@@ -125,7 +133,7 @@ def command(folder: Path, *words: str, limit_s: float = LIMIT_S) -> Done:
     environment = os.environ | {TOKEN: token, "OMP_NUM_THREADS": "1", "PYTHONPATH": path}
     with (folder / "stdout").open("w+") as out, (folder / "stderr").open("w+") as errors:
         process = subprocess.Popen(
-            [sys.executable, "-m", "attnbench", *words],
+            [sys.executable, "-c", WITHOUT_TABLES, *words],
             cwd=folder,
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -284,13 +292,8 @@ def attack(
         if (without := read(base / "out")) is None:
             raise SystemExit(f"the run without hostile modules failed: {done.errors}")
 
-        def of_batch(names: list[str]) -> list[Result]:
-            return [] if monotonic() > deadline else listed(base, names)
-
-        def finished(result: Result) -> Result | None:
+        def finished(result: Result) -> Result:
             if not result.ending:
-                if monotonic() > deadline:
-                    return None
                 measured(base, result, without)
             if (base / result.name / VICTIM).read_text() != "untouched":
                 result.faults["victims"] += 1
@@ -302,10 +305,14 @@ def attack(
                 say(f"        {result.says}")
             return result
 
+        def of_batch(names: list[str]) -> list[Result]:
+            if monotonic() > deadline:
+                return []
+            return [finished(result) for result in listed(base, names)]
+
         batches = [chosen[at : at + BATCH] for at in range(0, len(chosen), BATCH)]
         with ThreadPoolExecutor(lanes) as pool:
-            results = [result for batch in pool.map(of_batch, batches) for result in batch]
-            return [result for result in pool.map(finished, results) if result]
+            return [result for batch in pool.map(of_batch, batches) for result in batch]
 
 
 def table(results: list[Result]) -> dict[str, int]:
@@ -321,8 +328,9 @@ def main() -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help="Of the table; all by default.")
     parser.add_argument("--seconds", type=float, default=1_200)
     parser.add_argument("--seed", type=int, default=0)
-    arguments = parser.parse_args()
-    results = attack(arguments.seconds, arguments.seed, arguments.names)
+    parser.add_argument("--lanes", type=int, default=2)
+    given = parser.parse_args()
+    results = attack(given.seconds, given.seed, given.names, lanes=given.lanes)
     counts = table(results)
     print("\n".join(f"{name:>10} {count:4}" for name, count in counts.items()))
     sys.exit(int(any(counts[fault] for fault in FAULTS)))

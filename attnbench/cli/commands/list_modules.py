@@ -95,12 +95,15 @@ def _added(attention: AttentionSpec, host: str) -> str:
     from attnbench.counting.rules import parameters
     from attnbench.hosts import check_module
     from attnbench.hosts.build import build, default_size
+    from attnbench.plugins.watch.integrity import InterferenceError
 
     image = (1, 3, *default_size(host))
     try:
         check_module.require_fit(attention, check_module.places(attention, host, image))
         with device("meta"):
             networks = build(host, attention), build(host)
+    except InterferenceError:  # nor can it be tried in another host here
+        raise
     except SettingsError as error:
         return f"{REFUSED}{error}"
     except Exception as error:
