@@ -12,6 +12,9 @@ LONGEST_WORD = 100
 MOST_OF_ERROR = 300
 """Characters of the text of an error that is not the package's."""
 
+MOST_OF_NAME = 80
+"""Characters of the name of an error's class."""
+
 _INVISIBLE = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0"
     "\U000e0100-\U000e01ef]"
@@ -50,7 +53,7 @@ def error_line(error: BaseException, instead: str = "") -> str:
 def error_name(error: BaseException) -> str:
     """Return the name of an error's class, whatever its metaclass does."""
     try:
-        return printable(str(type(error).__name__), LONGEST_WORD)
+        return printable(str(type(error).__name__), MOST_OF_NAME)
     except BaseException:  # of any kind: SystemExit too would end the process
         return "an exception whose class has no name"
 

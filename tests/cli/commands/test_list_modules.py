@@ -60,14 +60,27 @@ def test_one_that_cannot_be_loaded_is_one_line():
 def test_one_that_ends_its_process_or_deletes_its_file_is_refused_and_the_others_are_listed(
     tmp_path: Path,
 ):
-    bodies = {"ends": "os._exit(0)", "deletes": "os.remove(__file__); Mine = 1"}
+    changing = (
+        "import torch\n"
+        "def Mine(dim):\n"
+        "    torch.set_grad_enabled(False)\n"
+        "    return torch.nn.ReLU()\n"
+    )
+    bodies = {
+        "ends": "os._exit(0)",
+        "deletes": "os.remove(__file__); Mine = 1",
+        "changes": changing,
+    }
     for name, body in bodies.items():
         (tmp_path / f"{name}.py").write_text(f"import os; {body}")
     names = [f"{tmp_path / name}.py:Mine" for name in bodies]
-    ends, deletes = (row for row in list_modules.rows(names) if "/" in row[0])
+    ends, deletes, changes = (row for row in list_modules.rows(names) if "/" in row[0])
     assert ends[2:4] == ("refused: the worker process ended with status 0",) * 2
     assert ends[5].startswith("sha256 ")
     assert "deletes.py:Mine is neither a class" in deletes[2]
+    # In the second host it would change nothing any more, and a figure would stand there.
+    assert changes[2] == changes[3]
+    assert "changes torch's grad mode from True to False" in changes[3]
 
 
 def test_an_entry_point_of_a_rows_name_is_listed_once(monkeypatch: pytest.MonkeyPatch):
