@@ -274,7 +274,7 @@ def _compare(result: Result, run: Run, without: Run) -> None:
     result.faults["victims"] += not (same and timed and steady)
 
 
-def attack(
+def attack(  # noqa: PLR0913  all that a caller may change
     seconds: float,
     seed: int,
     names: list[str] | None = None,
@@ -339,9 +339,8 @@ def main() -> None:
     parser.add_argument("--lanes", type=int, default=2)
     parser.add_argument("--run-only", action="store_true", help="Do not list them before.")
     given = parser.parse_args()
-    results = attack(
-        given.seconds, given.seed, given.names, lanes=given.lanes, lists=not given.run_only
-    )
+    how = {"lanes": given.lanes, "lists": not given.run_only}
+    results = attack(given.seconds, given.seed, given.names, **how)
     counts = table(results)
     print("\n".join(f"{name:>10} {count:4}" for name, count in counts.items()))
     sys.exit(int(any(counts[fault] for fault in FAULTS)))

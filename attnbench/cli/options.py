@@ -113,7 +113,7 @@ def named(listed: str | None, custom: Sequence[str] | None = None) -> set[str]:
 
 def numbers(text: str | None, flag: str) -> tuple[int, ...] | None:
     """Read ``1,8`` as whole numbers."""
-    return _values(text, flag, int, f"'{_shown(text)}' is no number")
+    return _values(text, flag, int, f"'{_shown(text or '')}' is no number")
 
 
 def image_sizes(text: str | None, flag: str) -> tuple[Size, ...] | None:
