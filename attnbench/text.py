@@ -9,6 +9,12 @@ from difflib import get_close_matches
 LONGEST_WORD = 100
 """Characters of a word that is shown in a message, or compared with known ones."""
 
+MOST_OF_ERROR = 300
+"""Characters of the text of an error that is not the package's."""
+
+MOST_OF_NAME = 80
+"""Characters of the name of an error's class."""
+
 _INVISIBLE = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0"
     "\U000e0100-\U000e01ef]"
@@ -33,6 +39,33 @@ def printable(text: str, most: int | None = None) -> str:
 def visible(text: str) -> str:
     """Return text with the same escapes; spaces and ends of lines stay as they are."""
     return "".join(map(_shown, text))
+
+
+def error_line(error: BaseException, instead: str = "") -> str:
+    """Return an error's class and text on one line; ``instead`` stands where it has no text.
+
+    Never raises: what a foreign class and its metaclass answer is foreign code.
+    """
+    line = f"{error_name(error)}: {error_text(error) or printable(instead, MOST_OF_ERROR)}"
+    return line.removesuffix(": ")
+
+
+def error_name(error: BaseException) -> str:
+    """Return the name of an error's class, whatever its metaclass does."""
+    try:
+        return printable(str(type(error).__name__), MOST_OF_NAME)
+    except BaseException:  # of any kind: SystemExit too would end the process
+        return "an exception whose class has no name"
+
+
+def error_text(error: BaseException, most: int | None = MOST_OF_ERROR) -> str:
+    """Return an error's text on one line, without PyTorch's C++ stack."""
+    try:
+        text = str(error)
+    except BaseException as second:
+        return f"(its text cannot be read: {error_name(second)})"
+    text = text.partition("\nException raised from")[0]
+    return printable(text if most is None else text[: 20 * most], most)
 
 
 def unknown(what: str, word: str, known: Iterable[str], more: str = "") -> str:

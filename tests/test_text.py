@@ -1,6 +1,14 @@
 import pytest
 
-from attnbench.text import markdown_text, no_command, printable, spreadsheet, visible
+from attnbench.text import (
+    error_line,
+    error_text,
+    markdown_text,
+    no_command,
+    printable,
+    spreadsheet,
+    visible,
+)
 
 
 def test_text_on_one_line_is_as_long_as_allowed():
@@ -61,3 +69,16 @@ def test_text_of_a_spreadsheet_is_no_formula(sign):
     assert spreadsheet(f"{sign}1+cmd|' /C calc'!A0").startswith("'")
     assert not spreadsheet(f"a{sign}1").startswith("'")
     assert not spreadsheet("1+1").startswith("'")
+
+
+class SilentError(Exception):
+    def __str__(self):
+        raise SystemExit
+
+
+def test_an_error_is_one_line_whatever_it_does():
+    assert error_line(ValueError("a\x1b\nb")) == r"ValueError: a\x1b b"
+    assert error_line(ValueError(), "x = 1") == "ValueError: x = 1"
+    assert error_line(ValueError()) == "ValueError"
+    assert error_line(SilentError()) == "SilentError: (its text cannot be read: SystemExit)"
+    assert len(error_text(ValueError("x" * 10**6))) == 300

@@ -16,6 +16,7 @@ from attnbench.counting.twin import warmed_up
 from attnbench.hosts.build import build, default_size
 from attnbench.modules import AttentionSpec
 from attnbench.records.image_size import Size, of, sides
+from attnbench.text import error_line
 
 
 @dataclass
@@ -73,8 +74,7 @@ class NetworkCounts:
                 torch.manual_seed(0)
                 images = torch.randn(shape)
                 computed = count(warmed_up(build(host, module), images), images)
-                reason = f"{type(error).__name__}: {error}"
-                self._counts[key] = replace(computed, computed=reason)
+                self._counts[key] = replace(computed, computed=error_line(error))
         return self._counts[key]
 
 

@@ -26,6 +26,7 @@ from attnbench.claims.outcome import Outcome
 from attnbench.errors import UserError
 from attnbench.modules import SettingsError
 from attnbench.plugins.resolve import ModuleReference, parse
+from attnbench.text import error_text
 
 if TYPE_CHECKING:
     from attnbench.claims.check import NetworkCounts
@@ -192,7 +193,8 @@ def _compared(module: ModuleReference, limits: Sequence[Limit]) -> list[Outcome]
         except Exception as error:
             if not module.is_custom:
                 raise
-            raise UserError(f"{limit.where}: {limit.module} cannot be counted: {error}") from error
+            why = error_text(error)
+            raise UserError(f"{limit.where}: {limit.module} cannot be counted: {why}") from error
         doubt = _doubt(counts, limit)
         within = figure <= limit.most and doubt is None
         verdict = doubt or ("within" if within else f"OVER by {figure - limit.most:,}")

@@ -24,6 +24,7 @@ from attnbench.cli.commands.same import same
 from attnbench.cli.commands.selftest import selftest
 from attnbench.errors import UserError
 from attnbench.modules import SettingsError
+from attnbench.text import printable
 
 app = typer.Typer(
     help="Measure what an attention module really costs: counts, times, tables and plots. "
@@ -53,6 +54,9 @@ def _version(
         raise typer.Exit
 
 
+MOST_OF_USAGE = 500
+"""Characters of a message about how a command is used."""
+
 # Typer exports no base class of its usage errors, and their module has moved between versions.
 _USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[2]
 
@@ -69,7 +73,9 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         status = _status(arguments)
     except (UserError, SettingsError, _USAGE_ERROR) as error:
-        output.complain(getattr(error, "format_message", error.__str__)())  # names the option
+        message = getattr(error, "format_message", error.__str__)()  # names the option
+        usage = isinstance(error, _USAGE_ERROR)  # which quotes what was written, however long
+        output.complain(printable(message, MOST_OF_USAGE) if usage else message)
         status = 2
     except KeyboardInterrupt:
         output.complain("interrupted")

@@ -36,10 +36,15 @@ def share(text: str) -> float:
     except ValueError:
         value = -inf
     if not 0 <= value < inf:
-        raise UserError(f"'{text}' is no share such as 3% or 0.03")
+        raise UserError(f"'{_shown(text)}' is no share such as 3% or 0.03")
     if value >= 1 and not number.endswith("%"):
-        raise UserError(f"'{text}' would be {value:.0%}; write {number}% or {value / 100:g}")
+        number = _shown(number)
+        raise UserError(f"'{number}' would be {value:.0%}; write {number}% or {value / 100:g}")
     return value
+
+
+def _shown(text: str) -> str:
+    return printable(text, LONGEST_WORD)
 
 
 def option(
@@ -108,7 +113,7 @@ def named(listed: str | None, custom: Sequence[str] | None = None) -> set[str]:
 
 def numbers(text: str | None, flag: str) -> tuple[int, ...] | None:
     """Read ``1,8`` as whole numbers."""
-    return _values(text, flag, int, f"'{text}' is no number")
+    return _values(text, flag, int, f"'{_shown(text or '')}' is no number")
 
 
 def image_sizes(text: str | None, flag: str) -> tuple[Size, ...] | None:
@@ -136,7 +141,7 @@ def stages(text: str | None) -> tuple[int, ...] | None:
         return numbers(text, "--stages")
     span = re.fullmatch(r"c([2-5])(?:-c([2-5]))?", text.strip().lower())
     if span is None:
-        raise UserError(f"--stages: '{text}' is neither 2,3,4 nor such as c3-c5")
+        raise UserError(f"--stages: '{_shown(text)}' is neither 2,3,4 nor such as c3-c5")
     first, last = int(span[1]), int(span[2] or span[1])
     return tuple(range(first - 1, last))
 
@@ -145,8 +150,9 @@ def choice(text: str, flag: str, known: Sequence[str]) -> str:
     """Read ``float32`` as the value of an option that knows these and takes one."""
     value = case.written(text)
     if value not in known:
-        shown = printable(text, LONGEST_WORD)
-        raise UserError(f"{flag}: '{shown}' is not one of {', '.join(known)}{near(text, known)}")
+        raise UserError(
+            f"{flag}: '{_shown(text)}' is not one of {', '.join(known)}{near(text, known)}"
+        )
     return value
 
 

@@ -14,6 +14,7 @@ from torch._subclasses.fake_tensor import (
 from attnbench.counting.rule import Count, Input, NoHooksError
 from attnbench.counting.rules import RULES
 from attnbench.counting.twin import copy_with, has_data, tensors_of, warmed_up
+from attnbench.text import error_line, error_text
 
 DATA_DEPENDENT = (DataDependentOutputException, DynamicOutputShapeException)
 
@@ -61,11 +62,11 @@ def _count(model: nn.Module, given: Input) -> tuple[dict[str, Count], dict[str, 
         try:  # on a copy: a rule that fails may leave its marks
             counts[name] = rule.count(copy_with(model, torch.Tensor.detach), given)
         except DATA_DEPENDENT as error:
-            failed[name] = f"the forward depends on the values in its tensors ({error})"
+            failed[name] = f"the forward depends on the values in its tensors ({error_text(error)})"
         except NoHooksError as error:
             failed[name] = str(error)
         except Exception as error:
-            failed[name] = f"{type(error).__name__}: {error}"
+            failed[name] = error_line(error)
     return counts, failed
 
 

@@ -19,13 +19,12 @@ from attnbench.hosts import trial
 from attnbench.hosts.build import Blocks, build
 from attnbench.hosts.conditions import Conditions
 from attnbench.modules import AttentionSpec, SettingsError
-from attnbench.plugins import foreign
 from attnbench.plugins.resolve import ModuleReference
-from attnbench.plugins.watch.integrity import require_unchanged
+from attnbench.plugins.watch.integrity import InterferenceError, require_unchanged
 from attnbench.records.schema import Shape
 from attnbench.records.variants import STAGES
 from attnbench.system import worker
-from attnbench.text import printable
+from attnbench.text import error_line, printable
 
 T = TypeVar("T")
 
@@ -73,7 +72,7 @@ def in_subprocess(
     except worker.ChildDiedError as error:
         raise UserError(f"{prefix}{module.name} is refused: {error}") from error
     except Exception as error:
-        raise UserError(f"{prefix}{module.name} is refused: {foreign.message(error)}") from error
+        raise UserError(f"{prefix}{module.name} is refused: {error_line(error)}") from error
 
 
 def check(
@@ -146,4 +145,5 @@ def require_fit(
                 trial.require_fit(build, place.shape, place.returned, conditions)
         except BaseException as error:
             size = "x".join(map(str, place.shape))
-            raise SettingsError(f"on an input of {size} {trial.reason(error)}") from error
+            kind = InterferenceError if isinstance(error, InterferenceError) else SettingsError
+            raise kind(f"on an input of {size} {trial.reason(error)}") from error

@@ -16,8 +16,8 @@ from torch.utils._pytree import tree_leaves
 
 from attnbench.hosts.conditions import BASE, Conditions
 from attnbench.modules import SettingsError
-from attnbench.plugins import foreign
 from attnbench.records.schema import Shape
+from attnbench.text import error_line, error_text
 
 Build = Callable[[], Any]
 
@@ -105,7 +105,7 @@ def require(condition: object, why: str) -> None:
 def reason(error: BaseException) -> str:
     """Return a refusal's reason as it is, or that the module's code fails, and how."""
     if isinstance(error, SettingsError):
-        return foreign.text(error, most=None)
+        return error_text(error, most=None)
     return f"it fails: {_one_line(error)}"
 
 
@@ -252,4 +252,4 @@ def _one_line(error: BaseException) -> str:
         line = frames[-1].line or ""
     except Exception:  # of an error that answers no question
         line = ""
-    return foreign.message(error, line)
+    return error_line(error, line)

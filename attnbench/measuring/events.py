@@ -9,7 +9,7 @@ from pathlib import Path
 from attnbench.records.run import Run
 from attnbench.records.schema import Environment, FailedStep, Failure, Record, Results
 from attnbench.system import environment, messages
-from attnbench.text import printable
+from attnbench.text import MOST_OF_ERROR, error_name, error_text
 
 MOST_TEXT = 3000
 """Characters of an error of the suite's own, which may quote one of each rule of counting."""
@@ -55,6 +55,6 @@ def record(
 def failure(kind: FailedStep, error: Exception) -> Failure:
     """Return the error as data, whose text is on one line: a foreign one's 300 characters."""
     ours = messages.is_ours(error)
-    text = printable(str(error), MOST_TEXT) if ours else messages.text_of(error)
-    name = messages.name_of(error)
+    text = error_text(error, MOST_TEXT if ours else MOST_OF_ERROR)
+    name = error_name(error)
     return Failure(step=kind, type=name, message=text or f"{name}()")

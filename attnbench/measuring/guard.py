@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Self
 
 from attnbench.plugins import resolve
 from attnbench.plugins.watch import process_state
-from attnbench.plugins.watch.integrity import Watch
+from attnbench.plugins.watch.integrity import Watch, require_unchanged
 from attnbench.records.run import Run
 from attnbench.records.variants import RESERVED, piece
 
@@ -19,7 +20,7 @@ class Guard:
     """
 
     def __init__(self, run: Run) -> None:
-        self.custom = [name for name in run.plan.variants if _is_custom(name, run.case.isolated)]
+        self.custom = [name for name in run.plan.variants if is_custom(name, run.case.isolated)]
         self._watch: Watch | None = None
         self._stack = ExitStack()
 
@@ -47,7 +48,24 @@ class Guard:
             self._watch.require_unchanged(who, idle=not ran, in_round=in_round)
 
 
-def _is_custom(variant: str, isolated: bool) -> bool:
+@contextmanager
+def watched(variant: str, *, isolated: bool = False) -> Iterator[None]:
+    """Refuse what a custom module changes while it is counted or its memory is measured.
+
+    It could only distort its own figures there, as no other variant shares its process.
+
+    Raises:
+        SettingsError: something has changed; the message names the variant.
+    """
+    if not is_custom(variant, isolated):
+        yield
+        return
+    with require_unchanged(variant):
+        yield
+
+
+def is_custom(variant: str, isolated: bool) -> bool:
+    """Return whether the variant runs code that is not the suite's."""
     if variant in RESERVED:
         return False
     alone = piece(variant) if isolated else None

@@ -19,6 +19,7 @@ from attnbench.plugins.resolve import parse
 from attnbench.records.schema import Case, Counts
 from attnbench.records.variants import LAUNCH, PRODUCT, IsolatedModule, piece
 from attnbench.system import process_settings
+from attnbench.text import error_line
 
 COPY_BYTES = {"cpu": 2**26, "cuda": 2**28}
 """Bytes of a copy's source, and of its target: more than most caches hold."""
@@ -66,7 +67,7 @@ def _counted(case: Case, alone: IsolatedModule, shape: tuple[int, ...]) -> Count
         return second_forward("meta")
     except Exception as error:
         counted = second_forward("cpu")
-        return replace(counted, computed=f"{type(error).__name__}: {error}")
+        return replace(counted, computed=error_line(error))
 
 
 def attention(case: Case, alone: IsolatedModule, device: str) -> nn.Module:

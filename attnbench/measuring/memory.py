@@ -13,6 +13,7 @@ import torch
 from attnbench.counting.dispatch import Trace
 from attnbench.counting.twin import copy_with, fake, fake_mode
 from attnbench.measuring import workload
+from attnbench.measuring.guard import watched
 from attnbench.measuring.timing import Step
 from attnbench.records.schema import Case, Memory
 
@@ -38,9 +39,16 @@ def measure(case: Case, variant: str) -> Memory:
     The deterministic figure comes from fake tensors and does not touch the others; where the
     step fails without data, it is that of two more real steps after the others. A step
     that is timed as a CUDA graph is measured before its capture: a replay allocates nothing.
+
+    Raises:
+        SettingsError: a custom module changes what it is measured with.
     """
     torch.set_num_threads(case.threads)
-    case = replace(case, cuda_graph=False)
+    with watched(variant):
+        return _measure(replace(case, cuda_graph=False), variant)
+
+
+def _measure(case: Case, variant: str) -> Memory:
     try:
         live = peak_live_bytes(fake_step(case, variant), fake_mode())
     except Exception:

@@ -24,15 +24,15 @@ from attnbench.counting.twin import fake_mode
 from attnbench.errors import UserError
 from attnbench.measuring import isolated, latency, memory, planning, workload
 from attnbench.measuring.events import Beginning, Event, Planned, failure, record
+from attnbench.measuring.guard import is_custom, watched
 from attnbench.measuring.workload import image_for, network
-from attnbench.plugins import resolve
 from attnbench.records import store
 from attnbench.records.case import Case, RunOptions
 from attnbench.records.run import Run
 from attnbench.records.schema import Counts, End, FailedStep, Memory, Record, Results
-from attnbench.records.variants import PLAIN, piece
-from attnbench.system import messages, worker
+from attnbench.system import worker
 from attnbench.system.worker import ChildDiedError
+from attnbench.text import error_line
 
 worker.PRELOAD.append(memory.__name__)
 
@@ -139,23 +139,32 @@ def _count_step(case: Case, variant: str) -> dict[str, Count]:
         return training.count_step(memory.fake_step(case, variant).parts, fake_mode())
     except Exception as error:
         counts = training.count_step(workload.step(case, variant).parts)
-        reason = f"{type(error).__name__}: {error}"
+        reason = error_line(error)
         return {rule: replace(count, computed=reason) for rule, count in counts.items()}
 
 
 def count_apart(case: Case, variant: str) -> dict[str, Count]:
     """Do the same in a child process where the module is custom: its code may end the process."""
-    if variant == PLAIN or not resolve.parse(variant).is_custom:
+    if not is_custom(variant, isolated=False):
         return count_network(case, variant)
-    return worker.call(count_network, case, variant)
+    return worker.call(_count_watched, case, variant)
+
+
+def _count_watched(case: Case, variant: str) -> dict[str, Count]:
+    with watched(variant):
+        return count_network(case, variant)
 
 
 def _alone(case: Case, variant: str) -> Counts:
     """Count a module alone or a ceiling, custom modules in a child process."""
-    module = piece(variant)
-    if module is None or not resolve.parse(module.module).is_custom:
+    if not is_custom(variant, isolated=True):
         return isolated.count(case, variant)
-    return worker.call(isolated.count, case, variant)
+    return worker.call(_alone_watched, case, variant)
+
+
+def _alone_watched(case: Case, variant: str) -> Counts:
+    with watched(variant, isolated=True):
+        return isolated.count(case, variant)
 
 
 def execute(
@@ -215,7 +224,7 @@ def _counts(case: Case, variant: str, count: CountNetwork) -> Counts:
             counts |= error.counts
             failed |= error.failed
         except Exception as error:
-            failed[f"{counted.mode} step"] = f"{type(error).__name__}: {error}"
+            failed[f"{counted.mode} step"] = error_line(error)
     if failed:
         raise NotCountedError(counts, failed)
     return Counts(rules=counts)
@@ -240,7 +249,7 @@ def _latency(run: Run, measure: MeasureLatency) -> Iterator[Event]:
             if isinstance(error, ChildDiedError) and last.kind == "warm-up":
                 yield record(run, last.variant, error=failure("latency", error))
                 continue
-            message = f"{messages.name_of(error)}: {messages.text_of(error)}"
+            message = error_line(error)
             if isinstance(error, ChildDiedError):
                 message = f"{last.kind}: {error}"
             end = End(reason="failed", rounds=len(run.rounds), message=message)

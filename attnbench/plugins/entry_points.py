@@ -10,7 +10,7 @@ from importlib.metadata import EntryPoint, entry_points
 from attnbench.modules import ATTENTION, SettingsError
 from attnbench.plugins import foreign
 from attnbench.records.variants import RESERVED
-from attnbench.text import unknown
+from attnbench.text import error_line, unknown
 
 GROUP = "attnbench.modules"
 
@@ -55,7 +55,7 @@ def load(entry: EntryPoint) -> object:
     try:
         return entry.load()
     except foreign.RAISED as error:
-        message = foreign.message(error)
+        message = error_line(error)
         raise SettingsError(f"{entry.name}: {origin(entry)} cannot be loaded: {message}") from error
 
 

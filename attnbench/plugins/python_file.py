@@ -13,6 +13,7 @@ from types import ModuleType
 
 from attnbench.modules import SettingsError
 from attnbench.plugins import foreign
+from attnbench.text import error_line
 
 INIT = "__init__.py"
 
@@ -82,7 +83,7 @@ def _executed(path: Path, source: str) -> ModuleType:
     except SettingsError:
         raise
     except foreign.RAISED as error:
-        message = foreign.message(error)
+        message = error_line(error)
         raise SettingsError(f"{source}: the file cannot be loaded: {message}") from error
 
 
@@ -154,7 +155,7 @@ def _imported(path: Path, source: str) -> ModuleType:
             _run(root / INIT, top, _content(root / INIT, source), [str(root)])
         package = import_module(parent)
     except foreign.RAISED as error:
-        message = foreign.message(error)
+        message = error_line(error)
         raise SettingsError(
             f"{source}: its package, {path.parent}, cannot be loaded: {message}"
         ) from error

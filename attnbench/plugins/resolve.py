@@ -25,6 +25,7 @@ from attnbench.plugins import entry_points, foreign, python_file, timm
 from attnbench.plugins.constructor import constructor, require_takes_channels
 from attnbench.plugins.spec import Given, Spec, parse_spec
 from attnbench.records.variants import RESERVED
+from attnbench.text import error_line
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ class ModuleReference:
             except SettingsError:
                 raise
             except foreign.RAISED as error:  # of an object that answers no question
-                message = foreign.message(error)
+                message = error_line(error)
                 raise SettingsError(f"{source} cannot be loaded: {message}") from error
 
     def _target(self) -> object:

@@ -8,6 +8,10 @@ Size = int | tuple[int, int]
 """Pixels. A square is always a single number, so that equal sizes compare equal."""
 
 
+MOST_SHOWN = 100
+"""Characters of a text that is no size, in a message."""
+
+
 def parse(text: str) -> Size:
     """Parse ``224`` or ``800x1333`` (height, then width).
 
@@ -16,7 +20,7 @@ def parse(text: str) -> Size:
     """
     match = re.fullmatch(r"([0-9]+)(?:[xX]([0-9]+))?", text.strip())
     if match is None:
-        raise ValueError(f"'{text}' is not an image size such as 224 or 800x1333")
+        raise ValueError(f"'{text[:MOST_SHOWN]}' is not an image size such as 224 or 800x1333")
     return of(int(match[1]), int(match[2] or match[1]))
 
 

@@ -14,7 +14,7 @@ from contextlib import suppress
 from multiprocessing.connection import Connection
 from select import select
 
-from attnbench.system import messages
+from attnbench.system import messages, strays
 
 try:
     import fcntl
@@ -28,7 +28,7 @@ ASK = b"?"
 """What the parent sends for each message that it wants, once it has sent the work."""
 
 
-def serve(end: socket.socket, output: Connection, lifeline: Connection) -> None:
+def serve(end: socket.socket, output: Connection, lifeline: Connection, token: str) -> None:
     """Receive work and answer with its items, one for each time that the parent asks.
 
     Ends the process itself: what custom modules have registered with ``atexit``, and their
@@ -38,6 +38,7 @@ def serve(end: socket.socket, output: Connection, lifeline: Connection) -> None:
     try:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
         end_with_parent(lifeline)
+        strays.mark(token)
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=_end_copy, after_in_parent=_tell_of_copy)
         for stream in (1, 2):  # stdout is for results; what a custom module prints goes to stderr

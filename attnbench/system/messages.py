@@ -10,16 +10,14 @@ from __future__ import annotations
 import builtins
 import io
 import pickle
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import is_dataclass
 from enum import Enum
 from typing import Any, Literal
 
-from attnbench.text import printable
-
-MOST_TEXT = 300
-"""Characters that are shown of the text of an error that is not the package's."""
+from attnbench.text import MOST_OF_ERROR, error_line, error_name, error_text, printable
 
 PLAIN = {
     "builtins": {"set", "frozenset", "complex", "bytearray", "range", "slice"},
@@ -51,14 +49,13 @@ def error(raised: BaseException) -> bytes:
     """Return an error as a message: whole where the reader may rebuild it, else as text."""
     if not isinstance(raised, Exception):
         # The reader would take a KeyboardInterrupt for its user's.
-        text = ": ".join(filter(None, (name_of(raised), text_of(raised))))
-        raised = ChildDiedError(f"the worker process was ended by {text}")
+        raised = ChildDiedError(f"the worker process was ended by {error_line(raised)}")
     with suppress(Exception):
         if is_ours(raised):
             message = pickle.dumps(("error", raised))
             read(message)
             return message
-    return pickle.dumps(("error", (name_of(raised), text_of(raised))))
+    return pickle.dumps(("error", (error_name(raised), error_text(raised))))
 
 
 def read(message: bytes) -> tuple[Kind, Any]:
@@ -76,30 +73,21 @@ def read(message: bytes) -> tuple[Kind, Any]:
     except ForeignError:
         raise
     except Exception as unreadable:
-        raise ForeignError(f"the worker process sent what cannot be read: {unreadable}") from None
+        why = error_text(unreadable)
+        raise ForeignError(f"the worker process sent what cannot be read: {why}") from None
 
 
 def is_ours(raised: BaseException) -> bool:
-    """Return whether the error's class is the package's, so that its text is too."""
-    return str(type(raised).__module__).startswith("attnbench.")
+    """Return whether the error's class is the package's, so that its text is too.
 
-
-def name_of(raised: BaseException) -> str:
-    """Return the name of an error's class, whatever its metaclass does."""
+    What a class says of itself is not believed: its module must hold it under its name.
+    """
     try:
-        return printable(str(type(raised).__name__), MOST_TEXT)
-    except Exception:
-        return "an exception whose class has no name"
-
-
-def text_of(raised: BaseException) -> str:
-    """Return an error's text on one line, cut to MOST_TEXT; without PyTorch's C++ stack."""
-    try:
-        text = str(raised)
-    except BaseException as second:  # the text of a foreign exception is foreign code
-        return f"(its text cannot be read: {name_of(second)})"
-    text = text.partition("\nException raised from")[0]
-    return printable(text[: 20 * MOST_TEXT], MOST_TEXT)
+        module, name = str(type(raised).__module__), str(type(raised).__name__)
+    except BaseException:  # a metaclass may raise anything
+        return False
+    known = vars(sys.modules[module]).get(name) if module in sys.modules else None
+    return module.startswith("attnbench.") and known is type(raised)
 
 
 def _known_error(name: str) -> Callable[[str], Exception]:
@@ -122,5 +110,5 @@ class _Reader(pickle.Unpickler):
                 is_dataclass(known) or issubclass(known, Exception | Enum)
             ):
                 return known
-        foreign = printable(f"{module}.{name}", MOST_TEXT)
+        foreign = printable(f"{module}.{name}", MOST_OF_ERROR)
         raise ForeignError(f"the worker process sent a {foreign}, which is not read")

@@ -15,11 +15,12 @@ from math import isfinite
 from multiprocessing import connection, forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.context import BaseContext
+from secrets import token_hex
 from time import monotonic, sleep
 from typing import TypeVar
 
 from attnbench.errors import UserError
-from attnbench.system import child, messages
+from attnbench.system import child, messages, strays
 from attnbench.system.messages import ChildDiedError as ChildDiedError
 
 T = TypeVar("T")
@@ -117,6 +118,7 @@ class _Worker:
         self._output, self._child_output = context.Pipe(duplex=False)
         self._child_lifeline, self._lifeline = context.Pipe(duplex=False)
         self._output_left = MOST_OUTPUT
+        self._token = token_hex(16)
         self._process = self._new_process()
 
     def begin(self, work: bytes) -> None:
@@ -139,7 +141,7 @@ class _Worker:
             self._socket.sendall(child.LENGTH.pack(len(work)) + work)
 
     def _new_process(self) -> multiprocessing.Process:
-        ends = (self._child_socket, self._child_output, self._child_lifeline)
+        ends = (self._child_socket, self._child_output, self._child_lifeline, self._token)
         process: multiprocessing.Process = self._context.Process(  # type: ignore[attr-defined]
             target=child.serve, args=ends
         )
@@ -219,7 +221,7 @@ class _Worker:
         return _described(status)
 
     def end(self) -> None:
-        """Kill the process and all that it has started, unless they left its process group."""
+        """Kill the process and all that it has started."""
         if (process := self._process.pid) is not None:
             with suppress(OSError):  # there is none any more, or not yet
                 os.killpg(process, signal.SIGKILL) if hasattr(os, "killpg") else None
@@ -227,6 +229,7 @@ class _Worker:
         self._lifeline.close()  # which ends a process that is not known here yet
         if process is not None:
             _await_end(self._process)
+            strays.end(self._token)
             while self._output_left >= 0 and not self._output.closed and self._output.poll():
                 self._show()
         for end in (self._socket, self._child_socket, self._output, self._child_output):

@@ -9,9 +9,9 @@ from contextlib import suppress
 from pathlib import Path
 
 
-def start_process_that_holds(fifo):
+def start_process_that_holds(fifo, *, leaves=False):
     with Path(fifo).open("w") as file:
-        subprocess.Popen(["sleep", "1000"], stdout=file)
+        subprocess.Popen(["sleep", "1000"], stdout=file, start_new_session=leaves)
 
 
 def never_return(fifo):
@@ -23,10 +23,10 @@ def never_return(fifo):
 
 
 def return_and_stay(fifo):
-    """Return, with a thread and a function at exit that never end, and a process."""
+    """Return, with a thread and a function at exit that never end, and a process that left."""
     threading.Thread(target=threading.Event().wait).start()
     atexit.register(threading.Event().wait)
-    start_process_that_holds(fifo)
+    start_process_that_holds(fifo, leaves=True)
     return 17
 
 

@@ -279,7 +279,10 @@ def raising(error: BaseException):
 @pytest.mark.parametrize(
     ("build", "why"),
     [
-        (raising(UnspeakableError()), "it fails: UnspeakableError: its text cannot be read$"),
+        (
+            raising(UnspeakableError()),
+            r"it fails: UnspeakableError: \(its text cannot be read: \w+\)$",
+        ),
         (
             raising(ValueError("a\x1b[31m\u202eb\nc")),
             r"it fails: ValueError: a\\x1b\[31m\\u202eb c$",

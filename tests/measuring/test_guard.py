@@ -10,10 +10,12 @@ from helpers import processes
 from helpers.evils import EVILS, HARMLESS
 from helpers.runs import TICK_S, WARM_UP_CALLS, rounds_in, undisturbed
 
+from attnbench.counting.dispatch import Trace
 from attnbench.measuring import latency
-from attnbench.measuring.guard import Guard
+from attnbench.measuring.guard import Guard, watched
 from attnbench.measuring.timing import Step
 from attnbench.plugins.resolve import parse
+from attnbench.plugins.watch.integrity import InterferenceError
 from attnbench.records.schema import Record
 from attnbench.records.variants import CONTROL, PLAIN, alone
 from attnbench.system import worker
@@ -172,3 +174,14 @@ def test_a_file_that_patches_torch_later_ends_a_real_run(run_of):
     assert records[-1].results.message == (
         f"{name} changes torch.nn.functional.conv2d (now in mine0.py, line 17)"
     )
+
+
+@pytest.mark.parametrize("isolated", [False, True])
+def test_counting_and_memory_of_a_custom_module_are_watched(monkeypatch, isolated):
+    name = "mine.py:Gate" + (" layer1" if isolated else "")
+    expected = pytest.raises(InterferenceError, match=rf"{name} changes .*Trace.__init__ \(")
+    with expected, watched(name, isolated=isolated):
+        monkeypatch.setattr(Trace, "__init__", lambda *_: None)
+    monkeypatch.undo()
+    with watched("sa"):  # what is ours is not
+        monkeypatch.setattr(Trace, "__init__", lambda *_: None)

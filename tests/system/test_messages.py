@@ -39,6 +39,19 @@ def test_an_error_of_python_keeps_its_type_and_300_characters():
     assert len(str(back)) == 300
 
 
+class ClaimedError(Exception):
+    """An error that says that it is the package's."""
+
+
+ClaimedError.__module__, ClaimedError.__name__ = "attnbench.errors", "UserError"
+
+
+def test_an_error_that_claims_to_be_ours_is_not_believed():
+    assert not messages.is_ours(ClaimedError())
+    assert messages.is_ours(UserError())
+    assert len(str(arrived(ClaimedError("x" * 1000)))) == 300
+
+
 class TouchError(Exception):
     """An error whose unpickling runs code."""
 

@@ -11,11 +11,13 @@ from importlib.util import find_spec
 from attnbench import formatting
 from attnbench.cli import output
 from attnbench.cli.options import CustomModules, Timeout
+from attnbench.errors import UserError
 from attnbench.modules import ATTENTION, AttentionSpec, SettingsError
-from attnbench.plugins import entry_points, foreign, timm
+from attnbench.plugins import entry_points, timm
 from attnbench.plugins.constructor import ConstructorError
 from attnbench.plugins.resolve import ModuleReference, origins, parse
 from attnbench.system import worker
+from attnbench.text import error_line
 
 HOSTS = tuple(dict.fromkeys(host for row in ATTENTION.values() for host in row.added_params))
 """Hosts for which the table states added parameters."""
@@ -31,13 +33,14 @@ def rows(custom: Collection[str] = ()) -> Iterator[Row]:
     """Return a row for each module; custom ones are loaded, checked and put into all hosts.
 
     Raises:
-        UserError: one of them cannot be loaded, or has ended its child process.
         SettingsError: the name of one of them cannot be read, or its file is not there.
     """
-    origins(map(parse, custom))  # their names are known and their files there
+    origin_of = origins(map(parse, custom))  # their names are known and their files there
     for entry in ATTENTION.values():
         yield _row(entry, [_stated(entry, host) for host in HOSTS])
-    yield from map(_custom, custom)
+    for name in custom:
+        module = parse(name)
+        yield _custom(module, origin_of.get(module.name))
     for offered in entry_points.offered():
         if offered.name not in custom:
             unknown = [formatting.NOTHING] * (2 + len(HOSTS))
@@ -54,25 +57,26 @@ def remarks() -> Iterator[str]:
         yield f"Cannot be selected, because their names are reserved: {', '.join(names)}."
 
 
-def _custom(name: str) -> Row:
+def _custom(module: ModuleReference, origin: str | None) -> Row:
     from attnbench.hosts import check_module
 
-    return check_module.in_subprocess(_loaded, parse(name))
+    try:
+        return check_module.in_subprocess(_loaded, module, origin)
+    except UserError as error:  # the others are listed all the same
+        return _refused(module, str(error).removeprefix(f"{module.name} is refused: "), origin)
 
 
-def _loaded(module: ModuleReference) -> Row:
+def _loaded(module: ModuleReference, origin: str | None) -> Row:
     try:
         attention = module.load()
     except ConstructorError as error:
-        refused = [f"{REFUSED}{error}"] * len(HOSTS)
-        return (
-            module.name,
-            formatting.NOTHING,
-            *refused,
-            formatting.NOTHING,
-            module.origin() or "",
-        )
-    return _row(attention, [_added(attention, host) for host in HOSTS], module.origin())
+        return _refused(module, str(error), origin)
+    return _row(attention, [_added(attention, host) for host in HOSTS], origin)
+
+
+def _refused(module: ModuleReference, why: str, origin: str | None) -> Row:
+    nothing = formatting.NOTHING
+    return (module.name, nothing, *[f"{REFUSED}{why}"] * len(HOSTS), nothing, origin or "")
 
 
 def _row(entry: AttentionSpec, added: Iterable[str], origin: str | None = None) -> Row:
@@ -91,16 +95,19 @@ def _added(attention: AttentionSpec, host: str) -> str:
     from attnbench.counting.rules import parameters
     from attnbench.hosts import check_module
     from attnbench.hosts.build import build, default_size
+    from attnbench.plugins.watch.integrity import InterferenceError
 
     image = (1, 3, *default_size(host))
     try:
         check_module.require_fit(attention, check_module.places(attention, host, image))
         with device("meta"):
             networks = build(host, attention), build(host)
+    except InterferenceError:  # nor can it be tried in another host here
+        raise
     except SettingsError as error:
         return f"{REFUSED}{error}"
     except Exception as error:
-        return f"{REFUSED}{foreign.message(error)}"
+        return f"{REFUSED}{error_line(error)}"
     with_it, without = (parameters.count(network, ()).params or 0 for network in networks)
     return f"{with_it - without:,}"
 

@@ -17,7 +17,7 @@ from attnbench.cli import forecast, options, output
 from attnbench.cli.forecast import STEP_S
 from attnbench.cli.options import DTYPES, MODES, CustomModules, Device, Timeout, option, stated
 from attnbench.records.case import RunOptions
-from attnbench.records.run import Run
+from attnbench.records.run import Run, read
 from attnbench.records.schema import End, Record, Round
 from attnbench.text import printable
 
@@ -113,6 +113,9 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
         output.complain(f"interrupted; resume with: attnbench run --out {shlex.quote(str(folder))}")
         return 130
     if told.something:
+        if changed := list(_changed(measured.runs, folders)):
+            output.complain(*changed)
+            return 1
         try:
             show([measured.folder], measured.folder, console)
         except KeyboardInterrupt:
@@ -133,13 +136,36 @@ def _already_finished(folder: Path | None) -> str:
     return f"already finished: {folder}; show it with: {shown}"
 
 
+RESULTS = ("plan", "counts", "shapes", "memory", "compiled", "rounds", "failures", "end")
+"""What a run and its file must agree on."""
+
+
+def _changed(runs: Iterable[Run], folders: Iterable[Path]) -> Iterator[str]:
+    """Yield a line for each run whose file does not hold what was stored in it.
+
+    A custom module could write to it, as any process of the same user.
+    """
+    for run, folder in zip(runs, folders, strict=True):
+        stored = read(folder)
+        if unlike := [name for name in RESULTS if getattr(stored, name) != getattr(run, name)]:
+            yield (
+                f"another process has changed the records in {folder} ({', '.join(unlike)}); "
+                "do not use them, and measure again"
+            )
+
+
 def _left_out(name: str, why: str) -> str:
     return f"{name} is left out: {why.removeprefix(f'{name}: ')}"
 
 
 def _failures(runs: Iterable[Run]) -> Iterator[str]:
-    """Yield a line for each variant that failed in a step; some rules of counting may fail."""
+    """Yield a line for each run that ended early, and for each variant that failed in a step.
+
+    Some rules of counting may fail.
+    """
     for run in runs:
+        if run.end is not None and run.end.message is not None:
+            yield f"{run.case.described} ended early: {printable(run.end.message, 600)}"
         for variant, steps in run.failures.items():
             failed = [name for name in steps if name != "counts" or variant not in run.counts]
             if failed:

@@ -36,9 +36,11 @@ PACKAGES = (
 
 OWN = tuple(
     f"attnbench.{room}"
-    for room in ("hosts", "measuring", "modules", "plugins", "records", "stats", "system")
+    for room in (
+        *("counting", "hosts", "measuring", "modules", "plugins", "records", "stats", "system"),
+    )
 )
-"""What of the suite builds and times networks."""
+"""What of the suite builds, counts and times networks."""
 
 REPLACED_BY_TORCH = frozenset(
     {
@@ -57,6 +59,10 @@ MOST_NAMED = 3
 _TORCH = str(Path(torch.__file__).parent)
 
 
+class InterferenceError(SettingsError):
+    """Custom code has changed the process that it runs in; what follows there is worth nothing."""
+
+
 class Watch:
     """Code, settings, threads and child processes, as they are when this is made."""
 
@@ -73,7 +79,7 @@ class Watch:
         garbage collection is not on, which is the rounds' own doing.
 
         Raises:
-            SettingsError: something has changed; the message names ``who`` and the changes.
+            InterferenceError: something has changed; the message names ``who`` and the changes.
         """
         changed = [*self._settings(in_round), *self.threads.changed(), *self._code()]
         left = [*self.threads.left(idle)]
@@ -83,7 +89,7 @@ class Watch:
         if more := len(changed) - len(named):
             named.append(f"{more} more")
         what = [f"changes {', '.join(named)}"] if named else []
-        raise SettingsError(f"{who} {' and '.join([*what, *left])}")
+        raise InterferenceError(f"{who} {' and '.join([*what, *left])}")
 
     def _settings(self, in_round: bool) -> Iterator[str]:
         for name, before in self.torch.items():
@@ -108,7 +114,7 @@ def require_unchanged(who: str) -> Iterator[None]:
     Forks that the body makes of this process are ended at once.
 
     Raises:
-        SettingsError: something has changed; the message names ``who`` and the changes.
+        InterferenceError: something has changed; the message names ``who`` and the changes.
     """
     watch, random_state = Watch(), random.getstate()
     try:

@@ -5,7 +5,6 @@ import pytest
 from helpers.command_line import call
 
 from attnbench.cli.commands import list_modules
-from attnbench.errors import UserError
 from attnbench.modules import ATTENTION, SettingsError
 from attnbench.plugins import entry_points
 
@@ -58,13 +57,30 @@ def test_one_that_cannot_be_loaded_is_one_line():
         list(list_modules.rows(["nowhere.py:Mine"]))
 
 
-def test_one_that_ends_its_process_is_one_line(tmp_path: Path):
-    path = tmp_path / "ends.py"
-    path.write_text("import os; os._exit(0)")
-    with pytest.raises(
-        UserError, match=r"ends.py:Mine is refused: the worker process ended with status"
-    ):
-        list(list_modules.rows([f"{path}:Mine"]))
+def test_one_that_ends_its_process_or_deletes_its_file_is_refused_and_the_others_are_listed(
+    tmp_path: Path,
+):
+    changing = (
+        "import torch\n"
+        "def Mine(dim):\n"
+        "    torch.set_grad_enabled(False)\n"
+        "    return torch.nn.ReLU()\n"
+    )
+    bodies = {
+        "ends": "os._exit(0)",
+        "deletes": "os.remove(__file__); Mine = 1",
+        "changes": changing,
+    }
+    for name, body in bodies.items():
+        (tmp_path / f"{name}.py").write_text(f"import os; {body}")
+    names = [f"{tmp_path / name}.py:Mine" for name in bodies]
+    ends, deletes, changes = (row for row in list_modules.rows(names) if "/" in row[0])
+    assert ends[2:4] == ("refused: the worker process ended with status 0",) * 2
+    assert ends[5].startswith("sha256 ")
+    assert "deletes.py:Mine is neither a class" in deletes[2]
+    # In the second host it would change nothing any more, and a figure would stand there.
+    assert changes[2] == changes[3]
+    assert "changes torch's grad mode from True to False" in changes[3]
 
 
 def test_an_entry_point_of_a_rows_name_is_listed_once(monkeypatch: pytest.MonkeyPatch):

@@ -3,11 +3,13 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from helpers.command_line import SMALL_RUN, call
 
+from attnbench.cli.commands import run as run_command
 from attnbench.measuring import isolated, runner
 from attnbench.measuring.events import Planned
 from attnbench.measuring.runner import Measured, Progress
@@ -225,3 +227,18 @@ def test_an_unwritable_folder_is_bad_input(
     (tmp_path / "file").write_text("")
     assert call(*SMALL, "--out", str(tmp_path / "file" / "run")) == 2
     assert "cannot write to" in capsys.readouterr().err
+
+
+def test_records_that_another_process_has_changed_are_told(stored, tmp_path: Path) -> None:
+    stored("run", sa=1.1)
+    folder = tmp_path / "run"
+    run = read(folder)
+    assert list(run_command._changed([run], [folder])) == []
+    first, *later = run.rounds
+    run.rounds[0] = replace(first, number=first.number + 1)
+    (message,) = run_command._changed([run], [folder])
+    assert "another process has changed the records in" in message
+    assert "(rounds)" in message
+    run.rounds = [first, *later]
+    run.counts.popitem()
+    assert "(counts)" in next(run_command._changed([run], [folder]))
