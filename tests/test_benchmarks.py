@@ -30,7 +30,7 @@ def test_help_answers_at_once() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("usage: ") == len(scripts) == 4
+    assert done.stdout.count("usage: ") == len(scripts) > 0
 
 
 @pytest.fixture
