@@ -290,7 +290,7 @@ class FullDisk:
         self.file.close()
 
 
-@pytest.mark.parametrize("room", [0, 1, 37])
+@pytest.mark.parametrize("room", [0, 1, 36])
 def test_what_a_full_disk_took_of_a_line_is_removed_at_once(file, monkeypatch, room):
     opened, whole = Path.open, file.read_bytes()
     with monkeypatch.context() as patched:
