@@ -41,6 +41,7 @@ from unittest import mock
 
 FAILURES = ("tracebacks", "status", "half written", "left behind", "lost", "not resumed")
 ERRORS = (errno.ENOSPC, errno.EIO, errno.EROFS)
+SUMMARY = "summary.md"
 ON_OPEN_FILES = ("write", "sync", "print")
 RECORD_FILES = ("records.jsonl", "evaluations.jsonl")
 
@@ -278,7 +279,7 @@ def save(folder: Path, disk: Disk) -> tuple[int, str]:
 def summary(folder: Path, disk: Disk) -> tuple[int, str]:
     """Compare a run with itself for GitHub, which reads a summary."""
     stored = str(folder.parent / "whole" / "run")
-    with mock.patch.dict(os.environ, GITHUB_STEP_SUMMARY=str(folder / "summary.md")):
+    with mock.patch.dict(os.environ, GITHUB_STEP_SUMMARY=str(folder / SUMMARY)):
         options = "--force --allow-no-verdict --format github"
         return command(disk, "compare", stored, stored, *options.split())
 
@@ -419,6 +420,8 @@ def _not_whole(folder: Path, reference: Path) -> Iterator[tuple[str, object]]:
                     yield "lost", path
             except UserError as error:
                 yield "lost", error
+        elif path.name == SUMMARY and not content:
+            continue  # GitHub makes it empty
         elif path.name.startswith(".") or not like.exists():
             yield "left behind", path
         # Times of day and load may differ, and with them a few bytes.
