@@ -33,6 +33,26 @@ def write_whole(path: Path, data: bytes) -> None:
         raise UserError(f"cannot write {path}: {error.strerror}") from error
 
 
+def append_whole(path: Path, data: bytes) -> None:
+    """Append to a file and sync; where that fails, remove what was written of the data.
+
+    Raises:
+        OSError: it cannot be written whole.
+    """
+    # Unbuffered: a buffer would write the rest when the file is closed.
+    with path.open("ab", buffering=0) as file:
+        before = os.fstat(file.fileno()).st_size
+        try:
+            left = memoryview(data)
+            while left:
+                left = left[file.write(left) :]
+            os.fsync(file.fileno())
+        except OSError:
+            with suppress(OSError):
+                file.truncate(before)
+            raise
+
+
 def _umask() -> int:
     """Return the process's mask of permissions, which can only be read by setting it."""
     mask = os.umask(0)

@@ -21,7 +21,6 @@ import argparse
 import contextlib
 import io
 import json
-import os
 import shutil
 import signal
 import sys
@@ -30,11 +29,20 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
-from functools import partial
-from math import isfinite, isnan
+from functools import cache, partial
+from math import inf, isfinite, isnan
 from pathlib import Path
 from random import Random
+from time import monotonic
 from typing import Any
+
+if __name__ == "__main__":  # before the imports below, which take seconds
+    PARSER = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    PARSER.add_argument("--count", type=int, default=2_000, help="Mutations.")
+    PARSER.add_argument("--seconds", type=float, default=3600.0, help="Begin none after that.")
+    PARSER.add_argument("--seed", type=int, default=0)
+    PARSER.add_argument("--plots", type=int, default=10, help="Draw plots of every N-th.")
+    ARGUMENTS = PARSER.parse_args()
 
 import pandas as pd
 import typer
@@ -52,6 +60,7 @@ from attnbench.system import environment
 
 ROOT = Path(__file__).parents[1]
 HANG_S = 60
+PROGRESS_EVERY = 100
 
 NASTY: tuple[Any, ...] = (
     *(None, True, False, 0, -1, 1, 2, 0.5, -0.0, 5e-324, 1e-12, 1e308, -1e308, 10**19, 10**400),
@@ -399,12 +408,8 @@ def command(*words: str) -> int:
 
 def planned(folder: Path) -> None:
     """Plan as ``run --out`` does; nothing is measured."""
-    try:
-        with quiet(), contextlib.suppress(UserError):
-            planning.prepare(RunOptions(), folder)
-    finally:
-        for locked in [path for path in store._LOCKED if path == folder.resolve()]:
-            os.close(store._LOCKED.pop(locked))
+    with quiet(), contextlib.suppress(UserError):
+        planning.prepare(RunOptions(), folder)
 
 
 Attempts = dict[str, Callable[[], object]]
@@ -477,17 +482,20 @@ def attack(  # noqa: PLR0913  all that a test may change
     commands: Callable[[Path, Path, Path], Attempts] = attempts,
     most_runs: int | None = None,
     say: Callable[[str], object] = print,
+    seconds: float = inf,
 ) -> pd.DataFrame:
     """Make that many mutations; return a row a kind: how many, refused, read, and the failures.
 
     Every ``every_plot``-th is reported with its plots, which take longest; of other texts more.
+    After that many seconds none is begun.
     """
     random = Random(seed)
     counts: dict[str, Counter[str]] = {}
     handler = signal.signal(signal.SIGALRM, _hang)
-    drawn, dots, commands_of = render.drawn, RC["savefig.dpi"], app.app
+    drawn, dots, get_command = render.drawn, RC["savefig.dpi"], typer.main.get_command
     RC["savefig.dpi"] = 20
-    app.app = typer.main.get_command(app.app)  # else its options are read again at every call
+    typer.main.get_command = cache(get_command)  # else its options are read again at every call
+    deadline = monotonic() + seconds
     try:
         with tempfile.TemporaryDirectory() as temporary:
             folder = Path(temporary)
@@ -497,6 +505,10 @@ def attack(  # noqa: PLR0913  all that a test may change
             runs = [path for path, _ in files if path.name == store.FILE_NAME]
             before = {path: figures(path.parent) for path in runs}
             for number in range(count):
+                if monotonic() > deadline:
+                    break
+                if number % PROGRESS_EVERY == 0:
+                    print(f"{number:,} of {count:,}", file=sys.stderr, flush=True)
                 path, content = random.choice(files)
                 name, damage, keeps = mutated(random, content, random.choice(contents))
                 path.write_bytes(damage)
@@ -519,7 +531,7 @@ def attack(  # noqa: PLR0913  all that a test may change
                         say(f"{fault}: {seed=} {number=} {name} in {path.parent}: {what} {found}")
                 path.write_bytes(content)
     finally:
-        render.drawn, RC["savefig.dpi"], app.app = drawn, dots, commands_of
+        render.drawn, RC["savefig.dpi"], typer.main.get_command = drawn, dots, get_command
         signal.signal(signal.SIGALRM, handler)
     columns = ["mutations", "refused", "read", "tracebacks", "hangs", "silent"]
     table = pd.DataFrame.from_dict(counts, orient="index", columns=columns).fillna(0).astype(int)
@@ -538,12 +550,9 @@ def _refused(folder: Path) -> bool:
 
 def main() -> None:
     """Print the table; exit with 1 where anything failed."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--count", type=int, default=2_000)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--plots", type=int, default=10, help="Draw plots of every N-th.")
-    arguments = parser.parse_args()
-    table = attack(arguments.count, arguments.seed, every_plot=arguments.plots)
+    table = attack(
+        ARGUMENTS.count, ARGUMENTS.seed, every_plot=ARGUMENTS.plots, seconds=ARGUMENTS.seconds
+    )
     print(table.to_string())
     sys.exit(int(table.loc["all", ["tracebacks", "hangs", "silent"]].sum() > 0))
 

@@ -8,7 +8,13 @@ A call is known if every operator that it runs on a CPU is in the table (or a vi
 
 from __future__ import annotations
 
+import argparse
 import warnings
+
+if __name__ == "__main__":  # before the imports below, which take seconds
+    argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    ).parse_args()
 
 import torch
 from torch import nn

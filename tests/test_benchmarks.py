@@ -12,7 +12,9 @@ BENCHMARKS = ROOT / "benchmarks"
 
 sys.path.append(str(BENCHMARKS))
 
-import hours  # noqa: E402  found by the line above
+import attack_kills  # noqa: E402  found by the line above
+import attack_writes  # noqa: E402
+import hours  # noqa: E402
 
 
 def test_help_answers_at_once() -> None:
@@ -30,7 +32,7 @@ def test_help_answers_at_once() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("usage: ") == len(scripts) == 4
+    assert done.stdout.count("usage: ") == len(scripts) > 0
 
 
 @pytest.fixture
@@ -77,3 +79,23 @@ def test_what_cannot_be_analysed_is_one_line(answered, repeated_runs, grid_of, t
         assert status == 2
         assert re.search(message, shown)
     assert not (tmp_path / "none").exists()
+
+
+def test_no_failed_write_leaves_anything_half_written() -> None:
+    """The short form of attack_writes.py, without whole runs."""
+    only = ("compare --save", "summary", "evaluation")
+    counts = attack_writes.attack(only=only, errors=attack_writes.ERRORS[:1])
+    for name in only:
+        assert counts[name]["writes"] == counts[name]["failed once"] > 4, name
+    assert attack_writes.failures(counts) == 0
+
+
+def test_records_that_are_lost_are_seen(tmp_path: Path) -> None:
+    """What attack_kills.py counts; no process is started."""
+    lane = attack_kills.Lane(tmp_path, attack_kills.Random(0))
+    run = attack_kills.KilledRun(lane, tmp_path)
+    for content, lost in ((b"one\n", 0), (b"one\ntw", 0), (b"one\ntwo\n", 0), (b"one\ntvo\n", 1)):
+        run.records.write_bytes(content)
+        run._check()
+        assert lane.counts["lost"] == lost
+    assert attack_kills.failures(lane.counts) == 1

@@ -29,6 +29,8 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from attnbench.errors import UserError
+from attnbench.files import append_whole
 from attnbench.text import markdown_text, no_command, printable, visible
 
 
@@ -239,8 +241,10 @@ def github_text(annotations: Iterable[str], headline: str, table: str) -> str:
     """
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
     if summary:
-        with Path(summary).open("a", encoding="utf-8") as file:
-            file.write(table)
+        try:
+            append_whole(Path(summary), table.encode())
+        except OSError as error:
+            raise UserError(f"cannot write the step's summary: {error.strerror}") from error
     return "\n".join([*annotations, headline, *([] if summary else ["", table])])
 
 

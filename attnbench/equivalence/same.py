@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from attnbench.counting.dispatch import Trace
 from attnbench.errors import UserError
 from attnbench.modules import SettingsError
-from attnbench.plugins import foreign
 from attnbench.plugins.resolve import ModuleReference
+from attnbench.text import error_line
 
 IMAGES, SIDES, SCALES = 2, (14, 7), (0.1, 1.0, 10.0, 100.0)
 """Maps that both modules are given: images in a batch, sides of a map, and scales of its values.
@@ -123,7 +123,7 @@ def _named(references: Iterable[ModuleReference]) -> Iterator[None]:
         raise
     except Exception as error:
         names = " or ".join(reference.name for reference in references)
-        raise SettingsError(f"{names} fails: {foreign.message(error)}") from error
+        raise SettingsError(f"{names} fails: {error_line(error)}") from error
 
 
 def _count(module: nn.Module) -> int:

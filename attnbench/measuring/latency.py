@@ -18,7 +18,10 @@ from attnbench.plugins import resolve
 from attnbench.records.run import Run
 from attnbench.records.schema import Case, Compiled, End, Environment, Failure, Record
 from attnbench.stats import ratios
-from attnbench.system import disturbance, nvml, process_settings
+from attnbench.system import child, disturbance, nvml, process_settings
+
+NO_BLOCK = 2**16 - 1
+"""What is marked between blocks."""
 
 
 def step(case: Case, variant: str) -> timing.Step:
@@ -89,8 +92,15 @@ def _measure(
         if isinstance(uuid := run.environment.get("gpu_uuid"), str):
             driver_facts.update(nvml.moment(uuid))
 
+    numbers = {name: number for number, name in enumerate(run.plan.variants)}
+
+    def mark_block(name: str | None) -> None:
+        child.mark(NO_BLOCK if name is None else numbers[name])
+
+    # A GPU runs a block some time after it was issued, so there none can be told.
+    begin = mark_block if run.case.device == "cpu" else None
     rounds = timing.Rounds(
-        steps, block_steps, clock, run.case.seed, first, look, read_driver, guard.inspect
+        steps, block_steps, clock, run.case.seed, first, look, read_driver, guard.inspect, begin
     )
     series = iter(rounds)
     while (reason := _reason_to_stop(run)) is None:

@@ -29,10 +29,11 @@ from attnbench.measuring.workload import image_for, network
 from attnbench.records import store
 from attnbench.records.case import Case, RunOptions
 from attnbench.records.run import Run
-from attnbench.records.schema import Counts, End, FailedStep, Memory, Record, Results
+from attnbench.records.schema import Counts, End, FailedStep, Failure, Memory, Record, Results
+from attnbench.records.variants import RESERVED
 from attnbench.system import worker
 from attnbench.system.worker import ChildDiedError
-from attnbench.text import error_line
+from attnbench.text import error_line, error_name
 
 worker.PRELOAD.append(memory.__name__)
 
@@ -233,7 +234,9 @@ def _counts(case: Case, variant: str, count: CountNetwork) -> Counts:
 def _latency(run: Run, measure: MeasureLatency) -> Iterator[Event]:
     """Time the rounds in a child process.
 
-    A variant that crashes it during warm-up is recorded as failed, and timing restarts without it.
+    A variant that crashes it, or gives no answer, in its warm-up or its block of a round is
+    recorded as failed, and timing restarts without it. The plain host in a round is not: the cause
+    lies outside, and the run can be resumed.
     """
     while run.end is None:
         last = Beginning("start", None)
@@ -251,6 +254,20 @@ def _latency(run: Run, measure: MeasureLatency) -> Iterator[Event]:
                 continue
             message = error_line(error)
             if isinstance(error, ChildDiedError):
-                message = f"{last.kind}: {error}"
+                variant = _variant_at(run, error) if last.kind == "round" else None
+                where = f"{last.kind}, block of {variant}" if variant else last.kind
+                message = f"{where}: {error}"
+                if variant and variant not in RESERVED:
+                    died = Failure(step="latency", type=error_name(error), message=message)
+                    yield record(run, variant, error=died)
+                    continue
             end = End(reason="failed", rounds=len(run.rounds), message=message)
             yield record(run, None, results=end)
+
+
+def _variant_at(run: Run, error: ChildDiedError) -> str | None:
+    """Return the variant in whose block the child was when it died, if that is known."""
+    if error.mark is None or error.mark >= len(run.plan.variants):
+        return None
+    variant = run.plan.variants[error.mark]
+    return None if run.failed(variant, "latency") else variant

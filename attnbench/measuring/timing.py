@@ -138,6 +138,7 @@ class Rounds:
     Every round runs each variant's block once, in a fresh random order, and waits for the
     device once, at its end. Steps move in memory every MOVE_EVERY rounds. ``watch`` is read
     before and after a round; ``busy`` is called when all work is issued, before waiting for it;
+    ``begin`` is called with the variant's name before each block, and with None after the last;
     ``inspect`` is called with the variant's name after each block, outside of what is timed, and
     what it raises ends the series without that round.
     A variant whose step raises leaves the series, and its error is in ``failures``.
@@ -151,6 +152,7 @@ class Rounds:
     watch: Callable[[], Counters] | None = None
     busy: Callable[[], None] | None = None
     inspect: Callable[[str], None] | None = None
+    begin: Callable[[str | None], None] | None = None
     failures: dict[str, Exception] = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[Round]:
@@ -180,6 +182,8 @@ class Rounds:
         marks: dict[str, list[Any]] = {}
         self.clock.fill()
         for name in order:
+            if self.begin:
+                self.begin(name)
             try:
                 marks[name] = self._marked(self.steps[name], self.block_steps[name])
             except Exception as error:  # of any kind: it ends this variant only
@@ -188,6 +192,8 @@ class Rounds:
             gc.disable()  # again, where the step has enabled it
             if self.inspect:
                 self.inspect(name)
+        if self.begin:
+            self.begin(None)
         for name in self.failures:
             self.steps.pop(name, None)  # it may hold tensors of what it could not finish
         if self.busy:

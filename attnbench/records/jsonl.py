@@ -16,6 +16,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from attnbench.errors import UserError
+from attnbench.files import append_whole
 from attnbench.text import printable
 
 MOST = 300
@@ -65,7 +66,8 @@ class JsonLines(Generic[T]):
     def append(self, folder: Path, data: dict[str, Any]) -> None:
         """Write one line and sync it to the disk.
 
-        What could not be read back is refused, and nothing is written.
+        What could not be read back is refused, and nothing is written. Where the line cannot be
+        written whole, what was written of it is removed: the next one begins on its own line.
 
         Raises:
             ValueError: a number that JSON does not have (NaN, infinity).
@@ -74,10 +76,8 @@ class JsonLines(Generic[T]):
         line = text.encode(errors="replace")
         self.parse(line, f"{folder / self.file_name}, a new line")
         self.begin(folder)
-        with writing_to(folder), (folder / self.file_name).open("ab") as file:
-            file.write(line + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
+        with writing_to(folder):
+            append_whole(folder / self.file_name, line + b"\n")
 
     def read(self, folder: Path) -> list[T]:
         """Return the objects of the folder's file, which must exist."""

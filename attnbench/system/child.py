@@ -28,14 +28,36 @@ ASK = b"?"
 """What the parent sends for each message that it wants, once it has sent the work."""
 
 
-def serve(end: socket.socket, output: Connection, lifeline: Connection, token: str) -> None:
+MARK = struct.Struct("!H")
+"""A number that the child states of what it begins; the parent reads it if the child dies."""
+
+_marks: Connection | None = None
+"""Where this process states them, if it is a child."""
+
+
+def mark(number: int) -> None:
+    """State what begins, so that the parent knows it should this process die or hang.
+
+    One write to a pipe that is not read meanwhile: it neither waits nor wakes the parent.
+    """
+    if _marks is not None:
+        with suppress(OSError):  # full, or closed by the parent
+            os.write(_marks.fileno(), MARK.pack(number))
+
+
+def serve(
+    end: socket.socket, output: Connection, lifeline: Connection, marks: Connection, token: str
+) -> None:
     """Receive work and answer with its items, one for each time that the parent asks.
 
     Ends the process itself: what custom modules have registered with ``atexit``, and their
     threads, could keep it.
     """
+    global _marks
     status = 1
     try:
+        os.set_blocking(marks.fileno(), False)
+        _marks = marks
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
         end_with_parent(lifeline)
         strays.mark(token)

@@ -30,7 +30,12 @@ Kind = Literal["item", "error", "end"]
 
 
 class ChildDiedError(RuntimeError):
-    """The child process ended before its work did, for example killed when memory ran out."""
+    """The child process ended before its work did, for example killed when memory ran out.
+
+    ``mark`` is the number that the child has stated last, of what it had begun (``child.mark``).
+    """
+
+    mark: int | None = None
 
 
 class ForeignError(RuntimeError):

@@ -101,6 +101,8 @@ def _stream(context: BaseContext, work: Callable[[], Iterable[T]]) -> Iterator[T
         while True:
             kind, value = messages.read(worker.ask())
             if kind == "error":
+                if isinstance(value, ChildDiedError):
+                    value.mark = worker.mark()
                 raise value
             if kind == "end":
                 return
@@ -117,6 +119,8 @@ class _Worker:
         self._socket, self._child_socket = socket.socketpair()
         self._output, self._child_output = context.Pipe(duplex=False)
         self._child_lifeline, self._lifeline = context.Pipe(duplex=False)
+        self._marks, self._child_marks = context.Pipe(duplex=False)
+        os.set_blocking(self._marks.fileno(), False)
         self._output_left = MOST_OUTPUT
         self._token = token_hex(16)
         self._process = self._new_process()
@@ -134,18 +138,22 @@ class _Worker:
                     raise ChildDiedError("the worker process could not be started") from error
                 sleep(0.02)
                 self._process = self._new_process()
-        for end in (self._child_socket, self._child_output, self._child_lifeline):
+        for end in self._child_ends:
             end.close()
         self._socket.settimeout(_limit_s.get())
         with suppress(ConnectionError):  # it has died, which asking finds
             self._socket.sendall(child.LENGTH.pack(len(work)) + work)
 
     def _new_process(self) -> multiprocessing.Process:
-        ends = (self._child_socket, self._child_output, self._child_lifeline, self._token)
         process: multiprocessing.Process = self._context.Process(  # type: ignore[attr-defined]
-            target=child.serve, args=ends
+            target=child.serve, args=(*self._child_ends, self._token)
         )
         return process
+
+    @property
+    def _child_ends(self) -> tuple[socket.socket, Connection, Connection, Connection]:
+        """The child's ends, which it inherits."""
+        return self._child_socket, self._child_output, self._child_lifeline, self._child_marks
 
     def _start(self) -> None:
         # What it starts from has imports to do, during which an interrupt must be heard here.
@@ -167,6 +175,7 @@ class _Worker:
         limit_s = _limit_s.get()
         deadline = monotonic() + limit_s
         received = bytearray()
+        self.mark()  # those of the item before
         with suppress(EOFError, ConnectionError):
             self._socket.sendall(child.ASK)
             while (left_s := deadline - monotonic()) > 0:
@@ -179,11 +188,26 @@ class _Worker:
                         return message
                 elif self._process.exitcode is not None and not self._ready(0.0):
                     raise EOFError  # a process of its own holds the connection open
-            raise TimedOutError(
-                f"no answer within {limit_s:g} s, so its process was ended; "
-                "--timeout SECONDS allows more"
+            raise self._marked(
+                TimedOutError(
+                    f"no answer within {limit_s:g} s, so its process was ended; "
+                    "--timeout SECONDS allows more"
+                )
             )
-        raise ChildDiedError(self._death())
+        raise self._marked(ChildDiedError(self._death()))
+
+    def mark(self) -> int | None:
+        """Return the last of the child's marks that were not read yet."""
+        last = None
+        with suppress(OSError):
+            while data := os.read(self._marks.fileno(), MOST_OUTPUT):
+                whole = data[: len(data) - len(data) % child.MARK.size]
+                last = child.MARK.unpack(whole[-child.MARK.size :])[0] if whole else last
+        return last
+
+    def _marked(self, error: ChildDiedError) -> ChildDiedError:
+        error.mark = self.mark()
+        return error
 
     def _ready(self, timeout_s: float) -> list[object]:
         ends: list[socket.socket | Connection] = [self._socket]
@@ -232,9 +256,8 @@ class _Worker:
             strays.end(self._token)
             while self._output_left >= 0 and not self._output.closed and self._output.poll():
                 self._show()
-        for end in (self._socket, self._child_socket, self._output, self._child_output):
+        for end in (self._socket, self._output, self._marks, *self._child_ends):
             end.close()
-        self._child_lifeline.close()
 
 
 def _whole(received: bytearray) -> bytes | None:

@@ -16,6 +16,7 @@ from attnbench.measuring import latency, memory
 from attnbench.plugins.watch.integrity import require_unchanged
 from attnbench.records.run import Run
 from attnbench.records.schema import Record
+from attnbench.system import child
 from attnbench.system.disturbance import Counters
 from attnbench.system.process_settings import keep_memory
 
@@ -121,6 +122,17 @@ def item_then_interrupt(process):
     signal.alarm(30)  # ends this process, and so the test, unless it is killed before
     os.kill(process, signal.SIGINT)
     signal.pause()
+
+
+def mark_and_die(numbers, *, by_error=False):
+    """Yield once; then state numbers and end the process."""
+    child.mark(7)
+    yield None
+    for number in numbers:
+        child.mark(number)
+    if by_error:
+        raise KeyboardInterrupt
+    os._exit(3)
 
 
 def fail_on_arrival():

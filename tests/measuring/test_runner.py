@@ -31,7 +31,7 @@ from attnbench.records.schema import Count, Counts, End, Failure, Memory, Record
 from attnbench.records.variants import CONTROL, PLAIN, IsolatedModule, alone
 from attnbench.report.tables.remarks import remarks
 from attnbench.report.tables.run import LoadedRun
-from attnbench.system import worker
+from attnbench.system import child, worker
 from attnbench.system.worker import ChildDiedError
 
 pytestmark = pytest.mark.usefixtures("small_host", "counted")
@@ -318,6 +318,55 @@ def test_a_process_that_is_killed_within_the_rounds_ends_its_run_and_keeps_what_
     assert len(run.rounds) == 1
     assert run.end == End(reason="failed", rounds=1, message="round: its process was killed")
     assert after.end.reason == "budget"
+
+
+@pytest.fixture
+def dies_in_block(machine, monkeypatch):
+    """Latency from a process that dies in a variant's block of the second round."""
+
+    def arrange(variant):
+        marked = []
+        monkeypatch.setattr(child, "mark", marked.append)
+
+        def measure(run):
+            for event in latency.measure(run, machine, undisturbed):
+                if event == Beginning("round", None) and marked and not run.failures:
+                    died = ChildDiedError("its process was killed")
+                    died.mark = run.plan.variants.index(variant) if variant else latency.NO_BLOCK
+                    assert marked[-1] == latency.NO_BLOCK
+                    assert sorted(marked[:-1]) == sorted(set(range(len(run.plan.variants))))
+                    marked.clear()
+                    raise died
+                yield event
+
+        return measure
+
+    return arrange
+
+
+def test_a_variant_in_whose_block_the_process_dies_is_a_record_and_the_others_go_on(
+    new_run, events, dies_in_block
+):
+    run = new_run()
+    events([run], measure_latency=dies_in_block("se"))
+    message = "round, block of se: its process was killed"
+    error = Failure(step="latency", type="ChildDiedError", message=message)
+    assert run.failures == {"se": {"latency": error}}
+    assert ran(run) == [set(VARIANTS), {PLAIN, CONTROL, "eca"}]
+    assert run.end.reason == "budget"
+
+
+@pytest.mark.parametrize(
+    ("variant", "place"), [(PLAIN, "round, block of plain"), (None, "round")], ids=["plain", "none"]
+)
+def test_a_process_that_dies_elsewhere_in_a_round_ends_a_run_that_can_be_resumed(
+    new_run, events, dies_in_block, variant, place
+):
+    run = new_run()
+    events([run], measure_latency=dies_in_block(variant))
+    message = f"{place}: its process was killed"
+    assert run.end == End(reason="failed", rounds=1, message=message)
+    assert not run.failures
 
 
 def test_a_plain_host_that_kills_its_process_ends_the_run(new_run, events, killed_at):

@@ -1,3 +1,4 @@
+import errno
 import json
 import math
 import os
@@ -264,3 +265,40 @@ def test_a_file_that_cannot_be_repaired_is_named(torn, request):
     request.getfixturevalue("full_disk")
     with pytest.raises(UserError, match=str(torn)):
         READINGS.repair(torn)
+
+
+class FullDisk:
+    """A file on a disk that has room for a few bytes more."""
+
+    def __init__(self, file, room):
+        self.file, self.room = file, room
+
+    def write(self, data):
+        if not self.room:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        written = self.file.write(data[: self.room])
+        self.room -= written
+        return written
+
+    def __getattr__(self, name):
+        return getattr(self.file, name)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.file.close()
+
+
+@pytest.mark.parametrize("room", [0, 1, 36])
+def test_what_a_full_disk_took_of_a_line_is_removed_at_once(file, monkeypatch, room):
+    opened, whole = Path.open, file.read_bytes()
+    with monkeypatch.context() as patched:
+        patched.setattr(
+            Path, "open", lambda *a, **k: FullDisk(opened(*a, **k), room) if k else opened(*a)
+        )
+        with pytest.raises(UserError, match=r"cannot write to .*: No space left on device"):
+            READINGS.append(file.parent, asdict(READING))
+    assert file.read_bytes() == whole
+    append(file.parent)
+    assert file.read_bytes() == whole + whole[: len(whole) // 3]

@@ -125,6 +125,25 @@ def test_a_child_that_exits_does_not_take_its_parent_along():
         worker.call(sys.exit, 3)
 
 
+@pytest.mark.parametrize(
+    ("numbers", "by_error", "last"),
+    [((1, 2, 65_535), False, 65_535), ((), False, None), ((3,), True, 3)],
+)
+def test_a_child_that_dies_has_stated_what_it_had_begun(numbers, by_error, last):
+    items = worker.stream(partial(processes.mark_and_die, numbers, by_error=by_error))
+    next(items)  # whose mark is none of the next item's
+    with pytest.raises(worker.ChildDiedError) as died:
+        next(items)
+    assert died.value.mark == last
+
+
+def test_marks_that_fill_their_pipe_do_not_make_a_child_wait():
+    items = worker.stream(partial(processes.mark_and_die, range(60_000)))
+    next(items)
+    with pytest.raises(worker.ChildDiedError, match="ended with status 3"):
+        next(items)
+
+
 def test_processes_are_spawned_where_there_is_no_fork_server(monkeypatch):
     monkeypatch.setattr(multiprocessing, "get_all_start_methods", lambda: ["spawn"])
     assert worker._prepared().get_start_method() == "spawn"
