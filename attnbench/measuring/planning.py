@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +23,7 @@ from attnbench.measuring.options import (
     require_place,
     require_same,
     require_same_options,
+    require_spacing,
     require_values,
 )
 from attnbench.measuring.workload import conditions_of
@@ -44,9 +46,10 @@ LeftOut = dict[str, str]
 
 
 def prepare(options: RunOptions, out: Path | None) -> tuple[PlannedRuns, Path, LeftOut]:
-    """Plan a run for each configuration that options ask for; return them, and the whole's folder.
+    """Plan the runs of every configuration that is asked for; return them and the whole's folder.
 
-    Each run comes with its folder: the whole's where there is one configuration, else one in it.
+    Each run comes with its folder: the whole's where there is one run, else one in it. Those of
+    ``repeat`` come repetition by repetition, so that the runs of a configuration lie apart in time.
     Their plans are on the disk when this returns. Without ``out`` a new folder under ``reports/``.
     A folder with runs is resumed: options that were left out are the recorded ones, options that
     were stated must agree; of finished runs nothing is left to do. Modules that do not fit the host
@@ -75,6 +78,7 @@ def _prepare(options: RunOptions, out: Path | None) -> tuple[PlannedRuns, Path, 
         return planned_runs, out, left_out
     options = filled(options)
     require_values(options)
+    require_spacing(options)
     asked = [resolve.parse(module) for module in options.modules or ()]
     sources = resolve.origins(asked)
     cases = list(cases_of(options))
@@ -96,8 +100,8 @@ def _prepare(options: RunOptions, out: Path | None) -> tuple[PlannedRuns, Path, 
     folder = out or store.new_folder(f"{cases[0].device}-{cases[0].host}{kind}")
     facts = environment.describe_apart(cases[0].device)
     planned_runs = []
-    for case in cases:
-        own_folder = folder if len(cases) == 1 else folder / case.folder
+    for case, name in _named(cases, options.repeat or 1):
+        own_folder = folder / name
         store.lock(own_folder)
         if store.holds_a_file(own_folder):
             store.repair(own_folder)  # killed within its first line
@@ -106,7 +110,25 @@ def _prepare(options: RunOptions, out: Path | None) -> tuple[PlannedRuns, Path, 
     return planned_runs, folder, left_out
 
 
+def _named(cases: Sequence[Case], repeat: int) -> list[tuple[Case, str]]:
+    """Return every run's case and the name of its folder, empty where there is one run."""
+    if repeat > 1:
+        numbers = range(1, repeat + 1)
+        return [(case, f"{case.folder}-run{number}") for number in numbers for case in cases]
+    return [(case, case.folder if len(cases) > 1 else "") for case in cases]
+
+
+_REPETITION = re.compile(r"-run(\d+)$")
+
+
+def _repetition(folder: Path) -> int:
+    """Return the number of a run among those of its configuration; 0 where there is no other."""
+    number = _REPETITION.search(folder.name)
+    return int(number[1]) if number else 0
+
+
 def _resumed(options: RunOptions, folders: Sequence[Path]) -> tuple[PlannedRuns, LeftOut]:
+    folders = sorted(folders, key=_repetition)
     if not all_finished(gathered(folders)):
         for folder in folders:
             store.lock(folder)
