@@ -14,8 +14,9 @@ from attnbench.modules import ATTENTION
 from attnbench.records import evaluation, store
 from attnbench.records.evaluation import Evaluation
 from attnbench.records.variants import PLAIN
+from attnbench.report.formats import reproduce
 from attnbench.report.plots.render import Drawing, on_page
-from attnbench.report.tables import accuracy, claims, reproduce, stages
+from attnbench.report.tables import accuracy, claims, stages
 from attnbench.report.tables.grid import grid, labels, shared, turned
 from attnbench.report.tables.remarks import control, machine, notes
 from attnbench.report.tables.run import LoadedRun, Runs, overview, tables
