@@ -87,9 +87,9 @@ def _section(
         "isolated": isolated,
         "holds": loaded.control_fault is None,
         "control": control(loaded),
-        "machine": machine(run.case, run.environment),
+        "machine": machine(run),
         "papers": _papers(run.modules),
-        "remarks": notes(run),
+        "remarks": notes(loaded),
         "compared": compared,
         # How many rows stay at the top whatever the table is sorted by.
         "pinned": 0 if isolated else sum(row[0] == PLAIN for row in compared.rows),
