@@ -44,14 +44,14 @@ class Measurement:
 
     def __repr__(self) -> str:
         parts = []
-        for loaded in self._loaded.runs.values():
+        for loaded in self._loaded.pooled.values():
             lines = [f"{loaded.run.case.described}.", *remarks(loaded)]
             parts.append("\n".join([*lines, "", _cells(overview(loaded)).to_string(index=False)]))
         return "\n\n".join([*parts, f"Records: {self.folder}"])
 
     def _repr_html_(self) -> str:
         parts = []
-        for loaded in self._loaded.runs.values():
+        for loaded in self._loaded.pooled.values():
             lines = [f"{loaded.run.case.described}.", *remarks(loaded)]
             parts += [f"<p>{'<br>'.join(map(escape, lines))}</p>"]
             parts += [_cells(overview(loaded)).to_html(index=False)]

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cached_property
 from os import PathLike
 from pathlib import Path
 
@@ -32,7 +33,7 @@ class Loaded:
         """Whether there is one run, given by its own folder."""
         return len(self.runs) == 1 and set(self.runs) <= set(self.folders)
 
-    @property
+    @cached_property
     def pooled(self) -> Runs:
         """The runs, those of one configuration taken together, with what was evaluated for all."""
         if self.single:

@@ -63,7 +63,7 @@ def write_loaded(loaded: Loaded, out: Path) -> None:
         for (path, run), name in zip(loaded.runs.items(), loaded.named, strict=True):
             drawings[name] = render.of_run(run)
             _write_run(run, path, drawings[name])
-        write_joint(loaded.named, out, loaded.evaluations, drawings)
+        write_joint(loaded.named, out, loaded.evaluations, drawings, loaded.pooled)
 
 
 def _write_run(loaded: LoadedRun, folder: Path, drawings: Sequence[Drawing]) -> list[Path]:
@@ -128,13 +128,15 @@ def write_joint(
     folder: Path,
     evaluations: Sequence[Evaluation] = (),
     drawings: Mapping[str, Sequence[Drawing]] | None = None,
+    together: Runs | None = None,
 ) -> list[Path]:
     """Write what compares several runs: grid.md, .tex and .csv, plots and one page.
 
     Runs of one configuration are taken together in tables and plots; grid.csv has a row for each.
     Isolated runs have columns of their own: they are on the page, and in no joint table.
     ``evaluations`` are those that lie beside none of the runs; ``drawings`` are each run's plots,
-    where they have been drawn already.
+    where they have been drawn already, and ``together`` the runs with those of one configuration
+    taken together, where that has been done.
 
     Raises:
         UserError: the folder cannot be written to.
@@ -143,8 +145,10 @@ def write_joint(
     drawings = drawings or {name: render.of_run(loaded) for name, loaded in runs.items()}
     files: Files = {}
     joint: list[Drawing] = []
+    together = pooled(networks, evaluations) if together is None else together
+    together = {name: loaded for name, loaded in together.items() if not loaded.run.case.isolated}
     if networks:
-        setting, together = f"Runs: {', '.join(networks)}", pooled(networks, evaluations)
+        setting = f"Runs: {', '.join(networks)}"
         evaluated = [known for loaded in runs.values() for known in loaded.run.evaluations]
         evaluated += evaluations
         repeated = {name: run for name, run in together.items() if len(run.runs) > 1}
@@ -164,7 +168,7 @@ def write_joint(
         files = _tables("grid", printed, setting, evaluated, notes) | render.files(joint)
         files["grid.csv"] = csv(tidy(networks))
     links = _links("grid", *(TABLES if networks else ()))
-    shown = page(runs, drawings, joint, evaluations, links)
+    shown = page(runs, drawings, joint, evaluations, links, together)
     return _write(folder, files | {"report.html": shown})
 
 
