@@ -49,12 +49,13 @@ class _Log:
         return self._stream.write(no_command(text))
 
 
-def console() -> Console:
-    """Return standard output; wide where no terminal sets a width, so that nothing is folded.
+def console(*, stderr: bool = False) -> Console:
+    """Return standard output or error; wide where no terminal sets a width, so nothing is folded.
 
     Without emoji and markup: ``mine.py:Key:`` and ``[95%]`` are text.
     """
-    terminal = _Terminal(emoji=False, markup=False, file=cast("IO[str]", _Log(sys.stdout)))
+    stream = cast("IO[str]", _Log(sys.stderr if stderr else sys.stdout))
+    terminal = _Terminal(emoji=False, markup=False, file=stream)
     if not terminal.is_terminal:
         terminal.width = 160
     return terminal

@@ -108,7 +108,7 @@ def _first(rows: Sequence[pd.Series[Any]]) -> Row:
     }
 
 
-def _known(value: object) -> bool:
+def _known(value: Any) -> bool:
     return bool(value) if isinstance(value, str) else not pd.isna(value)
 
 
