@@ -220,7 +220,7 @@ class RunOptions:
     budget_s: float | None = option(
         "--budget SECONDS",
         absent=None,
-        help="Most time in the timed rounds of one configuration.",
+        help="Most time in the timed rounds of one run.",
         default=100.0,
         text="{:g}".format,
     )

@@ -33,7 +33,7 @@ OPTIONS = [  # flag, what stands for its value, default as shown, help
     ("--isolated", None, True, "Modules alone, at the sizes they have in the host."),
     ("--stages", "N,...", "1,2,3,4", "That carry the module, such as 2,3,4 or c3-c5."),
     ("--blocks", "NAME", "all", "Of each stage: all, last."),
-    ("--budget", "SECONDS", "100", "Most time in the timed rounds of one configuration."),
+    ("--budget", "SECONDS", "100", "Most time in the timed rounds of one run."),
     (
         "--timeout",
         "SECONDS",
