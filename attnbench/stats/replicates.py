@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
 
 from attnbench.records.run import Run, machine
 from attnbench.records.schema import Case
@@ -99,6 +100,10 @@ def differences(one: Run, other: Run, labels: tuple[str, str]) -> list[str]:
     ]
 
 
+AT_ONCE = timedelta(minutes=1)
+"""From a run's plan to its first step, where nothing else is measured between."""
+
+
 def control_fault(run: Run) -> str | None:
     """Return why a run's control does not hold, or None where it does."""
     plan = run.plan
@@ -108,8 +113,18 @@ def control_fault(run: Run) -> str | None:
 
 
 def began(run: Run) -> str:
-    """Return when a run began: of several, all are planned at once."""
-    return str(run.started or run.environment.get("time"))
+    """Return when a run began: when it was planned, or at its first step where that came later.
+
+    Of several runs, all are planned at once.
+    """
+    planned, first = str(run.environment.get("time")), run.started
+    if first is None:
+        return planned
+    try:
+        waited = datetime.fromisoformat(first) - datetime.fromisoformat(planned)
+    except (TypeError, ValueError):  # one has no time zone, or is no time
+        return planned
+    return first if waited > AT_ONCE else planned
 
 
 def other_code(one: Run, other: Run) -> list[str]:

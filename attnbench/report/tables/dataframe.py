@@ -73,7 +73,7 @@ def configuration(run: Run, name: str, control_fault: str | None) -> Row:
     known = {
         "run": name,
         **run.environment,
-        "time": began(run) if run.started else run.environment.get("time"),
+        "time": began(run) if run.environment.get("time") else None,
         **asdict(run.case),
         "stages": " ".join(map(str, run.case.stages)),
         "image_size": size if isinstance(size, int) else image_size.option(size),

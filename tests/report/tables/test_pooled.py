@@ -7,12 +7,15 @@ from attnbench import analysis
 from attnbench.analysis.pick import Limits
 from attnbench.errors import UserError
 from attnbench.records import evaluation as evaluations
+from attnbench.records import store
+from attnbench.records.run import gather
 from attnbench.report.formats import paper
 from attnbench.report.load import load, read
 from attnbench.report.plots.accuracy import panels
 from attnbench.report.tables.remarks import remarks
 from attnbench.report.tables.run import of_several, overview
 from attnbench.report.write import write_loaded, write_paper
+from attnbench.stats.replicates import began
 
 RATIOS = (1.10, 1.14, 1.12)
 
@@ -123,3 +126,15 @@ def test_a_papers_table_of_several_runs_says_how_many(repeated, stored, tmp_path
     stored("runs/other", sa=1.1, settings={"batch_size": 8})
     with pytest.raises(UserError, match="several of one configuration, not 2"):
         write_paper(load(repeated), tmp_path, paper.columns("ratio"))
+
+
+def test_a_run_began_at_its_first_step_where_others_ran_before_it(stored):
+    """All plans are written first; the helper stores a plan's time with every record."""
+    known = gather(store.read(stored(sa=1.1)), "run")
+    planned = {**known.environment, "time": "2026-01-02T10:00:00+00:00"}
+    for first, began_at in (
+        ("2026-01-02T10:00:03+00:00", "2026-01-02T10:00:00+00:00"),
+        ("2026-01-02T11:30:00+00:00", "2026-01-02T11:30:00+00:00"),
+        ("12:00", "2026-01-02T10:00:00+00:00"),
+    ):
+        assert began(replace(known, environment=planned, started=first)) == began_at
