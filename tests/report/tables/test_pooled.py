@@ -1,3 +1,4 @@
+from dataclasses import replace
 from math import exp, sqrt
 
 import pytest
