@@ -13,7 +13,7 @@ import pandas as pd
 
 from attnbench.errors import UserError
 from attnbench.measuring import RunOptions, runner
-from attnbench.measuring.events import Beginning, Event, Planned
+from attnbench.measuring.events import Beginning, Event, Planned, Waiting
 from attnbench.plugins import interactive
 from attnbench.records.case import GRID, OPTIONS
 from attnbench.records.run import Run
@@ -44,14 +44,14 @@ class Measurement:
 
     def __repr__(self) -> str:
         parts = []
-        for loaded in self._loaded.runs.values():
+        for loaded in self._loaded.pooled.values():
             lines = [f"{loaded.run.case.described}.", *remarks(loaded)]
             parts.append("\n".join([*lines, "", _cells(overview(loaded)).to_string(index=False)]))
         return "\n\n".join([*parts, f"Records: {self.folder}"])
 
     def _repr_html_(self) -> str:
         parts = []
-        for loaded in self._loaded.runs.values():
+        for loaded in self._loaded.pooled.values():
             lines = [f"{loaded.run.case.described}.", *remarks(loaded)]
             parts += [f"<p>{'<br>'.join(map(escape, lines))}</p>"]
             parts += [_cells(overview(loaded)).to_html(index=False)]
@@ -91,8 +91,11 @@ def _cells(table: Table) -> pd.DataFrame:
     return pd.DataFrame(table.rows, columns=list(table.headings))
 
 
-def _progress(run: Run, event: Planned | Event) -> None:
+def _progress(run: Run, event: Planned | Waiting | Event) -> None:
     """Keep one line on stderr that says what is being done."""
+    if isinstance(event, Waiting):
+        text = f"waiting {event.left_s:.0f} s for the next repetition"
+        print(f"\r{text}".ljust(WIDTH), end="", file=sys.stderr, flush=True)
     if isinstance(event, Beginning):
         spent = f"{run.timed_s:.0f} of at most {run.plan.budget_s:.0f} s timed"
         what = " ".join(filter(None, [event.kind, event.variant]))

@@ -22,8 +22,8 @@ from statistics import NormalDist, fmean, stdev
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # so that --help answers at once
-    from attnbench.analysis.replicates import Replicates
     from attnbench.stats.interval import Interval
+    from attnbench.stats.replicates import Replicates
 
 FEWEST = 2
 """Runs that show a scatter."""

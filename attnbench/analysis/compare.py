@@ -9,11 +9,11 @@ from pathlib import Path
 
 from attnbench import formatting
 from attnbench.analysis import replicates
-from attnbench.analysis.replicates import Replicates
 from attnbench.errors import UserError
 from attnbench.records.case import GRID
 from attnbench.stats import between_runs, ratios
 from attnbench.stats.interval import Interval
+from attnbench.stats.replicates import Replicates, configuration, differences
 
 UNTIMED, NO_VERDICT = "was not timed in both", "none"
 
@@ -139,7 +139,7 @@ def _paired(
         return [(old[0], new[0])]
     names = GRID if force else None
     before, after = (
-        {replicates.configuration(side.case, names): side for side in sides} for sides in (old, new)
+        {configuration(side.case, names): side for side in sides} for sides in (old, new)
     )
     if len(before) < len(old) or len(after) < len(new):
         raise UserError(
@@ -156,7 +156,7 @@ def _paired(
 
 def _remarks(old: Replicates, new: Replicates, *, force: bool) -> tuple[list[str], list[str]]:
     """Return why the two may not be comparable, and the faults of their controls."""
-    remarks = replicates.differences(old.runs[0], new.runs[0], ("the old", "the new"))
+    remarks = differences(old.runs[0], new.runs[0], ("the old", "the new"))
     if remarks and not force:
         raise UserError(
             f"these cannot be compared: {'; '.join(remarks)}. --force compares them all the same"

@@ -8,12 +8,12 @@ from pathlib import Path, PurePosixPath
 
 from attnbench import formatting
 from attnbench.analysis import replicates
-from attnbench.analysis.replicates import Replicates
 from attnbench.claims.latency_limit import LatencyLimit
 from attnbench.claims.outcome import Outcome
 from attnbench.errors import UserError
 from attnbench.stats import between_runs
 from attnbench.stats.interval import Interval
+from attnbench.stats.replicates import Replicates
 
 CANNOT_TELL = "cannot tell"
 

@@ -10,13 +10,13 @@ from typing import Literal
 
 from attnbench import formatting
 from attnbench.analysis import replicates
-from attnbench.analysis.replicates import Replicates
 from attnbench.claims import published_accuracy
 from attnbench.claims.published_accuracy import Recipe
 from attnbench.errors import UserError
 from attnbench.records.variants import PLAIN
 from attnbench.stats import between_runs
 from attnbench.stats.interval import Interval
+from attnbench.stats.replicates import Replicates
 
 Answer = Literal["in", "out", "cannot tell"]
 ORDER: tuple[Answer, ...] = ("in", "cannot tell", "out")

@@ -23,15 +23,33 @@ def beside_the_rounds_s(run: Run) -> float:
     return counted + measured + STEP_S["warm-up"] * len(run.plan.variants)
 
 
-def before_all(runs: Sequence[Run]) -> str:
-    """Return what the budget limits, and what it does not."""
+def before_all(runs: Sequence[Run], waiting_s: float = 0.0) -> str:
+    """Return what the budget limits, and what it does not.
+
+    ``waiting_s``: from the start of the first repetition to that of the last, at least.
+    """
     beside = formatting.seconds(sum(map(beside_the_rounds_s, runs)))
     budget = formatting.seconds(sum(run.plan.budget_s for run in runs))
     compiled = ", and as long as it takes to compile" if any(r.case.compiled for r in runs) else ""
+    apart = formatting.seconds(waiting_s)
+    waiting = f" The last repetition begins {apart} after the first at the earliest." * (
+        waiting_s > 0
+    )
     return (
         f"At most {budget} of timed rounds; counts, memory and warm-up before them take about "
-        f"{beside}{compiled}."
+        f"{beside}{compiled}.{waiting}"
     )
+
+
+def bounds_s(runs: Sequence[Run], waiting_s: float) -> tuple[float, float]:
+    """Return about how many seconds the runs take at least, and at most.
+
+    At least: nothing is known of a round before the first, so that none is counted.
+    """
+    left = [run for run in runs if not run.finished]
+    beside = sum(map(beside_the_rounds_s, left))
+    budget = sum(max(run.plan.budget_s - run.timed_s, 0.0) for run in left)
+    return max(beside, waiting_s), beside + budget + waiting_s
 
 
 def of_rounds(run: Run, now: Environment) -> str:

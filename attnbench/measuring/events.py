@@ -24,6 +24,13 @@ class Planned:
 
 
 @dataclass(frozen=True)
+class Waiting:
+    """The next repetition is not due yet: seconds that are left."""
+
+    left_s: float
+
+
+@dataclass(frozen=True)
 class Beginning:
     """The kind of step that begins, and its variant, or None for all of them."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from itertools import product
@@ -27,6 +28,9 @@ T = TypeVar("T", Case, RunOptions)
 
 BLOCKS = ("all", "last")
 
+MOST_RUNS = 1000
+"""Of one configuration."""
+
 
 def check(options: RunOptions, out: Path | None) -> bool:
     """Refuse options and folders that cannot be; whether they fit the host needs torch.
@@ -48,6 +52,8 @@ def check(options: RunOptions, out: Path | None) -> bool:
     except SettingsError as error:
         raise UserError(str(error)) from error
     folders = [] if out is None else store.runs_in(out)
+    if not folders:
+        require_spacing(filled)
     if folders and all_finished(runs := gathered(folders)):
         # Whether one that has not run was left out, as it does not fit the host, is not known here.
         others = [name for name in stated.modules or () if name not in runs[0].modules]
@@ -110,7 +116,7 @@ def require_values(options: RunOptions) -> None:
     """Refuse options of several values without any, unknown hosts and stages, and a budget of 0.
 
     Raises:
-        UserError: one of them.
+        UserError: one of them, or a number of repetitions or minutes that cannot be.
     """
     if empty := [option for option in (*GRID, "modules") if not getattr(options, option)]:
         raise UserError(f"{empty[0]} has no value")
@@ -118,6 +124,13 @@ def require_values(options: RunOptions) -> None:
         raise UserError(
             f"the budget must be a positive number of seconds below {LONGEST_S:g}, not "
             f"{options.budget_s}"
+        )
+    if not 1 <= (options.repeat or 0) <= MOST_RUNS:
+        raise UserError(f"repeat must be at least 1 and at most {MOST_RUNS}, not {options.repeat}")
+    if not 0 <= (options.every_minutes or 0.0) < LONGEST_S / 60:
+        raise UserError(
+            f"every must be a number of minutes, at least 0 and below {LONGEST_S / 60:g}, not "
+            f"{options.every_minutes}"
         )
     known = (*host_names.CLASSIFIERS, *host_names.DETECTORS)
     if options.host not in known:
@@ -128,6 +141,16 @@ def require_values(options: RunOptions) -> None:
         raise UserError("stages has no value")
     if options.blocks not in BLOCKS:
         raise UserError(unknown("blocks", str(options.blocks), BLOCKS))
+
+
+def require_spacing(options: RunOptions) -> None:
+    """Refuse a time between repetitions where there is one run of each configuration.
+
+    Raises:
+        UserError: it is so.
+    """
+    if options.every_minutes and options.repeat == 1:
+        raise UserError("--every is the time between repetitions; say how many with --repeat N")
 
 
 def cases_of(options: RunOptions) -> Iterable[Case]:
@@ -246,7 +269,12 @@ def _recorded(runs: Sequence[Run]) -> dict[str, Any]:
     shared = {name: getattr(first.case, name) for name in GRID}
     if any(replace(run.case, **shared) != first.case or run.plan != first.plan for run in runs):
         raise UserError("the folder holds several runs that are no grid; name one of them")
+    counted = Counter(run.case for run in runs)
+    if len({*counted.values()}) > 1:
+        listed = "; ".join(f"{count} of {case.described}" for case, count in counted.items())
+        raise UserError(f"the folder holds runs that are no grid: {listed}; name one of them")
     options = asdict(first.case) | {"modules": first.modules, "budget_s": first.plan.budget_s}
+    options["repeat"] = counted[first.case]
     return options | {
         option: in_order(option, [getattr(run.case, option) for run in runs]) for option in GRID
     }

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -22,6 +23,7 @@ from attnbench.measuring.options import (
     require_place,
     require_same,
     require_same_options,
+    require_spacing,
     require_values,
 )
 from attnbench.measuring.workload import conditions_of
@@ -44,9 +46,10 @@ LeftOut = dict[str, str]
 
 
 def prepare(options: RunOptions, out: Path | None) -> tuple[PlannedRuns, Path, LeftOut]:
-    """Plan a run for each configuration that options ask for; return them, and the whole's folder.
+    """Plan the runs of every configuration that is asked for; return them and the whole's folder.
 
-    Each run comes with its folder: the whole's where there is one configuration, else one in it.
+    Each run comes with its folder: the whole's where there is one run, else one in it. Those of
+    ``repeat`` come repetition by repetition, so that the runs of a configuration lie apart in time.
     Their plans are on the disk when this returns. Without ``out`` a new folder under ``reports/``.
     A folder with runs is resumed: options that were left out are the recorded ones, options that
     were stated must agree; of finished runs nothing is left to do. Modules that do not fit the host
@@ -62,6 +65,44 @@ def prepare(options: RunOptions, out: Path | None) -> tuple[PlannedRuns, Path, L
         raise UserError(str(error)) from error
 
 
+@dataclass(frozen=True)
+class Outline:
+    """What :func:`prepare` would plan, or has left to do, while nothing is written."""
+
+    runs: tuple[Run, ...]
+    folder: Path | None
+    """None for a new one."""
+    resumed: bool
+    left_out: LeftOut
+
+
+def outline(options: RunOptions, out: Path | None) -> Outline:
+    """Return what would be measured. Custom modules are tried, as that decides it.
+
+    Raises:
+        UserError: as of :func:`prepare`, but for what only writing shows.
+    """
+    try:
+        options = cleaned(options)
+        if out is not None and (recorded := store.runs_in(out)):
+            runs, left_out = _recorded(options, sorted(recorded, key=_repetition))
+            return Outline(tuple(runs), out, True, left_out)
+        draft = _draft(options, out)
+    except SettingsError as error:
+        raise UserError(str(error)) from error
+    runs = [Run(case, draft.plan, {}) for case, _ in draft.cases]
+    return Outline(tuple(runs), out, False, draft.left_out)
+
+
+@dataclass(frozen=True)
+class _Draft:
+    """New runs: each one's case and the name of its folder, empty where there is one run."""
+
+    cases: list[tuple[Case, str]]
+    plan: Plan
+    left_out: LeftOut
+
+
 def filled(options: RunOptions) -> RunOptions:
     """Fill in the defaults of options that were left out, and what they are on this machine."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -73,8 +114,26 @@ def _prepare(options: RunOptions, out: Path | None) -> tuple[PlannedRuns, Path, 
     if out is not None and (recorded := store.runs_in(out)):
         planned_runs, left_out = _resumed(options, recorded)
         return planned_runs, out, left_out
+    draft = _draft(options, out)
+    first, plan = draft.cases[0][0], draft.plan
+    kind = "-isolated" if first.isolated else ""
+    folder = out or store.new_folder(f"{first.device}-{first.host}{kind}")
+    facts = environment.describe_apart(first.device)
+    planned_runs = []
+    for case, name in draft.cases:
+        own_folder = folder / name
+        store.lock(own_folder)
+        if store.holds_a_file(own_folder):
+            store.repair(own_folder)  # killed within its first line
+        store.append(own_folder, Record(case=case, results=plan, environment=facts))
+        planned_runs.append((Run(case, plan, facts), own_folder))
+    return planned_runs, folder, draft.left_out
+
+
+def _draft(options: RunOptions, out: Path | None) -> _Draft:
     options = filled(options)
     require_values(options)
+    require_spacing(options)
     asked = [resolve.parse(module) for module in options.modules or ()]
     sources = resolve.origins(asked)
     cases = list(cases_of(options))
@@ -92,33 +151,36 @@ def _prepare(options: RunOptions, out: Path | None) -> tuple[PlannedRuns, Path, 
         target=TARGET[cases[0].device],
         sources={name: origin for name, origin in sources.items() if name in names},
     )
-    kind = "-isolated" if cases[0].isolated else ""
-    folder = out or store.new_folder(f"{cases[0].device}-{cases[0].host}{kind}")
-    facts = environment.describe_apart(cases[0].device)
-    planned_runs = []
-    for case in cases:
-        own_folder = folder if len(cases) == 1 else folder / case.folder
-        store.lock(own_folder)
-        if store.holds_a_file(own_folder):
-            store.repair(own_folder)  # killed within its first line
-        store.append(own_folder, Record(case=case, results=plan, environment=facts))
-        planned_runs.append((Run(case, plan, facts), own_folder))
-    return planned_runs, folder, left_out
+    return _Draft(_named(cases, options.repeat or 1), plan, left_out)
+
+
+def _named(cases: Sequence[Case], repeat: int) -> list[tuple[Case, str]]:
+    """Return every run's case and the name of its folder, empty where there is one run."""
+    if repeat > 1:
+        numbers = range(1, repeat + 1)
+        return [(case, f"{case.folder}-run{number}") for number in numbers for case in cases]
+    return [(case, case.folder if len(cases) > 1 else "") for case in cases]
+
+
+_REPETITION = re.compile(r"-run(\d+)$")
+
+
+def _repetition(folder: Path) -> int:
+    """Return the number of a run among those of its configuration; 0 where there is no other."""
+    number = _REPETITION.search(folder.name)
+    return int(number[1]) if number else 0
 
 
 def _resumed(options: RunOptions, folders: Sequence[Path]) -> tuple[PlannedRuns, LeftOut]:
+    folders = sorted(folders, key=_repetition)
     if not all_finished(gathered(folders)):
         for folder in folders:
             store.lock(folder)
-    runs = gathered(folders)  # as they are now that no other process writes to them
-    cases = [run.case for run in runs]
-    others = [name for name in options.modules or () if name not in runs[0].modules]
-    left_out = _left_out(cases, [resolve.parse(name) for name in others])
-    require_same_options(runs, folders, options, [*left_out])
+    runs, left_out = _recorded(options, folders)  # now that no other process writes to them
     planned_runs = list(zip(runs, folders, strict=True))
     if all_finished(runs):
         return planned_runs, left_out
-    here = machine(environment.describe_apart(cases[0].device))
+    here = machine(environment.describe_apart(runs[0].case.device))
     for run, folder in planned_runs:
         modules = [resolve.parse(module) for module in run.modules]
         _check(run.case)
@@ -127,6 +189,14 @@ def _resumed(options: RunOptions, folders: Sequence[Path]) -> tuple[PlannedRuns,
         require_same(f"{folder} was begun on another machine", run.environment, here)
         store.repair(folder)
     return planned_runs, left_out
+
+
+def _recorded(options: RunOptions, folders: Sequence[Path]) -> tuple[list[Run], LeftOut]:
+    runs = gathered(folders)
+    others = [name for name in options.modules or () if name not in runs[0].modules]
+    left_out = _left_out([run.case for run in runs], [resolve.parse(name) for name in others])
+    require_same_options(runs, folders, options, [*left_out])
+    return runs, left_out
 
 
 def _check(case: Case) -> None:

@@ -22,8 +22,8 @@ from attnbench.counting import NotCountedError, count_all, training
 from attnbench.counting.rule import Count
 from attnbench.counting.twin import fake_mode
 from attnbench.errors import UserError
-from attnbench.measuring import isolated, latency, memory, planning, workload
-from attnbench.measuring.events import Beginning, Event, Planned, failure, record
+from attnbench.measuring import isolated, latency, memory, planning, repetitions, workload
+from attnbench.measuring.events import Beginning, Event, Planned, Waiting, failure, record
 from attnbench.measuring.guard import is_custom, watched
 from attnbench.measuring.workload import image_for, network
 from attnbench.records import store
@@ -40,7 +40,7 @@ worker.PRELOAD.append(memory.__name__)
 CountNetwork = Callable[[Case, str], dict[str, Count]]
 MeasureMemory = Callable[[Case, str], Memory]
 MeasureLatency = Callable[[Run], Iterator[Event]]
-Progress = Callable[[Run, Planned | Event], object]
+Progress = Callable[[Run, Planned | Waiting | Event], object]
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,8 @@ def run(
     under ``reports/``; a folder with unfinished runs is resumed. Modules that do not fit the host
     are left out, and ``left_out`` of what is returned says why. ``progress(run, event)`` is called
     with Planned for every run, then, one run after the other, with Beginning before each step and
-    with each Record once it is stored. What fails is a record too: a run whose ``finished`` is
-    false can be resumed by another call.
+    with each Record once it is stored; with Waiting every second until a repetition is due. What
+    fails is a record too: a run whose ``finished`` is false can be resumed by another call.
 
     Child processes import the script that calls this, so it needs the last line's guard::
 
@@ -102,7 +102,8 @@ def _run(options: RunOptions, out: str | PathLike[str] | None, notify: Progress)
         notify(planned, Planned(its_folder, left_out))
     runs = tuple(planned for planned, _ in planned_runs)
     folders = {id(planned): its_folder for planned, its_folder in planned_runs}
-    with closing(execute(runs)) as events:  # which ends the child process, whatever is raised
+    due = repetitions.paced(runs, 60 * (options.every_minutes or 0.0), notify)
+    with closing(execute(due)) as events:  # which ends the child process, whatever is raised
         for planned, event in events:
             if isinstance(event, Record):
                 store.append(folders[id(planned)], event)

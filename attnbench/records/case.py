@@ -220,7 +220,7 @@ class RunOptions:
     budget_s: float | None = option(
         "--budget SECONDS",
         absent=None,
-        help="Most time in the timed rounds of one configuration.",
+        help="Most time in the timed rounds of one run.",
         default=100.0,
         text="{:g}".format,
     )
@@ -234,6 +234,20 @@ class RunOptions:
     )
     threads: int | None = None
     seed: int | None = None
+    repeat: int | None = option(
+        "--repeat N",
+        absent=None,
+        help="Runs of each configuration, each in a folder of its own, through all configurations "
+        "before the next repetition. Tables pool them.",
+        default=1,
+    )
+    every_minutes: float | None = option(
+        "--every MINUTES",
+        absent=None,
+        help="With --repeat: least time between the starts of two repetitions.",
+        default=0.0,
+        text="{:g}".format,
+    )
 
 
 _KNOWN = CASE_OPTIONS | options_of(RunOptions)

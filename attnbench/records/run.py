@@ -38,6 +38,8 @@ class Run:
     """The environment at the end of each round."""
     failures: dict[str, dict[str, schema.Failure]] = field(default_factory=dict)
     end: schema.End | None = None
+    started: str | None = None
+    """The time of the first record after the plan: of several runs, all are planned at once."""
     evaluations: tuple[Evaluation, ...] = ()
     """Accuracies counted in the run's folder; not part of its records."""
 
@@ -85,6 +87,9 @@ class Run:
         """
         self._check(record)
         variant, results = record.variant or "", record.results
+        if self.started is None:
+            time = record.environment.get("time")
+            self.started = None if time is None else str(time)
         self.end = None  # the run had failed and was resumed
         if record.error:
             self.failures.setdefault(variant, {})[record.error.step] = record.error

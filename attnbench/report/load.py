@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cached_property
 from os import PathLike
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from attnbench.errors import UserError
 from attnbench.records import evaluation, run, store
 from attnbench.records.evaluation import Evaluation
 from attnbench.report.tables.grid import tidy
+from attnbench.report.tables.pooled import pooled
 from attnbench.report.tables.run import LoadedRun, Runs
 
 
@@ -31,6 +33,13 @@ class Loaded:
         """Whether there is one run, given by its own folder."""
         return len(self.runs) == 1 and set(self.runs) <= set(self.folders)
 
+    @cached_property
+    def pooled(self) -> Runs:
+        """The runs, those of one configuration taken together, with what was evaluated for all."""
+        if self.single:
+            return self.named
+        return pooled(self.named, self.evaluations)
+
     @property
     def named(self) -> Runs:
         """The runs by their folders' names; by whole paths where these lie in several places."""
@@ -41,8 +50,11 @@ class Loaded:
         }
 
 
-def load(*folders: Path) -> Loaded:
+def load(*folders: Path, scatter: float | None = None) -> Loaded:
     """Read every run in those folders, each of which is a run's, holds runs, or has evaluations.
+
+    ``scatter`` is the standard deviation of log-ratios between runs, until enough of them show it;
+    by default that of ``stats.between_runs``.
 
     Raises:
         UserError: a folder without any, or with one that cannot be read; a run given twice.
@@ -59,7 +71,7 @@ def load(*folders: Path) -> Loaded:
         evaluations |= apart
     if len({path.resolve() for path in paths}) < len(paths):
         raise UserError("a run was given twice")
-    runs = {path: LoadedRun(run.read(path)) for path in paths}
+    runs = {path: LoadedRun(run.read(path), scatter) for path in paths}
     return Loaded(folders, runs, [known for place in evaluations.values() for known in place])
 
 

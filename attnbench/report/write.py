@@ -24,8 +24,9 @@ from attnbench.report.plots.grid import GRID_PLOTS
 from attnbench.report.plots.render import Drawing
 from attnbench.report.tables import accuracy
 from attnbench.report.tables.grid import grid, shared, tidy
+from attnbench.report.tables.pooled import pooled
 from attnbench.report.tables.remarks import machine, remarks, uncounted
-from attnbench.report.tables.run import LoadedRun, Runs, tables
+from attnbench.report.tables.run import LoadedRun, Runs, of_several, tables
 from attnbench.report.tables.table import Table
 from attnbench.text import markdown_text, spreadsheet
 
@@ -55,19 +56,19 @@ def write_loaded(loaded: Loaded, out: Path) -> None:
         (run,) = loaded.runs.values()
         if loaded.evaluations:
             every = (*run.run.evaluations, *loaded.evaluations)
-            run = LoadedRun(replace(run.run, evaluations=every))
+            run = replace(run, run=replace(run.run, evaluations=every))
         _write_run(run, out, render.of_run(run))
     else:
         drawings = {}
         for (path, run), name in zip(loaded.runs.items(), loaded.named, strict=True):
             drawings[name] = render.of_run(run)
             _write_run(run, path, drawings[name])
-        write_joint(loaded.named, out, loaded.evaluations, drawings)
+        write_joint(loaded.named, out, loaded.evaluations, drawings, loaded.pooled)
 
 
 def _write_run(loaded: LoadedRun, folder: Path, drawings: Sequence[Drawing]) -> list[Path]:
     run = loaded.run
-    notes = [f"{run.case.described}.", f"{machine(run.case, run.environment)}.", *remarks(loaded)]
+    notes = [f"{run.case.described}.", f"{machine(run)}.", *remarks(loaded)]
     notes += accuracy.notes(run.evaluations)
     printed = [*tables(loaded), *accuracy.tables(run.evaluations)]
     texts = [*map(markdown_text, notes), *map(markdown, printed)]
@@ -90,12 +91,18 @@ def _write_run(loaded: LoadedRun, folder: Path, drawings: Sequence[Drawing]) -> 
 def write_paper(loaded: Loaded, out: Path, keys: Sequence[str]) -> list[Path]:
     """Write paper.tex, those columns of one run, and paper.bib, the papers of its modules.
 
+    Several runs of one configuration are one.
+
     Raises:
-        UserError: several runs or none, or the folder cannot be written to.
+        UserError: several configurations or none, or the folder cannot be written to.
     """
-    if len(loaded.runs) != 1:
-        raise UserError(f"--paper takes one run, not {len(loaded.runs)}: name the folder of one")
-    (run,) = loaded.runs.values()
+    if len(loaded.pooled) != 1:
+        listed = "; ".join(run.run.case.described for run in loaded.pooled.values())
+        raise UserError(
+            f"--paper takes one run, or several of one configuration, not {len(loaded.pooled)}: "
+            f"name the folder of one{f'; here are {listed}' if listed else ''}"
+        )
+    (run,) = loaded.pooled.values()
     files: Files = {
         "paper.tex": paper.table(run, keys),
         "paper.bib": paper.bibliography(run.run.modules),
@@ -121,12 +128,15 @@ def write_joint(
     folder: Path,
     evaluations: Sequence[Evaluation] = (),
     drawings: Mapping[str, Sequence[Drawing]] | None = None,
+    together: Runs | None = None,
 ) -> list[Path]:
     """Write what compares several runs: grid.md, .tex and .csv, plots and one page.
 
+    Runs of one configuration are taken together in tables and plots; grid.csv has a row for each.
     Isolated runs have columns of their own: they are on the page, and in no joint table.
     ``evaluations`` are those that lie beside none of the runs; ``drawings`` are each run's plots,
-    where they have been drawn already.
+    where they have been drawn already, and ``together`` the runs with those of one configuration
+    taken together, where that has been done.
 
     Raises:
         UserError: the folder cannot be written to.
@@ -135,16 +145,30 @@ def write_joint(
     drawings = drawings or {name: render.of_run(loaded) for name, loaded in runs.items()}
     files: Files = {}
     joint: list[Drawing] = []
+    together = pooled(networks, evaluations) if together is None else together
+    together = {name: loaded for name, loaded in together.items() if not loaded.run.case.isolated}
     if networks:
-        frame, setting = tidy(networks), f"Runs: {', '.join(networks)}"
+        setting = f"Runs: {', '.join(networks)}"
         evaluated = [known for loaded in runs.values() for known in loaded.run.evaluations]
         evaluated += evaluations
-        printed = [grid(networks), *accuracy.tables(evaluated)]
-        joint = render.drawn(GRID_PLOTS, frame, shared(networks))
-        files = _tables("grid", printed, setting, evaluated) | render.files(joint)
-        files["grid.csv"] = csv(frame)
+        repeated = {name: run for name, run in together.items() if len(run.runs) > 1}
+        printed = [grid(together)] if len(together) > 1 or not repeated else []
+        printed += [table for run in repeated.values() for table in of_several(run)]
+        printed += accuracy.tables(evaluated)
+        if len(together) > 1 or not repeated:
+            joint = render.drawn(GRID_PLOTS, tidy(together), shared(together))
+        else:
+            (single,) = together.values()
+            joint = render.of_run(single)
+        notes = [
+            note
+            for run in repeated.values()
+            for note in (f"{run.run.case.described}.", *remarks(run))
+        ]
+        files = _tables("grid", printed, setting, evaluated, notes) | render.files(joint)
+        files["grid.csv"] = csv(tidy(networks))
     links = _links("grid", *(TABLES if networks else ()))
-    shown = page(runs, drawings, joint, evaluations, links)
+    shown = page(runs, drawings, joint, evaluations, links, together)
     return _write(folder, files | {"report.html": shown})
 
 
@@ -168,9 +192,13 @@ def csv(frame: pd.DataFrame) -> str:
 
 
 def _tables(
-    stem: str, tables: Sequence[Table], setting: str, evaluations: Sequence[Evaluation]
+    stem: str,
+    tables: Sequence[Table],
+    setting: str,
+    evaluations: Sequence[Evaluation],
+    remarks: Sequence[str] = (),
 ) -> Files:
-    notes = accuracy.notes(evaluations)
+    notes = [*remarks, *accuracy.notes(evaluations)]
     text = "\n".join([*map(markdown, tables), *(f"{markdown_text(note)}\n" for note in notes)])
     return {f"{stem}.md": text, f"{stem}.tex": document(tables, setting, notes)}
 

@@ -72,9 +72,13 @@ def known(intervals: Sequence[Interval], assumed: float | None = None) -> Interv
     Raises:
         ValueError: no runs.
     """
-    rounds = mean(intervals)
+    return _widened(mean(intervals), of_runs(intervals, assumed))
+
+
+def of_runs(intervals: Sequence[Interval], assumed: float | None = None) -> float:
+    """Return by how much the mean log-ratio can be off by the variation between runs (95%)."""
     deviation, freedom = scatter(intervals, assumed=assumed)
-    return _widened(rounds, student(freedom) * deviation / sqrt(len(intervals)))
+    return student(freedom) * deviation / sqrt(len(intervals))
 
 
 def between(

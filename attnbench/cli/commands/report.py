@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from attnbench.cli import output
-from attnbench.cli.options import option
+from attnbench.cli.options import BetweenRuns, option
 from attnbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -19,11 +19,16 @@ if TYPE_CHECKING:
 
 
 def show(
-    folders: Sequence[Path], out: Path, console: Console, for_paper: str | None = None
+    folders: Sequence[Path],
+    out: Path,
+    console: Console,
+    for_paper: str | None = None,
+    scatter: float | None = None,
 ) -> None:
-    """Print and write the tables of each run, and those that compare several.
+    """Print and write the tables of each configuration, and those that compare several.
 
-    ``for_paper`` are the columns of a further table, separated by commas.
+    ``for_paper`` are the columns of a further table, separated by commas. ``scatter`` is the
+    standard deviation of log-ratios between runs, until enough of them show it.
     """
     from attnbench.report.formats import paper
     from attnbench.report.load import load
@@ -34,19 +39,21 @@ def show(
     from attnbench.report.write import write_paper
 
     chosen = None if for_paper is None else paper.columns(for_paper)
-    loaded = load(*folders)
+    loaded = load(*folders, scatter=scatter)
     written = [] if chosen is None else write_paper(loaded, out, chosen)
-    for run in loaded.runs.values():
+    for run in loaded.pooled.values():
         evaluations = run.run.evaluations
-        console.print(f"\n{run.run.case.described}", style="bold")
+        several = f"; {len(run.runs)} runs" if len(run.runs) > 1 else ""
+        console.print(f"\n{run.run.case.described}{several}", style="bold")
         sentences = ["", *remarks(run), *accuracy.notes(evaluations)]
         printed = tables(run)
         # At a glance comes last, where a terminal shows it without scrolling.
         glance = [] if run.run.case.isolated else [printed.pop(0)]
         print_tables([*printed, *accuracy.tables(evaluations)], sentences, console)
         print_tables(glance, (), console)
-    networks = {name: run for name, run in loaded.named.items() if not run.run.case.isolated}
-    joint = [turned(grid(networks))] if networks and not loaded.single else []
+    networks = {name: run for name, run in loaded.pooled.items() if not run.run.case.isolated}
+    one = len(networks) == 1 and any(len(run.runs) > 1 for run in networks.values())
+    joint = [turned(grid(networks))] if networks and not (loaded.single or one) else []
     accuracies = accuracy.tables(loaded.evaluations)
     print_tables([*joint, *accuracies], accuracy.notes(loaded.evaluations), console)
     write(loaded, out, console)
@@ -89,8 +96,12 @@ def report_command(
             "as added_params,ratio,peak_live_ratio; and paper.bib, the papers of its modules.",
         ),
     ] = None,
+    between_runs: BetweenRuns = None,
 ) -> None:
-    """Write tables, plots and report.html again from the records of one run or of several."""
+    """Write tables, plots and report.html again from the records of one run or of several.
+
+    Runs of one configuration are taken together.
+    """
     if out is None and len(folders) > 1:
         raise UserError("several folders: give --out, the folder for their joint page")
-    show(folders, out or folders[0], output.console(), paper)
+    show(folders, out or folders[0], output.console(), paper, between_runs)

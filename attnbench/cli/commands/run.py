@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
+from enum import StrEnum
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Annotated
@@ -13,7 +15,7 @@ import typer
 from rich.console import Console
 
 from attnbench import formatting
-from attnbench.cli import forecast, options, output
+from attnbench.cli import dry_run, forecast, options, output, run_json
 from attnbench.cli.forecast import STEP_S
 from attnbench.cli.options import DTYPES, MODES, CustomModules, Device, Timeout, option, stated
 from attnbench.records.case import RunOptions
@@ -22,7 +24,9 @@ from attnbench.records.schema import End, Record, Round
 from attnbench.text import printable
 
 if TYPE_CHECKING:
-    from attnbench.measuring.events import Event, Planned
+    from attnbench.measuring.events import Event, Planned, Waiting
+
+RunFormat = StrEnum("RunFormat", ["TEXT", "JSON"])
 
 
 def run(  # noqa: PLR0913, PLR0917  one parameter an option
@@ -47,18 +51,39 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
     timeout: Timeout = None,
     threads: Annotated[int | None, stated("threads")] = None,
     seed: Annotated[int | None, stated("seed")] = None,
+    repeat: Annotated[int | None, stated("repeat")] = None,
+    every: Annotated[float | None, stated("every_minutes")] = None,
     out: Annotated[
         Path | None,
         option(
             "DIR", "Output folder. An unfinished run in it is resumed.", "a new one under reports/"
         ),
     ] = None,
+    outline: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Say what would be measured, where and how long, and write nothing. Custom "
+            "modules are tried, which runs their code.",
+        ),
+    ] = False,
+    format_: Annotated[
+        RunFormat,
+        option(
+            None,
+            "json: one object at the end on standard output, and all else on standard error.",
+            None,
+            "--format",
+        ),
+    ] = RunFormat.TEXT,
 ) -> int:
     """Count, time and measure modules in a host network beside the plain host (the default).
 
     Several values of an option, comma-separated, make a grid of configurations.
     """
     from attnbench.measuring.options import check
+
+    as_json = format_ is RunFormat.JSON
 
     stated_options = RunOptions(
         modules=options.modules(modules, module),
@@ -78,20 +103,24 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
         timeout_s=timeout,
         threads=threads,
         seed=seed,
+        repeat=repeat,
+        every_minutes=every,
     )
-    if check(stated_options, out):
-        output.console().print(_already_finished(out))
-        return 0
+    if check(stated_options, out) and not outline:
+        return _finished(out, as_json=as_json)
+    if outline:
+        left_out = dry_run.show(stated_options, out, as_json=as_json)
+        return 1 if left_out.keys() & options.named(modules, module) else 0
 
     from attnbench import measuring  # and torch
     from attnbench.cli.commands.report import show
-    from attnbench.measuring.events import Planned
+    from attnbench.measuring.events import Planned, Waiting
 
-    console = output.console()
+    console = output.console(stderr=as_json)
     folders: list[Path] = []
-    told, bar = Told(console), Bar(console)
+    told, bar = Told(console, 60 * (every or 0.0)), Bar(console)
 
-    def progress(run: Run, event: Planned | Event) -> None:
+    def progress(run: Run, event: Planned | Waiting | Event) -> None:
         if isinstance(event, Planned):
             if not folders:
                 output.complain(*(_left_out(name, why) for name, why in event.left_out.items()))
@@ -100,6 +129,10 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
             bar.add(run)
             return
         told.before(bar.runs)
+        if isinstance(event, Waiting):
+            told.waiting(event)
+            bar.wait(event)
+            return
         bar.show(run, event)
         told.after(run, event)
 
@@ -110,7 +143,9 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
         if not folders:
             raise
         folder = out or (folders[0] if len(folders) == 1 else folders[0].parent)
-        output.complain(f"interrupted; resume with: attnbench run --out {shlex.quote(str(folder))}")
+        again = ["attnbench", "run", "--out", str(folder)]
+        again += ["--every", f"{every:g}"] if every else []
+        output.complain(f"interrupted; resume with: {shlex.join(again)}")
         return 130
     if told.something:
         if changed := list(_changed(measured.runs, folders)):
@@ -125,10 +160,25 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
         told.at_the_end()
     else:
         console.print(_already_finished(measured.folder))
+    if as_json:
+        _print_json(measured.folder, measured.left_out)
     failures = list(_failures(measured.runs))
     output.complain(*failures)
     refused = measured.left_out.keys() & options.named(modules, module)
     return 0 if all(run.finished for run in measured.runs) and not (failures or refused) else 1
+
+
+def _finished(folder: Path | None, *, as_json: bool) -> int:
+    output.console(stderr=as_json).print(_already_finished(folder))
+    if as_json and folder is not None:
+        _print_json(folder, {})
+    return 0
+
+
+def _print_json(folder: Path, left_out: Mapping[str, str]) -> None:
+    from attnbench.report.load import load
+
+    print(output.json_text(run_json.measured(load(folder), folder, left_out)))
 
 
 def _already_finished(folder: Path | None) -> str:
@@ -176,8 +226,9 @@ def _failures(runs: Iterable[Run]) -> Iterator[str]:
 class Told:
     """Says once what the runs will take, of each what its first round shows, and what all took."""
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
+    def __init__(self, console: Console, every_s: float = 0.0) -> None:
+        self._console, self._every_s = console, every_s
+        self._waiting = False
         self._runs: Sequence[Run] = ()
         self._timed: list[int] = []
         self._begun_s = self._earlier_s = 0.0
@@ -192,10 +243,19 @@ class Told:
         if not self._runs:
             self._runs, self._begun_s = runs, perf_counter()
             self._earlier_s = sum(run.timed_s for run in runs)
-            self._console.print(forecast.before_all(runs))
+            repetitions = max(Counter(run.case for run in runs).values())
+            self._console.print(forecast.before_all(runs, self._every_s * (repetitions - 1)))
+
+    def waiting(self, event: Waiting) -> None:
+        """Say once that a repetition is not due yet."""
+        if not self._waiting:
+            left = formatting.seconds(event.left_s)
+            self._console.print(f"The next repetition begins in {left}.")
+        self._waiting = True
 
     def after(self, run: Run, event: Event) -> None:
         """Say after a run's first round of this call what can be expected of it."""
+        self._waiting = False
         a_round = isinstance(event, Record) and isinstance(event.results, Round)
         if a_round and id(run) not in self._timed:
             self._timed.append(id(run))
@@ -233,6 +293,12 @@ class Bar:
         steps_s = STEP_S["counts"] * len(run.counts) + STEP_S["memory"] * len(run.memory)
         self._done_s.append(_expected_s(run) if run.end else steps_s + run.timed_s)
         self._progress.reset(self._task, total=sum(map(_expected_s, self.runs)))
+
+    def wait(self, event: Waiting) -> None:
+        """Show how long it is until the next repetition."""
+        self._progress.start()
+        text = f"waiting {formatting.seconds(event.left_s)}"
+        self._progress.update(self._task, description=text, refresh=True)
 
     def show(self, run: Run, event: Event) -> None:
         """Move the bar by what begins and by what rounds took."""

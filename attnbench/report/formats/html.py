@@ -14,11 +14,13 @@ from attnbench.modules import ATTENTION
 from attnbench.records import evaluation, store
 from attnbench.records.evaluation import Evaluation
 from attnbench.records.variants import PLAIN
+from attnbench.report.formats import reproduce
 from attnbench.report.plots.render import Drawing, on_page
-from attnbench.report.tables import accuracy, claims, reproduce, stages
+from attnbench.report.tables import accuracy, claims, stages
 from attnbench.report.tables.grid import grid, labels, shared, turned
-from attnbench.report.tables.remarks import control, machine, notes
-from attnbench.report.tables.run import LoadedRun, Runs, overview, tables
+from attnbench.report.tables.pooled import pooled
+from attnbench.report.tables.remarks import control, machine, notes, remarks
+from attnbench.report.tables.run import LoadedRun, Runs, of_several, overview, tables
 from attnbench.report.tables.table import Table
 from attnbench.text import visible
 
@@ -35,21 +37,25 @@ MARKS = {
 """Verdict -> the class of its colour; the word itself stands in the cell."""
 
 
-def page(
+def page(  # noqa: PLR0913, PLR0917  what a page may hold
     runs: Runs,
     drawings: Mapping[str, Sequence[Drawing]],
     joint: Sequence[Drawing] = (),
     evaluations: Sequence[Evaluation] = (),
     files: Mapping[str, str] | None = None,
+    together: Runs | None = None,
 ) -> str:
     """Return the page of one run or of several.
 
     ``drawings`` holds the plots of each run, ``joint`` those of all; ``evaluations`` are those that
     lie beside none of the runs. A page may hold evaluations alone. ``files`` are addresses to link
-    to, relative to the page, by their words.
+    to, relative to the page, by their words. ``together`` are the networks with the runs of one
+    configuration taken together, where these have been computed already.
     """
     networks = {name: loaded for name, loaded in runs.items() if not loaded.run.case.isolated}
     several = len(runs) > 1
+    together = pooled(networks, evaluations) if together is None else together
+    repeated = [loaded for loaded in together.values() if len(loaded.runs) > 1]
     headings = labels(runs) if several else {}
     sections = []
     for number, (name, loaded) in enumerate(runs.items(), start=1):
@@ -66,7 +72,8 @@ def page(
         title=_title(runs, evaluations),
         files=files or {},
         sections=sections,
-        overview=turned(grid(networks)) if networks and several else None,
+        overview=turned(grid(together)) if _is_grid(together) and several else None,
+        together=[_repeated(loaded) for loaded in repeated],
         joint=on_page(joint, "joint"),
         accuracy=_accuracy(evaluations),
         sources=[Markup("<code>{}</code>").format(name) for name, used in sources.items() if used],
@@ -86,9 +93,9 @@ def _section(
         "isolated": isolated,
         "holds": loaded.control_fault is None,
         "control": control(loaded),
-        "machine": machine(run.case, run.environment),
+        "machine": machine(run),
         "papers": _papers(run.modules),
-        "remarks": notes(run),
+        "remarks": notes(loaded),
         "compared": compared,
         # How many rows stay at the top whatever the table is sorted by.
         "pinned": 0 if isolated else sum(row[0] == PLAIN for row in compared.rows),
@@ -100,6 +107,24 @@ def _section(
         "tables": tables(loaded),
         "command": reproduce.command(run),
         "environment": reproduce.environment(run),
+    }
+
+
+def _is_grid(together: Runs) -> bool:
+    """Return whether there is anything beside runs of one configuration."""
+    return len(together) > 1 or any(len(loaded.runs) == 1 for loaded in together.values())
+
+
+def _repeated(loaded: LoadedRun) -> dict[str, object]:
+    """Return what ``page.html`` shows of several runs of one configuration."""
+    compared = overview(loaded)
+    return {
+        "heading": f"{loaded.run.case.described}: {len(loaded.runs)} runs",
+        "remarks": remarks(loaded),
+        "compared": compared,
+        "pinned": sum(row[0] == PLAIN for row in compared.rows),
+        "tables": of_several(loaded)[1:],
+        "papers": _papers(loaded.run.modules),
     }
 
 

@@ -9,9 +9,9 @@ from attnbench.errors import UserError
 from attnbench.modules import ATTENTION, AttentionSpec
 from attnbench.records.variants import CONTROL
 from attnbench.report.formats import latex
-from attnbench.report.tables.columns import COLUMNS, PARTS
+from attnbench.report.tables.columns import PARTS, POOLED_COLUMNS
 from attnbench.report.tables.remarks import control, machine
-from attnbench.report.tables.run import AS_PAPERS_COUNT, FAILED, LoadedRun
+from attnbench.report.tables.run import AS_PAPERS_COUNT, FAILED, OF_SEVERAL, LoadedRun
 from attnbench.report.tables.table import printed
 from attnbench.text import printable
 
@@ -21,7 +21,7 @@ WIDE = {"ratio": "ratio_between_runs", "tied_with": "tied_between_runs"}
 WITHIN_ONE_RUN = {"latency_s", *(f"{part}_ratio" for part in PARTS)}
 """Columns whose intervals leave the variation between runs out."""
 
-PRINTED = {column.key: column for column in COLUMNS if column.show is not None}
+PRINTED = {column.key: column for column in POOLED_COLUMNS if column.show is not None}
 
 
 def columns(text: str) -> tuple[str, ...]:
@@ -42,7 +42,9 @@ def columns(text: str) -> tuple[str, ...]:
 
 
 def table(loaded: LoadedRun, keys: Sequence[str]) -> str:
-    """Return those columns of a run as LaTeX, each module with a citation of its paper.
+    """Return those columns of a run, or of several of one configuration, as LaTeX.
+
+    Each module stands with a citation of its paper.
 
     Raises:
         UserError: the run is of modules alone, which have other columns.
@@ -51,27 +53,33 @@ def table(loaded: LoadedRun, keys: Sequence[str]) -> str:
     if case.isolated:
         raise UserError("--paper takes a run in a host; modules alone have other columns")
     frame = loaded.frame[loaded.frame["variant"] != CONTROL]
+    frame = frame.reindex(columns=[column.key for column in POOLED_COLUMNS])
     rows = [row for _, row in frame.iterrows()]
     for key in keys:
         show = PRINTED[key].show
         if show is not None and all(show(row, key) == formatting.NOTHING for row in rows):
             raise UserError(f"--paper: this run has no figure for '{key}'")
-    shown = printed("", COLUMNS, keys, frame, AS_PAPERS_COUNT)
+    several = len(loaded.runs) > 1
+    headings = AS_PAPERS_COUNT | (OF_SEVERAL if several else {})
+    shown = printed("", POOLED_COLUMNS, keys, frame, headings)
     caption = f"Attention modules in {case.described}, on {_processor(loaded)}."
     if any(key.startswith("ratio") for key in keys):
         caption += " Latency ratios are to the host without a module"
         caption += f"{FAILED}." if loaded.control_fault else "."
+    if several:
+        caption += f" Mean of {len(loaded.runs)} runs at different times."
     if "ratio_between_runs" in keys:
         caption += " Their 95% intervals, of which ± is the farther end, cover rounds and runs."
     if WITHIN_ONE_RUN & set(keys):
-        caption += " Other intervals cover the rounds of one run."
+        of = "these runs alone" if several else "one run"
+        caption += f" Other intervals cover the rounds of {of}."
     label = f"tab:attnbench-{case.host}-{case.device}-{case.folder}"
     citations = [
         f"~\\cite{{{_key(ATTENTION[name])}}}" if name in ATTENTION else ""
         for name in frame["variant"]
     ]
     text = latex.environment(shown, latex.escaped(caption), label, citations)
-    notes = (machine(case, run.environment), control(loaded), *latex.NOTES)
+    notes = (machine(run), control(loaded), *latex.NOTES)
     macro = [latex.CHARACTER] if r"\attnbenchchar" in text else []
     return "\n".join([*(f"% {printable(note)}" for note in notes), *macro, text])
 

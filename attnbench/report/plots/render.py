@@ -38,7 +38,8 @@ def of_run(loaded: LoadedRun) -> list[Drawing]:
     case = loaded.run.case
     plots = ISOLATED_PLOTS if case.isolated else PLOTS
     table = loaded.frame.assign(mode=case.mode, control_fault=loaded.control_fault)
-    return drawn(plots, table, case.described)
+    several = f"; mean of {len(loaded.runs)} runs" if len(loaded.runs) > 1 else ""
+    return drawn(plots, table, f"{case.described}{several}")
 
 
 def on_page(drawings: Sequence[Drawing], prefix: str) -> list[Drawing]:

@@ -23,17 +23,18 @@ def latency_overhead(table: pd.DataFrame, setting: str) -> Figure:
     """Plot latency over the plain host in percent, ordered, with 95% intervals; control shaded."""
     known = drawing.of_one_run(modules(table, "ratio")).sort_values("ratio")
     figure, (axes,) = drawing.canvas(1.1 + 0.32 * max(len(known), 1))
-    notes = f"Thin: {drawing.WIDEST_INTERVALS}. Thick: within this run."
+    alone = "of rounds alone" if "runs" in table else "within this run"
+    notes = f"Thin: {drawing.WIDEST_INTERVALS}. Thick: {alone}."
     for _, row in table[table["variant"] == CONTROL].dropna(subset=["ratio"]).iterrows():
         _, low, high = overhead(row, "ratio")
         if isfinite(high - low):
             axes.axvspan(low, high, color=REFERENCE, alpha=0.25, linewidth=0)
-            notes += " Grey: the control, plain against plain, within this run."
+            notes += f" Grey: the control, plain against plain, {alone}."
     axes.axvline(0, color=REFERENCE, linewidth=0.8)
     look = looks(known["variant"])
     for place, (_, row) in enumerate(known.iterrows()):
         shape, (_, low, high) = look[row["variant"]], overhead(row, "ratio")
-        words = f"{spoken(row)}; within this run {drawing.bracketed(low, high)}"
+        words = f"{spoken(row)}; {alone} {drawing.bracketed(low, high)}"
         if isfinite(high - low):
             alpha = drawing.PALE if not sure(row) else None
             axes.hlines(place, low, high, colors=shape[0], linewidth=4, alpha=alpha)

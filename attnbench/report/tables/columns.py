@@ -200,3 +200,16 @@ COLUMNS = (
     Column("measured_on", "The folder of images of `measured_top1`, and the file of weights."),
     Column("error", "What failed, and why."),
 )
+
+POOLED_COLUMNS = (
+    *COLUMNS,
+    Column("runs", "Runs that timed the variant.", "1", "runs", figure(whole)),
+    Column(
+        "run_to_run",
+        "By how much the variation between runs alone can change the ratio (95%), as a share.",
+        "1",
+        "run-to-run part",
+        lambda row, key: formatting.NOTHING if pd.isna(row[key]) else f"±{row[key]:.1%}",
+    ),
+)
+"""What printed tables of several runs of one configuration have."""

@@ -21,30 +21,32 @@ from attnbench.report.tables.columns import COLUMNS, CONFIGURATION, PARTS, PEAKS
 from attnbench.report.tables.table import figures, typed
 from attnbench.stats import between_runs, interval, ratios
 from attnbench.stats.interval import Interval, percent_right
+from attnbench.stats.replicates import began
 
 Row = dict[str, object]
 
 ONE = Interval(1.0, 1.0, 1.0)
 
 
-def frame(run: Run, *, verdicts: bool) -> pd.DataFrame:
+def frame(run: Run, *, verdicts: bool, scatter: float | None = None) -> pd.DataFrame:
     """Return one row a variant of the plan; columns as in :data:`COLUMNS`, missing figures NaN.
 
-    ``verdicts`` and ties are left out where the run's control does not hold.
+    ``verdicts`` and ties are left out where the run's control does not hold. ``scatter`` is the
+    standard deviation of log-ratios between runs; by default that of ``stats.between_runs``.
     """
-    ties = _ties(run, verdicts=verdicts)
+    ties = _ties(run, scatter, verdicts=verdicts)
     recipe = published_accuracy.recipe(run.case.host, modules=run.modules)
     rows = [
         {
             "variant": variant,
             **_counts(run, variant),
-            **_latency(run, variant, verdicts=verdicts),
+            **_latency(run, variant, scatter, verdicts=verdicts),
             **_parts(run, variant),
             "compile_s": run.compiled[variant].seconds if variant in run.compiled else None,
             **ties[variant],
             **_memory(run.memory.get(variant)),
             **_published(run, recipe, variant),
-            **_measured(run, variant),
+            **measured(run, variant),
             "error": errors(run, variant),
         }
         for variant in run.plan.variants
@@ -71,6 +73,7 @@ def configuration(run: Run, name: str, control_fault: str | None) -> Row:
     known = {
         "run": name,
         **run.environment,
+        "time": began(run) if run.environment.get("time") else None,
         **asdict(run.case),
         "stages": " ".join(map(str, run.case.stages)),
         "image_size": size if isinstance(size, int) else image_size.option(size),
@@ -80,7 +83,7 @@ def configuration(run: Run, name: str, control_fault: str | None) -> Row:
     return {column.key: known.get(column.key) for column in CONFIGURATION}
 
 
-def _ties(run: Run, *, verdicts: bool) -> dict[str, dict[str, str]]:
+def _ties(run: Run, scatter: float | None, *, verdicts: bool) -> dict[str, dict[str, str]]:
     """Return by module and column those whose latency does not differ from its own significantly.
 
     They are lists in JSON, empty text where there are none. One column goes by the interval within
@@ -93,7 +96,7 @@ def _ties(run: Run, *, verdicts: bool) -> dict[str, dict[str, str]]:
         ratio = ratios.ratio(run.rounds, one, baseline=other)
         if ratio is None:
             continue
-        known = {"tied_with": ratio, "tied_between_runs": between_runs.known([ratio])}
+        known = {"tied_with": ratio, "tied_between_runs": between_runs.known([ratio], scatter)}
         for key, interval_of_both in known.items():
             if not interval_of_both.excludes_one:
                 ties[one][key].append(other)
@@ -117,7 +120,7 @@ def _published(run: Run, recipe: Recipe | None, variant: str) -> Row:
     return row
 
 
-def _measured(run: Run, variant: str) -> Row:
+def measured(run: Run, variant: str) -> Row:
     """Return the accuracy of weights that were evaluated here; empty where there are several.
 
     Only of the network that was timed, on images of the size that it was timed on: networks are
@@ -161,7 +164,7 @@ def work(sums: Mapping[str, int]) -> dict[str, int]:
     return {"kernels": sums["kernels"], "moved_bytes": moved, "macs": sums["macs"]}
 
 
-def _latency(run: Run, variant: str, *, verdicts: bool) -> Row:
+def _latency(run: Run, variant: str, scatter: float | None, *, verdicts: bool) -> Row:
     samples = ratios.seconds_per_step(run.rounds, variant)
     if not samples:
         return {}
@@ -174,7 +177,8 @@ def _latency(run: Run, variant: str, *, verdicts: bool) -> Row:
     }
     ratio = ratios.ratio(run.rounds, variant)
     if ratio is not None:
-        within, between = (ONE, ONE) if variant == PLAIN else (ratio, between_runs.known([ratio]))
+        known = between_runs.known([ratio], scatter)
+        within, between = (ONE, ONE) if variant == PLAIN else (ratio, known)
         row |= figures("ratio", within) | figures("ratio_between_runs", between)
         if verdicts and variant not in (PLAIN, CONTROL):
             row["verdict"] = _verdict(within, between)

@@ -10,11 +10,13 @@ from statistics import median
 from attnbench import formatting
 from attnbench.formatting import joined, title
 from attnbench.records.run import Run
-from attnbench.records.schema import Case, Environment
+from attnbench.records.schema import Case
 from attnbench.records.variants import PLAIN, STAGES, IsolatedModule
+from attnbench.report.tables.pooled import PooledRun
 from attnbench.report.tables.run import WITHIN_RUN, LoadedRun
 from attnbench.stats import between_runs, ratios
 from attnbench.stats.interval import Interval
+from attnbench.stats.replicates import began
 from attnbench.text import printable
 
 _TO_THE_HEADS = "backbone, feature pyramid, heads over all levels"
@@ -49,33 +51,81 @@ def uncounted(run: Run) -> list[str]:
     return lines
 
 
-def machine(case: Case, environment: Environment) -> str:
+def machine(run: Run) -> str:
     """Return where and when it ran, in one line."""
+    case, environment = run.case, run.environment
     name = environment.get("gpu") or environment.get("cpu")
     return (
         f"{name}, {_counted(case.threads, 'thread')}, torch {environment.get('torch')}, "
-        f"Python {environment.get('python')}, {environment.get('time')}"
+        f"Python {environment.get('python')}, {began(run)}"
     )
 
 
 def remarks(loaded: LoadedRun) -> list[str]:
     """Return the control's result, then the other remarks on a run."""
-    first, *others = notes(loaded.run)
+    first, *others = notes(loaded)
     return [first, control(loaded), *others]
 
 
-def notes(run: Run) -> list[str]:
+def notes(loaded: LoadedRun) -> list[str]:
     """Return how many rounds ran, then disturbances, limits, sources of modules and failures."""
+    run = loaded.run
     sources = (f"The code of {title(name)}: {origin}." for name, origin in run.plan.sources.items())
     limits = (*_limits(run.case), *_computed(run))
-    return [_rounds(run), *_intervals(run), *_disturbances(run), *limits, *sources, *_failures(run)]
+    if isinstance(loaded, PooledRun):
+        of_runs = [*_of_several(loaded), *_scatter(loaded)]
+        of_runs += [
+            f"In the run of {began(run)}: {line}"
+            for run in loaded.runs
+            for line in _disturbances(run)
+        ]
+        failures = dict.fromkeys(line for run in loaded.runs for line in _failures(run))
+        return [*of_runs, *limits, *sources, *failures]
+    return [
+        _rounds(run),
+        *_intervals(loaded),
+        *_disturbances(run),
+        *limits,
+        *sources,
+        *_failures(run),
+    ]
 
 
-def _intervals(run: Run) -> list[str]:
+def _of_several(loaded: PooledRun) -> list[str]:
+    """Return which runs were taken together, and what the plain host took in each."""
+    runs, first = loaded.runs, loaded.run
+    begun = joined(f"{began(run)} ({_counted(len(run.rounds), 'round')})" for run in runs)
+    lines = [f"{_counted(len(runs), 'run')} taken together, begun at {begun}."]
+    lines += [
+        f"The run that began at {began(run)} is left out: its control failed: {fault}."
+        for run, fault in loaded.replicates.left_out
+    ]
+    plain = [formatting.thousandths(step.median) for step in loaded.replicates.latencies(PLAIN)]
+    lines.append(f"Plain host: {joined(plain)} ms/image in these runs.")
+    lines.append(f"Counts, memory and machine are those of the run that began at {began(first)}.")
+    return lines
+
+
+def _scatter(loaded: PooledRun) -> list[str]:
+    """Return what the intervals of latency ratios cover, and what the runs show of it."""
+    assumed = formatting.percent(_assumed(loaded))
+    return [
+        "Intervals of latency ratios include the variation between runs: what these runs show of "
+        f"it, with an assumed standard deviation of {assumed} at the weight of "
+        f"{between_runs.WEIGHT} runs. The run-to-run part is what it alone adds."
+    ]
+
+
+def _assumed(loaded: LoadedRun) -> float:
+    return between_runs.ASSUMED if loaded.scatter is None else loaded.scatter
+
+
+def _intervals(loaded: LoadedRun) -> list[str]:
     """Return what the intervals of latency ratios cover."""
+    run = loaded.run
     if run.case.isolated or not run.rounds:
         return []
-    deviation = formatting.percent(between_runs.ASSUMED)
+    deviation = formatting.percent(_assumed(loaded))
     return [
         "Intervals of latency ratios include the variation between runs, a standard deviation of "
         f"{deviation} until repeated runs show it; tables captioned '{WITHIN_RUN}' leave it out."
@@ -86,7 +136,7 @@ def control(loaded: LoadedRun) -> str:
     """Return whether the control holds, with its figure."""
     run, fault = loaded.run, loaded.control_fault
     baseline = run.plan.baseline
-    ratio = ratios.ratio(run.rounds, run.plan.control, baseline=baseline)
+    ratio = loaded.control_ratio
     figure = f"Control ({baseline} against {baseline}): {formatting.ratio(ratio)}"
     if fault is None:
         return f"{figure}; it holds."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import pandas as pd
@@ -17,7 +17,8 @@ from attnbench.report.tables.dataframe import executed
 from attnbench.report.tables.isolated import rate
 from attnbench.report.tables.table import Table, printed
 from attnbench.stats import ratios
-from attnbench.stats.interval import median_interval
+from attnbench.stats.interval import Interval, median_interval
+from attnbench.stats.replicates import control_fault
 
 AT_A_GLANCE = (
     *("added_params", "added_leaf_operations", "ratio_between_runs", "verdict", "peak_live_ratio"),
@@ -57,7 +58,15 @@ AS_PAPERS_COUNT = {"added_leaf_operations": "added MFLOPs (as papers count)"}
 
 BETWEEN_RUNS = "; intervals include the variation between runs"
 WITHIN_RUN = "within this run"
+ROUNDS_ALONE = "with the uncertainty of rounds alone, mean"
 """What the intervals of a table cover."""
+
+OF_SEVERAL = {
+    "latency_s": "mean latency (ms/image) [95%]",
+    "ratio": "mean ratio, rounds alone [95%]",
+    "outliers": "outliers in all runs",
+}
+"""Headings in tables of several runs."""
 
 FAILED = "; too noisy to judge"
 """Follows the caption or setting of everything measured where the control does not hold."""
@@ -68,21 +77,43 @@ class LoadedRun:
     """A run with what is derived from its records, computed on first use and kept."""
 
     run: Run
+    scatter: float | None = None
+    """Standard deviation of log-ratios between runs; None for that of ``stats.between_runs``."""
+
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        """The runs that the figures are of; several where they are taken together."""
+        return (self.run,)
+
+    @cached_property
+    def control_ratio(self) -> Interval | None:
+        """The ratio of the control to what it repeats."""
+        plan = self.run.plan
+        return ratios.ratio(self.run.rounds, plan.control, baseline=plan.baseline)
 
     @cached_property
     def control_fault(self) -> str | None:
         """Why the run's control does not hold, or None where it does."""
-        plan = self.run.plan
-        return ratios.control_fault(
-            self.run.rounds, plan.target, baseline=plan.baseline, control=plan.control
-        )
+        return control_fault(self.run)
+
+    @property
+    def across(self) -> str:
+        """What intervals cover that are not those of rounds alone, as the end of a caption."""
+        several = len(self.runs) > 1
+        return f"; mean of {len(self.runs)} runs{BETWEEN_RUNS}" if several else BETWEEN_RUNS
+
+    @property
+    def within(self) -> str:
+        """What intervals cover that are those of rounds alone, as the end of a caption."""
+        several = len(self.runs) > 1
+        return f"{ROUNDS_ALONE} of {len(self.runs)} runs" if several else WITHIN_RUN
 
     @cached_property
     def frame(self) -> pd.DataFrame:
         """One row a variant, or a module and stage of an isolated run."""
         if self.run.case.isolated:
             return isolated.frame(self.run)
-        return dataframe.frame(self.run, verdicts=self.control_fault is None)
+        return dataframe.frame(self.run, verdicts=self.control_fault is None, scatter=self.scatter)
 
 
 Runs = Mapping[str, LoadedRun]
@@ -94,6 +125,14 @@ def tables(loaded: LoadedRun) -> list[Table]:
     return _of_modules(loaded) if loaded.run.case.isolated else _of_networks(loaded)
 
 
+def of_several(loaded: LoadedRun) -> list[Table]:
+    """Return what stands for several runs of one configuration beside the tables of each."""
+    caption = f"{loaded.run.case.described}: "
+    glance, *others = _of_networks(loaded)
+    shown = [glance, *(table for table in others if table.caption.startswith("Latency"))]
+    return [replace(table, caption=caption + table.caption) for table in shown]
+
+
 def overview(loaded: LoadedRun) -> Table:
     """Return the table at the top of a page; after the plain host, the fastest first."""
     frame = loaded.frame
@@ -103,8 +142,17 @@ def overview(loaded: LoadedRun) -> Table:
     networks = frame[frame["variant"] != CONTROL]  # the control stands above the table
     pinned = networks["variant"] == PLAIN
     ordered = pd.concat([networks[pinned], networks[~pinned].sort_values("ratio")])
-    caption = f"Compared with the plain host{BETWEEN_RUNS}"
-    return printed(caption, columns.COLUMNS, OVERVIEW, ordered, AS_PAPERS_COUNT)
+    caption = f"Compared with the plain host{loaded.across}"
+    keys = _with_runs(loaded, OVERVIEW)
+    return printed(caption, columns.POOLED_COLUMNS, keys, ordered, AS_PAPERS_COUNT)
+
+
+def _with_runs(loaded: LoadedRun, keys: tuple[str, ...]) -> tuple[str, ...]:
+    """Return columns, of several runs with what shows their variation behind the ratio."""
+    if len(loaded.runs) == 1:
+        return keys
+    place = keys.index("ratio_between_runs") + 1
+    return (*keys[:place], "run_to_run", "runs", *keys[place:])
 
 
 def _of_networks(loaded: LoadedRun) -> list[Table]:
@@ -114,21 +162,22 @@ def _of_networks(loaded: LoadedRun) -> list[Table]:
     note = "" if loaded.control_fault is None else FAILED
     latency = (*LATENCY, "compile_s") if case.compiled else LATENCY
     of_parts = [
-        (f"Latency of the {part} {WITHIN_RUN}{note}", (f"{part}_s", f"{part}_ratio"), frame)
+        (f"Latency of the {part} {loaded.within}{note}", (f"{part}_s", f"{part}_ratio"), frame)
         for part in PARTS
         if frame[f"{part}_s"].notna().any()
     ]
     step = stages.step_table(loaded.run)
-    glance = f"At a glance, compared with the plain host{BETWEEN_RUNS}{note}"
+    glance = f"At a glance, compared with the plain host{loaded.across}{note}"
+    glanced, headings = _with_runs(loaded, AT_A_GLANCE), OF_SEVERAL if len(loaded.runs) > 1 else {}
     return (
-        [printed(glance, columns.COLUMNS, AT_A_GLANCE, modules, AS_PAPERS_COUNT)]
+        [printed(glance, columns.POOLED_COLUMNS, glanced, modules, AS_PAPERS_COUNT)]
         + [
-            printed(caption, columns.COLUMNS, keys, rows)
+            printed(caption, columns.COLUMNS, keys, rows, headings)
             for caption, keys, rows in (
                 ("Parameters, and operations for one image by counting rule", COUNTED, networks),
                 ("The same, added to the plain host", ADDED, modules),
                 ("Kernels and memory traffic of one forward pass, one image", WORK, networks),
-                (f"Latency {WITHIN_RUN}{note}", latency, frame),
+                (f"Latency {loaded.within}{note}", latency, frame),
                 *of_parts,
                 ("Peak memory of one step", MEMORY[case.device], networks),
             )

@@ -55,7 +55,7 @@ def names(row: pd.Series[Any], key: str) -> str:
     return text if text == formatting.NOTHING else joined(map(title, json.loads(text)))
 
 
-def _ends(key: str) -> tuple[str, str]:
+def ends_of(key: str) -> tuple[str, str]:
     """Return the keys of the ends of a figure's interval: ``ratio_low``, ``latency_high_s``."""
     stem, unit = ("latency", "_s") if key == "latency_s" else (key, "")
     return f"{stem}_low{unit}", f"{stem}_high{unit}"
@@ -66,18 +66,18 @@ def with_ends(
 ) -> Iterator[Column]:
     """Yield a column, then those of the two ends of its interval."""
     yield Column(key, meaning, unit, heading, show)
-    for end, side in zip(_ends(key), ("Lower", "Upper"), strict=True):
+    for end, side in zip(ends_of(key), ("Lower", "Upper"), strict=True):
         yield Column(end, f"{side} end of its 95% interval.", unit)
 
 
 def figures(key: str, interval: Interval) -> dict[str, object]:
     """Return a figure and the ends of its interval, by their keys in a frame."""
-    return dict(zip((key, *_ends(key)), astuple(interval), strict=True))
+    return dict(zip((key, *ends_of(key)), astuple(interval), strict=True))
 
 
 def interval(row: pd.Series[Any], key: str) -> Interval | None:
     """Return the interval that three columns hold, or None where there is no figure."""
-    return None if isnan(row[key]) else Interval(row[key], *(row[end] for end in _ends(key)))
+    return None if isnan(row[key]) else Interval(row[key], *(row[end] for end in ends_of(key)))
 
 
 def typed(rows: Sequence[Mapping[str, object]], columns: Sequence[Column]) -> pd.DataFrame:

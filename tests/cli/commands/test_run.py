@@ -1,3 +1,4 @@
+import json
 import multiprocessing
 import re
 import shutil
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 from helpers.command_line import SMALL_RUN, call
 
+import attnbench
 from attnbench.cli.commands import run as run_command
 from attnbench.measuring import isolated, runner
 from attnbench.measuring.events import Planned
@@ -242,3 +244,40 @@ def test_records_that_another_process_has_changed_are_told(stored, tmp_path: Pat
     run.rounds = [first, *later]
     run.counts.popitem()
     assert "(counts)" in next(run_command._changed([run], [folder]))
+
+
+def test_a_dry_run_writes_nothing_and_json_is_alone_on_standard_output(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    wanted = [*SMALL, "--repeat", "2", "--every", "3", "--dry-run"]
+    assert call("run", *wanted) == 0
+    shown = capsys.readouterr().out
+    assert "resnet50, inference, batch 1, 32x32, float32, cpu: 2 runs" in shown
+    assert "Variants: plain, control, se" in shown
+    assert "Records would be in a new folder under reports/" in shown
+    assert "At least about 3 min 0 s, at most about 3 min" in shown
+    assert call("run", *wanted, "--format", "json") == 0
+    data = json.loads(capsys.readouterr().out)
+    assert (data["dry_run"], data["configurations"][0]["runs"]) == (True, 2)
+    assert data["least"] == {"value": 180.0, "unit": "s"}
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_finished_run_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(SMALL_RUN, folder)
+    assert call("run", "--out", str(folder), "--format", "json") == 0
+    captured = capsys.readouterr()
+    assert captured.err.startswith(f"already finished: {folder}")
+    data = json.loads(captured.out)
+    (configuration,) = data["configurations"]
+    assert (data["finished"], configuration["runs"][0]["folder"]) == (True, str(folder))
+    rows = {row["variant"]: row for row in configuration["variants"]}
+    frame = attnbench.read(folder).set_index("variant")
+    timed = [name for name in ("se", "sa", "eca") if name in frame["ratio"].dropna()]
+    assert timed
+    for name in timed:
+        latency = rows[name]["ratio_between_runs"]
+        assert latency["low"] <= latency["value"] == frame.loc[name, "ratio"] <= latency["high"]
+        assert rows[name]["added_params"]["value"] == frame.loc[name, "added_params"]

@@ -33,7 +33,7 @@ OPTIONS = [  # flag, what stands for its value, default as shown, help
     ("--isolated", None, True, "Modules alone, at the sizes they have in the host."),
     ("--stages", "N,...", "1,2,3,4", "That carry the module, such as 2,3,4 or c3-c5."),
     ("--blocks", "NAME", "all", "Of each stage: all, last."),
-    ("--budget", "SECONDS", "100", "Most time in the timed rounds of one configuration."),
+    ("--budget", "SECONDS", "100", "Most time in the timed rounds of one run."),
     (
         "--timeout",
         "SECONDS",
@@ -44,10 +44,36 @@ OPTIONS = [  # flag, what stands for its value, default as shown, help
     ("--threads", None, "torch's choice", "Threads that a CPU computes with."),
     ("--seed", None, "0", "Of weights, input and order."),
     (
+        "--repeat",
+        "N",
+        "1",
+        "Runs of each configuration, each in a folder of its own, through all configurations "
+        "before the next repetition. Tables pool them.",
+    ),
+    (
+        "--every",
+        "MINUTES",
+        "0",
+        "With --repeat: least time between the starts of two repetitions.",
+    ),
+    (
         "--out",
         "DIR",
         "a new one under reports/",
         "Output folder. An unfinished run in it is resumed.",
+    ),
+    (
+        "--dry-run",
+        None,
+        True,
+        "Say what would be measured, where and how long, and write nothing. Custom modules are "
+        "tried, which runs their code.",
+    ),
+    (
+        "--format",
+        None,
+        True,
+        "json: one object at the end on standard output, and all else on standard error.",
     ),
 ]
 

@@ -10,7 +10,7 @@ from attnbench.records.case import RunOptions
 from attnbench.records.run import Run
 from attnbench.records.schema import Case, Plan
 from attnbench.records.variants import alone
-from attnbench.report.tables.reproduce import command, environment
+from attnbench.report.formats.reproduce import command, environment
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,69 @@
+"""Repeated runs at different times: none begins before it is due."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from math import inf
+
+from attnbench.measuring.events import Waiting
+from attnbench.records.case import Case
+from attnbench.records.run import Run
+
+TICK_S = 1.0
+"""Between two looks at the clock."""
+
+
+def numbered(runs: Sequence[Run]) -> list[int]:
+    """Return which repetition of its configuration each run is, from 1."""
+    seen: Counter[Case] = Counter()
+    numbers = []
+    for run in runs:
+        seen[run.case] += 1
+        numbers.append(seen[run.case])
+    return numbers
+
+
+def paced(  # noqa: PLR0913  the clock is simulated in tests
+    runs: Sequence[Run],
+    every_s: float,
+    notify: Callable[[Run, Waiting], object],
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], object] = time.sleep,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> Iterator[Run]:
+    """Yield the runs that are not finished, each once its repetition is due.
+
+    That is ``every_s`` after the one before began, in this process or in one that was interrupted.
+    While it waits, it calls ``notify`` with the seconds that are left.
+    """
+    numbers = numbered(runs)
+    started: dict[int, float] = {}
+    for number, run in zip(numbers, runs, strict=True):
+        if (age_s := _age_s(run, now())) is not None:
+            started[number] = min(clock() - age_s, started.get(number, clock()))
+    for number, run in zip(numbers, runs, strict=True):
+        if run.finished:
+            continue
+        if number not in started:
+            earlier = [begun for before, begun in started.items() if before < number]
+            due = max(earlier, default=-inf) + every_s
+            while (left_s := due - clock()) > 0:
+                notify(run, Waiting(left_s))
+                sleep(min(left_s, TICK_S))
+            started[number] = clock()
+        yield run
+
+
+def _age_s(run: Run, now: datetime) -> float | None:
+    """Return how long ago a run began, by its records; None where it has not."""
+    if run.started is None:
+        return None
+    try:
+        begun = datetime.fromisoformat(run.started)
+        return max((now - begun).total_seconds(), 0.0)
+    except (TypeError, ValueError):  # without a time zone, or no time
+        return 0.0
