@@ -245,10 +245,10 @@ def test_what_nobody_has_seen_is_counted_in_a_process_of_its_own(case, monkeypat
     own = "mine.py:Mine"
     monkeypatch.setattr(worker, "call", lambda *call: call)
     case = replace(case, host="resnet18", image_size=64)
-    assert runner.count_apart(case, own) == (runner.count_network, case, own)
+    assert runner.count_apart(case, own) == (runner._count_watched, case, own)
     piece = f"{own} layer2"
     asked = runner._alone(replace(case, isolated=True), piece)
-    assert asked == (isolated.count, replace(case, isolated=True), piece)
+    assert asked == (runner._alone_watched, replace(case, isolated=True), piece)
     for variant in ("plain", "eca"):
         assert isinstance(runner.count_apart(case, variant), dict)
 
