@@ -11,7 +11,7 @@ import pytest
 from helpers.command_line import SMALL_RUN, call
 
 import attnbench
-from attnbench.cli.commands import run as run_command
+from attnbench.cli.run import faults
 from attnbench.measuring import isolated, runner
 from attnbench.measuring.events import Planned
 from attnbench.measuring.runner import Measured, Progress
@@ -235,15 +235,15 @@ def test_records_that_another_process_has_changed_are_told(stored, tmp_path: Pat
     stored("run", sa=1.1)
     folder = tmp_path / "run"
     run = read(folder)
-    assert list(run_command._changed([run], [folder])) == []
+    assert list(faults.changed([run], [folder])) == []
     first, *later = run.rounds
     run.rounds[0] = replace(first, number=first.number + 1)
-    (message,) = run_command._changed([run], [folder])
+    (message,) = faults.changed([run], [folder])
     assert "another process has changed the records in" in message
     assert "(rounds)" in message
     run.rounds = [first, *later]
     run.counts.popitem()
-    assert "(counts)" in next(run_command._changed([run], [folder]))
+    assert "(counts)" in next(faults.changed([run], [folder]))
 
 
 def test_a_dry_run_writes_nothing_and_json_is_alone_on_standard_output(

@@ -8,7 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from attnbench import formatting
-from attnbench.cli import forecast, output
+from attnbench.cli import output
+from attnbench.cli.run import forecast
 from attnbench.records.case import RunOptions
 
 

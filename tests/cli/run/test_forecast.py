@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from attnbench.cli import forecast
+from attnbench.cli.run import forecast
 from attnbench.records.run import Run
 from attnbench.records.schema import Block, Plan, Round
 

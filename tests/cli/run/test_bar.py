@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from attnbench.cli.commands.run import STEP_S, Bar
+from attnbench.cli.run.bar import Bar
+from attnbench.cli.run.forecast import STEP_S
 from attnbench.measuring.events import Beginning
 from attnbench.records.run import Run
 from attnbench.records.schema import Block, Counts, End, Plan, Record, Round

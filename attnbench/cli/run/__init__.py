@@ -1,0 +1,1 @@
+"""What the command ``run`` shows: beforehand, meanwhile, and where something fails."""
