@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from itertools import chain
 from typing import Self
+
+from torch import nn
 
 from attnbench.plugins import resolve
 from attnbench.plugins.watch import process_state
-from attnbench.plugins.watch.integrity import Watch, require_unchanged
+from attnbench.plugins.watch.built_network import BuiltNetwork
+from attnbench.plugins.watch.integrity import (
+    MOST_NAMED,
+    InterferenceError,
+    Watch,
+    require_unchanged,
+)
 from attnbench.records.run import Run
 from attnbench.records.variants import RESERVED, piece
 
@@ -22,6 +31,7 @@ class Guard:
     def __init__(self, run: Run) -> None:
         self.custom = [name for name in run.plan.variants if is_custom(name, run.case.isolated)]
         self._watch: Watch | None = None
+        self._networks: list[BuiltNetwork] = []
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -36,6 +46,11 @@ class Guard:
             self._stack.enter_context(process_state.no_copies())
             self._watch = Watch()
 
+    def built(self, variant: str, network: nn.Module | None) -> None:
+        """Take a network of the suite as it is, warmed up: custom code must leave it so."""
+        if network is not None and self.custom and variant not in self.custom:
+            self._networks.append(BuiltNetwork(variant, network))
+
     def inspect(self, variant: str, *, in_round: bool = True) -> None:
         """Refuse what has changed by the time that a variant's steps have run.
 
@@ -46,6 +61,14 @@ class Guard:
             ran = variant in self.custom
             who = variant if ran else " or ".join(self.custom)
             self._watch.require_unchanged(who, idle=not ran, in_round=in_round)
+            if ran:
+                self._require_networks_unchanged(variant)
+
+    def _require_networks_unchanged(self, variant: str) -> None:
+        changed = list(chain.from_iterable(network.changed() for network in self._networks))
+        if changed:
+            more = f" and {len(changed) - MOST_NAMED} more" if len(changed) > MOST_NAMED else ""
+            raise InterferenceError(f"{variant} changes {', '.join(changed[:MOST_NAMED])}{more}")
 
 
 @contextmanager

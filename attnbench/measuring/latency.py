@@ -78,6 +78,8 @@ def _measure(
             steps[variant], block_steps[variant], first_s = _warmed_up(run.case, variant, clock)
         except Exception as error:
             failed = failure("latency", error)
+        else:
+            guard.built(variant, steps[variant].network)
         guard.inspect(variant, in_round=False)
         if failed:
             torch.cuda.empty_cache()  # here, where nothing holds the error's frames and tensors

@@ -14,6 +14,7 @@ from time import perf_counter
 from typing import Any, Protocol
 
 import torch
+from torch import nn
 
 from attnbench.records.schema import Block, Round
 from attnbench.system.disturbance import Counters
@@ -24,11 +25,13 @@ from attnbench.system.process_settings import MOVE_EVERY
 class Step:
     """Work that is timed: named parts that run in their order, each a call without arguments.
 
-    ``move`` copies the tensors that the work reads to other addresses, where that can be done.
+    ``move`` copies the tensors that the work reads to other addresses, where that can be done;
+    ``network`` is what computes, if it is one.
     """
 
     parts: Mapping[str, Callable[[], object]]
     move: Callable[[], None] | None = None
+    network: nn.Module | None = None
 
     def __call__(self) -> object:
         """Run the whole step; return the last part's output."""

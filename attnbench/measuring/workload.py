@@ -55,7 +55,7 @@ def step(case: Case, variant: str, device: str | None = None) -> Step:
 def _step(case: Case, model: nn.Module, forward: Forward, image: torch.Tensor) -> Step:
     make = inference if case.mode == "inference" else _training
     parts = make(model, forward, image)
-    return Step(parts, moving(case, *model.parameters(), *model.buffers(), image))
+    return Step(parts, moving(case, *model.parameters(), *model.buffers(), image), model)
 
 
 def image_for(case: Case, shape: tuple[int, ...], device: str) -> torch.Tensor:
@@ -176,4 +176,4 @@ def captured(step: Step) -> Step:
         graph.replay()
         return output
 
-    return Step({"step": replay})
+    return Step({"step": replay}, network=step.network)

@@ -9,6 +9,7 @@ import pytest
 from helpers import processes
 from helpers.evils import EVILS, HARMLESS
 from helpers.runs import TICK_S, WARM_UP_CALLS, rounds_in, undisturbed
+from torch import nn
 
 from attnbench.counting.dispatch import Trace
 from attnbench.measuring import latency
@@ -185,3 +186,17 @@ def test_counting_and_memory_of_a_custom_module_are_watched(monkeypatch, isolate
     monkeypatch.undo()
     with watched("sa"):  # what is ours is not
         monkeypatch.setattr(Trace, "__init__", lambda *_: None)
+
+
+def test_a_module_that_reaches_into_another_network_is_named(run_of):
+    run, (name, _) = run_of("# first\n", "# second\n")
+    plain = nn.Sequential(nn.Conv2d(3, 4, 3))
+    with Guard(run) as guard:
+        guard.built(PLAIN, plain)
+        guard.begin(name)
+        guard.built(name, nn.Sequential())  # its own may change as it likes
+        guard.inspect(name)
+        plain[0].forward = lambda x: x
+        guard.inspect(PLAIN)  # looked at after custom blocks alone
+        with pytest.raises(InterferenceError, match=rf"{name} changes 0.forward of plain$"):
+            guard.inspect(name)
