@@ -36,6 +36,9 @@ LOAD = "load_average"
 MORE_ROUNDS = 6
 """Times the budget that are advised where the control does not tell how many rounds it takes."""
 
+MOST_ADVISED_S = 3600.0
+"""What a longer budget would be is no advice: the machine has to be quieter."""
+
 
 def uncounted(run: Run) -> list[str]:
     """Return what each rule left at zero in a module, beyond what it leaves in the plain host."""
@@ -148,7 +151,7 @@ def _advice(run: Run, control: Interval | None) -> str:
     """Return what would make the run judgeable: ``--budget`` by the control's own half-width."""
     wanted, known = run.plan.target, control is not None and isfinite(control.half_width)
     factor = ceil((control.half_width / wanted) ** 2) if control and known else MORE_ROUNDS
-    budget = f"--budget {run.plan.budget_s * max(factor, 2):g}"
+    budget_s = run.plan.budget_s * max(factor, 2)
     if not known:  # a round can take longer than the budget
         seconds = max(run.plan.budget_s, ceil(run.timed_s)) * max(factor, 2)
         return f"More rounds would do: --budget {seconds:g}."
@@ -158,7 +161,8 @@ def _advice(run: Run, control: Interval | None) -> str:
     reason = f"Load was {median(loads):.0f}{on}: " if loads else ""
     ways = ["quiet the machine"]
     ways += ["--threads 1"] if run.case.device == "cpu" and run.case.threads > 1 else []
-    ways += [] if control is None or control.excludes_one else [budget]
+    if control is not None and not control.excludes_one and budget_s <= MOST_ADVISED_S:
+        ways.append(f"--budget {budget_s:g}")
     advice = f"{reason}{', or '.join(ways)}."
     return advice[0].upper() + advice[1:]
 

@@ -130,6 +130,9 @@ def test_what_would_do_is_said_once_where_it_was_too_noisy(run: Run) -> None:
     )
     single = replace(noisy, case=replace(run.case, threads=1), moments=[])
     assert control(LoadedRun(single)).endswith(f"{fault}. Quiet the machine, or --budget 900.")
+    # Nine times 500 s are more than an hour, which is no advice.
+    long = replace(noisy, plan=replace(plan, budget_s=500.0))
+    assert control(LoadedRun(long)).endswith("quiet the machine, or --threads 1.")
     few = control(LoadedRun(replace(noisy, rounds=rounds[:5])))
     assert few.endswith("fewer than 6 rounds. More rounds would do: --budget 600.")
     # Five rounds took 1.003 s, more than the budget: six times two whole seconds.
