@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from attnbench.errors import UserError
-from attnbench.records.schema import SCHEMA
+from attnbench.records.schema import OLDEST
 from attnbench.records.store import FILE_NAME, RECORDS, changed, read
 
 OLD = (2, 3)
@@ -63,7 +63,7 @@ def upgraded(lines: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         own = without_nulls({key: line[key] for key in line if key not in shared})
         if number == 1:
             case = line["case"] | SINCE_SCHEMA_3 | line["case"]
-            yield {"schema": SCHEMA, "case": case, **own, "environment": line["environment"]}
+            yield {"schema": OLDEST, "case": case, **own, "environment": line["environment"]}
         else:
             yield own | {"environment": changed(first["environment"], line["environment"])}
 

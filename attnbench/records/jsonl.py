@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -48,8 +48,11 @@ class JsonLines(Generic[T]):
     """What each line states as its ``schema``; None for lines that state none."""
     what: str = "record"
     """What a line is called in messages."""
-    stated: Mapping[str, Collection[str]] = field(default_factory=dict)
-    """Fields of an object's objects that each line states, whatever their defaults."""
+    oldest: int | None = None
+    """The oldest schema that is read too; None where it is the only one."""
+    stated: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """Fields of an object's objects that each line states, whatever their defaults, from the schema
+    that they came with."""
     upgrade: str = ""
     """What to do with an older schema, as the end of a message."""
 
@@ -121,10 +124,11 @@ class JsonLines(Generic[T]):
         if not isinstance(data, dict):
             raise UserError(f"{where}: not an attnbench {self.what}")
         stated = data.get("schema")
-        if stated != self.schema or isinstance(stated, bool):
+        if not self._reads(stated):
             raise UserError(f"{where}: {self._schema_fault(stated)}")
-        for key, names in self.stated.items():
-            if isinstance(part := data.get(key), dict) and (missing := set(names) - part.keys()):
+        for key, since in self.stated.items():
+            names = {name for name, schema in since.items() if schema <= (stated or 0)}
+            if isinstance(part := data.get(key), dict) and (missing := names - part.keys()):
                 raise UserError(f"{where}: {key}.{min(missing)}: Field required")
         try:
             return self._reader.validate_json(line, strict=True)
@@ -132,6 +136,11 @@ class JsonLines(Generic[T]):
             first = error.errors()[0]
             place = printable(".".join(map(str, first["loc"])), MOST) or self.what
             raise UserError(f"{where}: {place}: {printable(first['msg'], MOST)}") from error
+
+    def _reads(self, stated: Any) -> bool:
+        if self.schema is None or self.oldest is None or type(stated) is not int:
+            return stated == self.schema and not isinstance(stated, bool)
+        return self.oldest <= stated <= self.schema
 
     def _schema_fault(self, stated: object) -> str:
         if self.schema is None:

@@ -25,6 +25,9 @@ class Option:
     meaning: str = ""
     """Of its column in tables, whose unit is ``unit``."""
     unit: str = ""
+    since: int = 4
+    """The schema of ``records.jsonl`` that it came with. A record of an older one was measured with
+    the field's default."""
     words: Callable[[Any], str] | None = None
     """The value in the line that describes a configuration, empty where it goes without saying;
     None where it is always left out."""

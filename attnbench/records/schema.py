@@ -30,7 +30,10 @@ from attnbench.records.bounds import Environment as Environment
 from attnbench.records.case import Case as Case
 from attnbench.records.variants import COPY, piece
 
-SCHEMA = 4
+SCHEMA = 5
+
+OLDEST = 4
+"""Read too: later schemas have further fields, each with a default that says what was."""
 
 Shape = tuple[int, ...]
 

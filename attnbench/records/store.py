@@ -16,7 +16,7 @@ from pathlib import Path
 from attnbench.errors import UserError
 from attnbench.records.case import CASE_OPTIONS
 from attnbench.records.jsonl import JsonLines, writing_to
-from attnbench.records.schema import SCHEMA, Entry, Environment, Record
+from attnbench.records.schema import OLDEST, SCHEMA, Entry, Environment, Record
 
 try:
     import fcntl
@@ -27,7 +27,12 @@ FILE_NAME = "records.jsonl"
 
 _UPGRADE = "; docs/upgrade_records.py in attnbench's repository rewrites the file"
 RECORDS = JsonLines(
-    FILE_NAME, Record, SCHEMA, stated={"case": tuple(CASE_OPTIONS)}, upgrade=_UPGRADE
+    FILE_NAME,
+    Record,
+    SCHEMA,
+    oldest=OLDEST,
+    stated={"case": {name: known.since for name, known in CASE_OPTIONS.items()}},
+    upgrade=_UPGRADE,
 )
 """The file, with the kind of its first line."""
 

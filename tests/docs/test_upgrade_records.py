@@ -7,6 +7,8 @@ from upgrade_records import main
 
 from attnbench.records import store
 from attnbench.records.schema import (
+    OLDEST,
+    SCHEMA,
     Block,
     Case,
     Count,
@@ -75,7 +77,9 @@ def test_every_record_is_read_as_it_was(write, schema, end):
     counts = Counts(rules={"leaf": Count(params=7, not_counted={"sigmoid": 1})})
     rounds = Round(number=0, blocks=(Block(variant="plain", steps=1, seconds=0.1),))
     failure = Failure(step="memory", type="OSError", message="full")
-    assert store.read(folder) == [
+    records = store.read(folder)
+    assert {record.schema for record in records} == {OLDEST}
+    assert [replace(record, schema=SCHEMA) for record in records] == [
         Record(case=case, results=plan, environment=FACTS),
         Record(case=case, results=counts, variant="plain", environment=LATER),
         Record(case=case, error=failure, variant="control", environment=FACTS),

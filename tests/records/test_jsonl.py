@@ -302,3 +302,28 @@ def test_what_a_full_disk_took_of_a_line_is_removed_at_once(file, monkeypatch, r
     assert file.read_bytes() == whole
     append(file.parent)
     assert file.read_bytes() == whole + whole[: len(whole) // 3]
+
+
+@dataclass(frozen=True)
+class Facts:
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+    host: str
+    runtime: str = "eager"
+
+
+@dataclass(frozen=True)
+class Line:
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+    schema: int
+    facts: Facts
+
+
+def test_a_field_that_came_later_is_required_from_its_schema_on(tmp_path):
+    lines = JsonLines("lines.jsonl", Line, 3, oldest=2, stated={"facts": {"host": 2, "runtime": 3}})
+    lines.append(tmp_path, {"schema": 2, "facts": {"host": "a"}})
+    assert lines.read(tmp_path) == [Line(2, Facts("a", "eager"))]
+    with pytest.raises(UserError, match=r"facts\.runtime: Field required"):
+        lines.append(tmp_path, {"schema": 3, "facts": {"host": "a"}})
+    for schema in (1, 4, True, 2.0, None):
+        with pytest.raises(UserError, match="schema"):
+            lines.append(tmp_path, {"schema": schema, "facts": {"host": "a", "runtime": "b"}})

@@ -164,7 +164,7 @@ def test_an_older_schema_is_refused_with_what_would_do(tmp_path):
     with pytest.raises(UserError) as raised:
         store.read(tmp_path)
     assert str(raised.value) == (
-        f"{tmp_path / store.FILE_NAME}, line 1: schema 3; this attnbench reads schema 4; "
+        f"{tmp_path / store.FILE_NAME}, line 1: schema 3; this attnbench reads schema {SCHEMA}; "
         "docs/upgrade_records.py in attnbench's repository rewrites the file"
     )
 
