@@ -6,7 +6,7 @@ from typing import Annotated
 
 from attnbench.cli import output
 from attnbench.cli.options import choice, option
-from attnbench.system import activity, doctor
+from attnbench.system.doctor import activity, findings
 
 FORMATS = ("text", "json")
 
@@ -17,12 +17,12 @@ def doctor_command(
     """Examine this machine for two seconds; status 1 where something would disturb a run."""
     as_json = choice(format, "--format", FORMATS) == "json"
     machine = activity.Machine()
-    findings = doctor.examine(machine, activity.watch(machine))
-    warnings = [finding for finding in findings if finding.state == "warning"]
+    found = findings.examine(machine, activity.watch(machine))
+    warnings = [finding for finding in found if finding.state == "warning"]
     if as_json:
-        print(output.json_text({"findings": findings, "warnings": len(warnings)}))
+        print(output.json_text({"findings": found, "warnings": len(warnings)}))
     else:
-        rows = [(f.what, f.state, f.found, f.advice) for f in findings]
+        rows = [(f.what, f.state, f.found, f.advice) for f in found]
         headings = ("what", "state", "found", "what to do")
         output.console().print(output.table("This machine", headings, rows, headings))
         print(_conclusion(len(warnings)))

@@ -3,8 +3,8 @@ import json
 import pytest
 from helpers.command_line import call
 
-from attnbench.system import activity, doctor
-from attnbench.system.doctor import Finding
+from attnbench.system.doctor import activity, findings
+from attnbench.system.doctor.findings import Finding
 
 GOOD = Finding("load", "0.1 on 2 cores", "good")
 BAD = Finding("power", "on battery", "warning", "connect it")
@@ -12,9 +12,9 @@ BAD = Finding("power", "on battery", "warning", "connect it")
 
 @pytest.fixture
 def finds(monkeypatch):
-    def put(*findings):
+    def put(*found):
         monkeypatch.setattr(activity, "watch", lambda _: None)
-        monkeypatch.setattr(doctor, "examine", lambda *_: list(findings))
+        monkeypatch.setattr(findings, "examine", lambda *_: list(found))
 
     return put
 

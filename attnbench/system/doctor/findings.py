@@ -1,4 +1,4 @@
-"""Examine the machine before it measures: what would disturb a run, and what to do about it.
+"""What is found on a machine, each with its state and what to do.
 
 Everything is read from Linux's ``/proc`` and ``/sys``; elsewhere most findings are *unknown*. No
 setting is changed.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from attnbench.system.activity import Activity, Machine
+from attnbench.system.doctor.activity import Activity, Machine
 
 State = Literal["good", "note", "warning", "unknown"]
 

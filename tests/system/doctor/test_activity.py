@@ -2,7 +2,7 @@
 
 import os
 
-from attnbench.system.activity import Machine, watch
+from attnbench.system.doctor.activity import Machine, watch
 
 TICKS = os.sysconf("SC_CLK_TCK")
 

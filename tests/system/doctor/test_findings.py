@@ -2,8 +2,8 @@
 
 import pytest
 
-from attnbench.system.activity import Activity, Machine
-from attnbench.system.doctor import Finding, examine
+from attnbench.system.doctor.activity import Activity, Machine
+from attnbench.system.doctor.findings import Finding, examine
 
 QUIET = {
     "proc/loadavg": "0.10 0.20 0.30 1/94 19122\n",
