@@ -95,6 +95,8 @@ def _progress(run: Run, event: Planned | Waiting | Event) -> None:
     """Keep one line on stderr that says what is being done."""
     if isinstance(event, Waiting):
         text = f"waiting {event.left_s:.0f} s for the next repetition"
+        if event.holder:
+            text = f"waiting for {event.holder}"
         print(f"\r{text}".ljust(WIDTH), end="", file=sys.stderr, flush=True)
     if isinstance(event, Beginning):
         spent = f"{run.timed_s:.0f} of at most {run.plan.budget_s:.0f} s timed"

@@ -11,7 +11,7 @@ from attnbench.claims import check, claim
 from attnbench.hosts.build import HOSTS, Host
 from attnbench.records.schema import Case
 from attnbench.stats import between_runs
-from attnbench.system import worker
+from attnbench.system import machine_lock, worker
 
 # For the tests and for the child processes that they start: both import helpers.
 sys.path.append(str(Path(__file__).parent))
@@ -21,6 +21,14 @@ sys.path.append(str(Path(__file__).parents[1] / "docs"))
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 
 worker.PRELOAD.append("attnbench.measuring.memory")  # as measuring does, for tests of no run
+
+
+@pytest.fixture(scope="session", autouse=True)
+def locks(tmp_path_factory):
+    """Let each worker's measurements have locks of their own: they need not wait for each other."""
+    folder = tmp_path_factory.mktemp("locks")
+    os.environ[machine_lock.FOLDER] = str(folder)
+    return folder
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from enum import StrEnum
 from itertools import chain
 from math import inf
-from typing import Annotated, Any, TypeVar, get_args, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_type_hints
 
 import typer
 
@@ -22,6 +22,30 @@ from attnbench.text import LONGEST_WORD, near, printable
 T = TypeVar("T")
 
 DTYPES, MODES = (get_args(get_type_hints(Case)[name]) for name in ("dtype", "mode"))
+
+
+NoWait = Annotated[
+    bool,
+    typer.Option(
+        "--no-wait",
+        help="End with status 2 where another measurement runs on this machine, instead of "
+        "waiting for its end.",
+    ),
+]
+
+Share = Annotated[
+    bool,
+    typer.Option(
+        "--share", help="Measure beside another measurement, which flags every round of both."
+    ),
+]
+
+
+def if_busy(*, no_wait: bool, share: bool) -> Literal["refuse", "share"] | None:
+    """Return what to do while another measurement runs; None for the default, to wait."""
+    if no_wait and share:
+        raise UserError("--no-wait and --share contradict each other")
+    return "refuse" if no_wait else "share" if share else None
 
 
 Device = StrEnum("Device", ["AUTO", "CPU", "CUDA"])

@@ -25,9 +25,11 @@ class Planned:
 
 @dataclass(frozen=True)
 class Waiting:
-    """The next repetition is not due yet: seconds that are left."""
+    """The next repetition is not due yet, or another process measures on this machine."""
 
-    left_s: float
+    left_s: float = 0.0
+    holder: str | None = None
+    """Which process that is."""
 
 
 @dataclass(frozen=True)

@@ -1,16 +1,20 @@
-"""Repeated runs at different times: none begins before it is due."""
+"""When a run begins: not before it is due, nor while another measures on this machine."""
 
 from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from math import inf
 
-from attnbench.measuring.events import Waiting
+from attnbench.measuring.events import Event, Waiting
 from attnbench.records.case import Case
 from attnbench.records.run import Run
+from attnbench.records.schema import Record, Round
+from attnbench.system import machine_lock
+from attnbench.system.machine_lock import IfBusy, Turn
 
 TICK_S = 1.0
 """Between two looks at the clock."""
@@ -67,3 +71,43 @@ def _age_s(run: Run, now: datetime) -> float | None:
         return max((now - begun).total_seconds(), 0.0)
     except (TypeError, ValueError):  # without a time zone, or no time
         return 0.0
+
+
+class Turns:
+    """The machine's lock around each run, and whether a round ran beside another measurement."""
+
+    def __init__(
+        self,
+        if_busy: IfBusy,
+        notify: Callable[[Run, Waiting], object],
+        sleep: Callable[[float], object] = time.sleep,
+    ) -> None:
+        self._if_busy, self._notify, self._sleep = if_busy, notify, sleep
+        self._turn = Turn()
+
+    def each(self, runs: Iterable[Run]) -> Iterator[Run]:
+        """Yield each run once it may measure; its turn ends when the next one is asked for.
+
+        Raises:
+            UserError: another measures, and that is to be refused.
+        """
+        for run in runs:
+            gpu = run.environment.get("gpu_uuid")
+            self._turn = Turn(() if run.case.device == "cpu" else (str(gpu),))
+            try:
+                for holder in machine_lock.begin(self._turn, self._if_busy):
+                    self._notify(run, Waiting(holder=str(holder)))
+                    self._sleep(machine_lock.LOOK_S)
+                yield run
+            finally:
+                self._turn.end()
+
+    def marked(self, events: Iterable[Event]) -> Iterator[Event]:
+        """Yield the events; a round says where another measurement was seen beside it."""
+        for event in events:
+            if not (isinstance(event, Record) and isinstance(event.results, Round)):
+                yield event
+            elif self._turn.shared():
+                yield replace(event, results=replace(event.results, shared=True))
+            else:
+                yield event

@@ -8,6 +8,7 @@ everything of custom modules.
 from __future__ import annotations
 
 import multiprocessing
+import sys
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -62,8 +63,9 @@ def run(
     under ``reports/``; a folder with unfinished runs is resumed. Modules that do not fit the host
     are left out, and ``left_out`` of what is returned says why. ``progress(run, event)`` is called
     with Planned for every run, then, one run after the other, with Beginning before each step and
-    with each Record once it is stored; with Waiting every second until a repetition is due. What
-    fails is a record too: a run whose ``finished`` is false can be resumed by another call.
+    with each Record once it is stored; with Waiting every second until a repetition is due, and
+    while another process measures on this machine. What fails is a record too: a run whose
+    ``finished`` is false can be resumed by another call.
 
     Child processes import the script that calls this, so it needs the last line's guard::
 
@@ -81,29 +83,48 @@ def run(
     Raises:
         UserError: an option that cannot be, a module or host that is not known, no module that
             fits, another configuration or machine, a folder that cannot be written to, or a script
-            without the guard.
+            without the guard; or another measurement, where ``if_busy`` is "refuse".
     """
     if getattr(multiprocessing.current_process(), "_inheriting", False):
         raise UserError(
             "attnbench.run is called while a child process imports the script; call it under "
             "if __name__ == '__main__':"
         )
-    # Not part of the plan: a run may be resumed with another.
+    # Neither is part of the plan: a run may be resumed with another.
     with worker.time_limit(options.timeout_s):
-        measured = _run(replace(options, timeout_s=None), out, progress or (lambda *_: None))
+        notify = progress or _unheard()
+        turns = repetitions.Turns(options.if_busy or "wait", notify)
+        planned = replace(options, timeout_s=None, if_busy=None)
+        measured = _run(planned, out, notify, turns)
     if measured.left_out and progress is None:
         warn(f"left out: {'; '.join(measured.left_out.values())}", stacklevel=2)
     return measured
 
 
-def _run(options: RunOptions, out: str | PathLike[str] | None, notify: Progress) -> Measured:
+def _unheard() -> Progress:
+    """Return what stands in for the caller's progress: it says once for whom a run waits."""
+    said: list[str] = []
+
+    def progress(_: Run, event: Planned | Waiting | Event) -> None:
+        if isinstance(event, Waiting) and event.holder and not said:
+            said.append(event.holder)
+            print(f"waiting for {event.holder}, which measures on this machine", file=sys.stderr)
+
+    return progress
+
+
+def _run(
+    options: RunOptions, out: str | PathLike[str] | None, notify: Progress, turns: repetitions.Turns
+) -> Measured:
     planned_runs, folder, left_out = planning.prepare(options, None if out is None else Path(out))
     for planned, its_folder in planned_runs:
         notify(planned, Planned(its_folder, left_out))
     runs = tuple(planned for planned, _ in planned_runs)
     folders = {id(planned): its_folder for planned, its_folder in planned_runs}
     due = repetitions.paced(runs, 60 * (options.every_minutes or 0.0), notify)
-    with closing(execute(due)) as events:  # which ends the child process, whatever is raised
+    timed: MeasureLatency = lambda run: turns.marked(latency_apart(run))  # noqa: E731
+    # Closed, which ends the child process, whatever is raised.
+    with closing(execute(turns.each(due), measure_latency=timed)) as events:
         for planned, event in events:
             if isinstance(event, Record):
                 store.append(folders[id(planned)], event)

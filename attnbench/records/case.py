@@ -232,6 +232,9 @@ class RunOptions:
         default=600.0,
         text="{:g}".format,
     )
+    if_busy: Literal["wait", "refuse", "share"] | None = None
+    """What to do while another measurement runs on this machine: wait for its end (the default),
+    raise, or measure beside it, which flags every round. Not part of the plan."""
     threads: int | None = None
     seed: int | None = None
     repeat: int | None = option(

@@ -163,12 +163,17 @@ class Disturbance:
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class Round:
-    """Every variant once, in the order in which they ran."""
+    """Every variant once, in the order in which they ran.
+
+    ``shared``: another measurement of this suite ran on the same device, as far as was seen when
+    the round had ended.
+    """
 
     kind: Literal["round"] = "round"
     number: Number
     blocks: tuple[Block, ...]
     disturbance: Disturbance | None = None
+    shared: bool = False
 
     @property
     def seconds(self) -> float:

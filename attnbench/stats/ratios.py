@@ -138,5 +138,6 @@ def flags(rounds: Sequence[Round]) -> dict[str, int]:
         if timed.blocks:
             work = frozenset((block.variant, block.steps) for block in timed.blocks)
             lengths.setdefault(work, []).append(log(timed.seconds))
+    counted["another measurement ran"] = sum(timed.shared for timed in rounds)
     counted["far from the others in length"] = sum(map(outliers, lengths.values()))
     return {name: count for name, count in counted.items() if count}

@@ -3,6 +3,7 @@ import pytest
 from attnbench.cli.options import (
     choices,
     executions,
+    if_busy,
     image_sizes,
     modules,
     named,
@@ -90,6 +91,14 @@ def test_networks_are_compiled_or_eager_or_both(compiled, eager, meant):
 def test_eager_without_compile_is_refused():
     with pytest.raises(UserError, match="--eager goes with --compile"):
         executions(None, True)
+
+
+def test_another_measurement_is_waited_for_refused_or_measured_beside():
+    assert if_busy(no_wait=False, share=False) is None
+    assert if_busy(no_wait=True, share=False) == "refuse"
+    assert if_busy(no_wait=False, share=True) == "share"
+    with pytest.raises(UserError, match="--no-wait and --share contradict each other"):
+        if_busy(no_wait=True, share=True)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from attnbench.cli import options, output
-from attnbench.cli.options import DTYPES, MODES, CustomModules, Device, Timeout, option, stated
+from attnbench.cli.options import (
+    DTYPES,
+    MODES,
+    CustomModules,
+    Device,
+    NoWait,
+    Share,
+    Timeout,
+    option,
+    stated,
+)
 from attnbench.cli.run import dry_run, faults, results_json
 from attnbench.cli.run.bar import Bar
 from attnbench.cli.run.told import Told
@@ -49,6 +59,8 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
     seed: Annotated[int | None, stated("seed")] = None,
     repeat: Annotated[int | None, stated("repeat")] = None,
     every: Annotated[float | None, stated("every_minutes")] = None,
+    no_wait: NoWait = False,
+    share: Share = False,
     out: Annotated[
         Path | None,
         option(
@@ -101,6 +113,7 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
         seed=seed,
         repeat=repeat,
         every_minutes=every,
+        if_busy=options.if_busy(no_wait=no_wait, share=share),
     )
     if check(stated_options, out) and not outline:
         return _finished(out, as_json=as_json)

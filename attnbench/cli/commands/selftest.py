@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Annotated
 
 from attnbench.cli import output
 from attnbench.cli.options import Device, Timeout, option
-from attnbench.system import worker
+from attnbench.system import machine_lock, worker
 
 
 def selftest(
@@ -23,7 +24,7 @@ def selftest(
 
     console = output.console()
     findings = measured.Findings()
-    with worker.time_limit(timeout):
+    with worker.time_limit(timeout), machine_lock.alone() if real else nullcontext():
         for line in measured.run(simulated, real, device, findings):
             console.print(line)
     console.print(output.table(findings.caption, measured.HEADINGS, findings.rows, ("what",)))

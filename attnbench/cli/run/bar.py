@@ -42,9 +42,9 @@ class Bar:
         self._progress.reset(self._task, total=sum(map(_expected_s, self.runs)))
 
     def wait(self, event: Waiting) -> None:
-        """Show how long it is until the next repetition."""
+        """Show how long it is until the next repetition, or that another process measures."""
         self._progress.start()
-        text = f"waiting {formatting.seconds(event.left_s)}"
+        text = "waiting" if event.holder else f"waiting {formatting.seconds(event.left_s)}"
         self._progress.update(self._task, description=text, refresh=True)
 
     def show(self, run: Run, event: Event) -> None:

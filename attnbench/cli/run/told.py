@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from attnbench import formatting
+from attnbench.cli import output
 from attnbench.cli.run import forecast
 from attnbench.records.run import Run
 from attnbench.records.schema import Record, Round
@@ -42,8 +43,13 @@ class Told:
             self._console.print(forecast.before_all(runs, self._every_s * (repetitions - 1)))
 
     def waiting(self, event: Waiting) -> None:
-        """Say once that a repetition is not due yet."""
-        if not self._waiting:
+        """Say once that a repetition is not due yet, or that another process measures."""
+        if not self._waiting and event.holder:
+            output.complain(
+                f"waiting for {event.holder}, which measures on this machine (--share would "
+                "measure beside it and flag every round, --no-wait end)"
+            )
+        elif not self._waiting:
             left = formatting.seconds(event.left_s)
             self._console.print(f"The next repetition begins in {left}.")
         self._waiting = True

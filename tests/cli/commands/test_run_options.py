@@ -57,6 +57,19 @@ OPTIONS = [  # flag, what stands for its value, default as shown, help
         "With --repeat: least time between the starts of two repetitions.",
     ),
     (
+        "--no-wait",
+        None,
+        True,
+        "End with status 2 where another measurement runs on this machine, instead of waiting for "
+        "its end.",
+    ),
+    (
+        "--share",
+        None,
+        True,
+        "Measure beside another measurement, which flags every round of both.",
+    ),
+    (
         "--out",
         "DIR",
         "a new one under reports/",

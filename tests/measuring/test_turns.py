@@ -1,0 +1,75 @@
+import pytest
+
+from attnbench.errors import UserError
+from attnbench.measuring.events import Beginning, Waiting
+from attnbench.measuring.repetitions import Turns
+from attnbench.records.run import Run
+from attnbench.records.schema import Block, Counts, Plan, Record, Round
+from attnbench.system.machine_lock import Turn
+
+
+@pytest.fixture
+def run(case):
+    return Run(case, Plan(variants=("plain", "control"), budget_s=1.0, target=0.01), {})
+
+
+@pytest.fixture
+def other():
+    """Another measurement on this machine."""
+    turn = Turn()
+    assert turn.take() is None
+    yield turn
+    turn.end()
+
+
+def test_a_run_waits_for_the_other_and_keeps_others_out_until_the_next(run, other):
+    waits = []
+
+    def notify(_, event):
+        waits.append(event)
+        if len(waits) == 2:
+            other.end()
+
+    series = Turns("wait", notify, sleep=lambda _: None).each([run, run])
+    assert next(series) is run
+    assert len(waits) == 2
+    assert all(isinstance(event, Waiting) and "process" in event.holder for event in waits)
+    assert other.take() is not None
+    next(series)
+    assert next(series, None) is None
+    assert other.take() is None
+
+
+def test_what_must_not_wait_is_refused_before_it_measures(run, other):  # noqa: ARG001
+    with pytest.raises(UserError, match="measures on this machine"):
+        next(Turns("refuse", lambda *_: None).each([run]))
+
+
+def test_an_error_while_it_measures_ends_its_turn(run):
+    series = Turns("wait", lambda *_: None).each([run])
+    next(series)
+    with pytest.raises(KeyboardInterrupt):
+        series.throw(KeyboardInterrupt)
+    turn = Turn()
+    assert turn.take() is None
+    turn.end()
+
+
+def test_rounds_beside_another_measurement_are_marked(run, other):
+    turns = Turns("share", lambda *_: None)
+    series = turns.each([run])
+    next(series)
+    blocks = (Block(variant="plain", steps=1, seconds=1.0),)
+    rounds = [Round(number=number, blocks=blocks) for number in range(2)]
+    records = [Record(case=run.case, results=timed, environment={}) for timed in rounds]
+    counts = Record(
+        case=run.case, variant="plain", results=Counts(rules={}), environment={"time": "12:00"}
+    )
+    events = turns.marked(iter([Beginning("round", None), counts, *records]))
+    beginning, first, second = next(events), next(events), next(events)
+    assert (beginning, first) == (Beginning("round", None), counts)
+    assert second.results.shared
+    other.end()
+    assert not next(events).results.shared
+    assert next(events, None) is None
+    series.close()
