@@ -249,6 +249,7 @@ def _refuse(*_: object, **__: object) -> Any:
 STUBBED = (
     *("attnbench.measuring.run", "attnbench.claims.check.check", "attnbench.claims.limits.check"),
     *("attnbench.hosts.check_module.in_subprocess", "attnbench.system.doctor.activity.watch"),
+    "attnbench.system.machine_lock.alone",
     *("attnbench.measuring.selftest.selftest.run", "attnbench.accuracy.evaluate.evaluate"),
     *("attnbench.system.environment.describe_apart", "attnbench.system.worker._stream"),
 )
