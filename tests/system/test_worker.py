@@ -367,3 +367,22 @@ def test_a_fork_server_that_was_killed_is_started_again(tmp_path):
         [sys.executable, tmp_path / "kills.py"], check=True, capture_output=True, text=True
     )
     assert (shown.stdout, shown.stderr) == ("(3, 2)\n", "")
+
+
+def test_a_copy_whose_starter_ends_before_it_has_sent_work_says_nothing(tmp_path):
+    code = (
+        "import os\n"
+        "from multiprocessing import forkserver\n"
+        "from attnbench.system import worker\n"
+        "if __name__ == '__main__':\n"
+        "    worker.call(os.getpid)\n"
+        "    answers, work = forkserver.connect_to_new_process([])\n"
+        "    forkserver.read_signed(answers)  # its number\n"
+        "    os.close(work)\n"
+        "    print(forkserver.read_signed(answers))  # its status\n"
+    )
+    (tmp_path / "ends.py").write_text(code)
+    shown = subprocess.run(
+        [sys.executable, tmp_path / "ends.py"], check=True, capture_output=True, text=True
+    )
+    assert (shown.stdout, shown.stderr) == ("1\n", "")
