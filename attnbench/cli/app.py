@@ -16,6 +16,7 @@ from attnbench.cli.commands.check import check
 from attnbench.cli.commands.compare import compare
 from attnbench.cli.commands.doctor import doctor_command
 from attnbench.cli.commands.evaluate import evaluate
+from attnbench.cli.commands.history import history
 from attnbench.cli.commands.list_modules import list_modules
 from attnbench.cli.commands.pick import pick
 from attnbench.cli.commands.report import report_command
@@ -38,6 +39,7 @@ app.command("list")(list_modules)
 app.command("check")(check)
 app.command("evaluate")(evaluate)
 app.command("compare")(compare)
+app.command("history")(history)
 app.command("pick")(pick)
 app.command("selftest")(selftest)
 app.command("report")(report_command)

@@ -1,0 +1,178 @@
+"""How a module's overhead developed over the runs of one machine and configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from attnbench import formatting
+from attnbench.errors import UserError
+from attnbench.records import store
+from attnbench.records.run import Run
+from attnbench.records.run import read as read_run
+from attnbench.stats import between_runs, ratios
+from attnbench.stats.interval import Interval
+from attnbench.stats.replicates import began, configuration, control_fault
+from attnbench.text import printable
+
+HARDWARE = ("cpu", "cpu_id", "cores", "cores_allowed", "gpu", "gpu_uuid")
+"""The facts of an environment that are one machine's; all others may change over its history."""
+
+SOFTWARE = ("torch", "python", "gpu_driver", "cuda", "cudnn", "platform", "attnbench")
+"""The facts whose change is named beside a point."""
+
+DIGEST = 12
+"""Characters of the digest of a custom module's code."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """One run's ratio of a module to the plain host.
+
+    ``ratio`` has the interval of its rounds, ``known`` also the variation between runs. ``change``
+    is the ratio over the mean of the runs since the last significant change; None for the first of
+    them, and where the run's control failed.
+    """
+
+    began: str
+    run: str
+    ratio: Interval
+    known: Interval
+    change: Interval | None
+    verdict: str
+    code: str | None
+    """Of a custom module: the beginning of its digest."""
+    differs: tuple[str, ...]
+    """What is not as in the run before: ``torch 2.14.1, was 2.13.0``."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Series:
+    """The points of one module, in the order of time."""
+
+    configuration: str
+    machine: str
+    module: str
+    points: tuple[Point, ...]
+
+    @property
+    def changes(self) -> tuple[Point, ...]:
+        """The runs from which on the ratio is significantly another."""
+        return tuple(point for point in self.points if point.verdict in CHANGED)
+
+
+CHANGED = ("slower", "faster")
+
+FIRST, SAME, NO_VERDICT = "first", "no significant difference", "no verdict"
+
+
+@dataclass(frozen=True, kw_only=True)
+class History:
+    """All series, and what was left out."""
+
+    between_runs: float
+    series: tuple[Series, ...]
+    remarks: tuple[str, ...]
+
+
+def history(folders: Sequence[Path], scatter: float | None = None) -> History:
+    """Read the runs in the folders; return one series a machine, configuration and module.
+
+    ``scatter``: standard deviation of log-ratios between runs, until enough runs show it; by
+    default that of ``stats.between_runs``. A run is compared with all runs since the last
+    significant change, so that a slow drift is found as well as a jump. Of twenty comparisons
+    without a change, one is significant by chance.
+
+    Raises:
+        UserError: no run in a host, or a damaged one.
+    """
+    runs, remarks = _read(folders)
+    groups: dict[tuple[object, ...], list[tuple[str, Run]]] = {}
+    for name, run in sorted(runs, key=lambda known: began(known[1])):
+        hardware = tuple(run.environment.get(key) for key in HARDWARE)
+        groups.setdefault((hardware, configuration(run.case)), []).append((name, run))
+    assumed = between_runs.ASSUMED if scatter is None else scatter
+    series = [found for group in groups.values() for found in _series(group, assumed)]
+    if not series:
+        raise UserError("no module was timed in these runs")
+    return History(between_runs=assumed, series=tuple(series), remarks=tuple(remarks))
+
+
+def _read(folders: Sequence[Path]) -> tuple[list[tuple[str, Run]], list[str]]:
+    paths = dict.fromkeys(
+        path.resolve() for folder in folders for path in store.runs_in(folder) or [folder]
+    )
+    runs = [(printable(path.name), read_run(path)) for path in paths]
+    isolated = [name for name, run in runs if run.case.isolated]
+    networks = [(name, run) for name, run in runs if not run.case.isolated]
+    if not networks:
+        raise UserError("these runs hold modules alone; only runs in a host have an overhead")
+    return networks, [f"{name} is left out: its modules ran alone" for name in isolated]
+
+
+def _series(group: Sequence[tuple[str, Run]], scatter: float) -> Iterator[Series]:
+    first = group[0][1]
+    machine = str(first.environment.get("gpu") or first.environment.get("cpu") or "unknown machine")
+    for module in dict.fromkeys(name for _, run in group for name in run.modules):
+        points = tuple(_points(group, module, scatter))
+        if points:
+            yield Series(
+                configuration=first.case.described,
+                machine=printable(machine),
+                module=module,
+                points=points,
+            )
+
+
+def _points(group: Iterable[tuple[str, Run]], module: str, scatter: float) -> Iterator[Point]:
+    level: list[Interval] = []
+    before: Run | None = None
+    for name, run in group:
+        interval = ratios.ratio(run.rounds, module)
+        if interval is None:
+            continue
+        change = None
+        if control_fault(run) is not None:
+            verdict = NO_VERDICT
+        elif not level:
+            verdict = FIRST
+            level = [interval]
+        else:
+            change = between_runs.change(level, [interval], scatter)
+            verdict = ratios.verdict(change)
+            level = [interval] if change.excludes_one else [*level, interval]
+        yield Point(
+            began=began(run),
+            run=name,
+            ratio=interval,
+            known=between_runs.known([interval], scatter),
+            change=change,
+            verdict=verdict,
+            code=_code(run, module),
+            differs=tuple(_differences(before, run, module)),
+        )
+        before = run
+
+
+def _code(run: Run, module: str) -> str | None:
+    source = run.plan.sources.get(module)
+    if source is None:
+        return None
+    kind, _, digest = source.partition(" ")
+    return digest[:DIGEST] if kind == "sha256" else printable(source)
+
+
+def _differences(before: Run | None, run: Run, module: str) -> Iterator[str]:
+    if before is None:
+        return
+    for fact in SOFTWARE:
+        old, new = before.environment.get(fact), run.environment.get(fact)
+        if old != new:
+            yield f"{fact} {_text(new)}, was {_text(old)}"
+    if _code(before, module) != _code(run, module):
+        yield f"code {_text(_code(run, module))}, was {_text(_code(before, module))}"
+
+
+def _text(fact: object) -> str:
+    return formatting.NOTHING if fact is None else printable(str(fact))
