@@ -67,7 +67,7 @@ def _print(known: History) -> None:
 
 def _cells(point: Point) -> tuple[str, ...]:
     return (
-        point.began,
+        point.began.replace("T", " ")[:16],
         point.run,
         formatting.ratio(point.known),
         formatting.ratio(point.change),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -11,8 +12,11 @@ from attnbench.report.plots import drawing
 from attnbench.report.plots.drawing import Plot, bracketed, overhead, percent, point
 from attnbench.report.plots.style import REFERENCE, looks
 
-MOST_LABELS = 12
+MOST_LABELS = 6
 """Runs that are named along the axis; of more, only some."""
+
+APART = 0.3
+"""How far modules stand from their run at most, so that whiskers can be told apart."""
 
 
 def overhead_over_time(table: pd.DataFrame, setting: str) -> Figure:
@@ -25,27 +29,37 @@ def overhead_over_time(table: pd.DataFrame, setting: str) -> Figure:
     times = sorted(set(table["began"]))
     places = {time: float(place) for place, time in enumerate(times)}
     look = looks(table["variant"])
+    variants = list(dict.fromkeys(table["variant"]))
+    shift = dict(zip(variants, np.linspace(-APART, APART, len(variants) + 2)[1:-1], strict=True))
     figure, (axes,) = drawing.canvas(3.4)
     axes.axhline(0, color=REFERENCE, linewidth=0.8)
     for variant, rows in table.groupby("variant", sort=False):
         colour, marker = look[str(variant)]
-        at = rows["began"].map(places)
+        at = rows["began"].map(places) + shift[variant]
         axes.plot(at, percent(rows["ratio_between_runs"]), color=colour, linewidth=1)
         for place, (_, row) in zip(at, rows.iterrows(), strict=True):
             if row["changed"]:
-                axes.axvline(place - 0.5, color=colour, linewidth=0.8, linestyle="--")
+                axes.axvline(
+                    places[row["began"]] - 0.5, color=colour, linewidth=0.8, linestyle="--"
+                )
             pale = bool(row["control_fault"])
             point(axes, place, overhead(row), (colour, marker), _words(row), pale=pale)
         axes.plot([], [], color=colour, marker=marker, label=drawing.written(str(variant)))
     named = times[:: -(-len(times) // MOST_LABELS)]
-    labels = [drawing.no_formula(time.replace("T", "\n")[:16]) for time in named]
+    labels = ["\n".join(map(drawing.no_formula, _parts(time))) for time in named]
     axes.set_xticks([places[time] for time in named], labels, fontsize=7)
-    axes.set(xlabel="run", ylabel="latency over plain host (%)")
+    axes.set(xlabel="runs in order of time", ylabel="latency over plain host (%)")
     legend = axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
     drawing.tooltips(legend.get_texts(), dict.fromkeys(table["variant"]))
     notes = f"Latency: {drawing.WIDEST_INTERVALS}. Dashed: significantly another from here on."
     drawing.noted(figure, notes)
     return drawing.titled(figure, setting, table)
+
+
+def _parts(time: str) -> tuple[str, str]:
+    """Return date and time of day to the minute, as they stand above each other."""
+    date, _, clock = time.partition("T")
+    return date, clock[:5]
 
 
 def _words(row: pd.Series[Any]) -> str:
