@@ -11,7 +11,7 @@ from attnbench import formatting
 from attnbench.analysis import replicates
 from attnbench.errors import UserError
 from attnbench.records.case import GRID
-from attnbench.stats import between_runs, ratios
+from attnbench.stats import between_runs, ratios, reasons
 from attnbench.stats.interval import Interval
 from attnbench.stats.replicates import Replicates, configuration, differences
 
@@ -39,6 +39,8 @@ class Change:
     change: Interval | None
     between: float | None
     verdict: str
+    code: str
+    """Of the verdict, as of ``attnbench explain``."""
     fails: bool
     lost: bool
 
@@ -186,19 +188,21 @@ def _remarks(old: Replicates, new: Replicates, *, force: bool) -> tuple[list[str
 def _changes(
     old: Replicates, new: Replicates, limit: float, scatter: float, *, control_holds: bool
 ) -> Iterator[Change]:
+    control = old.control_code or new.control_code or reasons.CONTROL
     for module in dict.fromkeys((*new.modules, *old.modules)):
         before, after = old.intervals(module), new.intervals(module)
         both = bool(before and after)
         change = between_runs.change(before, after, scatter) if both else None
         fails = change is not None and control_holds and change.low > 1 + limit
         if change is None:
-            verdict = UNTIMED
+            verdict, code = UNTIMED, reasons.UNTIMED
         elif not control_holds:
-            verdict = NO_VERDICT
+            verdict, code = NO_VERDICT, control
         elif fails:
+            code = reasons.SLOWER
             verdict = f"slower by more than {formatting.stated_percent(limit)}"
         else:
-            verdict = ratios.verdict(change)
+            verdict, code = ratios.verdict(change), reasons.of_ratio(change)
         yield Change(
             configuration=new.case.described,
             module=module,
@@ -208,6 +212,7 @@ def _changes(
             change=change,
             between=expm1(between_runs.between(before, after, scatter)) if both else None,
             verdict=verdict,
+            code=code,
             fails=fails,
             lost=bool(before) and not after and module in new.modules,
         )

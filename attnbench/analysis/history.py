@@ -11,9 +11,9 @@ from attnbench.errors import UserError
 from attnbench.records import store
 from attnbench.records.run import Run
 from attnbench.records.run import read as read_run
-from attnbench.stats import between_runs, ratios
+from attnbench.stats import between_runs, ratios, reasons
 from attnbench.stats.interval import Interval
-from attnbench.stats.replicates import began, configuration, control_fault
+from attnbench.stats.replicates import Replicates, began, configuration
 from attnbench.text import printable
 
 HARDWARE = ("cpu", "cpu_id", "cores", "cores_allowed", "gpu", "gpu_uuid")
@@ -41,8 +41,10 @@ class Point:
     known: Interval
     change: Interval | None
     verdict: str
-    code: str | None
-    """Of a custom module: the beginning of its digest."""
+    code: str
+    """Of the verdict, as of ``attnbench explain``; ``first`` where there is nothing to compare."""
+    source: str | None
+    """Of a custom module: the beginning of its code's digest."""
     differs: tuple[str, ...]
     """What is not as in the run before: ``torch 2.14.1, was 2.13.0``."""
 
@@ -132,15 +134,15 @@ def _points(group: Iterable[tuple[str, Run]], module: str, scatter: float) -> It
         interval = ratios.ratio(run.rounds, module)
         if interval is None:
             continue
-        change = None
-        if control_fault(run) is not None:
-            verdict = NO_VERDICT
+        change, control = None, Replicates((run,)).control_code
+        if control is not None:
+            verdict, code = NO_VERDICT, control
         elif not level:
-            verdict = FIRST
+            verdict = code = FIRST
             level = [interval]
         else:
             change = between_runs.change(level, [interval], scatter)
-            verdict = ratios.verdict(change)
+            verdict, code = ratios.verdict(change), reasons.of_ratio(change)
             level = [interval] if change.excludes_one else [*level, interval]
         yield Point(
             began=began(run),
@@ -149,13 +151,14 @@ def _points(group: Iterable[tuple[str, Run]], module: str, scatter: float) -> It
             known=between_runs.known([interval], scatter),
             change=change,
             verdict=verdict,
-            code=_code(run, module),
+            code=code,
+            source=_source(run, module),
             differs=tuple(_differences(before, run, module)),
         )
         before = run
 
 
-def _code(run: Run, module: str) -> str | None:
+def _source(run: Run, module: str) -> str | None:
     source = run.plan.sources.get(module)
     if source is None:
         return None
@@ -170,8 +173,8 @@ def _differences(before: Run | None, run: Run, module: str) -> Iterator[str]:
         old, new = before.environment.get(fact), run.environment.get(fact)
         if old != new:
             yield f"{fact} {_text(new)}, was {_text(old)}"
-    if _code(before, module) != _code(run, module):
-        yield f"code {_text(_code(run, module))}, was {_text(_code(before, module))}"
+    if _source(before, module) != _source(run, module):
+        yield f"code {_text(_source(run, module))}, was {_text(_source(before, module))}"
 
 
 def _text(fact: object) -> str:

@@ -11,7 +11,7 @@ from attnbench.analysis import replicates
 from attnbench.claims.latency_limit import LatencyLimit
 from attnbench.claims.outcome import Outcome
 from attnbench.errors import UserError
-from attnbench.stats import between_runs
+from attnbench.stats import between_runs, reasons
 from attnbench.stats.interval import Interval
 from attnbench.stats.replicates import Replicates
 
@@ -102,7 +102,7 @@ def _outcome(
     else:
         known, assumed = group.latencies(variant), between_runs.LATENCY_ASSUMED
     interval = between_runs.known(known, assumed) if known else None
-    verdict = _verdict(group, interval, limit)
+    verdict, code = _verdict(group, interval, limit)
     written = formatting.ratio if ratio else formatting.milliseconds
     unit = "" if ratio or interval is None else " ms/image"
     return Outcome(
@@ -121,22 +121,25 @@ def _outcome(
         verdict=verdict,
         expected="within",
         holds=verdict == "within",
+        code=code,
         undecided=verdict.startswith(CANNOT_TELL),
         file=str(limit.file),
         line=limit.line,
     )
 
 
-def _verdict(group: Replicates, interval: Interval | None, limit: LatencyLimit) -> str:
+def _verdict(group: Replicates, interval: Interval | None, limit: LatencyLimit) -> tuple[str, str]:
+    """Return the verdict and its code."""
     if interval is None:
-        return f"{CANNOT_TELL}: it was not timed"
+        return f"{CANNOT_TELL}: it was not timed", reasons.UNTIMED
     if fault := group.control_fault:
-        return f"{CANNOT_TELL}: the control failed: {fault}"
+        code = group.control_code or reasons.CONTROL
+        return f"{CANNOT_TELL}: the control failed: {fault}", code
     if interval.high <= limit.most:
-        return "within"
+        return "within", reasons.WITHIN
     if interval.low > limit.most:
         above = interval.low - limit.most
         ratio = limit.quantity == "latency ratio"
         text = formatting.fraction(above) if ratio else f"{formatting.thousandths(above)} ms"
-        return f"OVER by {text} or more"
-    return f"{CANNOT_TELL}: the interval holds the limit"
+        return f"OVER by {text} or more", reasons.OVER
+    return f"{CANNOT_TELL}: the interval holds the limit", reasons.UNDECIDED

@@ -16,6 +16,7 @@ from attnbench.cli.commands.check import check
 from attnbench.cli.commands.compare import compare
 from attnbench.cli.commands.doctor import doctor_command
 from attnbench.cli.commands.evaluate import evaluate
+from attnbench.cli.commands.explain import explain
 from attnbench.cli.commands.history import history
 from attnbench.cli.commands.list_modules import list_modules
 from attnbench.cli.commands.pick import pick
@@ -45,6 +46,7 @@ app.command("selftest")(selftest)
 app.command("report")(report_command)
 app.command("doctor")(doctor_command)
 app.command("same")(same)
+app.command("explain")(explain)
 
 
 @app.callback(invoke_without_command=True)

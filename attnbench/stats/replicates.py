@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from attnbench.records.run import Run, machine
 from attnbench.records.schema import Case
 from attnbench.records.variants import CONTROL, PLAIN
-from attnbench.stats import between_runs, ratios
+from attnbench.stats import between_runs, ratios, reasons
 from attnbench.stats.interval import Interval, median_interval
 
 FREE = ("seed", "attnbench")
@@ -79,6 +79,15 @@ class Replicates:
     def control_fault(self) -> str | None:
         """Why these runs allow no verdicts, or None where their control holds."""
         return ratios.fault(self.mean(CONTROL), max(run.plan.target for run in self.runs))
+
+    @property
+    def control_code(self) -> str | None:
+        """The code of that fault: see ``reasons``."""
+        rounds = [timed for run in self.runs for timed in run.rounds]
+        moments = [moment for run in self.runs for moment in run.moments]
+        throttled = sum(bool(moment.get("gpu_throttle")) for moment in moments)
+        target = max(run.plan.target for run in self.runs)
+        return reasons.of_control(self.mean(CONTROL), target, rounds, throttled)
 
 
 def configuration(case: Case, names: Iterable[str] | None = None) -> tuple[object, ...]:

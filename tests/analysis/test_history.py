@@ -90,7 +90,7 @@ def test_the_code_of_a_custom_module_is_named_where_it_changed(stored, tmp_path)
             **{"mine.py:Mine": 1.1},
         )
     first, second = series_of(tmp_path / "runs").points
-    assert (first.code, second.code) == ("a" * 12, "b" * 12)
+    assert (first.source, second.source) == ("a" * 12, "b" * 12)
     assert second.differs == (f"code {'b' * 12}, was {'a' * 12}",)
 
 
