@@ -59,6 +59,8 @@ MAY_IMPORT: dict[str, set[str]] = {
 
 MAY_IMPORT_MORE: dict[str, set[str]] = {
     "claims/check.py": {"counting", "hosts", "plugins", "system", "modules"},
+    "claims/published/networks.py": {"modules"},
+    "claims/published/copies.py": {"hosts"},
     "claims/check_pins.py": {"counting", "hosts", "plugins", "system", "modules"},
     "claims/limits.py": {"counting", "hosts", "plugins", "system", "modules"},
 }
