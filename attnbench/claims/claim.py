@@ -67,6 +67,11 @@ class Claim:
         return f"{network}: {self.metric}{at}"
 
     @property
+    def cited(self) -> str:
+        """The source, with the training where it has several: ``... results csv, a1``."""
+        return f"{self.source}, {self.training}" if self.training else self.source
+
+    @property
     def printed_with_unit(self) -> str:
         """The figure as the source prints it, with its unit: ``24.37 Mi``."""
         return f"{self.printed}{UNITS[self.unit]}"
