@@ -7,7 +7,11 @@ from collections.abc import Iterable, Sequence
 from decimal import ROUND_HALF_UP, Decimal
 from itertools import groupby
 
-from attnbench.claims.claim import Claim, Finding, off_by
+import accuracies_section
+import times_section
+
+from attnbench.claims.claim import Claim, Finding, catalogue, off_by
+from attnbench.records.run import Run
 
 OPENING = """\
 # What the published figures are worth
@@ -22,39 +26,49 @@ that the source prints, in the source's unit:
 - **reproduced**: rounded to the printed digits, it equals the printed figure;
 - **explained**: it does not, but the figure of another rule, which is named, does;
 - **contradicted**: no rule known here gives the printed figure; the computed one is stated;
-- **needs data**: an accuracy, which no count can confirm or refute.
+- **needs data**: an accuracy, which no count can confirm or refute;
+- **needs a V100**: a time or memory of the machine that the source names.
 """
 
 BELIEF = """\
-What a reader should take from this. Two figures come from no rule that we know: SA adds 708
-parameters to ResNet-50, not 300, and SE makes a detector's ResNet-101 one of 168.1 GFLOPs, not
-168.3. The others are right, once one knows what was counted, but they cannot be compared between
-sources: the same plain ResNet-50 is 4.089, 4.11 or 4.122 GFLOPs, and ECA's, which is larger, 3.86,
-because its giga is 2^30. And added GFLOPs say little about cost: by the rule of the SGE and SA
-papers a gate, a group norm, a concatenation and a shuffle all count nothing.
+What a reader should take from this. Three figures come from no rule that we know: SA adds 708
+parameters to ResNet-50, not 300, SE makes a detector's ResNet-101 one of 168.1 GFLOPs, not 168.3,
+and ECA's ResNet-152 has 57.40 Mi parameters, not 57.41. The others are right, once one knows what
+was counted, but they cannot be compared between sources: the same plain ResNet-50 is 4.089, 4.11 or
+4.122 GFLOPs, and ECA's, which is larger, 3.86, because its giga is 2^30. And added GFLOPs say
+little about cost: by the rule of the SGE and SA papers a gate, a group norm, a concatenation and a
+shuffle all count nothing.
 """
 
 
-def page(findings: Sequence[Finding], accuracies: Sequence[Claim]) -> str:
-    """Return the whole page."""
+def page(findings: Sequence[Finding], run: Run) -> str:
+    """Return the whole page; the published run gives our ratio beside published times."""
+    others = [claim for claim in catalogue() if claim.rule is None]
     parts = [
         OPENING,
-        _summary(findings, accuracies),
+        _summary(findings, others),
         BELIEF,
         "## Figures that are not simply reproduced\n",
     ]
     parts += [_story(finding) for finding in findings if finding.verdict != "reproduced"]
+    parts += [accuracies_section.copies(others)]
     parts += ["## Every figure, by source\n"]
     for source, group in groupby(findings, key=lambda finding: finding.claim.source):
         parts.append(f"### {source}\n\n{_table(group)}")
-    parts += ["## Accuracies, which need ImageNet\n", _accuracies(accuracies)]
+    parts += [accuracies_section.text(), times_section.text(run), accuracies_section.tables(others)]
     return "\n".join(parts)
 
 
-def _summary(findings: Sequence[Finding], accuracies: Sequence[Claim]) -> str:
+def _summary(findings: Sequence[Finding], others: Sequence[Claim]) -> str:
     tally = Counter(finding.verdict for finding in findings)
     counted = ", ".join(f"{number} {verdict}" for verdict, number in tally.most_common())
-    return f"Of {len(findings)} figures {counted}. {len(accuracies)} accuracies need data.\n"
+    of_others = Counter(claim.verdict for claim in others)
+    return (
+        f"Of {len(findings)} figures {counted}. {of_others['needs data']} accuracies need data, "
+        f"{of_others['needs a V100']} times and\nsizes of memory a V100, and "
+        f"{of_others['contradicted']} accuracies are contradicted: of networks that cannot have "
+        "them.\n"
+    )
 
 
 def _story(finding: Finding) -> str:
@@ -87,18 +101,11 @@ def _table(findings: Iterable[Finding]) -> str:
     return "\n".join([*lines, ""])
 
 
-def _accuracies(claims: Sequence[Claim]) -> str:
-    lines = ["| what | printed (%) | source | remark |", "|:--|--:|:--|:--|"]
-    lines += [
-        f"| {_subject(claim)} | {claim.printed} | {claim.source} | {_sentence(claim.note)} |"
-        for claim in claims
-    ]
-    return "\n".join([*lines, ""])
-
-
 def _subject(claim: Claim) -> str:
     network = claim.host if claim.attention is None else f"{claim.attention} in {claim.host}"
-    return f"{network}, {claim.metric.replace('gflops', 'GFLOPs').replace('params', 'parameters')}"
+    return f"{network}, {claim.metric.replace('flops', 'FLOPs').replace('gF', 'GF')}".replace(
+        "params", "parameters"
+    )
 
 
 def _setting(claim: Claim) -> str:

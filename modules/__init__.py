@@ -65,8 +65,11 @@ _TABLE = (
         marker="^",
         authors_prefix="eca.",
         published={
+            "resnet18": {"kernel_size": (3, 5, 7, 7)},
+            "resnet34": {"kernel_size": (3, 3, 5, 7)},
             "resnet50": {"kernel_size": (3, 5, 5, 7)},
             "resnet101": {"kernel_size": (3, 3, 5, 7)},
+            "resnet152": {"kernel_size": (3, 3, 5, 7)},
         },
         added_params={"resnet50": 80, "resnet101": 157},
     ),

@@ -42,13 +42,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "equivalence": {"counting", "plugins", "modules"},
     "accuracy": {"hosts", "plugins", "records", "system", "modules"},
+    "detection": {"accuracy", "hosts", "plugins", "records", "system", "modules"},
     "claims": {"records", "stats"},
     "analysis": {"records", "stats", "claims", "formatting"},
     "report": {"records", "stats", "claims", "formatting", "modules"},
     "cli": {
         *("_version", "modules", "records", "counting", "stats", "system", "plugins"),
         *("hosts", "formatting", "measuring", "accuracy", "claims", "analysis", "report"),
-        "equivalence",
+        *("equivalence", "detection"),
     },
     "notebook": {"plugins", "records", "measuring", "report"},
     "__main__": {"cli"},
@@ -59,6 +60,8 @@ MAY_IMPORT: dict[str, set[str]] = {
 
 MAY_IMPORT_MORE: dict[str, set[str]] = {
     "claims/check.py": {"counting", "hosts", "plugins", "system", "modules"},
+    "claims/published/networks.py": {"modules"},
+    "claims/published/copies.py": {"hosts"},
     "claims/check_pins.py": {"counting", "hosts", "plugins", "system", "modules"},
     "claims/limits.py": {"counting", "hosts", "plugins", "system", "modules"},
 }
@@ -70,6 +73,7 @@ WITHIN_REPORT = ("tables", "plots", "formats", "write")
 WITHOUT_TORCH = (
     *("text", "files", "host_names", "records", "stats", "formatting", "analysis", "report"),
     *("claims/claim.py", "measuring/options.py", "accuracy/options.py"),
+    *("detection/options.py", "detection/annotations.py", "detection/schedules.py"),
 )
 """Read by machines that have no torch: neither they nor what they import may import it."""
 

@@ -96,7 +96,7 @@ def load_authors_state_dict(
         UserError: names that are missing or left over, or tensors of another kind (integers or
             complex numbers for real ones) or shape, all listed; no such key or prefix.
     """
-    given = _unwrapped(state_dict, key, prefix)
+    given = tensors_of(state_dict, key, prefix)
     state = network.state_dict()
     ours = all(name in given for name in state if not name.endswith(COUNTER))
     authors = {name: name for name in state} if ours else _authors_names(network)
@@ -132,7 +132,7 @@ def classes_of(
     Raises:
         UserError: the classifier ``fc`` is missing or malformed.
     """
-    given = _unwrapped(state_dict, key, prefix)
+    given = tensors_of(state_dict, key, prefix)
     classifier = given.get(CLASSIFIER)
     if classifier is None:
         raise UserError(
@@ -187,10 +187,16 @@ def wrapper_of(state_dict: Mapping[str, object]) -> str | None:
     return there[0] if len(there) > 1 else None
 
 
-def _unwrapped(
+def tensors_of(
     state_dict: Mapping[str, object], key: str | None = None, prefix: str | None = None
 ) -> dict[str, Tensor]:
-    """Return the tensors by their names in the network: without wrappers, prefixes and counters."""
+    """Return the tensors by their names in the network: without wrappers, prefixes and counters.
+
+    ``key`` and ``prefix`` are those of :func:`load_authors_state_dict`.
+
+    Raises:
+        UserError: no such key or prefix, or entries that are no tensors.
+    """
     if key is not None:
         wrapped = state_dict.get(key)
         if not isinstance(wrapped, Mapping):

@@ -101,7 +101,7 @@ def prepare(options: EvaluationOptions) -> Prepared:
         network=network.eval(),
         weights=Weights(
             name=options.weights.name,
-            sha256=_digest(options.weights),
+            sha256=digest(options.weights),
             key=options.key or wrapper_of(state_dict),
             prefix=options.prefix,
         ),
@@ -168,11 +168,16 @@ def evaluate(prepared: Prepared, progress: Progress) -> Evaluation:
         channels_last=options.channels_last,
         batch_size=options.batch_size,
         threads=prepared.threads,
-        environment=_facts(prepared.device),
+        environment=facts(prepared.device),
     )
 
 
-def _digest(path: Path) -> str:
+def digest(path: Path) -> str:
+    """Return the SHA-256 of a file.
+
+    Raises:
+        UserError: it cannot be read.
+    """
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -232,7 +237,7 @@ def _batches(prepared: Prepared, data: Any, collate: Any = None) -> Iterator[Any
         raise UserError(f"the evaluation failed: {reason}") from error
 
 
-def _facts(device: str) -> Environment:
+def facts(device: str) -> Environment:
     """Describe machine and software, and the image decoders, whose pixels differ by version."""
     facts = environment.describe(device)
     for name in process_settings.OF_TIMING:

@@ -35,6 +35,8 @@ class EvaluationOptions:
     image_size: int = 224
     threads: int | None = None
     workers: int | None = None
+    annotations: Path | None = None
+    """COCO-format annotations of a detector's images, which lie in ``data``."""
 
 
 def checked(options: EvaluationOptions) -> EvaluationOptions:
@@ -45,8 +47,20 @@ def checked(options: EvaluationOptions) -> EvaluationOptions:
         SettingsError: a module or host that is unknown.
     """
     host = host_names.written(options.host)
+    if host in host_names.DETECTORS:
+        raise UserError(f"{host} is no classifier; a detector is evaluated with --annotations FILE")
     if host not in host_names.CLASSIFIERS:
         raise SettingsError(unknown("classifier", options.host, host_names.CLASSIFIERS))
+    return settled(options, host)
+
+
+def settled(options: EvaluationOptions, host: str) -> EvaluationOptions:
+    """Return valid options of a host, which has been checked.
+
+    Raises:
+        UserError: an option out of range, a file or folder that is not there.
+        SettingsError: an unknown module.
+    """
     dtype = case.written(options.dtype)
     if dtype not in DTYPES:
         raise UserError(unknown("dtype", options.dtype, DTYPES))
@@ -62,7 +76,7 @@ def checked(options: EvaluationOptions) -> EvaluationOptions:
     if module is not None:
         resolve.parse(module).origin()  # its file is there
     weights, data = Path(options.weights), Path(options.data)
-    _require_there(weights, data)
+    require_there(weights, data)
     return replace(options, host=host, dtype=dtype, module=module, weights=weights, data=data)
 
 
@@ -76,12 +90,17 @@ def require_place(out: Path | None) -> None:
         raise UserError(f"{out} holds other files, no run and no evaluations; choose another --out")
 
 
-def _require_there(weights: Path, data: Path) -> None:
+def require_there(file: Path, data: Path) -> None:
+    """Refuse a file or a folder of images that cannot be read.
+
+    Raises:
+        UserError: one of them.
+    """
     try:
-        with weights.open("rb"):
+        with file.open("rb"):
             pass
     except (OSError, ValueError) as error:
-        raise UserError(f"cannot read {weights}: {_reason(error)}") from error
+        raise UserError(f"cannot read {file}: {_reason(error)}") from error
     try:
         os.scandir(data).close()
     except (OSError, ValueError) as error:

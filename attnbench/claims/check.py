@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from attnbench.claims.claim import Claim, Finding
+from attnbench.claims.published.networks import NETWORKS
 from attnbench.counting import EXTRA_RULES, RULES
 from attnbench.counting.rule import Count
 from attnbench.counting.twin import warmed_up
@@ -63,7 +64,8 @@ class NetworkCounts:
         module = self.custom.get(attention, attention) if attention else None
         if network not in self._networks:
             with torch.device("meta"):
-                self._networks[network] = build(host, module)
+                published = NETWORKS.get(network)
+                self._networks[network] = published() if published else build(host, module)
         if (*network, size) not in self._warm:
             built = self._networks[network]
             # Hosts and modules of the suite keep nothing from a forward.

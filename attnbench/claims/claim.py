@@ -11,6 +11,7 @@ from importlib.resources import files
 from typing import Literal
 
 from attnbench.claims.outcome import Outcome
+from attnbench.claims.published import tables
 from attnbench.errors import UserError
 from attnbench.records import image_size
 from attnbench.records.image_size import Size
@@ -21,12 +22,24 @@ IMAGE_SIZE: Size = 224
 UNITS = {1: "", 10**6: " M", 10**9: " G", 2**20: " Mi", 2**30: " Gi"}
 """Size of a printed unit -> its symbol."""
 
-Verdict = Literal["reproduced", "explained", "contradicted", "needs data"]
+MEASURED = {
+    "images/s": "images a second",
+    "s/iteration": "seconds an iteration",
+    "GB": "gigabytes",
+}
+"""Metrics of one machine -> what is measured. All other metrics without a rule are percentages."""
+
+Verdict = Literal["reproduced", "explained", "contradicted", "needs data", "needs a V100"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
-    """One row of ``claims.toml``, where the fields are explained."""
+    """One row of ``claims.toml``, where the fields are explained, or a figure of a table.
+
+    Tables (``claims/published``) add ``training``, where one source prints a network under several;
+    ``superseded``, where a later version of the source prints another figure or none; and
+    ``copy_of``, the claim whose figure this one repeats for a network that cannot have it.
+    """
 
     id: str
     source: str
@@ -42,6 +55,9 @@ class Claim:
     explained_by: str | None = None
     true: int | None = None
     note: str = ""
+    training: str | None = None
+    superseded: bool = False
+    copy_of: str | None = None
 
     @property
     def subject(self) -> str:
@@ -51,13 +67,20 @@ class Claim:
         return f"{network}: {self.metric}{at}"
 
     @property
+    def cited(self) -> str:
+        """The source, with the training where it has several: ``... results csv, a1``."""
+        return f"{self.source}, {self.training}" if self.training else self.source
+
+    @property
     def printed_with_unit(self) -> str:
         """The figure as the source prints it, with its unit: ``24.37 Mi``."""
         return f"{self.printed}{UNITS[self.unit]}"
 
     @property
     def unit_name(self) -> str:
-        """What is counted: parameters or operations."""
+        """What is counted or measured: parameters, operations, percent, ..."""
+        if self.rule is None:
+            return MEASURED.get(self.metric, "percent")
         return "parameters" if self.metric.endswith("params") else "operations"
 
     @property
@@ -128,13 +151,13 @@ def off_by(claim: Claim, figure: int) -> str:
 
 @cache
 def catalogue() -> tuple[Claim, ...]:
-    """Read every claim, in the file's order."""
+    """Read every claim, in the order of the files: ``claims.toml``, then the tables."""
     text = files("attnbench.claims").joinpath("claims.toml").read_text(encoding="utf-8")
-    return tuple(Claim(**row) for row in tomllib.loads(text)["claim"])
+    return tuple(Claim(**row) for row in (*tomllib.loads(text)["claim"], *tables.rows()))
 
 
 def select(pattern: str | None) -> list[Claim]:
-    """Return the computable claims whose id matches a pattern such as ``sa-*``.
+    """Return the claims that can be checked and whose id matches a pattern such as ``sa-*``.
 
     Raises:
         UserError: no claim matches.
@@ -142,7 +165,7 @@ def select(pattern: str | None) -> list[Claim]:
     matching = [
         claim
         for claim in catalogue()
-        if claim.rule is not None and fnmatchcase(claim.id, "*" if pattern is None else pattern)
+        if (claim.rule or claim.copy_of) and fnmatchcase(claim.id, pattern or "*")
     ]
     if not matching:
         raise UserError(f"no computable claim matches '{pattern}'; ids: sa-*, eca-*, sk-*, ...")

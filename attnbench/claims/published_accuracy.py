@@ -25,26 +25,37 @@ class Recipe:
     training: str
     """The source's description of the training; may be empty."""
     top1: dict[str, float]
+    kind: str | None = None
+    """The source's name of the training, where it has several: ``a1``."""
 
     @property
     def name(self) -> str:
-        """``PytorchInsight``: the source's repository."""
-        return self.source.split(" ", maxsplit=1)[0].rpartition("/")[2]
+        """``PytorchInsight``: the source's repository, with the training where it has several."""
+        repository = self.source.split(" ", maxsplit=1)[0].rpartition("/")[2]
+        return f"{repository} {self.kind}" if self.kind else repository
 
     @property
     def described(self) -> str:
         """The source and its description of the training."""
-        return f"{self.source}; {self.training}" if self.training else self.source
+        source = f"{self.source}, {self.kind}" if self.kind else self.source
+        return f"{source}; {self.training}" if self.training else source
 
 
 def recipes(host: str) -> tuple[Recipe, ...]:
-    """Return every source of top-1 in that host, the one with most modules first."""
-    by_source: dict[str, Recipe] = {}
+    """Return every source of top-1 in that host, the one with most modules first.
+
+    Of images of 224x224, and not of figures that their sources have since replaced.
+    """
+    by_training: dict[tuple[str, str | None], Recipe] = {}
     for claim in catalogue():
-        if claim.metric == "top1" and claim.host == host:
-            known = by_source.setdefault(claim.source, Recipe(claim.source, claim.note, {}))
+        current = claim.image_size == PUBLISHED_SIZE and not claim.superseded
+        if claim.metric == "top1" and claim.host == host and current:
+            known = by_training.setdefault(
+                (claim.source, claim.training),
+                Recipe(claim.source, claim.note, {}, claim.training),
+            )
             known.top1[claim.attention or PLAIN] = float(claim.printed)
-    return tuple(sorted(by_source.values(), key=lambda recipe: -len(recipe.top1)))
+    return tuple(sorted(by_training.values(), key=lambda recipe: -len(recipe.top1)))
 
 
 def recipe(host: str, name: str | None = None, modules: Iterable[str] = ()) -> Recipe | None:

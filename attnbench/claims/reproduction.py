@@ -46,11 +46,21 @@ class Reproduction:
 
 
 def reproductions(evaluations: Iterable[Evaluation]) -> Iterator[Reproduction]:
-    """Yield every metric of each evaluation with every source that prints it."""
+    """Yield every metric of each evaluation with every source that prints it.
+
+    A figure of images of another size than 224x224 stands beside evaluations of that size only.
+    """
     for evaluation in evaluations:
+        sizes = (PUBLISHED_SIZE, evaluation.preprocessing.crop)
         for metric in get_args(Metric):
             network = (evaluation.host, evaluation.module, metric)
-            printed = [c for c in catalogue() if (c.host, c.attention, c.metric) == network]
+            printed = [
+                claim
+                for claim in catalogue()
+                if (claim.host, claim.attention, claim.metric) == network
+                and claim.image_size in sizes
+                and not claim.superseded
+            ]
             for claim in printed or (None,):
                 yield Reproduction(evaluation, metric, claim)
 

@@ -68,6 +68,21 @@ def test_each_source_is_a_recipe_of_its_own():
     assert sizes == sorted(sizes, reverse=True)
 
 
+def test_several_trainings_of_one_source_are_recipes_of_their_own():
+    known = recipe("resnet50", "pytorch-image-models A1")
+    assert known.described.startswith("huggingface/pytorch-image-models results csv @aa4b5850, a1;")
+    assert known.top1 == {"plain": 80.382, "se": 80.012}  # not those of 288x288
+    last = recipe("resnet50", "PytorchInsight last epoch")
+    assert last.top1 == {"plain": 76.300, "cbam": 77.618, "sge": 77.546, "sk": 77.438}
+
+
+def test_a_figure_that_its_source_replaced_is_no_recipe():
+    assert [known.top1 for known in recipes("resnet50") if "ECANet" in known.name] == [
+        {"eca": 77.42}
+    ]
+    assert recipe("resnet50", "SA-Net").top1 == {"sa": 77.882}  # 77.75 eight days before
+
+
 def test_a_recipe_is_chosen_by_its_name():
     assert recipe("resnet50", "dcanet").top1["gc"] == 74.90
     assert recipe("resnet101", "PytorchInsight").top1["plain"] == 78.2

@@ -54,6 +54,18 @@ def test_another_crop_has_no_verdict() -> None:
     assert set(verdicts(large).values()) == {"for orientation only"}
 
 
+def test_a_figure_of_another_size_stands_beside_evaluations_of_that_size() -> None:
+    plain = evaluation(module=None)
+    assert ("top1", "80.382") in verdicts(plain)  # timm's a1 at 224x224
+    assert ("top1", "81.240") not in verdicts(plain)  # and at 288x288
+    large = replace(plain, preprocessing=replace(plain.preprocessing, crop=288))
+    assert verdicts(large)["top1", "81.240"] == "for orientation only"
+
+
+def test_a_figure_that_its_source_replaced_stands_beside_none() -> None:
+    assert ("top1", "77.75") not in verdicts(evaluation())
+
+
 def test_the_published_measurement_is_the_usual_one() -> None:
     assert unlike_published(evaluation()) is None
     assert evaluation().preprocessing.crop == PUBLISHED_SIZE

@@ -47,7 +47,11 @@ def test_published_settings_are_looked_up_by_host_and_stage():
     assert [eca.settings("resnet101", stage) for stage in (1, 2, 3, 4)] == [
         {"kernel_size": size} for size in (3, 3, 5, 7)
     ]
-    assert eca.settings("resnet18", 1) == {}
+    # The weights of the others: eca_resnet18_k3577, eca_resnet34_k3357, eca_resnet152_k3357.
+    for host, sizes in (("resnet18", "3577"), ("resnet34", "3357"), ("resnet152", "3357")):
+        of_stages = [eca.settings(host, stage)["kernel_size"] for stage in (1, 2, 3, 4)]
+        assert of_stages == [int(size) for size in sizes]
+    assert eca.settings("resnext50_32x4d", 1) == {}
     assert ATTENTION["se"].settings("resnet50", 1) == {}
 
 

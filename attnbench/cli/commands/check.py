@@ -173,13 +173,20 @@ def _claims(only: str | None) -> list[Outcome]:
     from attnbench.claims import claim, pins
 
     pinned = pins.select(only)
-    claims = [] if pinned and only is not None else claim.select(only)
+    try:
+        claims = claim.select(only)
+    except UserError:
+        if not pinned:
+            raise
+        claims = []
 
     from attnbench.claims import check as claims_check  # and torch
     from attnbench.claims import check_pins
+    from attnbench.claims.published import copies
 
     outcomes = [finding.outcome() for finding in claims_check.check(claims)]
-    return outcomes + check_pins.check(pinned)
+    copied = copies.check(claim for claim in claims if claim.copy_of)
+    return outcomes + copied + check_pins.check(pinned)
 
 
 def _limits(path: Path, run: Path | None, between_runs: float | None) -> list[Outcome]:

@@ -8,18 +8,30 @@ from typing import Annotated
 from attnbench.cli import options, output
 from attnbench.cli.options import DTYPES, Device, Timeout, option, stated
 from attnbench.records.case import OPTIONS
+from attnbench.records.evaluation import PUBLISHED_SIZE
 from attnbench.system import worker
 
 
 def evaluate(  # noqa: PLR0913, PLR0917  an option each
     weights: Annotated[Path, option("FILE", "Checkpoint; code in it is never run.")],
-    data: Annotated[Path, option("DIR", "A folder of images for each class.")],
+    data: Annotated[
+        Path, option("DIR", "A folder of images for each class; of a detector, of its images.")
+    ],
+    annotations: Annotated[
+        Path | None,
+        option("FILE", "Of a detector: the images' boxes and masks in COCO's format.", "none"),
+    ] = None,
     module: Annotated[
         str | None,
         option("NAME", "A name, or a SPEC (see run): its code is run.", "none: the plain host"),
     ] = None,
     host: Annotated[
-        str, option(None, "A ResNet or ResNeXt of torchvision, sknet50 or sknet101.")
+        str,
+        option(
+            None,
+            "A ResNet or ResNeXt of torchvision, sknet50 or sknet101; with --annotations a "
+            "fasterrcnn_, maskrcnn_ or retinanet_ host.",
+        ),
     ] = "resnet50",
     key: Annotated[
         str | None, option("NAME", "Of the weights in FILE, such as state_dict_ema.", "known ones")
@@ -30,8 +42,14 @@ def evaluate(  # noqa: PLR0913, PLR0917  an option each
     device: Annotated[Device, option(None, OPTIONS["device"].help)] = Device.AUTO,
     batch_size: Annotated[int, option("N", "Images in one step.")] = 32,
     image_size: Annotated[
-        int, option("N", "Side of the centre crop, after resizing in proportion.")
-    ] = 224,
+        int | None,
+        option(
+            "N",
+            "Side of the centre crop, after resizing in proportion; of a detector's images the "
+            "shorter side.",
+            "224; 800 for detectors",
+        ),
+    ] = None,
     dtype: Annotated[str, option("NAME", ", ".join(DTYPES))] = "float32",
     channels_last: Annotated[bool, stated("channels_last")] = False,
     threads: Annotated[int | None, stated("threads")] = None,
@@ -44,10 +62,18 @@ def evaluate(  # noqa: PLR0913, PLR0917  an option each
         option("DIR", "Folder for the record; may be that of a run.", "a new one under reports/"),
     ] = None,
 ) -> int:
-    """Measure top-1 and top-5 of given weights on a folder of images, beside published ones."""
-    from attnbench.accuracy.options import EvaluationOptions, checked, require_place
+    """Measure top-1 and top-5 of given weights on a folder of images, beside published ones.
 
-    stated_options = checked(
+    With --annotations: the average precision of a detector's boxes and masks.
+    """
+    from attnbench.accuracy.options import EvaluationOptions, checked, require_place
+    from attnbench.cli import detection
+    from attnbench.detection import options as detection_options
+
+    detects = annotations is not None
+    usual_size = detection_options.SHORTER if detects else PUBLISHED_SIZE
+    check = detection_options.checked if detects else checked
+    stated_options = check(
         EvaluationOptions(
             weights=weights,
             data=data,
@@ -59,11 +85,14 @@ def evaluate(  # noqa: PLR0913, PLR0917  an option each
             dtype=options.choice(dtype, "--dtype", DTYPES),
             channels_last=channels_last,
             batch_size=batch_size,
-            image_size=image_size,
+            image_size=usual_size if image_size is None else image_size,
             threads=threads,
             workers=workers,
+            annotations=annotations,
         )
     )
+    if detects:
+        return detection.evaluate(stated_options, timeout, out)
     require_place(out)
 
     from attnbench.accuracy.evaluate import evaluate as count_answers  # and torch

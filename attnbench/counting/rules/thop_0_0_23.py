@@ -3,8 +3,8 @@
 Derived from the figures that it printed, and stated here as a rule of this suite. It differs
 from the present package in four terms:
 
-- a ReLU module counts one for each element, but a module that is called several times keeps
-  only its last call: torchvision's bottleneck shares one ReLU, so a block counts its last;
+- a ReLU or ReLU6 module counts one for each element, but a module that is called several times
+  keeps only its last call: torchvision's bottleneck shares one ReLU, so a block counts its last;
 - the same goes for every module that is called several times;
 - a linear layer counts its additions beside its multiplications, 2 * in_features - 1 an output;
 - the sum is kept in single precision, so large totals are multiples of 256 or 512.
@@ -30,6 +30,10 @@ def _convolution(module: nn.Module, x: Tensor, out: Tensor) -> int:
     return out.numel() * (weight[0].numel() + (module.bias is not None))
 
 
+def _per_input(module: nn.Module, x: Tensor, out: Tensor) -> int:
+    return x.numel()
+
+
 def _linear(module: nn.Linear, x: Tensor, out: Tensor) -> int:
     return out.numel() * (2 * module.in_features - 1)
 
@@ -49,7 +53,7 @@ COSTS: dict[type[nn.Module], ModuleCost] = {
     nn.Conv1d: _convolution,
     nn.Conv2d: _convolution,
     nn.BatchNorm2d: lambda module, x, out: 4 * x.numel(),
-    nn.ReLU: lambda module, x, out: x.numel(),
+    **dict.fromkeys((nn.ReLU, nn.ReLU6), _per_input),
     nn.AvgPool2d: _average,
     nn.AdaptiveAvgPool2d: _adaptive_average,
     nn.Linear: _linear,
@@ -70,8 +74,8 @@ def count(model: nn.Module, given: Input) -> Count:
 RULE = Rule(
     name="thop 0.0.23",
     definition=(
-        "As thop, but ReLU 1 an element, only the last call of a module that is called several "
-        "times, 2 * in_features - 1 an output for Linear, and a sum in single precision."
+        "As thop, but ReLU and ReLU6 1 an element, only the last call of a module that is called "
+        "several times, 2 * in_features - 1 an output for Linear, and a sum in single precision."
     ),
     source="what the ECA paper used (its GFLOPs are divided by 2^30); re-derived",
     count=count,

@@ -50,7 +50,7 @@ def tables(evaluations: Sequence[Evaluation]) -> list[Table]:
                 formatting.accuracy(percent_right(evaluation, reproduction.metric)),
                 claim.printed if claim else formatting.NOTHING,
                 reproduction.verdict or formatting.NOTHING,
-                claim.source if claim else formatting.NOTHING,
+                claim.cited if claim else formatting.NOTHING,
             )
         )
     return [Table(CAPTION, HEADINGS, tuple(rows), DEFINITIONS)]

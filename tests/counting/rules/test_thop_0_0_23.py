@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import nn
+from torchvision.models import mobilenet_v2
 
 from attnbench.counting.rules.thop_0_0_23 import RULE
 from attnbench.hosts.build import build
@@ -226,3 +227,11 @@ def test_a_module_that_is_called_by_keyword_is_counted(module, shape):
     by_keyword = RULE.count(Apply(lambda x, layer: layer(input=x), module), shape)
     assert by_keyword == RULE.count(module, shape)
     assert by_keyword.operations > 0
+
+
+def test_relu6_counts_as_relu():
+    # thop/profile.py of July 2019 gives both the same counter; MobileNetV2 has 6,105,792 elements.
+    assert operations(nn.ReLU6(), (2, 3, 4, 5)) == 2 * 3 * 4 * 5
+    with torch.device("meta"):
+        network = mobilenet_v2()
+    assert operations(network, IMAGE) == 328_765_728 + 6_105_792  # 319.4 * 2^20, as printed

@@ -59,7 +59,10 @@ def test_a_row_an_evaluation_metric_and_source() -> None:
 def test_every_source_has_a_row_and_none_is_a_dash() -> None:
     (sheet,) = accuracy.tables([evaluation(module=None), evaluation(host="resnet18")])
     top1 = [row for row in sheet.rows if row[3] == "top-1"]
-    assert [row[5] for row in top1] == ["76.384", "75.90", "–"]
+    # PytorchInsight and DCANet; PytorchInsight's last epoch; timm's tv, a1, a2 and a3.
+    timm = ["76.156", "80.382", "79.828", "78.052"]
+    assert [row[5] for row in top1] == ["76.384", "75.90", "76.300", *timm, "–"]
+    assert top1[-2][-1] == "huggingface/pytorch-image-models results csv @aa4b5850, a3"
     assert top1[-1][6:] == ("–", "–")
     assert accuracy.tables([]) == []
 
