@@ -42,13 +42,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "equivalence": {"counting", "plugins", "modules"},
     "accuracy": {"hosts", "plugins", "records", "system", "modules"},
+    "training": {"accuracy", "hosts", "plugins", "records", "system", "modules"},
     "claims": {"records", "stats"},
     "analysis": {"records", "stats", "claims", "formatting"},
     "report": {"records", "stats", "claims", "formatting", "modules"},
     "cli": {
         *("_version", "modules", "records", "counting", "stats", "system", "plugins"),
         *("hosts", "formatting", "measuring", "accuracy", "claims", "analysis", "report"),
-        "equivalence",
+        *("equivalence", "training"),
     },
     "notebook": {"plugins", "records", "measuring", "report"},
     "__main__": {"cli"},
@@ -70,6 +71,7 @@ WITHIN_REPORT = ("tables", "plots", "formats", "write")
 WITHOUT_TORCH = (
     *("text", "files", "host_names", "records", "stats", "formatting", "analysis", "report"),
     *("claims/claim.py", "measuring/options.py", "accuracy/options.py"),
+    "training/options.py",
 )
 """Read by machines that have no torch: neither they nor what they import may import it."""
 

@@ -128,7 +128,8 @@ class Training:
             "last blocks" if self.blocks == "last" else "",
             f"trained on {self.data.name}, {self.data.train_images:,} images of "
             f"{self.image_size}x{self.image_size}",
-            f"recipe {recipe.name}{changed}, {recipe.epochs} epochs, batch {recipe.batch_size}",
+            f"recipe {recipe.name}{changed}, {recipe.epochs} epoch{'s' * (recipe.epochs > 1)}, "
+            f"batch {recipe.batch_size}",
             "" if self.amp == "float32" else f"autocast {self.amp}",
             "channels last" if self.channels_last else "",
             self.device,
@@ -144,8 +145,8 @@ class Epoch:
     seconds: Seconds
     learning_rate: Annotated[float, Field(ge=0, le=1e3)]
     """Of its last step."""
-    loss: _Float
-    """Mean of the training images."""
+    loss: Annotated[float, Field(ge=-1e39, le=1e39)]
+    """Mean of the training images; a float32 fits."""
     right: Mapping[str, Figure] = field(default_factory=dict)
     """Test images that were right, by metric: ``top1``, ``top5``."""
     figures: Mapping[str, _Float] = field(default_factory=dict)

@@ -85,5 +85,4 @@ def in_folder(folder: Path) -> dict[Path, Trainings]:
     places = [folder]
     if folder.is_dir():
         places += sorted(path for path in folder.iterdir() if path.is_dir())
-    found = {place: known for place in places if (known := read(place)) is not None}
-    return found
+    return {place: known for place in places if (known := read(place)) is not None}
