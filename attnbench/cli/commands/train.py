@@ -150,6 +150,8 @@ def _train(
     filled: TrainOptions, recipe: Recipe, out: Path | None, named: Set[str], *, quiet: bool
 ) -> int:
     """Train, showing what happens; modules that the user has named must not be left out."""
+    from attnbench.cli.commands.report import print_trainings, write
+    from attnbench.report.load import load
     from attnbench.training import runner  # and torch
 
     console = output.console()
@@ -167,6 +169,9 @@ def _train(
             return 2
     if quiet:
         return 0
+    loaded = load(trained.folder)
+    print_trainings(loaded, console)
+    write(loaded, trained.folder, console)
     failures = list(listener.failures(trained.trainings))
     output.complain(*failures)
     refused = trained.trainings.training.left_out.keys() & named
