@@ -15,7 +15,7 @@ from attnbench.records import store as runs
 from attnbench.records.case import LIMITS
 from attnbench.records.trainings import store
 from attnbench.records.trainings.recipe import MOST_EPOCHS, Recipe
-from attnbench.records.trainings.schema import Trainings
+from attnbench.records.trainings.schema import WIDER, Trainings
 from attnbench.records.variants import STAGES
 from attnbench.text import unknown
 from attnbench.training import recipes
@@ -101,7 +101,7 @@ def _filled_from(options: TrainOptions, recorded: Trainings) -> TrainOptions:
     """Fill in what the trainings of a folder were begun with."""
     plan = recorded.training
     known = {
-        "modules": (*plan.modules, *plan.left_out),
+        "modules": (*plan.modules, *(name for name in plan.left_out if name != WIDER)),
         "host": plan.host,
         "seeds": len(recorded.seeds),
         "seed": recorded.seeds[0],
@@ -114,7 +114,7 @@ def _filled_from(options: TrainOptions, recorded: Trainings) -> TrainOptions:
         "channels_last": plan.channels_last,
         "threads": plan.threads,
         "deterministic": plan.deterministic,
-        "capacity_control": plan.width is not None,
+        "capacity_control": WIDER in (*plan.variants, *plan.left_out),
     }
     missing = {name: value for name, value in known.items() if getattr(options, name) is None}
     return replace(options, **missing)  # type: ignore[arg-type]
@@ -149,6 +149,8 @@ def _require_values(options: TrainOptions, recipe: Recipe) -> None:
         raise UserError("modules has no value")
     for module in options.modules:
         resolve.parse(module)
+        if module == WIDER:
+            raise UserError(f"no module can have the name '{WIDER}': it is that of the wider host")
     if options.blocks not in BLOCKS:
         raise UserError(unknown("blocks", str(options.blocks), BLOCKS))
     stages = options.stages or ()

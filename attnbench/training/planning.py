@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import torch
@@ -16,9 +16,10 @@ from attnbench.modules import AttentionSpec, SettingsError
 from attnbench.plugins import resolve
 from attnbench.plugins.resolve import ModuleReference
 from attnbench.records.trainings.recipe import Recipe
-from attnbench.records.trainings.schema import Training
+from attnbench.records.trainings.schema import WIDER, Training, Width
 from attnbench.records.variants import CONTROL, PLAIN
 from attnbench.system import environment, process_settings
+from attnbench.training.classification import capacity
 from attnbench.training.classification.digits import Digits
 from attnbench.training.classification.folders import Folders
 from attnbench.training.classification.images import Images
@@ -65,6 +66,18 @@ def plan(
     names = [module.name for module in asked if module.name not in left_out]
     if not names:
         raise UserError("; ".join(f"{name}: {why}" for name, why in left_out.items()))
+    width = None
+    if recorded is not None:
+        width = recorded.width
+    elif options.capacity_control:
+        threads = options.threads or torch.get_num_threads()
+        width = _width(task, tuple(names), Conditions(device), threads)
+        if width is None:
+            left_out[WIDER] = (
+                "no module is slower than the plain host by as much as a step of width"
+            )
+    if width is not None:
+        task = replace(task, width=width.base)
     assert options.seed is not None
     assert options.seeds is not None
     seeds = tuple(range(options.seed, options.seed + options.seeds))
@@ -75,7 +88,7 @@ def plan(
         task=task.name,
         metric=task.metric,
         host=task.host,
-        variants=(PLAIN, CONTROL, *names),
+        variants=(PLAIN, CONTROL, *names, *((WIDER,) if width else ())),
         seeds=seeds,
         recipe=recipe,
         last=options.last or 1,
@@ -91,11 +104,16 @@ def plan(
         deterministic=bool(options.deterministic),
         sources={name: origin for name, origin in resolve.origins(asked).items() if name in names},
         left_out=left_out,
+        width=width,
         environment=facts,
     )
     if recorded is None:
         return Planned(task, training, seeds)
     _require_same(recorded, training)
+    if options.capacity_control and WIDER not in (*recorded.variants, *recorded.left_out):
+        raise UserError(
+            "these trainings were begun without --capacity-control; choose another --out"
+        )
     return Planned(task, recorded, seeds)
 
 
@@ -154,6 +172,15 @@ def _left_out(
         except (SettingsError, UserError) as error:
             left_out[module.name] = str(error)
     return left_out
+
+
+def _width(
+    task: Classification, modules: tuple[str, ...], place: Conditions, threads: int
+) -> Width | None:
+    """Measure how wide the plain host has to be to be as slow as the slowest module."""
+    process_settings.settle_arithmetic(threads)
+    torch.manual_seed(0)
+    return capacity.choose(task, modules, capacity.measured(task, place))
 
 
 def _require_learns(task: Classification, attention: AttentionSpec) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
 import torch
 from PIL import Image
 from torch import nn
 
 from attnbench.errors import UserError
+from attnbench.records.trainings.recipe import Recipe
 from attnbench.records.trainings.schema import Epoch, Fault, TrainingData, Trainings
 from attnbench.training import checkpoints, planning, recipes, runner
 from attnbench.training.classification.task import Classification
@@ -61,8 +64,9 @@ def _square(number: int) -> Image.Image:
 class Net(nn.Module):
     """A convolution, a norm (none with ``norm`` off), a mean and a linear layer."""
 
-    def __init__(self, variant: str, norm: bool = True) -> None:
+    def __init__(self, variant: str, norm: bool = True, dropout: float = 0.2) -> None:
         super().__init__()
+        self.dropout = dropout
         self.conv = nn.Conv2d(3, 4, 3, padding=1)
         self.norm = nn.BatchNorm2d(4) if norm else nn.Identity()
         self.fc = nn.Linear(4, len(COLOURS))
@@ -71,15 +75,16 @@ class Net(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = self.extra(self.norm(self.conv(x)).relu())
-        return self.fc(torch.nn.functional.dropout(x.mean((2, 3)), 0.2, self.training))
+        return self.fc(torch.nn.functional.dropout(x.mean((2, 3)), self.dropout, self.training))
 
 
 @dataclass(frozen=True)
 class SmallTask(Classification):
     norm: bool = True
+    dropout: float = 0.2
 
     def network(self, variant: str) -> nn.Module:
-        return Net(variant, self.norm)
+        return Net(variant, self.norm, self.dropout)
 
 
 @dataclass
@@ -124,12 +129,13 @@ def options(**stated: object) -> TrainOptions:
     return TrainOptions(**known | stated)  # type: ignore[arg-type]
 
 
-def use(monkeypatch, squares: Squares | None = None, norm: bool = True) -> None:
+def use(monkeypatch: pytest.MonkeyPatch, squares: Squares | None = None, **network: object) -> None:
     """Make the runner train the small task, whatever the options say."""
 
-    def small(given: TrainOptions, recipe: object) -> SmallTask:
+    def small(given: TrainOptions, recipe: Recipe) -> SmallTask:
         images = squares or Squares()
-        return SmallTask(images, recipe, SIDE, given.host, given.stages, given.blocks, norm=norm)
+        where = (given.host, given.stages, given.blocks)
+        return SmallTask(images, recipe, SIDE, *where, **network)  # type: ignore[arg-type]
 
     monkeypatch.setattr(planning, "task_of", small)
 
@@ -161,10 +167,6 @@ def figures(trainings: Trainings) -> dict[tuple[str, int], list[object]]:
 
 def in_two_processes(rank: int, port: int, folder: str) -> dict[tuple[str, int], list[object]]:
     """Train as one of two processes that torchrun would start; called in a process of its own."""
-    import os
-
-    import pytest
-
     os.environ |= {
         "RANK": str(rank),
         "LOCAL_RANK": str(rank),
@@ -173,7 +175,7 @@ def in_two_processes(rank: int, port: int, folder: str) -> dict[tuple[str, int],
         "MASTER_PORT": str(port),
     }
     with pytest.MonkeyPatch.context() as monkeypatch:
-        use(monkeypatch, norm=False)
+        use(monkeypatch, norm=False, dropout=0.0)
         try:
             return figures(train(Path(folder)))
         except UserError as error:

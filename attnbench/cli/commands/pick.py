@@ -46,7 +46,8 @@ def with_gains(choice: Choice) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     if choice.trained is None:
         return HEADINGS, rows
     texts = [
-        formatting.points(candidate.gain and candidate.gain.gain) for candidate in choice.candidates
+        formatting.points(None if candidate.gain is None else candidate.gain.gain)
+        for candidate in choice.candidates
     ]
     place = HEADINGS.index("answer") + 1
     return (

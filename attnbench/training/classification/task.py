@@ -16,9 +16,10 @@ from torch.nn.functional import cross_entropy
 from attnbench.hosts.build import Blocks, build
 from attnbench.hosts.conditions import Conditions
 from attnbench.records.trainings.recipe import Recipe
-from attnbench.records.trainings.schema import TrainingData
+from attnbench.records.trainings.schema import WIDER, TrainingData
 from attnbench.records.variants import CONTROL, PLAIN
 from attnbench.training.classification.images import Images, Transforms
+from attnbench.training.classification.wider import build_wider
 from attnbench.training.task import Scores
 
 FIVE = 5
@@ -34,6 +35,8 @@ class Classification:
     host: str
     stages: tuple[int, ...]
     blocks: Blocks
+    width: int | None = None
+    """Channels in the stem of the wider plain host, where there is one."""
 
     name = "classification"
     metric = "top1"
@@ -50,6 +53,9 @@ class Classification:
     def network(self, variant: str) -> nn.Module:
         """Build the host for the classes of the data, with the module of that name in it."""
         classes = self.data.classes
+        if variant == WIDER:
+            assert self.width is not None
+            return build_wider(self.host, self.width, classes)
         module = None if variant in {PLAIN, CONTROL} else variant
         with redirect_stdout(sys.stderr):  # stdout is for results, not for a module's own prints
             return build(self.host, module, stages=self.stages, blocks=self.blocks, classes=classes)

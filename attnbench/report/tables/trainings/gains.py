@@ -115,7 +115,7 @@ def _sentences(gains: Gains) -> Iterator[str]:
         "beside. One in twenty modules without any effect gets a verdict by chance"
     )
     for name, why in training.left_out.items():
-        yield f"{name} was left out: {why.removeprefix(f'{name}: ')}"
+        yield f"{_named(name)} was left out: {why.removeprefix(f'{name}: ')}"
     for (variant, seed), fault in gains.trainings.faults.items():
         yield (
             f"{variant} with seed {seed} ended early ({fault.kind}): {fault.message}; the figures "
