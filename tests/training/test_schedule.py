@@ -46,9 +46,9 @@ def test_a_warm_up_rises_in_a_line() -> None:
 def test_few_steps_have_rates_too() -> None:
     # Of three steps none rises: 0.3 * 3 - 1 < 0. They fall from beyond the top to the end.
     values = rates(recipe("short", ["epochs=3"]), 1)
-    assert values[-1] == pytest.approx(0.1 / 25e4)
+    assert values[-1] == pytest.approx(0.03 / 25e4)
     assert values[0] == pytest.approx(
-        0.1 * (1 / 25e4 + (1 - 1 / 25e4) * (1 + cos(pi * 0.1 / 2.1)) / 2)
+        0.03 * (1 / 25e4 + (1 - 1 / 25e4) * (1 + cos(pi * 0.1 / 2.1)) / 2)
     )
 
 
