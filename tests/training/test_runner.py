@@ -9,6 +9,7 @@ import torch
 from helpers import small_training
 from helpers.small_training import Log, Squares, figures, same, train, weights
 
+from attnbench.accuracy.checkpoints import classes_of, read_weights
 from attnbench.errors import UserError
 from attnbench.records.trainings import store
 from attnbench.records.trainings.schema import Epoch, Fault
@@ -44,6 +45,10 @@ def test_each_network_is_trained_and_recorded(tmp_path: Path) -> None:
         assert bin(int(epoch.answers or "", 16)).count("1") == epoch.right["top1"]
     # It learns three colours.
     assert trainings.figure("plain", 0) > 0.6
+    # What is left of each is its weights, as `evaluate` takes them.
+    stored = read_weights(checkpoints.path_of(tmp_path, "eca", 1))
+    assert classes_of(stored) == 3
+    assert set(stored) == {"state_dict", "progress"}
 
 
 @pytest.mark.usefixtures("small")
