@@ -6,6 +6,7 @@ Each takes its share of every batch; only the first one writes.
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -47,6 +48,8 @@ class Processes:
         """
         if self.count == 1:
             return network
+        # Of gradients whose strides are others than their bucket's: it costs a copy, no accuracy.
+        warnings.filterwarnings("ignore", message="Grad strides do not match bucket view")
         devices = [torch.cuda.current_device()] if self.device == "cuda" else None
         return DistributedDataParallel(network, device_ids=devices)
 

@@ -29,6 +29,7 @@ _Count = Annotated[int, Field(ge=1, le=EXACT)]
 _Name = Annotated[str, Field(min_length=1)]
 _Seed = Annotated[int, Field(ge=0, lt=2**63)]
 _Epochs = Annotated[int, Field(ge=1, le=MOST_EPOCHS)]
+_Ratio = Annotated[float, Field(gt=0, le=1e6)]
 _Float = Annotated[float, Field(ge=-1e30, le=1e30)]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Precision = Literal["float32", "bfloat16", "float16"]
@@ -54,14 +55,19 @@ class TrainingData:
 class Width:
     """How wide the widened plain host is, and what was measured to decide it.
 
-    ``base``: channels of its stem, 64 in the plain host. Ratios are of latency to the plain host.
+    ``base``: channels of its stem, 64 in the plain host. Ratios are of latency to the plain host,
+    each with the ends of its 95% interval.
     """
 
     base: Annotated[int, Field(ge=64, le=2**16)]
-    ratio: Annotated[float, Field(gt=0, le=1e6)]
+    ratio: _Ratio
+    ratio_low: _Ratio
+    ratio_high: _Ratio
     module: _Name
     """The slowest module."""
-    module_ratio: Annotated[float, Field(gt=0, le=1e6)]
+    module_ratio: _Ratio
+    module_ratio_low: _Ratio
+    module_ratio_high: _Ratio
     rounds: _Count
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -71,7 +71,7 @@ def _drawn(gains: Gains, runs: Sequence[LoadedRun], suffix: str) -> list[Drawing
     return drawings
 
 
-def files(made: Sequence[Section]) -> Mapping[str, str | bytes]:
+def files(made: Sequence[Section]) -> dict[str, str | bytes]:
     """Return trainings.md and .tex, and every plot."""
     if not made:
         return {}

@@ -15,6 +15,7 @@ from attnbench.records.variants import CONTROL, PLAIN, STAGES
 from attnbench.report.tables.run import LoadedRun
 from attnbench.report.tables.table import Table
 from attnbench.stats.gains import SETTLED, Gain, Gains
+from attnbench.stats.interval import Interval
 from attnbench.text import printable
 
 METRICS = {"top1": "top-1"}
@@ -133,10 +134,13 @@ def _sentences(gains: Gains) -> Iterator[str]:
         yield f"Not trained to the end yet: {', '.join(unfinished[:3])}{more}"
     if training.width is not None:
         width = training.width
+        wider = Interval(width.ratio, width.ratio_low, width.ratio_high)
+        module = Interval(width.module_ratio, width.module_ratio_low, width.module_ratio_high)
         yield (
             f"The wider plain host has {width.base} channels in its stem instead of 64: its "
-            f"latency is {width.ratio:.3f} times the plain host's; that of {title(width.module)}, "
-            f"the slowest module, {width.module_ratio:.3f} times, in {width.rounds} rounds"
+            f"latency is {formatting.ratio(wider)} times the plain host's; that of "
+            f"{title(width.module)}, the slowest module, {formatting.ratio(module)} times, in "
+            f"{width.rounds} rounds"
         )
     facts = training.environment
     yield (

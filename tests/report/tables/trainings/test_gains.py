@@ -24,6 +24,19 @@ RIGHTS = {
 }
 
 
+WIDTH = Width(
+    base=72,
+    ratio=1.2,
+    ratio_low=1.1,
+    ratio_high=1.3,
+    module="sa",
+    module_ratio=1.21,
+    module_ratio_low=1.2,
+    module_ratio_high=1.22,
+    rounds=21,
+)
+
+
 def test_a_row_a_network() -> None:
     table = tables.table(Gains(trainings(RIGHTS)))
     cells = {row[0]: dict(zip(table.headings, row, strict=True)) for row in table.rows}
@@ -82,8 +95,10 @@ def test_the_command_trains_the_same() -> None:
         sources={"mine.py:Mine": "sha256 1"},
         recipe=recipe("sa-net", ["epochs=30", "milestones=10,20"]),
         variants=("plain", "control", "sa", "mine.py:Mine", "wider"),
-        width=Width(base=72, ratio=1.2, module="sa", module_ratio=1.21, rounds=21),
+        width=WIDTH,
     )
+    text = " ".join(tables.notes(Gains(Trainings(plan))))
+    assert "latency is 1.200 [1.100, 1.300] times the plain host's; that of SA, the slowest" in text
     assert tables.command(Trainings(plan)) == (
         "attnbench train --data images --host resnet50 --modules sa --module mine.py:Mine "
         "--recipe sa-net --set epochs=30 --set milestones=10,20 --seeds 2 --stages 2,3 "
