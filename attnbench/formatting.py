@@ -115,6 +115,17 @@ def overhead(interval: Interval | None) -> str:
     return f"{median:+.1%} [{low * 100:+.1f}, {high * 100:+.1f}]"
 
 
+def points(interval: Interval | None) -> str:
+    """Return a difference of shares in percentage points: ``+0.34 [-1.20, +1.88]``."""
+    if interval is None:
+        return NOTHING
+    low, middle, high = (100 * end for end in (interval.low, interval.median, interval.high))
+    if not isfinite(interval.half_width):
+        return f"{middle:+.2f} [too few seeds]"
+    text = f"{middle:+.2f} [{low:+.2f}, {high:+.2f}]"
+    return IntervalText(text, f"{middle:+.2f} ± {max(middle - low, high - middle):.2f}")
+
+
 def percent(value: float, digits: int = 1) -> str:
     """Return a share: ``1.3%``."""
     return f"{value:.{digits}%}"

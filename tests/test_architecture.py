@@ -43,13 +43,16 @@ MAY_IMPORT: dict[str, set[str]] = {
     "equivalence": {"counting", "plugins", "modules"},
     "accuracy": {"hosts", "plugins", "records", "system", "modules"},
     "detection": {"accuracy", "hosts", "plugins", "records", "system", "modules"},
+    "training": {
+        *("accuracy", "hosts", "measuring", "plugins", "records", "stats", "system", "modules"),
+    },
     "claims": {"records", "stats"},
     "analysis": {"records", "stats", "claims", "formatting"},
     "report": {"records", "stats", "claims", "formatting", "modules"},
     "cli": {
         *("_version", "modules", "records", "counting", "stats", "system", "plugins"),
         *("hosts", "formatting", "measuring", "accuracy", "claims", "analysis", "report"),
-        *("equivalence", "detection"),
+        *("equivalence", "detection", "training"),
     },
     "notebook": {"plugins", "records", "measuring", "report"},
     "__main__": {"cli"},
@@ -74,6 +77,7 @@ WITHOUT_TORCH = (
     *("text", "files", "host_names", "records", "stats", "formatting", "analysis", "report"),
     *("claims/claim.py", "measuring/options.py", "accuracy/options.py"),
     *("detection/options.py", "detection/annotations.py", "detection/schedules.py"),
+    "training/options.py",
 )
 """Read by machines that have no torch: neither they nor what they import may import it."""
 

@@ -6,7 +6,7 @@ from time import perf_counter
 
 import pytest
 import torch
-from helpers import colours
+from helpers import colours, small_training
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from attnbench.cli.app import main
@@ -208,3 +208,17 @@ def test_weights_are_evaluated_with_the_known_answers(tmp_path: Path, dtype: str
     assert (found.device, found.dtype) == ("cuda", dtype)
     assert (found.top1_right, found.top5_right) == (4, 7)
     assert found.environment["gpu"]
+
+
+@pytest.mark.parametrize("amp", ["float32", "bfloat16", "float16"])
+def test_training_on_the_device_ends_resumes_and_learns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, amp: str
+) -> None:
+    small_training.use(monkeypatch)
+    known = {"device": "cuda", "amp": amp, "channels_last": True, "workers": 2}
+    with pytest.raises(KeyboardInterrupt):
+        small_training.train(tmp_path, small_training.Log(stop_after=5), **known)
+    trainings = small_training.train(tmp_path, **known)
+    assert not trainings.faults
+    assert trainings.figure("plain", 0) > 0.5
+    assert trainings.training.environment["gpu"]

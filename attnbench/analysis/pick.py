@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from pathlib import Path
 from typing import Literal
 
 from attnbench import formatting
-from attnbench.analysis import replicates
+from attnbench.analysis import measured_gains, replicates
 from attnbench.claims import published_accuracy
 from attnbench.claims.published_accuracy import Recipe
 from attnbench.errors import UserError
 from attnbench.records.variants import PLAIN
 from attnbench.stats import between_runs
+from attnbench.stats.gains import Gain
 from attnbench.stats.interval import Interval
 from attnbench.stats.replicates import Replicates
 
@@ -50,6 +51,8 @@ class Candidate:
     added_params: int | None
     memory_ratio: float | None
     top1: float | None
+    gain: Gain | None = None
+    """Over the plain host at equal training, where the folder holds that."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +71,8 @@ class Choice:
     """Standard deviation of log-ratios between runs, until enough of them show it."""
     remarks: tuple[str, ...] = ()
     """What of the folder was left out, and why."""
+    trained: str | None = None
+    """The trainings whose gains give the order; None where published accuracies do."""
 
     def of(self, answer: Answer) -> list[Candidate]:
         """Return the candidates with that answer."""
@@ -95,7 +100,14 @@ def pick(
         raise UserError(f"{folder} holds several configurations, pick from one: {described}")
     assumed = between_runs.ASSUMED if scatter is None else scatter
     chosen = published_accuracy.recipe(case.host, recipe, modules)
-    candidates = (_candidate(measured, module, limits, chosen, assumed) for module in modules)
+    candidates = [_candidate(measured, module, limits, chosen, assumed) for module in modules]
+    gains = measured_gains.of(folder, case, modules)
+    trained = None
+    if gains is not None and gains.control_fault is not None:
+        remarks.append(f"gains were measured, and do not give the order: {gains.control_fault}")
+    elif gains is not None:
+        trained = gains.trainings.training.described
+        candidates = [replace(known, gain=gains.gain(known.module)) for known in candidates]
     unlike = (published_accuracy.unlike_published(case, module) for module in modules)
     return Choice(
         configuration=case.described,
@@ -107,13 +119,16 @@ def pick(
         candidates=tuple(sorted(candidates, key=_place)),
         between_runs=assumed,
         remarks=tuple(remarks),
+        trained=trained,
     )
 
 
-def _place(candidate: Candidate) -> tuple[int, float, float]:
-    """Return a sort key: the surest first, of these the most accurate, of equals the fastest."""
+def _place(candidate: Candidate) -> tuple[int, float, float, float]:
+    """Return a sort key: the surest first, of these the greatest gain that was measured, then the
+    most accurate as published, of equals the fastest."""
     latency = candidate.ratio.median if candidate.ratio else inf
-    return ORDER.index(candidate.answer), -(candidate.top1 or 0), latency
+    gain = candidate.gain.gain.median if candidate.gain else -inf
+    return ORDER.index(candidate.answer), -gain, -(candidate.top1 or 0), latency
 
 
 def _candidate(

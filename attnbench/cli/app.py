@@ -24,6 +24,7 @@ from attnbench.cli.commands.report import report_command
 from attnbench.cli.commands.run import run
 from attnbench.cli.commands.same import same
 from attnbench.cli.commands.selftest import selftest
+from attnbench.cli.commands.train import train
 from attnbench.errors import UserError
 from attnbench.modules import SettingsError
 from attnbench.text import printable
@@ -39,6 +40,7 @@ app.command("run")(run)
 app.command("list")(list_modules)
 app.command("check")(check)
 app.command("evaluate")(evaluate)
+app.command("train")(train)
 app.command("compare")(compare)
 app.command("history")(history)
 app.command("pick")(pick)

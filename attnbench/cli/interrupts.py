@@ -35,11 +35,31 @@ class Interrupts:
         self.received: int | None = None
         self.told = False
         self.is_terminal = False
+        self.is_deferred = False
 
     def receive(self, number: int, _frame: FrameType | None) -> None:
         """Raise a KeyboardInterrupt for the first signal; a second one ends the process."""
         if self.received is None:
             self.received = number
+            if not self.is_deferred:
+                raise KeyboardInterrupt
+
+    @contextmanager
+    def deferred(self) -> Iterator[Callable[[], bool]]:
+        """Let the body end where it can: it asks whether a signal has come, and raises then.
+
+        It has all the time that it needs, for example to write a checkpoint; a second signal ends
+        the process at once, as ever.
+
+        Raises:
+            KeyboardInterrupt: a signal came, and the body has ended without asking.
+        """
+        self.is_deferred = True
+        try:
+            yield lambda: self.received is not None
+        finally:
+            self.is_deferred = False
+        if self.received is not None:
             raise KeyboardInterrupt
 
     def watch(self, signals: int) -> None:
@@ -50,7 +70,7 @@ class Interrupts:
         """
         number = self._next(signals, None)
         if number is not None:
-            self._next(signals, GRACE_S)
+            self._next(signals, None if self.is_deferred else GRACE_S)
             self.received = number
             self._tell()
             with suppress(OSError):

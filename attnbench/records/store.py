@@ -41,33 +41,34 @@ _LATER = JsonLines(FILE_NAME, Entry, None)
 holds_a_file, repair = RECORDS.exist, RECORDS.repair
 
 _LOCKED: dict[Path, int] = {}
-"""Folder and the process that locked it, by an open file. The system releases the lock when the
+"""File and the process that locked it, by an open file. The system releases the lock when the
 process ends, however it does; a fork of it has this table and the file, but may not write."""
 
 
-def lock(folder: Path) -> None:
-    """Make this process the only one that writes to a folder, for as long as it lives.
+def lock(folder: Path, file_name: str = FILE_NAME) -> None:
+    """Make this process the only one that writes to a folder's file, for as long as it lives.
 
     Raises:
         UserError: another process writes to it, or it cannot be written to.
     """
-    if folder.resolve() in _LOCKED:
-        _require_writer(folder)
+    path = (folder / file_name).resolve()
+    if path in _LOCKED:
+        _require_writer(folder, file_name)
         return
     with writing_to(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        file = os.open(folder / FILE_NAME, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+        file = os.open(folder / file_name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
     if fcntl is not None:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             os.close(file)
             raise UserError(f"another attnbench is writing to {folder}") from error
-    _LOCKED[folder.resolve()] = os.getpid()
+    _LOCKED[path] = os.getpid()
 
 
-def _require_writer(folder: Path) -> None:
-    if _LOCKED.get(folder.resolve(), os.getpid()) != os.getpid():
+def _require_writer(folder: Path, file_name: str = FILE_NAME) -> None:
+    if _LOCKED.get((folder / file_name).resolve(), os.getpid()) != os.getpid():
         raise UserError(
             f"cannot write to {folder}: this process is a fork of the one that opened its records"
         )

@@ -15,9 +15,11 @@ import pandas as pd
 from attnbench.errors import UserError
 from attnbench.records import evaluation, run, store
 from attnbench.records.evaluation import Evaluation
+from attnbench.records.trainings import store as training_store
 from attnbench.report.tables.grid import tidy
 from attnbench.report.tables.pooled import pooled
 from attnbench.report.tables.run import LoadedRun, Runs
+from attnbench.stats.gains import Gains
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,8 @@ class Loaded:
     folders: Sequence[Path]
     runs: Mapping[Path, LoadedRun]
     evaluations: Sequence[Evaluation]
+    trainings: Sequence[Gains] = ()
+    """Each file of trainings, with the gains that are derived from it."""
 
     @property
     def single(self) -> bool:
@@ -51,7 +55,7 @@ class Loaded:
 
 
 def load(*folders: Path, scatter: float | None = None) -> Loaded:
-    """Read every run in those folders, each of which is a run's, holds runs, or has evaluations.
+    """Read every run in those folders: of a run, of several, of evaluations or of trainings.
 
     ``scatter`` is the standard deviation of log-ratios between runs, until enough of them show it;
     by default that of ``stats.between_runs``.
@@ -61,18 +65,22 @@ def load(*folders: Path, scatter: float | None = None) -> Loaded:
     """
     paths: list[Path] = []
     evaluations: dict[Path, tuple[Evaluation, ...]] = {}
+    trainings: dict[Path, Gains] = {}
     for folder in folders:
         inside: list[Path] = []
         with suppress(OSError):
             inside = sorted(place for place in folder.iterdir() if place.is_dir())
         places = [place for place in (folder, *inside) if not store.holds_a_file(place)]
         apart = {place.resolve(): evaluation.read(place) for place in places}
-        paths += store.runs_in(folder) or ([] if any(apart.values()) else [folder])
+        trained = training_store.in_folder(folder)
+        trainings |= {place.resolve(): Gains(known) for place, known in trained.items()}
+        paths += store.runs_in(folder) or ([] if any(apart.values()) or trained else [folder])
         evaluations |= apart
     if len({path.resolve() for path in paths}) < len(paths):
         raise UserError("a run was given twice")
     runs = {path: LoadedRun(run.read(path), scatter) for path in paths}
-    return Loaded(folders, runs, [known for place in evaluations.values() for known in place])
+    apart_from_runs = [known for place in evaluations.values() for known in place]
+    return Loaded(folders, runs, apart_from_runs, [*trainings.values()])
 
 
 def read(*folders: str | PathLike[str]) -> pd.DataFrame:

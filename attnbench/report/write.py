@@ -14,10 +14,11 @@ from attnbench.errors import UserError
 from attnbench.files import write_whole
 from attnbench.records.evaluation import Evaluation
 from attnbench.records.run import Run
-from attnbench.report.formats import paper
+from attnbench.report.formats import paper, trainings
 from attnbench.report.formats.html import page
 from attnbench.report.formats.latex import document
 from attnbench.report.formats.markdown import markdown
+from attnbench.report.formats.trainings import Section
 from attnbench.report.load import Loaded
 from attnbench.report.plots import render
 from attnbench.report.plots.grid import GRID_PLOTS
@@ -50,23 +51,29 @@ def write_loaded(loaded: Loaded, out: Path) -> None:
     Raises:
         UserError: a folder cannot be written to.
     """
+    trained = trainings.sections(loaded.trainings, loaded.pooled)
     if not loaded.runs:
-        write_evaluations(loaded.evaluations, out)
+        write_evaluations(loaded.evaluations, out, trained)
     elif loaded.single:
         (run,) = loaded.runs.values()
         if loaded.evaluations:
             every = (*run.run.evaluations, *loaded.evaluations)
             run = replace(run, run=replace(run.run, evaluations=every))
-        _write_run(run, out, render.of_run(run))
+        _write_run(run, out, render.of_run(run), trained)
     else:
         drawings = {}
         for (path, run), name in zip(loaded.runs.items(), loaded.named, strict=True):
             drawings[name] = render.of_run(run)
             _write_run(run, path, drawings[name])
-        write_joint(loaded.named, out, loaded.evaluations, drawings, loaded.pooled)
+        write_joint(loaded.named, out, loaded.evaluations, drawings, loaded.pooled, trained)
 
 
-def _write_run(loaded: LoadedRun, folder: Path, drawings: Sequence[Drawing]) -> list[Path]:
+def _write_run(
+    loaded: LoadedRun,
+    folder: Path,
+    drawings: Sequence[Drawing],
+    trained: Sequence[Section] = (),
+) -> list[Path]:
     run = loaded.run
     notes = [f"{run.case.described}.", f"{machine(run)}.", *remarks(loaded)]
     notes += accuracy.notes(run.evaluations)
@@ -82,10 +89,11 @@ def _write_run(loaded: LoadedRun, folder: Path, drawings: Sequence[Drawing]) -> 
         "report.html": page(
             {folder.name: loaded},
             {folder.name: drawings},
-            files=_links("comparison", *TABLES),
+            files=_links("comparison", *TABLES) | _links_of(trained),
+            trainings=trained,
         ),
     }
-    return _write(folder, files | render.files(drawings))
+    return _write(folder, files | render.files(drawings) | trainings.files(trained))
 
 
 def write_paper(loaded: Loaded, out: Path, keys: Sequence[str]) -> list[Path]:
@@ -110,25 +118,33 @@ def write_paper(loaded: Loaded, out: Path, keys: Sequence[str]) -> list[Path]:
     return _write(out, files)
 
 
-def write_evaluations(evaluations: Sequence[Evaluation], folder: Path) -> list[Path]:
-    """Write comparison.md, .tex and report.html of evaluations that lie beside no run.
+def write_evaluations(
+    evaluations: Sequence[Evaluation], folder: Path, trained: Sequence[Section] = ()
+) -> list[Path]:
+    """Write comparison.md, .tex and report.html of evaluations and trainings beside no run.
 
     Raises:
         UserError: the folder cannot be written to.
     """
     networks = ", ".join(dict.fromkeys(map(accuracy.network, evaluations)))
-    files = _tables("comparison", accuracy.tables(evaluations), networks, evaluations)
-    links = _links("comparison", "md", "tex")
-    shown = page({}, {}, evaluations=evaluations, files=links)
-    return _write(folder, files | {"report.html": shown})
+    files: Files = {}
+    links: dict[str, str] = {}
+    if evaluations:
+        files = _tables("comparison", accuracy.tables(evaluations), networks, evaluations)
+        links = _links("comparison", "md", "tex")
+    shown = page(
+        {}, {}, evaluations=evaluations, files=links | _links_of(trained), trainings=trained
+    )
+    return _write(folder, files | trainings.files(trained) | {"report.html": shown})
 
 
-def write_joint(
+def write_joint(  # noqa: PLR0913, PLR0917  what a joint page may hold
     runs: Runs,
     folder: Path,
     evaluations: Sequence[Evaluation] = (),
     drawings: Mapping[str, Sequence[Drawing]] | None = None,
     together: Runs | None = None,
+    trained: Sequence[Section] = (),
 ) -> list[Path]:
     """Write what compares several runs: grid.md, .tex and .csv, plots and one page.
 
@@ -167,9 +183,9 @@ def write_joint(
         ]
         files = _tables("grid", printed, setting, evaluated, notes) | render.files(joint)
         files["grid.csv"] = csv(tidy(networks))
-    links = _links("grid", *(TABLES if networks else ()))
-    shown = page(runs, drawings, joint, evaluations, links, together)
-    return _write(folder, files | {"report.html": shown})
+    links = _links("grid", *(TABLES if networks else ())) | _links_of(trained)
+    shown = page(runs, drawings, joint, evaluations, links, together, trained)
+    return _write(folder, files | trainings.files(trained) | {"report.html": shown})
 
 
 TABLES = ("csv", "md", "tex")
@@ -178,6 +194,10 @@ TABLES = ("csv", "md", "tex")
 def _links(stem: str, *endings: str) -> dict[str, str]:
     """Return the addresses of tables as files, which a page beside them links to."""
     return {ending: f"{stem}.{ending}" for ending in endings}
+
+
+def _links_of(trained: Sequence[Section]) -> dict[str, str]:
+    return {trainings.STEM: f"{trainings.STEM}.md"} if trained else {}
 
 
 def csv(frame: pd.DataFrame) -> str:

@@ -147,6 +147,34 @@ evaluate E --threads 0                        | threads must be at least 1
 evaluate E --workers -1                       | workers must be at least 0
 evaluate E --out OTHERS                       | holds other files, no run and no evaluations
 evaluate E --kye model                        | --key
+train                                         | --data
+train --data nowhere                          | cannot take images from nowhere: No such file
+train --data FILE                             | cannot take images from
+train --data digits --host resnet51           | unknown classifier 'resnet51' (did you mean
+train --data digits --host maskrcnn_resnet50_fpn | unknown classifier 'maskrcnn_resnet50_fpn'
+train --data digits --recipe shrt             | unknown recipe 'shrt' (did you mean short?)
+train --data digits --set epoch=1             | unknown field of a recipe 'epoch' (did you mean
+train --data digits --set epochs              | is not FIELD=VALUE
+train --data digits --set epochs=0            | recipe short: epochs:
+train --data digits --recipe ecanet --set epochs=9 | milestones 30,60,90 with 9 epochs
+train --data digits --seeds 0                 | seeds must be at least 1
+train --data digits --seeds many              | --seeds
+train --data digits --seed -1                 | seed must be at least 0
+train --data digits --last 9                  | --last 9 epochs cannot be averaged: there are 8
+train --data digits --last 0                  | last must be at least 1
+train --data digits --modules sga             | (did you mean sa?)
+train --data digits --module nowhere.py:Mine  | there is no Python file
+train --data digits --modules ,               | --modules names none
+train --data digits --image-size 16           | image_size must be at least 32
+train --data digits --stages 5                | unknown stages [5]
+train --data digits --blocks first            | unknown blocks 'first'
+train --data digits --amp int8                | --amp: 'int8' is not one of
+train --data digits --device tpu              | 'tpu' is not one of
+train --data digits --threads 0               | threads must be at least 1
+train --data digits --workers -1              | workers must be at least 0
+train --data digits --save-minutes 0          | save-minutes must be a positive number
+train --data digits --out OTHERS              | holds other files, no run and no trainings
+train --data digits --out UNREAD              | line 1: not JSON
 check --format yaml                           | 'yaml' is not one of
 check --limit a                               | --limits
 compare                                       | OLD
@@ -181,13 +209,14 @@ COMMANDS = [command.name for command in app.registered_commands]
 @pytest.fixture
 def workplace(tmp_path: Path) -> dict[str, str]:
     """What the arguments name in capitals, by these names."""
-    for name in ("OTHERS", "DATA/0", "DAMAGED"):
+    for name in ("OTHERS", "DATA/0", "DAMAGED", "UNREAD"):
         (tmp_path / name).mkdir(parents=True)
     (tmp_path / "OTHERS" / "thesis.tex").touch()
     (tmp_path / "DAMAGED" / "records.jsonl").write_text("nothing\n")
+    (tmp_path / "UNREAD" / "trainings.jsonl").write_text("nothing\n")
     for name in ("FILE", "WEIGHTS"):
         (tmp_path / name).touch()
-    names = ("OTHERS", "DATA", "DAMAGED", "FILE", "WEIGHTS")
+    names = ("OTHERS", "DATA", "DAMAGED", "UNREAD", "FILE", "WEIGHTS")
     return {name: str(tmp_path / name) for name in names} | {"RUN": str(SMALL_RUN)}
 
 

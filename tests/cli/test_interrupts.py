@@ -42,6 +42,14 @@ SAID = f"""
         except KeyboardInterrupt:
             raise SystemExit(interrupts.STATUS)
 """
+DEFERRED = f"""
+        with interrupts.INTERRUPTS.deferred() as stop:
+            {READY}
+            while not stop():
+                pass
+            print("saved", flush=True)
+            {{after}}
+"""
 
 
 def process_of(body: str, grace_s: float = 60.0, start: Callable[[], Any] | None = None) -> Any:
@@ -107,3 +115,18 @@ def test_a_command_that_has_said_how_to_go_on_is_not_followed_by_another_line() 
     process = process_of(SAID)
     process.send_signal(signal.SIGTERM)
     assert end_of(process) == (143, "cleaned up\nat exit\n", "")
+
+
+def test_work_that_defers_a_signal_ends_where_it_can_and_has_no_grace_to_keep() -> None:
+    process = process_of(DEFERRED.format(after=""), grace_s=0.0)
+    process.send_signal(signal.SIGTERM)
+    assert end_of(process) == (143, "saved\ncleaned up\nat exit\n", "attnbench: interrupted\n")
+
+
+def test_a_second_signal_ends_at_once_what_defers_the_first() -> None:
+    process = process_of(DEFERRED.format(after="while True: pass"))
+    process.send_signal(signal.SIGINT)
+    assert process.stdout.readline() == "saved\n"
+    process.send_signal(signal.SIGINT)
+    status, shown, said = end_of(process)
+    assert (status, shown, said) == (130, "", "attnbench: interrupted\n")

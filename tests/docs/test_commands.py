@@ -73,6 +73,8 @@ def arguments(words: list[str]) -> list[str] | None:
         return words[1:]
     if Path(words[0]).name == "python" and words[1] == "run_bench.py":
         return words[2:]
+    if Path(words[0]).name == "torchrun" and "attnbench" in words:
+        return words[words.index("attnbench") + 1 :]
     return None
 
 

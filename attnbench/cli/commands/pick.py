@@ -22,6 +22,8 @@ HEADINGS = (
     *("module", "answer", "published top-1 (%)", "latency over plain [95%]"),
     *("added parameters", "activation memory over plain", "why"),
 )
+GAIN = "measured gain (points) [95%]"
+"""A further column, behind the answer, where gains were measured."""
 
 
 def cells(candidate: Candidate) -> tuple[str, ...]:
@@ -35,6 +37,22 @@ def cells(candidate: Candidate) -> tuple[str, ...]:
         formatting.whole(candidate.added_params, signed=True),
         formatting.NOTHING if memory is None else f"{memory - 1:+.1%}",
         "; ".join(candidate.reasons),
+    )
+
+
+def with_gains(choice: Choice) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Return headings and rows, with a column of gains where they give the order."""
+    rows = [cells(candidate) for candidate in choice.candidates]
+    if choice.trained is None:
+        return HEADINGS, rows
+    texts = [
+        formatting.points(None if candidate.gain is None else candidate.gain.gain)
+        for candidate in choice.candidates
+    ]
+    place = HEADINGS.index("answer") + 1
+    return (
+        (*HEADINGS[:place], GAIN, *HEADINGS[place:]),
+        [(*row[:place], text, *row[place:]) for row, text in zip(rows, texts, strict=True)],
     )
 
 
@@ -65,6 +83,8 @@ def sentences(choice: Choice) -> Iterator[str]:
 
 
 def _order(choice: Choice) -> str:
+    if choice.trained is not None:
+        return _order_by_gain(choice)
     without = [candidate for candidate in choice.candidates if candidate.top1 is None]
     if choice.recipe is None:
         reason = "No top-1 is published for this host"
@@ -84,6 +104,16 @@ def _order(choice: Choice) -> str:
             text += f" Not ranked, as that recipe has none for them: {_listed(without)}."
         return text
     return f"{reason}; the order is that of latency."
+
+
+def _order_by_gain(choice: Choice) -> str:
+    text = f"Gains were measured: {choice.trained}. The greatest stands first."
+    trained = [candidate for candidate in choice.candidates if candidate.gain is not None]
+    for verdict in ("helps", "harms", "no significant difference"):
+        alike = [known for known in trained if known.gain and known.gain.verdict == verdict]
+        text += f" {verdict.capitalize()}: {_listed(alike)}." if alike else ""
+    without = [candidate for candidate in choice.candidates if candidate.gain is None]
+    return f"{text} Not trained: {_listed(without)}." if without else text
 
 
 def _listed(candidates: Iterable[Candidate]) -> str:
@@ -122,9 +152,10 @@ def pick(  # noqa: PLR0913, PLR0917  an option each
     if format_ is ChoiceFormat.JSON:
         print(output.json_text(choice))
     else:
-        console, rows = output.console(), map(cells, choice.candidates)
+        console = output.console()
+        headings, rows = with_gains(choice)
         caption = f"Modules and the limits: {choice.configuration}"
-        console.print(output.table(caption, HEADINGS, rows, words=("answer", "why")))
+        console.print(output.table(caption, headings, rows, words=("answer", "why")))
         for sentence in sentences(choice):
             console.print(sentence)
     return 0 if choice.of("in") else 1

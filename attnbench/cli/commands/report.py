@@ -56,6 +56,7 @@ def show(
     joint = [turned(grid(networks))] if networks and not (loaded.single or one) else []
     accuracies = accuracy.tables(loaded.evaluations)
     print_tables([*joint, *accuracies], accuracy.notes(loaded.evaluations), console)
+    print_trainings(loaded, console)
     write(loaded, out, console)
     if written:
         listed = " and ".join(path.name for path in written)
@@ -70,6 +71,20 @@ def write(loaded: Loaded, out: Path, console: Console) -> None:
     console.print(f"Tables, plots and report.html are in {out}")
 
 
+def print_trainings(loaded: Loaded, console: Console) -> None:
+    """Print what modules gain at equal training, where the folders hold trainings."""
+    from attnbench.report.tables.trainings import gains
+
+    for known in loaded.trainings:
+        printed = gains.table(known)
+        words = ("verdict",)
+        if printed is not None:
+            console.print()
+            console.print(output.table(printed.caption, printed.headings, printed.rows, words))
+        for sentence in gains.notes(known):
+            console.print(sentence)
+
+
 def print_tables(tables: Iterable[Table], sentences: Iterable[str], console: Console) -> None:
     """Print tables, each after an empty line, then sentences."""
     for table in tables:
@@ -82,7 +97,9 @@ def print_tables(tables: Iterable[Table], sentences: Iterable[str], console: Con
 def report_command(
     folders: Annotated[
         list[Path],
-        typer.Argument(metavar="DIR...", help="Folder of a run, of several runs or evaluations."),
+        typer.Argument(
+            metavar="DIR...", help="Folder of a run, of several, of evaluations or trainings."
+        ),
     ],
     out: Annotated[
         Path | None,

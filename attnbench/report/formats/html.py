@@ -13,8 +13,10 @@ from attnbench import formatting
 from attnbench.modules import ATTENTION
 from attnbench.records import evaluation, store
 from attnbench.records.evaluation import Evaluation
+from attnbench.records.trainings import store as training_store
 from attnbench.records.variants import PLAIN
 from attnbench.report.formats import reproduce
+from attnbench.report.formats.trainings import Section
 from attnbench.report.plots.render import Drawing, on_page
 from attnbench.report.tables import accuracy, claims, stages
 from attnbench.report.tables.grid import grid, labels, shared, turned
@@ -30,6 +32,8 @@ MARKS = {
     "slower in this run": "tie",
     "faster in this run": "tie",
     "no significant difference": "tie",
+    "helps": "good",
+    "harms": "bad",
     "reproduced": "good",
     "explained": "tie",
     "contradicted": "bad",
@@ -44,6 +48,7 @@ def page(  # noqa: PLR0913, PLR0917  what a page may hold
     evaluations: Sequence[Evaluation] = (),
     files: Mapping[str, str] | None = None,
     together: Runs | None = None,
+    trainings: Sequence[Section] = (),
 ) -> str:
     """Return the page of one run or of several.
 
@@ -64,18 +69,24 @@ def page(  # noqa: PLR0913, PLR0917  what a page may hold
         sections.append(_section(f"run-{number}", heading, loaded, pictures))
     hosts = [loaded.run.case.host for loaded in runs.values()]
     hosts += [evaluated.host for evaluated in evaluations]
-    where = "in" if networks or evaluations else "alone, as in"
+    hosts += [section.host for section in trainings]
+    where = "in" if networks or evaluations or trainings else "alone, as in"
     evaluated = bool(evaluations) or any(loaded.run.evaluations for loaded in runs.values())
-    sources = {store.FILE_NAME: bool(runs), evaluation.FILE_NAME: evaluated}
+    sources = {
+        store.FILE_NAME: bool(runs),
+        evaluation.FILE_NAME: evaluated,
+        training_store.FILE_NAME: bool(trainings),
+    }
     return _TEMPLATES.get_template("page.html").render(
         heading=f"Attention modules {where} {', '.join(dict.fromkeys(hosts))}",
-        title=_title(runs, evaluations),
+        title=_title(runs, evaluations, trainings),
         files=files or {},
         sections=sections,
         overview=turned(grid(together)) if _is_grid(together) and several else None,
         together=[_repeated(loaded) for loaded in repeated],
         joint=on_page(joint, "joint"),
         accuracy=_accuracy(evaluations),
+        trainings=_trained(trainings),
         sources=[Markup("<code>{}</code>").format(name) for name, used in sources.items() if used],
         marks=MARKS,
     )
@@ -128,8 +139,10 @@ def _repeated(loaded: LoadedRun) -> dict[str, object]:
     }
 
 
-def _title(runs: Runs, evaluations: Sequence[Evaluation]) -> str:
+def _title(runs: Runs, evaluations: Sequence[Evaluation], trainings: Sequence[Section] = ()) -> str:
     """Return what tells the page's tab from others: configuration, processor and day."""
+    if not runs and not evaluations:
+        return f"{'; '.join(section.heading for section in trainings)} - attnbench"
     if not runs:
         return f"Accuracy of {', '.join(dict.fromkeys(map(accuracy.network, evaluations)))}"
     if len(runs) > 1:
@@ -149,6 +162,20 @@ def _papers(modules: Sequence[str]) -> dict[str, str]:
         for name in modules
         if name in ATTENTION and names[title := formatting.title(name)] == 1
     }
+
+
+def _trained(trainings: Sequence[Section]) -> list[dict[str, object]]:
+    """Return what ``page.html`` shows of trainings."""
+    return [
+        {
+            "heading": section.heading,
+            "table": section.table,
+            "notes": section.notes,
+            "command": section.command,
+            "pictures": on_page(section.drawings, f"training-{number}"),
+        }
+        for number, section in enumerate(trainings, start=1)
+    ]
 
 
 def _accuracy(evaluations: Sequence[Evaluation]) -> dict[str, object] | None:

@@ -1,0 +1,178 @@
+"""``attnbench train``: whether modules help, on the user's own data, at equal training."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Set
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from attnbench.cli import options, output
+from attnbench.cli.interrupts import INTERRUPTS
+from attnbench.cli.options import DTYPES, CustomModules, Device, Timeout, option, stated
+from attnbench.cli.training_progress import TrainingProgress
+from attnbench.errors import UserError
+from attnbench.modules import SettingsError
+from attnbench.records.case import OPTIONS
+from attnbench.system import worker
+
+if TYPE_CHECKING:
+    from attnbench.records.trainings.recipe import Recipe
+    from attnbench.training.options import TrainOptions
+
+
+def train(  # noqa: PLR0913, PLR0917  one parameter an option
+    data: Annotated[
+        str,
+        option(
+            "DIR",
+            "A folder with train/ and val/, in each a folder of images a class; or the word "
+            "digits: 1,797 handwritten digits that scikit-learn ships.",
+        ),
+    ],
+    modules: Annotated[str | None, option(None, "Names, comma-separated.", "all seven")] = None,
+    module: CustomModules = None,
+    host: Annotated[
+        str | None,
+        option(None, "A ResNet or ResNeXt of torchvision, sknet50 or sknet101.", "resnet50"),
+    ] = None,
+    recipe: Annotated[
+        str | None,
+        option("NAME", "Of training: short, or as published; see docs/training.md.", "short"),
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        option(
+            "FIELD=VALUE",
+            "Another value of a field of the recipe, such as epochs=20. May be repeated.",
+            None,
+            "--set",
+        ),
+    ] = None,
+    seeds: Annotated[
+        int | None,
+        option("N", "Trainings of each network; more may be asked for later.", "3"),
+    ] = None,
+    seed: Annotated[int | None, option("N", "The first of them; others follow it.", "0")] = None,
+    last: Annotated[
+        int | None,
+        option("K", "The figure is the mean over the last K epochs, never the best one.", "1"),
+    ] = None,
+    capacity_control: Annotated[
+        bool | None,
+        option(
+            None,
+            "Train also the plain host, widened until it is as slow as the slowest module.",
+            "off",
+            "--capacity-control",
+        ),
+    ] = None,
+    image_size: Annotated[
+        int | None, option("N", "Side of the images, in pixels.", "224; 32 for digits")
+    ] = None,
+    stages: Annotated[str | None, stated("stages")] = None,
+    blocks: Annotated[str | None, stated("blocks")] = None,
+    device: Annotated[Device, option(None, OPTIONS["device"].help)] = Device.AUTO,
+    amp: Annotated[
+        str | None,
+        option("NAME", f"Mixed precision by autocast: {', '.join(DTYPES)}.", "float32: none"),
+    ] = None,
+    channels_last: Annotated[bool | None, stated("channels_last")] = None,
+    threads: Annotated[int | None, stated("threads")] = None,
+    workers: Annotated[
+        int | None, option("N", "Processes that read images.", "0; up to 8 on CUDA")
+    ] = None,
+    deterministic: Annotated[
+        bool | None,
+        option(
+            None,
+            "Deterministic algorithms alone: on one machine the same weights bit for bit.",
+            "off",
+            "--deterministic",
+        ),
+    ] = None,
+    save_minutes: Annotated[
+        float | None,
+        option("MINUTES", "Most time between two checkpoints within an epoch.", "10"),
+    ] = None,
+    timeout: Timeout = None,
+    out: Annotated[
+        Path | None,
+        option(
+            "DIR",
+            "Folder of the trainings; may be that of a run. Unfinished ones in it are resumed.",
+            "a new one under reports/",
+        ),
+    ] = None,
+) -> int:
+    """Train the plain host and each module under one recipe, paired by seed, with a control.
+
+    Under torchrun the processes share each batch.
+    """
+    from attnbench.training.options import TrainOptions, checked
+
+    stated_options = TrainOptions(
+        data=data,
+        modules=options.modules(modules, module),
+        host=host,
+        recipe=recipe,
+        changes=tuple(set_ or ()),
+        seeds=seeds,
+        seed=seed,
+        last=last,
+        image_size=image_size,
+        stages=options.stages(stages),
+        blocks=blocks,
+        device=None if device is Device.AUTO else device.value,
+        amp=None if amp is None else options.choice(amp, "--amp", DTYPES),
+        channels_last=channels_last,
+        threads=threads,
+        workers=workers,
+        deterministic=deterministic,
+        capacity_control=capacity_control,
+        save_minutes=save_minutes,
+    )
+    quiet = int(os.environ.get("RANK", "0")) > 0  # the first process of torchrun tells
+    try:
+        filled, chosen = checked(stated_options, out)
+    except (UserError, SettingsError):
+        if quiet:
+            return 2
+        raise
+    if out is None and int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise UserError("several processes need --out, the folder that the first one writes to")
+    with worker.time_limit(timeout):
+        return _train(filled, chosen, out, options.named(modules, module), quiet=quiet)
+
+
+def _train(
+    filled: TrainOptions, recipe: Recipe, out: Path | None, named: Set[str], *, quiet: bool
+) -> int:
+    """Train, showing what happens; modules that the user has named must not be left out."""
+    from attnbench.cli.commands.report import print_trainings, write
+    from attnbench.report.load import load
+    from attnbench.training import runner  # and torch
+
+    console = output.console()
+    with INTERRUPTS.deferred() as stop:
+        listener = TrainingProgress(console, stop, quiet=quiet)
+        try:
+            with listener:
+                trained = runner.run(filled, recipe, out, listener)
+        except KeyboardInterrupt:
+            if not quiet and listener.folder is not None:
+                again = ["attnbench", "train", "--data", filled.data, "--out", str(listener.folder)]
+                output.complain(f"interrupted; resume with: {shlex.join(again)}")
+            return 130
+        except runner.OfFirstError:
+            return 2
+    if quiet:
+        return 0
+    loaded = load(trained.folder)
+    print_trainings(loaded, console)
+    write(loaded, trained.folder, console)
+    failures = list(listener.failures(trained.trainings))
+    output.complain(*failures)
+    refused = trained.trainings.training.left_out.keys() & named
+    return 1 if failures or refused else 0

@@ -1,0 +1,1 @@
+"""What is stored of trainings: recipes, the lines of ``trainings.jsonl``, and the file."""

@@ -1,0 +1,186 @@
+"""What the options of ``train`` can be: all that is known before torch is imported."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from math import isfinite
+from pathlib import Path
+
+from attnbench import host_names
+from attnbench.errors import UserError
+from attnbench.modules import ATTENTION
+from attnbench.plugins import resolve
+from attnbench.records import store as runs
+from attnbench.records.case import LIMITS
+from attnbench.records.trainings import store
+from attnbench.records.trainings.recipe import MOST_EPOCHS, Recipe
+from attnbench.records.trainings.schema import WIDER, Trainings
+from attnbench.records.variants import STAGES
+from attnbench.text import unknown
+from attnbench.training import recipes
+
+DIGITS = "digits"
+DIGITS_SIZE = 32
+"""The least that a host takes: four times the digits' own 8."""
+
+MOST_SEEDS = 1000
+DEFAULT_SEEDS = 3
+DEFAULT_SAVE_MINUTES = 10.0
+BLOCKS = ("all", "last")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainOptions:
+    """The options of ``train``; None where the user left one out."""
+
+    data: str
+    """``digits``, or a folder."""
+    modules: tuple[str, ...] | None = None
+    host: str | None = None
+    recipe: str | None = None
+    changes: tuple[str, ...] = ()
+    seeds: int | None = None
+    seed: int | None = None
+    """The first of them."""
+    last: int | None = None
+    image_size: int | None = None
+    stages: tuple[int, ...] | None = None
+    blocks: str | None = None
+    device: str | None = None
+    amp: str | None = None
+    channels_last: bool | None = None
+    threads: int | None = None
+    workers: int | None = None
+    deterministic: bool | None = None
+    capacity_control: bool | None = None
+    save_minutes: float | None = None
+
+
+def checked(options: TrainOptions, out: Path | None) -> tuple[TrainOptions, Recipe]:
+    """Return valid options, those of a folder's unfinished trainings where left out; their recipe.
+
+    ``device``, ``threads`` and ``workers`` stay None where neither states them.
+
+    Raises:
+        UserError: an option that cannot be, a folder that holds something else, or that was begun
+            with another recipe, host or data.
+        SettingsError: a module that is not known.
+    """
+    recorded = None if out is None else _recorded(out)
+    stated = replace(
+        options,
+        host=None if options.host is None else host_names.written(options.host),
+        modules=None
+        if options.modules is None
+        else tuple(dict.fromkeys(map(resolve.written, options.modules))),
+        blocks=None if options.blocks is None else options.blocks.strip().lower(),
+    )
+    if recorded:
+        stated = _filled_from(stated, recorded)
+        recipe = recorded.training.recipe
+        if options.recipe is not None or options.changes:
+            recipe = recipes.recipe(options.recipe or recipe.name, options.changes)
+    else:
+        recipe = recipes.recipe(options.recipe or recipes.DEFAULT, options.changes)
+    filled = _filled(stated)
+    _require_values(filled, recipe)
+    resolve.origins(map(resolve.parse, filled.modules or ()))  # the files are there
+    return filled, recipe
+
+
+def _recorded(out: Path) -> Trainings | None:
+    if store.exist(out):
+        return store.read(out)
+    if runs.has_files(out) and not runs.runs_in(out):
+        raise UserError(f"{out} holds other files, no run and no trainings; choose another --out")
+    return None
+
+
+def _filled_from(options: TrainOptions, recorded: Trainings) -> TrainOptions:
+    """Fill in what the trainings of a folder were begun with."""
+    plan = recorded.training
+    known = {
+        "modules": (*plan.modules, *(name for name in plan.left_out if name != WIDER)),
+        "host": plan.host,
+        "seeds": len(recorded.seeds),
+        "seed": recorded.seeds[0],
+        "last": plan.last,
+        "image_size": plan.image_size,
+        "stages": plan.stages,
+        "blocks": plan.blocks,
+        "device": plan.device,
+        "amp": plan.amp,
+        "channels_last": plan.channels_last,
+        "threads": plan.threads,
+        "deterministic": plan.deterministic,
+        "capacity_control": WIDER in (*plan.variants, *plan.left_out),
+    }
+    missing = {name: value for name, value in known.items() if getattr(options, name) is None}
+    return replace(options, **missing)  # type: ignore[arg-type]
+
+
+def _filled(options: TrainOptions) -> TrainOptions:
+    known = {
+        "modules": tuple(ATTENTION),
+        "host": "resnet50",
+        "seeds": DEFAULT_SEEDS,
+        "seed": 0,
+        "last": 1,
+        "image_size": DIGITS_SIZE if options.data == DIGITS else host_names.CLASSIFIER_SIZE[0],
+        "stages": STAGES,
+        "blocks": "all",
+        "amp": "float32",
+        "channels_last": False,
+        "deterministic": False,
+        "capacity_control": False,
+        "save_minutes": DEFAULT_SAVE_MINUTES,
+    }
+    missing = {name: value for name, value in known.items() if getattr(options, name) is None}
+    return replace(options, **missing)  # type: ignore[arg-type]
+
+
+def _require_values(options: TrainOptions, recipe: Recipe) -> None:
+    if options.host not in host_names.CLASSIFIERS:
+        raise UserError(unknown("classifier", str(options.host), host_names.CLASSIFIERS))
+    if options.data != DIGITS:
+        _require_folder(options.data)
+    if not options.modules:
+        raise UserError("modules has no value")
+    for module in options.modules:
+        resolve.parse(module)
+        if module == WIDER:
+            raise UserError(f"no module can have the name '{WIDER}': it is that of the wider host")
+    if options.blocks not in BLOCKS:
+        raise UserError(unknown("blocks", str(options.blocks), BLOCKS))
+    stages = options.stages or ()
+    if not stages or set(stages) - {*STAGES}:
+        raise UserError(f"unknown stages {sorted(set(stages) - {*STAGES})}; known: 1 to 4")
+    if (options.last or 0) > recipe.epochs:
+        raise UserError(
+            f"--last {options.last} epochs cannot be averaged: there are {recipe.epochs}"
+        )
+    for name, value, (least, most) in (
+        ("seeds", options.seeds, (1, MOST_SEEDS)),
+        ("seed", options.seed, (0, 2**62)),
+        ("last", options.last, (1, MOST_EPOCHS)),
+        ("image_size", options.image_size, (host_names.TOTAL_STRIDE, LIMITS["image_size"][1])),
+        ("threads", 1 if options.threads is None else options.threads, LIMITS["threads"]),
+        ("workers", options.workers or 0, (0, LIMITS["threads"][1])),
+    ):
+        if not least <= (value or 0) <= most:
+            raise UserError(f"{name} must be at least {least} and at most {most}, not {value}")
+    minutes = options.save_minutes or 0.0
+    if not (isfinite(minutes) and minutes > 0):
+        raise UserError(f"save-minutes must be a positive number, not {minutes:g}")
+
+
+def _require_folder(data: str) -> None:
+    try:
+        os.scandir(data).close()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise UserError(
+            f"cannot take images from {data}: {reason}; --data is a folder with train/ and val/, "
+            f"or '{DIGITS}'"
+        ) from error

@@ -1,0 +1,126 @@
+"""``train`` on a task of a few pixels, as a user sees it."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from helpers import small_training
+from helpers.command_line import call
+
+from attnbench.cli.commands import train as command
+from attnbench.hosts.build import HOSTS, Host
+from attnbench.records.trainings import store
+from attnbench.report.formats import trainings
+
+SMALL = ["--data", "digits", "--host", "resnet18", "--set", "epochs=2", "--set", "batch_size=8"]
+SMALL += ["--threads", "1", "--device", "cpu", "--seeds", "2"]
+
+
+@pytest.fixture(autouse=True)
+def _small(monkeypatch: pytest.MonkeyPatch) -> None:
+    small_training.use(monkeypatch)
+    monkeypatch.setattr(small_training, "SIDE", 32)  # the least that the command takes
+
+
+@pytest.fixture
+def no_gain_plots(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plots have tests of their own and take a second."""
+    monkeypatch.setattr(trainings, "_drawn", lambda *_: [])
+
+
+def test_train_shows_the_answer_and_resumes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = str(tmp_path / "out")
+    arguments = [*SMALL, "--modules", "eca", "--out", out]
+    assert call("train", *arguments) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "3 networks with 2 seeds each: 12 epochs to train" in shown
+    assert "eca seed 1: top1 " in shown
+    assert "Gain in top-1 over the plain host at equal training" in shown
+    assert "papers print the best epoch" in shown
+    assert {path.name for path in Path(out).iterdir()} == {
+        "trainings.jsonl",
+        "trainings.md",
+        "trainings.tex",
+        "gain.png",
+        "gain.svg",
+        "report.html",
+        "checkpoints",
+    }
+    assert len(list((Path(out) / "checkpoints").iterdir())) == 6
+    # The same again, by what the folder holds alone.
+    before = (Path(out) / "trainings.jsonl").read_bytes()
+    assert call("train", "--data", "digits", "--out", out) == 0
+    assert "0 epochs to train" in " ".join(capsys.readouterr().out.split())
+    assert (Path(out) / "trainings.jsonl").read_bytes() == before
+    page = (Path(out) / "report.html").read_text()
+    assert "Does it help?" in page
+    assert "attnbench train --data squares" in page
+    (Path(out) / "report.html").unlink()
+    assert call("report", out) == 0
+    assert (Path(out) / "report.html").read_text() == page
+
+
+@pytest.mark.usefixtures("no_gain_plots")
+def test_an_interrupt_says_how_to_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = []
+
+    @contextmanager
+    def deferred() -> Iterator[Callable[[], bool]]:
+        yield lambda: asked.append(0) or len(asked) > 5
+
+    with monkeypatch.context() as patched:
+        patched.setattr(command.INTERRUPTS, "deferred", deferred)
+        out = str(tmp_path / "out")
+        assert call("train", *SMALL, "--modules", "eca", "--out", out) == 130
+    error = capsys.readouterr().err
+    assert error == (
+        f"attnbench: interrupted; resume with: attnbench train --data digits --out {out}\n"
+    )
+    assert call("train", "--data", "digits", "--out", out) == 0
+    assert store.read(Path(out)).finished("eca", 1)
+
+
+@pytest.mark.usefixtures("no_gain_plots")
+def test_a_named_module_that_does_not_fit_is_left_out_with_its_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """SA's 64 groups of two halves, and SGE's deviation of a map of one position."""
+    # The networks are the real ones here, of one block a stage; only what is trained is not.
+    monkeypatch.setitem(HOSTS, "resnet18", Host((1, 1, 1, 1), block=HOSTS["resnet18"].block))
+    network = small_training.Classification.network
+    monkeypatch.setattr(
+        small_training.SmallTask,
+        "network",
+        lambda self, variant: (
+            network(self, variant) if variant in {"sa", "sge"} else small_training.Net(variant)
+        ),
+    )
+    arguments = [*SMALL, "--modules", "sa,sge,eca", "--set", "epochs=1"]
+    arguments.remove("epochs=2")
+    arguments.remove("--set")
+    assert call("train", *arguments, "--out", str(tmp_path / "out")) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].startswith("attnbench: sa is left out: ")
+    assert "64 channels do not divide by 128" in lines[0]
+    assert lines[1].startswith("attnbench: sge is left out: its network gives no finite loss")
+    assert "smallest map is 1x1" in lines[1]
+    assert store.read(tmp_path / "out").training.variants == ("plain", "control", "eca")
+    alone = [*SMALL, "--modules", "sa", "--out", str(tmp_path / "no")]
+    assert call("train", *alone) == 2
+    assert not (tmp_path / "no").exists()
+
+
+def test_a_batch_that_does_not_fit_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--data", "digits", "--modules", "eca", "--host", "resnet18"]
+    assert call("train", *arguments, "--out", str(tmp_path / "no")) == 2
+    error = capsys.readouterr().err
+    assert "a batch of 64 is more than the 20 training images of squares" in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "no").exists()

@@ -1,0 +1,297 @@
+"""Trainings on a task of a few pixels: pairs, kills, stops and faults."""
+
+import json
+from pathlib import Path
+from random import Random
+
+import pytest
+import torch
+from helpers import small_training
+from helpers.small_training import Log, Squares, figures, same, train, weights
+
+from attnbench.accuracy.checkpoints import classes_of, read_weights
+from attnbench.errors import UserError
+from attnbench.records.trainings import store
+from attnbench.records.trainings.schema import Epoch, Fault
+from attnbench.training import checkpoints, draws, runner
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    small_training.use(monkeypatch)
+
+
+class KilledError(BaseException):
+    """As a process that is killed: nothing but the files is left."""
+
+
+@pytest.mark.usefixtures("small")
+def test_each_network_is_trained_and_recorded(tmp_path: Path) -> None:
+    log = Log()
+    trainings = train(tmp_path, log, seeds=2, last=2)
+    assert list(trainings.epochs) == [
+        (variant, seed) for seed in (0, 1) for variant in ("plain", "control", "eca")
+    ]
+    assert [epoch.number for epoch in trainings.epochs["eca", 1]] == [1, 2, 3]
+    assert figures(store.read(tmp_path)) == figures(trainings)
+    assert len(log.epochs) == 2 * 3 * 3
+    # 20 images in batches of 8: two steps, and a rest of 4.
+    assert log.steps == 2 * 3 * 3 * 3
+    # Of the 11 test images the bits stand in two bytes, for the last two epochs alone.
+    bits = [epoch.answers for epoch in trainings.epochs["plain", 0]]
+    assert bits[0] is None
+    for epoch in trainings.epochs["plain", 0][1:]:
+        assert len(epoch.answers or "") == 4
+        assert bin(int(epoch.answers or "", 16)).count("1") == epoch.right["top1"]
+    # It learns three colours.
+    assert trainings.figure("plain", 0) > 0.6
+    # What is left of each is its weights, as `evaluate` takes them.
+    stored = read_weights(checkpoints.path_of(tmp_path, "eca", 1))
+    assert classes_of(stored) == 3
+    assert set(stored) == {"state_dict", "progress"}
+
+
+@pytest.mark.usefixtures("small")
+def test_a_seed_is_the_same_again_and_another_is_not(tmp_path: Path) -> None:
+    trainings = train(tmp_path / "one")
+    assert figures(train(tmp_path / "two")) == figures(trainings)
+    for variant in ("plain", "control", "eca"):
+        assert same(weights(tmp_path / "one", variant), weights(tmp_path / "two", variant))
+    # The control draws from a seed of its own.
+    assert not same(weights(tmp_path / "one", "plain"), weights(tmp_path / "one", "control"))
+
+
+def test_variants_of_a_seed_draw_the_same(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The host's weights, the order of the images and their augmentation."""
+    small_training.use(monkeypatch)
+    seen: dict[str, list[torch.Tensor]] = {}
+    begun: dict[str, dict[str, torch.Tensor]] = {}
+    loss = small_training.SmallTask.loss
+
+    def watched(self, network, batch, place):
+        variant = current[-1]
+        begun.setdefault(variant, {k: v.clone() for k, v in network.state_dict().items()})
+        seen.setdefault(variant, []).append(batch[0])
+        return loss(self, network, batch, place)
+
+    current: list[str] = []
+    network = small_training.SmallTask.network  # which the runner calls with a variant
+    monkeypatch.setattr(small_training.SmallTask, "loss", watched)
+    monkeypatch.setattr(
+        small_training.SmallTask,
+        "network",
+        lambda self, variant: current.append(variant) or network(self, variant),
+    )
+    train(tmp_path, modules=("eca",))
+    # The trial of the module, and then 3 epochs of 3 steps.
+    assert all(map(torch.equal, seen["plain"], seen["eca"][-9:]))
+    assert not all(map(torch.equal, seen["plain"], seen["control"]))
+    torch.manual_seed(draws.mixed(0, "weights"))
+    drawn = small_training.Net("eca").state_dict()
+    assert all(torch.equal(value, drawn[key]) for key, value in begun["plain"].items())
+
+
+@pytest.mark.usefixtures("small")
+def test_killed_ten_times_it_ends_in_the_same_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    undisturbed = train(tmp_path / "whole")
+    left = [10**9]
+
+    def tick() -> None:
+        left[0] -= 1
+        if left[0] <= 0:
+            raise KilledError
+
+    class Killing(Log):
+        def moved(self, *_: object) -> None:
+            tick()
+
+    for module, name in ((checkpoints, "write"), (store, "append"), (store, "begin")):
+        function = getattr(module, name)
+
+        def around(*given, function=function):
+            tick()  # before it, and after it
+            function(*given)
+            tick()
+
+        monkeypatch.setattr(module, name, around)
+    random, kills = Random(0), 0
+    while kills < 10:
+        left[0] = random.randint(1, 12)
+        try:
+            # A checkpoint before every step.
+            train(tmp_path / "killed", Killing(), save_minutes=1e-9)
+        except KilledError:
+            kills += 1
+        else:
+            pytest.fail("it was done before the tenth kill")
+    left[0] = 10**9
+    resumed = train(tmp_path / "killed", Killing(), save_minutes=1e-9)
+    assert figures(resumed) == figures(undisturbed) == figures(store.read(tmp_path / "killed"))
+    for variant in ("plain", "control", "eca"):
+        assert same(weights(tmp_path / "killed", variant), weights(tmp_path / "whole", variant))
+
+
+@pytest.mark.usefixtures("small")
+def test_a_signal_writes_a_checkpoint_within_the_epoch(tmp_path: Path) -> None:
+    undisturbed = train(tmp_path / "whole")
+    stopped = tmp_path / "stopped"
+    with pytest.raises(KeyboardInterrupt):
+        train(stopped, Log(stop_after=5))  # the second step of the second epoch is done
+    stored = checkpoints.read(checkpoints.path_of(stopped, "plain", 0))
+    assert stored is not None
+    assert (len(stored[1].epochs), stored[1].step) == (1, 2)
+    log = Log()
+    assert figures(train(stopped, log)) == figures(undisturbed)
+    assert log.steps == 3 * 3 * 3 - 5
+    assert same(weights(stopped, "eca"), weights(tmp_path / "whole", "eca"))
+    log = Log()
+    train(stopped, log)  # nothing is left to do
+    assert log.steps == 0
+
+
+@pytest.mark.usefixtures("small")
+def test_more_seeds_may_be_asked_for_later(tmp_path: Path) -> None:
+    train(tmp_path)
+    log = Log()
+    trainings = train(tmp_path, log, seeds=3)
+    assert trainings.seeds == (0, 1, 2)
+    assert log.steps == 2 * 3 * 3 * 3
+    assert store.read(tmp_path).seeds == (0, 1, 2)
+    # Fewer: those that there are stay.
+    assert train(tmp_path, seeds=1).seeds == (0, 1, 2)
+    with pytest.raises(UserError, match="has the seeds 0, 1, 2; more may follow"):
+        train(tmp_path, seed=5)
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize(
+    ("stated", "changes", "message"),
+    [
+        ({"amp": "bfloat16"}, (), "amp was float32 and is bfloat16"),
+        ({"last": 2}, (), "last was 1 and is 2"),
+        ({"modules": ("se",)}, (), "se was not among its modules"),
+        ({}, ("momentum=0.5",), "recipe was short"),
+    ],
+)
+def test_other_settings_need_another_folder(
+    tmp_path: Path, stated: dict[str, object], changes: tuple[str, ...], message: str
+) -> None:
+    train(tmp_path)
+    recipe = (*small_training.RECIPE, *changes)
+    with pytest.raises(UserError, match=message):
+        train(tmp_path, None, recipe, **stated)
+
+
+def test_a_broken_image_fails_its_networks_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The rest of an epoch is left out where it is one image: which one depends on the seed.
+    small_training.use(monkeypatch, Squares(train=9, broken=(0,)))
+    first = {seed: draws.order(seed, 0, 9)[8] for seed in range(40)}
+    spared = next(seed for seed, index in first.items() if index == 0)
+    changes = ("epochs=1", "batch_size=8")
+    trainings = train(tmp_path, None, changes, seed=spared, seeds=2)
+    fault = trainings.faults["plain", spared + 1]
+    assert fault == Fault(kind="data", message="squares/0.png cannot be read as an image")
+    assert trainings.finished("plain", spared)
+    assert trainings.finished("eca", spared)
+    # Once the image is there, the same call trains what is missing.
+    small_training.use(monkeypatch, Squares(train=9))
+    repaired = train(tmp_path, None, changes, seed=spared, seeds=2)
+    assert not repaired.faults
+    assert store.read(tmp_path).faults == {}
+
+
+@pytest.mark.usefixtures("small")
+def test_a_loss_that_is_no_number_is_final(tmp_path: Path) -> None:
+    # Each step multiplies a weight by 1 - 1000, and float32 ends at 1e38.
+    changes = ("epochs=5", "batch_size=8", "learning_rate=1000", "weight_decay=1")
+    trainings = train(tmp_path, None, changes)
+    assert {fault.kind for fault in trainings.faults.values()} == {"loss"}
+    assert "finite number" in trainings.faults["plain", 0].message
+    assert len(trainings.faults) == 3
+    log = Log()
+    train(tmp_path, log, changes)
+    assert log.steps == 0  # it would end so again
+
+
+@pytest.mark.usefixtures("small")
+def test_a_full_disk_is_a_record_and_the_others_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = checkpoints.write
+
+    def full(path: Path, state: dict[str, object], progress: object) -> None:
+        if path.name.startswith("control"):
+            raise UserError(f"cannot write {path}: No space left on device")
+        write(path, state, progress)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(checkpoints, "write", full)
+        trainings = train(tmp_path)
+    assert trainings.faults["control", 0].kind == "disk"
+    assert "No space left" in trainings.faults["control", 0].message
+    assert trainings.finished("eca", 0)
+    assert train(tmp_path).finished("control", 0)
+
+
+def test_a_module_that_raises_is_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small_training.use(monkeypatch)
+    forward = small_training.Net.forward
+
+    def raising(self, x):
+        if isinstance(self.extra, torch.nn.Conv2d) and self.training and len(x) > 2:
+            raise RuntimeError("no such shape")
+        return forward(self, x)
+
+    monkeypatch.setattr(small_training.Net, "forward", raising)
+    trainings = train(tmp_path)
+    assert trainings.faults["eca", 0] == Fault(kind="code", message="RuntimeError: no such shape")
+    assert trainings.finished("plain", 0)
+
+
+@pytest.mark.usefixtures("small")
+def test_a_checkpoint_that_is_none_is_named(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path, Log(stop_after=5))
+    path = checkpoints.path_of(tmp_path, "plain", 0)
+    path.write_bytes(b"nothing")
+    with pytest.raises(UserError, match=r"plain-seed0\.pth cannot be read as a checkpoint"):
+        train(tmp_path)
+
+
+@pytest.mark.usefixtures("small")
+def test_mixed_precision_keeps_weights_in_float32(tmp_path: Path) -> None:
+    trainings = train(tmp_path, amp="bfloat16", channels_last=True, modules=("eca",))
+    assert {value.dtype for value in weights(tmp_path, "plain").values()} == {
+        torch.float32,
+        torch.int64,
+    }
+    assert trainings.finished("eca", 0)
+    assert all(isinstance(result, Epoch) for _, _, result in _read(tmp_path))
+    line = json.loads((tmp_path / store.FILE_NAME).read_text().splitlines()[0])
+    assert (line["amp"], line["channels_last"]) == ("bfloat16", True)
+
+
+def _read(folder: Path) -> list[tuple[str, int, Epoch]]:
+    trainings = store.read(folder)
+    assert trainings is not None
+    return [(*key, epoch) for key, epochs in trainings.epochs.items() for epoch in epochs]
+
+
+def test_runner_writes_a_folder_of_its_own_by_default(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_training.use(monkeypatch)
+    monkeypatch.chdir(tmp_path)
+    log = Log()
+    trained = runner.run(
+        small_training.options(),
+        small_training.recipes.recipe("short", small_training.RECIPE),
+        None,
+        log,
+    )
+    assert trained.folder.name.endswith("-cpu-resnet18-training")
+    assert store.exist(trained.folder)
