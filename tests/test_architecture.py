@@ -45,10 +45,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "claims": {"records", "stats"},
     "analysis": {"records", "stats", "claims", "formatting"},
     "report": {"records", "stats", "claims", "formatting", "modules"},
+    "sweeps": {"_version", "measuring", "modules", "plugins", "records", "system"},
     "cli": {
         *("_version", "modules", "records", "counting", "stats", "system", "plugins"),
         *("hosts", "formatting", "measuring", "accuracy", "claims", "analysis", "report"),
-        "equivalence",
+        *("equivalence", "sweeps"),
     },
     "notebook": {"plugins", "records", "measuring", "report"},
     "__main__": {"cli"},
@@ -69,6 +70,7 @@ WITHIN_REPORT = ("tables", "plots", "formats", "write")
 
 WITHOUT_TORCH = (
     *("text", "files", "host_names", "records", "stats", "formatting", "analysis", "report"),
+    "sweeps",
     *("claims/claim.py", "measuring/options.py", "accuracy/options.py"),
 )
 """Read by machines that have no torch: neither they nor what they import may import it."""
