@@ -65,7 +65,7 @@ MAY_IMPORT_MORE: dict[str, set[str]] = {
 }
 """Files that may import more than their room."""
 
-WITHIN_REPORT = ("tables", "plots", "formats", "write")
+WITHIN_REPORT = ("tables", "plots", "machines", "formats", "write")
 """From the bottom: each may import those before it."""
 
 WITHOUT_TORCH = (

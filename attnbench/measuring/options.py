@@ -250,13 +250,15 @@ def require_place(out: Path | None) -> None:
 
 
 @cache
-def _adapter(kind: type[T]) -> TypeAdapter[T]:
+def _adapter(kind: Any) -> Any:
     return TypeAdapter(kind)  # which takes milliseconds, of each of a sweep's configurations
 
 
 def _valid(kind: type[T], values: dict[str, Any]) -> T:
     try:
-        return _adapter(kind).validate_python(values)
+        any_kind: Any = kind
+        adapter: TypeAdapter[T] = _adapter(any_kind)
+        return adapter.validate_python(values)
     except ValidationError as error:
         first = error.errors()[0]
         if first["type"] == "value_error":

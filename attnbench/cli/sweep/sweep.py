@@ -12,7 +12,7 @@ from rich.console import Console
 
 from attnbench.cli import output
 from attnbench.cli.options import option
-from attnbench.cli.sweep import dry_run, status, words
+from attnbench.cli.sweep import dry_run, status, whole, words
 from attnbench.cli.sweep.progress import Progress, counted, most_s
 from attnbench.errors import UserError
 from attnbench.records import store
@@ -79,5 +79,7 @@ def _measure(wanted: Sweep, what: list[str], out: Path | None, console: Console)
             again = shlex.join(["attnbench", "sweep", *what, "--out", str(path)])
             output.complain(f"interrupted; go on with: {again}")
             return 130
+    if course.done:
+        whole.report(path, console)
     console.print(f"{counted(course)}. Records in {path}")
     return 1 if course.failed or any(course.done.values()) else 0

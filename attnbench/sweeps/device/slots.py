@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import re
 import socket
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from attnbench._version import __version__
+from attnbench.text import has_words
 
 Labels = Mapping[str, str | int]
 """What is known of a slot, by the names in :data:`LABELS`."""
@@ -86,8 +86,7 @@ def _has(label: str | int | None, value: str | int) -> bool:
         return False
     if isinstance(label, int) or isinstance(value, int):
         return str(label) == str(value)
-    words = rf"(?<![^\W_]){re.escape(value)}(?![^\W_])"
-    return re.search(words, label, re.IGNORECASE) is not None
+    return has_words(label, value)
 
 
 def wanted(device: str | None, on: Labels) -> str:
