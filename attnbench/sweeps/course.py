@@ -88,6 +88,7 @@ class Course:
         """Note that a slot begins to measure a configuration."""
         self.waiting.remove(known)
         self.running[known.name] = (known, slot)
+        self.folder.repair(known.name)
         self._began_with[known.name] = len(self.folder.records(known.name))
         self._note(known, "running", slot.shown)
 

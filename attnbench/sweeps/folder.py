@@ -182,6 +182,11 @@ class SweepFolder:
             return data[: data.rfind(b"\n") + 1]
         return b""
 
+    def repair(self, name: str) -> None:
+        """Make the records of an unfinished run end in a whole line."""
+        if store.holds_a_file(self.unfinished(name)):
+            store.repair(self.unfinished(name))
+
     def put(self, name: str, offset: int, data: bytes) -> None:
         """Add bytes to an unfinished run's records, those of them that are not there yet.
 

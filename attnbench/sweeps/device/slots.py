@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import platform
 import socket
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from attnbench._version import __version__
-from attnbench.text import has_words
+from attnbench.errors import UserError
+from attnbench.text import has_words, printable
 
 Labels = Mapping[str, str | int]
 """What is known of a slot, by the names in :data:`LABELS`."""
@@ -110,6 +113,22 @@ def here(name: str | None = None, device: str | None = None) -> list[Slot]:
     if gpus:
         return [Slot({"device": "cuda", **shared, **gpu}) for gpu in gpus]
     return [] if device == "cuda" else [Slot({"device": "cpu", **shared})]
+
+
+def with_threads(slot: Slot, environ: Mapping[str, str]) -> Slot:
+    """Return the slot with the threads that torch computes with in such an environment.
+
+    Raises:
+        UserError: torch cannot be imported.
+    """
+    code = "import torch; print(torch.get_num_threads())"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=dict(environ), capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise UserError(f"torch cannot be imported on this machine: {printable(last, 300)}")
+    return replace(slot, threads=int(done.stdout))
 
 
 def _cores() -> int:
