@@ -1,8 +1,8 @@
 """A program in the place of the one that measures: the records of a run, made up at once.
 
 The seed of a configuration says what happens: see below. With STUB_GATE in the environment, the
-path of a named pipe, a seed in GATED waits before its fourth round until a test opens the pipe for
-writing. It imports nothing that takes long, as tests start it often.
+path of a named pipe, a seed in GATED waits before its fourth round until a test writes a byte.
+It imports nothing that takes long, as tests start it often.
 """
 
 import json
@@ -75,7 +75,8 @@ def main():
     done = sum(line.get("results", {}).get("kind") == "round" for line in begun)
     for number in range(done, ROUNDS):
         if number == 3 and seed in GATED:
-            Path(os.environ["STUB_GATE"]).read_bytes()
+            with Path(os.environ["STUB_GATE"]).open("rb", buffering=0) as gate:
+                gate.read(1)
         if number == 2 and seed == KILLED:
             os.kill(os.getpid(), signal.SIGKILL)
         blocks = [{"variant": name, "steps": 1, "seconds": 1.0} for name in variants]

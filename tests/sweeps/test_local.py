@@ -144,7 +144,7 @@ def test_what_measures_ends_with_its_driver(number, gate, course_of, tmp_path) -
     states_of = [line.state for line in folder.lines() if line.kind == "event"]
     assert states_of == ["running", *(["waiting"] if number == signal.SIGINT else [])]
     again, _ = course_of(200)
-    again_gate = threading.Thread(target=lambda: gate.open("w").close())
+    again_gate = threading.Thread(target=lambda: gate.write_bytes(b"x"))
     again_gate.start()
     local.drive(again)
     again_gate.join()

@@ -41,7 +41,7 @@ class GoneError(Exception):
     """The scheduler does not answer."""
 
 
-def connected(address: str, security: Security | None, timeout_s: float = ANSWER_S) -> Client:
+def connected(address: str, security: Security | None) -> Client:
     """Return a client of the scheduler at that address.
 
     Raises:
@@ -49,7 +49,7 @@ def connected(address: str, security: Security | None, timeout_s: float = ANSWER
     """
     settings.quiet()
     try:
-        return Client(address, security=security, set_as_default=False, timeout=timeout_s)
+        return Client(address, security=security, set_as_default=False, timeout=ANSWER_S)
     except (OSError, ValueError, TypeError) as error:
         why = error_line(error).partition(" after ")[0]
         raise UserError(
