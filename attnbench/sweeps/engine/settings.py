@@ -19,8 +19,13 @@ SETTINGS = {
 }
 
 
-def quiet() -> None:
-    """Apply the settings to this process, and let Dask write of faults alone."""
+def apply() -> None:
+    """Apply the settings to this process."""
     dask.config.set(SETTINGS)
+
+
+def quiet() -> None:
+    """Apply the settings to this process, and let Dask write of nothing: the suite does."""
+    apply()
     for name in ("distributed", "tornado"):
         logging.getLogger(name).setLevel(logging.CRITICAL)

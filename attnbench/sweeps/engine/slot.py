@@ -141,7 +141,7 @@ async def dask_setup(worker: Worker) -> None:
 
     It offers the first GPU that the process may use, or the CPU.
     """
-    settings.quiet()
+    settings.apply()
     environ = plain_environment(os.environ, by_nanny=worker.nanny is not None)
     first = slots.here()[0]
     offer(worker, Offered(slots.with_threads(first, environ), environ))
