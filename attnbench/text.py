@@ -82,6 +82,12 @@ def near(word: str, known: Iterable[str]) -> str:
     return f" (did you mean {alike[0]}?)" if alike else ""
 
 
+def has_words(text: str, words: str) -> bool:
+    """Return whether a text holds whole words, in any case: ``A10`` is not in ``A100``."""
+    pattern = rf"(?<![^\W_]){re.escape(words)}(?![^\W_])"
+    return re.search(pattern, text, re.IGNORECASE) is not None
+
+
 def _shown(char: str) -> str:
     if char == "\n" or (char.isprintable() and not _INVISIBLE.match(char)):
         return char

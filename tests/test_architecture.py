@@ -49,10 +49,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "claims": {"records", "stats"},
     "analysis": {"records", "stats", "claims", "formatting"},
     "report": {"records", "stats", "claims", "formatting", "modules"},
+    "sweeps": {"_version", "measuring", "modules", "plugins", "records", "system"},
     "cli": {
         *("_version", "modules", "records", "counting", "stats", "system", "plugins"),
         *("hosts", "formatting", "measuring", "accuracy", "claims", "analysis", "report"),
         *("equivalence", "detection", "training"),
+        *("equivalence", "sweeps"),
     },
     "notebook": {"plugins", "records", "measuring", "report"},
     "__main__": {"cli"},
@@ -70,11 +72,12 @@ MAY_IMPORT_MORE: dict[str, set[str]] = {
 }
 """Files that may import more than their room."""
 
-WITHIN_REPORT = ("tables", "plots", "formats", "write")
+WITHIN_REPORT = ("tables", "plots", "machines", "formats", "write")
 """From the bottom: each may import those before it."""
 
 WITHOUT_TORCH = (
     *("text", "files", "host_names", "records", "stats", "formatting", "analysis", "report"),
+    "sweeps",
     *("claims/claim.py", "measuring/options.py", "accuracy/options.py"),
     *("detection/options.py", "detection/annotations.py", "detection/schedules.py"),
     "training/options.py",

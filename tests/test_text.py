@@ -3,6 +3,7 @@ import pytest
 from attnbench.text import (
     error_line,
     error_text,
+    has_words,
     markdown_text,
     no_command,
     printable,
@@ -82,3 +83,10 @@ def test_an_error_is_one_line_whatever_it_does():
     assert error_line(ValueError()) == "ValueError"
     assert error_line(SilentError()) == "SilentError: (its text cannot be read: SystemExit)"
     assert len(error_text(ValueError("x" * 10**6))) == 300
+
+
+def test_words_are_whole() -> None:
+    assert has_words("NVIDIA A100-SXM4", "a100")
+    assert not has_words("NVIDIA A100-SXM4", "A10")
+    assert not has_words("NVIDIA A100-SXM4", "100")
+    assert has_words("x (y)", "(y)")

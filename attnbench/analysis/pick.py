@@ -80,23 +80,31 @@ class Choice:
 
 
 def pick(
-    folder: Path, limits: Limits, recipe: str | None = None, scatter: float | None = None
+    folder: Path,
+    limits: Limits,
+    recipe: str | None = None,
+    scatter: float | None = None,
+    on: str | None = None,
 ) -> Choice:
     """Judge every module of a folder's runs by the limits.
 
     ``recipe`` names the training whose published top-1 gives the order; by default the one with
     most of the modules. ``scatter`` is the standard deviation of log-ratios between runs, until
-    enough of them show it; by default that of ``stats.between_runs``.
+    enough of them show it; by default that of ``stats.between_runs``. ``on`` names the machine by
+    words of its GPU or CPU, where the folder holds runs of several.
 
     Raises:
-        UserError: no limit, no run, several configurations, or an unknown recipe.
+        UserError: no limit, no run, several configurations or machines, or an unknown recipe.
     """
     if limits == Limits():
         raise UserError("name a limit: --max-overhead, --max-added-params or --max-memory")
-    (measured, *others), remarks = replicates.read(folder)
+    (measured, *others), remarks = replicates.read(folder, on)
     case, modules = measured.case, measured.modules
     if others:
-        described = "; ".join(group.case.described for group in (measured, *others))
+        described = "; ".join(
+            f"{group.case.described} on {replicates.processor(group.runs[0])}"
+            for group in (measured, *others)
+        )
         raise UserError(f"{folder} holds several configurations, pick from one: {described}")
     assumed = between_runs.ASSUMED if scatter is None else scatter
     chosen = published_accuracy.recipe(case.host, recipe, modules)

@@ -16,24 +16,32 @@ from attnbench.stats.replicates import (
     differences,
     other_code,
 )
-from attnbench.text import printable
+from attnbench.text import has_words, printable
 
 _NO_MODEL = re.compile(r"@.*|version.*|x86_64|i[3-6]86|amd64|arm\w*|aarch64", re.IGNORECASE)
 """The digits in a CPU's name that are no model number: a frequency, an architecture."""
 
 
-def read(folder: Path) -> tuple[list[Replicates], list[str]]:
+def read(folder: Path, on: str | None = None) -> tuple[list[Replicates], list[str]]:
     """Read the runs in a folder, or the folder's own, grouped by configuration.
+
+    ``on`` chooses those of machines with such words in the name of their GPU or CPU.
 
     Isolated runs among them have no overhead, and those whose control fails tell nothing beside
     others. They are left out; the sentences returned say so.
 
     Raises:
-        UserError: no runs in a host, or one configuration on two machines or with two versions of
-            a module's code.
+        UserError: no runs in a host or on such a machine, or one configuration on two machines or
+            with two versions of a module's code.
     """
     paths = store.runs_in(folder) or [folder]
     runs = {path: read_run(path) for path in paths}
+    if on is not None:
+        chosen = {path: run for path, run in runs.items() if has_words(processor(run), on)}
+        if not chosen:
+            known = ", ".join(dict.fromkeys(map(processor, runs.values())))
+            raise UserError(f"no run in {folder} is on '{printable(on, 80)}'; there are {known}")
+        runs = chosen
     isolated = [path.name for path, run in runs.items() if run.case.isolated]
     networks = [run for run in runs.values() if not run.case.isolated]
     if not networks:
@@ -60,6 +68,12 @@ def read(folder: Path) -> tuple[list[Replicates], list[str]]:
         )
         remarks += [left_out(run, fault) for run, fault in side.left_out]
     return sides, remarks
+
+
+def processor(run: Run) -> str:
+    """Return the name of a run's GPU, or of its CPU."""
+    facts = run.environment
+    return printable(str(facts.get("gpu") or facts.get("cpu") or run.case.device))
 
 
 def left_out(run: Run, fault: str) -> str:

@@ -25,6 +25,9 @@ from attnbench.cli.commands.run import run
 from attnbench.cli.commands.same import same
 from attnbench.cli.commands.selftest import selftest
 from attnbench.cli.commands.train import train
+from attnbench.cli.sweep.scheduler import scheduler
+from attnbench.cli.sweep.sweep import sweep
+from attnbench.cli.sweep.worker import worker
 from attnbench.errors import UserError
 from attnbench.modules import SettingsError
 from attnbench.text import printable
@@ -49,6 +52,9 @@ app.command("report")(report_command)
 app.command("doctor")(doctor_command)
 app.command("same")(same)
 app.command("explain")(explain)
+app.command("sweep", context_settings={"ignore_unknown_options": True})(sweep)
+app.command("scheduler")(scheduler)
+app.command("worker")(worker)
 
 
 @app.callback(invoke_without_command=True)

@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import cache
 from itertools import product
 from pathlib import Path
 from typing import Any, TypeVar
@@ -248,9 +249,16 @@ def require_place(out: Path | None) -> None:
         raise UserError(f"cannot write to {folder}: {reason}") from error
 
 
+@cache
+def _adapter(kind: Any) -> Any:
+    return TypeAdapter(kind)  # which takes milliseconds, of each of a sweep's configurations
+
+
 def _valid(kind: type[T], values: dict[str, Any]) -> T:
     try:
-        return TypeAdapter(kind).validate_python(values)
+        any_kind: Any = kind
+        adapter: TypeAdapter[T] = _adapter(any_kind)
+        return adapter.validate_python(values)
     except ValidationError as error:
         first = error.errors()[0]
         if first["type"] == "value_error":

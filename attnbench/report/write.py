@@ -20,6 +20,9 @@ from attnbench.report.formats.latex import document
 from attnbench.report.formats.markdown import markdown
 from attnbench.report.formats.trainings import Section
 from attnbench.report.load import Loaded
+from attnbench.report.machines import places
+from attnbench.report.machines.plots import MACHINE_PLOTS
+from attnbench.report.machines.tables import tables as machine_tables
 from attnbench.report.plots import render
 from attnbench.report.plots.grid import GRID_PLOTS
 from attnbench.report.plots.render import Drawing
@@ -161,6 +164,7 @@ def write_joint(  # noqa: PLR0913, PLR0917  what a joint page may hold
     drawings = drawings or {name: render.of_run(loaded) for name, loaded in runs.items()}
     files: Files = {}
     joint: list[Drawing] = []
+    by_machine: list[Table] = []
     together = pooled(networks, evaluations) if together is None else together
     together = {name: loaded for name, loaded in together.items() if not loaded.run.case.isolated}
     if networks:
@@ -170,9 +174,11 @@ def write_joint(  # noqa: PLR0913, PLR0917  what a joint page may hold
         repeated = {name: run for name, run in together.items() if len(run.runs) > 1}
         printed = [grid(together)] if len(together) > 1 or not repeated else []
         printed += [table for run in repeated.values() for table in of_several(run)]
-        printed += accuracy.tables(evaluated)
+        by_machine = machine_tables(together)
+        printed += [*by_machine, *accuracy.tables(evaluated)]
         if len(together) > 1 or not repeated:
             joint = render.drawn(GRID_PLOTS, tidy(together), shared(together))
+            joint += render.drawn(MACHINE_PLOTS, places.placed(together), shared(together))
         else:
             (single,) = together.values()
             joint = render.of_run(single)
@@ -184,7 +190,7 @@ def write_joint(  # noqa: PLR0913, PLR0917  what a joint page may hold
         files = _tables("grid", printed, setting, evaluated, notes) | render.files(joint)
         files["grid.csv"] = csv(tidy(networks))
     links = _links("grid", *(TABLES if networks else ())) | _links_of(trained)
-    shown = page(runs, drawings, joint, evaluations, links, together, trained)
+    shown = page(runs, drawings, joint, evaluations, links, together, trained, by_machine)
     return _write(folder, files | trainings.files(trained) | {"report.html": shown})
 
 

@@ -169,3 +169,18 @@ def test_modules_alone_among_other_runs_are_left_out_with_a_remark(stored, tmp_p
     assert choice.remarks == (
         f"alone in {tmp_path} is left out: its modules ran alone, without a host",
     )
+
+
+def test_one_machine_of_several_is_chosen_by_its_words(stored, tmp_path):
+    for name, cpu, ratio in (("a", "AMD EPYC 7763", 1.1), ("b", "Apple M2", 1.3)):
+        stored(name, facts={"cpu": cpu}, sa=ratio)
+    limits = Limits(overhead=0.2)
+    assert answers(pick(tmp_path, limits, on="epyc")) == {"sa": "in"}
+    assert answers(pick(tmp_path, limits, on="M2")) == {"sa": "out"}
+    with pytest.raises(UserError, match="two machines"):
+        pick(tmp_path, limits)
+    with pytest.raises(UserError, match="is on 'M'; there are AMD EPYC 7763, Apple M2"):
+        pick(tmp_path, limits, on="M")
+    stored("c", facts={"cpu": "Apple M2"}, settings={"batch_size": 8}, sa=1.3)
+    with pytest.raises(UserError, match=r"batch 8, .* on Apple M2"):
+        pick(tmp_path, limits, on="M2")

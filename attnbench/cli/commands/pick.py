@@ -140,6 +140,14 @@ def pick(  # noqa: PLR0913, PLR0917  an option each
             "the one with most of the run's modules",
         ),
     ] = None,
+    on: Annotated[
+        str | None,
+        option(
+            "LABEL",
+            "The machine, by words of its GPU or CPU such as H100, where the folder holds runs of "
+            "several.",
+        ),
+    ] = None,
     between_runs: BetweenRuns = None,
     format_: Annotated[ChoiceFormat, typer.Option("--format")] = ChoiceFormat.TEXT,
 ) -> int:
@@ -148,7 +156,7 @@ def pick(  # noqa: PLR0913, PLR0917  an option each
     Exit status 1 where none is certainly within them.
     """
     limits = Limits(overhead=max_overhead, added_params=max_added_params, memory=max_memory)
-    choice = analysis.pick(folder, limits, recipe, between_runs)
+    choice = analysis.pick(folder, limits, recipe, between_runs, on)
     if format_ is ChoiceFormat.JSON:
         print(output.json_text(choice))
     else:

@@ -49,13 +49,15 @@ def page(  # noqa: PLR0913, PLR0917  what a page may hold
     files: Mapping[str, str] | None = None,
     together: Runs | None = None,
     trainings: Sequence[Section] = (),
+    by_machine: Sequence[Table] = (),
 ) -> str:
     """Return the page of one run or of several.
 
     ``drawings`` holds the plots of each run, ``joint`` those of all; ``evaluations`` are those that
     lie beside none of the runs. A page may hold evaluations alone. ``files`` are addresses to link
     to, relative to the page, by their words. ``together`` are the networks with the runs of one
-    configuration taken together, where these have been computed already.
+    configuration taken together, where these have been computed already. ``by_machine`` are tables
+    of runs on several machines.
     """
     networks = {name: loaded for name, loaded in runs.items() if not loaded.run.case.isolated}
     several = len(runs) > 1
@@ -83,7 +85,7 @@ def page(  # noqa: PLR0913, PLR0917  what a page may hold
         files=files or {},
         sections=sections,
         overview=turned(grid(together)) if _is_grid(together) and several else None,
-        together=[_repeated(loaded) for loaded in repeated],
+        together=[*map(_repeated, repeated), *_machines(by_machine)],
         joint=on_page(joint, "joint"),
         accuracy=_accuracy(evaluations),
         trainings=_trained(trainings),
@@ -137,6 +139,15 @@ def _repeated(loaded: LoadedRun) -> dict[str, object]:
         "tables": of_several(loaded)[1:],
         "papers": _papers(loaded.run.modules),
     }
+
+
+def _machines(tables: Sequence[Table]) -> list[dict[str, object]]:
+    """Return what ``page.html`` shows of runs on several machines; nothing of one."""
+    if not tables:
+        return []
+    first, *others = tables
+    plain = {"remarks": (), "pinned": 0, "papers": {}}
+    return [{"heading": "By machine", "compared": first, "tables": others, **plain}]
 
 
 def _title(runs: Runs, evaluations: Sequence[Evaluation], trainings: Sequence[Section] = ()) -> str:

@@ -75,9 +75,9 @@ def test_json_has_every_field_and_null_for_an_infinite_end(stored):
         "change",
         "between",
         "verdict",
-            "code",
-            "fails",
-            "lost",
+        "code",
+        "fails",
+        "lost",
     ]
     assert sa["change"] == pytest.approx({"median": 1.05, "low": 1.05, "high": 1.05})
     assert sa["fails"] is True

@@ -1,0 +1,1 @@
+"""The commands of sweeps: what they show beforehand, meanwhile and at the end."""

@@ -1,0 +1,1 @@
+"""The same over many machines, on dask.distributed; imported only where that is asked for."""

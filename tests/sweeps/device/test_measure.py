@@ -1,0 +1,72 @@
+"""The process that measures, for real: one tiny configuration, with the modules of a file."""
+
+import os
+
+import pytest
+
+from attnbench.records import run
+from attnbench.sweeps.device import process
+from attnbench.sweeps.plan import file
+
+SWEEP = """
+[[grid]]
+modules = ["mine.py:Mine"]
+host = "resnet18"
+image-size = 32
+device = "cpu"
+threads = 1
+budget = 0.05
+"""
+
+MINE = """
+import helper
+from torch import nn
+
+class Mine(nn.Identity):
+    def __init__(self, channels):
+        super().__init__()
+        self.x = nn.Parameter(helper.zeros(channels))
+"""
+
+
+@pytest.fixture
+def sweep(tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))  # of the locks
+    (tmp_path / "mine.py").write_text(MINE)
+    (tmp_path / "helper.py").write_text("from torch import zeros\n")
+    (tmp_path / "sweep.toml").write_text(f"files = ['helper.py']\n{SWEEP}")
+    return file.read(tmp_path / "sweep.toml")
+
+
+def measured(sweep, tmp_path, **more):
+    told = []
+    (known,) = sweep.configurations
+    answer = process.measure(
+        known.request("cpu") | more,
+        sweep.files,
+        tmp_path / "out",
+        None,
+        os.environ,
+        told=told.append,
+    )
+    return answer, told
+
+
+def test_a_configuration_is_measured_with_the_files_that_go_with_it(sweep, tmp_path) -> None:
+    answer, told = measured(sweep, tmp_path)
+    assert answer.error is None
+    known = run.read(tmp_path / "out")
+    assert known.finished
+    assert told.count("records") >= 3 + 2 * 2 + len(known.rounds)
+    assert known.plan.sources == dict(sweep.configurations[0].sources)
+    # As many parameters as the last widths of eight blocks: twice 64, 128, 256 and 512.
+    plain, mine = (known.counts[name]["learnable"].params for name in ("plain", "mine.py:Mine"))
+    assert mine - plain == 2 * (64 + 128 + 256 + 512)
+
+
+def test_other_code_than_was_planned_is_refused(sweep, tmp_path) -> None:
+    answer, told = measured(sweep, tmp_path, sources={"mine.py:Mine": "sha256 0"})
+    assert answer.refused
+    assert "mine.py:Mine is sha256" in answer.error
+    assert "install the same version" in answer.error
+    assert told == ["error"]
