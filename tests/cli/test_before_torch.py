@@ -133,7 +133,7 @@ evaluate --weights DATA --data DATA           | Is a directory
 evaluate --weights WEIGHTS --data nowhere     | cannot take images from nowhere: No such file
 evaluate --weights WEIGHTS --data FILE        | cannot take images from
 evaluate E --host resnet51                    | unknown classifier 'resnet51' (did you mean
-evaluate E --host fasterrcnn_resnet50_fpn     | unknown classifier 'fasterrcnn_resnet50_fpn'
+evaluate E --host fasterrcnn_resnet50_fpn     | a detector is evaluated with --annotations
 evaluate E --module sga                       | unknown attention module 'sga' (did you mean sa?)
 evaluate E --module nowhere.py:Mine           | there is no Python file
 evaluate E --dtype int8                       | --dtype: 'int8' is not one of
