@@ -16,8 +16,9 @@ from attnbench import host_names
 from attnbench.errors import UserError
 from attnbench.modules import ATTENTION, SettingsError
 from attnbench.plugins import resolve
+from attnbench.plugins.host_reference import parse_host
 from attnbench.records import case as cases
-from attnbench.records import image_size, store
+from attnbench.records import image_size, site_patterns, store
 from attnbench.records.bounds import LONGEST_S, SHORTEST_S
 from attnbench.records.case import CASE_OPTIONS, GRID, OPTIONS, Case, RunOptions
 from attnbench.records.run import Run, gather
@@ -94,13 +95,18 @@ def cleaned(options: RunOptions) -> RunOptions:
         for name in ("mode", "dtype")
         if (chosen := getattr(options, name)) is not None
     }
-    for name in ("device", "blocks"):
+    for name in ("device", "blocks", "replace"):
         if (word := getattr(options, name)) is not None:
             values[name] = cases.written(word)
     if values.get("device") == "auto":
         values["device"] = None
     if options.host is not None:
-        values["host"] = host_names.written(options.host)
+        values["host"] = parse_host(options.host).name
+    if options.at:
+        try:
+            values["at"] = site_patterns.written(options.at)
+        except ValueError as error:
+            raise UserError(str(error)) from error
     if options.modules is not None:
         values["modules"] = tuple(dict.fromkeys(map(resolve.written, options.modules)))
     options = replace(options, **values)
@@ -132,9 +138,6 @@ def require_values(options: RunOptions) -> None:
             f"every must be a number of minutes, at least 0 and below {LONGEST_S / 60:g}, not "
             f"{options.every_minutes}"
         )
-    known = (*host_names.CLASSIFIERS, *host_names.DETECTORS)
-    if options.host not in known:
-        raise UserError(unknown("host", str(options.host), known))
     if beyond := sorted(set(options.stages or ()) - set(STAGES)):
         raise UserError(f"unknown stages {beyond}; known: 1 to 4")
     if not options.stages:
@@ -170,17 +173,24 @@ def check_case(case: Case) -> None:
     Raises:
         UserError: it is one.
     """
-    stride = host_names.TOTAL_STRIDE
+    stride = host_names.TOTAL_STRIDE if case.host in host_names.STRIDED else 1
     if min(image_size.sides(case.image_size)) < stride:
         raise UserError(
             f"image_size {image_size.option(case.image_size)} is too small: {case.host} divides "
             f"it by {stride}, so it must be at least {stride}"
         )
-    if case.host in host_names.DETECTORS and case.mode == "training":
+    if host_names.is_detector(case.host) and case.mode == "training":
         raise UserError(
             f"{case.host} has no --mode training: what its step does depends on the objects that "
             "it is shown, so there is no fixed work to time"
         )
+    if case.host in host_names.SEGMENTATION and case.mode == "training":
+        raise UserError(
+            f"{case.host} has no --mode training: it returns maps, and a step takes its loss from "
+            "logits (batch, classes)"
+        )
+    if case.at and case.replace:
+        raise UserError("--at and --replace both say where the module stands; leave one out")
     if case.cuda_graph and case.device != "cuda":
         raise UserError("--cuda-graph needs a CUDA device")
     if case.isolated and case.stages != STAGES:
