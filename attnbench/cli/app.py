@@ -18,6 +18,7 @@ from attnbench.cli.commands.doctor import doctor_command
 from attnbench.cli.commands.evaluate import evaluate
 from attnbench.cli.commands.list_modules import list_modules
 from attnbench.cli.commands.pick import pick
+from attnbench.cli.commands.places import places
 from attnbench.cli.commands.report import report_command
 from attnbench.cli.commands.run import run
 from attnbench.cli.commands.same import same
@@ -43,6 +44,7 @@ app.command("selftest")(selftest)
 app.command("report")(report_command)
 app.command("doctor")(doctor_command)
 app.command("same")(same)
+app.command("places")(places)
 
 
 @app.callback(invoke_without_command=True)

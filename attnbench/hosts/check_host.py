@@ -16,11 +16,14 @@ from attnbench.errors import UserError
 from attnbench.hosts.networks import default_size, plain
 from attnbench.hosts.placement import fitting
 from attnbench.hosts.placement.choice import Choice, Size
+from attnbench.hosts.placement.listing import Listing, listing
 from attnbench.hosts.positions import positions, surveyed
 from attnbench.modules import SettingsError
 from attnbench.plugins.host_reference import HostReference, parse_host
 from attnbench.plugins.resolve import ModuleReference
 from attnbench.plugins.watch.integrity import require_unchanged
+from attnbench.records import image_size
+from attnbench.records.case import RunOptions
 from attnbench.records.schema import Shape
 from attnbench.records.variants import STAGES
 from attnbench.system import worker
@@ -71,6 +74,22 @@ def size_apart(host: str) -> Size:
     """
     reference = parse_host(host)
     return _called(default_size, reference, reference.name)
+
+
+def places_apart(options: RunOptions) -> Listing:
+    """List the places of a host that the options state; see :func:`listing.listing`.
+
+    Raises:
+        UserError: it cannot be built or run, or the options take none of its modules.
+    """
+    reference = parse_host(options.host or "")
+    return _called(_listed, reference, reference.name, options)
+
+
+def _listed(host: str, options: RunOptions) -> Listing:
+    size = image_size.sides(options.image_size[0]) if options.image_size else default_size(host)
+    choice = Choice(at=options.at or "", replace=options.replace or "")
+    return listing(host, choice, size)
 
 
 def _called(function: Callable[..., T], reference: HostReference, *arguments: object) -> T:

@@ -64,6 +64,24 @@ def check(options: RunOptions, out: Path | None) -> bool:
     return False
 
 
+def check_places(options: RunOptions) -> RunOptions:
+    """Return the options of ``places``, valid: one size at most, and one way of choosing.
+
+    Raises:
+        UserError: one that cannot be, or a host that is not known.
+    """
+    try:
+        stated = cleaned(options)
+    except SettingsError as error:
+        raise UserError(str(error)) from error
+    filled = replace(defaults(stated.host, device="cpu", threads=1), **given(stated))
+    if len(filled.image_size or ()) > 1:
+        raise UserError("--image-size: the places of one size are listed at a time")
+    for case in cases_of(filled):
+        check_case(case)
+    return replace(stated, host=filled.host)
+
+
 def defaults(host: str | None, *, device: str, threads: int) -> RunOptions:
     """Return the main job: every module in ResNet-50, one 224x224 image; a detector's is larger."""
     values: dict[str, Any] = {

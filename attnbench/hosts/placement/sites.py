@@ -17,8 +17,6 @@ from attnbench.modules import SettingsError
 from attnbench.records import site_patterns
 from attnbench.text import near
 
-AT = "say where with --at, such as --at 'features.*.conv.3@BatchNorm2d'"
-
 PLACES = "'attnbench places --host {host}' lists what is there"
 
 
@@ -51,7 +49,8 @@ def _residual(host: str, known: Survey) -> list[Position]:
     if known.graph is None:
         raise SettingsError(
             f"{host} cannot be traced, so its residual additions are not known "
-            f"({known.without_data}); {AT}, which works all the same. {PLACES.format(host=host)}"
+            f"({known.without_data}); {_at(known)}, which works all the same. "
+            f"{PLACES.format(host=host)}"
         )
     found = [
         replace(known.position(addition.site), before=addition.before)
@@ -63,9 +62,14 @@ def _residual(host: str, known: Survey) -> list[Position]:
         refused = f" ({len(known.additions)} additions: {'; '.join(why)})" if why else ""
         raise SettingsError(
             f"{host} has no residual addition that a module could stand before{refused}; "
-            f"{AT}. {PLACES.format(host=host)}"
+            f"{_at(known)}. {PLACES.format(host=host)}"
         )
     return found
+
+
+def _at(known: Survey) -> str:
+    example = known.example()
+    return "say where with --at" + (f", such as --at '{example}'" if example else "")
 
 
 def _patterns(host: str, known: Survey, at: str) -> list[Position]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,7 +14,7 @@ from torch import Tensor, nn
 from attnbench.counting.twin import copy_with, twin
 from attnbench.hosts.placement.choice import Size
 from attnbench.hosts.placement.graph import Graph, UntraceableError, record, shapes
-from attnbench.hosts.placement.position import Position, position
+from attnbench.hosts.placement.position import NoPositionError, Position, position
 from attnbench.hosts.placement.residual import Addition, additions
 from attnbench.records.schema import Shape
 from attnbench.text import error_line
@@ -51,6 +53,21 @@ class Survey:
         """
         calls = (self.first.get(site, []), self.second.get(site, []))
         return position(site, self.kinds[site], calls, self.size)
+
+    def example(self) -> str:
+        """Return a pattern that a user could begin with: of the modules that most maps come from.
+
+        Norms first, then convolutions, then any.
+        """
+        groups: Counter[tuple[int, str]] = Counter()
+        for path, kind in self.kinds.items():
+            with suppress(NoPositionError):
+                self.position(path)
+                rank = next(n for n, word in enumerate(("Norm", "Conv2d", "")) if word in kind)
+                names = ("*" if name.isdecimal() else name for name in path.split("."))
+                groups[rank, ".".join(names) + f"@{kind}"] += 1
+        best = min(groups, key=lambda group: (group[0], -groups[group]), default=(0, ""))
+        return best[1]
 
     def in_order(self, paths: Sequence[str]) -> list[str]:
         """Sort paths by when their modules first returned; those never called come last."""
