@@ -45,6 +45,9 @@ def checked(options: EvaluationOptions) -> EvaluationOptions:
         SettingsError: a module or host that is unknown.
     """
     host = host_names.written(options.host)
+    if host in host_names.TORCHVISION:
+        known = ", ".join(host_names.CLASSIFIERS)
+        raise UserError(f"evaluate does not read the weights of {host}; hosts it reads: {known}")
     if host not in host_names.CLASSIFIERS:
         raise SettingsError(unknown("classifier", options.host, host_names.CLASSIFIERS))
     dtype = case.written(options.dtype)
