@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from attnbench import host_names
 from attnbench.errors import UserError
 from attnbench.modules import ATTENTION, SettingsError
-from attnbench.plugins import resolve
+from attnbench.plugins import host_reference, resolve
 from attnbench.plugins.host_reference import parse_host
 from attnbench.records import case as cases
 from attnbench.records import image_size, site_patterns, store
@@ -28,6 +28,9 @@ from attnbench.text import near, unknown
 T = TypeVar("T", Case, RunOptions)
 
 BLOCKS = ("all", "last")
+
+REPLACED = ("squeeze-excite",)
+"""Kinds of a host's own modules that can give way."""
 
 MOST_RUNS = 1000
 """Of one configuration."""
@@ -48,6 +51,7 @@ def check(options: RunOptions, out: Path | None) -> bool:
         require_values(filled)
         modules = [resolve.parse(module) for module in filled.modules or ()]
         resolve.origins(modules)  # the files are there
+        host_reference.origins(str(filled.host))
         for case in cases_of(filled):
             check_case(case)
     except SettingsError as error:
@@ -72,9 +76,10 @@ def check_places(options: RunOptions) -> RunOptions:
     """
     try:
         stated = cleaned(options)
+        filled = replace(defaults(stated.host, device="cpu", threads=1), **given(stated))
+        host_reference.origins(str(filled.host))
     except SettingsError as error:
         raise UserError(str(error)) from error
-    filled = replace(defaults(stated.host, device="cpu", threads=1), **given(stated))
     if len(filled.image_size or ()) > 1:
         raise UserError("--image-size: the places of one size are listed at a time")
     for case in cases_of(filled):
@@ -120,6 +125,8 @@ def cleaned(options: RunOptions) -> RunOptions:
         values["device"] = None
     if options.host is not None:
         values["host"] = parse_host(options.host).name
+    if values.get("replace") not in {None, "", *REPLACED}:
+        raise UserError(unknown("kind to replace", str(options.replace), REPLACED))
     if options.at:
         try:
             values["at"] = site_patterns.written(options.at)

@@ -215,6 +215,11 @@ def _ultralytics(name: str) -> Factory:
 
     def build() -> Any:
         model = name.removeprefix(ULTRALYTICS)
+        if Path(model).exists():
+            raise SettingsError(
+                f"{name}: a file {model} in the working directory would be read in the place of "
+                "the package's; rename it"
+            )
         try:
             configuration = tasks.yaml_model_load(model)
         except FileNotFoundError as error:
