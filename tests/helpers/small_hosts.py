@@ -73,7 +73,7 @@ class Pyramid(nn.Module):
 
     def forward(self, images):
         x = self.act(self.stem(images))
-        x = x + self.act(self.fine(x))
+        x = x + self.fine(x)
         low = self.coarse(self.act(self.down(x)))
         return {"low": low, "high": x + nn.functional.interpolate(low, size=x.shape[-2:])}
 
