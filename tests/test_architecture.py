@@ -34,7 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "stats": {"records"},
     "system": {"records", "_version"},
     "plugins": {"modules", "records"},
-    "hosts": {"modules", "plugins", "records", "system"},
+    "hosts": {"modules", "plugins", "records", "system", "counting"},
     "formatting": {"stats", "modules"},
     "measuring": {
         *("counting", "hosts", "plugins", "records", "stats", "system"),

@@ -49,6 +49,9 @@ def checked(options: EvaluationOptions) -> EvaluationOptions:
     host = host_names.written(options.host)
     if host in host_names.DETECTORS:
         raise UserError(f"{host} is no classifier; a detector is evaluated with --annotations FILE")
+    if host in host_names.TORCHVISION:
+        known = ", ".join(host_names.CLASSIFIERS)
+        raise UserError(f"evaluate does not read the weights of {host}; hosts it reads: {known}")
     if host not in host_names.CLASSIFIERS:
         raise SettingsError(unknown("classifier", options.host, host_names.CLASSIFIERS))
     return settled(options, host)

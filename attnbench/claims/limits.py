@@ -25,6 +25,8 @@ from attnbench.claims.latency_limit import LatencyLimit
 from attnbench.claims.outcome import Outcome
 from attnbench.errors import UserError
 from attnbench.modules import SettingsError
+from attnbench.plugins import host_reference
+from attnbench.plugins.python_file import is_in_file
 from attnbench.plugins.resolve import ModuleReference, parse
 from attnbench.text import error_text
 
@@ -87,6 +89,11 @@ class Limit:
     def folder(self) -> Path:
         """The folder of the file, to which paths of modules are relative."""
         return self.file.parent
+
+    @property
+    def built_host(self) -> str:
+        """The host, with the path of a file relative to the folder of this one."""
+        return str(self.folder / self.host) if is_in_file(self.host) else self.host
 
     @property
     def subject(self) -> str:
@@ -162,15 +169,28 @@ def check(limits: Sequence[Limit]) -> list[Outcome]:
             module = parse(limit.module, limit.folder)
         except SettingsError as error:
             raise UserError(f"{limit.where}: {error}") from error
-        key = (limit.module, limit.host) if module.is_custom else ("", "")
+        foreign = module.is_custom or _is_foreign(limit)
+        key = (limit.module, limit.host) if foreign else ("", "")
         groups.setdefault(key, (module, []))[1].append(limit)
     for module, group in groups.values():
-        if module.is_custom:
+        if module.is_custom or _is_foreign(group[0]):
             results = check_module.in_subprocess(_compared, module, group, where=group[0].where)
         else:
             results = _compared(module, group)
         outcomes |= zip(group, results, strict=True)
     return [outcomes[limit] for limit in limits]
+
+
+def _is_foreign(limit: Limit) -> bool:
+    """Return whether code of another party builds the host.
+
+    Raises:
+        UserError: the host is unknown.
+    """
+    try:
+        return host_reference.is_custom(limit.built_host)
+    except SettingsError as error:
+        raise UserError(f"{limit.where}: {error}") from error
 
 
 def _compared(module: ModuleReference, limits: Sequence[Limit]) -> list[Outcome]:
@@ -180,14 +200,14 @@ def _compared(module: ModuleReference, limits: Sequence[Limit]) -> list[Outcome]
     from attnbench.hosts.build import default_size
 
     if module.is_custom:
-        host = limits[0].host
+        host = limits[0].built_host
         check_module.check(module, host, [(1, 3, *default_size(host))])
     counts = NetworkCounts({module.name: module.load()} if module.is_custom else {})
     outcomes = []
     for limit in limits:
         start, (rule, quantity) = perf_counter(), METRICS[limit.metric]
         try:
-            figure = counts.get(limit.host, limit.module, rule, quantity, added=limit.added)
+            figure = counts.get(limit.built_host, limit.module, rule, quantity, added=limit.added)
         except SettingsError as error:
             raise UserError(f"{limit.where}: {error}") from error
         except Exception as error:
@@ -228,19 +248,20 @@ def _doubt(counts: NetworkCounts, limit: Limit) -> str | None:
     if quantity == "params":  # counted without a forward
         return None
     rule = "macs" if quantity == "macs" else rule  # the same figure, held to products
-    count = counts.count(limit.host, limit.module, rule)
+    count = counts.count(limit.built_host, limit.module, rule)
     gaps: dict[str, int] = {}
     if quantity != "peak_live_bytes":  # the tensors of an unknown operator are followed too
         gaps = missed(rule, count.not_counted)
     if limit.added and gaps:
         gaps = Counter(gaps) - Counter(
-            missed(rule, counts.count(limit.host, None, rule).not_counted)
+            missed(rule, counts.count(limit.built_host, None, rule).not_counted)
         )
     if gaps:
         listed = ", ".join(f"{name} x{times}" for name, times in gaps.items())
         return f"not fully counted: {listed}"
     # fvcore computes with data, where the other rules see that the forward depends on them.
-    without_data = counts.count(limit.host, limit.module, "macs") if rule == "fvcore" else count
-    if without_data.computed:
+    if rule == "fvcore":
+        count = counts.count(limit.built_host, limit.module, "macs")
+    if count.computed:
         return "not the same for every input: its forward depends on data"
     return None

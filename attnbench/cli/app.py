@@ -20,6 +20,7 @@ from attnbench.cli.commands.explain import explain
 from attnbench.cli.commands.history import history
 from attnbench.cli.commands.list_modules import list_modules
 from attnbench.cli.commands.pick import pick
+from attnbench.cli.commands.places import places
 from attnbench.cli.commands.report import report_command
 from attnbench.cli.commands.run import run
 from attnbench.cli.commands.same import same
@@ -55,6 +56,7 @@ app.command("explain")(explain)
 app.command("sweep", context_settings={"ignore_unknown_options": True})(sweep)
 app.command("scheduler")(scheduler)
 app.command("worker")(worker)
+app.command("places")(places)
 
 
 @app.callback(invoke_without_command=True)

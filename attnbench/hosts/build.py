@@ -3,106 +3,90 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 from torch import nn
-from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
+from torchvision.models.resnet import ResNet
 
 from attnbench import host_names
 from attnbench.hosts.blocks import SITES
 from attnbench.hosts.detection import DETECTORS, body, freeze
+from attnbench.hosts.networks import default_size, plain
+from attnbench.hosts.placement import fitting
+from attnbench.hosts.placement.choice import Blocks, Choice, Size
+from attnbench.hosts.placement.insert import insert
+from attnbench.hosts.positions import positions
+from attnbench.hosts.resnets import CLASSES, HOSTS, Host, base_of, is_resnet
 from attnbench.modules import AttentionSpec, SettingsError, Site
+from attnbench.plugins.host_reference import parse_host
 from attnbench.plugins.resolve import parse
 from attnbench.records.variants import STAGES
-from attnbench.text import unknown
+
+__all__ = ["CLASSES", "HOSTS", "TOTAL_STRIDE", "Blocks", "Host", "build", "default_size", "resnet"]
 
 
-@dataclass(frozen=True)
-class Host:
-    """Parameters of torchvision's ResNet: blocks a stage, their class, width of their 3x3."""
-
-    layers: tuple[int, int, int, int]
-    groups: int = 1
-    width_per_group: int = 64
-    block: type[BasicBlock | Bottleneck] = Bottleneck
+TOTAL_STRIDE = host_names.TOTAL_STRIDE
 
 
-HOSTS = {
-    # He et al., arXiv 1512.03385, table 1.
-    "resnet18": Host((2, 2, 2, 2), block=BasicBlock),
-    "resnet34": Host((3, 4, 6, 3), block=BasicBlock),
-    "resnet50": Host((3, 4, 6, 3)),
-    "resnet101": Host((3, 4, 23, 3)),
-    "resnet152": Host((3, 8, 36, 3)),
-    # Xie et al., arXiv 1611.05431; the wider ones are torchvision's.
-    "resnext50_32x4d": Host((3, 4, 6, 3), groups=32, width_per_group=4),
-    "resnext101_32x8d": Host((3, 4, 23, 3), groups=32, width_per_group=8),
-    "resnext101_64x4d": Host((3, 4, 23, 3), groups=64, width_per_group=4),
-    # Zagoruyko and Komodakis, arXiv 1605.07146: the 3x3 twice as wide.
-    "wide_resnet50_2": Host((3, 4, 6, 3), width_per_group=128),
-    "wide_resnet101_2": Host((3, 4, 23, 3), width_per_group=128),
-    # The ResNeXt base of the original SKNets (Li et al., arXiv 1903.06586, table 1).
-    "sknet50": Host((3, 4, 6, 3), groups=32, width_per_group=4),
-    "sknet101": Host((3, 4, 23, 3), groups=32, width_per_group=4),
-}
-
-Blocks = Literal["all", "last"]
-"""Which blocks of a stage carry the module."""
-
-CLASSES = 1000
-"""Of ImageNet, for which every published network here was trained."""
-
-TOTAL_STRIDE, default_size = host_names.TOTAL_STRIDE, host_names.default_size
-
-
-def build(
+def build(  # noqa: PLR0913  each says where the module is placed
     host: str,
     attention: str | AttentionSpec | None = None,
     *,
     stages: Collection[int] = STAGES,
     blocks: Blocks = "all",
-    classes: int = CLASSES,
+    at: str = "",
+    replace: str = "",
+    size: Size | None = None,
+    classes: int | None = None,
     **settings: Any,
 ) -> nn.Module:
     """Build a host network in float32 and training mode, for images (B, 3, H, W).
 
-    A host of :data:`HOSTS` returns logits (B, classes), one of ``DETECTORS`` feature maps or the
-    outputs of its heads. The host's parameters keep torchvision's names and, under one seed,
-    torchvision's initial values, with any module; without ``attention`` the network is
-    torchvision's. ``stages`` and ``blocks`` (of each stage) select where the module is placed.
-    ``settings`` are passed to every module and override the published ones.
+    ``host`` is a name or specification as of ``--host``. A ResNet returns logits (B, classes), a
+    detector feature maps or the outputs of its heads, any other network what its authors let it
+    return. The host's parameters keep the names of their source and, under one seed, its initial
+    values, with any module; without ``attention`` the network is the source's. ``stages``,
+    ``blocks`` (of each stage), ``at`` and ``replace`` select where the module is placed, as the
+    options of ``run`` do; ``size`` are height and width of the images by which the positions in
+    other networks are found. ``settings`` are passed to every module and override the published
+    ones.
 
     Raises:
         SettingsError: unknown host, module, stage or choice of blocks, a width that the module
             does not divide, or a host without the module's site.
     """
-    host = host_names.written(host)
-    if host not in HOSTS | DETECTORS:
-        raise SettingsError(unknown("host", host, [*HOSTS, *DETECTORS]))
+    host = parse_host(host).name
     if not set(stages) <= set(STAGES):
         raise SettingsError(f"unknown stages {sorted(set(stages) - set(STAGES))}; known: 1 to 4")
     if blocks not in get_args(Blocks):
         raise SettingsError(f"unknown blocks '{blocks}'; known: {', '.join(get_args(Blocks))}")
-    detector = DETECTORS.get(host)
-    base = detector.backbone if detector else host
-    network: nn.Module = ResNet(**vars(HOSTS[base]), num_classes=classes)
-    if detector:
-        network = detector.make(network)
+    network = plain(host, classes)
     if attention is not None:  # last: the host draws its initial values as without a module
         row = parse(attention).load() if isinstance(attention, str) else attention
-        wrap = _wrapper(base, row)
-        for number in sorted(set(stages)):
-            stage = body(network).get_submodule(f"layer{number}")
-            of_stage = row.settings(base, number) | settings
-            children = list(stage.named_children())
-            for name, block in children if blocks == "all" else children[-1:]:
-                stage.register_module(name, wrap(block, row, of_stage))
+        choice = Choice(stages, blocks, at, replace)
+        if is_resnet(host) and not (at or replace):
+            _put_into_blocks(network, base_of(host), row, choice, settings)
+        else:
+            where = positions(host, choice, size or default_size(host))
+            modules = iter(fitting.modules(row, where, host, settings))
+            insert(network, where, lambda _: next(modules))
     elif settings:
         raise SettingsError(f"settings without a module: {', '.join(settings)}")
-    if detector and detector.frozen:
+    if host in DETECTORS and DETECTORS[host].frozen:
         freeze(network)
     return network
+
+
+def _put_into_blocks(
+    network: nn.Module, base: str, row: AttentionSpec, choice: Choice, settings: dict[str, Any]
+) -> None:
+    wrap = _wrapper(base, row)
+    for number in sorted(set(choice.stages)):
+        stage = body(network).get_submodule(f"layer{number}")
+        of_stage = row.settings(base, number) | settings
+        children = list(stage.named_children())
+        for name, block in children if choice.blocks == "all" else children[-1:]:
+            stage.register_module(name, wrap(block, row, of_stage))
 
 
 def _wrapper(host: str, attention: AttentionSpec) -> Callable[..., nn.Module]:

@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
@@ -16,22 +18,20 @@ from torch import Tensor, nn
 
 from attnbench.errors import UserError
 from attnbench.hosts import trial
-from attnbench.hosts.build import Blocks, build
+from attnbench.hosts.build import build
 from attnbench.hosts.conditions import Conditions
+from attnbench.hosts.placement.choice import EVERYWHERE, Choice
+from attnbench.hosts.placement.fitting import require_site
+from attnbench.hosts.positions import positions
+from attnbench.hosts.resnets import is_resnet
 from attnbench.modules import AttentionSpec, SettingsError
 from attnbench.plugins.resolve import ModuleReference
 from attnbench.plugins.watch.integrity import InterferenceError, require_unchanged
 from attnbench.records.schema import Shape
-from attnbench.records.variants import STAGES
 from attnbench.system import worker
 from attnbench.text import error_line, printable
 
 T = TypeVar("T")
-
-ChosenBlocks = tuple[Collection[int], Blocks]
-"""The stages whose blocks carry the module, and which of their blocks do."""
-
-ALL_BLOCKS: ChosenBlocks = (STAGES, "all")
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def check(
     host: str,
     images: Iterable[Shape],
     conditions: Collection[Conditions] = (),
-    blocks: ChosenBlocks = ALL_BLOCKS,
+    choice: Choice = EVERYWHERE,
 ) -> None:
     """Load a module and check it at its places in the host, for each shape of image.
 
@@ -93,8 +93,14 @@ def check(
     attention = module.load()
     try:
         for image in images:
-            where = places(attention, host, (1, *image[1:]), *blocks)
-            require_fit(attention, where, conditions)
+            where = places(attention, host, (1, *image[1:]), choice)
+            try:
+                require_fit(attention, where, conditions)
+            except InterferenceError:
+                raise
+            except SettingsError as error:
+                fits = "" if is_resnet(host) else _fits_at(attention, host, image, choice)
+                raise SettingsError(f"{fits}{error}") from error
     except SettingsError as error:
         why = ". ".join(filter(None, [str(error), module.hint()]))
         raise SettingsError(f"{module.name} is refused: {why}") from error
@@ -104,10 +110,12 @@ def places(
     attention: AttentionSpec,
     host: str,
     image: Shape,
-    stages: Collection[int] = STAGES,
-    blocks: Blocks = "all",
+    choice: Choice = EVERYWHERE,
 ) -> list[Place]:
     """Return the distinct places of a module in a host for an image (batch, 3, height, width)."""
+    if not is_resnet(host) or choice.at or choice.replace:
+        sites = _of_any_host(attention, host, image, choice)
+        return [*{place.shape: place for place in sites}.values()]
     seen: list[Place] = []
 
     class StandIn(nn.Module):
@@ -122,9 +130,29 @@ def places(
             return x.new_empty(x.shape[0], *place.returned)
 
     with torch.device("meta"), torch.no_grad():
-        network = build(host, replace(attention, build=StandIn), stages=stages, blocks=blocks)
+        stand_in = replace(attention, build=StandIn)
+        network = build(host, stand_in, stages=choice.stages, blocks=choice.blocks)
         network.eval()(torch.empty(image))
     return seen
+
+
+def _of_any_host(attention: AttentionSpec, host: str, image: Shape, choice: Choice) -> list[Place]:
+    """Return the places in any network, one for each site."""
+    require_site(attention, host)
+    sites = positions(host, choice, (image[2], image[3]))
+    return [Place(where.channels, {}, where.shape) for where in sites]
+
+
+def _fits_at(attention: AttentionSpec, host: str, image: Shape, choice: Choice) -> str:
+    """Return at how many of the host's sites a module fits, as the beginning of a message."""
+    sites = _of_any_host(attention, host, image, choice)
+    times = Counter(place.shape for place in sites)
+    fitting = 0
+    for place in {place.shape: place for place in sites}.values():
+        with suppress(SettingsError):
+            require_fit(attention, [place])
+            fitting += times[place.shape]
+    return f"it fits at {fitting} of the {len(sites)} sites of {host}: "
 
 
 def require_fit(

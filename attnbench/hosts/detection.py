@@ -68,10 +68,14 @@ def fixed_proposals() -> list[list[list[float]]]:
 def pooled(levels: Mapping[str, Tensor], proposals: Tensor, pool: MultiScaleRoIAlign) -> Tensor:
     """Pool (images * proposals, 256, size, size) from ``proposals`` (level, proposal, corner).
 
-    In float32, as torchvision does under autocast: its kernels do not support bfloat16.
+    In float32, as torchvision does under autocast: its kernels do not support bfloat16. Where the
+    pyramid has fewer levels, each takes the proposals of several.
     """
     features = []
-    for name, corners in zip(pool.featmap_names, proposals, strict=True):
+    names = [name for name in pool.featmap_names if name in levels]
+    if len(names) != len(proposals):
+        proposals = proposals.reshape(len(names), -1, 4)
+    for name, corners in zip(names, proposals, strict=True):
         level = levels[name]
         aligned = roi_align(
             level.float(),

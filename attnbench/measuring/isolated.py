@@ -13,9 +13,13 @@ from attnbench.counting.rules import executed
 from attnbench.counting.twin import warmed_up
 from attnbench.hosts.check_module import places
 from attnbench.hosts.detection import body
+from attnbench.hosts.placement.choice import Choice
+from attnbench.hosts.positions import last_path
+from attnbench.hosts.resnets import is_resnet
 from attnbench.measuring.timing import Step
 from attnbench.measuring.workload import image_for, inference, moving, network
 from attnbench.plugins.resolve import parse
+from attnbench.records import image_size
 from attnbench.records.schema import Case, Counts
 from attnbench.records.variants import LAUNCH, PRODUCT, IsolatedModule, piece
 from attnbench.system import process_settings
@@ -72,10 +76,13 @@ def _counted(case: Case, alone: IsolatedModule, shape: tuple[int, ...]) -> Count
 
 def attention(case: Case, alone: IsolatedModule, device: str) -> nn.Module:
     """Return the module of the last block of a stage, in evaluation mode."""
-    return _attention(_host(case, alone.module, device), alone.stage)
+    return _attention(case, _host(case, alone.module, device), alone.stage)
 
 
-def _attention(host: nn.Module, stage: int) -> nn.Module:
+def _attention(case: Case, host: nn.Module, stage: int) -> nn.Module:
+    if not is_resnet(case.host) or case.at or case.replace:
+        size = image_size.sides(case.image_size)
+        return host.get_submodule(last_path(case.host, Choice.of(case), size, stage))
     block = body(host).get_submodule(f"layer{stage}")[-1]  # type: ignore[index]
     module: nn.Module = block.attention
     return module
@@ -91,7 +98,8 @@ def input_shape(case: Case, alone: IsolatedModule) -> tuple[int, ...]:
     """Return the module's input shape in its host: (batch, channels, height, width)."""
     row = parse(alone.module).load()
     # Its code is not run: it may not run on the CPU.
-    (place,) = places(row, case.host, case.input_shape, (alone.stage,), "last")
+    choice = Choice((alone.stage,), "last", case.at, case.replace)
+    (place,) = places(row, case.host, case.input_shape, choice)
     return (case.batch_size, *place.shape)
 
 

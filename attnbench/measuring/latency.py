@@ -14,7 +14,7 @@ from attnbench.measuring import isolated, timing, workload
 from attnbench.measuring.events import Beginning, Event, failure, record
 from attnbench.measuring.guard import Guard
 from attnbench.modules import SettingsError
-from attnbench.plugins import resolve
+from attnbench.plugins import host_reference, resolve
 from attnbench.records.run import Run
 from attnbench.records.schema import Case, Compiled, End, Environment, Failure, Record
 from attnbench.stats import ratios
@@ -42,8 +42,9 @@ def measure(
         UserError: a module's code is no longer what the plan says.
     """
     run = deepcopy(run)
-    if resolve.origins(map(resolve.parse, run.modules)) != run.plan.sources:
-        raise UserError("the code of its modules has changed since the run began")
+    of_modules = resolve.origins(map(resolve.parse, run.modules))
+    if of_modules | host_reference.origins(run.case.host) != run.plan.sources:
+        raise UserError("the code of its modules or its host has changed since the run began")
     process_settings.settle(run.case)
     with Guard(run) as guard:
         for event in _guarded(run, clock or timing.clock_for(run.case.device), look, guard):

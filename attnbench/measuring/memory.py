@@ -62,6 +62,8 @@ def fake_step(case: Case, variant: str) -> Step:
     """Return a step of fake tensors on the CPU; it runs in ``twin.fake_mode``."""
     network = copy_with(workload.network(case, variant, "meta"), fake)
     image = fake(workload.image_for(case, case.input_shape, "meta"))
+    if case.mode == "training":
+        workload.classes_of(case)  # known from here on: it runs a forward of its own
     with fake_mode():
         return workload._step(case, network, network, image)
 

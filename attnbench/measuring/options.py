@@ -16,9 +16,10 @@ from pydantic import TypeAdapter, ValidationError
 from attnbench import host_names
 from attnbench.errors import UserError
 from attnbench.modules import ATTENTION, SettingsError
-from attnbench.plugins import resolve
+from attnbench.plugins import host_reference, resolve
+from attnbench.plugins.host_reference import parse_host
 from attnbench.records import case as cases
-from attnbench.records import image_size, store
+from attnbench.records import image_size, site_patterns, store
 from attnbench.records.bounds import LONGEST_S, SHORTEST_S
 from attnbench.records.case import CASE_OPTIONS, GRID, OPTIONS, Case, RunOptions
 from attnbench.records.run import Run, gather
@@ -28,6 +29,9 @@ from attnbench.text import near, unknown
 T = TypeVar("T", Case, RunOptions)
 
 BLOCKS = ("all", "last")
+
+REPLACED = ("squeeze-excite",)
+"""Kinds of a host's own modules that can give way."""
 
 MOST_RUNS = 1000
 """Of one configuration."""
@@ -48,6 +52,7 @@ def check(options: RunOptions, out: Path | None) -> bool:
         require_values(filled)
         modules = [resolve.parse(module) for module in filled.modules or ()]
         resolve.origins(modules)  # the files are there
+        host_reference.origins(str(filled.host))
         for case in cases_of(filled):
             check_case(case)
     except SettingsError as error:
@@ -62,6 +67,25 @@ def check(options: RunOptions, out: Path | None) -> bool:
         return not others
     require_place(out)
     return False
+
+
+def check_places(options: RunOptions) -> RunOptions:
+    """Return the options of ``places``, valid: one size at most, and one way of choosing.
+
+    Raises:
+        UserError: one that cannot be, or a host that is not known.
+    """
+    try:
+        stated = cleaned(options)
+        filled = replace(defaults(stated.host, device="cpu", threads=1), **given(stated))
+        host_reference.origins(str(filled.host))
+    except SettingsError as error:
+        raise UserError(str(error)) from error
+    if len(filled.image_size or ()) > 1:
+        raise UserError("--image-size: the places of one size are listed at a time")
+    for case in cases_of(filled):
+        check_case(case)
+    return replace(stated, host=filled.host)
 
 
 def defaults(host: str | None, *, device: str, threads: int) -> RunOptions:
@@ -95,13 +119,20 @@ def cleaned(options: RunOptions) -> RunOptions:
         for name in ("mode", "dtype")
         if (chosen := getattr(options, name)) is not None
     }
-    for name in ("device", "blocks"):
+    for name in ("device", "blocks", "replace"):
         if (word := getattr(options, name)) is not None:
             values[name] = cases.written(word)
     if values.get("device") == "auto":
         values["device"] = None
     if options.host is not None:
-        values["host"] = host_names.written(options.host)
+        values["host"] = parse_host(options.host).name
+    if values.get("replace") not in {None, "", *REPLACED}:
+        raise UserError(unknown("kind to replace", str(options.replace), REPLACED))
+    if options.at:
+        try:
+            values["at"] = site_patterns.written(options.at)
+        except ValueError as error:
+            raise UserError(str(error)) from error
     if options.modules is not None:
         values["modules"] = tuple(dict.fromkeys(map(resolve.written, options.modules)))
     options = replace(options, **values)
@@ -133,9 +164,6 @@ def require_values(options: RunOptions) -> None:
             f"every must be a number of minutes, at least 0 and below {LONGEST_S / 60:g}, not "
             f"{options.every_minutes}"
         )
-    known = (*host_names.CLASSIFIERS, *host_names.DETECTORS)
-    if options.host not in known:
-        raise UserError(unknown("host", str(options.host), known))
     if beyond := sorted(set(options.stages or ()) - set(STAGES)):
         raise UserError(f"unknown stages {beyond}; known: 1 to 4")
     if not options.stages:
@@ -171,17 +199,24 @@ def check_case(case: Case) -> None:
     Raises:
         UserError: it is one.
     """
-    stride = host_names.TOTAL_STRIDE
+    stride = host_names.TOTAL_STRIDE if case.host in host_names.STRIDED else 1
     if min(image_size.sides(case.image_size)) < stride:
         raise UserError(
             f"image_size {image_size.option(case.image_size)} is too small: {case.host} divides "
             f"it by {stride}, so it must be at least {stride}"
         )
-    if case.host in host_names.DETECTORS and case.mode == "training":
+    if host_names.is_detector(case.host) and case.mode == "training":
         raise UserError(
             f"{case.host} has no --mode training: what its step does depends on the objects that "
             "it is shown, so there is no fixed work to time"
         )
+    if case.host in host_names.SEGMENTATION and case.mode == "training":
+        raise UserError(
+            f"{case.host} has no --mode training: it returns maps, and a step takes its loss from "
+            "logits (batch, classes)"
+        )
+    if case.at and case.replace:
+        raise UserError("--at and --replace both say where the module stands; leave one out")
     if case.cuda_graph and case.device != "cuda":
         raise UserError("--cuda-graph needs a CUDA device")
     if case.isolated and case.stages != STAGES:

@@ -10,8 +10,10 @@ from pathlib import Path
 import torch
 
 from attnbench.errors import UserError
-from attnbench.hosts import check_module
+from attnbench.hosts import check_host, check_module
 from attnbench.hosts.build import build
+from attnbench.hosts.placement.choice import Choice
+from attnbench.hosts.resnets import is_resnet
 from attnbench.measuring.options import (
     all_finished,
     cases_of,
@@ -28,9 +30,9 @@ from attnbench.measuring.options import (
 )
 from attnbench.measuring.workload import conditions_of
 from attnbench.modules import SettingsError
-from attnbench.plugins import resolve
+from attnbench.plugins import host_reference, resolve
 from attnbench.plugins.resolve import ModuleReference
-from attnbench.records import store
+from attnbench.records import image_size, store
 from attnbench.records.case import Case, RunOptions
 from attnbench.records.run import Run, machine
 from attnbench.records.schema import Plan, Record
@@ -107,6 +109,9 @@ def filled(options: RunOptions) -> RunOptions:
     """Fill in the defaults of options that were left out, and what they are on this machine."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     standard = defaults(options.host, device=device, threads=torch.get_num_threads())
+    if options.host and options.image_size is None and host_reference.is_custom(options.host):
+        size = image_size.of(*check_host.size_apart(options.host))
+        standard = replace(standard, image_size=(size,))
     return replace(standard, **given(options))
 
 
@@ -117,7 +122,7 @@ def _prepare(options: RunOptions, out: Path | None) -> tuple[PlannedRuns, Path, 
     draft = _draft(options, out)
     first, plan = draft.cases[0][0], draft.plan
     kind = "-isolated" if first.isolated else ""
-    folder = out or store.new_folder(f"{first.device}-{first.host}{kind}")
+    folder = out or store.new_folder(f"{first.device}-{_in_a_path(first.host)}{kind}")
     facts = environment.describe_apart(first.device)
     planned_runs = []
     for case, name in draft.cases:
@@ -136,6 +141,7 @@ def _draft(options: RunOptions, out: Path | None) -> _Draft:
     require_spacing(options)
     asked = [resolve.parse(module) for module in options.modules or ()]
     sources = resolve.origins(asked)
+    of_host = host_reference.origins(options.host or "")
     cases = list(cases_of(options))
     for case in cases:
         _check(case)
@@ -149,9 +155,16 @@ def _draft(options: RunOptions, out: Path | None) -> _Draft:
         variants=alone(names) if options.isolated else (PLAIN, CONTROL, *names),
         budget_s=options.budget_s or 0.0,
         target=TARGET[cases[0].device],
-        sources={name: origin for name, origin in sources.items() if name in names},
+        sources=of_host | {name: origin for name, origin in sources.items() if name in names},
     )
     return _Draft(_named(cases, options.repeat or 1), plan, left_out)
+
+
+def _in_a_path(host: str) -> str:
+    """Return a host's name as part of a folder's: ``nets-small`` of ``lib/nets.py:small``."""
+    path, _, name = host.rpartition(".py:")
+    named = f"{Path(path).name}-{name}" if path else host
+    return re.sub(r"[^\w.-]+", "-", named)
 
 
 def _named(cases: Sequence[Case], repeat: int) -> list[tuple[Case, str]]:
@@ -184,8 +197,8 @@ def _resumed(options: RunOptions, folders: Sequence[Path]) -> tuple[PlannedRuns,
     for run, folder in planned_runs:
         modules = [resolve.parse(module) for module in run.modules]
         _check(run.case)
-        if resolve.origins(modules) != run.plan.sources:
-            raise UserError(f"{folder} was begun with other code of its modules")
+        if resolve.origins(modules) | host_reference.origins(run.case.host) != run.plan.sources:
+            raise UserError(f"{folder} was begun with other code of its modules or its host")
         require_same(f"{folder} was begun on another machine", run.environment, here)
         store.repair(folder)
     return planned_runs, left_out
@@ -208,20 +221,29 @@ def _check(case: Case) -> None:
 def _left_out(cases: Sequence[Case], modules: Iterable[ModuleReference]) -> LeftOut:
     """Return why modules cannot be in the host, at any input size and dtype of the runs.
 
-    Custom ones are checked in child processes, which they may end.
+    Custom ones are checked in child processes, which they may end, and so are custom hosts.
     """
-    first = cases[0]
+    first, asked = cases[0], [*modules]
     images = {case.image_size: case.input_shape for case in cases}
     conditions = dict.fromkeys(conditions_of(case) for case in cases)
-    where = ([*images.values()], [*conditions], (first.stages, first.blocks))
-    left_out = {}
-    for module in modules:
+    choice = Choice.of(first)
+    where = ([*images.values()], [*conditions], choice)
+    left_out: LeftOut = {}
+    of_table = [module for module in asked if not module.is_custom]
+    if not is_resnet(first.host) or choice.at or choice.replace:
+        training = any(case.mode == "training" for case in cases)
+        host = host_reference.parse_host(first.host)
+        trial = check_host.HostTrial(host, choice, where[0], training, first.isolated)
+        checked = check_host.apart(trial, of_table)
+        left_out |= checked.left_out
+        of_table = []
+    for module in asked:
         try:
             if module.is_custom:
                 check_module.in_subprocess(check_module.check, module, first.host, *where)
-            else:
+            elif module in of_table:
                 with torch.device("meta"):
                     build(first.host, module.load(), stages=first.stages, blocks=first.blocks)
         except (SettingsError, UserError) as error:
             left_out[module.name] = str(error)
-    return left_out
+    return {module.name: left_out[module.name] for module in asked if module.name in left_out}

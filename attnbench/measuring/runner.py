@@ -27,6 +27,7 @@ from attnbench.measuring import isolated, latency, memory, planning, repetitions
 from attnbench.measuring.events import Beginning, Event, Planned, Waiting, failure, record
 from attnbench.measuring.guard import is_custom, watched
 from attnbench.measuring.workload import image_for, network
+from attnbench.plugins import host_reference
 from attnbench.records import store
 from attnbench.records.case import Case, RunOptions
 from attnbench.records.run import Run
@@ -168,7 +169,7 @@ def _count_step(case: Case, variant: str) -> dict[str, Count]:
 
 def count_apart(case: Case, variant: str) -> dict[str, Count]:
     """Do the same in a child process where the module is custom: its code may end the process."""
-    if not is_custom(variant, isolated=False):
+    if not (is_custom(variant, isolated=False) or host_reference.is_custom(case.host)):
         return count_network(case, variant)
     return worker.call(_count_watched, case, variant)
 
@@ -180,7 +181,7 @@ def _count_watched(case: Case, variant: str) -> dict[str, Count]:
 
 def _alone(case: Case, variant: str) -> Counts:
     """Count a module alone or a ceiling, custom modules in a child process."""
-    if not is_custom(variant, isolated=True):
+    if not (is_custom(variant, isolated=True) or host_reference.is_custom(case.host)):
         return isolated.count(case, variant)
     return worker.call(_alone_watched, case, variant)
 

@@ -11,8 +11,11 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from attnbench.hosts.build import CLASSES, build
+from attnbench.hosts.check_host import require_logits
 from attnbench.hosts.conditions import Conditions
+from attnbench.hosts.resnets import is_resnet
 from attnbench.measuring.timing import Step
+from attnbench.records import image_size
 from attnbench.records.schema import Case
 from attnbench.records.variants import CONTROL, PLAIN
 
@@ -28,7 +31,15 @@ def network(case: Case, variant: str, device: str) -> nn.Module:
     attention = None if variant in (PLAIN, CONTROL) else variant
     torch.manual_seed(case.seed)
     with torch.device("meta" if device == "meta" else "cpu"):  # the same weights on any device
-        model = build(case.host, attention, stages=case.stages, blocks=case.blocks)
+        model = build(
+            case.host,
+            attention,
+            stages=case.stages,
+            blocks=case.blocks,
+            at=case.at,
+            replace=case.replace,
+            size=image_size.sides(case.image_size),
+        )
     return conditions_of(case, device).place(model)
 
 
@@ -53,8 +64,10 @@ def step(case: Case, variant: str, device: str | None = None) -> Step:
 
 
 def _step(case: Case, model: nn.Module, forward: Forward, image: torch.Tensor) -> Step:
-    make = inference if case.mode == "inference" else _training
-    parts = make(model, forward, image)
+    if case.mode == "inference":
+        parts = inference(model, forward, image)
+    else:
+        parts = _training(model, forward, image, classes_of(case))
     return Step(parts, moving(case, *model.parameters(), *model.buffers(), image), model)
 
 
@@ -96,9 +109,16 @@ def inference(model: nn.Module, forward: Forward, image: torch.Tensor) -> Parts:
     return {"forward": infer}
 
 
-def _training(model: nn.Module, forward: Forward, image: torch.Tensor) -> Parts:
+def classes_of(case: Case) -> int:
+    """Return the number of classes of a classifier."""
+    return CLASSES if is_resnet(case.host) else require_logits(case.host, case.input_shape)
+
+
+def _training(
+    model: nn.Module, forward: Forward, image: torch.Tensor, classes: int = CLASSES
+) -> Parts:
     model.train()
-    labels = torch.arange(image.shape[0], device=image.device) % CLASSES
+    labels = torch.arange(image.shape[0], device=image.device) % classes
     optimizer = torch.optim.SGD(model.parameters(), lr=0.0, momentum=0.9)
     losses: list[torch.Tensor] = []  # the graph lives from its forward to its backward
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Literal
 
-from attnbench.records import image_size
+from attnbench.records import image_size, site_patterns
 from attnbench.records.image_size import Size
 from attnbench.records.option import SEVERAL, option, options_of, switch
 from attnbench.records.variants import STAGES
@@ -32,8 +32,8 @@ class Case:
 
     host: str = option(
         "--host",
-        help="A ResNet or detector of torchvision by its name there, sknet50, sknet101, "
-        "resnet50_backbone, ...",
+        help="A network of torchvision by its name there, sknet50, resnet50_backbone, ...; "
+        "timm:NAME, file.py:function, ultralytics:NAME.yaml, an entry point.",
         default="resnet50",
         meaning="The network that the modules are put into.",
         words=str,
@@ -114,6 +114,27 @@ class Case:
         meaning="Of each of these: `all`, or the `last`.",
         words=lambda blocks: "last blocks" if blocks == "last" else "",
     )
+    at: str = option(
+        "--at PATTERNS",
+        absent="",
+        since=5,
+        help="Behind the host's modules of these paths, such as features.*.conv.3@BatchNorm2d: "
+        "shell patterns that do not cross dots, an optional type, !pattern excludes.",
+        default="",
+        default_text="where residual branches end",
+        meaning="The parts of the host that the module stands behind; empty for its own sites.",
+        words=lambda at: f"at {at}" if at else "",
+    )
+    replace: Literal["", "squeeze-excite"] = option(
+        "--replace KIND",
+        absent="",
+        since=5,
+        help="squeeze-excite: the module takes the place of the host's own modules of this kind.",
+        default="",
+        default_text="nothing",
+        meaning="The kind of the host's own modules that give way to the module.",
+        words=lambda kind: f"in place of {kind}" if kind else "",
+    )
     device: Literal["cpu", "cuda"] = option(
         "--device",
         help="Where to run; auto takes CUDA where there is a device.",
@@ -152,6 +173,8 @@ class Case:
             raise ValueError(f"stages are each stated once, in their order, not {self.stages}")
         if not self.host.strip():
             raise ValueError("host is the name of a network")
+        if self.at and self.at != site_patterns.written(self.at):
+            raise ValueError(f"at is written without spaces: {site_patterns.written(self.at)}")
 
     @property
     def input_shape(self) -> tuple[int, int, int, int]:
@@ -161,12 +184,12 @@ class Case:
     @property
     def everywhere(self) -> bool:
         """Whether every block carries the module, as in all networks that papers speak of."""
-        return self.stages == STAGES and self.blocks == "all"
+        return self.stages == STAGES and self.blocks == "all" and not (self.at or self.replace)
 
     @property
     def placed(self) -> str:
         """Which blocks carry the module: ``stages 3 4, last blocks``; empty where all do."""
-        return self._words("stages", "blocks")
+        return self._words("stages", "blocks", "at", "replace")
 
     @property
     def described(self) -> str:
@@ -217,6 +240,8 @@ class RunOptions:
     isolated: bool | None = None
     stages: tuple[int, ...] | None = None
     blocks: str | None = None
+    at: str | None = None
+    replace: str | None = None
     budget_s: float | None = option(
         "--budget SECONDS",
         absent=None,

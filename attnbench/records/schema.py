@@ -28,7 +28,7 @@ from attnbench.records.bounds import (
 )
 from attnbench.records.bounds import Environment as Environment
 from attnbench.records.case import Case as Case
-from attnbench.records.variants import COPY, piece
+from attnbench.records.variants import COPY, PLAIN, piece
 
 SCHEMA = 5
 
@@ -76,12 +76,13 @@ class Plan:
     budget_s: Seconds
     target: Target
     sources: Mapping[str, str] = field(default_factory=dict)
-    """For each custom module the digest of its file, or its package's version."""
+    """For each custom module the digest of its file, or its package's version; under ``plain`` that
+    of a custom host."""
 
     def __post_init__(self) -> None:
         """Refuse the source of a module that is not in the plan."""
         pieces = map(piece, self.variants)
-        modules = {*self.variants, *(known.module for known in pieces if known)}
+        modules = {PLAIN, *self.variants, *(known.module for known in pieces if known)}
         if unknown := self.sources.keys() - modules:
             raise ValueError(f"sources name {min(unknown)!r}, which is not in the plan")
 

@@ -37,7 +37,16 @@ for arguments in json.loads(sys.stdin.read()):
 BAD = """
 run --host resnet51                           | unknown host 'resnet51' (did you mean resnet5
 run --host resnet                             | unknown host 'resnet' (did you mean
-run --host vgg16                              | unknown host 'vgg16'; known: resnet18
+run --host vgg17                              | unknown host 'vgg17' (did you mean vgg1
+run --host timm:                              | unknown host 'timm:'
+run --host ultralytics:yolo11n.pt             | not of the form ultralytics:NAME.yaml
+run --host absent.py:net                      | there is no Python file
+run --host fcn_resnet50 --mode training       | has no --mode training: it returns maps
+run --host mobilenet_v2 --at a..b             | 'a..b' is no pattern such as
+run --host mobilenet_v2 --replace se          | unknown kind to replace 'se'; known: squeeze
+run --host vgg11 --at a --replace squeeze-excite | both say where the module stands; leave one
+places --host vgg17                           | unknown host 'vgg17'
+places --image-size 64,96                     | the places of one size are listed at a time
 run --host fasterrcnn                         | unknown host 'fasterrcnn'
 run --host ''                                 | unknown host ''
 run --modules foo                             | unknown attention module 'foo'; known: se

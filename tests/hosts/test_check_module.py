@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from attnbench.errors import UserError
 from attnbench.hosts import check_module
 from attnbench.hosts.check_module import Place, places, require_fit
+from attnbench.hosts.placement.choice import Choice
 from attnbench.modules import ATTENTION, AttentionSpec, SettingsError, Site
 from attnbench.plugins.resolve import parse
 
@@ -47,13 +48,13 @@ def test_the_places_of_a_module_for_a_convolution():
 
 
 def test_chosen_stages_and_blocks_alone_are_places():
-    all_places = places(ATTENTION["sk"], "resnet50", IMAGE, (2, 4), "last")
+    all_places = places(ATTENTION["sk"], "resnet50", IMAGE, Choice((2, 4), "last"))
     assert [place.shape for place in all_places] == [(128, 8, 8), (512, 2, 2)]
 
 
 @pytest.mark.parametrize("name", ATTENTION)
 def test_every_row_of_the_table_is_fit(name: str):
-    require_fit(ATTENTION[name], places(ATTENTION[name], "resnet50", IMAGE, (1, 4)))
+    require_fit(ATTENTION[name], places(ATTENTION[name], "resnet50", IMAGE, Choice((1, 4))))
 
 
 class Same(nn.Module):

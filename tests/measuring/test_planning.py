@@ -248,7 +248,10 @@ def test_a_run_that_was_killed_within_its_first_line_begins_anew(tmp_path: Path)
     ("change", "message"),
     [
         ({"modules": ("foo",)}, "unknown attention module 'foo'; known: se, cbam, eca"),
-        ({"host": "vgg16"}, "unknown host 'vgg16'; known: resnet18, resnet34, resnet50, "),
+        (
+            {"host": "vgg"},
+            "unknown host 'vgg' .did you mean vgg19, .*; known: resnet18, resnet34, ",
+        ),
         ({"image_size": (31,)}, "image_size 31 is too small"),
         ({"image_size": ((800, 31),)}, "image_size 800x31 is too small"),
         ({"image_size": ((64, 10**20),)}, "image_size must be at least 1 .* not 64x1000"),

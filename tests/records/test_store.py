@@ -171,7 +171,7 @@ def test_an_older_schema_is_refused_with_what_would_do(tmp_path):
 
 FIRST_DAMAGE = {
     "an unknown field": ({"tea": 1}, "tea: Unexpected keyword argument"),
-    "a missing field": ({"case": {"host": "resnet50"}}, "case.batch_size: Field required"),
+    "a missing field": ({"case": {"host": "resnet50"}}, "case.at: Field required"),
     "no environment": ({"environment": None}, "environment: Input should be an object"),
     "neither results nor an error": ({"results": None}, "either results or an error"),
 }

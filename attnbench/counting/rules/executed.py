@@ -5,6 +5,7 @@ Nothing is missed: functions, bare arithmetic and unknown modules all end in ope
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict
 
 from torch import nn
@@ -13,6 +14,9 @@ from attnbench.counting import dispatch
 from attnbench.counting.operators import OPERATORS
 from attnbench.counting.rule import Count, Input, Rule
 from attnbench.counting.twin import twin
+
+_ATTENTION = re.compile(r"(^|\.)attention\d*(\.|$)")
+"""A second module of one block is its ``attention2``."""
 
 
 def trace(model: nn.Module, given: Input) -> dispatch.Trace:
@@ -37,7 +41,7 @@ def block(path: str, _: str) -> str:
 
 def part(path: str, _: str) -> str:
     """Key for ``Trace.by``: ``attention`` or ``host``."""
-    return "attention" if "attention" in path.split(".") else "host"
+    return "attention" if _ATTENTION.search(path) else "host"
 
 
 def stage_and_part(path: str, operator: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from attnbench import formatting
@@ -73,7 +74,8 @@ def table(loaded: LoadedRun, keys: Sequence[str]) -> str:
     if WITHIN_ONE_RUN & set(keys):
         of = "these runs alone" if several else "one run"
         caption += f" Other intervals cover the rounds of {of}."
-    label = f"tab:attnbench-{case.host}-{case.device}-{case.folder}"
+    host = re.sub(r"[^\w.-]+", "-", case.host, flags=re.ASCII)  # of a path or timm:NAME
+    label = f"tab:attnbench-{host}-{case.device}-{case.folder}"
     citations = [
         f"~\\cite{{{_key(ATTENTION[name])}}}" if name in ATTENTION else ""
         for name in frame["variant"]

@@ -21,11 +21,16 @@ from attnbench.text import printable
 
 _TO_THE_HEADS = "backbone, feature pyramid, heads over all levels"
 _BOX_HEAD = "the box head on 1000 proposals an image"
+_ONE_STAGE = "backbone, heads over all levels"
 
 FIXED_WORK = {
     "fasterrcnn": f"{_TO_THE_HEADS}, {_BOX_HEAD}",
     "maskrcnn": f"{_TO_THE_HEADS}, {_BOX_HEAD}, the mask branch on 100",
+    "keypointrcnn": f"{_TO_THE_HEADS}, {_BOX_HEAD}, the keypoint branch on 100",
     "retinanet": _TO_THE_HEADS,
+    "fcos": _TO_THE_HEADS,
+    "ssd300": _ONE_STAGE,
+    "ssdlite320": _ONE_STAGE,
 }
 """What a detector does here, by the family that its host's name begins with."""
 
@@ -73,7 +78,10 @@ def remarks(loaded: LoadedRun) -> list[str]:
 def notes(loaded: LoadedRun) -> list[str]:
     """Return how many rounds ran, then disturbances, limits, sources of modules and failures."""
     run = loaded.run
-    sources = (f"The code of {title(name)}: {origin}." for name, origin in run.plan.sources.items())
+    sources = (
+        f"The code of {'the host' if name == PLAIN else title(name)}: {origin}."
+        for name, origin in run.plan.sources.items()
+    )
     limits = (*_limits(run.case), *_computed(run))
     if isinstance(loaded, PooledRun):
         of_runs = [*_of_several(loaded), *_scatter(loaded)]
@@ -204,7 +212,7 @@ def _rounds(run: Run) -> str:
 
 def _limits(case: Case) -> list[str]:
     """Return what the counted figures do not cover here (``attnbench.counting.dispatch``)."""
-    work = FIXED_WORK.get(case.host.partition("_resnet")[0])
+    work = FIXED_WORK.get(case.host.partition("_")[0])
     of_networks = {
         f"Fixed work, the same for every variant: {work}. {NOT_MEASURED}": work,
         "Counts, kernels and activation memory are those of the eager networks.": case.compiled,

@@ -7,8 +7,8 @@ MODULE_HELP = (
     ",site=after_bn3 and ,key=value for its settings. May be repeated; without --modules alone."
 )
 HOST_HELP = (
-    "A ResNet or detector of torchvision by its name there, sknet50, sknet101, "
-    "resnet50_backbone, ..."
+    "A network of torchvision by its name there, sknet50, resnet50_backbone, ...; "
+    "timm:NAME, file.py:function, ultralytics:NAME.yaml, an entry point."
 )
 SEVERAL = "One, or several with commas."
 
@@ -33,6 +33,19 @@ OPTIONS = [  # flag, what stands for its value, default as shown, help
     ("--isolated", None, True, "Modules alone, at the sizes they have in the host."),
     ("--stages", "N,...", "1,2,3,4", "That carry the module, such as 2,3,4 or c3-c5."),
     ("--blocks", "NAME", "all", "Of each stage: all, last."),
+    (
+        "--at",
+        "PATTERNS",
+        "where residual branches end",
+        "Behind the host's modules of these paths, such as features.*.conv.3@BatchNorm2d: shell "
+        "patterns that do not cross dots, an optional type, !pattern excludes.",
+    ),
+    (
+        "--replace",
+        "KIND",
+        "nothing",
+        "squeeze-excite: the module takes the place of the host's own modules of this kind.",
+    ),
     ("--budget", "SECONDS", "100", "Most time in the timed rounds of one run."),
     (
         "--timeout",
