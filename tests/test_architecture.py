@@ -35,9 +35,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "system": {"records", "_version"},
     "plugins": {"modules", "records"},
     "hosts": {"modules", "plugins", "records", "system"},
+    "runtimes": {"records"},
     "formatting": {"stats", "modules"},
     "measuring": {
-        *("counting", "hosts", "plugins", "records", "stats", "system"),
+        *("counting", "hosts", "plugins", "records", "runtimes", "stats", "system"),
         *("modules", "formatting"),
     },
     "equivalence": {"counting", "plugins", "modules"},
@@ -48,7 +49,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cli": {
         *("_version", "modules", "records", "counting", "stats", "system", "plugins"),
         *("hosts", "formatting", "measuring", "accuracy", "claims", "analysis", "report"),
-        "equivalence",
+        *("equivalence", "runtimes"),
     },
     "notebook": {"plugins", "records", "measuring", "report"},
     "__main__": {"cli"},
@@ -69,6 +70,7 @@ WITHIN_REPORT = ("tables", "plots", "formats", "write")
 
 WITHOUT_TORCH = (
     *("text", "files", "host_names", "records", "stats", "formatting", "analysis", "report"),
+    "runtimes/table.py",
     *("claims/claim.py", "measuring/options.py", "accuracy/options.py"),
 )
 """Read by machines that have no torch: neither they nor what they import may import it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from itertools import product
 from pathlib import Path
@@ -19,9 +19,10 @@ from attnbench.plugins import resolve
 from attnbench.records import case as cases
 from attnbench.records import image_size, store
 from attnbench.records.bounds import LONGEST_S, SHORTEST_S
-from attnbench.records.case import CASE_OPTIONS, GRID, OPTIONS, Case, RunOptions
+from attnbench.records.case import CASE_OPTIONS, GRID, OPTIONS, RUNTIMES, Case, RunOptions
 from attnbench.records.run import Run, gather
 from attnbench.records.variants import STAGES
+from attnbench.runtimes import table
 from attnbench.text import near, unknown
 
 T = TypeVar("T", Case, RunOptions)
@@ -91,7 +92,7 @@ def cleaned(options: RunOptions) -> RunOptions:
     options = _valid(RunOptions, asdict(options))
     values: dict[str, Any] = {
         name: tuple(map(cases.written, chosen))
-        for name in ("mode", "dtype")
+        for name in ("mode", "dtype", "runtime")
         if (chosen := getattr(options, name)) is not None
     }
     for name in ("device", "blocks"):
@@ -181,14 +182,11 @@ def check_case(case: Case) -> None:
             f"{case.host} has no --mode training: what its step does depends on the objects that "
             "it is shown, so there is no fixed work to time"
         )
-    if case.cuda_graph and case.device != "cuda":
-        raise UserError("--cuda-graph needs a CUDA device")
     if case.isolated and case.stages != STAGES:
         raise UserError("--isolated measures all stages; leave --stages out")
-    if case.isolated and (case.mode == "training" or case.compiled or case.cuda_graph):
-        raise UserError(
-            "--isolated times the eager forward: no --mode training, --compile or --cuda-graph"
-        )
+    if case.isolated and case.mode == "training":
+        raise UserError("--isolated times the eager forward: no --mode training")
+    table.check(case)
 
 
 def gathered(folders: Sequence[Path]) -> list[Run]:
@@ -281,8 +279,12 @@ def _recorded(runs: Sequence[Run]) -> dict[str, Any]:
 
 
 def in_order(option: str, values: Iterable[Any]) -> tuple[Any, ...]:
-    """Sort the values, each once; images by height, then width."""
-    key = image_size.sides if option == "image_size" else None
+    """Sort the values, each once; images by height, then width, runtimes as in their table."""
+    keys: dict[str, Callable[[Any], Any]] = {
+        "image_size": image_size.sides,
+        "runtime": lambda name: ([*RUNTIMES, name].index(name), name),
+    }
+    key = keys.get(option)
     return tuple(sorted(set(values), key=key))
 
 

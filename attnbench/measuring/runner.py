@@ -213,7 +213,7 @@ def _counts(case: Case, variant: str, count: CountNetwork) -> Counts:
     if case.isolated:
         return _alone(case, variant)
     # A grid's configurations share the counts of what only memory and time depend on.
-    same: dict[str, Any] = {"threads": 1, "device": "cpu", "compiled": False, "cuda_graph": False}
+    same: dict[str, Any] = {"threads": 1, "device": "cpu", "runtime": "eager"}
     forward = replace(case, batch_size=1, mode="inference", **same)
     if case.mode == "inference":
         return Counts(rules=count(forward, variant))

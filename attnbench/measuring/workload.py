@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
-from typing import Any
 
 import torch
 from torch import nn
@@ -15,8 +13,10 @@ from attnbench.hosts.conditions import Conditions
 from attnbench.measuring.timing import Step
 from attnbench.records.schema import Case
 from attnbench.records.variants import CONTROL, PLAIN
+from attnbench.runtimes import cuda_graph
+from attnbench.runtimes.prepared import Forward
+from attnbench.runtimes.table import TABLE
 
-Forward = Callable[[torch.Tensor], Any]
 Parts = dict[str, Callable[[], object]]
 
 
@@ -47,9 +47,13 @@ def step(case: Case, variant: str, device: str | None = None) -> Step:
     computes = device != "meta"  # else there is nothing to compile or to capture
     model = network(case, variant, device)
     image = image_for(case, case.input_shape, device)
-    forward = compiled(model) if case.compiled and computes else model
-    ready = _step(case, model, forward, image)
-    return captured(ready) if case.cuda_graph and computes else ready
+    if not computes:
+        return _step(case, model, model, image)
+    runtime = TABLE[case.runtime]
+    ready = _step(case, model, runtime.prepare()(model, image).call, image)
+    if not runtime.captures:
+        return ready
+    return Step({"step": cuda_graph.capture(ready)}, network=ready.network)
 
 
 def _step(case: Case, model: nn.Module, forward: Forward, image: torch.Tensor) -> Step:
@@ -115,65 +119,3 @@ def _training(model: nn.Module, forward: Forward, image: torch.Tensor) -> Parts:
         return losses.pop()
 
     return {"forward": compute_loss, "backward": differentiate, "optimizer": update}
-
-
-LIMITS = {
-    "recompile_limit": 1024,
-    "accumulated_recompile_limit": 1024,
-    "cache_size_limit": 1024,  # the same under its older names
-    "accumulated_cache_size_limit": 1024,
-    "fail_on_recompile_limit_hit": True,
-    "fail_on_cache_limit_hit": True,
-}
-"""Limits of the compiler on how often one function is compiled, raised: the networks of a run share
-their code. Beyond a limit it would silently fall back to eager; here that is an error."""
-
-
-@cache
-def _start_compiler() -> None:
-    """Import it and start its workers, which would else count for the first network."""
-    torch.compile(torch.relu)(torch.ones(2))
-
-
-CAPTURE_AFTER = 3
-"""Steps before a capture, in which libraries choose their algorithms."""
-
-_pool = cache(torch.cuda.graph_pool_handle)
-
-
-def compiled(model: nn.Module) -> Forward:
-    """Return the forward through ``torch.compile``, which compiles when first called.
-
-    As a whole: where the compiler would leave a part to Python, it raises.
-    """
-    for name, limit in LIMITS.items():
-        if hasattr(torch._dynamo.config, name):
-            setattr(torch._dynamo.config, name, limit)
-    _start_compiler()
-    return torch.compile(model, fullgraph=True, dynamic=False)
-
-
-def captured(step: Step) -> Step:
-    """Capture the step as one CUDA graph: all launches recorded, then replayed by one call.
-
-    The graphs of a process share their memory, as no two run at the same time.
-    """
-    stream = torch.cuda.Stream()
-    stream.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(stream):
-        for _ in range(CAPTURE_AFTER):
-            step()
-    torch.cuda.current_stream().wait_stream(stream)
-    graph = torch.cuda.CUDAGraph()
-    try:
-        with torch.cuda.graph(graph, pool=_pool()):
-            output = step()
-    except Exception:
-        _pool.cache_clear()  # a failed capture may leave it in use
-        raise
-
-    def replay() -> object:
-        graph.replay()
-        return output
-
-    return Step({"step": replay}, network=step.network)

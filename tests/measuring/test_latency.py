@@ -267,10 +267,10 @@ def caches():
 
 @pytest.mark.usefixtures("caches")
 def test_what_compiling_took_is_recorded_once(new_run, perform, machine):
-    run = new_run(compiled=True)
+    run = new_run(runtime="compile")
     perform(run, clock=machine)
     assert set(run.compiled) == {PLAIN, "se", "eca"}  # the control is the plain host again
-    again = new_run(compiled=True)
+    again = new_run(runtime="compile")
     again.compiled.update(run.compiled)
     assert "compiled" not in dict(kinds(perform(again, clock=machine)))
 

@@ -62,12 +62,6 @@ def test_only_a_process_on_the_cpu_keeps_its_memory(case, kept, device, calls):
     assert kept == calls
 
 
-@pytest.mark.parametrize("compiled", [True, False])
-def test_what_is_compiled_is_compiled_anew(case, compiled):
-    process_settings.settle(replace(case, compiled=compiled))
-    assert torch._inductor.config.force_disable_caches is compiled
-
-
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 def test_the_facts_are_flat(device):
     facts = process_settings.facts(device)

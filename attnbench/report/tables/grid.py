@@ -9,6 +9,7 @@ import pandas as pd
 from attnbench import formatting
 from attnbench.errors import UserError
 from attnbench.formatting import title
+from attnbench.records.case import RUNTIMES
 from attnbench.records.variants import CONTROL, PLAIN
 from attnbench.report.tables.columns import CONFIGURATION
 from attnbench.report.tables.dataframe import configuration
@@ -96,6 +97,8 @@ def _named(key: str, value: object) -> str:
     name = key.removesuffix("_size").replace("_", " ")
     if isinstance(value, bool):
         return name if value else f"not {name}"
+    if key == "runtime":
+        return RUNTIMES[str(value)]
     if key in {"dtype", "host", "mode", "device", "processor"}:
         return str(value)
     return f"{name} {value}"
