@@ -7,6 +7,7 @@ from functools import cache
 
 import torch
 from torch import nn
+from torch._inductor import config
 
 from attnbench.runtimes.prepared import Prepared
 
@@ -33,7 +34,7 @@ def prepare(network: nn.Module, example: torch.Tensor) -> Prepared:  # noqa: ARG
 
     As a whole: where the compiler would leave a part to Python, it raises when called.
     """
-    torch._inductor.config.force_disable_caches = True  # compile time is recorded
+    config.force_disable_caches = True  # compile time is recorded
     warnings.filterwarnings("ignore", message="dynamo_pgo force disabled")
     for name, limit in LIMITS.items():
         if hasattr(torch._dynamo.config, name):

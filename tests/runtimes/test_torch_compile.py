@@ -3,6 +3,7 @@ from functools import cache, partial
 import pytest
 import torch
 from torch import nn
+from torch._inductor import config
 
 from attnbench.runtimes import torch_compile
 from attnbench.runtimes.torch_compile import prepare
@@ -58,9 +59,9 @@ def test_the_compilers_limits_are_lifted_before_it_is_asked(monkeypatch):
 
 def test_what_is_compiled_is_compiled_anew(monkeypatch):
     monkeypatch.setattr(torch, "compile", lambda model, **_: model)
-    monkeypatch.setattr(torch._inductor.config, "force_disable_caches", False)
+    monkeypatch.setattr(config, "force_disable_caches", False)
     prepare(nn.Identity(), IMAGE)
-    assert torch._inductor.config.force_disable_caches is True
+    assert config.force_disable_caches is True
 
 
 def test_a_limit_that_this_torch_does_not_have_is_left_alone(monkeypatch):

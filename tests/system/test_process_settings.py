@@ -16,7 +16,6 @@ def opposites():
     """Set everything that settle sets to the opposite; restore it after the test."""
     stated = {(torch.backends.cudnn, name): value for name, value in process_settings.CUDNN.items()}
     stated[torch.backends.cuda.matmul, "allow_tf32"] = process_settings.MATMUL_TF32
-    stated[torch._inductor.config, "force_disable_caches"] = True
     before = {(where, name): getattr(where, name) for where, name in stated}
     threads = torch.get_num_threads()
     for (where, name), value in stated.items():
