@@ -35,7 +35,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "system": {"records", "_version"},
     "plugins": {"modules", "records"},
     "hosts": {"modules", "plugins", "records", "system"},
-    "runtimes": {"records"},
+    "runtimes": {"records", "_version"},
     "formatting": {"stats", "modules"},
     "measuring": {
         *("counting", "hosts", "plugins", "records", "runtimes", "stats", "system"),

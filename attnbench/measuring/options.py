@@ -44,7 +44,7 @@ def check(options: RunOptions, out: Path | None) -> bool:
     """
     try:
         stated = cleaned(options)
-        filled = replace(defaults(stated.host, device="cuda", threads=1), **given(stated))
+        filled = replace(_on_any_machine(stated), **given(stated))
         require_values(filled)
         modules = [resolve.parse(module) for module in filled.modules or ()]
         resolve.origins(modules)  # the files are there
@@ -73,6 +73,11 @@ def defaults(host: str | None, *, device: str, threads: int) -> RunOptions:
     size = image_size.of(*host_names.default_size(host or values["host"]))
     of_machine = {"device": device, "threads": threads, "image_size": (size,)}
     return RunOptions(**values | {"modules": tuple(ATTENTION)} | of_machine)
+
+
+def _on_any_machine(stated: RunOptions) -> RunOptions:
+    """Return the defaults for a machine on which the stated options can be, if there is one."""
+    return defaults(stated.host, device=table.device_for(stated.runtime or ()), threads=1)
 
 
 def given(options: RunOptions) -> dict[str, Any]:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -11,11 +14,12 @@ from torch.nn.functional import cross_entropy
 from attnbench.hosts.build import CLASSES, build
 from attnbench.hosts.conditions import Conditions
 from attnbench.measuring.timing import Step
-from attnbench.records.schema import Case
+from attnbench.records.run import Run
+from attnbench.records.schema import Case, Export
 from attnbench.records.variants import CONTROL, PLAIN
-from attnbench.runtimes import cuda_graph
+from attnbench.runtimes import artefact, cuda_graph
 from attnbench.runtimes.prepared import Forward
-from attnbench.runtimes.table import TABLE
+from attnbench.runtimes.table import RENEW_EVERY, TABLE
 
 Parts = dict[str, Callable[[], object]]
 
@@ -54,6 +58,48 @@ def step(case: Case, variant: str, device: str | None = None) -> Step:
     if not runtime.captures:
         return ready
     return Step({"step": cuda_graph.capture(ready)}, network=ready.network)
+
+
+def export(run: Run, variant: str) -> Export:
+    """Export a variant of a run to a file, once, and hold its outputs against eager PyTorch's.
+
+    Raises:
+        NotExportedError: it cannot be exported.
+        OtherAnswersError: the runtime computes something else.
+    """
+    case = run.case
+    torch.set_num_threads(case.threads)
+    model = network(replace(case, dtype="float32"), variant, "cpu").eval()
+    return artefact.make(_file(run, variant), case, model, _images(case))[0]
+
+
+def exported_step(run: Run, variant: str) -> Step:
+    """Build one inference of a variant's file; the control's is the plain host's, loaded again."""
+    exported = PLAIN if variant == CONTROL else variant
+    prepared = artefact.load_same(_file(run, exported), run.case, run.export[exported])
+    image, *_ = _images(run.case)
+    moves = count(1)
+
+    def move() -> None:
+        if prepared.renew and next(moves) % RENEW_EVERY == 0:
+            prepared.renew()
+
+    return Step({"forward": lambda: prepared.call(image)}, move)
+
+
+def _file(run: Run, variant: str) -> Path:
+    if run.exports is None:
+        raise ValueError("a run whose networks are exported has a folder for them")
+    return run.exports / artefact.file_name(run.case, variant, run.plan.sources.get(variant))
+
+
+def _images(case: Case) -> list[torch.Tensor]:
+    """Return the case's images in float32, and others."""
+    seeds = (case.seed, case.seed ^ 1)
+    return [
+        image_for(replace(case, dtype="float32", seed=seed), case.input_shape, "cpu")
+        for seed in seeds
+    ]
 
 
 def _step(case: Case, model: nn.Module, forward: Forward, image: torch.Tensor) -> Step:

@@ -34,6 +34,10 @@ RUNTIMES: dict[str, str] = {
 """Runtimes in the order of tables, each in words."""
 
 
+EXPORTED = ("onnxruntime", "openvino")
+"""The runtimes that execute files."""
+
+
 def written(word: str) -> str:
     """Return the value of an option as records have it: ``BF16``, ``torch.bfloat16``, ``CPU``."""
     lower = word.strip().lower().removeprefix("torch.")
@@ -176,6 +180,11 @@ class Case:
     def cuda_graph(self) -> bool:
         """Whether each step is captured as a CUDA graph, then replayed."""
         return self.runtime.endswith("cuda-graph")
+
+    @property
+    def exported(self) -> bool:
+        """Whether a runtime executes files that the networks are exported to."""
+        return self.runtime in EXPORTED
 
     @property
     def everywhere(self) -> bool:

@@ -32,12 +32,14 @@ def _with_runtime(line: dict[str, Any]) -> dict[str, Any]:
     case = line.get("case")
     if not isinstance(case, dict):
         return line
-    names = {(False, False): "eager", (True, False): "compile", (False, True): "cuda-graph"}
-    both = (case.get("compiled"), case.get("cuda_graph"))
-    if any(type(value) is not bool for value in both):
+    compiled, captured = case.get("compiled"), case.get("cuda_graph")
+    if not isinstance(compiled, bool) or not isinstance(captured, bool):
         return line  # whose fields are then refused
+    names = {(False, False): "eager", (True, False): "compile", (False, True): "cuda-graph"}
     rest = {key: value for key, value in case.items() if key not in {"compiled", "cuda_graph"}}
-    return line | {"case": rest | {"runtime": names.get(both, "compile+cuda-graph")}}
+    return line | {
+        "case": rest | {"runtime": names.get((compiled, captured), "compile+cuda-graph")}
+    }
 
 
 _UPGRADE = "; docs/upgrade_records.py in attnbench's repository rewrites the file"
