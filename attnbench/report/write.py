@@ -22,8 +22,9 @@ from attnbench.report.load import Loaded
 from attnbench.report.plots import render
 from attnbench.report.plots.grid import GRID_PLOTS
 from attnbench.report.plots.render import Drawing
+from attnbench.report.plots.runtimes import RUNTIME_PLOTS
 from attnbench.report.tables import accuracy
-from attnbench.report.tables.grid import grid, shared, tidy
+from attnbench.report.tables.grid import by_runtime, grid, shared, tidy
 from attnbench.report.tables.pooled import pooled
 from attnbench.report.tables.remarks import machine, remarks, uncounted
 from attnbench.report.tables.run import LoadedRun, Runs, of_several, tables
@@ -153,10 +154,11 @@ def write_joint(
         evaluated += evaluations
         repeated = {name: run for name, run in together.items() if len(run.runs) > 1}
         printed = [grid(together)] if len(together) > 1 or not repeated else []
+        printed += by_runtime(together)
         printed += [table for run in repeated.values() for table in of_several(run)]
         printed += accuracy.tables(evaluated)
         if len(together) > 1 or not repeated:
-            joint = render.drawn(GRID_PLOTS, tidy(together), shared(together))
+            joint = render.drawn(RUNTIME_PLOTS | GRID_PLOTS, tidy(together), shared(together))
         else:
             (single,) = together.values()
             joint = render.of_run(single)

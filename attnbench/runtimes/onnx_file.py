@@ -8,9 +8,11 @@ import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from threading import RLock
 
 import torch
 from torch import nn
+from tqdm import tqdm  # type: ignore[import-untyped]
 
 from attnbench.text import printable
 
@@ -28,6 +30,7 @@ def export(network: nn.Module, example: torch.Tensor) -> bytes:
     Raises:
         NotExportedError: the exporter cannot translate it.
     """
+    tqdm.set_lock(RLock())  # its own would be shared between processes, of which there is one
     try:
         with _quiet():
             program = torch.onnx.export(

@@ -134,7 +134,7 @@ def facts(case: Case, moves_every: object) -> Environment:
     if not runtime.exports:
         return {}
     every = moves_every * RENEW_EVERY if isinstance(moves_every, int) else None
-    versions = {package: _version(package) for package in runtime.packages}
+    versions: Environment = {package: _version(package) for package in runtime.packages}
     return versions | {"moves_weights_every_rounds": every}
 
 
