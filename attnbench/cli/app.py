@@ -16,6 +16,7 @@ from attnbench.cli.commands.check import check
 from attnbench.cli.commands.compare import compare
 from attnbench.cli.commands.doctor import doctor_command
 from attnbench.cli.commands.evaluate import evaluate
+from attnbench.cli.commands.export import export
 from attnbench.cli.commands.list_modules import list_modules
 from attnbench.cli.commands.pick import pick
 from attnbench.cli.commands.report import report_command
@@ -43,6 +44,7 @@ app.command("selftest")(selftest)
 app.command("report")(report_command)
 app.command("doctor")(doctor_command)
 app.command("same")(same)
+app.command("export")(export)
 
 
 @app.callback(invoke_without_command=True)

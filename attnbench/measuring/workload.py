@@ -70,14 +70,15 @@ def export(run: Run, variant: str) -> Export:
     case = run.case
     torch.set_num_threads(case.threads)
     model = network(replace(case, dtype="float32"), variant, "cpu").eval()
-    return artefact.make(_file(run, variant), case, model, _images(case))[0]
+    subject = artefact.Subject(case, variant, run.plan.sources.get(variant))
+    return artefact.make(_exports(run), subject, model, _images(case))
 
 
 def exported_step(run: Run, variant: str) -> Step:
     """Build one inference of a variant's file; the control's is the plain host's, loaded again."""
     exported = PLAIN if variant == CONTROL else variant
-    prepared = artefact.load_same(_file(run, exported), run.case, run.export[exported])
-    image, *_ = _images(run.case)
+    prepared = artefact.load_same(_exports(run), run.case, run.export[exported])
+    image = _image(run.case, 0)
     moves = count(1)
 
     def move() -> None:
@@ -87,19 +88,25 @@ def exported_step(run: Run, variant: str) -> Step:
     return Step({"forward": lambda: prepared.call(image)}, move)
 
 
-def _file(run: Run, variant: str) -> Path:
+def _exports(run: Run) -> Path:
     if run.exports is None:
         raise ValueError("a run whose networks are exported has a folder for them")
-    return run.exports / artefact.file_name(run.case, variant, run.plan.sources.get(variant))
+    return run.exports
 
 
-def _images(case: Case) -> list[torch.Tensor]:
-    """Return the case's images in float32, and others."""
-    seeds = (case.seed, case.seed ^ 1)
-    return [
-        image_for(replace(case, dtype="float32", seed=seed), case.input_shape, "cpu")
-        for seed in seeds
-    ]
+COMPARED, CALIBRATED = 2, 8
+"""Images, each of another seed."""
+
+
+def _images(case: Case) -> artefact.Images:
+    images = [_image(case, number) for number in range(COMPARED + CALIBRATED)]
+    return artefact.Images(images[:COMPARED], images[COMPARED:])
+
+
+def _image(case: Case, number: int) -> torch.Tensor:
+    """Return the case's images in float32 for number 0, others for other numbers."""
+    seed = (case.seed + number) % 2**63
+    return image_for(replace(case, dtype="float32", seed=seed), case.input_shape, "cpu")
 
 
 def _step(case: Case, model: nn.Module, forward: Forward, image: torch.Tensor) -> Step:

@@ -75,9 +75,9 @@ class Case:
         unit="pixel",
         words=image_size.written,
     )
-    dtype: Literal["float32", "bfloat16", "float16"] = option(
+    dtype: Literal["float32", "bfloat16", "float16", "int8"] = option(
         "--dtype NAME,...",
-        help="float32, bfloat16, float16",
+        help="float32, bfloat16, float16; int8 where --runtime has it",
         default="float32",
         meaning="Of weights and images.",
         words=str,

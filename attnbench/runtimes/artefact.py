@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from time import perf_counter
@@ -18,14 +20,19 @@ from attnbench.errors import UserError
 from attnbench.files import write_whole
 from attnbench.records.case import RUNTIMES, Case
 from attnbench.records.jsonl import writing_to
-from attnbench.records.schema import Export
+from attnbench.records.schema import Environment, Export
 from attnbench.runtimes import onnx_file
 from attnbench.runtimes.prepared import Prepared, Settings
 from attnbench.runtimes.table import TABLE
 
-BOUND = {"float32": 1e-3, "bfloat16": 5e-2}
+BOUND = {"float32": 1e-3, "bfloat16": 5e-2, "int8": 0.5}
 """By dtype: the most that an output may differ from eager PyTorch's in float32, as a share of the
-largest. Networks of the suite differ by about 1e-6 in float32, and by 0.5% in bfloat16."""
+largest. Networks of the suite differ by about 1e-6 in float32, by 0.5% in bfloat16 and by 2% in
+int8, whose error depends on the images that it was calibrated on: what is beyond this bound is no
+approximation any more."""
+
+INT8 = "attnbench.runtimes.int8"
+"""Imported only for int8: OpenVINO alone needs no ONNX Runtime."""
 
 VERSIONS = ("torch", "torchvision", "onnx", "onnxscript")
 """The packages that a file depends on."""
@@ -35,46 +42,68 @@ class OtherAnswersError(Exception):
     """What the runtime computes is not what the network computes."""
 
 
-def file_name(case: Case, variant: str, source: str | None) -> str:
-    """Return the name of a variant's file, with the digest of all that determines it.
+@dataclass(frozen=True)
+class Images:
+    """What a network is exported, compared and calibrated on, in float32."""
 
-    ``source``: of a custom module, the digest of its code.
-    """
-    determined = {
-        "network": [case.host, variant, source, case.stages, case.blocks],
-        "weights": case.seed,
-        "input": case.input_shape,
-        "versions": [__version__, *map(version, VERSIONS)],
-    }
-    digest = hashlib.sha256(json.dumps(determined, sort_keys=True).encode()).hexdigest()
-    return f"{case.host}-{digest[:16]}.onnx"
+    compared: Sequence[torch.Tensor]
+    """The first is the example that is exported, and the one that is timed. On the others it shows
+    if something was copied from the example into the file as a constant."""
+    calibration: Sequence[torch.Tensor]
+    """For int8."""
 
 
-def make(
-    file: Path, case: Case, network: nn.Module, images: Sequence[torch.Tensor]
-) -> tuple[Export, Prepared]:
-    """Export a network unless its file is there, and load it; return what became of it.
+@dataclass(frozen=True)
+class Subject:
+    """The network that a file holds: a variant of a case."""
 
-    ``images``: the first is the example that is exported; outputs are compared on all of them, so
-    that what is copied from the example into the file as a constant shows.
+    case: Case
+    variant: str
+    source: str | None
+    """Of a custom module, the digest of its code."""
+
+    @property
+    def file_name(self) -> str:
+        """The name of its file, with the digest of all that determines it."""
+        case, int8 = self.case, self.case.dtype == "int8"
+        versions = (*VERSIONS, "onnxruntime") if int8 else VERSIONS
+        determined = {
+            "network": [case.host, self.variant, self.source, case.stages, case.blocks],
+            "weights": case.seed,
+            "input": case.input_shape,
+            "versions": [__version__, *map(version, versions)],
+        }
+        digest = hashlib.sha256(json.dumps(determined, sort_keys=True).encode()).hexdigest()
+        return f"{case.host}-{digest[:16]}{'-int8' * int8}.onnx"
+
+
+def make(folder: Path, subject: Subject, network: nn.Module, images: Images) -> Export:
+    """Export a network to a folder unless its file is there; load and describe it.
 
     Raises:
         NotExportedError: it cannot be exported.
         OtherAnswersError: its outputs differ from eager PyTorch's by more than the bound.
         UserError: the file cannot be written.
     """
-    exported_s = None
-    if not file.exists():
-        start = perf_counter()
-        with writing_to(file.parent):
-            file.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(file, onnx_file.export(network, images[0]))
-        exported_s = perf_counter() - start
+    case = subject.case
+    start = perf_counter()
+    with writing_to(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    exported_subject = replace(subject, case=replace(case, dtype="float32"))
+    file, exported = (folder / known.file_name for known in (subject, exported_subject))
+    made = [path for path in dict.fromkeys((exported, file)) if not path.exists()]
+    if exported in made:
+        write_whole(exported, onnx_file.export(network, images.compared[0]))
+    if file in made and file != exported:
+        write_whole(file, import_module(INT8).quantised(exported, images.calibration))
+    exported_s = perf_counter() - start if made else None
     start = perf_counter()
     prepared = load(file, case)
     loaded_s = perf_counter() - start
     with torch.inference_mode():
-        error = max(relative_error(network(image), prepared.call(image)) for image in images)
+        error = max(
+            relative_error(network(image), prepared.call(image)) for image in images.compared
+        )
     bound = BOUND[case.dtype]
     if not error <= bound:  # NaN is no answer either
         raise OtherAnswersError(
@@ -82,7 +111,10 @@ def make(
             f"they differ by {error:.3%} of the largest, and {bound:.3%} is allowed"
         )
     data = file.read_bytes()
-    export = Export(
+    calibrated: Environment = {}
+    if case.dtype == "int8":
+        calibrated["calibration"] = f"{len(images.calibration)} batches of noise of other seeds"
+    return Export(
         file=file.name,
         sha256=hashlib.sha256(data).hexdigest(),
         bytes=len(data),
@@ -91,9 +123,8 @@ def make(
         operators=prepared.operators() if prepared.operators else {},
         relative_error=error,
         bound=bound,
-        settings=prepared.facts,
+        settings=prepared.facts | calibrated,
     )
-    return export, prepared
 
 
 def load(file: Path, case: Case) -> Prepared:
@@ -101,12 +132,13 @@ def load(file: Path, case: Case) -> Prepared:
     return TABLE[case.runtime].load()(file, Settings(case.threads, case.dtype))
 
 
-def load_same(file: Path, case: Case, export: Export) -> Prepared:
+def load_same(folder: Path, case: Case, export: Export) -> Prepared:
     """Load the file of a record.
 
     Raises:
         UserError: it is not there, or not the same file.
     """
+    file = folder / export.file
     try:
         data = file.read_bytes()
     except OSError as error:

@@ -13,8 +13,9 @@ import torch
 from attnbench.records.schema import Environment
 from attnbench.runtimes.prepared import Prepared, Settings
 
-PRECISION = {"float32": "f32", "bfloat16": "bf16"}
-"""OpenVINO's names. Left to itself, it computes a float32 network in bfloat16 where the CPU can."""
+PRECISION = {"float32": "f32", "bfloat16": "bf16", "int8": "f32"}
+"""OpenVINO's names. Left to itself, it computes a float32 network in bfloat16 where the CPU can. In
+an int8 file the quantised operators are int8, and the others float32."""
 
 NO_OPERATOR = ("Input", "Output", "Const")
 """Types of its graph that compute nothing."""

@@ -62,14 +62,14 @@ TABLE: dict[str, Runtime] = {
         home="onnx_runtime",
         packages=("onnxruntime", *_EXPORTER),
         extra="onnxruntime",
-        dtypes=("float32",),
+        dtypes=("float32", "int8"),
         devices=_CPU,
     ),
     "openvino": Runtime(
         home="open_vino",
         packages=("openvino", *_EXPORTER),
         extra="openvino",
-        dtypes=("float32", "bfloat16"),
+        dtypes=("float32", "bfloat16", "int8"),
         devices=_CPU,
     ),
 }
@@ -103,6 +103,8 @@ def check(case: Case) -> None:
     if case.channels_last:
         raise UserError(f"{RUNTIMES[name]} chooses the layout itself: leave --channels-last out")
     require_installed(name)
+    if case.dtype == "int8":
+        require_installed("onnxruntime")  # whose tool quantises the file for both
 
 
 def require_installed(name: str) -> None:
