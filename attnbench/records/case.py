@@ -34,7 +34,7 @@ RUNTIMES: dict[str, str] = {
 """Runtimes in the order of tables, each in words."""
 
 
-EXPORTED = ("onnxruntime", "openvino")
+EXPORTED: tuple[Runtime, ...] = ("onnxruntime", "openvino")
 """The runtimes that execute files."""
 
 
