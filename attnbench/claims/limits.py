@@ -180,7 +180,11 @@ def _where(metric: str, runtime: str | None) -> str:
 def known_quantities() -> str:
     """Return what can be limited, as the end of a message."""
     examples = ", ".join(f"'{example}'" for example in latency_limit.EXAMPLES.values())
-    return f"quantities are {', '.join(METRICS)}, each with or without 'added'; {examples}; and on a runtime {', '.join(RUNTIME_METRICS)}"
+    on_runtimes = ", ".join(RUNTIME_METRICS)
+    return (
+        f"quantities are {', '.join(METRICS)}, each with or without 'added'; and {examples}; and "
+        f"on a runtime {on_runtimes}"
+    )
 
 
 def check(limits: Sequence[Limit]) -> list[Outcome]:

@@ -108,7 +108,8 @@ class _Draft:
 
 def filled(options: RunOptions) -> RunOptions:
     """Fill in the defaults of options that were left out, and what they are on this machine."""
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    # A runtime may have no CUDA here: then what is not stated is the CPU.
+    device = table.device_for(options.runtime or ()) if torch.cuda.is_available() else "cpu"
     standard = defaults(options.host, device=device, threads=torch.get_num_threads())
     return replace(standard, **given(options))
 
