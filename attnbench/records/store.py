@@ -34,7 +34,7 @@ def _with_runtime(line: dict[str, Any]) -> dict[str, Any]:
         return line
     compiled, captured = case.get("compiled"), case.get("cuda_graph")
     if not isinstance(compiled, bool) or not isinstance(captured, bool):
-        return line  # whose fields are then refused
+        return line | {"case": case | {"compiled": None}}  # which is then refused
     names = {(False, False): "eager", (True, False): "compile", (False, True): "cuda-graph"}
     rest = {key: value for key, value in case.items() if key not in {"compiled", "cuda_graph"}}
     return line | {

@@ -91,10 +91,10 @@ def check(case: Case) -> None:
     if case.device not in runtime.devices:
         raise UserError(f"{RUNTIMES[name]} runs on {runtime.devices[0]} here: --device cpu")
     if case.dtype not in runtime.dtypes:
-        able = [RUNTIMES[other] for other, row in TABLE.items() if case.dtype in row.dtypes]
+        able = [other for other, row in TABLE.items() if case.dtype in row.dtypes]
         raise UserError(
-            f"{RUNTIMES[name]} does not compute in {case.dtype} here; it does in "
-            f"{', '.join(runtime.dtypes)}, and {case.dtype} runs in {', '.join(able)}"
+            f"{RUNTIMES[name]} does not compute in {case.dtype} here, only in "
+            f"{', '.join(runtime.dtypes)}; --runtime with {case.dtype}: {', '.join(able)}"
         )
     if not runtime.exports:
         return
