@@ -58,6 +58,13 @@ thousandths = partial(_number, spec=".2f", unit=1e-3)
 """Seconds in 1e-3: ``76.31``."""
 
 
+def error(value: float | None) -> str:
+    """Return a relative error: ``0.00008%``, ``0.41%``, with two significant digits."""
+    if value is None or not isfinite(value):
+        return NOTHING
+    return f"{100 * value:.{1 if value == 0 else max(0, 1 - floor(log10(100 * value)))}f}%"
+
+
 def mebibytes(value: float | None, *, signed: bool = False) -> str:
     """Return bytes in 2**20: ``16.8``, ``0.0020``; with a sign for a difference."""
     digits = 0 if value is None or not isfinite(value) else _digits(value / MIB)

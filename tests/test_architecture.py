@@ -35,9 +35,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "system": {"records", "_version"},
     "plugins": {"modules", "records"},
     "hosts": {"modules", "plugins", "records", "system", "counting"},
+    "runtimes": {"records", "_version"},
     "formatting": {"stats", "modules"},
     "measuring": {
-        *("counting", "hosts", "plugins", "records", "stats", "system"),
+        *("counting", "hosts", "plugins", "records", "runtimes", "stats", "system"),
         *("modules", "formatting"),
     },
     "equivalence": {"counting", "plugins", "modules"},
@@ -53,8 +54,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cli": {
         *("_version", "modules", "records", "counting", "stats", "system", "plugins"),
         *("hosts", "formatting", "measuring", "accuracy", "claims", "analysis", "report"),
-        *("equivalence", "detection", "training"),
-        *("equivalence", "sweeps"),
+        *("equivalence", "detection", "training", "sweeps", "runtimes"),
     },
     "notebook": {"plugins", "records", "measuring", "report"},
     "__main__": {"cli"},
@@ -68,7 +68,7 @@ MAY_IMPORT_MORE: dict[str, set[str]] = {
     "claims/published/networks.py": {"modules"},
     "claims/published/copies.py": {"hosts"},
     "claims/check_pins.py": {"counting", "hosts", "plugins", "system", "modules"},
-    "claims/limits.py": {"counting", "hosts", "plugins", "system", "modules"},
+    "claims/limits.py": {"counting", "hosts", "plugins", "runtimes", "system", "modules"},
 }
 """Files that may import more than their room."""
 
@@ -77,7 +77,7 @@ WITHIN_REPORT = ("tables", "plots", "machines", "formats", "write")
 
 WITHOUT_TORCH = (
     *("text", "files", "host_names", "records", "stats", "formatting", "analysis", "report"),
-    "sweeps",
+    *("sweeps", "runtimes/table.py"),
     *("claims/claim.py", "measuring/options.py", "accuracy/options.py"),
     *("detection/options.py", "detection/annotations.py", "detection/schedules.py"),
     "training/options.py",

@@ -107,7 +107,9 @@ def test_the_deterministic_peak_and_the_allocators_agree(
 
 def test_a_captured_step_computes_what_the_step_does(on_cuda: Case) -> None:
     process_settings.settle(on_cuda)
-    eager, captured = (step(replace(on_cuda, cuda_graph=graph), "sa") for graph in (False, True))
+    eager, captured = (
+        step(replace(on_cuda, runtime=runtime), "sa") for runtime in ("eager", "cuda-graph")
+    )
     answer = captured()
     torch.cuda.synchronize()
     torch.testing.assert_close(answer, eager())
@@ -116,7 +118,7 @@ def test_a_captured_step_computes_what_the_step_does(on_cuda: Case) -> None:
 
 def test_a_whole_training_step_can_be_captured(on_cuda: Case) -> None:
     case = replace(on_cuda, mode="training")
-    eager, captured = step(case, "sa"), step(replace(case, cuda_graph=True), "sa")
+    eager, captured = step(case, "sa"), step(replace(case, runtime="cuda-graph"), "sa")
     for _ in range(4):  # the running statistics move, the weights do not
         loss = captured()
     torch.cuda.synchronize()

@@ -15,7 +15,7 @@ from attnbench.records import case, evaluation, store
 from attnbench.records.case import LIMITS, Case
 from attnbench.text import unknown
 
-DTYPES = get_args(get_type_hints(Case)["dtype"])
+DTYPES = tuple(name for name in get_args(get_type_hints(Case)["dtype"]) if name != "int8")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,7 @@
 
     # module in host: metric <= limit, ...
     sa in resnet50: added params <= 708, added executed kernels <= 192
+    sa in resnet50 on onnxruntime: added nodes <= 400, artefact bytes <= 110_000_000
     mine.py:Mine in resnet50: added params <= 1_000
     "my gates/mine.py:Mine,sizes=(3, 5)" in resnet50: added params <= 1_000
 
@@ -16,6 +17,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -28,7 +30,11 @@ from attnbench.modules import SettingsError
 from attnbench.plugins import host_reference
 from attnbench.plugins.python_file import is_in_file
 from attnbench.plugins.resolve import ModuleReference, parse
-from attnbench.text import error_text
+from attnbench.records.case import EXPORTED, Runtime
+from attnbench.records.schema import Export
+from attnbench.runtimes.table import require_installed
+from attnbench.system import worker
+from attnbench.text import error_text, unknown
 
 if TYPE_CHECKING:
     from attnbench.claims.check import NetworkCounts
@@ -51,7 +57,15 @@ METRICS: dict[str, tuple[str, str]] = {
 }
 """Metric -> rule of counting and its quantity; with ``added`` in front, minus the plain host."""
 
+RUNTIME_METRICS: dict[str, str] = {
+    "nodes": "operators that a runtime executes, after its own optimisation",
+    "artefact bytes": "bytes of the file that it executes",
+}
+"""What can be limited of a runtime, in float32; also with ``added``."""
+
 UNITS = {
+    "nodes": "operators",
+    "artefact bytes": "bytes",
     "params": "parameters",
     "kernels": "kernels",
     **dict.fromkeys(("bytes_read", "bytes_written", "peak_live_bytes"), "bytes"),
@@ -60,7 +74,8 @@ UNITS = {
 """Quantity -> its unit."""
 
 _LINE = re.compile(
-    r'(?:"(?P<quoted>[^"]+)"|(?P<module>[^\s"]+))\s+in\s+(?P<host>\S+):\s*(?P<limits>.+)'
+    r'(?:"(?P<quoted>[^"]+)"|(?P<module>[^\s"]+))\s+in\s+(?P<host>\S+?)'
+    r"(?:\s+on\s+(?P<runtime>\S+))?:\s*(?P<limits>.+)"
 )
 _COMMENT = re.compile(r'^((?:"[^"]*"|[^"#])*)#.*$')
 _LIMIT = re.compile(
@@ -79,6 +94,7 @@ class Limit:
     metric: str
     added: bool
     most: int
+    runtime: Runtime | None = None
 
     @property
     def where(self) -> str:
@@ -98,7 +114,8 @@ class Limit:
     @property
     def subject(self) -> str:
         """``sa in resnet50: added params``."""
-        return f"{self.module} in {self.host}: {'added ' if self.added else ''}{self.metric}"
+        on = f" on {self.runtime}" if self.runtime else ""
+        return f"{self.module} in {self.host}{on}: {'added ' if self.added else ''}{self.metric}"
 
 
 def read(path: Path) -> list[Limit | LatencyLimit]:
@@ -127,10 +144,13 @@ def _parse(text: str, file: Path, number: int) -> list[Limit | LatencyLimit]:
     if line is None:
         raise UserError(f"{where}: not of the form 'sa in resnet50: added params <= 708'")
     module, host = line["quoted"] or line["module"], line["host"]
+    runtime = _runtime(line["runtime"], where)
     limits: list[Limit | LatencyLimit] = []
     for part in line["limits"].split(","):
         stated = " ".join(part.split())
         if latency_limit.is_latency(stated):
+            if runtime:
+                raise UserError(f"{where}: latency cannot be limited{_where('latency', runtime)}")
             limits.append(latency_limit.parse(stated, file, number, module, host))
             continue
         limit = _LIMIT.fullmatch(stated)
@@ -140,16 +160,38 @@ def _parse(text: str, file: Path, number: int) -> list[Limit | LatencyLimit]:
                 f"{known_quantities()}"
             )
         metric, added = limit["metric"], limit["added"] is not None
-        if metric not in METRICS:
-            raise UserError(f"{where}: '{metric}' cannot be limited; {known_quantities()}")
-        limits.append(Limit(file, number, module, host, metric, added, int(limit["most"])))
+        if metric not in (RUNTIME_METRICS if runtime else METRICS):
+            raise UserError(f"{where}: '{metric}' cannot be limited{_where(metric, runtime)}")
+        most = int(limit["most"])
+        limits.append(Limit(file, number, module, host, metric, added, most, runtime))
     return limits
+
+
+def _runtime(word: str | None, where: str) -> Runtime | None:
+    if word is None:
+        return None
+    for name in EXPORTED:
+        if word.lower() == name:
+            return name
+    raise UserError(f"{where}: {unknown('runtime', word, EXPORTED)}")
+
+
+def _where(metric: str, runtime: str | None) -> str:
+    if runtime:
+        return f" on {runtime}; quantities there are {', '.join(RUNTIME_METRICS)}"
+    if metric in RUNTIME_METRICS:
+        return f" without a runtime: 'sa in resnet50 on {EXPORTED[0]}: added {metric} <= 400'"
+    return f"; {known_quantities()}"
 
 
 def known_quantities() -> str:
     """Return what can be limited, as the end of a message."""
     examples = ", ".join(f"'{example}'" for example in latency_limit.EXAMPLES.values())
-    return f"quantities are {', '.join(METRICS)}, each with or without 'added'; and {examples}"
+    on_runtimes = ", ".join(RUNTIME_METRICS)
+    return (
+        f"quantities are {', '.join(METRICS)}, each with or without 'added'; and {examples}; and "
+        f"on a runtime {on_runtimes}"
+    )
 
 
 def check(limits: Sequence[Limit]) -> list[Outcome]:
@@ -163,17 +205,22 @@ def check(limits: Sequence[Limit]) -> list[Outcome]:
     from attnbench.hosts import check_module
 
     outcomes: dict[Limit, Outcome] = {}
-    groups: dict[tuple[str, str], tuple[ModuleReference, list[Limit]]] = {}
+    groups: dict[tuple[str, ...], tuple[ModuleReference, list[Limit]]] = {}
     for limit in limits:
         try:
             module = parse(limit.module, limit.folder)
         except SettingsError as error:
             raise UserError(f"{limit.where}: {error}") from error
         foreign = module.is_custom or _is_foreign(limit)
-        key = (limit.module, limit.host) if foreign else ("", "")
+        key: tuple[str, ...] = (limit.module, limit.host) if foreign else ("", "")
+        if limit.runtime:
+            require_installed(limit.runtime)
+            key = (limit.module, limit.host, limit.runtime)
         groups.setdefault(key, (module, []))[1].append(limit)
     for module, group in groups.values():
-        if module.is_custom or _is_foreign(group[0]):
+        if group[0].runtime:
+            results = worker.call(_on_runtime, module, group)
+        elif module.is_custom or _is_foreign(group[0]):
             results = check_module.in_subprocess(_compared, module, group, where=group[0].where)
         else:
             results = _compared(module, group)
@@ -238,6 +285,62 @@ def _compared(module: ModuleReference, limits: Sequence[Limit]) -> list[Outcome]
             )
         )
     return outcomes
+
+
+def _on_runtime(module: ModuleReference, limits: Sequence[Limit]) -> list[Outcome]:
+    """Hold limits of one network on one runtime against what it makes of the network."""
+    from attnbench.hosts import check_module
+    from attnbench.hosts.build import build, default_size
+    from attnbench.runtimes import figures
+    from attnbench.runtimes.artefact import OtherAnswersError
+    from attnbench.runtimes.onnx_file import NotExportedError
+
+    start, host, runtime = perf_counter(), limits[0].host, limits[0].runtime
+    assert runtime is not None
+    try:
+        row = module.load()
+        if module.is_custom:
+            check_module.check(module, host, [(1, 3, *default_size(host))])
+        networks = [partial(build, host, row)]
+        networks += [partial(build, host)] if any(limit.added for limit in limits) else []
+        made = [figures.of_network(each, host, default_size(host), runtime) for each in networks]
+    except SettingsError as error:
+        raise UserError(f"{limits[0].where}: {error}") from error
+    except (NotExportedError, OtherAnswersError) as error:
+        known, fault = [], f"not executed by {runtime}: {error}"
+    else:
+        known, fault = [_figures(export) for export in made], ""
+    outcomes = []
+    for limit in limits:
+        figure: int | None = None
+        if known:
+            figure = known[0][limit.metric] - (known[1][limit.metric] if limit.added else 0)
+        within = figure is not None and figure <= limit.most
+        over = fault if figure is None else f"OVER by {figure - limit.most:,}"
+        outcomes.append(
+            Outcome(
+                kind="limit",
+                name=limit.where,
+                subject=limit.subject,
+                stated=limit.most,
+                computed=figure,
+                unit=UNITS[limit.metric],
+                stated_text=f"<= {limit.most:,}",
+                computed_text="none" if figure is None else f"{figure:,}",
+                rule=runtime,
+                verdict="within" if within else over,
+                expected="within",
+                holds=within,
+                file=str(limit.file),
+                line=limit.line,
+                seconds=(perf_counter() - start) / len(limits),
+            )
+        )
+    return outcomes
+
+
+def _figures(export: Export) -> dict[str, int]:
+    return {"nodes": sum(export.operators.values()), "artefact bytes": export.bytes}
 
 
 def _doubt(counts: NetworkCounts, limit: Limit) -> str | None:

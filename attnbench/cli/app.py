@@ -17,6 +17,7 @@ from attnbench.cli.commands.compare import compare
 from attnbench.cli.commands.doctor import doctor_command
 from attnbench.cli.commands.evaluate import evaluate
 from attnbench.cli.commands.explain import explain
+from attnbench.cli.commands.export import export
 from attnbench.cli.commands.history import history
 from attnbench.cli.commands.list_modules import list_modules
 from attnbench.cli.commands.pick import pick
@@ -57,6 +58,7 @@ app.command("sweep", context_settings={"ignore_unknown_options": True})(sweep)
 app.command("scheduler")(scheduler)
 app.command("worker")(worker)
 app.command("places")(places)
+app.command("export")(export)
 
 
 @app.callback(invoke_without_command=True)

@@ -22,6 +22,8 @@ from attnbench.text import LONGEST_WORD, near, printable
 T = TypeVar("T")
 
 DTYPES, MODES = (get_args(get_type_hints(Case)[name]) for name in ("dtype", "mode"))
+TORCH_DTYPES = tuple(name for name in DTYPES if name != "int8")
+"""Those that PyTorch itself computes networks in."""
 
 
 NoWait = Annotated[
@@ -180,10 +182,19 @@ def choice(text: str, flag: str, known: Sequence[str]) -> str:
     return value
 
 
-def executions(compiled: bool | None, eager: bool | None) -> tuple[bool, ...] | None:
-    """Return whether compiled, eager or both; None where neither was stated."""
-    if compiled:
-        return (False, True) if eager else (True,)
-    if eager:
+def runtimes(
+    listed: str | None, compiled: bool | None, eager: bool | None, cuda_graph: bool | None
+) -> tuple[str, ...] | None:
+    """Read ``eager,compile``, or the short forms of the same; None where nothing was stated."""
+    if listed is not None:
+        if compiled or eager or cuda_graph:
+            raise UserError("--runtime names all: leave --compile, --eager and --cuda-graph out")
+        return choices(listed, "--runtime", tuple(case.RUNTIMES))
+    if eager and not compiled:
         raise UserError("--eager goes with --compile; without it every network is eager")
-    return None
+    if not (compiled or cuda_graph):
+        return None
+    chosen = ["eager"] * bool(eager or not compiled) + ["compile"] * bool(compiled)
+    if cuda_graph:
+        chosen = [f"{name}+cuda-graph".removeprefix("eager+") for name in chosen]
+    return tuple(chosen)

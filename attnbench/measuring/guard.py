@@ -29,7 +29,9 @@ class Guard:
     """
 
     def __init__(self, run: Run) -> None:
-        self.custom = [name for name in run.plan.variants if is_custom(name, run.case.isolated)]
+        # A file that was exported runs no code of its module.
+        able = () if run.case.exported else run.plan.variants
+        self.custom = [name for name in able if is_custom(name, run.case.isolated)]
         self._watch: Watch | None = None
         self._networks: list[BuiltNetwork] = []
         self._stack = ExitStack()

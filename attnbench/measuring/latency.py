@@ -76,7 +76,7 @@ def _measure(
         guard.begin(variant)
         failed: Failure | None = None
         try:
-            steps[variant], block_steps[variant], first_s = _warmed_up(run.case, variant, clock)
+            steps[variant], block_steps[variant], first_s = _warmed_up(run, variant, clock)
         except Exception as error:
             failed = failure("latency", error)
         else:
@@ -118,10 +118,11 @@ def _measure(
     yield record(run, None, results=End(reason=reason, rounds=len(run.rounds)))
 
 
-def _warmed_up(case: Case, variant: str, clock: timing.Clock) -> tuple[timing.Step, int, float]:
+def _warmed_up(run: Run, variant: str, clock: timing.Clock) -> tuple[timing.Step, int, float]:
     """Return a warm step, the number of steps in its block, and the seconds to its first output."""
     start = clock.mark()
-    ready = step(case, variant)
+    exported = run.case.exported
+    ready = workload.exported_step(run, variant) if exported else step(run.case, variant)
     _check_finite(ready())
     first_s = clock.seconds(start, clock.mark())
     return ready, timing.warm_up(ready, clock), first_s

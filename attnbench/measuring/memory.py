@@ -45,7 +45,9 @@ def measure(case: Case, variant: str) -> Memory:
     """
     torch.set_num_threads(case.threads)
     with watched(variant):
-        return _measure(replace(case, cuda_graph=False), variant)
+        if case.cuda_graph:
+            case = replace(case, runtime="compile" if case.compiled else "eager")
+        return _measure(case, variant)
 
 
 def _measure(case: Case, variant: str) -> Memory:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import cache
 from itertools import product
@@ -21,9 +21,10 @@ from attnbench.plugins.host_reference import parse_host
 from attnbench.records import case as cases
 from attnbench.records import image_size, site_patterns, store
 from attnbench.records.bounds import LONGEST_S, SHORTEST_S
-from attnbench.records.case import CASE_OPTIONS, GRID, OPTIONS, Case, RunOptions
+from attnbench.records.case import CASE_OPTIONS, GRID, OPTIONS, RUNTIMES, Case, RunOptions
 from attnbench.records.run import Run, gather
 from attnbench.records.variants import STAGES
+from attnbench.runtimes import table
 from attnbench.text import near, unknown
 
 T = TypeVar("T", Case, RunOptions)
@@ -48,7 +49,7 @@ def check(options: RunOptions, out: Path | None) -> bool:
     """
     try:
         stated = cleaned(options)
-        filled = replace(defaults(stated.host, device="cuda", threads=1), **given(stated))
+        filled = replace(_on_any_machine(stated), **given(stated))
         require_values(filled)
         modules = [resolve.parse(module) for module in filled.modules or ()]
         resolve.origins(modules)  # the files are there
@@ -99,6 +100,11 @@ def defaults(host: str | None, *, device: str, threads: int) -> RunOptions:
     return RunOptions(**values | {"modules": tuple(ATTENTION)} | of_machine)
 
 
+def _on_any_machine(stated: RunOptions) -> RunOptions:
+    """Return the defaults for a machine on which the stated options can be, if there is one."""
+    return defaults(stated.host, device=table.device_for(stated.runtime or ()), threads=1)
+
+
 def given(options: RunOptions) -> dict[str, Any]:
     """Return the options that are stated."""
     return {name: value for name, value in asdict(options).items() if value is not None}
@@ -116,7 +122,7 @@ def cleaned(options: RunOptions) -> RunOptions:
     options = _valid(RunOptions, asdict(options))
     values: dict[str, Any] = {
         name: tuple(map(cases.written, chosen))
-        for name in ("mode", "dtype")
+        for name in ("mode", "dtype", "runtime")
         if (chosen := getattr(options, name)) is not None
     }
     for name in ("device", "blocks", "replace"):
@@ -217,14 +223,11 @@ def check_case(case: Case) -> None:
         )
     if case.at and case.replace:
         raise UserError("--at and --replace both say where the module stands; leave one out")
-    if case.cuda_graph and case.device != "cuda":
-        raise UserError("--cuda-graph needs a CUDA device")
     if case.isolated and case.stages != STAGES:
         raise UserError("--isolated measures all stages; leave --stages out")
-    if case.isolated and (case.mode == "training" or case.compiled or case.cuda_graph):
-        raise UserError(
-            "--isolated times the eager forward: no --mode training, --compile or --cuda-graph"
-        )
+    if case.isolated and case.mode == "training":
+        raise UserError("--isolated times the eager forward: no --mode training")
+    table.check(case)
 
 
 def gathered(folders: Sequence[Path]) -> list[Run]:
@@ -324,8 +327,12 @@ def _recorded(runs: Sequence[Run]) -> dict[str, Any]:
 
 
 def in_order(option: str, values: Iterable[Any]) -> tuple[Any, ...]:
-    """Sort the values, each once; images by height, then width."""
-    key = image_size.sides if option == "image_size" else None
+    """Sort the values, each once; images by height, then width, runtimes as in their table."""
+    keys: dict[str, Callable[[Any], Any]] = {
+        "image_size": image_size.sides,
+        "runtime": lambda name: ([*RUNTIMES, name].index(name), name),
+    }
+    key = keys.get(option)
     return tuple(sorted(set(values), key=key))
 
 

@@ -37,8 +37,11 @@ from attnbench.records.case import Case, RunOptions
 from attnbench.records.run import Run, machine
 from attnbench.records.schema import Plan, Record
 from attnbench.records.variants import CONTROL, PLAIN, alone
+from attnbench.runtimes import table
 from attnbench.stats.ratios import TARGET
 from attnbench.system import environment
+
+MOVES = "moves_weights_every_rounds"
 
 PlannedRuns = list[tuple[Run, Path]]
 """Runs, each with its folder."""
@@ -107,7 +110,8 @@ class _Draft:
 
 def filled(options: RunOptions) -> RunOptions:
     """Fill in the defaults of options that were left out, and what they are on this machine."""
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    # A runtime may have no CUDA here: then what is not stated is the CPU.
+    device = table.device_for(options.runtime or ()) if torch.cuda.is_available() else "cpu"
     standard = defaults(options.host, device=device, threads=torch.get_num_threads())
     if options.host and options.image_size is None and host_reference.is_custom(options.host):
         size = image_size.of(*check_host.size_apart(options.host))
@@ -130,8 +134,9 @@ def _prepare(options: RunOptions, out: Path | None) -> tuple[PlannedRuns, Path, 
         store.lock(own_folder)
         if store.holds_a_file(own_folder):
             store.repair(own_folder)  # killed within its first line
-        store.append(own_folder, Record(case=case, results=plan, environment=facts))
-        planned_runs.append((Run(case, plan, facts), own_folder))
+        known = facts | table.facts(case, facts.get(MOVES))
+        store.append(own_folder, Record(case=case, results=plan, environment=known))
+        planned_runs.append((Run(case, plan, known), own_folder))
     return planned_runs, folder, draft.left_out
 
 
@@ -193,13 +198,14 @@ def _resumed(options: RunOptions, folders: Sequence[Path]) -> tuple[PlannedRuns,
     planned_runs = list(zip(runs, folders, strict=True))
     if all_finished(runs):
         return planned_runs, left_out
-    here = machine(environment.describe_apart(runs[0].case.device))
+    here = environment.describe_apart(runs[0].case.device)
     for run, folder in planned_runs:
         modules = [resolve.parse(module) for module in run.modules]
         _check(run.case)
         if resolve.origins(modules) | host_reference.origins(run.case.host) != run.plan.sources:
             raise UserError(f"{folder} was begun with other code of its modules or its host")
-        require_same(f"{folder} was begun on another machine", run.environment, here)
+        known = here | table.facts(run.case, here.get(MOVES))
+        require_same(f"{folder} was begun on another machine", run.environment, machine(known))
         store.repair(folder)
     return planned_runs, left_out
 

@@ -31,13 +31,24 @@ from attnbench.plugins import host_reference
 from attnbench.records import store
 from attnbench.records.case import Case, RunOptions
 from attnbench.records.run import Run
-from attnbench.records.schema import Counts, End, FailedStep, Failure, Memory, Record, Results
+from attnbench.records.schema import (
+    Counts,
+    End,
+    Export,
+    FailedStep,
+    Failure,
+    Memory,
+    Record,
+    Results,
+)
 from attnbench.records.variants import RESERVED
 from attnbench.system import worker
 from attnbench.system.worker import ChildDiedError
 from attnbench.text import error_line, error_name
 
 worker.PRELOAD.append(memory.__name__)
+
+EXPORTS = "exports"
 
 CountNetwork = Callable[[Case, str], dict[str, Count]]
 MeasureMemory = Callable[[Case, str], Memory]
@@ -121,6 +132,8 @@ def _run(
     for planned, its_folder in planned_runs:
         notify(planned, Planned(its_folder, left_out))
     runs = tuple(planned for planned, _ in planned_runs)
+    for planned in runs:
+        planned.exports = _exports(folder)
     folders = {id(planned): its_folder for planned, its_folder in planned_runs}
     due = repetitions.paced(runs, 60 * (options.every_minutes or 0.0), notify)
     timed: MeasureLatency = lambda run: turns.marked(latency_apart(run))  # noqa: E731
@@ -133,9 +146,20 @@ def _run(
     return Measured(runs, folder, left_out)
 
 
+def _exports(folder: Path) -> Path:
+    """Return the folder of exported files: one for all runs of a grid, which share them."""
+    of_grid = folder.parent / EXPORTS
+    return of_grid if of_grid.is_dir() else folder / EXPORTS
+
+
 def memory_apart(case: Case, variant: str) -> Memory:
     """Measure the variant's peaks in a child process."""
     return worker.call(memory.measure, case, variant)
+
+
+def export_apart(run: Run, variant: str) -> Export:
+    """Export the variant in a child process, which its code or the exporter may end."""
+    return worker.call(workload.export, run, variant)
 
 
 def latency_apart(run: Run) -> Iterator[Event]:
@@ -214,9 +238,12 @@ def execute(
 
 def _results(run: Run, count: CountNetwork, measure_memory: MeasureMemory) -> Iterator[Event]:
     """Yield counts and memory, or why there are none; both where some rules of counting failed."""
+    exported = run.networks if run.case.exported else ()
+    in_memory = () if run.case.exported else run.networks  # it is the runtime's own, in its process
     steps: dict[FailedStep, tuple[tuple[str, ...], Callable[[str], Results]]] = {
         "counts": (run.counted, partial(_counts, run.case, count=count)),
-        "memory": (run.networks, partial(measure_memory, run.case)),
+        "export": (exported, partial(export_apart, run)),
+        "memory": (in_memory, partial(measure_memory, run.case)),
     }
     for kind, (variants, measure) in steps.items():
         for variant in variants:
@@ -235,7 +262,8 @@ def _counts(case: Case, variant: str, count: CountNetwork) -> Counts:
     if case.isolated:
         return _alone(case, variant)
     # A grid's configurations share the counts of what only memory and time depend on.
-    same: dict[str, Any] = {"threads": 1, "device": "cpu", "compiled": False, "cuda_graph": False}
+    same: dict[str, Any] = {"threads": 1, "device": "cpu", "runtime": "eager"}
+    same |= {"dtype": "float32"} if case.exported else {}
     forward = replace(case, batch_size=1, mode="inference", **same)
     if case.mode == "inference":
         return Counts(rules=count(forward, variant))

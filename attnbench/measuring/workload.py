@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
-from typing import Any
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -16,10 +17,13 @@ from attnbench.hosts.conditions import Conditions
 from attnbench.hosts.resnets import is_resnet
 from attnbench.measuring.timing import Step
 from attnbench.records import image_size
-from attnbench.records.schema import Case
+from attnbench.records.run import Run
+from attnbench.records.schema import Case, Export
 from attnbench.records.variants import CONTROL, PLAIN
+from attnbench.runtimes import artefact, cuda_graph
+from attnbench.runtimes.prepared import Forward
+from attnbench.runtimes.table import RENEW_EVERY, TABLE
 
-Forward = Callable[[torch.Tensor], Any]
 Parts = dict[str, Callable[[], object]]
 
 
@@ -58,9 +62,62 @@ def step(case: Case, variant: str, device: str | None = None) -> Step:
     computes = device != "meta"  # else there is nothing to compile or to capture
     model = network(case, variant, device)
     image = image_for(case, case.input_shape, device)
-    forward = compiled(model) if case.compiled and computes else model
-    ready = _step(case, model, forward, image)
-    return captured(ready) if case.cuda_graph and computes else ready
+    if not computes:
+        return _step(case, model, model, image)
+    runtime = TABLE[case.runtime]
+    ready = _step(case, model, runtime.prepare()(model, image).call, image)
+    if not runtime.captures:
+        return ready
+    return Step({"step": cuda_graph.capture(ready)}, network=ready.network)
+
+
+def export(run: Run, variant: str) -> Export:
+    """Export a variant of a run to a file, once, and hold its outputs against eager PyTorch's.
+
+    Raises:
+        NotExportedError: it cannot be exported.
+        OtherAnswersError: the runtime computes something else.
+    """
+    case = run.case
+    torch.set_num_threads(case.threads)
+    model = network(replace(case, dtype="float32"), variant, "cpu").eval()
+    subject = artefact.Subject(case, variant, run.plan.sources.get(variant))
+    return artefact.make(_exports(run), subject, model, _images(case))
+
+
+def exported_step(run: Run, variant: str) -> Step:
+    """Build one inference of a variant's file; the control's is the plain host's, loaded again."""
+    exported = PLAIN if variant == CONTROL else variant
+    prepared = artefact.load_same(_exports(run), run.case, run.export[exported])
+    image = _image(run.case, 0)
+    moves = count(1)
+
+    def move() -> None:
+        if prepared.renew and next(moves) % RENEW_EVERY == 0:
+            prepared.renew()
+
+    return Step({"forward": lambda: prepared.call(image)}, move)
+
+
+def _exports(run: Run) -> Path:
+    if run.exports is None:
+        raise ValueError("a run whose networks are exported has a folder for them")
+    return run.exports
+
+
+COMPARED, CALIBRATED = 2, 8
+"""Images, each of another seed."""
+
+
+def _images(case: Case) -> artefact.Images:
+    images = [_image(case, number) for number in range(COMPARED + CALIBRATED)]
+    return artefact.Images(images[:COMPARED], images[COMPARED:])
+
+
+def _image(case: Case, number: int) -> torch.Tensor:
+    """Return the case's images in float32 for number 0, others for other numbers."""
+    seed = (case.seed + number) % 2**63
+    return image_for(replace(case, dtype="float32", seed=seed), case.input_shape, "cpu")
 
 
 def _step(case: Case, model: nn.Module, forward: Forward, image: torch.Tensor) -> Step:
@@ -135,65 +192,3 @@ def _training(
         return losses.pop()
 
     return {"forward": compute_loss, "backward": differentiate, "optimizer": update}
-
-
-LIMITS = {
-    "recompile_limit": 1024,
-    "accumulated_recompile_limit": 1024,
-    "cache_size_limit": 1024,  # the same under its older names
-    "accumulated_cache_size_limit": 1024,
-    "fail_on_recompile_limit_hit": True,
-    "fail_on_cache_limit_hit": True,
-}
-"""Limits of the compiler on how often one function is compiled, raised: the networks of a run share
-their code. Beyond a limit it would silently fall back to eager; here that is an error."""
-
-
-@cache
-def _start_compiler() -> None:
-    """Import it and start its workers, which would else count for the first network."""
-    torch.compile(torch.relu)(torch.ones(2))
-
-
-CAPTURE_AFTER = 3
-"""Steps before a capture, in which libraries choose their algorithms."""
-
-_pool = cache(torch.cuda.graph_pool_handle)
-
-
-def compiled(model: nn.Module) -> Forward:
-    """Return the forward through ``torch.compile``, which compiles when first called.
-
-    As a whole: where the compiler would leave a part to Python, it raises.
-    """
-    for name, limit in LIMITS.items():
-        if hasattr(torch._dynamo.config, name):
-            setattr(torch._dynamo.config, name, limit)
-    _start_compiler()
-    return torch.compile(model, fullgraph=True, dynamic=False)
-
-
-def captured(step: Step) -> Step:
-    """Capture the step as one CUDA graph: all launches recorded, then replayed by one call.
-
-    The graphs of a process share their memory, as no two run at the same time.
-    """
-    stream = torch.cuda.Stream()
-    stream.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(stream):
-        for _ in range(CAPTURE_AFTER):
-            step()
-    torch.cuda.current_stream().wait_stream(stream)
-    graph = torch.cuda.CUDAGraph()
-    try:
-        with torch.cuda.graph(graph, pool=_pool()):
-            output = step()
-    except Exception:
-        _pool.cache_clear()  # a failed capture may leave it in use
-        raise
-
-    def replay() -> object:
-        graph.replay()
-        return output
-
-    return Step({"step": replay}, network=step.network)

@@ -36,6 +36,11 @@ Figure = Annotated[int, Field(ge=0, le=EXACT)]
 
 Bytes = Annotated[int, Field(ge=0, le=EXACT)]
 
+Share = Annotated[float, Field(ge=0, le=1)]
+"""Of something that is measured in parts of a whole."""
+
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
 Number = Annotated[int, Field(ge=0, lt=2**31)]
 """Of a round, from 0; how many rounds."""
 

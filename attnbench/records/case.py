@@ -20,6 +20,24 @@ DTYPES = {
 """Other names of dtypes -> torch's."""
 
 
+Runtime = Literal["eager", "compile", "cuda-graph", "compile+cuda-graph", "onnxruntime", "openvino"]
+"""What executes a network; ``attnbench.runtimes`` has a file for each."""
+
+RUNTIMES: dict[str, str] = {
+    "eager": "eager PyTorch",
+    "compile": "compiled",
+    "cuda-graph": "CUDA graphs",
+    "compile+cuda-graph": "compiled, CUDA graphs",
+    "onnxruntime": "ONNX Runtime",
+    "openvino": "OpenVINO",
+}
+"""Runtimes in the order of tables, each in words."""
+
+
+EXPORTED: tuple[Runtime, ...] = ("onnxruntime", "openvino")
+"""The runtimes that execute files."""
+
+
 def written(word: str) -> str:
     """Return the value of an option as records have it: ``BF16``, ``torch.bfloat16``, ``CPU``."""
     lower = word.strip().lower().removeprefix("torch.")
@@ -57,9 +75,9 @@ class Case:
         unit="pixel",
         words=image_size.written,
     )
-    dtype: Literal["float32", "bfloat16", "float16"] = option(
+    dtype: Literal["float32", "bfloat16", "float16", "int8"] = option(
         "--dtype NAME,...",
-        help="float32, bfloat16, float16",
+        help="float32, bfloat16, float16; int8 where --runtime has it",
         default="float32",
         meaning="Of weights and images.",
         words=str,
@@ -77,19 +95,14 @@ class Case:
         meaning="`inference`, or `training`: forward, backward and optimiser step.",
         words=str,
     )
-    compiled: bool = switch(
-        "--compile",
-        "compiled",
-        absent=False,
-        help="Networks through torch.compile.",
-        meaning="Whether by torch.compile.",
-    )
-    cuda_graph: bool = switch(
-        "--cuda-graph",
-        "CUDA graphs",
-        absent=False,
-        help="Steps captured, then replayed.",
-        meaning="Whether each step is captured and replayed.",
+    runtime: Runtime = option(  # noqa: RUF009  a field
+        "--runtime NAME,...",
+        absent="eager",
+        since=5,
+        help=f"What executes the networks: {', '.join(RUNTIMES)}. {SEVERAL}",
+        default="eager",
+        meaning="What executes the networks.",
+        words=lambda runtime: "" if runtime == "eager" else RUNTIMES[runtime],
     )
     isolated: bool = switch(
         "--isolated",
@@ -182,6 +195,21 @@ class Case:
         return (self.batch_size, 3, *image_size.sides(self.image_size))
 
     @property
+    def compiled(self) -> bool:
+        """Whether torch.compile compiles the networks."""
+        return self.runtime.startswith("compile")
+
+    @property
+    def cuda_graph(self) -> bool:
+        """Whether each step is captured as a CUDA graph, then replayed."""
+        return self.runtime.endswith("cuda-graph")
+
+    @property
+    def exported(self) -> bool:
+        """Whether a runtime executes files that the networks are exported to."""
+        return self.runtime in EXPORTED
+
+    @property
     def everywhere(self) -> bool:
         """Whether every block carries the module, as in all networks that papers speak of."""
         return self.stages == STAGES and self.blocks == "all" and not (self.at or self.replace)
@@ -200,8 +228,9 @@ class Case:
     @property
     def folder(self) -> str:
         """All of :data:`GRID` as the folder's name in a grid: ``inference-float32-b1-224``."""
-        size, compiled = image_size.option(self.image_size), "-compiled" if self.compiled else ""
-        return f"{self.mode}-{self.dtype}-b{self.batch_size}-{size}{compiled}"
+        size = image_size.option(self.image_size)
+        runtime = "" if self.runtime == "eager" else f"-{self.runtime}"
+        return f"{self.mode}-{self.dtype}-b{self.batch_size}-{size}{runtime}"
 
     def _words(self, *names: str) -> str:
         known = [(CASE_OPTIONS[name].words, getattr(self, name)) for name in names]
@@ -211,7 +240,7 @@ class Case:
 CASE_OPTIONS = options_of(Case)
 """The options of a case, by the names of its fields and in their order."""
 
-GRID = ("mode", "dtype", "batch_size", "image_size", "compiled")
+GRID = ("mode", "dtype", "batch_size", "image_size", "runtime")
 """The fields of a case of which a grid has every combination, the slowest first."""
 
 LIMITS = {name: known.limits for name, known in CASE_OPTIONS.items() if known.limits}
@@ -235,8 +264,7 @@ class RunOptions:
     dtype: tuple[str, ...] | None = None
     channels_last: bool | None = None
     mode: tuple[str, ...] | None = None
-    compiled: tuple[bool, ...] | None = None
-    cuda_graph: bool | None = None
+    runtime: tuple[str, ...] | None = None
     isolated: bool | None = None
     stages: tuple[int, ...] | None = None
     blocks: str | None = None

@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from attnbench.records.bounds import EXACT, STRICT, Environment, Figure
+from attnbench.records.bounds import EXACT, STRICT, Environment, Figure, Sha256
 from attnbench.records.case import LIMITS
 from attnbench.records.jsonl import JsonLines
 from attnbench.records.variants import PLAIN, RESERVED
@@ -32,7 +32,6 @@ _Name = Annotated[str, Field(min_length=1)]
 _Pixels = Annotated[int, Field(ge=1, le=LIMITS["image_size"][1])]
 _Unit = Annotated[float, Field(ge=0, le=1)]
 _Positive = Annotated[float, Field(gt=0, le=1)]
-Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Metric = Literal["top1", "top5"]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -50,6 +50,8 @@ class JsonLines(Generic[T]):
     """What a line is called in messages."""
     oldest: int | None = None
     """The oldest schema that is read too; None where it is the only one."""
+    older: Callable[[dict[str, Any]], dict[str, Any]] | None = None
+    """Returns an object of an older schema that is read too as one of this schema's fields."""
     stated: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     """Fields of an object's objects that each line states, whatever their defaults, from the schema
     that they came with."""
@@ -130,6 +132,8 @@ class JsonLines(Generic[T]):
             names = {name for name, schema in since.items() if schema <= (stated or 0)}
             if isinstance(part := data.get(key), dict) and (missing := names - part.keys()):
                 raise UserError(f"{where}: {key}.{min(missing)}: Field required")
+        if self.older is not None and stated != self.schema:
+            line = json.dumps(self.older(data)).encode()
         try:
             return self._reader.validate_json(line, strict=True)
         except ValidationError as error:

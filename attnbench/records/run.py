@@ -17,7 +17,7 @@ MACHINE = (
     *("cpu", "cores", "cores_allowed", "platform", "python", "torch", "torchvision", "fvcore"),
     *("thop", "gpu", "cuda", "gpu_driver", "cudnn", "cudnn_benchmark", "cudnn_allow_tf32"),
     *("matmul_allow_tf32", "keeps_freed_memory", "moves_weights_every_rounds", "attnbench"),
-    "cpu_id",
+    *("cpu_id", "onnx", "onnxscript", "onnxruntime", "openvino"),
 )
 """The facts of an environment that must agree within a run."""
 
@@ -33,6 +33,7 @@ class Run:
     shapes: dict[str, tuple[int, ...] | None] = field(default_factory=dict)
     memory: dict[str, schema.Memory] = field(default_factory=dict)
     compiled: dict[str, schema.Compiled] = field(default_factory=dict)
+    export: dict[str, schema.Export] = field(default_factory=dict)
     rounds: list[schema.Round] = field(default_factory=list)
     moments: list[schema.Environment] = field(default_factory=list)
     """The environment at the end of each round."""
@@ -40,6 +41,8 @@ class Run:
     end: schema.End | None = None
     started: str | None = None
     """The time of the first record after the plan: of several runs, all are planned at once."""
+    exports: Path | None = None
+    """The folder of the files that ``export`` names, while they are measured."""
     evaluations: tuple[Evaluation, ...] = ()
     """Accuracies counted in the run's folder; not part of its records."""
 
@@ -72,7 +75,14 @@ class Run:
         return sum(timed.seconds for timed in self.rounds)
 
     def failed(self, variant: str, step: str) -> bool:
-        """Return whether that step of the variant ended in an error."""
+        """Return whether that step of the variant ended in an error, or cannot be for one.
+
+        What was not exported cannot be timed; the control is the plain host's file again.
+        """
+        if step == "latency" and self.case.exported:
+            exported = PLAIN if variant == self.plan.control else variant
+            if "export" in self.failures.get(exported, {}):
+                return True
         return step in self.failures.get(variant, {})
 
     def has(self, variant: str, step: str) -> bool:
@@ -95,7 +105,7 @@ class Run:
             self.failures.setdefault(variant, {})[record.error.step] = record.error
         elif isinstance(results, schema.Counts):
             self.counts[variant], self.shapes[variant] = results.rules, results.shape
-        elif isinstance(results, schema.Memory | schema.Compiled):
+        elif isinstance(results, schema.Memory | schema.Compiled | schema.Export):
             getattr(self, results.kind)[variant] = results
         elif isinstance(results, schema.Round):
             self.rounds.append(results)
@@ -137,6 +147,7 @@ class Run:
             "counts": self.counted,
             "memory": self.networks,
             "compiled": self.networks if self.case.compiled else (),
+            "export": self.networks if self.case.exported else (),
         }
         if variant not in having[kind]:
             raise UserError(f"no such run has {kind} of {_quoted(variant)}")

@@ -23,6 +23,8 @@ from attnbench.records.bounds import (
     Names,
     Number,
     Seconds,
+    Sha256,
+    Share,
     Steps,
     Target,
 )
@@ -135,6 +137,32 @@ class Compiled:
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
+class Export:
+    """The file that a runtime executes in place of one variant, and what the runtime made of it.
+
+    ``seconds`` of the export, None where the file was there; ``load_s`` until it could run.
+    ``operators`` by type, after the runtime's own optimisation. ``relative_error``: the largest
+    difference to the outputs of eager PyTorch in float32, as a share of the largest of these; it is
+    at most ``bound``. ``settings`` as the runtime states them.
+    """
+
+    kind: Literal["export"] = "export"
+    file: str
+    sha256: Sha256
+    bytes: Bytes
+    seconds: Seconds | None = None
+    load_s: Seconds
+    operators: Mapping[str, Figure]
+    relative_error: Share
+    bound: Share
+    settings: Environment = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.relative_error > self.bound:
+            raise ValueError("relative_error is at most bound: what differs by more is a failure")
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class Block:
     """Consecutive steps of one variant within a round, and the seconds they took together.
 
@@ -192,7 +220,7 @@ class End:
     message: str | None = None
 
 
-FailedStep = Literal["counts", "memory", "latency"]
+FailedStep = Literal["counts", "export", "memory", "latency"]
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -204,7 +232,9 @@ class Failure:
     message: str
 
 
-Results = Annotated[Plan | Counts | Memory | Compiled | Round | End, Field(discriminator="kind")]
+Results = Annotated[
+    Plan | Counts | Export | Memory | Compiled | Round | End, Field(discriminator="kind")
+]
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)

@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 from attnbench.errors import UserError
 from attnbench.records.case import CASE_OPTIONS
@@ -25,12 +26,29 @@ except ImportError:  # there is none on Windows
 
 FILE_NAME = "records.jsonl"
 
+
+def _with_runtime(line: dict[str, Any]) -> dict[str, Any]:
+    """Return the first line of a schema 4 as of this one: it states the runtime in two switches."""
+    case = line.get("case")
+    if not isinstance(case, dict):
+        return line
+    compiled, captured = case.get("compiled"), case.get("cuda_graph")
+    if not isinstance(compiled, bool) or not isinstance(captured, bool):
+        return line | {"case": case | {"compiled": None}}  # which is then refused
+    names = {(False, False): "eager", (True, False): "compile", (False, True): "cuda-graph"}
+    rest = {key: value for key, value in case.items() if key not in {"compiled", "cuda_graph"}}
+    return line | {
+        "case": rest | {"runtime": names.get((compiled, captured), "compile+cuda-graph")}
+    }
+
+
 _UPGRADE = "; docs/upgrade_records.py in attnbench's repository rewrites the file"
 RECORDS = JsonLines(
     FILE_NAME,
     Record,
     SCHEMA,
     oldest=OLDEST,
+    older=_with_runtime,
     stated={"case": {name: known.since for name, known in CASE_OPTIONS.items()}},
     upgrade=_UPGRADE,
 )

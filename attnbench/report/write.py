@@ -26,8 +26,9 @@ from attnbench.report.machines.tables import tables as machine_tables
 from attnbench.report.plots import render
 from attnbench.report.plots.grid import GRID_PLOTS
 from attnbench.report.plots.render import Drawing
+from attnbench.report.plots.runtimes import RUNTIME_PLOTS
 from attnbench.report.tables import accuracy
-from attnbench.report.tables.grid import grid, shared, tidy
+from attnbench.report.tables.grid import by_runtime, grid, shared, tidy
 from attnbench.report.tables.pooled import pooled
 from attnbench.report.tables.remarks import machine, remarks, uncounted
 from attnbench.report.tables.run import LoadedRun, Runs, of_several, tables
@@ -173,11 +174,13 @@ def write_joint(  # noqa: PLR0913, PLR0917  what a joint page may hold
         evaluated += evaluations
         repeated = {name: run for name, run in together.items() if len(run.runs) > 1}
         printed = [grid(together)] if len(together) > 1 or not repeated else []
+        printed += by_runtime(together)
         printed += [table for run in repeated.values() for table in of_several(run)]
         by_machine = machine_tables(together)
         printed += [*by_machine, *accuracy.tables(evaluated)]
         if len(together) > 1 or not repeated:
-            joint = render.drawn(GRID_PLOTS, tidy(together), shared(together))
+            plots = RUNTIME_PLOTS | GRID_PLOTS
+            joint = render.drawn(plots, tidy(together), shared(together))
             joint += render.drawn(MACHINE_PLOTS, places.placed(together), shared(together))
         else:
             (single,) = together.values()

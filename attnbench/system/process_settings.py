@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import platform
-import warnings
 
 import torch
 
@@ -33,9 +32,6 @@ def settle(case: Case) -> None:
     settle_arithmetic(case.threads)
     if case.device == "cpu":
         keep_memory()
-    if case.compiled:
-        torch._inductor.config.force_disable_caches = True  # compile time is recorded
-        warnings.filterwarnings("ignore", message="dynamo_pgo force disabled")
 
 
 def settle_arithmetic(threads: int) -> None:

@@ -164,8 +164,8 @@ OTHER = {
     ),
     "threads": ({"settings": {"threads": 4}}, "threads is 1 in the old and 4 in the new"),
     "compiled": (
-        {"settings": {"compiled": True}},
-        "compiled is False in the old and True in the new",
+        {"settings": {"runtime": "compile"}},
+        "runtime is eager in the old and compile in the new",
     ),
 }
 

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,9 @@ from torch.nn import functional
 from attnbench.claims.limits import METRICS, Limit, check, read
 from attnbench.errors import UserError
 from attnbench.modules import ATTENTION, AttentionSpec, Site
+from attnbench.records.schema import Export
+from attnbench.runtimes import figures
+from attnbench.runtimes.onnx_file import NotExportedError
 
 
 @pytest.fixture
@@ -28,6 +32,60 @@ def test_a_line_may_set_several_limits(file) -> None:
     assert (first.where, first.folder) == (f"{path}, line 3", path.parent)
 
 
+def test_a_limit_may_be_of_a_runtime(file) -> None:
+    path = file("sa in resnet50 on ONNXRuntime: added nodes <= 400, artefact bytes <= 1_000\n")
+    first, second = read(path)
+    assert first == Limit(
+        path, 1, "sa", "resnet50", "nodes", added=True, most=400, runtime="onnxruntime"
+    )
+    assert (second.metric, second.added) == ("artefact bytes", False)
+    assert first.subject == "sa in resnet50 on onnxruntime: added nodes"
+
+
+@pytest.fixture
+def on_runtime(monkeypatch):
+    """What a runtime makes of networks: of SE 12 operators, of the plain host 10."""
+    made = Export(
+        file="a",
+        sha256="0" * 64,
+        bytes=1_000,
+        load_s=1.0,
+        operators={"Conv": 9, "Mul": 1},
+        relative_error=0.0,
+        bound=1e-3,
+    )
+
+    def of_network(build, *_):
+        more = any(type(each).__name__ == "SqueezeExcitation" for each in build().modules())
+        return replace(made, operators={"Conv": 9, "Mul": 3}, bytes=1_500) if more else made
+
+    monkeypatch.setattr(figures, "of_network", of_network)
+
+
+@pytest.mark.usefixtures("on_runtime", "one_process")
+def test_limits_of_a_runtime_are_held_against_what_it_makes_of_the_network(file) -> None:
+    limits = "added nodes <= 2, added nodes <= 1, nodes <= 12, artefact bytes <= 1_400"
+    outcomes = check(read(file(f"se in resnet18 on openvino: {limits}")))
+    assert [(each.computed, each.verdict) for each in outcomes] == [
+        (2, "within"),
+        (2, "OVER by 1"),
+        (12, "within"),
+        (1_500, "OVER by 100"),
+    ]
+    assert {each.rule for each in outcomes} == {"openvino"}
+
+
+@pytest.mark.usefixtures("one_process")
+def test_what_a_runtime_cannot_execute_is_within_no_limit(file, monkeypatch) -> None:
+    def of_network(*_):
+        raise NotExportedError("no ONNX operator for aten.airy: none")
+
+    monkeypatch.setattr(figures, "of_network", of_network)
+    (outcome,) = check(read(file("se in resnet18 on openvino: nodes <= 9_000")))
+    assert (outcome.holds, outcome.computed, outcome.computed_text) == (False, None, "none")
+    assert outcome.verdict == ("not executed by openvino: no ONNX operator for aten.airy: none")
+
+
 def test_a_name_with_spaces_is_quoted(file) -> None:
     name = "my  gates/no. #1.py:Mine,sizes=(3, 5)"
     for text in (
@@ -45,6 +103,10 @@ def test_a_name_with_spaces_is_quoted(file) -> None:
         ('"mine.py:Mine in resnet50: params <= 1', "line 1: not of the form"),
         ('"" in resnet50: params <= 1', "line 1: not of the form"),
         ("sa: params <= 1", "line 1: not of the form"),
+        ("sa in resnet50 on tensorrt: nodes <= 1", "unknown runtime 'tensorrt'; known: onnxr"),
+        ("sa in resnet50 on openvino: params <= 1", "'params' cannot be limited on openvino; quan"),
+        ("sa in resnet50 on openvino: latency <= 1 s", "latency cannot be limited on openvino"),
+        ("sa in resnet50: nodes <= 1", "'nodes' cannot be limited without a runtime: 'sa in re"),
         ("sa in resnet50: params < 1", "'params < 1' is not of the form"),
         ("sa in resnet50: params <= 1.5", "is not of the form"),
         (

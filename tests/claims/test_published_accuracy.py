@@ -50,7 +50,11 @@ def test_a_network_as_published_has_its_accuracy(published):
         ({"image_size": (224, 288)}, "of 224x288", "of 224x288"),
         ({"stages": (3, 4)}, "in stages 3 4", None),
         ({"blocks": "last"}, "in last blocks", None),
-        ({"batch_size": 8, "mode": "training", "dtype": "float16", "compiled": True}, None, None),
+        (
+            {"batch_size": 8, "mode": "training", "dtype": "float16", "runtime": "compile"},
+            None,
+            None,
+        ),
     ],
 )
 def test_other_networks_have_none_and_it_is_said_why(published, change, module, plain):

@@ -2,12 +2,12 @@ import pytest
 
 from attnbench.cli.options import (
     choices,
-    executions,
     if_busy,
     image_sizes,
     modules,
     named,
     numbers,
+    runtimes,
     share,
     stages,
 )
@@ -77,20 +77,32 @@ def test_a_choice_is_one_of_those_that_are_known():
 
 
 @pytest.mark.parametrize(
-    ("compiled", "eager", "meant"),
+    ("compiled", "eager", "cuda_graph", "meant"),
     [
-        (None, None, None),
-        (True, None, (True,)),
-        (True, True, (False, True)),
+        (None, None, None, None),
+        (True, None, None, ("compile",)),
+        (True, True, None, ("eager", "compile")),
+        (None, None, True, ("cuda-graph",)),
+        (True, None, True, ("compile+cuda-graph",)),
+        (True, True, True, ("cuda-graph", "compile+cuda-graph")),
     ],
 )
-def test_networks_are_compiled_or_eager_or_both(compiled, eager, meant):
-    assert executions(compiled, eager) == meant
+def test_switches_are_short_forms_of_runtimes(compiled, eager, cuda_graph, meant):
+    assert runtimes(None, compiled, eager, cuda_graph) == meant
 
 
-def test_eager_without_compile_is_refused():
+@pytest.mark.parametrize("cuda_graph", [None, True])
+def test_eager_without_compile_is_refused(cuda_graph):
     with pytest.raises(UserError, match="--eager goes with --compile"):
-        executions(None, True)
+        runtimes(None, None, True, cuda_graph)
+
+
+def test_runtimes_are_named_once():
+    assert runtimes("ONNXRuntime, eager", None, None, None) == ("onnxruntime", "eager")
+    with pytest.raises(UserError, match="--runtime: 'tpu' is not one of eager, compile"):
+        runtimes("tpu", None, None, None)
+    with pytest.raises(UserError, match="--runtime names all: leave --compile"):
+        runtimes("eager", True, None, None)
 
 
 def test_another_measurement_is_waited_for_refused_or_measured_beside():

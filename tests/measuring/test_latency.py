@@ -257,20 +257,11 @@ def test_a_module_whose_code_changes_meanwhile_ends_the_run_without_a_round(
     assert not run.rounds
 
 
-@pytest.fixture
-def caches():
-    """The compiler's caches are as they were when the test is done."""
-    before = torch._inductor.config.force_disable_caches
-    yield
-    torch._inductor.config.force_disable_caches = before
-
-
-@pytest.mark.usefixtures("caches")
 def test_what_compiling_took_is_recorded_once(new_run, perform, machine):
-    run = new_run(compiled=True)
+    run = new_run(runtime="compile")
     perform(run, clock=machine)
     assert set(run.compiled) == {PLAIN, "se", "eca"}  # the control is the plain host again
-    again = new_run(compiled=True)
+    again = new_run(runtime="compile")
     again.compiled.update(run.compiled)
     assert "compiled" not in dict(kinds(perform(again, clock=machine)))
 

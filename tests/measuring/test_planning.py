@@ -113,14 +113,14 @@ def test_several_values_are_a_configuration_each_in_a_folder_of_its_own(tmp_path
 
 def test_a_grids_folders_letter_by_letter(tmp_path: Path) -> None:
     stated = replace(
-        SMALL, dtype=("bfloat16", "float32"), compiled=(False, True), image_size=((64, 96),)
+        SMALL, dtype=("bfloat16", "float32"), runtime=("eager", "compile"), image_size=((64, 96),)
     )
     prepared, _, _ = prepare(replace(stated, batch_size=(8,)), tmp_path / "grid")
     assert [own_folder.name for _, own_folder in prepared] == [
         "inference-bfloat16-b8-64x96",
-        "inference-bfloat16-b8-64x96-compiled",
+        "inference-bfloat16-b8-64x96-compile",
         "inference-float32-b8-64x96",
-        "inference-float32-b8-64x96-compiled",
+        "inference-float32-b8-64x96-compile",
     ]
 
 
@@ -151,8 +151,8 @@ def test_a_detectors_training_step_has_no_fixed_work(tmp_path: Path) -> None:
 
 
 def test_eager_beside_compiled_is_a_grid_too(tmp_path: Path) -> None:
-    prepared, _, _ = prepare(replace(SMALL, compiled=(True, False)), tmp_path / "grid")
-    names = ["inference-float32-b1-64", "inference-float32-b1-64-compiled"]
+    prepared, _, _ = prepare(replace(SMALL, runtime=("compile", "eager")), tmp_path / "grid")
+    names = ["inference-float32-b1-64", "inference-float32-b1-64-compile"]
     assert [own_folder.name for _, own_folder in prepared] == names
     assert [run.case.compiled for run, _ in prepared] == [False, True]
 
@@ -270,9 +270,9 @@ def test_a_run_that_was_killed_within_its_first_line_begins_anew(tmp_path: Path)
         ({"dtype": ("int8",)}, "unknown dtype 'int8'; known: float32, bfloat16, float16"),
         ({"mode": ("sleeping",)}, "unknown mode 'sleeping'; known: inference, training"),
         ({"device": "tpu"}, r"unknown device 'tpu' \(did you mean cpu\?\); known: cpu, cuda"),
-        ({"cuda_graph": True}, "--cuda-graph needs a CUDA device"),
+        ({"runtime": ("cuda-graph",)}, "--cuda-graph needs a CUDA device"),
         ({"isolated": True, "mode": ("training",)}, "--isolated times the eager forward"),
-        ({"isolated": True, "compiled": (True,)}, "--isolated times the eager forward"),
+        ({"isolated": True, "runtime": ("compile",)}, "--isolated times the eager forward"),
     ],
 )
 def test_what_cannot_be_is_refused_before_a_file_is_written(

@@ -10,6 +10,8 @@ from attnbench.measuring import workload
 from attnbench.measuring.workload import network, step
 from attnbench.modules import ATTENTION
 from attnbench.records.variants import CONTROL, PLAIN
+from attnbench.runtimes import cuda_graph, torch_compile
+from attnbench.runtimes.prepared import Prepared
 
 pytestmark = pytest.mark.usefixtures("small_host")
 
@@ -274,17 +276,19 @@ def test_training_is_timed_in_its_three_parts_and_inference_whole(case):
 def test_a_compiled_case_runs_its_forward_through_the_compiler(case, monkeypatch, mode):
     called = []
 
-    def compiled(model):
-        return lambda image: called.append(image.shape) or model(image)
+    def prepare(model, _):
+        return Prepared(lambda image: called.append(image.shape) or model(image))
 
-    monkeypatch.setattr(workload, "compiled", compiled)
-    step(replace(case, mode=mode, compiled=True), PLAIN)()
+    monkeypatch.setattr(torch_compile, "prepare", prepare)
+    step(replace(case, mode=mode, runtime="compile"), PLAIN)()
     assert called == [(2, 3, 32, 32)]
-    step(replace(case, mode=mode, compiled=True), PLAIN, "meta")()  # nothing to compile there
+    step(replace(case, mode=mode, runtime="compile"), PLAIN, "meta")()  # nothing to compile there
     assert len(called) == 1
 
 
 def test_a_captured_case_is_the_whole_step_captured(case, monkeypatch):
-    monkeypatch.setattr(workload, "captured", lambda ready: ("captured", list(ready.parts)))
-    training = replace(case, mode="training", cuda_graph=True)
-    assert step(training, PLAIN) == ("captured", ["forward", "backward", "optimizer"])
+    captured = []
+    monkeypatch.setattr(cuda_graph, "capture", lambda ready: captured.append(ready) or "replay")
+    ready = step(replace(case, mode="training", runtime="cuda-graph"), PLAIN)
+    assert ready.parts == {"step": "replay"}
+    assert [list(whole.parts) for whole in captured] == [["forward", "backward", "optimizer"]]

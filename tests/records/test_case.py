@@ -13,8 +13,7 @@ WHOLE = {
     "dtype": "bfloat16",
     "channels_last": True,
     "mode": "training",
-    "compiled": True,
-    "cuda_graph": True,
+    "runtime": "compile+cuda-graph",
     "stages": (2, 4),
     "blocks": "last",
     "device": "cuda",
@@ -56,4 +55,4 @@ def test_where_the_module_is_placed_is_said_unless_it_is_everywhere(
 
 
 def test_a_grid_varies_these_options_the_first_slowest() -> None:
-    assert GRID == ("mode", "dtype", "batch_size", "image_size", "compiled")
+    assert GRID == ("mode", "dtype", "batch_size", "image_size", "runtime")

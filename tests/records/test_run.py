@@ -69,7 +69,7 @@ def test_a_run_holds_the_results_of_its_records(record, case):
 
 
 def test_what_compiling_took_and_the_facts_of_each_round_are_kept(record, case):
-    compiled, hot = replace(case, compiled=True), ENVIRONMENT | {"gpu_temperature_c": 80}
+    compiled, hot = replace(case, runtime="compile"), ENVIRONMENT | {"gpu_temperature_c": 80}
     run = gather(
         [
             record(PLAN, case=compiled),
@@ -288,7 +288,7 @@ def test_a_round_lacks_what_had_failed_and_nothing_else(record):
 
 
 def test_a_result_or_an_error_twice_is_refused(record, case):
-    compiled = replace(case, compiled=True)
+    compiled = replace(case, runtime="compile")
     for line, what in (
         (record(MEMORY, "sa"), "memory of 'sa' again"),
         (record(Compiled(seconds=1.0), "sa", case=compiled), "compiled of 'sa' again"),

@@ -291,3 +291,44 @@ def test_a_fork_of_the_process_that_locked_a_folder_cannot_write_to_it(tmp_path,
             os._exit(status)
     assert os.waitpid(copy, 0)[1] == 0
     assert store.read(tmp_path) == [record]
+
+
+@pytest.mark.parametrize(
+    ("compiled", "captured", "runtime"),
+    [
+        (False, False, "eager"),
+        (True, False, "compile"),
+        (False, True, "cuda-graph"),
+        (True, True, "compile+cuda-graph"),
+    ],
+)
+def test_a_record_of_schema_4_states_its_runtime_in_two_switches(
+    tmp_path, case, compiled, captured, runtime
+):
+    folder = _of_schema_4(tmp_path, case, compiled=compiled, cuda_graph=captured)
+    (record,) = store.read(folder)
+    assert record.case == replace(case, runtime=runtime)
+    assert (record.case.compiled, record.case.cuda_graph) == (compiled, captured)
+
+
+@pytest.mark.parametrize("switches", [{"compiled": True}, {"compiled": 1, "cuda_graph": False}, {}])
+def test_a_record_of_schema_4_without_its_switches_is_refused(tmp_path, case, switches):
+    with pytest.raises(UserError, match=r"line 1: case\.compiled: Unexpected keyword argument"):
+        store.read(_of_schema_4(tmp_path, case, **switches))
+
+
+def _of_schema_4(folder, case, **switches):
+    store.append(
+        folder,
+        Record(
+            case=case,
+            results=Plan(variants=("plain", "control"), budget_s=1.0, target=0.01),
+            environment={},
+        ),
+    )
+    file = folder / store.FILE_NAME
+    line = json.loads(file.read_text())
+    del line["case"]["runtime"]
+    line["case"] |= switches
+    file.write_text(json.dumps(line | {"schema": 4}) + "\n")
+    return folder

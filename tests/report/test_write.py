@@ -59,7 +59,7 @@ def test_plots_say_of_which_setting_they_are_and_whether_the_control_held(
 
 
 def test_the_setting_is_the_first_line(run: Run, folder: Path) -> None:
-    case = replace(run.case, mode="training", channels_last=True, compiled=True)
+    case = replace(run.case, mode="training", channels_last=True, runtime="compile")
     report.write(replace(run, case=case), folder)
     setting = "resnet50, training, batch 2, 224x224, float32, channels last, compiled, cpu"
     assert (folder / "comparison.md").read_text().splitlines()[0] == f"{setting}."

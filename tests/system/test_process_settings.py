@@ -16,7 +16,6 @@ def opposites():
     """Set everything that settle sets to the opposite; restore it after the test."""
     stated = {(torch.backends.cudnn, name): value for name, value in process_settings.CUDNN.items()}
     stated[torch.backends.cuda.matmul, "allow_tf32"] = process_settings.MATMUL_TF32
-    stated[torch._inductor.config, "force_disable_caches"] = True
     before = {(where, name): getattr(where, name) for where, name in stated}
     threads = torch.get_num_threads()
     for (where, name), value in stated.items():
@@ -60,12 +59,6 @@ def test_products_of_matrices_are_set_to_what_the_facts_say(case):
 def test_only_a_process_on_the_cpu_keeps_its_memory(case, kept, device, calls):
     process_settings.settle(replace(case, device=device))
     assert kept == calls
-
-
-@pytest.mark.parametrize("compiled", [True, False])
-def test_what_is_compiled_is_compiled_anew(case, compiled):
-    process_settings.settle(replace(case, compiled=compiled))
-    assert torch._inductor.config.force_disable_caches is compiled
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])

@@ -33,7 +33,7 @@ def show(
     from attnbench.report.formats import paper
     from attnbench.report.load import load
     from attnbench.report.tables import accuracy
-    from attnbench.report.tables.grid import grid, turned
+    from attnbench.report.tables.grid import by_runtime, grid, turned
     from attnbench.report.tables.remarks import remarks
     from attnbench.report.tables.run import tables
     from attnbench.report.write import write_paper
@@ -54,6 +54,7 @@ def show(
     networks = {name: run for name, run in loaded.pooled.items() if not run.run.case.isolated}
     one = len(networks) == 1 and any(len(run.runs) > 1 for run in networks.values())
     joint = [turned(grid(networks))] if networks and not (loaded.single or one) else []
+    joint += by_runtime(networks) if joint else []
     accuracies = accuracy.tables(loaded.evaluations)
     print_tables([*joint, *accuracies], accuracy.notes(loaded.evaluations), console)
     print_trainings(loaded, console)

@@ -45,11 +45,17 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
     dtype: Annotated[str | None, stated("dtype")] = None,
     channels_last: Annotated[bool | None, stated("channels_last")] = None,
     mode: Annotated[str | None, stated("mode")] = None,
-    compile_: Annotated[bool | None, stated("compiled")] = None,
+    runtime: Annotated[str | None, stated("runtime")] = None,
+    compile_: Annotated[
+        bool | None, typer.Option("--compile", help="Short for --runtime compile.")
+    ] = None,
     eager: Annotated[
         bool | None, typer.Option("--eager", help="With --compile: the eager ones as well.")
     ] = None,
-    cuda_graph: Annotated[bool | None, stated("cuda_graph")] = None,
+    cuda_graph: Annotated[
+        bool | None,
+        typer.Option("--cuda-graph", help="Short for --runtime cuda-graph, also with --compile."),
+    ] = None,
     isolated: Annotated[bool | None, stated("isolated")] = None,
     stages: Annotated[str | None, stated("stages")] = None,
     blocks: Annotated[str | None, stated("blocks")] = None,
@@ -104,8 +110,7 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
         dtype=options.choices(dtype, "--dtype", DTYPES),
         channels_last=channels_last,
         mode=options.choices(mode, "--mode", MODES),
-        compiled=options.executions(compile_, eager),
-        cuda_graph=cuda_graph,
+        runtime=options.runtimes(runtime, compile_, eager, cuda_graph),
         isolated=isolated,
         stages=options.stages(stages),
         blocks=blocks,

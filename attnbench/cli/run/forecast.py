@@ -10,7 +10,7 @@ from attnbench.records.schema import Environment
 from attnbench.stats.interval import FEWEST
 from attnbench.stats.ratios import FEWEST_ROUNDS
 
-STEP_S = {"counts": 1.5, "memory": 2.5, "warm-up": 1.0}
+STEP_S = {"counts": 1.5, "export": 25.0, "memory": 2.5, "warm-up": 1.0}
 """Seconds that one step takes beside the timed rounds, roughly."""
 
 BUSY = 2.0
@@ -19,7 +19,8 @@ BUSY = 2.0
 
 def beside_the_rounds_s(run: Run) -> float:
     """Return the seconds that counts, memory and warm-up are expected to take, as a whole."""
-    counted, measured = STEP_S["counts"] * len(run.counted), STEP_S["memory"] * len(run.networks)
+    kind = "export" if run.case.exported else "memory"
+    counted, measured = STEP_S["counts"] * len(run.counted), STEP_S[kind] * len(run.networks)
     return counted + measured + STEP_S["warm-up"] * len(run.plan.variants)
 
 

@@ -207,7 +207,8 @@ def real_case(device: str | None) -> Case:
     if chosen == "cuda" and not torch.cuda.is_available():
         raise UserError("no CUDA device is available to torch; use --device cpu")
     # A GPU without a CUDA graph waits for Python, and a slowdown of the device could hide in that.
-    (case,) = cases_of(replace(options, device=chosen, cuda_graph=chosen == "cuda"))
+    runtime = "cuda-graph" if chosen == "cuda" else "eager"
+    (case,) = cases_of(replace(options, device=chosen, runtime=(runtime,)))
     return case
 
 

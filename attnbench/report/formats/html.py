@@ -19,7 +19,7 @@ from attnbench.report.formats import reproduce
 from attnbench.report.formats.trainings import Section
 from attnbench.report.plots.render import Drawing, on_page
 from attnbench.report.tables import accuracy, claims, stages
-from attnbench.report.tables.grid import grid, labels, shared, turned
+from attnbench.report.tables.grid import by_runtime, grid, labels, shared, turned
 from attnbench.report.tables.pooled import pooled
 from attnbench.report.tables.remarks import control, machine, notes, remarks
 from attnbench.report.tables.run import LoadedRun, Runs, of_several, overview, tables
@@ -85,6 +85,7 @@ def page(  # noqa: PLR0913, PLR0917  what a page may hold
         files=files or {},
         sections=sections,
         overview=turned(grid(together)) if _is_grid(together) and several else None,
+        beside=by_runtime(together) if several else [],
         together=[*map(_repeated, repeated), *_machines(by_machine)],
         joint=on_page(joint, "joint"),
         accuracy=_accuracy(evaluations),

@@ -25,7 +25,7 @@ def in_order(runs: Runs) -> Runs:
     def place(name: str) -> tuple[object, ...]:
         case = runs[name].run.case
         size = image_size.sides(case.image_size)
-        return case.host, case.mode, case.dtype, case.batch_size, size, case.compiled
+        return case.host, case.mode, case.dtype, case.batch_size, size, case.runtime
 
     return {name: runs[name] for name in sorted(runs, key=place)}
 

@@ -63,7 +63,7 @@ def _named(key: str, value: object = True) -> str:
     setting = key.replace("_", " ")
     if isinstance(value, bool):
         return setting if value else f"not {setting}"
-    clear = key in {"host", "mode", "dtype", "device", "processor"}
+    clear = key in {"host", "mode", "dtype", "runtime", "device", "processor"}
     return str(value) if clear else f"{setting} {value}"
 
 

@@ -98,6 +98,37 @@ MOVED = Column(
     figure(mebibytes),
 )
 
+NODES = Column(
+    "nodes",
+    "Operators that a runtime executes after its own optimisation, of files that are exported.",
+    "1",
+    "operators",
+    figure(whole),
+)
+EXPORTED = (
+    NODES,
+    _added("nodes", "1", "operators", whole),
+    Column(
+        "added_operators",
+        "The types of these operators of which there are more or fewer than in the plain host.",
+        "",
+        "of these",
+        words,
+    ),
+    Column("artefact_bytes", "Of the exported file.", "byte", "file (MiB)", figure(mebibytes)),
+    _added("artefact_bytes", "byte", "to the file (MiB)", mebibytes),
+    Column(
+        "relative_error",
+        "Largest difference to the outputs of eager PyTorch in float32, as a share of the largest "
+        "of these outputs.",
+        "1",
+        "output error",
+        figure(formatting.error),
+    ),
+    Column("export_s", "Seconds of the export, where it was not there.", "s", "exported in (s)"),
+)
+"""What is known of files that a runtime executes in place of the networks."""
+
 COLUMNS = (
     Column("variant", "A module in the host; `plain` is the host alone, `control` the same again."),
     Column("params", "Learnable parameters, exact.", "1", "parameters", figure(whole)),
@@ -148,6 +179,7 @@ COLUMNS = (
         "compiled in (s)",
         figure(formatting.tenths),
     ),
+    *EXPORTED,
     Column(
         "verdict",
         "slower, faster, no significant difference, by the interval of `ratio_between_runs`; "

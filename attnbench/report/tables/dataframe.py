@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import asdict
 from itertools import combinations
@@ -43,6 +43,7 @@ def frame(run: Run, *, verdicts: bool, scatter: float | None = None) -> pd.DataF
             **_latency(run, variant, scatter, verdicts=verdicts),
             **_parts(run, variant),
             "compile_s": run.compiled[variant].seconds if variant in run.compiled else None,
+            **_exported(run, variant),
             **ties[variant],
             **_memory(run.memory.get(variant)),
             **_published(run, recipe, variant),
@@ -201,6 +202,23 @@ def _parts(run: Run, variant: str) -> Row:
             row[f"{part}_s"] = interval.median_interval(samples).median / run.case.batch_size
             row |= figures(f"{part}_ratio", ONE if variant == PLAIN else ratio)
     return row
+
+
+def _exported(run: Run, variant: str) -> Row:
+    """Return what is known of the variant's file; of the plain host's for the control's."""
+    export, plain = run.export.get(variant), run.export.get(PLAIN)
+    if export is None:
+        return {}
+    more = Counter(export.operators)
+    more.subtract(plain.operators if plain else {})
+    listed = (f"{name} {count:+d}" for name, count in more.most_common() if count)
+    return {
+        "nodes": sum(export.operators.values()),
+        "added_operators": ", ".join(listed) if plain else "",
+        "artefact_bytes": export.bytes,
+        "relative_error": export.relative_error,
+        "export_s": export.seconds,
+    }
 
 
 def _memory(memory: Memory | None) -> Row:

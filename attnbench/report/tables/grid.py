@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isnan
 
 import pandas as pd
 
 from attnbench import formatting
 from attnbench.errors import UserError
 from attnbench.formatting import title
+from attnbench.records.case import RUNTIMES
 from attnbench.records.variants import CONTROL, PLAIN
 from attnbench.report.tables.columns import CONFIGURATION
 from attnbench.report.tables.dataframe import configuration
@@ -80,6 +82,39 @@ def grid(runs: Runs) -> Table:
     return Table(caption, headings, rows, definitions)
 
 
+def by_runtime(runs: Runs) -> list[Table]:
+    """Return what each runtime made of each module, where runs differ in it: a row a module."""
+    if len({loaded.run.case.runtime for loaded in runs.values()}) == 1:
+        return []
+    named = dict(zip(labels(runs).values(), runs.values(), strict=True))
+    files = {label: loaded for label, loaded in named.items() if loaded.run.case.exported}
+    shown = (
+        (
+            "Operators that each module adds; an exporting runtime's after its own optimisation, "
+            "eager PyTorch's before any",
+            {label: loaded for label, loaded in named.items() if not loaded.run.case.compiled},
+            lambda row: formatting.whole(
+                row["added_kernels"] if isnan(row["added_nodes"]) else row["added_nodes"],
+                signed=True,
+            ),
+        ),
+        (
+            "Largest difference to the outputs of eager PyTorch in float32, as a share of the "
+            "largest output",
+            files,
+            lambda row: formatting.error(row["relative_error"]),
+        ),
+    )
+    modules = list(dict.fromkeys(name for run in runs.values() for name in run.run.modules))
+    tables = []
+    for caption, columns, cell in shown:
+        frames = [loaded.frame.set_index("variant").reindex(modules) for loaded in columns.values()]
+        rows = ((title(name), *(cell(frame.loc[name]) for frame in frames)) for name in modules)
+        if columns:
+            tables.append(Table(caption, ("module", *columns), tuple(rows)))
+    return tables
+
+
 def turned(table: Table) -> Table:
     """Return the table with a row a module where that is narrower, else as it is."""
     if len(table.rows) >= len(table.headings) - 1:
@@ -96,6 +131,8 @@ def _named(key: str, value: object) -> str:
     name = key.removesuffix("_size").replace("_", " ")
     if isinstance(value, bool):
         return name if value else f"not {name}"
+    if key == "runtime":
+        return RUNTIMES[str(value)]
     if key in {"dtype", "host", "mode", "device", "processor"}:
         return str(value)
     return f"{name} {value}"

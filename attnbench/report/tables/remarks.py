@@ -9,6 +9,7 @@ from statistics import median
 
 from attnbench import formatting
 from attnbench.formatting import joined, title
+from attnbench.records.case import RUNTIMES
 from attnbench.records.run import Run
 from attnbench.records.schema import Case
 from attnbench.records.variants import PLAIN, STAGES, IsolatedModule
@@ -82,7 +83,7 @@ def notes(loaded: LoadedRun) -> list[str]:
         f"The code of {'the host' if name == PLAIN else title(name)}: {origin}."
         for name, origin in run.plan.sources.items()
     )
-    limits = (*_limits(run.case), *_computed(run))
+    limits = (*_limits(run.case), *_executed_by(run), *_computed(run))
     if isinstance(loaded, PooledRun):
         of_runs = [*_of_several(loaded), *_scatter(loaded)]
         of_runs += [
@@ -216,11 +217,23 @@ def _limits(case: Case) -> list[str]:
     of_networks = {
         f"Fixed work, the same for every variant: {work}. {NOT_MEASURED}": work,
         "Counts, kernels and activation memory are those of the eager networks.": case.compiled,
+        "Counts and kernels are those of the eager networks in float32. A runtime's own memory is "
+        "not measured.": case.exported,
     }
     tf32 = case.device == "cuda" and case.dtype == "float32"
     of_any = {"Convolutions may use TF32 within float32, PyTorch's default.": tf32}
     limits = of_any if case.isolated else of_networks | of_any
     return [sentence for sentence, applies in limits.items() if applies]
+
+
+def _executed_by(run: Run) -> list[str]:
+    """Return the settings of a runtime that executes files, as it states them."""
+    if not run.export:
+        return []
+    name, facts = RUNTIMES[run.case.runtime], next(iter(run.export.values())).settings
+    version = run.environment.get(run.case.runtime)
+    stated = ", ".join(f"{key} {value}" for key, value in facts.items())
+    return [f"{name} {version} states these settings: {printable(stated)}."]
 
 
 def _computed(run: Run) -> list[str]:

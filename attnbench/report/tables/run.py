@@ -9,6 +9,7 @@ from functools import cached_property
 import pandas as pd
 
 from attnbench import formatting
+from attnbench.records.case import RUNTIMES, Case
 from attnbench.records.run import Run
 from attnbench.records.variants import CONTROL, COPY, LAUNCH, PLAIN, PRODUCT
 from attnbench.report.tables import columns, dataframe, isolated, stages
@@ -34,6 +35,7 @@ MEMORY = {
         ("cuda", ("live", "allocated_above", "reserved_above")),
     )
 }
+EXPORTED = (*("nodes", "added_nodes", "artefact_bytes", "added_artefact_bytes", "relative_error"),)
 REACHED = ("channels", "kernels", "moved_bytes", "latency_s", "bytes_per_s", "map_copies")
 EXPLAINED = ("channels", "launch_share", "bandwidth_share", "compute_share", "bound")
 """The columns of each printed table; ``columns`` and ``isolated`` have their headings."""
@@ -46,7 +48,8 @@ CEILINGS = (
 
 OVERVIEW = (
     *("ratio_between_runs", "verdict", "tied_between_runs", "added_params"),
-    *("added_leaf_operations", "added_kernels", "peak_live_ratio", "published_top1"),
+    *("added_leaf_operations", "added_kernels", "added_nodes", "peak_live_ratio", "relative_error"),
+    "published_top1",
 )
 ISOLATED_OVERVIEW = (
     *("channels", "latency_s", "bound", "bytes_per_s", "map_copies", "kernels", "moved_bytes"),
@@ -179,11 +182,23 @@ def _of_networks(loaded: LoadedRun) -> list[Table]:
                 ("Kernels and memory traffic of one forward pass, one image", WORK, networks),
                 (f"Latency {loaded.within}{note}", latency, frame),
                 *of_parts,
-                ("Peak memory of one step", MEMORY[case.device], networks),
+                *_held(case, networks),
             )
         ]
         + ([step] if step else [])
     )
+
+
+def _held(case: Case, networks: pd.DataFrame) -> list[tuple[str, tuple[str, ...], pd.DataFrame]]:
+    """Return the table of memory, or of files where a runtime executes these."""
+    if not case.exported:
+        return [("Peak memory of one step", MEMORY[case.device], networks)]
+    name = RUNTIMES[case.runtime]
+    modules = networks[networks["variant"] != PLAIN]
+    return [
+        (f"What {name} made of the networks", EXPORTED, networks),
+        (f"Operators that modules add in {name}, by type", ("added_operators",), modules),
+    ]
 
 
 def _of_modules(loaded: LoadedRun) -> list[Table]:

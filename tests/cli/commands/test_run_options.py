@@ -12,6 +12,10 @@ HOST_HELP = (
 )
 SEVERAL = "One, or several with commas."
 
+RUNTIME_HELP = (
+    "What executes the networks: eager, compile, cuda-graph, compile+cuda-graph, onnxruntime, "
+    f"openvino. {SEVERAL}"
+)
 OPTIONS = [  # flag, what stands for its value, default as shown, help
     ("--modules", None, "all seven", "Names, comma-separated."),
     ("--module", "SPEC", True, MODULE_HELP),
@@ -27,9 +31,10 @@ OPTIONS = [  # flag, what stands for its value, default as shown, help
     ("--dtype", "NAME,...", "float32", "float32, bfloat16, float16"),
     ("--channels-last", None, True, "NHWC memory layout."),
     ("--mode", "NAME,...", "inference", "inference, training"),
-    ("--compile", None, True, "Networks through torch.compile."),
+    ("--runtime", "NAME,...", "eager", RUNTIME_HELP),
+    ("--compile", None, True, "Short for --runtime compile."),
     ("--eager", None, True, "With --compile: the eager ones as well."),
-    ("--cuda-graph", None, True, "Steps captured, then replayed."),
+    ("--cuda-graph", None, True, "Short for --runtime cuda-graph, also with --compile."),
     ("--isolated", None, True, "Modules alone, at the sizes they have in the host."),
     ("--stages", "N,...", "1,2,3,4", "That carry the module, such as 2,3,4 or c3-c5."),
     ("--blocks", "NAME", "all", "Of each stage: all, last."),

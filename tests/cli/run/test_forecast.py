@@ -27,7 +27,7 @@ def test_what_lies_outside_the_budget_is_said_before(run: Run, case) -> None:
     told = forecast.before_all([run])
     assert told.startswith("At most 1 min 40 s of timed rounds; counts, memory and warm-up before")
     assert told.endswith(" about 11 s.")
-    both = [run, Run(replace(case, compiled=True), PLAN, {})]
+    both = [run, Run(replace(case, runtime="compile"), PLAN, {})]
     assert forecast.before_all(both).startswith("At most 3 min 20 s of timed rounds")
     assert forecast.before_all(both).endswith("about 22 s, and as long as it takes to compile.")
 

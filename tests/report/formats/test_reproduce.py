@@ -18,7 +18,7 @@ from attnbench.report.formats.reproduce import command, environment
     [
         {},
         {"mode": "training", "batch_size": 8, "image_size": 96, "dtype": "bfloat16"},
-        {"channels_last": True, "compiled": True, "threads": 3, "seed": 11},
+        {"channels_last": True, "runtime": "compile", "threads": 3, "seed": 11},
         {"isolated": True, "host": "resnet101"},
         {"stages": (2, 4), "blocks": "last"},
         {"host": "maskrcnn_resnet50_fpn", "image_size": (800, 1333)},
@@ -52,8 +52,8 @@ def test_the_command_asks_for_the_very_configuration(run: Run, settings, monkeyp
         (
             {"image_size": 224, "threads": 2, "seed": 0},
             "attnbench run --modules sa --host resnet50 --device cpu --batch-size 2 "
-            "--image-size 224 --dtype float32 --mode inference --stages 1,2,3,4 --blocks all "
-            "--budget 10 --threads 2 --seed 0",
+            "--image-size 224 --dtype float32 --mode inference --runtime eager --stages 1,2,3,4 "
+            "--blocks all --budget 10 --threads 2 --seed 0",
         ),
         (
             {
@@ -65,14 +65,13 @@ def test_the_command_asks_for_the_very_configuration(run: Run, settings, monkeyp
                 "stages": (2, 4),
                 "blocks": "last",
                 "channels_last": True,
-                "compiled": True,
-                "cuda_graph": True,
+                "runtime": "compile+cuda-graph",
                 "isolated": True,
             },
             "attnbench run --modules sa --host maskrcnn_resnet50_fpn --device cuda "
-            "--batch-size 2 --image-size 800x1333 --dtype bfloat16 --mode training --stages 2,4 "
-            "--blocks last --budget 0.25 --threads 1 --seed 3 --channels-last --compile "
-            "--cuda-graph --isolated",
+            "--batch-size 2 --image-size 800x1333 --dtype bfloat16 --mode training "
+            "--runtime compile+cuda-graph --stages 2,4 --blocks last --budget 0.25 --threads 1 "
+            "--seed 3 --channels-last --isolated",
         ),
     ],
 )

@@ -328,8 +328,8 @@ def test_inference_and_training_have_a_panel_each() -> None:
 
 
 def grid_of(*sizes: tuple[int, int | str], **others: object) -> pd.DataFrame:
-    settings = {"host": "resnet50", "mode": "inference", "dtype": "float32", "compiled": False}
-    settings |= {"channels_last": False, "cuda_graph": False, "processor": "A", "torch": "2"}
+    settings = {"host": "resnet50", "mode": "inference", "dtype": "float32", "runtime": "eager"}
+    settings |= {"channels_last": False, "processor": "A", "torch": "2"}
     return pd.concat(
         [
             rows(row("sa", 1 + 1 / batch), row("se", 1.1)).assign(

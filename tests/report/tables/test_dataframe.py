@@ -308,7 +308,7 @@ def test_steps_that_are_not_split_have_no_parts(run: Run) -> None:
 
 def test_what_compiling_took_stands_beside_the_latency_it_bought(run: Run) -> None:
     run.compiled = {"plain": Compiled(seconds=9.0), "sa": Compiled(seconds=12.34)}
-    compiled = replace(run, case=replace(run.case, compiled=True))
+    compiled = replace(run, case=replace(run.case, runtime="compile"))
     table = LoadedRun(compiled).frame.set_index("variant")
     assert table.loc["plain", "compile_s"] == 9.0
     assert table.loc["sa", "compile_s"] == 12.34

@@ -194,7 +194,8 @@ def test_an_unwritable_folder_is_bad_input(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("differing", "names"),
     [
-        ({"compiled": (False, True)}, ("not compiled", "compiled")),
+        ({"runtime": ("eager", "compile")}, ("eager PyTorch", "compiled")),
+        ({"channels_last": (False, True)}, ("not channels last", "channels last")),
         ({"threads": (1, 2)}, ("threads 1", "threads 2")),
         ({"image_size": (64, (64, 96))}, ("image 64", "image 64x96")),
         ({"seed": (0, 7), "dtype": ("float32", "float16")}, ("float32, seed 0", "float16, seed 7")),

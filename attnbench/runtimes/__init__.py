@@ -1,0 +1,1 @@
+"""What executes a network: one table, and a file for each runtime."""

@@ -1,0 +1,72 @@
+"""A network as an ONNX file, by PyTorch's own exporter."""
+
+from __future__ import annotations
+
+import io
+import logging
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from threading import RLock
+
+import torch
+from torch import nn
+from tqdm import tqdm  # type: ignore[import-untyped]
+
+from attnbench.text import printable
+
+INPUT, MOST = "image", 300
+"""The input's name in a file, and characters of an exporter's sentence."""
+
+
+class NotExportedError(Exception):
+    """The network has no such file; the message is the exporter's, with the operator if known."""
+
+
+def export(network: nn.Module, example: torch.Tensor) -> bytes:
+    """Return the network in evaluation mode as an ONNX file of static shapes, weights included.
+
+    Raises:
+        NotExportedError: the exporter cannot translate it.
+    """
+    tqdm.set_lock(RLock())  # its own would be shared between processes, of which there is one
+    try:
+        with _quiet():
+            program = torch.onnx.export(
+                network.eval(), (example,), dynamo=True, verbose=False, input_names=[INPUT]
+            )
+    except Exception as error:  # of many types, and of the network's own code
+        raise NotExportedError(reason(error)) from None
+    assert program is not None
+    return bytes(program.model_proto.SerializeToString())
+
+
+def reason(error: BaseException) -> str:
+    """Return the first sentence of what an export failed of, and the operator where it names one.
+
+    The exporter wraps the error of a step in errors that say how to report it.
+    """
+    root = error
+    while root.__cause__ is not None:
+        root = root.__cause__
+    lines = [line for line in str(root).strip().splitlines() if line.strip()]
+    sentence = re.split(r"(?<=[.!?])\s", lines[0])[0] if lines else type(root).__name__
+    operator = re.search(r"op='([\w.:]+)'", sentence)
+    if operator:
+        sentence = f"no ONNX operator for {operator[1]}: {sentence}"
+    return printable(sentence, MOST)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Leave out what the exporter prints and logs: what fails is in its error."""
+    level = logging.root.manager.disable
+    logging.disable(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+                yield
+    finally:
+        logging.disable(level)

@@ -1,0 +1,147 @@
+"""The runtimes, and what each of them can execute: all that is known before torch is imported."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, cast
+
+from attnbench.errors import UserError
+from attnbench.records.case import RUNTIMES, Case
+from attnbench.records.schema import Environment
+
+if TYPE_CHECKING:
+    from attnbench.runtimes.prepared import Load, Prepare
+
+RENEW_EVERY = 10
+"""Of the moves of a step's tensors, those at which a file's network is made anew: that takes longer
+than the rounds between two of them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Runtime:
+    """A row: where a runtime is written, what it needs, and what it can execute."""
+
+    home: str
+    """The file in this folder with ``prepare``, from a network, or ``load``, from its file."""
+    captures: bool = False
+    """Whether whole steps are captured as CUDA graphs."""
+    packages: tuple[str, ...] = ()
+    """What has to be installed; a runtime that needs some executes a file that is exported once."""
+    extra: str = ""
+    """The suite's extra that installs them."""
+    dtypes: tuple[str, ...] = ("float32", "bfloat16", "float16")
+    devices: tuple[str, ...] = ("cpu", "cuda")
+
+    @property
+    def exports(self) -> bool:
+        """Whether it executes a file that a network is exported to."""
+        return bool(self.packages)
+
+    def prepare(self) -> Prepare:
+        """Import the runtime and return its function that makes a network executable."""
+        return cast("Prepare", import_module(f"attnbench.runtimes.{self.home}").prepare)
+
+    def load(self) -> Load:
+        """Import the runtime and return its function that makes a file executable."""
+        return cast("Load", import_module(f"attnbench.runtimes.{self.home}").load)
+
+
+_CPU = ("cpu",)
+_EXPORTER = ("onnx", "onnxscript")
+
+TABLE: dict[str, Runtime] = {
+    "eager": Runtime(home="eager"),
+    "compile": Runtime(home="torch_compile"),
+    "cuda-graph": Runtime(home="eager", captures=True, devices=("cuda",)),
+    "compile+cuda-graph": Runtime(home="torch_compile", captures=True, devices=("cuda",)),
+    "onnxruntime": Runtime(
+        home="onnx_runtime",
+        packages=("onnxruntime", *_EXPORTER),
+        extra="onnxruntime",
+        dtypes=("float32", "int8"),
+        devices=_CPU,
+    ),
+    "openvino": Runtime(
+        home="open_vino",
+        packages=("openvino", *_EXPORTER),
+        extra="openvino",
+        dtypes=("float32", "bfloat16", "int8"),
+        devices=_CPU,
+    ),
+}
+
+
+def check(case: Case) -> None:
+    """Refuse a case that its runtime cannot execute.
+
+    Raises:
+        UserError: its dtype, device or mode, or a package is missing.
+    """
+    name, runtime = case.runtime, TABLE[case.runtime]
+    if case.isolated and name != "eager":
+        raise UserError(
+            "--isolated times the eager forward: no --runtime, --compile or --cuda-graph"
+        )
+    if runtime.captures and case.device not in runtime.devices:
+        raise UserError("--cuda-graph needs a CUDA device")
+    if case.device not in runtime.devices:
+        raise UserError(f"{RUNTIMES[name]} runs on {runtime.devices[0]} here: --device cpu")
+    if case.dtype not in runtime.dtypes:
+        able = [other for other, row in TABLE.items() if case.dtype in row.dtypes]
+        raise UserError(
+            f"{RUNTIMES[name]} does not compute in {case.dtype} here, only in "
+            f"{', '.join(runtime.dtypes)}; --runtime with {case.dtype}: {', '.join(able)}"
+        )
+    if not runtime.exports:
+        return
+    if case.mode == "training":
+        raise UserError(f"{RUNTIMES[name]} has no --mode training")
+    if case.channels_last:
+        raise UserError(f"{RUNTIMES[name]} chooses the layout itself: leave --channels-last out")
+    require_installed(name)
+    if case.dtype == "int8":
+        require_installed("onnxruntime")  # whose tool quantises the file for both
+
+
+def require_installed(name: str) -> None:
+    """Refuse a runtime whose packages are missing.
+
+    Raises:
+        UserError: one is.
+    """
+    missing = [package for package in TABLE[name].packages if find_spec(package) is None]
+    if missing:
+        raise UserError(
+            f"{RUNTIMES[name]} needs {', '.join(missing)}, not installed here: "
+            f"python -m pip install 'attnbench[{TABLE[name].extra}]'"
+        )
+
+
+def device_for(names: Iterable[str]) -> str:
+    """Return the device on which these runtimes could run, for all that is known without torch."""
+    rows = [TABLE[name] for name in names if name in TABLE]
+    return "cuda" if all("cuda" in row.devices for row in rows) else "cpu"
+
+
+def facts(case: Case, moves_every: object) -> Environment:
+    """Return what a case's runtime adds to the facts of machine and software, or changes in them.
+
+    ``moves_every``: rounds after which tensors are moved.
+    """
+    runtime = TABLE[case.runtime]
+    if not runtime.exports:
+        return {}
+    every = moves_every * RENEW_EVERY if isinstance(moves_every, int) else None
+    versions: Environment = {package: _version(package) for package in runtime.packages}
+    return versions | {"moves_weights_every_rounds": every}
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

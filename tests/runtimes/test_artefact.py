@@ -1,0 +1,157 @@
+import hashlib
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from attnbench.errors import UserError
+from attnbench.runtimes import artefact, onnx_file, table
+from attnbench.runtimes.artefact import (
+    Images,
+    OtherAnswersError,
+    Subject,
+    load_same,
+    make,
+    relative_error,
+)
+from attnbench.runtimes.prepared import Prepared
+
+ONES = torch.ones(1, 3, 4, 4)
+IMAGES = Images((ONES, 2 * ONES), ())
+FACTS = {"threads": 1}
+
+
+class Scale(nn.Module):
+    def forward(self, image):
+        return 3 * image
+
+
+@pytest.fixture
+def exported(monkeypatch):
+    """Files of two bytes instead of exports; a list of what was exported."""
+    made = []
+    monkeypatch.setattr(
+        onnx_file, "export", lambda network, image: made.append((network, image)) or b"ab"
+    )
+    return made
+
+
+@pytest.fixture
+def runtime(monkeypatch):
+    """Return a function that makes ONNX Runtime compute something else."""
+
+    def stub(call):
+        row = table.TABLE["onnxruntime"]
+        prepared = Prepared(call, facts=FACTS, operators=lambda: {"Mul": 1})
+        stubbed = type("Stub", (), {"load": lambda _: lambda *_: prepared, "dtypes": row.dtypes})
+        monkeypatch.setitem(artefact.TABLE, "onnxruntime", stubbed())
+
+    return stub
+
+
+@pytest.fixture
+def subject(case):
+    return Subject(replace(case, runtime="onnxruntime"), "sa", None)
+
+
+def test_a_file_is_described(tmp_path, subject, exported, runtime):
+    runtime(lambda image: [3 * image])
+    export = make(tmp_path / "new", subject, Scale(), IMAGES)
+    assert (tmp_path / "new" / export.file).read_bytes() == b"ab"
+    assert (export.bytes, export.sha256) == (2, hashlib.sha256(b"ab").hexdigest())
+    assert (export.operators, export.settings) == ({"Mul": 1}, FACTS)
+    assert (export.relative_error, export.bound) == (0.0, 1e-3)
+    assert export.seconds > 0
+    assert [image is ONES for _, image in exported] == [True]
+
+
+def test_a_network_is_exported_once(tmp_path, subject, exported, runtime):
+    runtime(lambda image: [3 * image])
+    first, again = (make(tmp_path, subject, Scale(), IMAGES) for _ in range(2))
+    assert len(exported) == 1
+    assert again.seconds is None
+    assert (again.file, again.sha256) == (first.file, first.sha256)
+
+
+@pytest.mark.usefixtures("exported")
+def test_a_runtime_that_adds_one_percent_is_caught(tmp_path, subject, runtime):
+    runtime(lambda image: [3.03 * image])
+    message = r"ONNX Runtime in float32 gives other outputs .* differ by 1.000% .* 0.100% is"
+    with pytest.raises(OtherAnswersError, match=message):
+        make(tmp_path, subject, Scale(), IMAGES)
+
+
+@pytest.mark.usefixtures("exported")
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda _: [3 * ONES],  # right for the example alone
+        lambda image: [image * float("nan")],
+        lambda image: [3 * image, image],
+        lambda image: [3 * image[:, :1]],
+    ],
+)
+def test_other_answers_are_caught(tmp_path, subject, runtime, call):
+    runtime(call)
+    with pytest.raises(OtherAnswersError):
+        make(tmp_path, subject, Scale(), IMAGES)
+
+
+def test_a_failed_export_leaves_no_file(tmp_path, subject, monkeypatch):
+    def fails(*_):
+        raise onnx_file.NotExportedError("no")
+
+    monkeypatch.setattr(onnx_file, "export", fails)
+    with pytest.raises(onnx_file.NotExportedError):
+        make(tmp_path, subject, Scale(), IMAGES)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_name_holds_all_that_determines_a_file(subject):
+    case = subject.case
+    same = [{"threads": 4}, {"runtime": "openvino"}, {"dtype": "bfloat16", "runtime": "openvino"}]
+    assert {replace(subject, case=replace(case, **each)).file_name for each in same} == {
+        subject.file_name
+    }
+    others = [
+        {"seed": 4},
+        {"image_size": 64},
+        {"batch_size": 1},
+        {"stages": (4,)},
+        {"dtype": "int8"},
+    ]
+    names = [replace(subject, case=replace(case, **each)).file_name for each in others]
+    names += [replace(subject, variant="se").file_name, replace(subject, source="x").file_name]
+    assert len({subject.file_name, *names}) == 8
+
+
+@pytest.mark.usefixtures("exported")
+def test_only_the_file_of_the_record_is_loaded(tmp_path, subject, runtime):
+    runtime(lambda image: [3 * image])
+    export = make(tmp_path, subject, Scale(), IMAGES)
+    assert load_same(tmp_path, subject.case, export).facts == FACTS
+    (tmp_path / export.file).write_bytes(b"ac")
+    with pytest.raises(UserError, match="is not what was exported; run anew"):
+        load_same(tmp_path, subject.case, export)
+    (tmp_path / export.file).unlink()
+    with pytest.raises(UserError, match=r"cannot read .*: No such file or directory; run anew"):
+        load_same(tmp_path, subject.case, export)
+
+
+def test_an_error_is_a_share_of_the_largest_output():
+    reference = torch.tensor([-4.0, 1.0, 0.0])
+    assert relative_error(reference, [torch.tensor([-4.0, 1.5, 0.0])]) == 0.125  # 0.5 / 4
+    both = (reference, torch.tensor([0.5]))
+    assert relative_error(both, [reference, torch.tensor([0.25])]) == 0.5  # 0.25 / 0.5, the larger
+    assert relative_error(torch.zeros(2), [torch.tensor([0.0, 2.0])]) == 2.0
+    assert relative_error(reference, [reference[:2]]) == float("inf")
+
+
+def test_an_export_is_a_record(tmp_path, subject, exported, runtime):  # noqa: ARG001
+    runtime(lambda image: [3 * image])
+    made = make(tmp_path, subject, Scale(), IMAGES)
+    assert json.dumps(made.settings) == '{"threads": 1}'
+    with pytest.raises(ValueError, match="at most bound"):
+        replace(made, relative_error=0.5)
