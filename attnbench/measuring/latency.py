@@ -45,11 +45,10 @@ def measure(
     if resolve.origins(map(resolve.parse, run.modules)) != run.plan.sources:
         raise UserError("the code of its modules has changed since the run began")
     process_settings.settle(run.case)
-    with Guard(run) as guard:
-        for event in _guarded(run, clock or timing.clock_for(run.case.device), look, guard):
-            if isinstance(event, Record):
-                run.add(event)
-            yield event
+    for event in _guarded(run, clock or timing.clock_for(run.case.device), look, Guard(run)):
+        if isinstance(event, Record):
+            run.add(event)
+        yield event
 
 
 def _guarded(
