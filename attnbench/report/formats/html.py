@@ -66,6 +66,7 @@ def page(  # noqa: PLR0913, PLR0917  what a page may hold
     hosts += [evaluated.host for evaluated in evaluations]
     where = "in" if networks or evaluations else "alone, as in"
     evaluated = bool(evaluations) or any(loaded.run.evaluations for loaded in runs.values())
+    joined = [_repeated(loaded) for loaded in repeated]
     sources = {store.FILE_NAME: bool(runs), evaluation.FILE_NAME: evaluated}
     return _TEMPLATES.get_template("page.html").render(
         heading=f"Attention modules {where} {', '.join(dict.fromkeys(hosts))}",
@@ -73,7 +74,8 @@ def page(  # noqa: PLR0913, PLR0917  what a page may hold
         files=files or {},
         sections=sections,
         overview=turned(grid(together)) if _is_grid(together) and several else None,
-        together=[_repeated(loaded) for loaded in repeated],
+        together=joined,
+        definitions=_definitions([*joined, *sections]),
         joint=on_page(joint, "joint"),
         accuracy=_accuracy(evaluations),
         sources=[Markup("<code>{}</code>").format(name) for name, used in sources.items() if used],
@@ -108,6 +110,17 @@ def _section(
         "command": reproduce.command(run),
         "environment": reproduce.environment(run),
     }
+
+
+def _definitions(parts: Sequence[Mapping[str, object]]) -> dict[str, dict[str, None]]:
+    """Return what each heading of these parts' tables means, in every table that says so."""
+    definitions: dict[str, dict[str, None]] = {}
+    for value in (value for part in parts for value in part.values()):
+        for table in value if isinstance(value, list | tuple) else [value]:
+            if isinstance(table, Table) and table.definitions:
+                for heading, meaning in zip(table.headings, table.definitions, strict=True):
+                    definitions.setdefault(heading, {})[meaning] = None
+    return definitions
 
 
 def _is_grid(together: Runs) -> bool:
