@@ -86,9 +86,9 @@ def pick(
     Raises:
         UserError: no limit, no run, several configurations, or an unknown recipe.
     """
+    (measured, *others), remarks = replicates.read(folder)
     if limits == Limits():
         raise UserError("name a limit: --max-overhead, --max-added-params or --max-memory")
-    (measured, *others), remarks = replicates.read(folder)
     case, modules = measured.case, measured.modules
     if others:
         described = "; ".join(group.case.described for group in (measured, *others))
