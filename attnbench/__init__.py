@@ -52,7 +52,8 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return [*__all__, *(name for name in globals() if name not in __all__)]
+    private = (name for name in globals() if name.startswith("_") and name not in __all__)
+    return [*__all__, *private]
 
 
 def _import_modules_of_checkout(folder: Path) -> None:

@@ -11,6 +11,7 @@ import warnings
 from argparse import Namespace
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime, time, timedelta, timezone
+from decimal import Decimal
 from os import PathLike
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from pickle import UnpicklingError
@@ -49,8 +50,28 @@ SHOWN, SHOWN_OF_NAME = 10, 100
 REFUSED = re.compile(r"GLOBAL ([\w.]+) was not an allowed global")
 """What torch says of the name in a file that it would have had to call."""
 
-STANDARD = (Namespace, SimpleNamespace, frozenset, datetime, date, time, timedelta, timezone)
+STANDARD = (
+    *(Namespace, SimpleNamespace, frozenset, complex, Decimal),
+    *(datetime, date, time, timedelta, timezone),
+)
 """Types of the standard library that training scripts store beside weights."""
+
+FACTORIES = (bool, dict, float, int, list, set, str, tuple)
+"""Types that such files name without calling them: what a ``defaultdict`` makes."""
+
+
+def _dictionary(*_: object) -> dict[object, object]:
+    """Return a plain dictionary in a ``defaultdict``'s place: no factory is ever called."""
+    return {}
+
+
+def _list(*_: object) -> list[object]:
+    """Return a plain list in a ``deque``'s place: torch fills no other."""
+    return []
+
+
+def _not_called() -> None:
+    """Stand for a type that is named; to call it with arguments is an error."""
 
 
 def _harmless() -> list[Any]:
@@ -69,7 +90,9 @@ def _harmless() -> list[Any]:
         for pure, system in ((PurePosixPath, "Posix"), (PureWindowsPath, "Windows"))
         for module in ("pathlib", "pathlib._local")
     ]
-    return [*STANDARD, np.dtype, np.ndarray, *dtypes, *of_numpy, *paths]
+    named: list[Any] = [(_not_called, f"builtins.{kind.__name__}") for kind in FACTORIES]
+    named += [(_dictionary, "collections.defaultdict"), (_list, "collections.deque")]
+    return [*STANDARD, *named, np.dtype, np.ndarray, *dtypes, *of_numpy, *paths]
 
 
 def to_authors_state_dict(network: nn.Module) -> dict[str, Tensor]:

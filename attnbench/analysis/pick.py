@@ -96,9 +96,9 @@ def pick(
     Raises:
         UserError: no limit, no run, several configurations or machines, or an unknown recipe.
     """
+    (measured, *others), remarks = replicates.read(folder, on)
     if limits == Limits():
         raise UserError("name a limit: --max-overhead, --max-added-params or --max-memory")
-    (measured, *others), remarks = replicates.read(folder, on)
     case, modules = measured.case, measured.modules
     if others:
         described = "; ".join(

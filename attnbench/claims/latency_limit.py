@@ -66,7 +66,9 @@ def parse(text: str, file: Path, line: int, module: str, host: str) -> LatencyLi
     forms = " or ".join(f"'{example}'" for example in EXAMPLES.values())
     where = f"{file}, line {line}"
     if stated is None:
-        raise UserError(f"{where}: '{text}' is not of the form {forms}")
+        share = re.fullmatch(r"latency(?: ratio)? ?<= ?([0-9]{1,4}(?:\.[0-9]{1,2})?) ?%", text)
+        ratio = f"; as a ratio that is {1 + float(share[1]) / 100:.4g}" if share else ""
+        raise UserError(f"{where}: '{text}' is not of the form {forms}{ratio}")
     quantity: Quantity = "latency" if stated["quantity"] == "latency" else "latency ratio"
     units = list(SECONDS) if quantity == "latency" else [None]
     if stated["unit"] not in units:

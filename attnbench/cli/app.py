@@ -73,6 +73,16 @@ def _version(
 MOST_OF_USAGE = 500
 """Characters of a message about how a command is used."""
 
+PLAINER = {
+    ": Value error, ": ": ",
+    "Input should be a valid number, unable to parse string as a number": "a number is needed, "
+    "such as 60 or 0.5, without a unit",
+    "Input should be a valid integer, unable to parse string as an integer": "a whole number is "
+    "needed, such as 1000",
+    "Input should be ": "it must be ",
+}
+"""What the library that reads options says of a value, and what this command line says."""
+
 # Typer exports no base class of its usage errors, and their module has moved between versions.
 _USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[2]
 
@@ -91,12 +101,18 @@ def main(arguments: list[str] | None = None) -> None:
     except (UserError, SettingsError, _USAGE_ERROR) as error:
         message = getattr(error, "format_message", error.__str__)()  # names the option
         usage = isinstance(error, _USAGE_ERROR)  # which quotes what was written, however long
-        output.complain(printable(message, MOST_OF_USAGE) if usage else message)
+        output.complain(printable(_plainer(message), MOST_OF_USAGE) if usage else message)
         status = 2
     except KeyboardInterrupt:
         output.complain("interrupted")
         status = interrupts.STATUS
     raise SystemExit(status)
+
+
+def _plainer(message: str) -> str:
+    for theirs, ours in PLAINER.items():
+        message = message.replace(theirs, ours)
+    return message
 
 
 def _status(arguments: list[str]) -> int | None:

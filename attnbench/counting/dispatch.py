@@ -5,13 +5,15 @@ from __future__ import annotations
 import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch._ops import OpOverload
 from torch._subclasses.fake_tensor import FakeTensor, unset_fake_temporarily
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -43,6 +45,7 @@ MASKED = {
 """Their last argument says which gradients are asked for."""
 
 COMPOSITE = torch._C.DispatchKey.CompositeImplicitAutograd
+VIEWS_OF_BASES = torch._C.DispatchKey.ADInplaceOrView
 
 OWN_PRODUCT: dict[type[nn.Module], set[str]] = {
     nn.modules.conv._ConvNd: {"aten.convolution"},
@@ -180,7 +183,7 @@ class Trace(TorchDispatchMode):
         kwargs = kwargs or {}
         name = operator_name(func)
         if torch.is_inference_mode_enabled() and _is_composite(func):  # it arrives whole
-            with self:
+            with self, nullcontext() if func.is_view else _views_keep_their_base():
                 out = _linear(*args) if name == "aten.linear" else None
                 return func._op_dk(COMPOSITE, *args, **kwargs) if out is None else out
         inputs = {tensor.untyped_storage()._cdata for tensor in _tensors((args, kwargs))}
@@ -223,11 +226,37 @@ def _is_composite(func: OpOverload) -> bool:
     return func.namespace != "prim" and has_kernel(func.name(), COMPOSITE)
 
 
-def _linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor | None:
+def _views_keep_their_base() -> AbstractContextManager[object]:
+    """Let views know their base, as outside a mode: a view of a weight then asks for a gradient.
+
+    By that a matrix product of a batch chooses between one product and many (``LinearAlgebra.cpp``,
+    ``should_fold``), in inference too.
+    """
+    excluded = torch._C._dispatch_tls_local_exclude_set().remove(VIEWS_OF_BASES)
+    return torch._C._ForceDispatchKeyGuard(torch._C._dispatch_tls_local_include_set(), excluded)
+
+
+class BiasInPlace(TorchFunctionMode):
+    """Take linear layers as a training step runs them: below gradients they are in parts."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Any,  # the signature is PyTorch's
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        kwargs = kwargs or {}
+        out = _linear(*args, **kwargs) if func is functional.linear else None
+        return func(*args, **kwargs) if out is None else out
+
+
+def _linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor | None:
     """Add a bias in place, as PyTorch does where it cannot use one product with a sum.
 
     Under a dispatch mode PyTorch itself would make a new tensor (``Linear.cpp``).
     """
+    x = input
     if bias is None or x.dim() == weight.dim() or x.is_contiguous():
         return None
     return torch.matmul(x, weight.t()).add_(bias)

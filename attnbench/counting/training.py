@@ -3,6 +3,10 @@
 By ``executed`` and by PyTorch's own counter. Both see a warmed-up step, whose optimizer has its
 momentum already, for the batch that it is given: an optimizer's work does not grow with the batch,
 so there is no such figure for one image.
+
+Operators are those of a CPU, but for gradients where PyTorch asks whether something watches: those
+that meet are then added to a new tensor, and those of ``max``, ``topk``, ``sort`` and ``gather``
+scattered to one. Arithmetic and bytes are the same; the peak may be one such tensor higher.
 """
 
 from __future__ import annotations
@@ -13,7 +17,7 @@ from dataclasses import asdict
 
 from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
-from attnbench.counting.dispatch import Trace
+from attnbench.counting.dispatch import BiasInPlace, Trace
 from attnbench.counting.operators import OPERATORS
 from attnbench.counting.operators.cost import Cost
 from attnbench.counting.rule import Count
@@ -36,7 +40,7 @@ def count_step(
     with mode or nullcontext():
         for part in parts.values():
             part()
-        with FlopCounterMode(display=False) as counter, recorded:
+        with FlopCounterMode(display=False) as counter, recorded, BiasInPlace():
             for name, part in parts.items():
                 before = counter.get_total_flops()
                 with recorded.within(name):

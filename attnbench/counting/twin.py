@@ -94,8 +94,14 @@ def twin(model: nn.Module, given: Input) -> tuple[nn.Module, Tensor]:
         dtypes = (p.dtype for p in model.parameters() if p.is_floating_point())
         given = torch.empty(given, device="meta", dtype=next(dtypes, torch.float32))
     if has_data(given):
-        return copy_with(model, lambda tensor: tensor.detach().to("cpu", copy=True)).eval(), given
-    return copy_with(model, fake).eval(), fake(given)
+        return in_mode(copy_with(model, lambda x: x.detach().to("cpu", copy=True))), given
+    return in_mode(copy_with(model, fake)), fake(given)
+
+
+def in_mode(network: nn.Module, *, training: bool = False) -> nn.Module:
+    """Set the mode where it is another: by every call some modules drop what they keep (timm's)."""
+    set_already = all(module.training == training for module in network.modules())
+    return network if set_already else network.train(training)
 
 
 def warmed_up(model: nn.Module, given: Input) -> nn.Module:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from itertools import chain
-from typing import Self
 
 from torch import nn
 
 from attnbench.plugins import resolve
-from attnbench.plugins.watch import process_state
 from attnbench.plugins.watch.built_network import BuiltNetwork
 from attnbench.plugins.watch.integrity import (
     MOST_NAMED,
@@ -34,18 +32,10 @@ class Guard:
         self.custom = [name for name in able if is_custom(name, run.case.isolated)]
         self._watch: Watch | None = None
         self._networks: list[BuiltNetwork] = []
-        self._stack = ExitStack()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
 
     def begin(self, variant: str) -> None:
         """Take the process as it is, if the variant is the first custom one."""
         if self._watch is None and variant in self.custom:
-            self._stack.enter_context(process_state.no_copies())
             self._watch = Watch()
 
     def built(self, variant: str, network: nn.Module | None) -> None:

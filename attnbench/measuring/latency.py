@@ -46,11 +46,10 @@ def measure(
     if of_modules | host_reference.origins(run.case.host) != run.plan.sources:
         raise UserError("the code of its modules or its host has changed since the run began")
     process_settings.settle(run.case)
-    with Guard(run) as guard:
-        for event in _guarded(run, clock or timing.clock_for(run.case.device), look, guard):
-            if isinstance(event, Record):
-                run.add(event)
-            yield event
+    for event in _guarded(run, clock or timing.clock_for(run.case.device), look, Guard(run)):
+        if isinstance(event, Record):
+            run.add(event)
+        yield event
 
 
 def _guarded(

@@ -6,6 +6,7 @@ products of what they admit are finite, and that whole numbers stay exact as flo
 
 from __future__ import annotations
 
+import re
 from math import prod
 from typing import Annotated
 
@@ -74,5 +75,15 @@ _Number = Annotated[float, Field(allow_inf_nan=True)]  # refused below, with a c
 Fact = Annotated[str | int | _Number | bool | None, AfterValidator(_fact)]
 """Of machine and software."""
 
-Environment = dict[str, Fact]
-"""Facts by their names."""
+_TIME = re.compile(r"[0-9][0-9:T.+Z-]{0,39}")
+
+
+def _dated(facts: dict[str, Fact]) -> dict[str, Fact]:
+    time = facts.get("time")
+    if time is not None and not (isinstance(time, str) and _TIME.fullmatch(time)):
+        raise ValueError("time is a date and time as in ISO 8601, or null")
+    return facts
+
+
+Environment = Annotated[dict[str, Fact], AfterValidator(_dated)]
+"""Facts by their names; ``time`` says when, as in ISO 8601."""

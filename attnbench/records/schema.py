@@ -44,10 +44,10 @@ Shape = tuple[int, ...]
 class Count:
     """One network under one rule of counting, for one image.
 
-    None where the rule does not define the quantity. ``not_counted``: operators that ran and were
-    counted as zero, with the number of their calls. ``details`` splits the figure by name,
-    ``parts`` does so for parts of the network. ``computed``: why the forward was run with data,
-    one pass on the CPU with the seed's input; None where shapes sufficed.
+    None where the rule does not define the quantity; one of the two it does. ``not_counted``:
+    operators that ran and were counted as zero, with the number of their calls. ``details`` splits
+    the figure by name, ``parts`` does so for parts of the network. ``computed``: why the forward
+    was run with data, one pass on the CPU with the seed's input; None where shapes sufficed.
     """
 
     params: Figure | None = None
@@ -106,6 +106,12 @@ class Counts:
     kind: Literal["counts"] = "counts"
     rules: Mapping[str, Count]
     shape: InputShape | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a rule that has counted nothing."""
+        for rule, count in self.rules.items():
+            if count.params is None and count.operations is None:
+                raise ValueError(f"{rule!r} counts params, operations or both, not neither")
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)

@@ -7,12 +7,13 @@ import os
 import pickle
 import signal
 import socket
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import partial
 from math import isfinite
-from multiprocessing import connection, forkserver
+from multiprocessing import connection, forkserver, resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.context import BaseContext
 from secrets import token_hex
@@ -156,6 +157,7 @@ class _Worker:
         return self._child_socket, self._child_output, self._child_lifeline, self._child_marks
 
     def _start(self) -> None:
+        _start_tracker()
         # What it starts from has imports to do, during which an interrupt must be heard here.
         if self._context.get_start_method() == "forkserver":
             with _interrupts_held():
@@ -282,6 +284,18 @@ def _interrupts_held() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _start_tracker() -> None:
+    """Start the process that removes semaphores which a killed child has left, without a word.
+
+    ``torch.compile`` makes some. Python would warn of them at the end of the run.
+    """
+    sys.warnoptions.append("ignore:resource_tracker:UserWarning")  # passed on to the process
+    try:
+        resource_tracker.ensure_running()
+    finally:
+        sys.warnoptions.pop()
 
 
 def _await_end(process: multiprocessing.Process) -> None:

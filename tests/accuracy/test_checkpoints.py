@@ -2,7 +2,9 @@ import pickle
 import subprocess
 import sys
 from argparse import Namespace
+from collections import defaultdict, deque
 from datetime import UTC, datetime
+from decimal import Decimal
 from itertools import chain
 from pathlib import Path
 from types import SimpleNamespace
@@ -134,6 +136,37 @@ def test_harmless_values_beside_weights_are_read(tmp_path):
     assert (content["args"], content["best_prec1"]) == (beside["args"], 77.7)
     old = path.read_bytes()
     assert b"numpy._core.multiarray" in old or b"numpy.core.multiarray" in old
+
+
+def test_a_dictionary_with_defaults_is_read_as_a_plain_one(tmp_path):
+    weights = {"fc.weight": torch.ones(3, 2)}
+    history = defaultdict(list, {"loss": [1.0, 0.5]})
+    beside = {"history": history, "last": deque([0.5], maxlen=2), "z": 1j, "lr": Decimal("0.1")}
+    torch.save({"state_dict": weights, **beside}, tmp_path / "weights.pth")
+    read = read_weights(tmp_path / "weights.pth")
+    assert classes_of(read) == 3
+    assert type(read["history"]) is dict
+    assert {key: read[key] for key in beside} == beside | {"last": [0.5]}
+    with pytest.raises(KeyError):
+        read["history"]["accuracy"]
+
+
+class Called:
+    """Asks for a type to be called: a list of all elements of a large range, say."""
+
+    def __init__(self, kind, *args):
+        self.asked = kind, args
+
+    def __reduce__(self):
+        return self.asked
+
+
+@pytest.mark.parametrize("asked", [(list, "abc"), (range, 3), (dict, [])])
+def test_a_type_that_is_named_is_not_called(tmp_path, asked, capsys):
+    torch.save({"state_dict": {}, "beside": Called(*asked)}, tmp_path / "weights.pth")
+    with pytest.raises(UserError, match="holds no weights that are safe to read"):
+        read_weights(tmp_path / "weights.pth")
+    assert capsys.readouterr().out == ""
 
 
 def test_weights_under_another_key_or_prefix_are_named():

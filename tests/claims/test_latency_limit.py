@@ -41,7 +41,8 @@ def test_a_limit_is_a_ratio_or_seconds(
         ("latency ratio <= 1.1 ms", "needs no unit, as it is a ratio: latency ratio <= 1.10"),
         (
             "latency ratio <= 10%",
-            "is not of the form 'latency ratio <= 1.10' or 'latency <= 50 ms'",
+            "is not of the form 'latency ratio <= 1.10' or 'latency <= 50 ms'; as a ratio that is "
+            "1.1$",
         ),
         ("latency ratio < 1.1", "is not of the form"),
         ("latency <= -5 ms", "is not of the form"),

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from helpers.command_line import ROOT, call
 
+import attnbench
+
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
@@ -32,6 +34,11 @@ from helpers.command_line import ROOT, call
         (["compare", "a", "b", "--format", "junit"], "is not one of 'text', 'json', 'github'"),
         (["selftest", "--simulated", "3"], "--simulated"),
         (["--batch-size", "x"], "--batch-size"),
+        (["--budget", "10m"], "'--budget': a number is needed, such as 60 or 0.5, without a unit"),
+        (["--device", "gpu"], "'--device': 'gpu' is not one of 'auto', 'cpu', 'cuda'"),
+        (["pick", "a", "--max-added-params", "1k"], "a whole number is needed, such as 1000"),
+        (["pick", "a", "--max-added-params", "-1"], "it must be greater than or equal to 0"),
+        (["pick", "/nonexistent"], "cannot read"),
         (["--bogus"], "No such option"),
         (["frobnicate"], "No such command 'frobnicate'"),
         (["report", "/nonexistent"], "cannot read"),
@@ -51,6 +58,11 @@ def test_bad_input_is_one_line_and_status_2(
     assert message in error
     assert error.startswith("attnbench: ")
     assert error.count("\n") == 1
+
+
+def test_the_packages_names_are_the_public_ones() -> None:
+    public = {name for name in dir(attnbench) if not name.startswith("_")}
+    assert public == {*attnbench.__all__} - {"__version__"}
 
 
 def test_list_and_help_answer_without_torch() -> None:

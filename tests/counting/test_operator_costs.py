@@ -2,6 +2,8 @@
 
 import pytest
 import torch
+from helpers.operators import SIZE
+from helpers.profiler import profiled
 from torch import nn
 from torch.nn import functional
 from torchvision.ops import DeformConv2d
@@ -212,11 +214,28 @@ def test_a_parametrised_weight_norm():
     assert (cost.elementwise, cost.reductions) == (2 * (4 * 18) + 2 * 4, 4 * 18)
 
 
-def test_a_linear_layer_adds_its_bias_in_place_to_a_product_of_a_transposed_input():
-    model = Apply(lambda x, layer: layer(x.transpose(1, 2)), nn.Linear(3, 8))
-    recorded = executed.trace(model, (2, 3, 4))
-    assert {operator for _, operator in recorded.rows} & {"aten.add", "aten.add_"} == {"aten.add_"}
-    assert recorded.peak == 4 * (2 * 4 * 8)  # the product
+@pytest.mark.parametrize(
+    ("images", "operators", "peak"),
+    [
+        # One image is one matrix, a view of the map: the product alone, 8 * 4.
+        (1, ["aten.mm", "aten.add_"], 4 * 8),
+        # Two in turn are copied to one matrix, 2 * 4 * 3, which is there beside their product.
+        (2, ["aten.clone", "aten.mm", "aten.add_"], 2 * 4 * 3 + 2 * 4 * 8),
+    ],
+)
+def test_a_linear_layer_adds_its_bias_in_place_to_a_product_of_a_transposed_input(
+    images, operators, peak
+):
+    layer = nn.Linear(3, 8)
+    shape = (images, 3, 4)
+    recorded = executed.trace(Apply(lambda x, layer: layer(x.transpose(1, 2)), layer), shape)
+    assert [operator for _, operator in recorded.rows] == operators
+    assert recorded.peak == SIZE * peak
+    with torch.inference_mode():
+        real = profiled(lambda: layer(torch.rand(shape).transpose(1, 2)))
+    assert real.operators >= set(operators)
+    assert not real.operators & {"aten.bmm", "aten.add"}
+    assert real.peak == SIZE * (peak + images * 3 * 4)  # the images are made within
 
 
 def test_attention_on_the_cpu_leaves_the_peak_of_resnet18_as_it_was():

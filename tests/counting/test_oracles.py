@@ -1,17 +1,23 @@
 """Counts made or printed by others: they agree exactly, or the difference is a formula."""
 
 import io
+import weakref
+from collections.abc import Iterable
 from contextlib import redirect_stderr, redirect_stdout
 
 import pytest
 import torch
 import torchvision
 from ptflops import get_model_complexity_info
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models import get_model, get_model_weights, list_models
 
 from attnbench.counting.rules import executed, leaf, macs, parameters
 from attnbench.counting.rules.packages import TORCH
+from attnbench.counting.twin import warmed_up
 from attnbench.hosts.build import build
 from attnbench.modules import ATTENTION
 
@@ -128,3 +134,56 @@ def test_four_counters_of_products_agree(network):
     assert TORCH.count(model, IMAGE).operations == flops(model)
     assert 2 * ran.details["macs"] == flops(model)
     assert ran.not_counted == {}
+
+
+class Alive(TorchDispatchMode):
+    """Measure the most bytes alive of what real operators return, without the suite's own trace."""
+
+    def __init__(self, known: Iterable[torch.Tensor]) -> None:
+        super().__init__()
+        self.known = {tensor.untyped_storage().data_ptr() for tensor in known}
+        self.storages: dict[int, tuple[weakref.ref, int]] = {}
+        self.peak = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        for tensor in tree_leaves(out):
+            storage = tensor.untyped_storage()
+            if storage.data_ptr() not in self.known:
+                self.storages[storage._cdata] = (weakref.ref(storage), storage.nbytes())
+        alive = [size for storage, size in self.storages.values() if storage() is not None]
+        self.peak = max(self.peak, sum(alive))
+        return out
+
+
+class Positions(nn.Module):
+    """Attention with a table of positions made in the first forward, as in timm's LeViT."""
+
+    def __init__(self, tokens: int) -> None:
+        super().__init__()
+        self.biases, self.tables = nn.Parameter(torch.zeros(2, tokens)), {}
+        offsets = torch.arange(tokens)
+        self.register_buffer("offsets", (offsets[:, None] - offsets).abs())
+
+    def forward(self, x):
+        tokens = x.flatten(2).transpose(1, 2)
+        if x.device not in self.tables:
+            self.tables[x.device] = self.biases[:, self.offsets].sum(0)
+        weights = (tokens @ tokens.mT + self.tables[x.device]).softmax(-1)
+        return (weights @ tokens).mT.reshape(x.shape)
+
+    def train(self, mode=True):
+        self.tables = {}
+        return super().train(mode)
+
+
+def test_of_a_module_that_keeps_tables_the_second_forward_is_what_a_cpu_holds():
+    """Two scores, 4 bytes each; by the same way timm's levit_128s has a peak of 1,630,720."""
+    network, image = Positions(6 * 4).eval(), torch.rand(1, 3, 6, 4)
+    counted = executed.trace(warmed_up(network, image.shape), image.shape)
+    with torch.inference_mode():
+        network(image)
+        tables = network.tables.values()
+        with Alive([image, *network.parameters(), *network.buffers(), *tables]) as real:
+            network(image)
+    assert counted.peak == real.peak == 4 * 2 * 24 * 24

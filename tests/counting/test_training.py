@@ -4,6 +4,7 @@ from dataclasses import asdict
 
 import pytest
 import torch
+from helpers.profiler import profiled
 from torch import nn
 from torch.nn.functional import cross_entropy
 
@@ -141,3 +142,16 @@ def test_what_is_counted_without_data_is_the_step_that_a_cpu_runs(name):
             optimizer.zero_grad()
     assert count.not_counted == recorded.not_counted == {}
     assert without_peak(count.details) == asdict(recorded.total)
+
+
+def test_a_linear_layer_on_a_permuted_map_adds_its_bias_in_place_in_training_too():
+    """Of (1, 64, 16, 16): one map of 65,536 bytes, not two."""
+    model = nn.Linear(64, 64)
+    x = torch.rand(1, 64, 16, 16).permute(0, 2, 3, 1)
+    bytes_of_a_map = 64 * 16 * 16 * SIZE
+    parts = {"forward": lambda: model(x)}
+    counted = count_step(parts)[EXECUTED_STEP]
+    assert counted.details["peak_live_bytes"] == profiled(lambda: model(x)).peak == bytes_of_a_map
+    assert counted.details["kernels"] == 2
+    # Read for the product and the sum: the map and the weights, the product and the bias.
+    assert counted.details["bytes_read"] == 2 * bytes_of_a_map + (64 * 64 + 64) * SIZE

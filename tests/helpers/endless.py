@@ -1,6 +1,7 @@
 """Functions that tests call in a child process, which they would keep, or outlive. No torch."""
 
 import atexit
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -41,3 +42,12 @@ def print_much():
     print("x" * 2**17)
     os.write(1, b"y" * 2**17)
     return 17
+
+
+KEPT = []
+
+
+def leave_semaphore():
+    """Make a semaphore that this process never gives back, and return its name."""
+    KEPT.append(multiprocessing.get_context("spawn").Lock())
+    return KEPT[0]._semlock.name

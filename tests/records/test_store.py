@@ -43,7 +43,9 @@ def test_every_kind_of_record_is_read_as_it_was_written(tmp_path, case):
     results = (
         Plan(variants=("plain", "control", "sa"), budget_s=100.0, target=0.01),
         Plan(variants=("plain", "control", "m"), budget_s=1, target=0.01, sources={"m": "sha256"}),
-        Counts(rules={"leaf": Count(operations=7, not_counted={"sigmoid": 2}), "none": Count()}),
+        Counts(
+            rules={"leaf": Count(operations=7, not_counted={"sigmoid": 2}), "none": Count(params=0)}
+        ),
         Memory(peak_live_bytes=8),
         Memory(peak_live_bytes=8, allocated_bytes=1, peak_allocated_bytes=2, reserved_bytes=3),
         Compiled(seconds=12.5),

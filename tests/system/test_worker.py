@@ -386,3 +386,19 @@ def test_a_copy_whose_starter_ends_before_it_has_sent_work_says_nothing(tmp_path
         [sys.executable, tmp_path / "ends.py"], check=True, capture_output=True, text=True
     )
     assert (shown.stdout, shown.stderr) == ("1\n", "")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="semaphores are files on Linux alone")
+def test_semaphores_of_a_child_are_removed_without_a_word():
+    code = (
+        "from attnbench.system import worker; from helpers import endless\n"
+        "if __name__ == '__main__': print(worker.call(endless.leave_semaphore))"
+    )
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    name = done.stdout.strip().removeprefix("/")
+    assert name.startswith("mp-")
+    assert done.stderr == ""
+    assert not Path("/dev/shm", f"sem.{name}").exists()

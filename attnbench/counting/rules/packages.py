@@ -12,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode, flop_registry
 from attnbench.counting.dispatch import trace
 from attnbench.counting.operators.cost import Operator
 from attnbench.counting.rule import Count, Input, NoHooksError, Rule
-from attnbench.counting.twin import copy_with, has_data, is_scripted, twin
+from attnbench.counting.twin import copy_with, has_data, in_mode, is_scripted, twin
 
 if sys.version_info >= (3, 12):
     import setuptools  # noqa: F401  brings distutils back, which thop imports
@@ -38,7 +38,7 @@ def fvcore_analysis(model: nn.Module, given: Input, *, training: bool = False) -
     _require_hooks(model)
     images = given if isinstance(given, Tensor) else torch.empty(given, device="meta")
     convert = _in_single_precision if has_data(images) else _zeros
-    network = copy_with(model, convert).train(training)
+    network = in_mode(copy_with(model, convert), training=training)
     analysis = FlopCountAnalysis(network, convert(images))
     analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
     with warnings.catch_warnings():

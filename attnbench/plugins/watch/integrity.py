@@ -111,14 +111,12 @@ class Watch:
 def require_unchanged(who: str) -> Iterator[None]:
     """Refuse what a :class:`Watch` finds changed; restore the states of random generators.
 
-    Forks that the body makes of this process are ended at once.
-
     Raises:
         InterferenceError: something has changed; the message names ``who`` and the changes.
     """
     watch, random_state = Watch(), random.getstate()
     try:
-        with torch.random.fork_rng(devices=()), process_state.no_copies():
+        with torch.random.fork_rng(devices=()):
             yield
     finally:
         random.setstate(random_state)

@@ -9,7 +9,7 @@ import sys
 import threading
 from _thread import _count as count_started_threads  # type: ignore[attr-defined]
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -153,30 +153,15 @@ def _ran_s(task: int) -> float:
 
 @dataclass
 class _Forks:
-    """How often this process was forked, and how many watches end its copies."""
+    """How often this process was forked; ``system.child`` ends the copies."""
 
     made: int = 0
-    refused_by: int = 0
 
-    def in_parent(self) -> None:
+    def count(self) -> None:
         self.made += 1
-
-    def in_copy(self) -> None:
-        if self.refused_by:
-            os._exit(1)
 
 
 _FORKS = _Forks()
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_FORKS.in_copy, after_in_parent=_FORKS.in_parent)
-
-
-@contextmanager
-def no_copies() -> Iterator[None]:
-    """End forks of this process at once while the body runs: a copy would do its work again."""
-    _FORKS.refused_by += 1
-    try:
-        yield
-    finally:
-        _FORKS.refused_by -= 1
+    os.register_at_fork(after_in_parent=_FORKS.count)

@@ -79,6 +79,7 @@ def page(  # noqa: PLR0913, PLR0917  what a page may hold
         evaluation.FILE_NAME: evaluated,
         training_store.FILE_NAME: bool(trainings),
     }
+    joined = [*map(_repeated, repeated), *_machines(by_machine)]
     return _TEMPLATES.get_template("page.html").render(
         heading=f"Attention modules {where} {', '.join(dict.fromkeys(hosts))}",
         title=_title(runs, evaluations, trainings),
@@ -86,7 +87,8 @@ def page(  # noqa: PLR0913, PLR0917  what a page may hold
         sections=sections,
         overview=turned(grid(together)) if _is_grid(together) and several else None,
         beside=by_runtime(together) if several else [],
-        together=[*map(_repeated, repeated), *_machines(by_machine)],
+        together=joined,
+        definitions=_definitions([*joined, *sections]),
         joint=on_page(joint, "joint"),
         accuracy=_accuracy(evaluations),
         trainings=_trained(trainings),
@@ -122,6 +124,17 @@ def _section(
         "command": reproduce.command(run),
         "environment": reproduce.environment(run),
     }
+
+
+def _definitions(parts: Sequence[Mapping[str, object]]) -> dict[str, dict[str, None]]:
+    """Return what each heading of these parts' tables means, in every table that says so."""
+    definitions: dict[str, dict[str, None]] = {}
+    for value in (value for part in parts for value in part.values()):
+        for table in value if isinstance(value, list | tuple) else [value]:
+            if isinstance(table, Table) and table.definitions:
+                for heading, meaning in zip(table.headings, table.definitions, strict=True):
+                    definitions.setdefault(heading, {})[meaning] = None
+    return definitions
 
 
 def _is_grid(together: Runs) -> bool:

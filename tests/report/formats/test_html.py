@@ -116,6 +116,15 @@ def test_every_heading_has_its_definition_and_the_page_a_title_of_its_own(page: 
     assert "resnet50, inference, batch 2, 224x224, float32, cpu, An imagined CPU" in page.text
 
 
+def test_the_page_lists_what_its_columns_mean(page: Page) -> None:
+    headings = [given for tag, given in page.tags if tag == "th" and given.get("scope") == "col"]
+    meanings = {given["title"] for given in headings}
+    listed = page.text.partition("What the columns mean")[2]
+    assert "Learnable parameters, exact." in meanings
+    assert not [meaning for meaning in meanings if meaning not in listed]
+    assert any(given.get("href") == "#definitions" for _, given in page.tags)
+
+
 def test_the_configuration_stands_on_the_page_once(page: Page) -> None:
     body = page.text.partition("- attnbench")[2]  # behind the title
     assert body.count("resnet50, inference, batch 2, 224x224, float32, cpu") == 1

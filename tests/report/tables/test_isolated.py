@@ -89,7 +89,7 @@ def run() -> Run:
     return Run(
         case,
         Plan(variants=alone(("sa",)), budget_s=60.0, target=0.01),
-        {"cpu": "An imagined CPU", "torch": "2.15.0", "python": "3.11.7", "time": "noon"},
+        {"cpu": "An imagined CPU", "torch": "2.15.0", "python": "3.11.7", "time": "12:00"},
         counts=dict(COUNTS),
         shapes=dict.fromkeys(("copy", "product", "launch")) | SHAPES,
         rounds=rounds_of(SECONDS),
