@@ -16,6 +16,7 @@ from attnbench.report.tables.pooled import PooledRun
 from attnbench.report.tables.run import WITHIN_RUN, LoadedRun
 from attnbench.stats import between_runs, ratios
 from attnbench.stats.interval import Interval
+from attnbench.stats.processes import FEWEST_PROCESSES
 from attnbench.stats.replicates import began
 from attnbench.text import printable
 
@@ -86,6 +87,7 @@ def notes(loaded: LoadedRun) -> list[str]:
         return [*of_runs, *limits, *sources, *failures]
     return [
         _rounds(run),
+        *_processes(run),
         *_intervals(loaded),
         *_disturbances(run),
         *limits,
@@ -121,6 +123,21 @@ def _scatter(loaded: PooledRun) -> list[str]:
 
 def _assumed(loaded: LoadedRun) -> float:
     return between_runs.ASSUMED if loaded.scatter is None else loaded.scatter
+
+
+def _processes(run: Run) -> list[str]:
+    """Return over how many processes the rounds are spread, and which modules sat out."""
+    lines = []
+    count = ratios.whole_processes(run.rounds)
+    if count >= FEWEST_PROCESSES:
+        lines.append(
+            f"The rounds ran in {count} processes, one after the other; what differs between these "
+            "is in every interval of a ratio."
+        )
+    if rested := Counter(name for timed in run.rounds for name in timed.sits_out or ()):
+        listed = joined(f"{title(name)} {count}" for name, count in rested.items())
+        lines.append(f"Rounds that modules sat out, as they had those that they need: {listed}.")
+    return lines
 
 
 def _intervals(loaded: LoadedRun) -> list[str]:
