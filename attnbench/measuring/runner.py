@@ -25,7 +25,7 @@ from attnbench.errors import UserError
 from attnbench.measuring import isolated, latency, memory, planning, repetitions, workload
 from attnbench.measuring.events import Beginning, Event, Planned, Waiting, failure, record
 from attnbench.measuring.guard import is_custom, watched
-from attnbench.measuring.processes import variation
+from attnbench.measuring.processes import variation, witness
 from attnbench.measuring.processes.share import next_process
 from attnbench.measuring.workload import image_for, network
 from attnbench.records import store
@@ -119,7 +119,15 @@ def memory_apart(case: Case, variant: str) -> Memory:
 
 
 def latency_apart(run: Run) -> Iterator[Event]:
-    """Time one process's share of the run's rounds, in a child process."""
+    """Time one process's share of the run's rounds, in a child process.
+
+    Beside custom modules, the plain host is also timed in a process that never loads their code.
+    """
+    events = _shares_apart(run)
+    return witness.witnessed(run, events) if witness.custom_modules(run) else events
+
+
+def _shares_apart(run: Run) -> Iterator[Event]:
     size = variation.padding_bytes(run.case.seed, next_process(run))
     events = worker.stream(latency.measure, run)
     with variation.padded(size):

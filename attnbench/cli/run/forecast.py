@@ -20,12 +20,24 @@ BUSY = 2.0
 def beside_the_rounds_s(run: Run) -> float:
     """Return the seconds that counts, memory and warm-up are expected to take, as a whole."""
     counted, measured = STEP_S["counts"] * len(run.counted), STEP_S["memory"] * len(run.networks)
-    return counted + measured + warm_up_s(run) * run.plan.processes + further_s(run)
+    processes_s = warm_up_s(run) * run.plan.processes + further_s(run)
+    return counted + measured + processes_s + witness_s(run)
 
 
 def warm_up_s(run: Run) -> float:
     """Return the seconds in which a process builds all networks and warms them up."""
     return STEP_S["warm-up"] * len(run.plan.variants)
+
+
+def witness_s(run: Run) -> float:
+    """Return the seconds that the plain host takes in processes without custom code, if any.
+
+    Of each round two blocks of its own, in processes with two networks each.
+    """
+    if not run.plan.sources:
+        return 0.0
+    begin_s = STEP_S["process"] + 2 * STEP_S["warm-up"]
+    return run.plan.processes * begin_s + run.plan.budget_s * 2 / len(run.plan.variants)
 
 
 def further_s(run: Run) -> float:

@@ -8,7 +8,7 @@ plain host, the control and every module.
 from __future__ import annotations
 
 from collections import Counter
-from math import ceil, inf
+from math import ceil, inf, log
 from typing import Literal
 
 from attnbench.records.run import Run
@@ -38,6 +38,13 @@ def number_of(stated: int | None, case: Case) -> int:
 def next_process(run: Run) -> int:
     """Return the number of the process that goes on with a run."""
     return run.rounds[-1].process + 1 if run.rounds else 0
+
+
+CLOSE = 2
+"""Times the target from 1 is close: the target itself could not tell such a ratio from 1."""
+
+FEW_RESAMPLES = 200
+"""Of the bootstrap, where an interval only says how many rounds are still needed."""
 
 
 class Share:
@@ -106,11 +113,12 @@ class Share:
 
     def _has_rounds(self, run: Run, name: str) -> bool:
         """Return whether a variant has its share of the rounds that it takes for the target."""
-        known = ratios.parts(run.rounds, name, baseline=run.plan.baseline)
+        known = ratios.parts(run.rounds, name, FEW_RESAMPLES, baseline=run.plan.baseline)
         if known is None or known.rounds == inf:
             return False
+        goal = _goal(run, name, known.interval.median)
         ran = Counter(timed.process for timed in run.rounds if name not in (timed.sits_out or ()))
-        needed = ran.total() * (known.rounds / (FOR_ROUNDS * run.plan.target)) ** 2
+        needed = ran.total() * (known.rounds / (FOR_ROUNDS * goal)) ** 2
         return ran[self.process] >= max(needed / run.plan.processes, LEAST_ROUNDS)
 
 
@@ -121,4 +129,16 @@ def _modules(run: Run) -> set[str]:
 
 def _known(run: Run, name: str) -> bool:
     ratio = ratios.ratio(run.rounds, name, baseline=run.plan.baseline)
-    return ratio is not None and ratio.half_width <= run.plan.target
+    if ratio is None or ratio.half_width > run.plan.target:
+        return False
+    return ratio.half_width <= _goal(run, name, log(ratio.median))
+
+
+def _goal(run: Run, name: str, log_ratio: float) -> float:
+    """Return the half-width at which a variant is known: half the target where it is close to 1.
+
+    By its distance from 1 alone, not by whether the interval excludes 1: a run that went on until
+    it is significant would find too much.
+    """
+    close = name != run.plan.control and abs(log_ratio) < CLOSE * run.plan.target
+    return run.plan.target / 2 if close else run.plan.target

@@ -125,5 +125,25 @@ def test_one_process_does_all(case):
     assert lasts(steady, Share(steady)) == (30, "target")
 
 
+@pytest.mark.parametrize(
+    ("ratio", "half_width", "reached"),
+    [
+        (1.05, 0.009, True),
+        (1.05, 0.011, False),
+        (1.015, 0.009, False),  # a slowdown of 1.5% is not told from none by ±0.9%
+        (1.015, 0.0045, True),
+        (1.0, 0.009, False),
+        (0.95, 0.009, True),
+    ],
+)
+def test_a_ratio_close_to_1_is_known_at_half_the_target(run, ratio, half_width, reached):
+    # Of 30 rounds in turn, the interval reaches from the lower to the upper value.
+    values = (ratio - half_width, ratio + half_width)
+    for process in range(3):
+        add(run, 30, process=process, sa=values, control=(0.991, 1.009))
+    assert (Share(run).resting == {"sa", "se"}) is reached
+    assert "se" in Share(run).resting
+
+
 def test_the_values_of_a_noisy_module_are_what_the_tests_say():
     assert list(islice(cycle(NOISY), 3)) == [0.8, 1.25, 0.8]
