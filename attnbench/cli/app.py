@@ -18,6 +18,7 @@ from attnbench.cli.commands.doctor import doctor_command
 from attnbench.cli.commands.evaluate import evaluate
 from attnbench.cli.commands.list_modules import list_modules
 from attnbench.cli.commands.pick import pick
+from attnbench.cli.commands.plan import plan
 from attnbench.cli.commands.report import report_command
 from attnbench.cli.commands.run import run
 from attnbench.cli.commands.same import same
@@ -39,6 +40,7 @@ app.command("check")(check)
 app.command("evaluate")(evaluate)
 app.command("compare")(compare)
 app.command("pick")(pick)
+app.command("plan")(plan)
 app.command("selftest")(selftest)
 app.command("report")(report_command)
 app.command("doctor")(doctor_command)

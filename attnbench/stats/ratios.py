@@ -37,19 +37,19 @@ def log_ratios(
     rounds: Sequence[Round], variant: str, baseline: str = PLAIN, part: str | None = None
 ) -> list[float]:
     """Return log(variant / baseline) of steps, or a part of them, of rounds in which both ran."""
-    return [value for value, _ in _paired(rounds, variant, baseline, part)]
+    return [value for value, _ in samples(rounds, variant, baseline, part)]
 
 
-def _paired(
-    rounds: Sequence[Round], variant: str, baseline: str, part: str | None
+def samples(
+    rounds: Sequence[Round], variant: str, baseline: str = PLAIN, part: str | None = None
 ) -> list[tuple[float, int]]:
     """Return each round's log-ratio with the number of its process."""
-    both, samples = {variant, baseline}, []
+    both, found = {variant, baseline}, []
     for timed in rounds:
         step = _step_s(timed, part)
         if both <= step.keys():
-            samples.append((log(step[variant] / step[baseline]), timed.process))
-    return samples
+            found.append((log(step[variant] / step[baseline]), timed.process))
+    return found
 
 
 def _step_s(timed: Round, part: str | None) -> dict[str, float]:
@@ -87,10 +87,10 @@ def parts(
     part: str | None = None,
 ) -> Parts | None:
     """Return the same as a log-ratio, with what its rounds and its processes leave open."""
-    samples = _paired(rounds, variant, baseline, part)
-    if not samples:
+    known = samples(rounds, variant, baseline, part)
+    if not known:
         return None
-    logs, ran_in = [value for value, _ in samples], [process for _, process in samples]
+    logs, ran_in = [value for value, _ in known], [process for _, process in known]
     return processes.parts(logs, ran_in, resamples)
 
 
