@@ -18,6 +18,10 @@ from attnbench.stats.components import Components, Cost, Mix, cheapest, componen
 from attnbench.stats.replicates import Replicates
 
 
+START_S, WARM_UP_S = 4.0, 1.0
+"""Seconds that a process takes to start, and for each variant, where no run shows it."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class SamplingPlan:
     """The components of each module's ratio, what each unit costs, and the cheapest mixes."""
@@ -106,7 +110,8 @@ def _cost(runs: Sequence[Run]) -> Cost:
                 process_s.append(_gap(times[number - 1], times[number]) - timed.seconds)
         if run.rounds and began and times[0]:
             run_s.append(_gap(began, times[0]) - run.rounds[0].seconds)
-    process = max(median(process_s), 0.0) if process_s else 0.0
+    assumed = START_S + WARM_UP_S * len(runs[0].plan.variants)
+    process = max(median(process_s), 0.0) if process_s else assumed
     # Before a run's first round, its first process has begun too.
     of_run = max(median(run_s) - process, 0.0) if run_s else 0.0
     return Cost(median(rounds), process, of_run)

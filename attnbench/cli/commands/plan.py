@@ -17,6 +17,7 @@ from attnbench.cli.options import BetweenRuns, choice, option, share
 from attnbench.stats.components import Cost, Mix
 
 FORMATS = ("text", "json")
+GOAL = 0.01
 HEADINGS = ("module", "rounds", "processes", "runs")
 
 
@@ -25,8 +26,8 @@ def plan(
         list[Path], typer.Argument(metavar="DIR...", help="Runs of one configuration.")
     ],
     to: Annotated[
-        float, option("SHARE", "The half-width (95%) to reach.", "1%", parser=share)
-    ] = 0.01,
+        float | None, option("SHARE", "The half-width (95%) to reach.", "1%", parser=share)
+    ] = None,
     between_runs: BetweenRuns = None,
     format: Annotated[str, option("FORMAT", f"One of {', '.join(FORMATS)}.")] = "text",
 ) -> int:
@@ -36,7 +37,7 @@ def plan(
     takes. Exit status 1 where no mix reaches it.
     """
     as_json = choice(format, "--format", FORMATS) == "json"
-    planned = analysis.plan(folders, to, between_runs)
+    planned = analysis.plan(folders, GOAL if to is None else to, between_runs)
     if as_json:
         print(output.json_text(_json(planned)))
     else:
