@@ -22,6 +22,7 @@ from attnbench.cli.commands.history import history
 from attnbench.cli.commands.list_modules import list_modules
 from attnbench.cli.commands.pick import pick
 from attnbench.cli.commands.places import places
+from attnbench.cli.commands.plan import plan
 from attnbench.cli.commands.report import report_command
 from attnbench.cli.commands.run import run
 from attnbench.cli.commands.same import same
@@ -49,6 +50,7 @@ app.command("train")(train)
 app.command("compare")(compare)
 app.command("history")(history)
 app.command("pick")(pick)
+app.command("plan")(plan)
 app.command("selftest")(selftest)
 app.command("report")(report_command)
 app.command("doctor")(doctor_command)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from copy import deepcopy
+from dataclasses import replace
 from typing import Literal
 
 import torch
@@ -13,11 +14,12 @@ from attnbench.errors import UserError
 from attnbench.measuring import isolated, timing, workload
 from attnbench.measuring.events import Beginning, Event, failure, record
 from attnbench.measuring.guard import Guard
+from attnbench.measuring.processes import variation
+from attnbench.measuring.processes.share import Share
 from attnbench.modules import SettingsError
 from attnbench.plugins import host_reference, resolve
 from attnbench.records.run import Run
 from attnbench.records.schema import Case, Compiled, End, Environment, Failure, Record
-from attnbench.stats import ratios
 from attnbench.system import child, disturbance, nvml, process_settings
 
 NO_BLOCK = 2**16 - 1
@@ -34,8 +36,9 @@ def measure(
     clock: timing.Clock | None = None,
     look: Callable[[], disturbance.Counters] = disturbance.read,
 ) -> Iterator[Event]:
-    """Warm every variant up, then time rounds until the run's target or budget; end with End.
+    """Warm every variant up, then time this process's share of the rounds.
 
+    Ends with End where the run's target or budget is reached; else another process is to go on.
     ``run`` itself is not changed; timing resumes after its rounds and without what failed.
 
     Raises:
@@ -68,8 +71,9 @@ def _measure(
 ) -> Iterator[Event]:
     steps: dict[str, timing.Step] = {}
     block_steps: dict[str, int] = {}
-    for variant in run.plan.variants:
-        if run.failed(variant, "latency"):
+    share = Share(run)
+    for variant in variation.build_order(run, share.process):
+        if run.failed(variant, "latency") or variant in share.resting:
             continue
         yield Beginning("warm-up", variant)
         guard.begin(variant)
@@ -101,11 +105,16 @@ def _measure(
 
     # A GPU runs a block some time after it was issued, so there none can be told.
     begin = mark_block if run.case.device == "cpu" else None
+    # In the order of the plan: that of a round depends on the seed and its number alone.
+    steps = {name: steps[name] for name in run.plan.variants if name in steps}
     rounds = timing.Rounds(
         steps, block_steps, clock, run.case.seed, first, look, read_driver, guard.inspect, begin
     )
     series = iter(rounds)
-    while (reason := _reason_to_stop(run)) is None:
+    resting: dict[str, timing.Step] = {}  # they keep their place in memory
+    process_facts = variation.facts(run, share.process)
+    while (reason := _reason_to_stop(run, share)) is None:
+        resting |= {name: steps.pop(name) for name in share.resting if name in steps}
         yield Beginning("round", None)
         finished = next(series, None)
         for variant, raised in rounds.failures.items():
@@ -113,7 +122,12 @@ def _measure(
                 torch.cuda.empty_cache()
                 yield record(run, variant, error=failure("latency", raised))
         if finished:
-            yield record(run, None, results=finished, facts=driver_facts)
+            sits_out = tuple(name for name in run.plan.variants if name in share.resting) or None
+            finished = replace(finished, process=share.process, sits_out=sits_out)
+            yield record(run, None, results=finished, facts=driver_facts | process_facts)
+            process_facts = {}
+    if reason == "process":
+        return
     yield record(run, None, results=End(reason=reason, rounds=len(run.rounds)))
 
 
@@ -133,12 +147,11 @@ def _check_finite(output: object) -> None:
         raise FloatingPointError("the output is not finite: what follows would time a defect")
 
 
-def _reason_to_stop(run: Run) -> Literal["target", "budget", "failed"] | None:
+def _reason_to_stop(
+    run: Run, share: Share
+) -> Literal["target", "budget", "failed", "process"] | None:
     if run.failed(run.plan.baseline, "latency"):
         return "failed"
     if run.rounds and run.timed_s >= run.plan.budget_s:
         return "budget"
-    variants = [name for name in run.plan.variants if not run.failed(name, "latency")]
-    if ratios.may_stop(run.rounds, variants, run.plan.target, baseline=run.plan.baseline):
-        return "target"
-    return None
+    return share.over(run)

@@ -20,7 +20,7 @@ from attnbench.plugins import host_reference, resolve
 from attnbench.plugins.host_reference import parse_host
 from attnbench.records import case as cases
 from attnbench.records import image_size, site_patterns, store
-from attnbench.records.bounds import LONGEST_S, SHORTEST_S
+from attnbench.records.bounds import LONGEST_S, MOST_PROCESSES, SHORTEST_S
 from attnbench.records.case import CASE_OPTIONS, GRID, OPTIONS, RUNTIMES, Case, RunOptions
 from attnbench.records.run import Run, gather
 from attnbench.records.variants import STAGES
@@ -162,6 +162,10 @@ def require_values(options: RunOptions) -> None:
         raise UserError(
             f"the budget must be a positive number of seconds below {LONGEST_S:g}, not "
             f"{options.budget_s}"
+        )
+    if not 1 <= (1 if options.processes is None else options.processes) <= MOST_PROCESSES:
+        raise UserError(
+            f"processes must be at least 1 and at most {MOST_PROCESSES}, not {options.processes}"
         )
     if not 1 <= (options.repeat or 0) <= MOST_RUNS:
         raise UserError(f"repeat must be at least 1 and at most {MOST_RUNS}, not {options.repeat}")
@@ -313,7 +317,11 @@ def _recorded(runs: Sequence[Run]) -> dict[str, Any]:
     """Return the options that made these runs."""
     first = runs[0]
     shared = {name: getattr(first.case, name) for name in GRID}
-    if any(replace(run.case, **shared) != first.case or run.plan != first.plan for run in runs):
+    plans = {id(run): replace(run.plan, processes=1) for run in runs}  # fewer where compiled
+    if any(
+        replace(run.case, **shared) != first.case or plans[id(run)] != plans[id(first)]
+        for run in runs
+    ):
         raise UserError("the folder holds several runs that are no grid; name one of them")
     counted = Counter(run.case for run in runs)
     if len({*counted.values()}) > 1:
@@ -321,6 +329,8 @@ def _recorded(runs: Sequence[Run]) -> dict[str, Any]:
         raise UserError(f"the folder holds runs that are no grid: {listed}; name one of them")
     options = asdict(first.case) | {"modules": first.modules, "budget_s": first.plan.budget_s}
     options["repeat"] = counted[first.case]
+    processes = {run.plan.processes: None for run in runs}
+    options["processes"] = first.plan.processes if len(processes) == 1 else tuple(processes)
     return options | {
         option: in_order(option, [getattr(run.case, option) for run in runs]) for option in GRID
     }

@@ -28,6 +28,7 @@ from attnbench.measuring.options import (
     require_spacing,
     require_values,
 )
+from attnbench.measuring.processes.share import number_of
 from attnbench.measuring.workload import conditions_of
 from attnbench.modules import SettingsError
 from attnbench.plugins import host_reference, resolve
@@ -95,7 +96,7 @@ def outline(options: RunOptions, out: Path | None) -> Outline:
         draft = _draft(options, out)
     except SettingsError as error:
         raise UserError(str(error)) from error
-    runs = [Run(case, draft.plan, {}) for case, _ in draft.cases]
+    runs = [Run(case, draft.plan_of(case), {}) for case, _ in draft.cases]
     return Outline(tuple(runs), out, False, draft.left_out)
 
 
@@ -105,7 +106,13 @@ class _Draft:
 
     cases: list[tuple[Case, str]]
     plan: Plan
+    processes: int | None
+    """As stated; None for what is usual for a case."""
     left_out: LeftOut
+
+    def plan_of(self, case: Case) -> Plan:
+        """Return the plan of one of the cases."""
+        return replace(self.plan, processes=number_of(self.processes, case))
 
 
 def filled(options: RunOptions) -> RunOptions:
@@ -124,13 +131,13 @@ def _prepare(options: RunOptions, out: Path | None) -> tuple[PlannedRuns, Path, 
         planned_runs, left_out = _resumed(options, recorded)
         return planned_runs, out, left_out
     draft = _draft(options, out)
-    first, plan = draft.cases[0][0], draft.plan
+    first = draft.cases[0][0]
     kind = "-isolated" if first.isolated else ""
     folder = out or store.new_folder(f"{first.device}-{_in_a_path(first.host)}{kind}")
     facts = environment.describe_apart(first.device)
     planned_runs = []
     for case, name in draft.cases:
-        own_folder = folder / name
+        own_folder, plan = folder / name, draft.plan_of(case)
         store.lock(own_folder)
         if store.holds_a_file(own_folder):
             store.repair(own_folder)  # killed within its first line
@@ -162,7 +169,7 @@ def _draft(options: RunOptions, out: Path | None) -> _Draft:
         target=TARGET[cases[0].device],
         sources=of_host | {name: origin for name, origin in sources.items() if name in names},
     )
-    return _Draft(_named(cases, options.repeat or 1), plan, left_out)
+    return _Draft(_named(cases, options.repeat or 1), plan, options.processes, left_out)
 
 
 def _in_a_path(host: str) -> str:

@@ -26,6 +26,8 @@ from attnbench.errors import UserError
 from attnbench.measuring import isolated, latency, memory, planning, repetitions, workload
 from attnbench.measuring.events import Beginning, Event, Planned, Waiting, failure, record
 from attnbench.measuring.guard import is_custom, watched
+from attnbench.measuring.processes import variation, witness
+from attnbench.measuring.processes.share import next_process
 from attnbench.measuring.workload import image_for, network
 from attnbench.plugins import host_reference
 from attnbench.records import store
@@ -163,8 +165,22 @@ def export_apart(run: Run, variant: str) -> Export:
 
 
 def latency_apart(run: Run) -> Iterator[Event]:
-    """Time the run's rounds in a child process."""
-    return worker.stream(latency.measure, run)
+    """Time one process's share of the run's rounds, in a child process.
+
+    Beside custom modules, the plain host is also timed in a process that never loads their code.
+    """
+    events = _shares_apart(run)
+    return witness.witnessed(run, events) if witness.custom_modules(run) else events
+
+
+def _shares_apart(run: Run) -> Iterator[Event]:
+    size = variation.padding_bytes(run.case.seed, next_process(run))
+    events = worker.stream(latency.measure, run)
+    with variation.padded(size):
+        first = next(events, None)  # which starts the process
+    if first is not None:
+        yield first
+        yield from events
 
 
 def count_network(case: Case, variant: str) -> dict[str, Count]:
@@ -283,20 +299,21 @@ def _counts(case: Case, variant: str, count: CountNetwork) -> Counts:
 
 
 def _latency(run: Run, measure: MeasureLatency) -> Iterator[Event]:
-    """Time the rounds in a child process.
+    """Time the rounds in child processes, one after the other, each its share.
 
     A variant that crashes it, or gives no answer, in its warm-up or its block of a round is
     recorded as failed, and timing restarts without it. The plain host in a round is not: the cause
     lies outside, and the run can be resumed.
     """
     while run.end is None:
-        last = Beginning("start", None)
+        last, rounds = Beginning("start", None), len(run.rounds)
         try:
             for event in measure(run):
                 if isinstance(event, Beginning):
                     last = event
                 yield event
-            return
+            if run.end is None and len(run.rounds) == rounds:
+                return  # another process would do no more
         except Exception as error:
             if run.end is not None:  # it failed on exit, when all was done
                 return

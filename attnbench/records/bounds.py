@@ -45,6 +45,11 @@ Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Number = Annotated[int, Field(ge=0, lt=2**31)]
 """Of a round, from 0; how many rounds."""
 
+MOST_PROCESSES = 1000
+
+Processes = Annotated[int, Field(ge=1, le=MOST_PROCESSES)]
+"""Over which the rounds of a run are spread."""
+
 Steps = Annotated[int, Field(ge=1, le=2**32)]
 
 Side = Annotated[int, Field(ge=1, le=2**31)]

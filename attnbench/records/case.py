@@ -277,6 +277,13 @@ class RunOptions:
         default=100.0,
         text="{:g}".format,
     )
+    processes: int | None = option(
+        "--processes N",
+        absent=None,
+        help="Fresh processes that share the rounds of a run, one after the other; what differs "
+        "between them is in the intervals.",
+        default_text="6; 1 with --compile",
+    )
     timeout_s: float | None = option(
         "--timeout SECONDS",
         absent=None,

@@ -165,6 +165,12 @@ class Run:
             raise UserError(
                 f"results.number: round {timed.number}, where round {expected} is missing"
             )
+        before = self.rounds[-1].process if self.rounds else -1
+        if timed.process - before not in ({0, 1} if self.rounds else {1}):
+            raise UserError(
+                f"results.process: round {timed.number} ran in process {timed.process}, and the "
+                f"processes before it are {before + 1}"
+            )
         ran = [block.variant for block in timed.blocks]
         able = [name for name in self.plan.variants if not self.failed(name, "latency")]
         where = f"results.blocks of round {timed.number}"
@@ -174,13 +180,33 @@ class Run:
                 raise UserError(f"{where}: variant {_quoted(name)} {why}")
             if ran.count(name) > 1:
                 raise UserError(f"{where}: variant {_quoted(name)} ran twice")
-        if missing := [name for name in able if name not in ran]:
+        if timed.witness and timed.witness.variant != self.plan.baseline:
+            raise UserError(
+                f"results.witness of round {timed.number}: variant "
+                f"{_quoted(timed.witness.variant)} is not the run's baseline"
+            )
+        resting = self._resting(timed, able)
+        if missing := [name for name in able if name not in ran and name not in resting]:
             raise UserError(f"{where}: variant {_quoted(missing[0])} is missing")
         parts = {frozenset(block.parts or ()) for block in timed.blocks}
         if self.rounds:
             parts.add(frozenset(self.rounds[0].blocks[0].parts or ()))
         if len(parts) > 1:
             raise UserError(f"{where}: steps have other parts than before")
+
+    def _resting(self, timed: schema.Round, able: Sequence[str]) -> Sequence[str]:
+        """Return the variants that sit a round out, if these can: modules that could have run."""
+        resting = timed.sits_out or ()
+        ran = {block.variant for block in timed.blocks}
+        for name in resting:
+            if name not in able or name in {self.plan.baseline, self.plan.control, *ran}:
+                why = "ran in it" if name in ran else "cannot"
+                raise UserError(
+                    f"results.sits_out of round {timed.number}: variant {_quoted(name)} {why}"
+                )
+        if len(set(resting)) < len(resting):
+            raise UserError(f"results.sits_out of round {timed.number}: a variant is named twice")
+        return resting
 
 
 def _quoted(name: str | None) -> str:

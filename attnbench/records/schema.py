@@ -22,6 +22,7 @@ from attnbench.records.bounds import (
     Lost,
     Names,
     Number,
+    Processes,
     Seconds,
     Sha256,
     Share,
@@ -80,6 +81,8 @@ class Plan:
     sources: Mapping[str, str] = field(default_factory=dict)
     """For each custom module the digest of its file, or its package's version; under ``plain`` that
     of a custom host."""
+    processes: Processes = 1
+    """Fresh processes, one after the other, over which the rounds are spread at least."""
 
     def __post_init__(self) -> None:
         """Refuse the source of a module that is not in the plan."""
@@ -198,8 +201,11 @@ class Disturbance:
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class Round:
-    """Every variant once, in the order in which they ran.
+    """Every variant once, in the order in which they ran, but those that sit out.
 
+    ``process``: which of the run's processes it ran in, from 0. ``sits_out``: the modules that did
+    not run because they had the rounds that they need; None where there were none.
+    ``witness``: the baseline's block, right after the round, in a process without custom code.
     ``shared``: another measurement of this suite ran on the same device, as far as was seen when
     the round had ended.
     """
@@ -208,6 +214,9 @@ class Round:
     number: Number
     blocks: tuple[Block, ...]
     disturbance: Disturbance | None = None
+    process: Number = 0
+    sits_out: tuple[str, ...] | None = None
+    witness: Block | None = None
     shared: bool = False
 
     @property

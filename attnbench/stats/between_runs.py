@@ -10,11 +10,12 @@ t of Smyth 2004, equation 4).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import fsum, hypot, log, sqrt
-from statistics import NormalDist, fmean
+from math import hypot, log, sqrt
+from statistics import fmean
 
 from attnbench.stats import interval
-from attnbench.stats.interval import CONFIDENCE, Interval
+from attnbench.stats.interval import Interval
+from attnbench.stats.student import quantile as student
 
 ASSUMED = 0.013
 """Standard deviation of a module's log-ratio between runs of the same case, hours apart.
@@ -104,19 +105,3 @@ def _widened(rounds: Interval, runs: float) -> Interval:
     return Interval.of_logs(
         log(rounds.median), hypot(rounds.log_below, runs), hypot(rounds.log_above, runs)
     )
-
-
-def student(freedom: int) -> float:
-    """Return the two-sided 95% quantile of Student's t; within 0.1% from six degrees on.
-
-    Cornish and Fisher's expansion (Abramowitz and Stegun 1964, 26.7.5); the import of
-    SciPy alone would take half a second.
-    """
-    z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
-    terms = (
-        z,
-        (z**3 + z) / 4,
-        (5 * z**5 + 16 * z**3 + 3 * z) / 96,
-        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
-    )
-    return fsum(term / freedom**power for power, term in enumerate(terms))

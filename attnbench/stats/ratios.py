@@ -5,10 +5,13 @@ whole machine cancels. Each end of the interval is the wider of two: a moving-bl
 median (Kuensch 1989), because neighbouring rounds correlate and resampling them one by one gives
 intervals that are too narrow; and order statistics, exact for independent rounds and widened for
 correlated ones, because with few or strongly correlated rounds the bootstrap is too narrow as well.
+Where the rounds ran in several processes, the interval covers what differs between these as well
+(``attnbench.stats.processes``).
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from math import exp, inf, log
 
@@ -16,7 +19,9 @@ import numpy as np
 
 from attnbench.records.schema import Disturbance, Round
 from attnbench.records.variants import CONTROL, PLAIN
-from attnbench.stats.interval import FEWEST, RESAMPLES, Interval, median_interval
+from attnbench.stats import processes
+from attnbench.stats.interval import FEWEST, RESAMPLES, Interval
+from attnbench.stats.processes import LEAST_ROUNDS, Parts
 
 TARGET = {"cuda": 0.005, "cpu": 0.01}
 """Half-width of a 95% interval at which the rounds may stop."""
@@ -32,8 +37,19 @@ def log_ratios(
     rounds: Sequence[Round], variant: str, baseline: str = PLAIN, part: str | None = None
 ) -> list[float]:
     """Return log(variant / baseline) of steps, or a part of them, of rounds in which both ran."""
-    by_round, both = (_step_s(timed, part) for timed in rounds), {variant, baseline}
-    return [log(step[variant] / step[baseline]) for step in by_round if both <= step.keys()]
+    return [value for value, _ in samples(rounds, variant, baseline, part)]
+
+
+def samples(
+    rounds: Sequence[Round], variant: str, baseline: str = PLAIN, part: str | None = None
+) -> list[tuple[float, int]]:
+    """Return each round's log-ratio with the number of its process."""
+    both, found = {variant, baseline}, []
+    for timed in rounds:
+        step = _step_s(timed, part)
+        if both <= step.keys():
+            found.append((log(step[variant] / step[baseline]), timed.process))
+    return found
 
 
 def _step_s(timed: Round, part: str | None) -> dict[str, float]:
@@ -55,11 +71,27 @@ def ratio(
     part: str | None = None,
 ) -> Interval | None:
     """Return the variant's step time over the baseline's; None where no round has both."""
-    samples = log_ratios(rounds, variant, baseline, part)
-    if not samples:
+    known = parts(rounds, variant, resamples, baseline=baseline, part=part)
+    if known is None:
         return None
-    logs = median_interval(samples, resamples)
+    logs = known.interval
     return Interval(exp(logs.median), exp(logs.low), exp(logs.high))
+
+
+def parts(
+    rounds: Sequence[Round],
+    variant: str,
+    resamples: int = RESAMPLES,
+    *,
+    baseline: str = PLAIN,
+    part: str | None = None,
+) -> Parts | None:
+    """Return the same as a log-ratio, with what its rounds and its processes leave open."""
+    known = samples(rounds, variant, baseline, part)
+    if not known:
+        return None
+    logs, ran_in = [value for value, _ in known], [process for _, process in known]
+    return processes.parts(logs, ran_in, resamples)
 
 
 def control_fault(
@@ -103,6 +135,12 @@ def may_stop(
         return False
     intervals = (ratio(rounds, name, baseline=baseline) for name in variants if name != baseline)
     return all(known is not None and known.half_width <= target for known in intervals)
+
+
+def whole_processes(rounds: Sequence[Round]) -> int:
+    """Return how many processes have rounds enough to stand beside others."""
+    counted = Counter(timed.process for timed in rounds)
+    return sum(count >= LEAST_ROUNDS for count in counted.values())
 
 
 def outliers(samples: Sequence[float]) -> int:

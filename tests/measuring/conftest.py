@@ -58,8 +58,8 @@ def events():
 
 @pytest.fixture
 def new_run(case):
-    def make(variants=VARIANTS, budget_s=4 * ROUND_S, target=0.01, **changes):
-        plan = Plan(variants=variants, budget_s=budget_s, target=target)
+    def make(variants=VARIANTS, budget_s=4 * ROUND_S, target=0.01, processes=1, **changes):
+        plan = Plan(variants=variants, budget_s=budget_s, target=target, processes=processes)
         return Run(replace(case, **changes), plan, {"cpu": "A", "time": "12:00"})
 
     return make

@@ -44,13 +44,36 @@ def test_nothing_stated_is_the_main_job(tmp_path: Path, monkeypatch: pytest.Monk
     assert folder.name.endswith("-cpu-resnet50")
 
 
+@pytest.mark.parametrize(
+    ("stated", "processes"), [(None, {False: 6, True: 1}), (3, {False: 3, True: 3})]
+)
+def test_a_run_has_six_processes_or_one_that_compiles_or_as_many_as_stated(
+    tmp_path: Path, stated: int | None, processes: dict[bool, int]
+) -> None:
+    wanted = replace(SMALL, compiled=(False, True), processes=stated)
+    planned_runs, folder, _ = prepare(wanted, tmp_path / "run")
+    assert {run.case.compiled: run.plan.processes for run, _ in planned_runs} == processes
+    again, _, _ = prepare(wanted, folder)  # resumed
+    assert [run.plan for run, _ in again] == [run.plan for run, _ in planned_runs]
+    with pytest.raises(UserError, match=r"another configuration: processes is .* there and 2 here"):
+        prepare(replace(SMALL, processes=2), folder)
+
+
+@pytest.mark.parametrize("stated", [0, 1001])
+def test_a_number_of_processes_that_cannot_be_is_refused(tmp_path: Path, stated: int) -> None:
+    with pytest.raises(
+        UserError, match=f"processes must be at least 1 and at most 1000, not {stated}"
+    ):
+        prepare(replace(SMALL, processes=stated), tmp_path / "run")
+
+
 def test_the_plan_is_on_the_disk_before_anything_is_measured(tmp_path: Path) -> None:
     run, folder = single(SMALL, tmp_path / "run")
     (record,) = store.read(folder)
     assert (
         record.results
         == run.plan
-        == Plan(variants=("plain", "control", "sa"), budget_s=1.0, target=0.01)
+        == Plan(variants=("plain", "control", "sa"), budget_s=1.0, target=0.01, processes=6)
     )
 
 

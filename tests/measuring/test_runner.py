@@ -1,4 +1,5 @@
 import multiprocessing
+import os
 from collections import Counter
 from dataclasses import replace
 from itertools import groupby
@@ -23,11 +24,12 @@ from attnbench.counting import NotCountedError, training
 from attnbench.errors import UserError
 from attnbench.measuring import isolated, latency, runner
 from attnbench.measuring.events import Beginning, Planned
+from attnbench.measuring.processes import variation
 from attnbench.measuring.runner import execute, latency_apart, memory_apart
 from attnbench.records import store
 from attnbench.records.case import RunOptions
 from attnbench.records.run import gather
-from attnbench.records.schema import Count, Counts, End, Failure, Memory, Record
+from attnbench.records.schema import Count, Counts, End, Failure, Memory, Record, Round
 from attnbench.records.variants import CONTROL, PLAIN, IsolatedModule, alone
 from attnbench.report.tables.remarks import remarks
 from attnbench.report.tables.run import LoadedRun
@@ -209,7 +211,10 @@ def test_a_resumed_run_does_what_is_left_and_nothing_twice(
     counted.clear()
     rest = perform(run, clock=machine)
     assert kinds(rest) == kinds(whole[done:])
-    assert rounds_in(rest) == rounds_in(whole[done:])  # numbers, orders and seconds
+    again = done > WHOLE - 5  # after a round: another process
+    assert [each.process for each in rounds_in(rest)] == [int(again)] * len(rounds_in(rest))
+    as_one = [replace(each, process=0) for each in rounds_in(rest)]
+    assert as_one == rounds_in(whole[done:])  # numbers, orders and seconds
     assert len(counted) == max(0, 3 - done)
 
 
@@ -235,10 +240,53 @@ def test_nothing_is_left_to_do_for_a_finished_run(new_run, perform, machine):
 
 def test_memory_and_rounds_are_measured_in_processes_of_their_own(case, new_run, monkeypatch):
     monkeypatch.setattr(worker, "call", lambda *call: call)
-    monkeypatch.setattr(worker, "stream", lambda *call: call)
+    monkeypatch.setattr(worker, "stream", lambda *call: iter(call))
     run = new_run()
     assert memory_apart(case, "se") == (runner.memory.measure, case, "se")
-    assert latency_apart(run) == (latency.measure, run)
+    assert tuple(latency_apart(run)) == (latency.measure, run)
+
+
+def test_each_further_process_starts_with_a_larger_environment(new_run, monkeypatch):
+    sizes = []
+
+    def stream(*_):
+        sizes.append(len(os.environ.get(variation.PADDING, "")))  # the process starts here
+        yield "first"
+        assert variation.PADDING not in os.environ
+        yield "second"
+
+    monkeypatch.setattr(worker, "stream", stream)
+    run = new_run()
+    for process in range(3):
+        assert list(latency_apart(run)) == ["first", "second"]
+        run.rounds.append(Round(number=process, blocks=(), process=process))
+    assert sizes == [variation.padding_bytes(run.case.seed, process) for process in range(3)]
+    assert sizes[0] == 0 < sizes[1] != sizes[2]
+
+
+def test_processes_follow_each_other_until_the_run_ends(new_run, events, machine):
+    machine.cost_s["se"] = 2 * TICK_S
+    machine.noise = 0.5  # no ratio is known well enough
+    run = new_run(processes=3, budget_s=30 * 5 * TICK_S)
+    told = events([run], machine)
+    begun = [event.kind for _, event in told if isinstance(event, Beginning)]
+    assert begun.count("warm-up") == 3 * len(VARIANTS)
+    sizes = [len([*rounds]) for _, rounds in groupby(run.rounds, lambda timed: timed.process)]
+    assert len(sizes) == 3
+    assert min(sizes) >= 6
+    assert run.end == End(reason="budget", rounds=sum(sizes))
+    assert (
+        gather([*first_records(run), *(e for _, e in told if isinstance(e, Record))], "file") == run
+    )
+
+
+def test_a_process_that_does_nothing_is_the_last(new_run):
+    def nothing(_):
+        return iter(())
+
+    run = new_run()
+    list(execute([run], measure_memory=no_memory, measure_latency=nothing))
+    assert run.end is None
 
 
 def test_what_nobody_has_seen_is_counted_in_a_process_of_its_own(case, monkeypatch):

@@ -287,6 +287,54 @@ def test_a_round_lacks_what_had_failed_and_nothing_else(record):
         gather([*lines, record(round_of(2, 0.5))], "file")
 
 
+def gathered(record, *rounds):
+    return gather([record(PLAN), *map(record, rounds)], "file")
+
+
+def test_processes_follow_each_other(record):
+    rounds = [
+        replace(round_of(number, 0.5), process=process) for number, process in enumerate([0, 0, 1])
+    ]
+    assert [each.process for each in gathered(record, *rounds).rounds] == [0, 0, 1]
+    assert round_of(0, 0.5).process == 0  # of records that do not state it
+    for process, before in ((0, 2), (3, 2)):
+        message = (
+            f"line 5: results.process: round 3 ran in process {process}, and the .* are {before}"
+        )
+        with pytest.raises(UserError, match=message):
+            gathered(record, *rounds, replace(round_of(3, 0.5), process=process))
+    with pytest.raises(UserError, match=r"line 2: results\.process: round 0 ran in process 1"):
+        gathered(record, replace(round_of(0, 0.5), process=1))
+
+
+def test_a_round_lacks_what_it_says_sits_out(record):
+    resting = Round(number=0, blocks=blocks_of("plain", "control", "sa"), sits_out=("se",))
+    assert gathered(record, resting, round_of(1, 0.5)).rounds[0].sits_out == ("se",)
+
+
+@pytest.mark.parametrize(
+    ("ran", "resting", "message"),
+    [
+        (("plain", "sa", "se"), ("control",), "sits_out of round 0: variant 'control' cannot"),
+        (("control", "sa", "se"), ("plain",), "sits_out of round 0: variant 'plain' cannot"),
+        (PLAN.variants, ("se",), "sits_out of round 0: variant 'se' ran in it"),
+        (PLAN.variants, ("eca",), "sits_out of round 0: variant 'eca' cannot"),
+        (("plain", "control", "sa"), ("se", "se"), "sits_out of round 0: a variant is named twice"),
+        (("plain", "control"), ("se",), "blocks of round 0: variant 'sa' is missing"),
+    ],
+)
+def test_only_modules_that_could_run_sit_out(record, ran, resting, message):
+    with pytest.raises(UserError, match=f"line 2: results.{message}"):
+        gathered(record, Round(number=0, blocks=blocks_of(*ran), sits_out=resting))
+
+
+def test_the_witness_of_a_round_is_the_baseline(record):
+    seen, other = blocks_of("plain", "sa")
+    assert gathered(record, replace(round_of(0, 0.5), witness=seen)).rounds[0].witness == seen
+    with pytest.raises(UserError, match=r"results\.witness of round 0: variant 'sa' is not the"):
+        gathered(record, replace(round_of(0, 0.5), witness=other))
+
+
 def test_a_result_or_an_error_twice_is_refused(record, case):
     compiled = replace(case, runtime="compile")
     for line, what in (

@@ -4,7 +4,7 @@ from random import Random
 import pytest
 
 from attnbench.stats import between_runs
-from attnbench.stats.between_runs import between, change, known, mean, scatter, student
+from attnbench.stats.between_runs import between, change, known, mean, scatter
 from attnbench.stats.interval import Interval
 
 
@@ -79,13 +79,6 @@ def test_a_ratio_has_the_uncertainty_between_runs() -> None:
     four = known([exact(1.1)] * 4)  # nine degrees of freedom, and half the deviation
     deviation = sqrt(6 * 0.01**2 / 9) / 2
     assert log(four.high / 1.1) == pytest.approx(2.2622 * deviation, rel=1e-3)
-
-
-@pytest.mark.parametrize(
-    ("freedom", "exceeded"), [(6, 2.4469), (10, 2.2281), (30, 2.0423), (100, 1.9840)]
-)
-def test_student_s_t_is_that_of_the_printed_tables(freedom, exceeded):
-    assert student(freedom) == pytest.approx(exceeded, rel=1e-3)
 
 
 @pytest.mark.parametrize("runs", [1, 3])

@@ -10,7 +10,7 @@ from attnbench.records.schema import Environment
 from attnbench.stats.interval import FEWEST
 from attnbench.stats.ratios import FEWEST_ROUNDS
 
-STEP_S = {"counts": 1.5, "export": 25.0, "memory": 2.5, "warm-up": 1.0}
+STEP_S = {"counts": 1.5, "export": 25.0, "memory": 2.5, "warm-up": 1.0, "process": 4.0}
 """Seconds that one step takes beside the timed rounds, roughly."""
 
 BUSY = 2.0
@@ -21,7 +21,29 @@ def beside_the_rounds_s(run: Run) -> float:
     """Return the seconds that counts, memory and warm-up are expected to take, as a whole."""
     kind = "export" if run.case.exported else "memory"
     counted, measured = STEP_S["counts"] * len(run.counted), STEP_S[kind] * len(run.networks)
-    return counted + measured + STEP_S["warm-up"] * len(run.plan.variants)
+    processes_s = warm_up_s(run) * run.plan.processes + further_s(run)
+    return counted + measured + processes_s + witness_s(run)
+
+
+def warm_up_s(run: Run) -> float:
+    """Return the seconds in which a process builds all networks and warms them up."""
+    return STEP_S["warm-up"] * len(run.plan.variants)
+
+
+def witness_s(run: Run) -> float:
+    """Return the seconds that the plain host takes in processes without custom code, if any.
+
+    Of each round two blocks of its own, in processes with two networks each.
+    """
+    if not run.plan.sources:
+        return 0.0
+    begin_s = STEP_S["process"] + 2 * STEP_S["warm-up"]
+    return run.plan.processes * begin_s + run.plan.budget_s * 2 / len(run.plan.variants)
+
+
+def further_s(run: Run) -> float:
+    """Return the seconds that processes after the first take to start and import."""
+    return STEP_S["process"] * (run.plan.processes - 1)
 
 
 def before_all(runs: Sequence[Run], waiting_s: float = 0.0) -> str:
@@ -38,7 +60,21 @@ def before_all(runs: Sequence[Run], waiting_s: float = 0.0) -> str:
     )
     return (
         f"At most {budget} of timed rounds; counts, memory and warm-up before them take about "
-        f"{beside}{compiled}.{waiting}"
+        f"{beside}{compiled}.{_processes(runs)}{waiting}"
+    )
+
+
+def _processes(runs: Sequence[Run]) -> str:
+    """Return what the first run's processes take of that, where there are several."""
+    run = max(runs, key=lambda known: known.plan.processes)
+    processes = run.plan.processes
+    if processes == 1:
+        return ""
+    each = formatting.seconds(STEP_S["process"] + warm_up_s(run))
+    return (
+        f" A run's rounds are spread over {processes} fresh processes, one after the other, each "
+        f"with a warm-up of its own: about {each} each of that. --processes 1 saves it, and leaves "
+        "what differs between processes out of the intervals."
     )
 
 

@@ -16,6 +16,7 @@ from attnbench import formatting
 from attnbench.errors import UserError
 from attnbench.measuring import planning, timing, workload
 from attnbench.measuring.options import cases_of
+from attnbench.measuring.selftest.processes import run_in_processes
 from attnbench.measuring.selftest.simulated import Machine
 from attnbench.measuring.timing import Step
 from attnbench.records.case import RunOptions
@@ -33,8 +34,9 @@ MACHINES: dict[str, dict[str, Any]] = {
     "spikes: one step in twenty takes ten times as long": {"spikes": 0.05},
     "heavy tails (Student's t of 3)": {"heavy_tails": True},
     "memory: a step's place shifts it by 1% (standard deviation)": {"placement": 0.01},
+    "processes: each shifts a step by 0.5% (standard deviation)": {"process": 0.005},
     "all of these": {"drift": 0.02, "jump_at_s": 8.0, "jump": 1.3, "spikes": 0.05}
-    | {"heavy_tails": True, "placement": 0.01},
+    | {"heavy_tails": True, "placement": 0.01, "process": 0.005},
 }
 """Settings of the simulated machines, on which a run of some 40 rounds takes 16 s."""
 
@@ -55,6 +57,9 @@ MODULE = "sa"
 """Timed in the real runs too: it scatters between runs as modules do, which a control does not."""
 
 MOST_ROUNDS = 500
+SIMULATED_BUDGET_S = 100.0
+"""The default of a run."""
+
 REAL_BUDGET_S = 30.0
 
 SIDES = (1, 3)
@@ -194,8 +199,14 @@ def changes(old: list[list[Round]], new: list[list[Round]]) -> Intervals:
 
 
 def simulated_run(machine: Machine) -> list[Round]:
-    """Time rounds on a simulated machine, with the engine and its rule to stop."""
-    steps = {name: machine.step((1 + PLANTED.get(name, 0.0)) * STEP_S, name) for name in VARIANTS}
+    """Time rounds on a simulated machine, with the engine and its rules to stop.
+
+    Where processes differ there, in as many as a run has; else in one.
+    """
+    cost_s = {name: (1 + PLANTED.get(name, 0.0)) * STEP_S for name in VARIANTS}
+    if machine.process:
+        return run_in_processes(machine, cost_s, budget_s=SIMULATED_BUDGET_S)
+    steps = {name: machine.step(seconds, name) for name, seconds in cost_s.items()}
     series = timing.Rounds(steps, dict.fromkeys(steps, 1), machine, machine.seed)
     return list(_until_known(series, TARGET["cpu"]))
 

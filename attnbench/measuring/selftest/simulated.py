@@ -31,6 +31,9 @@ class Machine(CpuClock):
     """The share of steps that take ten times as long."""
     placement: float = 0.0
     """Standard deviation of the effect of a step's addresses on its log-time, until it moves."""
+    process: float = 0.0
+    """Standard deviation of the effect of the process on a step's log-time; a step that is made
+    anew is in another process."""
     mood: float = 0.0
     """Standard deviation of the effect of the run on a step's log-time, constant within a run."""
     now: float = 0.0
@@ -38,6 +41,7 @@ class Machine(CpuClock):
 
     def __post_init__(self) -> None:
         self.random = Random(self.seed)
+        self._moods: dict[str, float] = {}
 
     def mark(self) -> float:
         self.log.append("mark")
@@ -53,12 +57,13 @@ class Machine(CpuClock):
 
     def steps_of(self, cost_s: Callable[[int], float], name: str = "step") -> Step:
         """Make a step whose cost depends on how often it ran before."""
-        calls, placed, mood = 0, self._shift(self.placement), self._shift(self.mood)
+        calls, placed = 0, self._shift(self.placement)
+        constant = self._mood(name) * self._shift(self.process)
 
         def run() -> None:
             nonlocal calls
             self.log.append(name)
-            self.now += cost_s(calls) * mood * placed * self._slowness() * exp(self._noise())
+            self.now += cost_s(calls) * constant * placed * self._slowness() * exp(self._noise())
             calls += 1
 
         def move() -> None:
@@ -66,6 +71,9 @@ class Machine(CpuClock):
             placed = self._shift(self.placement)
 
         return Step({name: run}, move)
+
+    def _mood(self, name: str) -> float:
+        return self._moods.setdefault(name, self._shift(self.mood))
 
     def _shift(self, deviation: float) -> float:
         return exp(self.random.gauss(0.0, deviation)) if deviation else 1.0

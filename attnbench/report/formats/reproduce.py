@@ -16,7 +16,8 @@ def command(run: Run) -> str:
     words, switches = ["attnbench", "run"], []
     words += ["--modules", ",".join(listed)] if listed else []
     words += [word for name in custom for word in ("--module", name)]
-    values = asdict(run.case) | {"budget_s": run.plan.budget_s}
+    values = asdict(run.case)
+    values |= {"budget_s": run.plan.budget_s, "processes": run.plan.processes}
     for name, option in OPTIONS.items():
         if name not in values:  # the timeout is part of no record
             continue

@@ -47,6 +47,14 @@ def _ratio(row: pd.Series[Any], key: str) -> str:
     return with_doubt(formatting.ratio)(row, key)
 
 
+def _levels(row: pd.Series[Any], key: str) -> str:
+    """Return what each level leaves open; nothing where only rounds are known."""
+    rounds, processes = row[key], row["ratio_processes"]
+    if pd.isna(processes) or row["variant"] == PLAIN:
+        return formatting.NOTHING
+    return f"±{formatting.percent(rounds)} rounds, ±{formatting.percent(processes)} processes"
+
+
 def _added(key: str, unit: str, heading: str, show: Callable[..., str]) -> Column:
     meaning = f"`{key}` less the plain host's."
     return Column(f"added_{key}", meaning, unit, f"added {heading}", figure(show, signed=True))
@@ -148,13 +156,28 @@ COLUMNS = (
     ),
     *with_ends(
         "ratio",
-        "exp of the median over rounds of log(step / plain step of the same round); "
-        "`attnbench/stats/interval.py` says how its interval is computed. It covers the rounds of "
-        "this run alone.",
+        "exp of the median over rounds of log(step / plain step of the same round), of several "
+        "processes the mean of their medians; `attnbench/stats/interval.py` and `processes.py` say "
+        "how its interval is computed. It covers the rounds and processes of this run alone.",
         "1",
         "ratio within this run [95%]",
         _ratio,
     ),
+    Column(
+        "ratio_rounds",
+        "By how much the rounds alone leave `ratio` open (95%), as a share; printed with "
+        "`ratio_processes`.",
+        "1",
+        "of which rounds, processes",
+        _levels,
+    ),
+    Column(
+        "ratio_processes",
+        "What the scatter between the processes of the run adds to that, in quadrature; empty "
+        "where it ran in fewer than three.",
+        "1",
+    ),
+    Column("processes", "Processes of the run in which the variant ran.", "1"),
     *with_ends(
         "ratio_between_runs",
         "`ratio`; its interval also covers the variation between runs of the same case, as that of "

@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import asdict
 from itertools import combinations
-from math import nan
+from math import expm1, isfinite, nan
 
 import pandas as pd
 
@@ -181,8 +181,24 @@ def _latency(run: Run, variant: str, scatter: float | None, *, verdicts: bool) -
         known = between_runs.known([ratio], scatter)
         within, between = (ONE, ONE) if variant == PLAIN else (ratio, known)
         row |= figures("ratio", within) | figures("ratio_between_runs", between)
+        row |= _levels(run, variant)
         if verdicts and variant not in (PLAIN, CONTROL):
             row["verdict"] = _verdict(within, between)
+    return row
+
+
+def _levels(run: Run, variant: str) -> Row:
+    """Return what rounds and processes leave open of the ratio."""
+    processes = {
+        timed.process
+        for timed in run.rounds
+        if any(block.variant == variant for block in timed.blocks)
+    }
+    row: Row = {"processes": len(processes)}
+    parts = ratios.parts(run.rounds, variant)
+    if variant != PLAIN and parts is not None and isfinite(parts.rounds):
+        row["ratio_rounds"] = expm1(parts.rounds)
+        row["ratio_processes"] = None if parts.processes is None else expm1(parts.processes)
     return row
 
 

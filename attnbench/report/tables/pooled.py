@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations
-from math import exp, expm1, fsum, log
+from math import exp, expm1, fsum, hypot, log, log1p
 from typing import Any
 
 import pandas as pd
@@ -28,7 +28,10 @@ from attnbench.stats.replicates import Replicates, alike
 MEANS = ("latency_s", "ratio", *(f"{part}_ratio" for part in PARTS))
 """Figures with intervals of which the mean over the runs is taken, with their rounds'."""
 
-SUMS = ("rounds", "outliers")
+SUMS = ("rounds", "outliers", "processes")
+LEVELS = ("ratio_rounds", "ratio_processes")
+"""What the levels within a run leave open: of a mean of independent runs, less."""
+
 MEANS_ALONE = tuple(f"{part}_s" for part in PARTS)
 
 
@@ -121,6 +124,9 @@ def _means(rows: Sequence[pd.Series[Any]]) -> Row:
         seconds = [row[key] for row in rows if not pd.isna(row[key])]
         if seconds:
             means[key] = exp(fsum(map(log, seconds)) / len(seconds))
+    for key in LEVELS:
+        open_ = [log1p(row[key]) for row in rows if not pd.isna(row[key])]
+        means[key] = expm1(hypot(*open_) / len(open_)) if len(open_) == len(rows) else None
     return means | {key: fsum(row[key] for row in rows if not pd.isna(row[key])) for key in SUMS}
 
 

@@ -15,8 +15,9 @@ from attnbench.records.schema import Case
 from attnbench.records.variants import PLAIN, STAGES, IsolatedModule
 from attnbench.report.tables.pooled import PooledRun
 from attnbench.report.tables.run import WITHIN_RUN, LoadedRun
-from attnbench.stats import between_runs, ratios
+from attnbench.stats import between_runs, ratios, witness
 from attnbench.stats.interval import Interval
+from attnbench.stats.processes import FEWEST_PROCESSES
 from attnbench.stats.replicates import began
 from attnbench.text import printable
 
@@ -95,6 +96,8 @@ def notes(loaded: LoadedRun) -> list[str]:
         return [*of_runs, *limits, *sources, *failures]
     return [
         _rounds(run),
+        *_processes(run),
+        *_witness(run),
         *_intervals(loaded),
         *_disturbances(run),
         *limits,
@@ -130,6 +133,38 @@ def _scatter(loaded: PooledRun) -> list[str]:
 
 def _assumed(loaded: LoadedRun) -> float:
     return between_runs.ASSUMED if loaded.scatter is None else loaded.scatter
+
+
+def _processes(run: Run) -> list[str]:
+    """Return over how many processes the rounds are spread, and which modules sat out."""
+    lines = []
+    count = ratios.whole_processes(run.rounds)
+    if count >= FEWEST_PROCESSES:
+        lines.append(
+            f"The rounds ran in {count} processes, one after the other; what differs between these "
+            "is in every interval of a ratio."
+        )
+    if rested := Counter(name for timed in run.rounds for name in timed.sits_out or ()):
+        listed = joined(f"{title(name)} {count}" for name, count in rested.items())
+        lines.append(f"Rounds that modules sat out, as they had those that they need: {listed}.")
+    return lines
+
+
+def _witness(run: Run) -> list[str]:
+    """Return how the baseline fared beside custom code."""
+    known = witness.ratio(run)
+    if known is None:
+        return []
+    verdict = (
+        "so its figures are worth nothing"
+        if witness.shows_interference(known)
+        else f"more than {formatting.percent(witness.MOST - 1, 0)} would be interference"
+    )
+    return [
+        f"{title(run.plan.baseline)} in the processes with custom code took "
+        f"{formatting.ratio(known)} times as long as in processes without, right after the same "
+        f"rounds; {verdict}."
+    ]
 
 
 def _intervals(loaded: LoadedRun) -> list[str]:

@@ -27,7 +27,7 @@ AT_A_GLANCE = (
 COUNTED = ("params", *(f"{rule}_operations" for rule in RULES))
 ADDED = ("added_params", *(f"added_{rule}_operations" for rule in RULES))
 WORK = ("kernels", "added_kernels", "moved_bytes", "added_moved_bytes")
-LATENCY = ("latency_s", "ratio", "tied_with", "outliers")
+LATENCY = ("latency_s", "ratio", "ratio_rounds", "tied_with", "outliers")
 MEMORY = {
     device: tuple(f"peak_{peak}_{figure}" for peak in peaks for figure in ("bytes", "ratio"))
     for device, peaks in (

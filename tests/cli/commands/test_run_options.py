@@ -53,6 +53,13 @@ OPTIONS = [  # flag, what stands for its value, default as shown, help
     ),
     ("--budget", "SECONDS", "100", "Most time in the timed rounds of one run."),
     (
+        "--processes",
+        "N",
+        "6; 1 with --compile",
+        "Fresh processes that share the rounds of a run, one after the other; what differs between "
+        "them is in the intervals.",
+    ),
+    (
         "--timeout",
         "SECONDS",
         "600",

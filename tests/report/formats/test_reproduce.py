@@ -53,7 +53,7 @@ def test_the_command_asks_for_the_very_configuration(run: Run, settings, monkeyp
             {"image_size": 224, "threads": 2, "seed": 0},
             "attnbench run --modules sa --host resnet50 --device cpu --batch-size 2 "
             "--image-size 224 --dtype float32 --mode inference --runtime eager --stages 1,2,3,4 "
-            "--blocks all --budget 10 --threads 2 --seed 0",
+            "--blocks all --budget 10 --processes 1 --threads 2 --seed 0",
         ),
         (
             {
@@ -70,8 +70,8 @@ def test_the_command_asks_for_the_very_configuration(run: Run, settings, monkeyp
             },
             "attnbench run --modules sa --host maskrcnn_resnet50_fpn --device cuda "
             "--batch-size 2 --image-size 800x1333 --dtype bfloat16 --mode training "
-            "--runtime compile+cuda-graph --stages 2,4 --blocks last --budget 0.25 --threads 1 "
-            "--seed 3 --channels-last --isolated",
+            "--runtime compile+cuda-graph --stages 2,4 --blocks last --budget 0.25 --processes 1 "
+            "--threads 1 --seed 3 --channels-last --isolated",
         ),
     ],
 )

@@ -1,0 +1,144 @@
+"""What one process does of a run's rounds: when it ends, and which modules sit out.
+
+The processes run one after the other, so that a run takes the memory of one, and whatever changes
+slowly in the machine differs between processes too and is in the interval. Each begins with the
+plain host, the control and every module.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from math import ceil, inf, log
+from typing import Literal
+
+from attnbench.records.run import Run
+from attnbench.records.schema import Case
+from attnbench.stats import ratios
+from attnbench.stats.processes import LEAST_ROUNDS
+from attnbench.stats.ratios import CHECK_EVERY, FEWEST_ROUNDS
+
+DEFAULT = 6
+"""Processes of a run. With six, Student's quantile of their scatter is 2.6; with four 3.2."""
+
+COMPILED = 1
+"""Processes where networks are compiled: each further one would compile all of them again."""
+
+FOR_ROUNDS = 0.75
+"""Share of the target that rounds alone may leave open when a module has its rounds: what differs
+between processes comes on top, by a quarter where nothing does (Student's quantile)."""
+
+
+def number_of(stated: int | None, case: Case) -> int:
+    """Return how many processes a run has, as stated or by default."""
+    if stated is not None:
+        return stated
+    return COMPILED if case.compiled else DEFAULT
+
+
+def next_process(run: Run) -> int:
+    """Return the number of the process that goes on with a run."""
+    return run.rounds[-1].process + 1 if run.rounds else 0
+
+
+CLOSE = 2
+"""Times the target from 1 is close: the target itself could not tell such a ratio from 1."""
+
+FEW_RESAMPLES = 200
+"""Of the bootstrap, where an interval only says how many rounds are still needed."""
+
+
+class Share:
+    """The share of the process that goes on with a run, as it is when this is made.
+
+    The planned processes share the budget that is left; a process also ends where every variant
+    has the rounds that it needs, by what its rounds so far leave open. Those that then have not
+    reached the target get further processes, of as many rounds as the others had, in which the
+    modules that have reached it sit out.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self.process = next_process(run)
+        self._first = len(run.rounds)
+        self._timed_s = run.timed_s
+        self._whole = ratios.whole_processes(run.rounds)
+        left = run.plan.processes - self._whole
+        self._further = left < 1
+        self._budget_s = max(run.plan.budget_s - run.timed_s, 0.0) / left if left > 1 else inf
+        self._most = ceil(self._first / self._whole) if self._further else inf
+        able = self._able(run) if self._further else ()
+        self._resting = {name for name in able if name in _modules(run) and _known(run, name)}
+
+    @property
+    def resting(self) -> frozenset[str]:
+        """The modules that sit out, now and for the rest of the process."""
+        return frozenset(self._resting)
+
+    def over(self, run: Run) -> Literal["target", "process"] | None:
+        """Return whether the run has reached its target, or the process has done its share.
+
+        First let modules rest that have their rounds. A run stops in its planned processes at the
+        earliest.
+        """
+        if run.plan.processes == 1:
+            variants = [run.plan.baseline, *self._able(run)]
+            target, baseline = run.plan.target, run.plan.baseline
+            known = ratios.may_stop(run.rounds, variants, target, baseline=baseline)
+            return "target" if known else None
+        ended = self._ended(run)
+        enough = len(run.rounds) >= FEWEST_ROUNDS and (
+            ratios.whole_processes(run.rounds) >= run.plan.processes
+        )
+        due = enough and (ended or len(run.rounds) % CHECK_EVERY == 0)
+        if due and all(_known(run, name) for name in self._able(run)):
+            return "target"
+        return "process" if ended else None
+
+    def _ended(self, run: Run) -> bool:
+        rounds = len(run.rounds) - self._first
+        if rounds < LEAST_ROUNDS:
+            return False
+        if rounds >= self._most or run.timed_s - self._timed_s >= self._budget_s:
+            return True
+        if rounds % LEAST_ROUNDS or self._further:
+            return False
+        ready = {name for name in self._able(run) if self._has_rounds(run, name)}
+        self._resting |= ready & _modules(run)
+        return ready == {*self._able(run)}
+
+    @staticmethod
+    def _able(run: Run) -> list[str]:
+        """Return the variants that are compared and have not failed."""
+        compared = run.plan.variants[1:]
+        return [name for name in compared if not run.failed(name, "latency")]
+
+    def _has_rounds(self, run: Run, name: str) -> bool:
+        """Return whether a variant has its share of the rounds that it takes for the target."""
+        known = ratios.parts(run.rounds, name, FEW_RESAMPLES, baseline=run.plan.baseline)
+        if known is None or known.rounds == inf:
+            return False
+        goal = _goal(run, name, known.interval.median)
+        ran = Counter(timed.process for timed in run.rounds if name not in (timed.sits_out or ()))
+        needed = ran.total() * (known.rounds / (FOR_ROUNDS * goal)) ** 2
+        return ran[self.process] >= max(needed / run.plan.processes, LEAST_ROUNDS)
+
+
+def _modules(run: Run) -> set[str]:
+    """Return the variants that may sit out: all but the baseline and its control."""
+    return {*run.plan.variants[2:]}
+
+
+def _known(run: Run, name: str) -> bool:
+    ratio = ratios.ratio(run.rounds, name, baseline=run.plan.baseline)
+    if ratio is None or ratio.half_width > run.plan.target:
+        return False
+    return ratio.half_width <= _goal(run, name, log(ratio.median))
+
+
+def _goal(run: Run, name: str, log_ratio: float) -> float:
+    """Return the half-width at which a variant is known: half the target where it is close to 1.
+
+    By its distance from 1 alone, not by whether the interval excludes 1: a run that went on until
+    it is significant would find too much.
+    """
+    close = name != run.plan.control and abs(log_ratio) < CLOSE * run.plan.target
+    return run.plan.target / 2 if close else run.plan.target

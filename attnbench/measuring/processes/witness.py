@@ -1,0 +1,102 @@
+"""The plain host beside a run with custom modules, in a process that never loads their code.
+
+What custom code changes unseen in the process that it shares with the plain host (C++ within torch,
+threads that come and go, memory bandwidth) makes the plain host slower there, and every ratio with
+it. So each process of such a run has a witness: a process with nothing but the plain host and its
+control, asked for one block after every round.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import count
+
+from attnbench import formatting
+from attnbench.measuring import latency, timing
+from attnbench.measuring.events import Event, record
+from attnbench.measuring.guard import is_custom
+from attnbench.records.run import Run
+from attnbench.records.schema import Block, End, Record, Round
+from attnbench.stats import witness
+from attnbench.system import process_settings, worker
+from attnbench.text import error_line, printable
+
+
+class WitnessError(RuntimeError):
+    """The witness has failed; that says nothing of any variant."""
+
+
+def custom_modules(run: Run) -> list[str]:
+    """Return the variants of a run that run code which is not the suite's."""
+    return [name for name in run.plan.variants if is_custom(name, run.case.isolated)]
+
+
+def blocks(run: Run, clock: timing.Clock | None = None) -> Iterator[Block]:
+    """Yield a block of the baseline each time that it is asked for; a child process runs it.
+
+    As in a round, another network runs before it, and it moves in memory every few rounds.
+    """
+    process_settings.settle(run.case)
+    clock = clock or timing.clock_for(run.case.device)
+    baseline, before = (latency.step(run.case, name) for name in run.plan.variants[:2])
+    timing.warm_up(before, clock)
+    steps = timing.warm_up(baseline, clock)
+    gc.disable()
+    for number in count(1):
+        clock.fill()
+        before()
+        seconds = timing.timed(baseline, steps, clock)
+        yield Block(variant=run.plan.baseline, steps=steps, seconds=seconds)
+        if number % process_settings.MOVE_EVERY == 0:
+            for step in (baseline, before):
+                if step.move:
+                    step.move()
+
+
+def witnessed(
+    run: Run,
+    events: Iterator[Event],
+    begin: Callable[[Run], Iterator[Block]] = lambda run: worker.stream(blocks, run),
+) -> Iterator[Event]:
+    """Pass on the events of a process, each round with the witness's block right after it.
+
+    An end becomes a failure where the witness shows that custom code changes the plain host.
+
+    Raises:
+        WitnessError: the witness has failed.
+    """
+    beside = begin(run)
+    _next(beside)  # it starts, builds and warms up before the process that it stands beside
+    for event in events:
+        results = event.results if isinstance(event, Record) else None
+        if isinstance(event, Record) and isinstance(results, Round):
+            yield replace(event, results=replace(results, witness=_next(beside)))
+        elif isinstance(results, End) and results.reason != "failed" and (found := fault(run)):
+            end = End(reason="failed", rounds=results.rounds, message=found)
+            yield record(run, None, results=end)
+        else:
+            yield event
+
+
+def _next(beside: Iterator[Block]) -> Block:
+    try:
+        return next(beside)
+    except Exception as error:
+        message = f"the plain host in a process without custom code: {error_line(error)}"
+        raise WitnessError(message) from error
+
+
+def fault(run: Run) -> str | None:
+    """Return that custom code changes what the baseline takes, or None where it may not."""
+    known = witness.ratio(run)
+    if known is None or not witness.shows_interference(known):
+        return None
+    custom = custom_modules(run)
+    who = printable(custom[0]) if len(custom) == 1 else "the custom modules"
+    share = formatting.percent(witness.MOST - 1, 0)
+    return (
+        f"{who}: {run.plan.baseline} takes {formatting.ratio(known)} times as long in the process "
+        f"that has loaded this code as in one that never does; more than {share} is interference"
+    )

@@ -1,0 +1,39 @@
+"""How much longer the plain host takes beside custom code than in a process without it."""
+
+from __future__ import annotations
+
+from math import exp, log
+
+from attnbench.records.run import Run
+from attnbench.stats import between_runs, processes
+from attnbench.stats.interval import FEWEST, Interval
+
+MOST = 1.05
+"""Times that the plain host may take beside custom code, or be faster: more is interference."""
+
+
+def ratio(run: Run) -> Interval | None:
+    """Return the baseline's time in the run over that of the witness right after the same round.
+
+    Of fewer than three processes, the scatter that is assumed of runs stands for that of processes.
+    None where there are too few rounds with a witness.
+    """
+    samples = [
+        (log((block.seconds / block.steps) / (seen.seconds / seen.steps)), timed.process)
+        for timed in run.rounds
+        if (seen := timed.witness)
+        for block in timed.blocks
+        if block.variant == run.plan.baseline
+    ]
+    if len(samples) < FEWEST:
+        return None
+    logs, ran_in = [value for value, _ in samples], [process for _, process in samples]
+    known = processes.parts(logs, ran_in)
+    ends = known.interval
+    interval = Interval(exp(ends.median), exp(ends.low), exp(ends.high))
+    return between_runs.known([interval]) if known.processes is None else interval
+
+
+def shows_interference(known: Interval) -> bool:
+    """Return whether the whole interval lies beyond :data:`MOST`, either way."""
+    return known.low > MOST or known.high < 1 / MOST

@@ -1,0 +1,150 @@
+"""The plain host beside custom code and without it, on two simulated clocks."""
+
+import re
+from dataclasses import replace
+from itertools import islice
+from math import exp
+from random import Random
+
+import pytest
+from helpers.runs import TICK_S, kinds
+
+from attnbench.measuring import latency
+from attnbench.measuring.events import record
+from attnbench.measuring.processes import witness
+from attnbench.measuring.runner import _latency
+from attnbench.measuring.timing import Step
+from attnbench.records.run import Run
+from attnbench.records.schema import Block, End, Plan, Round
+from attnbench.report.tables.remarks import remarks
+from attnbench.report.tables.run import LoadedRun
+from attnbench.stats import witness as seen
+from attnbench.system.worker import ChildDiedError
+
+MINE = "mine.py:Mine"
+BLOCK = Block(variant="plain", steps=1, seconds=1.0)
+
+
+@pytest.fixture
+def custom(case):
+    return Run(case, Plan(variants=("plain", "control", MINE), budget_s=100.0, target=0.01), {})
+
+
+def process_of(run, process, rounds, factor, random):
+    """What a process with custom code yields: rounds, and an end with the last of three."""
+    for _ in range(rounds):
+        taken = factor * exp(random.gauss(0, 0.02))
+        blocks = tuple(replace(BLOCK, variant=name, seconds=taken) for name in run.plan.variants)
+        timed = Round(number=len(run.rounds), process=process, blocks=blocks)
+        yield record(run, None, results=timed)
+    if process == 2:
+        yield record(run, None, results=End(reason="budget", rounds=len(run.rounds)))
+
+
+def noisy_blocks(random):
+    while True:
+        yield replace(BLOCK, steps=2, seconds=2 * exp(random.gauss(0, 0.02)))
+
+
+def measured(run, factor, seed=0):
+    """Measure a run of three processes that the custom code slows down by the factor."""
+    random = Random(seed)
+
+    def measure(run):
+        process = len({timed.process for timed in run.rounds})
+        shift = factor * exp(random.gauss(0, 0.002))
+        events = process_of(run, process, 20, shift, random)
+        return witness.witnessed(run, events, lambda _: noisy_blocks(random))
+
+    perform(run, measure)
+    return run
+
+
+def perform(run, measure):
+    records = []
+    for event in _latency(run, measure):
+        run.add(event)
+        records.append(event)
+    return records
+
+
+@pytest.mark.parametrize("factor", [1.0, 1.04, 0.97])
+def test_custom_code_may_leave_the_plain_host_within_5_percent(custom, factor):
+    for seed in range(5):
+        run = measured(replace(custom, rounds=[], end=None), factor, seed)
+        assert run.end == End(reason="budget", rounds=60)
+        assert seen.ratio(run).median == pytest.approx(factor, abs=0.01)
+    expected = f"plain in the processes with custom code took {factor:.2f}"
+    assert any(line.startswith(expected[:-1]) for line in remarks(LoadedRun(run)))
+
+
+@pytest.mark.parametrize(("factor", "shown"), [(1.10, r"1\.\d+"), (0.9, r"0\.\d+")])
+def test_custom_code_that_changes_the_plain_host_ends_the_run_and_is_named(custom, factor, shown):
+    run = measured(custom, factor)
+    assert run.end.reason == "failed"
+    assert len(run.rounds) == 60  # they are kept
+    assert re.match(rf"{re.escape(MINE)}: plain takes {shown} \[", run.end.message)
+    assert run.end.message.endswith("more than 5% is interference")
+    assert not run.finished
+
+
+def test_of_several_custom_modules_none_is_named(custom):
+    plan = replace(custom.plan, variants=(*custom.plan.variants, "other.py:Other"))
+    message = measured(replace(custom, plan=plan), 1.2).end.message
+    assert message.startswith("the custom modules: plain takes ")
+
+
+def test_of_one_process_more_is_needed_as_nothing_shows_what_differs_between_two(custom):
+    def run_of(factor):
+        blocks = tuple(replace(BLOCK, variant=v, seconds=factor) for v in custom.plan.variants)
+        rounds = [Round(number=n, blocks=blocks, witness=BLOCK) for n in range(30)]
+        return replace(custom, rounds=rounds)
+
+    assert seen.ratio(run_of(1.07)).low == pytest.approx(1.07 / exp(2.4469 * 0.013), rel=1e-3)
+    assert witness.fault(run_of(1.07)) is None
+    assert witness.fault(run_of(1.09)) is not None
+
+
+def test_rounds_without_a_witness_say_nothing(custom):
+    blocks = tuple(replace(BLOCK, variant=variant) for variant in custom.plan.variants)
+    custom.rounds += [Round(number=number, blocks=blocks) for number in range(9)]
+    assert seen.ratio(custom) is None
+    assert witness.fault(custom) is None
+
+
+def test_a_witness_that_dies_ends_the_run_and_is_nobodys_fault(custom):
+    def dies():
+        yield BLOCK
+        raise ChildDiedError("the worker process was killed")
+
+    def measure(run):
+        return witness.witnessed(run, process_of(run, 0, 9, 1.0, Random(0)), lambda _: dies())
+
+    records = perform(custom, measure)
+    assert kinds(records) == [("end", None)]
+    assert records[0].results.message == (
+        "WitnessError: the plain host in a process without custom code: "
+        "ChildDiedError: the worker process was killed"
+    )
+    assert custom.failures == {}
+
+
+def test_the_witness_times_the_baseline_after_another_network_and_moves_both(
+    custom, machine, monkeypatch
+):
+    machine.cost_s = {"plain": 2 * TICK_S}
+    moves = []
+
+    def step(_, variant):
+        made = machine.step(machine.cost_s.get(variant, TICK_S), variant)
+        return Step(made.parts, lambda: moves.append(variant))
+
+    monkeypatch.setattr(latency, "step", step)
+    found = list(islice(witness.blocks(custom, machine), 6))
+    assert found == [Block(variant="plain", steps=1, seconds=2 * TICK_S)] * 6
+    assert machine.log[-5:] == ["control", "mark", "plain", "mark", "wait"]
+    assert moves == ["plain", "control"]
+
+
+def test_a_run_without_custom_modules_has_no_witness(new_run):
+    assert witness.custom_modules(new_run()) == []
