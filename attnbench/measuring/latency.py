@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from copy import deepcopy
+from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
 from torch.utils._pytree import tree_leaves
 
+from attnbench.devices.device_time import Ahead, NotAheadError, calibrate
+from attnbench.devices.recovery import recover
 from attnbench.errors import UserError
 from attnbench.measuring import isolated, timing, workload
 from attnbench.measuring.events import Beginning, Event, failure, record
@@ -16,8 +19,9 @@ from attnbench.measuring.guard import Guard
 from attnbench.modules import SettingsError
 from attnbench.plugins import resolve
 from attnbench.records.run import Run
-from attnbench.records.schema import Case, Compiled, End, Environment, Failure, Record
+from attnbench.records.schema import Case, Compiled, End, Environment, Failure, Record, Round
 from attnbench.stats import ratios
+from attnbench.stats.device_time import device_rounds
 from attnbench.system import child, disturbance, nvml, process_settings
 
 NO_BLOCK = 2**16 - 1
@@ -63,11 +67,23 @@ def _guarded(
         yield record(run, None, results=end)
 
 
+@dataclass
+class _Warm:
+    """The variants that are ready for rounds."""
+
+    steps: dict[str, timing.Step] = field(default_factory=dict)
+    block_steps: dict[str, int] = field(default_factory=dict)
+    ahead: dict[str, Ahead] = field(default_factory=dict)
+
+
 def _measure(
     run: Run, clock: timing.Clock, look: Callable[[], disturbance.Counters], guard: Guard
 ) -> Iterator[Event]:
-    steps: dict[str, timing.Step] = {}
-    block_steps: dict[str, int] = {}
+    """Warm up and time. It ends without End where the device is lost: a fresh process goes on.
+
+    After a failure its record comes first, then memory is released, then the device is probed.
+    """
+    warm = _Warm()
     for variant in run.plan.variants:
         if run.failed(variant, "latency"):
             continue
@@ -75,18 +91,34 @@ def _measure(
         guard.begin(variant)
         failed: Failure | None = None
         try:
-            steps[variant], block_steps[variant], first_s = _warmed_up(run.case, variant, clock)
+            first_s = _warm_up(run.case, variant, clock, warm)
+            no_device_time = _calibrate(run, variant, clock, warm)
         except Exception as error:
             failed = failure("latency", error)
         else:
-            guard.built(variant, steps[variant].network)
+            guard.built(variant, warm.steps[variant].network)
         guard.inspect(variant, in_round=False)
         if failed:
-            torch.cuda.empty_cache()  # here, where nothing holds the error's frames and tensors
+            warm.steps.pop(variant, None)
             yield record(run, variant, error=failed)
+            if not recover(run.case.device):
+                return
+            continue
         # The control is the plain host, which is compiled by now.
-        elif run.case.compiled and variant not in (*run.compiled, run.plan.control):
+        if run.case.compiled and variant not in (*run.compiled, run.plan.control):
             yield record(run, variant, results=Compiled(seconds=first_s))
+        if no_device_time:
+            yield record(run, variant, error=no_device_time)
+    yield from _rounds(run, clock, look, guard, warm)
+
+
+def _rounds(
+    run: Run,
+    clock: timing.Clock,
+    look: Callable[[], disturbance.Counters],
+    guard: Guard,
+    warm: _Warm,
+) -> Iterator[Event]:
     first = run.rounds[-1].number + 1 if run.rounds else 0
     driver_facts: Environment = {}
 
@@ -99,31 +131,64 @@ def _measure(
     def mark_block(name: str | None) -> None:
         child.mark(NO_BLOCK if name is None else numbers[name])
 
-    # A GPU runs a block some time after it was issued, so there none can be told.
-    begin = mark_block if run.case.device == "cpu" else None
     rounds = timing.Rounds(
-        steps, block_steps, clock, run.case.seed, first, look, read_driver, guard.inspect, begin
+        warm.steps,
+        warm.block_steps,
+        clock,
+        run.case.seed,
+        first,
+        look,
+        read_driver,
+        guard.inspect,
+        mark_block,
+        warm.ahead,
     )
-    series = iter(rounds)
-    while (reason := _reason_to_stop(run)) is None:
+    series = rounds.events()
+    while (reason := _reason_to_stop(run, warm)) is None:
         yield Beginning("round", None)
-        finished = next(series, None)
-        for variant, raised in rounds.failures.items():
-            if not run.failed(variant, "latency"):
-                torch.cuda.empty_cache()
-                yield record(run, variant, error=failure("latency", raised))
-        if finished:
-            yield record(run, None, results=finished, facts=driver_facts)
+        for event in series:
+            if isinstance(event, Round):
+                yield record(run, None, results=event, facts=driver_facts)
+                break
+            yield record(run, event.variant, error=failure("latency", event.error))
+            if not recover(run.case.device):
+                return
     yield record(run, None, results=End(reason=reason, rounds=len(run.rounds)))
 
 
-def _warmed_up(case: Case, variant: str, clock: timing.Clock) -> tuple[timing.Step, int, float]:
-    """Return a warm step, the number of steps in its block, and the seconds to its first output."""
+def _warm_up(case: Case, variant: str, clock: timing.Clock, warm: _Warm) -> float:
+    """Add the variant's step and the number of steps in its block; return the seconds of its first.
+
+    They are those to its first output, building included.
+    """
     start = clock.mark()
-    ready = step(case, variant)
+    warm.steps[variant] = ready = step(case, variant)
     _check_finite(ready())
     first_s = clock.seconds(start, clock.mark())
-    return ready, timing.warm_up(ready, clock), first_s
+    warm.block_steps[variant] = timing.warm_up(ready, clock)
+    return first_s
+
+
+def _calibrate(run: Run, variant: str, clock: timing.Clock, warm: _Warm) -> Failure | None:
+    """Find how the variant's device time is taken, where the device has one; return why not."""
+    if clock.queue is None or not clock.queue.spins or run.failed(variant, "device time"):
+        return None
+    ready, most = warm.steps[variant], warm.block_steps[variant]
+    try:
+        warm.ahead[variant] = calibrate(ready, clock, launches_of(run, variant), most)
+    except NotAheadError as error:
+        return failure("device time", error)
+    return None
+
+
+def launches_of(run: Run, variant: str) -> int | None:
+    """Return the kernels that one step launches, as counted; None where that is not known."""
+    if run.case.cuda_graph:
+        return 1
+    counted = run.plan.baseline if variant == run.plan.control else variant
+    rule = "executed, training step" if run.case.mode == "training" else "executed"
+    count = run.counts.get(counted, {}).get(rule)
+    return None if count is None else (count.details or {}).get("kernels")
 
 
 def _check_finite(output: object) -> None:
@@ -132,12 +197,16 @@ def _check_finite(output: object) -> None:
         raise FloatingPointError("the output is not finite: what follows would time a defect")
 
 
-def _reason_to_stop(run: Run) -> Literal["target", "budget", "failed"] | None:
+def _reason_to_stop(run: Run, warm: _Warm) -> Literal["target", "budget", "failed"] | None:
     if run.failed(run.plan.baseline, "latency"):
         return "failed"
     if run.rounds and run.timed_s >= run.plan.budget_s:
         return "budget"
     variants = [name for name in run.plan.variants if not run.failed(name, "latency")]
-    if ratios.may_stop(run.rounds, variants, run.plan.target, baseline=run.plan.baseline):
-        return "target"
-    return None
+    target, baseline = run.plan.target, run.plan.baseline
+    timed = [(run.rounds, variants)]
+    if baseline in warm.ahead:
+        of_device = [name for name in variants if name in warm.ahead]
+        timed.append((device_rounds(run.rounds), of_device))
+    may_stop = (ratios.may_stop(*known, target, baseline=baseline) for known in timed)
+    return "target" if all(may_stop) else None

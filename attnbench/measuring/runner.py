@@ -233,20 +233,22 @@ def _counts(case: Case, variant: str, count: CountNetwork) -> Counts:
 
 
 def _latency(run: Run, measure: MeasureLatency) -> Iterator[Event]:
-    """Time the rounds in a child process.
+    """Time the rounds in a child process, and in a fresh one where its device is lost.
 
     A variant that crashes it, or gives no answer, in its warm-up or its block of a round is
     recorded as failed, and timing restarts without it. The plain host in a round is not: the cause
     lies outside, and the run can be resumed.
     """
     while run.end is None:
-        last = Beginning("start", None)
+        last, failed = Beginning("start", None), False
         try:
             for event in measure(run):
                 if isinstance(event, Beginning):
                     last = event
+                failed = failed or (isinstance(event, Record) and event.error is not None)
                 yield event
-            return
+            if not failed:
+                return
         except Exception as error:
             if run.end is not None:  # it failed on exit, when all was done
                 return
