@@ -132,6 +132,37 @@ COLUMNS = (
         "latency ratio [95%]",
         _ratio,
     ),
+    *with_ends(
+        "device_latency_s",
+        "As `latency_s`, of the device's own times: steps behind a spin that outlasts their "
+        "issuing. Only of devices that execute behind the host.",
+        "s",
+        "device time (ms/image) [95%]",
+        with_doubt(formatting.milliseconds),
+    ),
+    *with_ends(
+        "device_ratio",
+        "As `ratio`, of the device's own times.",
+        "1",
+        "device ratio within this run [95%]",
+        _ratio,
+    ),
+    *with_ends(
+        "device_ratio_between_runs",
+        "As `ratio_between_runs`, of the device's own times.",
+        "1",
+        "device ratio [95%]",
+        _ratio,
+    ),
+    Column("device_verdict", "As `verdict`, of the device's own times.", "", "device", words),
+    Column(
+        "issued_share",
+        "Median over rounds of the share of its seconds in which the host issued the steps. Above "
+        "0.9 the device waited for Python, and `ratio` is one of issuing.",
+        "1",
+        "issuing",
+        lambda row, key: formatting.NOTHING if pd.isna(row[key]) else f"{row[key]:.0%}",
+    ),
     Column("rounds", "Rounds in which the variant ran.", "1"),
     Column(
         "outliers",

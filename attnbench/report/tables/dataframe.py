@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import combinations
 from math import nan
 
@@ -20,8 +20,9 @@ from attnbench.records.variants import CONTROL, PLAIN
 from attnbench.report.tables.columns import COLUMNS, CONFIGURATION, PARTS, PEAKS, RULES
 from attnbench.report.tables.table import figures, typed
 from attnbench.stats import between_runs, interval, ratios
+from attnbench.stats.device_time import device_rounds, issued_share
 from attnbench.stats.interval import Interval, percent_right
-from attnbench.stats.replicates import began
+from attnbench.stats.replicates import began, control_fault
 
 Row = dict[str, object]
 
@@ -35,12 +36,16 @@ def frame(run: Run, *, verdicts: bool, scatter: float | None = None) -> pd.DataF
     standard deviation of log-ratios between runs; by default that of ``stats.between_runs``.
     """
     ties = _ties(run, scatter, verdicts=verdicts)
+    of_device = device_times(run)
+    device_verdicts = control_fault(of_device) is None
     recipe = published_accuracy.recipe(run.case.host, modules=run.modules)
     rows = [
         {
             "variant": variant,
             **_counts(run, variant),
             **_latency(run, variant, scatter, verdicts=verdicts),
+            **_of_device(_latency(of_device, variant, scatter, verdicts=device_verdicts)),
+            "issued_share": issued_share(run.rounds, variant),
             **_parts(run, variant),
             "compile_s": run.compiled[variant].seconds if variant in run.compiled else None,
             **ties[variant],
@@ -183,6 +188,17 @@ def _latency(run: Run, variant: str, scatter: float | None, *, verdicts: bool) -
         if verdicts and variant not in (PLAIN, CONTROL):
             row["verdict"] = _verdict(within, between)
     return row
+
+
+def device_times(run: Run) -> Run:
+    """Return the run with the device's own times in the place of those that users have."""
+    return replace(run, rounds=device_rounds(run.rounds))
+
+
+def _of_device(latency: Row) -> Row:
+    """Return figures of latency under the keys of the device's own."""
+    counted_once = {"rounds", "outliers"}
+    return {f"device_{key}": value for key, value in latency.items() if key not in counted_once}
 
 
 def _verdict(within: Interval, between: Interval) -> str:

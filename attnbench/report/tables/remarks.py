@@ -70,13 +70,32 @@ def remarks(loaded: LoadedRun) -> list[str]:
     return [first, control(loaded), *others]
 
 
+def _device_times(loaded: LoadedRun) -> list[str]:
+    """Return what the device's own times are worth, and for which variants it waited."""
+    if loaded.run.case.isolated:
+        return ["Times are the device's own."] if loaded.has_device_times else []
+    lines = []
+    if loaded.waited:
+        lines.append(
+            f"The GPU waited for Python in {joined(map(title, loaded.waited))}: issuing took more "
+            "than nine tenths of the time, so their latency and its ratio are of issuing. The "
+            "device ratio is that of the GPU's own work."
+        )
+    if loaded.has_device_times:
+        fault = loaded.device_control_fault
+        figure = formatting.ratio(loaded.device_control_ratio)
+        held = "it holds." if fault is None else f"too noisy to judge: {fault}."
+        lines.append(f"Control of the device's own times: {figure}; {held}")
+    return lines
+
+
 def notes(loaded: LoadedRun) -> list[str]:
     """Return how many rounds ran, then disturbances, limits, sources of modules and failures."""
     run = loaded.run
     sources = (f"The code of {title(name)}: {origin}." for name, origin in run.plan.sources.items())
     limits = (*_limits(run.case), *_computed(run))
     if isinstance(loaded, PooledRun):
-        of_runs = [*_of_several(loaded), *_scatter(loaded)]
+        of_runs = [*_of_several(loaded), *_scatter(loaded), *_device_times(loaded)]
         of_runs += [
             f"In the run of {began(run)}: {line}"
             for run in loaded.runs
@@ -87,6 +106,7 @@ def notes(loaded: LoadedRun) -> list[str]:
     return [
         _rounds(run),
         *_intervals(loaded),
+        *_device_times(loaded),
         *_disturbances(run),
         *limits,
         *sources,
