@@ -6,7 +6,20 @@ from attnbench.devices.clocks import CpuClock
 from attnbench.devices.kind import Kind
 
 
-def _nothing() -> None: ...
+def _nothing(*_: object) -> None: ...
 
 
-KIND = Kind(name="cpu", clock=CpuClock, release=_nothing, synchronize=_nothing)
+KIND = Kind(
+    name="cpu",
+    title="CPU",
+    clock=CpuClock,
+    count=lambda: 1,
+    select=_nothing,
+    release=_nothing,
+    synchronize=_nothing,
+    facts=lambda _: {},
+    memory=None,  # the process's resident size is read instead
+    copy_bytes=2**26,
+    product_size=2048,
+    has_run=True,
+)

@@ -22,7 +22,7 @@ from attnbench.records.run import Run
 from attnbench.records.schema import Case, Compiled, End, Environment, Failure, Record, Round
 from attnbench.stats import ratios
 from attnbench.stats.device_time import device_rounds
-from attnbench.system import child, disturbance, nvml, process_settings
+from attnbench.system import child, disturbance, environment, process_settings
 
 NO_BLOCK = 2**16 - 1
 """What is marked between blocks."""
@@ -123,8 +123,7 @@ def _rounds(
     driver_facts: Environment = {}
 
     def read_driver() -> None:  # while the device still works on a round
-        if isinstance(uuid := run.environment.get("gpu_uuid"), str):
-            driver_facts.update(nvml.moment(uuid))
+        driver_facts.update(environment.of_driver(run.environment))
 
     numbers = {name: number for number, name in enumerate(run.plan.variants)}
 
@@ -163,9 +162,10 @@ def _warm_up(case: Case, variant: str, clock: timing.Clock, warm: _Warm) -> floa
     """
     start = clock.mark()
     warm.steps[variant] = ready = step(case, variant)
-    _check_finite(ready())
-    first_s = clock.seconds(start, clock.mark())
-    warm.block_steps[variant] = timing.warm_up(ready, clock)
+    with ready.during():
+        _check_finite(ready())
+        first_s = clock.seconds(start, clock.mark())
+        warm.block_steps[variant] = timing.warm_up(ready, clock)
     return first_s
 
 
@@ -175,7 +175,8 @@ def _calibrate(run: Run, variant: str, clock: timing.Clock, warm: _Warm) -> Fail
         return None
     ready, most = warm.steps[variant], warm.block_steps[variant]
     try:
-        warm.ahead[variant] = calibrate(ready, clock, launches_of(run, variant), most)
+        with ready.during():
+            warm.ahead[variant] = calibrate(ready, clock, launches_of(run, variant), most)
     except NotAheadError as error:
         return failure("device time", error)
     return None

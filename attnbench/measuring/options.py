@@ -17,7 +17,7 @@ from attnbench.errors import UserError
 from attnbench.modules import ATTENTION, SettingsError
 from attnbench.plugins import resolve
 from attnbench.records import case as cases
-from attnbench.records import image_size, store
+from attnbench.records import device, image_size, store
 from attnbench.records.bounds import LONGEST_S, SHORTEST_S
 from attnbench.records.case import CASE_OPTIONS, GRID, OPTIONS, Case, RunOptions
 from attnbench.records.run import Run, gather
@@ -94,11 +94,10 @@ def cleaned(options: RunOptions) -> RunOptions:
         for name in ("mode", "dtype")
         if (chosen := getattr(options, name)) is not None
     }
-    for name in ("device", "blocks"):
-        if (word := getattr(options, name)) is not None:
-            values[name] = cases.written(word)
-    if values.get("device") == "auto":
-        values["device"] = None
+    if options.blocks is not None:
+        values["blocks"] = cases.written(options.blocks)
+    if options.device is not None:
+        values["device"] = _device(options.device)
     if options.host is not None:
         values["host"] = host_names.written(options.host)
     if options.modules is not None:
@@ -110,6 +109,14 @@ def cleaned(options: RunOptions) -> RunOptions:
         if (chosen := getattr(options, name))
     }
     return replace(options, **several)
+
+
+def _device(word: str) -> str | None:
+    """Return the name of a device; None for ``auto``."""
+    try:
+        return None if word.strip().lower() == "auto" else device.written(word)
+    except ValueError as error:
+        raise UserError(str(error)) from error
 
 
 def require_values(options: RunOptions) -> None:
@@ -181,8 +188,12 @@ def check_case(case: Case) -> None:
             f"{case.host} has no --mode training: what its step does depends on the objects that "
             "it is shown, so there is no fixed work to time"
         )
-    if case.cuda_graph and case.device != "cuda":
-        raise UserError("--cuda-graph needs a CUDA device")
+    for flag, asked in (
+        ("--cuda-graph", case.cuda_graph),
+        ("--cudnn-benchmark", case.cudnn_benchmark),
+    ):
+        if asked and device.kind_of(case.device) != "cuda":
+            raise UserError(f"{flag} needs a CUDA device")
     if case.isolated and case.stages != STAGES:
         raise UserError("--isolated measures all stages; leave --stages out")
     if case.isolated and (case.mode == "training" or case.compiled or case.cuda_graph):

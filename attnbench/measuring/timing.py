@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from itertools import pairwise
 from random import Random
@@ -30,12 +31,13 @@ class Step:
     """Work that is timed: named parts that run in their order, each a call without arguments.
 
     ``move`` copies the tensors that the work reads to other addresses, where that can be done;
-    ``network`` is what computes, if it is one.
+    ``network`` is what computes, if it is one; ``during`` sets what holds for its blocks alone.
     """
 
     parts: Mapping[str, Callable[[], object]]
     move: Callable[[], None] | None = None
     network: nn.Module | None = None
+    during: Callable[[], AbstractContextManager[object]] = nullcontext
 
     def __call__(self) -> object:
         """Run the whole step; return the last part's output."""
@@ -172,7 +174,8 @@ class Rounds:
             failure: BlockFailure | None = None
             known: _Timed | None = None
             try:
-                known = self._timed(name, self.busy if name == order[-1] else None)
+                with self.steps[name].during():
+                    known = self._timed(name, self.busy if name == order[-1] else None)
             except Exception as error:  # of any kind: it ends this variant only
                 error.__cause__ = error.__context__ = None  # their frames hold tensors
                 self.failures[name] = error.with_traceback(None)

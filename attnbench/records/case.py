@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Literal
 
-from attnbench.records import image_size
+from attnbench.records import device, image_size
 from attnbench.records.image_size import Size
 from attnbench.records.option import SEVERAL, option, options_of, switch
 from attnbench.records.variants import STAGES
@@ -91,6 +91,14 @@ class Case:
         help="Steps captured, then replayed.",
         meaning="Whether each step is captured and replayed.",
     )
+    cudnn_benchmark: bool = switch(
+        "--cudnn-benchmark",
+        "cuDNN benchmark",
+        absent=False,
+        since=5,
+        help="On CUDA: let cuDNN try its algorithms, and each process choose its own.",
+        meaning="Whether cuDNN's benchmark is on.",
+    )
     isolated: bool = switch(
         "--isolated",
         absent=False,
@@ -114,11 +122,11 @@ class Case:
         meaning="Of each of these: `all`, or the `last`.",
         words=lambda blocks: "last blocks" if blocks == "last" else "",
     )
-    device: Literal["cpu", "cuda"] = option(
-        "--device",
-        help="Where to run; auto takes CUDA where there is a device.",
+    device: str = option(
+        "--device NAME",
+        help="cpu, cuda, cuda:1, xpu, mps; auto takes a GPU where there is one.",
         default_text="auto",
-        meaning="`cpu` or `cuda`.",
+        meaning="`cpu`, `cuda`, or with a number where there are several: `cuda:1`.",
         words=str,
     )
     threads: int = option(
@@ -150,6 +158,8 @@ class Case:
             raise ValueError(f"unknown stages {unknown}; known: 1 to 4")
         if not self.stages or list(self.stages) != sorted(set(self.stages)):
             raise ValueError(f"stages are each stated once, in their order, not {self.stages}")
+        if device.written(self.device) != self.device:
+            raise ValueError(f"device is written {device.written(self.device)}, not {self.device}")
         if not self.host.strip():
             raise ValueError("host is the name of a network")
 
@@ -206,7 +216,7 @@ class RunOptions:
     """Names of the suite's modules, and custom ones as ``--module`` takes them."""
     host: str | None = None
     device: str | None = None
-    """``cpu``, ``cuda``, or ``auto``: CUDA where there is a device."""
+    """``cpu``, ``cuda``, ``cuda:1``, ``xpu``, ``mps``, or ``auto``: a GPU where there is one."""
     batch_size: tuple[int, ...] | None = None
     image_size: tuple[Size, ...] | None = None
     dtype: tuple[str, ...] | None = None
@@ -214,6 +224,7 @@ class RunOptions:
     mode: tuple[str, ...] | None = None
     compiled: tuple[bool, ...] | None = None
     cuda_graph: bool | None = None
+    cudnn_benchmark: bool | None = None
     isolated: bool | None = None
     stages: tuple[int, ...] | None = None
     blocks: str | None = None

@@ -123,6 +123,8 @@ class Memory:
     peak_allocated_bytes: Bytes | None = None
     reserved_bytes: Bytes | None = None
     peak_reserved_bytes: Bytes | None = None
+    graph_pool_bytes: Bytes | None = None
+    """What a captured step keeps in its own pool, beside the others, which are the eager step's."""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)

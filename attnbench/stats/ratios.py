@@ -18,7 +18,7 @@ from attnbench.records.schema import Disturbance, Round
 from attnbench.records.variants import CONTROL, PLAIN
 from attnbench.stats.interval import FEWEST, RESAMPLES, Interval, median_interval
 
-TARGET = {"cuda": 0.005, "cpu": 0.01}
+TARGET = {"cuda": 0.005, "xpu": 0.005, "mps": 0.005, "cpu": 0.01}
 """Half-width of a 95% interval at which the rounds may stop."""
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from attnbench.cli import options, output
-from attnbench.cli.options import DTYPES, MODES, CustomModules, Device, Timeout, option, stated
+from attnbench.cli.options import DTYPES, MODES, CustomModules, Timeout, option, stated
 from attnbench.cli.run import dry_run, faults, results_json
 from attnbench.cli.run.bar import Bar
 from attnbench.cli.run.told import Told
@@ -29,7 +29,7 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
     modules: Annotated[str | None, option(None, "Names, comma-separated.", "all seven")] = None,
     module: CustomModules = None,
     host: Annotated[str | None, stated("host")] = None,
-    device: Annotated[Device | None, stated("device")] = None,
+    device: Annotated[str | None, stated("device")] = None,
     batch_size: Annotated[str | None, stated("batch_size")] = None,
     image_size: Annotated[str | None, stated("image_size")] = None,
     dtype: Annotated[str | None, stated("dtype")] = None,
@@ -40,6 +40,7 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
         bool | None, typer.Option("--eager", help="With --compile: the eager ones as well.")
     ] = None,
     cuda_graph: Annotated[bool | None, stated("cuda_graph")] = None,
+    cudnn_benchmark: Annotated[bool | None, stated("cudnn_benchmark")] = None,
     isolated: Annotated[bool | None, stated("isolated")] = None,
     stages: Annotated[str | None, stated("stages")] = None,
     blocks: Annotated[str | None, stated("blocks")] = None,
@@ -92,6 +93,7 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
         mode=options.choices(mode, "--mode", MODES),
         compiled=options.executions(compile_, eager),
         cuda_graph=cuda_graph,
+        cudnn_benchmark=cudnn_benchmark,
         isolated=isolated,
         stages=options.stages(stages),
         blocks=blocks,

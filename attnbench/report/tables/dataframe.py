@@ -61,9 +61,21 @@ def frame(run: Run, *, verdicts: bool, scatter: float | None = None) -> pd.DataF
     for column in COLUMNS:
         if (added := f"added_{column.key}") in table:
             table[added] = table[column.key] - plain[column.key]
-    for peak in PEAKS:  # a peak of zero bytes has no ratio
-        table[f"peak_{peak}_ratio"] = table[key := f"peak_{peak}_bytes"] / (plain[key] or nan)
+    for peak in PEAKS:
+        key = f"peak_{peak}_bytes"
+        table[f"peak_{peak}_ratio"] = table[key] / _base(peak, float(plain[key]))
     return table
+
+
+SEGMENTS = {"reserved", "reserved_above"}
+LEAST_SEGMENTS_BYTES = 10 * 20 * 2**20
+"""Ten segments of the allocator: a ratio of fewer is one of rounding."""
+
+
+def _base(peak: str, plain: float) -> float:
+    """Return what peaks are divided by; none of zero bytes, and of segments none of few."""
+    few = peak in SEGMENTS and plain < LEAST_SEGMENTS_BYTES
+    return nan if few or not plain else plain
 
 
 def errors(run: Run, variant: str) -> str:
@@ -225,9 +237,11 @@ def _memory(memory: Memory | None) -> Row:
     return {
         "peak_live_bytes": memory.peak_live_bytes,
         "peak_resident_bytes": memory.peak_resident_bytes,
+        "peak_allocated_bytes": memory.peak_allocated_bytes,
         "peak_allocated_above_bytes": _less(memory.peak_allocated_bytes, memory.allocated_bytes),
         "peak_reserved_above_bytes": _less(memory.peak_reserved_bytes, memory.reserved_bytes),
         "peak_reserved_bytes": memory.peak_reserved_bytes,
+        "graph_pool_bytes": memory.graph_pool_bytes,
     }
 
 

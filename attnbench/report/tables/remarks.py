@@ -9,8 +9,8 @@ from statistics import median
 
 from attnbench import formatting
 from attnbench.formatting import joined, title
+from attnbench.records.device import kind_of
 from attnbench.records.run import Run
-from attnbench.records.schema import Case
 from attnbench.records.variants import PLAIN, STAGES, IsolatedModule
 from attnbench.report.tables.pooled import PooledRun
 from attnbench.report.tables.run import WITHIN_RUN, LoadedRun
@@ -93,7 +93,7 @@ def notes(loaded: LoadedRun) -> list[str]:
     """Return how many rounds ran, then disturbances, limits, sources of modules and failures."""
     run = loaded.run
     sources = (f"The code of {title(name)}: {origin}." for name, origin in run.plan.sources.items())
-    limits = (*_limits(run.case), *_computed(run))
+    limits = (*_limits(run), *_computed(run))
     if isinstance(loaded, PooledRun):
         of_runs = [*_of_several(loaded), *_scatter(loaded), *_device_times(loaded)]
         of_runs += [
@@ -222,15 +222,25 @@ def _rounds(run: Run) -> str:
     return f"{count}; {ends[run.end.reason]}."
 
 
-def _limits(case: Case) -> list[str]:
+def _limits(run: Run) -> list[str]:
     """Return what the counted figures do not cover here (``attnbench.counting.dispatch``)."""
+    case, rocm = run.case, run.environment.get("hip") is not None
     work = FIXED_WORK.get(case.host.partition("_resnet")[0])
     of_networks = {
         f"Fixed work, the same for every variant: {work}. {NOT_MEASURED}": work,
         "Counts, kernels and activation memory are those of the eager networks.": case.compiled,
     }
-    tf32 = case.device == "cuda" and case.dtype == "float32"
-    of_any = {"Convolutions may use TF32 within float32, PyTorch's default.": tf32}
+    cuda = kind_of(case.device) == "cuda"
+    of_any = {
+        "Convolutions may use TF32 within float32, PyTorch's default.": (
+            cuda and not rocm and case.dtype == "float32"
+        ),
+        "cuDNN's benchmark was on: each process may have chosen other algorithms.": (
+            case.cudnn_benchmark
+        ),
+        f"This GPU is AMD's: torch for ROCm {run.environment.get('hip')}, with MIOpen in the place "
+        "of cuDNN.": rocm,
+    }
     limits = of_any if case.isolated else of_networks | of_any
     return [sentence for sentence, applies in limits.items() if applies]
 
@@ -249,6 +259,8 @@ def _disturbances(run: Run) -> list[str]:
     """Return the rounds that were disturbed, and what the GPU's driver reported after rounds."""
     lines = []
     flagged = ratios.flags(run.rounds)
+    if throttled := sum(bool(moment.get("gpu_throttle")) for moment in run.moments):
+        flagged["under a throttle reason"] = throttled
     if flagged:
         listed = ", ".join(f"{count} {name}" for name, count in flagged.items())
         lines.append(f"Rounds flagged, none dropped: {listed}.")

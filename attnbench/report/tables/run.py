@@ -9,6 +9,7 @@ from functools import cached_property
 import pandas as pd
 
 from attnbench import formatting
+from attnbench.records.device import kind_of
 from attnbench.records.run import Run
 from attnbench.records.variants import CONTROL, COPY, LAUNCH, PLAIN, PRODUCT
 from attnbench.report.tables import columns, dataframe, isolated, stages
@@ -37,7 +38,9 @@ MEMORY = {
     device: tuple(f"peak_{peak}_{figure}" for peak in peaks for figure in ("bytes", "ratio"))
     for device, peaks in (
         ("cpu", ("live", "resident")),
-        ("cuda", ("live", "allocated_above", "reserved_above")),
+        ("cuda", ("live", "allocated", "allocated_above", "reserved_above")),
+        ("xpu", ("live", "allocated", "allocated_above", "reserved_above")),
+        ("mps", ("live",)),
     )
 }
 REACHED = ("channels", "kernels", "moved_bytes", "latency_s", "bytes_per_s", "map_copies")
@@ -217,6 +220,7 @@ def _of_networks(loaded: LoadedRun) -> list[Table]:
     modules = networks[networks["variant"] != PLAIN]
     note = "" if loaded.control_fault is None else FAILED
     latency = (*LATENCY, "compile_s") if case.compiled else LATENCY
+    pool = ("graph_pool_bytes",) if case.cuda_graph else ()
     of_device = [
         (
             f"The device's own time, and latency {loaded.within}{_waited(loaded)}",
@@ -245,7 +249,7 @@ def _of_networks(loaded: LoadedRun) -> list[Table]:
                 *(of_device if loaded.has_device_times else ()),
                 (f"Latency {loaded.within}{note}", latency, frame),
                 *of_parts,
-                ("Peak memory of one step", MEMORY[case.device], networks),
+                ("Peak memory of one step", (*MEMORY[kind_of(case.device)], *pool), networks),
             )
         ]
         + ([step] if step else [])
