@@ -10,6 +10,7 @@ from helpers import colours, small_training
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from attnbench.cli.app import main
+from attnbench.devices.table import kind_of
 from attnbench.measuring import latency, memory, timing, workload
 from attnbench.measuring.memory import peak_live_bytes
 from attnbench.measuring.selftest import selftest
@@ -58,7 +59,7 @@ def test_events_time_the_devices_work_and_not_the_call() -> None:
 
 
 def test_a_steps_peak_is_above_what_was_allocated_before(on_cuda: Case) -> None:
-    taken = memory._on_cuda(step(on_cuda, PLAIN), live=0)
+    taken = memory.on_device(step(on_cuda, PLAIN), 0, kind_of("cuda"))
     assert taken.peak_allocated_bytes > taken.allocated_bytes > 102_228_128  # the weights
     assert taken.peak_reserved_bytes >= taken.peak_allocated_bytes
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from attnbench.errors import UserError
 from attnbench.records import store
+from attnbench.records.device import kind_of
 from attnbench.records.run import Run
 from attnbench.records.run import read as read_run
 from attnbench.stats.replicates import (
@@ -87,7 +88,7 @@ def machine_doubt(one: Run, other: Run) -> str | None:
     A family's name, ``AMD EPYC``, is that of many models; virtual machines often show no more.
     """
     ours, theirs = one.environment, other.environment
-    if one.case.device == "cuda":
+    if kind_of(one.case.device) != "cpu":
         uuids = {ours.get("gpu_uuid"), theirs.get("gpu_uuid")}
         if None not in uuids:
             two = "these are two GPUs of one model: their gpu_uuid differ"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from copy import deepcopy
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import torch
 from torch.utils._pytree import tree_leaves
 
+from attnbench.devices.device_time import Ahead, NotAheadError, calibrate
+from attnbench.devices.recovery import recover
 from attnbench.errors import UserError
 from attnbench.measuring import isolated, timing, workload
 from attnbench.measuring.events import Beginning, Event, failure, record
@@ -19,8 +21,10 @@ from attnbench.measuring.processes.share import Share
 from attnbench.modules import SettingsError
 from attnbench.plugins import host_reference, resolve
 from attnbench.records.run import Run
-from attnbench.records.schema import Case, Compiled, End, Environment, Failure, Record
-from attnbench.system import child, disturbance, nvml, process_settings
+from attnbench.records.schema import Case, Compiled, End, Environment, Failure, Record, Round
+from attnbench.stats import ratios
+from attnbench.stats.device_time import device_rounds
+from attnbench.system import child, disturbance, environment, process_settings
 
 NO_BLOCK = 2**16 - 1
 """What is marked between blocks."""
@@ -66,12 +70,26 @@ def _guarded(
         yield record(run, None, results=end)
 
 
+@dataclass
+class _Warm:
+    """The variants that are ready for this process's share of the rounds."""
+
+    share: Share
+    steps: dict[str, timing.Step] = field(default_factory=dict)
+    block_steps: dict[str, int] = field(default_factory=dict)
+    ahead: dict[str, Ahead] = field(default_factory=dict)
+
+
 def _measure(
     run: Run, clock: timing.Clock, look: Callable[[], disturbance.Counters], guard: Guard
 ) -> Iterator[Event]:
-    steps: dict[str, timing.Step] = {}
-    block_steps: dict[str, int] = {}
+    """Warm up and time. It ends without End where another process is to go on.
+
+    That is so when this one has done its share, and where the device is lost. After a failure its
+    record comes first, then memory is released, then the device is probed.
+    """
     share = Share(run)
+    warm = _Warm(share)
     for variant in variation.build_order(run, share.process):
         if run.failed(variant, "latency") or variant in share.resting:
             continue
@@ -79,66 +97,117 @@ def _measure(
         guard.begin(variant)
         failed: Failure | None = None
         try:
-            steps[variant], block_steps[variant], first_s = _warmed_up(run, variant, clock)
+            first_s = _warm_up(run, variant, clock, warm)
+            no_device_time = _calibrate(run, variant, clock, warm)
         except Exception as error:
             failed = failure("latency", error)
         else:
-            guard.built(variant, steps[variant].network)
+            guard.built(variant, warm.steps[variant].network)
         guard.inspect(variant, in_round=False)
         if failed:
-            torch.cuda.empty_cache()  # here, where nothing holds the error's frames and tensors
+            warm.steps.pop(variant, None)
             yield record(run, variant, error=failed)
+            if not recover(run.case.device):
+                return
+            continue
         # The control is the plain host, which is compiled by now.
-        elif run.case.compiled and variant not in (*run.compiled, run.plan.control):
+        if run.case.compiled and variant not in (*run.compiled, run.plan.control):
             yield record(run, variant, results=Compiled(seconds=first_s))
-    first = run.rounds[-1].number + 1 if run.rounds else 0
+        if no_device_time:
+            yield record(run, variant, error=no_device_time)
+    yield from _rounds(run, clock, look, guard, warm)
+
+
+def _rounds(
+    run: Run,
+    clock: timing.Clock,
+    look: Callable[[], disturbance.Counters],
+    guard: Guard,
+    warm: _Warm,
+) -> Iterator[Event]:
+    first, share = run.rounds[-1].number + 1 if run.rounds else 0, warm.share
     driver_facts: Environment = {}
 
     def read_driver() -> None:  # while the device still works on a round
-        if isinstance(uuid := run.environment.get("gpu_uuid"), str):
-            driver_facts.update(nvml.moment(uuid))
+        driver_facts.update(environment.of_driver(run.environment))
 
     numbers = {name: number for number, name in enumerate(run.plan.variants)}
 
     def mark_block(name: str | None) -> None:
         child.mark(NO_BLOCK if name is None else numbers[name])
 
-    # A GPU runs a block some time after it was issued, so there none can be told.
-    begin = mark_block if run.case.device == "cpu" else None
     # In the order of the plan: that of a round depends on the seed and its number alone.
-    steps = {name: steps[name] for name in run.plan.variants if name in steps}
+    warm.steps = {name: warm.steps[name] for name in run.plan.variants if name in warm.steps}
     rounds = timing.Rounds(
-        steps, block_steps, clock, run.case.seed, first, look, read_driver, guard.inspect, begin
+        warm.steps,
+        warm.block_steps,
+        clock,
+        run.case.seed,
+        first,
+        look,
+        read_driver,
+        guard.inspect,
+        mark_block,
+        warm.ahead,
     )
-    series = iter(rounds)
+    series = rounds.events()
     resting: dict[str, timing.Step] = {}  # they keep their place in memory
     process_facts = variation.facts(run, share.process)
-    while (reason := _reason_to_stop(run, share)) is None:
-        resting |= {name: steps.pop(name) for name in share.resting if name in steps}
+    while (reason := _reason_to_stop(run, warm)) is None:
+        resting |= {name: warm.steps.pop(name) for name in share.resting if name in warm.steps}
         yield Beginning("round", None)
-        finished = next(series, None)
-        for variant, raised in rounds.failures.items():
-            if not run.failed(variant, "latency"):
-                torch.cuda.empty_cache()
-                yield record(run, variant, error=failure("latency", raised))
-        if finished:
-            sits_out = tuple(name for name in run.plan.variants if name in share.resting) or None
-            finished = replace(finished, process=share.process, sits_out=sits_out)
-            yield record(run, None, results=finished, facts=driver_facts | process_facts)
-            process_facts = {}
+        for event in series:
+            if isinstance(event, Round):
+                sits_out = tuple(name for name in run.plan.variants if name in share.resting)
+                finished = replace(event, process=share.process, sits_out=sits_out or None)
+                yield record(run, None, results=finished, facts=driver_facts | process_facts)
+                process_facts = {}
+                break
+            yield record(run, event.variant, error=failure("latency", event.error))
+            if not recover(run.case.device):
+                return
     if reason == "process":
         return
     yield record(run, None, results=End(reason=reason, rounds=len(run.rounds)))
 
 
-def _warmed_up(run: Run, variant: str, clock: timing.Clock) -> tuple[timing.Step, int, float]:
-    """Return a warm step, the number of steps in its block, and the seconds to its first output."""
+def _warm_up(run: Run, variant: str, clock: timing.Clock, warm: _Warm) -> float:
+    """Add the variant's step and the number of steps in its block; return the seconds of its first.
+
+    They are those to its first output, building included.
+    """
     start = clock.mark()
     exported = run.case.exported
     ready = workload.exported_step(run, variant) if exported else step(run.case, variant)
-    _check_finite(ready())
-    first_s = clock.seconds(start, clock.mark())
-    return ready, timing.warm_up(ready, clock), first_s
+    warm.steps[variant] = ready
+    with ready.during():
+        _check_finite(ready())
+        first_s = clock.seconds(start, clock.mark())
+        warm.block_steps[variant] = timing.warm_up(ready, clock)
+    return first_s
+
+
+def _calibrate(run: Run, variant: str, clock: timing.Clock, warm: _Warm) -> Failure | None:
+    """Find how the variant's device time is taken, where the device has one; return why not."""
+    if clock.queue is None or not clock.queue.spins or run.failed(variant, "device time"):
+        return None
+    ready, most = warm.steps[variant], warm.block_steps[variant]
+    try:
+        with ready.during():
+            warm.ahead[variant] = calibrate(ready, clock, launches_of(run, variant), most)
+    except NotAheadError as error:
+        return failure("device time", error)
+    return None
+
+
+def launches_of(run: Run, variant: str) -> int | None:
+    """Return the kernels that one step launches, as counted; None where that is not known."""
+    if run.case.cuda_graph:
+        return 1
+    counted = run.plan.baseline if variant == run.plan.control else variant
+    rule = "executed, training step" if run.case.mode == "training" else "executed"
+    count = run.counts.get(counted, {}).get(rule)
+    return None if count is None else (count.details or {}).get("kernels")
 
 
 def _check_finite(output: object) -> None:
@@ -148,10 +217,20 @@ def _check_finite(output: object) -> None:
 
 
 def _reason_to_stop(
-    run: Run, share: Share
+    run: Run, warm: _Warm
 ) -> Literal["target", "budget", "failed", "process"] | None:
     if run.failed(run.plan.baseline, "latency"):
         return "failed"
     if run.rounds and run.timed_s >= run.plan.budget_s:
         return "budget"
-    return share.over(run)
+    reason = warm.share.over(run)
+    return None if reason == "target" and not _device_known(run, warm) else reason
+
+
+def _device_known(run: Run, warm: _Warm) -> bool:
+    """Return whether the device's own ratios, where it has any, are known to the target too."""
+    if run.plan.baseline not in warm.ahead:
+        return True
+    variants = [name for name in warm.ahead if not run.failed(name, "latency")]
+    rounds, target = device_rounds(run.rounds), run.plan.target
+    return ratios.may_stop(rounds, variants, target, baseline=run.plan.baseline)

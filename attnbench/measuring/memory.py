@@ -12,6 +12,8 @@ import torch
 
 from attnbench.counting.dispatch import Trace
 from attnbench.counting.twin import copy_with, fake, fake_mode
+from attnbench.devices.kind import Kind
+from attnbench.devices.table import kind_of, select
 from attnbench.measuring import workload
 from attnbench.measuring.guard import watched
 from attnbench.measuring.timing import Step
@@ -38,16 +40,20 @@ def measure(case: Case, variant: str) -> Memory:
 
     The deterministic figure comes from fake tensors and does not touch the others; where the
     step fails without data, it is that of two more real steps after the others. A step
-    that is timed as a CUDA graph is measured before its capture: a replay allocates nothing.
+    that is timed as a CUDA graph is measured before its capture, as a replay allocates nothing;
+    what its capture keeps comes beside.
 
     Raises:
         SettingsError: a custom module changes what it is measured with.
     """
     torch.set_num_threads(case.threads)
+    select(case.device)
     with watched(variant):
+        eager = case
         if case.cuda_graph:
-            case = replace(case, runtime="compile" if case.compiled else "eager")
-        return _measure(case, variant)
+            eager = replace(case, runtime="compile" if case.compiled else "eager")
+        memory = _measure(eager, variant)
+        return replace(memory, graph_pool_bytes=_graph_pool(case, variant))
 
 
 def _measure(case: Case, variant: str) -> Memory:
@@ -56,8 +62,20 @@ def _measure(case: Case, variant: str) -> Memory:
     except Exception:
         live = None
     step = workload.step(case, variant)
-    memory = (_on_cuda if case.device == "cuda" else _on_cpu)(step, live or 0)
+    kind = kind_of(case.device)
+    memory = _on_cpu(step, live or 0) if kind.name == "cpu" else on_device(step, live or 0, kind)
     return memory if live is not None else replace(memory, peak_live_bytes=peak_live_bytes(step))
+
+
+def _graph_pool(case: Case, variant: str) -> int | None:
+    """Return the bytes that a captured step keeps; None for one that is not captured."""
+    counters = kind_of(case.device).memory
+    if not case.cuda_graph or counters is None or counters.graph_pools is None:
+        return None
+    captured = workload.step(case, variant)
+    captured()
+    kind_of(case.device).synchronize()
+    return counters.graph_pools()
 
 
 def fake_step(case: Case, variant: str) -> Step:
@@ -80,20 +98,24 @@ def _on_cpu(step: Callable[[], object], live: int) -> Memory:
     )
 
 
-def _on_cuda(step: Callable[[], object], live: int) -> Memory:
+def on_device(step: Callable[[], object], live: int, kind: Kind) -> Memory:
+    """Read the allocator of the current device around a warmed-up step; nothing without peaks."""
+    counters = kind.memory
+    if counters is None:
+        return Memory(peak_live_bytes=live)
     step()
-    torch.cuda.synchronize()
-    torch.cuda.empty_cache()  # what the first step alone needed, such as cuDNN's trials
-    torch.cuda.reset_peak_memory_stats()
-    allocated, reserved = torch.cuda.memory_allocated(), torch.cuda.memory_reserved()
+    kind.synchronize()
+    kind.release()  # what the first step alone needed, such as cuDNN's trials
+    counters.reset_peaks()
+    allocated, reserved = counters.allocated(), counters.reserved()
     step()
-    torch.cuda.synchronize()
+    kind.synchronize()
     return Memory(
         peak_live_bytes=live,
         allocated_bytes=allocated,
-        peak_allocated_bytes=torch.cuda.max_memory_allocated(),
+        peak_allocated_bytes=counters.peak_allocated(),
         reserved_bytes=reserved,
-        peak_reserved_bytes=torch.cuda.max_memory_reserved(),
+        peak_reserved_bytes=counters.peak_reserved(),
     )
 
 

@@ -19,7 +19,7 @@ from attnbench.modules import ATTENTION, SettingsError
 from attnbench.plugins import host_reference, resolve
 from attnbench.plugins.host_reference import parse_host
 from attnbench.records import case as cases
-from attnbench.records import image_size, site_patterns, store
+from attnbench.records import device, image_size, site_patterns, store
 from attnbench.records.bounds import LONGEST_S, MOST_PROCESSES, SHORTEST_S
 from attnbench.records.case import CASE_OPTIONS, GRID, OPTIONS, RUNTIMES, Case, RunOptions
 from attnbench.records.run import Run, gather
@@ -125,11 +125,11 @@ def cleaned(options: RunOptions) -> RunOptions:
         for name in ("mode", "dtype", "runtime")
         if (chosen := getattr(options, name)) is not None
     }
-    for name in ("device", "blocks", "replace"):
+    for name in ("blocks", "replace"):
         if (word := getattr(options, name)) is not None:
             values[name] = cases.written(word)
-    if values.get("device") == "auto":
-        values["device"] = None
+    if options.device is not None:
+        values["device"] = _device(options.device)
     if options.host is not None:
         values["host"] = parse_host(options.host).name
     if values.get("replace") not in {None, "", *REPLACED}:
@@ -148,6 +148,14 @@ def cleaned(options: RunOptions) -> RunOptions:
         if (chosen := getattr(options, name))
     }
     return replace(options, **several)
+
+
+def _device(word: str) -> str | None:
+    """Return the name of a device; None for ``auto``."""
+    try:
+        return None if word.strip().lower() == "auto" else device.written(word)
+    except ValueError as error:
+        raise UserError(str(error)) from error
 
 
 def require_values(options: RunOptions) -> None:
@@ -227,6 +235,8 @@ def check_case(case: Case) -> None:
         )
     if case.at and case.replace:
         raise UserError("--at and --replace both say where the module stands; leave one out")
+    if case.cudnn_benchmark and device.kind_of(case.device) != "cuda":
+        raise UserError("--cudnn-benchmark needs a CUDA device")
     if case.isolated and case.stages != STAGES:
         raise UserError("--isolated measures all stages; leave --stages out")
     if case.isolated and case.mode == "training":

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from attnbench.devices import table as devices
 from attnbench.errors import UserError
 from attnbench.hosts import check_host, check_module
 from attnbench.hosts.build import build
@@ -35,6 +36,7 @@ from attnbench.plugins import host_reference, resolve
 from attnbench.plugins.resolve import ModuleReference
 from attnbench.records import image_size, store
 from attnbench.records.case import Case, RunOptions
+from attnbench.records.device import kind_of
 from attnbench.records.run import Run, machine
 from attnbench.records.schema import Plan, Record
 from attnbench.records.variants import CONTROL, PLAIN, alone
@@ -117,8 +119,8 @@ class _Draft:
 
 def filled(options: RunOptions) -> RunOptions:
     """Fill in the defaults of options that were left out, and what they are on this machine."""
-    # A runtime may have no CUDA here: then what is not stated is the CPU.
-    device = table.device_for(options.runtime or ()) if torch.cuda.is_available() else "cpu"
+    # A runtime may have no such device: then what is not stated is the CPU.
+    device = table.device_for(options.runtime or (), devices.automatic())
     standard = defaults(options.host, device=device, threads=torch.get_num_threads())
     if options.host and options.image_size is None and host_reference.is_custom(options.host):
         size = image_size.of(*check_host.size_apart(options.host))
@@ -133,8 +135,10 @@ def _prepare(options: RunOptions, out: Path | None) -> tuple[PlannedRuns, Path, 
     draft = _draft(options, out)
     first = draft.cases[0][0]
     kind = "-isolated" if first.isolated else ""
-    folder = out or store.new_folder(f"{first.device}-{_in_a_path(first.host)}{kind}")
-    facts = environment.describe_apart(first.device)
+    folder = out or store.new_folder(
+        f"{first.device.replace(':', '')}-{_in_a_path(first.host)}{kind}"
+    )
+    facts = environment.of_case(first)
     planned_runs = []
     for case, name in draft.cases:
         own_folder, plan = folder / name, draft.plan_of(case)
@@ -166,7 +170,7 @@ def _draft(options: RunOptions, out: Path | None) -> _Draft:
     plan = Plan(
         variants=alone(names) if options.isolated else (PLAIN, CONTROL, *names),
         budget_s=options.budget_s or 0.0,
-        target=TARGET[cases[0].device],
+        target=TARGET[kind_of(cases[0].device)],
         sources=of_host | {name: origin for name, origin in sources.items() if name in names},
     )
     return _Draft(_named(cases, options.repeat or 1), plan, options.processes, left_out)
@@ -205,7 +209,7 @@ def _resumed(options: RunOptions, folders: Sequence[Path]) -> tuple[PlannedRuns,
     planned_runs = list(zip(runs, folders, strict=True))
     if all_finished(runs):
         return planned_runs, left_out
-    here = environment.describe_apart(runs[0].case.device)
+    here = environment.of_case(runs[0].case)
     for run, folder in planned_runs:
         modules = [resolve.parse(module) for module in run.modules]
         _check(run.case)
@@ -227,8 +231,8 @@ def _recorded(options: RunOptions, folders: Sequence[Path]) -> tuple[list[Run], 
 
 def _check(case: Case) -> None:
     check_case(case)
-    if case.device == "cuda" and not torch.cuda.is_available():
-        raise UserError("no CUDA device is available to torch; use --device cpu")
+    if (why := devices.fault(case.device)) is not None:
+        raise UserError(why)
 
 
 def _left_out(cases: Sequence[Case], modules: Iterable[ModuleReference]) -> LeftOut:

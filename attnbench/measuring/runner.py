@@ -301,18 +301,19 @@ def _counts(case: Case, variant: str, count: CountNetwork) -> Counts:
 def _latency(run: Run, measure: MeasureLatency) -> Iterator[Event]:
     """Time the rounds in child processes, one after the other, each its share.
 
-    A variant that crashes it, or gives no answer, in its warm-up or its block of a round is
-    recorded as failed, and timing restarts without it. The plain host in a round is not: the cause
-    lies outside, and the run can be resumed.
+    Where a process has lost its device, a fresh one goes on. A variant that crashes it, or gives no
+    answer, in its warm-up or its block of a round is recorded as failed, and timing restarts
+    without it. The plain host in a round is not: the cause lies outside, and the run can be resumed.
     """
     while run.end is None:
-        last, rounds = Beginning("start", None), len(run.rounds)
+        last, rounds, failed = Beginning("start", None), len(run.rounds), False
         try:
             for event in measure(run):
                 if isinstance(event, Beginning):
                     last = event
+                failed = failed or (isinstance(event, Record) and event.error is not None)
                 yield event
-            if run.end is None and len(run.rounds) == rounds:
+            if run.end is None and len(run.rounds) == rounds and not failed:
                 return  # another process would do no more
         except Exception as error:
             if run.end is not None:  # it failed on exit, when all was done

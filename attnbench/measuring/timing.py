@@ -7,16 +7,21 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from itertools import pairwise
 from random import Random
-from time import perf_counter
-from typing import Any, Protocol
+from typing import Any
 
-import torch
 from torch import nn
 
-from attnbench.records.schema import Block, Round
+from attnbench.devices import device_time
+from attnbench.devices.clocks import Clock as Clock
+from attnbench.devices.clocks import CpuClock as CpuClock
+from attnbench.devices.cuda import CudaClock as CudaClock
+from attnbench.devices.device_time import Ahead
+from attnbench.devices.table import clock_for as clock_for
+from attnbench.records.schema import Block, DeviceTime, Round
 from attnbench.system.disturbance import Counters
 from attnbench.system.process_settings import MOVE_EVERY
 
@@ -26,12 +31,13 @@ class Step:
     """Work that is timed: named parts that run in their order, each a call without arguments.
 
     ``move`` copies the tensors that the work reads to other addresses, where that can be done;
-    ``network`` is what computes, if it is one.
+    ``network`` is what computes, if it is one; ``during`` sets what holds for its blocks alone.
     """
 
     parts: Mapping[str, Callable[[], object]]
     move: Callable[[], None] | None = None
     network: nn.Module | None = None
+    during: Callable[[], AbstractContextManager[object]] = nullcontext
 
     def __call__(self) -> object:
         """Run the whole step; return the last part's output."""
@@ -44,65 +50,11 @@ class Step:
 BLOCK_S = 0.020
 """Least seconds of a block of steps, so that the cost of reading the clock is negligible."""
 
-FILL_CYCLES = 1_000_000
-
 WARM_UP_S = 1.0
 WARM_UP_BLOCKS = 3
 WARM_UP_LIMIT_S = 10.0
 STABLE = 0.98
 """Warm where a block takes more than this share of the fastest before it."""
-
-
-class Clock(Protocol):
-    """Marks in a stream of work, read only when they have passed: a GPU's queue stays full."""
-
-    def fill(self) -> None:
-        """Give an idle device something to do while the first steps of a round are issued."""
-
-    def mark(self) -> Any:
-        """Mark a point in the stream of work."""
-
-    def seconds(self, start: Any, end: Any) -> float:
-        """Return the seconds between two marks; wait until both have passed."""
-
-
-class CpuClock:
-    """Wall time, by a monotonic clock, of work that is done when its call returns."""
-
-    def fill(self) -> None:
-        """Do nothing: there is no queue."""
-
-    def mark(self) -> float:
-        return perf_counter()
-
-    def seconds(self, start: float, end: float) -> float:
-        return end - start
-
-
-class CudaClock:
-    """Events in the current stream: the device's own time between them.
-
-    Where the device is faster than Python issues its work, as with small batches, it waits, and
-    that is in the seconds too; a CUDA graph leaves it out.
-    """
-
-    def fill(self) -> None:
-        """Launch a kernel that spins, for about half a millisecond at 2 GHz."""
-        torch.cuda._sleep(FILL_CYCLES)
-
-    def mark(self) -> torch.cuda.Event:
-        event = torch.cuda.Event(enable_timing=True)
-        event.record()
-        return event
-
-    def seconds(self, start: torch.cuda.Event, end: torch.cuda.Event) -> float:
-        end.synchronize()
-        return float(start.elapsed_time(end)) / 1e3  # of milliseconds
-
-
-def clock_for(device: str) -> Clock:
-    """Return the clock for work on a device."""
-    return CudaClock() if device == "cuda" else CpuClock()
 
 
 def timed(step: Callable[[], object], steps: int, clock: Clock) -> float:
@@ -134,17 +86,37 @@ def warm_up(step: Callable[[], object], clock: Clock) -> int:
         fastest_s = min(fastest_s, block_s)
 
 
+@dataclass(frozen=True)
+class BlockFailure:
+    """What a variant's step has raised in its block of a round."""
+
+    variant: str
+    error: Exception
+
+
+@dataclass(frozen=True)
+class _Timed:
+    """What a block has beside its variant and steps."""
+
+    seconds: float
+    parts: Mapping[str, float] | None
+    issued_s: float | None
+    device: DeviceTime | None
+
+
 @dataclass
 class Rounds:
     """An endless series of rounds over the variants that can still run.
 
-    Every round runs each variant's block once, in a fresh random order, and waits for the
-    device once, at its end. Steps move in memory every MOVE_EVERY rounds. ``watch`` is read
-    before and after a round; ``busy`` is called when all work is issued, before waiting for it;
-    ``begin`` is called with the variant's name before each block, and with None after the last;
-    ``inspect`` is called with the variant's name after each block, outside of what is timed, and
-    what it raises ends the series without that round.
-    A variant whose step raises leaves the series, and its error is in ``failures``.
+    Every round runs each variant's block once, in a fresh random order. No block's seconds depend
+    on its neighbours: before each the device is synchronised and nothing is queued, and an error
+    that a device reports late is that of the block that it waits for. Variants in ``ahead`` also
+    have their device time taken, in a second block behind a spin. Steps move in memory every
+    MOVE_EVERY rounds. ``watch`` is read before and after a round; ``busy`` is called when the work
+    of the last block is issued, before waiting for it; ``begin`` is called with the variant's name
+    before each block, and with None after the last; ``inspect`` is called with the variant's name
+    after each block, outside of what is timed, and what it raises ends the series without that
+    round. A variant whose step raises leaves the series, and its error is in ``failures``.
     """
 
     steps: dict[str, Step]
@@ -156,9 +128,18 @@ class Rounds:
     busy: Callable[[], None] | None = None
     inspect: Callable[[str], None] | None = None
     begin: Callable[[str | None], None] | None = None
+    ahead: Mapping[str, Ahead] = field(default_factory=dict)
     failures: dict[str, Exception] = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[Round]:
+        return (event for event in self.events() if isinstance(event, Round))
+
+    def events(self) -> Iterator[Round | BlockFailure]:
+        """Yield each failure as soon as it is known, within its round, and each round at its end.
+
+        So a failure can be stored, and its memory released, before anything else is tried. The
+        series may be given up at a failure.
+        """
         number = self.first
         while self.steps:
             order = list(self.steps)
@@ -169,59 +150,80 @@ class Rounds:
                     if move := self.steps[name].move:
                         move()
             before = self.watch() if self.watch else None
+            blocks: list[Block] = []
             collects = gc.isenabled()
             gc.disable()  # until the round ends
             try:
-                blocks = self._run(order)
+                for event in self._run(order):
+                    if isinstance(event, Block):
+                        blocks.append(event)
+                    else:
+                        yield event
             finally:
                 if collects:
                     gc.enable()
             disturbance = self.watch() - before if self.watch and before else None
             if blocks:
-                yield Round(number=number, blocks=blocks, disturbance=disturbance)
+                yield Round(number=number, blocks=tuple(blocks), disturbance=disturbance)
             number += 1
 
-    def _run(self, order: list[str]) -> tuple[Block, ...]:
-        marks: dict[str, list[Any]] = {}
-        self.clock.fill()
+    def _run(self, order: list[str]) -> Iterator[Block | BlockFailure]:
         for name in order:
             if self.begin:
                 self.begin(name)
+            failure: BlockFailure | None = None
+            known: _Timed | None = None
             try:
-                marks[name] = self._marked(self.steps[name], self.block_steps[name])
+                with self.steps[name].during():
+                    known = self._timed(name, self.busy if name == order[-1] else None)
             except Exception as error:  # of any kind: it ends this variant only
                 error.__cause__ = error.__context__ = None  # their frames hold tensors
                 self.failures[name] = error.with_traceback(None)
+                failure = BlockFailure(name, self.failures[name])
             gc.disable()  # again, where the step has enabled it
             if self.inspect:
                 self.inspect(name)
+            if failure:
+                del self.steps[name]  # it may hold tensors of what it could not finish
+                yield failure
+            if known:
+                yield Block(variant=name, steps=self.block_steps[name], **vars(known))
         if self.begin:
             self.begin(None)
-        for name in self.failures:
-            self.steps.pop(name, None)  # it may hold tensors of what it could not finish
-        if self.busy:
-            self.busy()
-        return tuple(self._block(name, marked) for name, marked in marks.items())
 
-    def _marked(self, step: Step, steps: int) -> list[Any]:
-        """Run a block; return the marks around it, and between parts where there are several."""
-        marks = [self.clock.mark()]
+    def _timed(self, name: str, busy: Callable[[], None] | None) -> _Timed:
+        step, steps = self.steps[name], self.block_steps[name]
+        self.clock.synchronize()
+        marks, issued_s = self._marked(step, steps)
+        if busy:
+            busy()
+        seconds = self.clock.seconds(marks[0], marks[-1])
+        parts = None if len(step.parts) == 1 else self._parts(step, marks)
+        self.clock.synchronize()  # finds an error in work that the marks do not wait for
+        ahead = self.ahead.get(name)
+        device = device_time.measure(step, ahead, self.clock) if ahead else None
+        return _Timed(seconds, parts, issued_s, device)
+
+    def _marked(self, step: Step, steps: int) -> tuple[list[Any], float | None]:
+        """Issue a block; return the marks around it and between several parts, and its seconds."""
+        marks, queue = [self.clock.mark()], self.clock.queue
+        begun = queue.host_s() if queue else 0.0
         if len(step.parts) == 1:
             for _ in range(steps):
                 step()
-            return [*marks, self.clock.mark()]
-        for _ in range(steps):
-            for part in step.parts.values():
-                part()
-                marks.append(self.clock.mark())
-        return marks
+        else:
+            for _ in range(steps):
+                for part in step.parts.values():
+                    part()
+                    marks.append(self.clock.mark())
+        issued_s = queue.host_s() - begun if queue else None
+        if len(step.parts) == 1:
+            marks.append(self.clock.mark())
+        return marks, issued_s
 
-    def _block(self, name: str, marks: list[Any]) -> Block:
-        seconds = self.clock.seconds(marks[0], marks[-1])
-        parts, steps = list(self.steps[name].parts), self.block_steps[name]
-        if len(parts) == 1:
-            return Block(variant=name, steps=steps, seconds=seconds)
+    def _parts(self, step: Step, marks: list[Any]) -> dict[str, float]:
+        parts = list(step.parts)
         sums = dict.fromkeys(parts, 0.0)
         for number, (start, end) in enumerate(pairwise(marks)):
             sums[parts[number % len(parts)]] += self.clock.seconds(start, end)
-        return Block(variant=name, steps=steps, seconds=seconds, parts=sums)
+        return sums

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Literal
 
-from attnbench.records import image_size, site_patterns
+from attnbench.records import device, image_size, site_patterns
 from attnbench.records.image_size import Size
 from attnbench.records.option import SEVERAL, option, options_of, switch
 from attnbench.records.variants import STAGES
@@ -104,6 +104,14 @@ class Case:
         meaning="What executes the networks.",
         words=lambda runtime: "" if runtime == "eager" else RUNTIMES[runtime],
     )
+    cudnn_benchmark: bool = switch(
+        "--cudnn-benchmark",
+        "cuDNN benchmark",
+        absent=False,
+        since=5,
+        help="On CUDA: let cuDNN try its algorithms, and each process choose its own.",
+        meaning="Whether cuDNN's benchmark is on.",
+    )
     isolated: bool = switch(
         "--isolated",
         absent=False,
@@ -148,11 +156,11 @@ class Case:
         meaning="The kind of the host's own modules that give way to the module.",
         words=lambda kind: f"in place of {kind}" if kind else "",
     )
-    device: Literal["cpu", "cuda"] = option(
-        "--device",
-        help="Where to run; auto takes CUDA where there is a device.",
+    device: str = option(
+        "--device NAME",
+        help="cpu, cuda, cuda:1, xpu, mps; auto takes a GPU where there is one.",
         default_text="auto",
-        meaning="`cpu` or `cuda`.",
+        meaning="`cpu`, `cuda`, or with a number where there are several: `cuda:1`.",
         words=str,
     )
     threads: int = option(
@@ -184,6 +192,8 @@ class Case:
             raise ValueError(f"unknown stages {unknown}; known: 1 to 4")
         if not self.stages or list(self.stages) != sorted(set(self.stages)):
             raise ValueError(f"stages are each stated once, in their order, not {self.stages}")
+        if device.written(self.device) != self.device:
+            raise ValueError(f"device is written {device.written(self.device)}, not {self.device}")
         if not self.host.strip():
             raise ValueError("host is the name of a network")
         if self.at and self.at != site_patterns.written(self.at):
@@ -258,13 +268,14 @@ class RunOptions:
     """Names of the suite's modules, and custom ones as ``--module`` takes them."""
     host: str | None = None
     device: str | None = None
-    """``cpu``, ``cuda``, or ``auto``: CUDA where there is a device."""
+    """``cpu``, ``cuda``, ``cuda:1``, ``xpu``, ``mps``, or ``auto``: a GPU where there is one."""
     batch_size: tuple[int, ...] | None = None
     image_size: tuple[Size, ...] | None = None
     dtype: tuple[str, ...] | None = None
     channels_last: bool | None = None
     mode: tuple[str, ...] | None = None
     runtime: tuple[str, ...] | None = None
+    cudnn_benchmark: bool | None = None
     isolated: bool | None = None
     stages: tuple[int, ...] | None = None
     blocks: str | None = None

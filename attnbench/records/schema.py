@@ -135,6 +135,8 @@ class Memory:
     peak_allocated_bytes: Bytes | None = None
     reserved_bytes: Bytes | None = None
     peak_reserved_bytes: Bytes | None = None
+    graph_pool_bytes: Bytes | None = None
+    """What a captured step keeps in its own pool, beside the others, which are the eager step's."""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -172,16 +174,38 @@ class Export:
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
+class DeviceTime:
+    """The seconds that a device itself took for consecutive steps, which all lay in its queue.
+
+    They were issued while it was busy with a spin of about ``spin_s``, which outlasted issuing.
+    """
+
+    steps: Steps
+    seconds: Seconds
+    spin_s: Seconds
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class Block:
     """Consecutive steps of one variant within a round, and the seconds they took together.
 
-    ``parts`` splits the seconds of training steps: forward, backward, optimizer.
+    ``parts`` splits the seconds of training steps: forward, backward, optimizer. Where a device
+    executes behind the host, ``issued_s`` are the seconds in which the host issued the steps, to an
+    idle device, and ``device`` the device's own time, of other steps of the same round; None where
+    it could not be taken.
     """
 
     variant: str
     steps: Steps
     seconds: Seconds
     parts: Mapping[str, Seconds] | None = None
+    issued_s: Seconds | None = None
+    device: DeviceTime | None = None
+
+    @property
+    def spent_s(self) -> float:
+        """All seconds that the variant took in the round: its steps, spin and device time."""
+        return self.seconds + (self.device.seconds + self.device.spin_s if self.device else 0.0)
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -222,7 +246,7 @@ class Round:
     @property
     def seconds(self) -> float:
         """Seconds of all blocks together."""
-        return sum(block.seconds for block in self.blocks)
+        return sum(block.spent_s for block in self.blocks)
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -235,7 +259,8 @@ class End:
     message: str | None = None
 
 
-FailedStep = Literal["counts", "export", "memory", "latency"]
+FailedStep = Literal["counts", "export", "memory", "latency", "device time"]
+"""A variant whose ``device time`` failed has the times of its issued steps all the same."""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, cast
 
 from attnbench.errors import UserError
 from attnbench.records.case import RUNTIMES, Case
+from attnbench.records.device import kind_of
 from attnbench.records.schema import Environment
 
 if TYPE_CHECKING:
@@ -34,7 +35,8 @@ class Runtime:
     extra: str = ""
     """The suite's extra that installs them."""
     dtypes: tuple[str, ...] = ("float32", "bfloat16", "float16")
-    devices: tuple[str, ...] = ("cpu", "cuda")
+    devices: tuple[str, ...] = ("cpu", "cuda", "xpu", "mps")
+    """Kinds of devices: see ``records.device``."""
 
     @property
     def exports(self) -> bool:
@@ -86,9 +88,10 @@ def check(case: Case) -> None:
         raise UserError(
             "--isolated times the eager forward: no --runtime, --compile or --cuda-graph"
         )
-    if runtime.captures and case.device not in runtime.devices:
+    kind = kind_of(case.device)
+    if runtime.captures and kind not in runtime.devices:
         raise UserError("--cuda-graph needs a CUDA device")
-    if case.device not in runtime.devices:
+    if kind not in runtime.devices:
         raise UserError(f"{RUNTIMES[name]} runs on {runtime.devices[0]} here: --device cpu")
     if case.dtype not in runtime.dtypes:
         able = [other for other, row in TABLE.items() if case.dtype in row.dtypes]
@@ -121,10 +124,10 @@ def require_installed(name: str) -> None:
         )
 
 
-def device_for(names: Iterable[str]) -> str:
-    """Return the device on which these runtimes could run, for all that is known without torch."""
+def device_for(names: Iterable[str], device: str) -> str:
+    """Return the device where all of these runtimes run on it, else the CPU."""
     rows = [TABLE[name] for name in names if name in TABLE]
-    return "cuda" if all("cuda" in row.devices for row in rows) else "cpu"
+    return device if all(kind_of(device) in row.devices for row in rows) else "cpu"
 
 
 def facts(case: Case, moves_every: object) -> Environment:

@@ -23,7 +23,7 @@ from attnbench.stats import processes
 from attnbench.stats.interval import FEWEST, RESAMPLES, Interval
 from attnbench.stats.processes import LEAST_ROUNDS, Parts
 
-TARGET = {"cuda": 0.005, "cpu": 0.01}
+TARGET = {"cuda": 0.005, "xpu": 0.005, "mps": 0.005, "cpu": 0.01}
 """Half-width of a 95% interval at which the rounds may stop."""
 
 

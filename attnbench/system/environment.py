@@ -12,25 +12,33 @@ from pathlib import Path
 import torch
 
 from attnbench._version import __version__
+from attnbench.devices import nvml, table
 from attnbench.errors import UserError
-from attnbench.records.schema import Environment
-from attnbench.system import nvml, process_settings, worker
+from attnbench.records.device import kind_of, number_of
+from attnbench.records.schema import Case, Environment
+from attnbench.system import process_settings, worker
 
 PACKAGES = ("torchvision", "fvcore", "thop", "numpy")
 
 
 def describe_apart(device: str) -> Environment:
-    """Call :func:`describe`, on CUDA in a child process, as the caller would occupy the device.
+    """Call :func:`describe`, of a GPU in a child process, as the caller would occupy it.
 
     Raises:
         UserError: the device cannot be used.
     """
-    if device != "cuda":
+    if kind_of(device) == "cpu":
         return describe(device)
     try:
         return worker.call(describe, device)
     except RuntimeError as error:
         raise UserError(f"the device cannot be used: {error}") from error
+
+
+def of_case(case: Case) -> Environment:
+    """Return the facts about the device of a case, apart, and the settings that a case chooses."""
+    facts = describe_apart(case.device)
+    return facts | {"cudnn_benchmark": True} if case.cudnn_benchmark else facts
 
 
 def describe(device: str) -> Environment:
@@ -49,31 +57,22 @@ def describe(device: str) -> Environment:
         **{name: _version(name) for name in PACKAGES},
         **process_settings.facts(device),
     }
-    return facts | (_cuda() if device == "cuda" else {})
-
-
-def _cuda() -> Environment:
-    properties = torch.cuda.get_device_properties(0)
-    uuid = str(getattr(properties, "uuid", "")) or None  # torch 2.6 has none on some platforms
-    return {
-        "gpu": properties.name,
-        "gpu_uuid": uuid,
-        "gpu_memory_bytes": properties.total_memory,
-        "gpu_driver": nvml.driver(),
-        "cuda": torch.version.cuda,
-        "cudnn": torch.backends.cudnn.version(),
-        **nvml.moment(uuid),
-    }
+    return facts | table.kind_of(device).facts(number_of(device))
 
 
 def moment(environment: Environment) -> Environment:
     """Return the facts that change during a run, given those that do not."""
-    uuid = environment.get("gpu_uuid")
     return {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "load_average": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
-        **(nvml.moment(uuid) if isinstance(uuid, str) else {}),
+        **of_driver(environment),
     }
+
+
+def of_driver(environment: Environment) -> Environment:
+    """Return what the driver of an NVIDIA GPU reports now; nothing of other devices."""
+    uuid, cuda = environment.get("gpu_uuid"), environment.get("cuda")
+    return nvml.moment(uuid) if isinstance(uuid, str) and cuda else {}
 
 
 def _version(package: str) -> str | None:

@@ -7,6 +7,9 @@ import platform
 
 import torch
 
+from attnbench.devices import table as devices
+from attnbench.devices.precision import set_tf32
+from attnbench.records.device import kind_of
 from attnbench.records.schema import Case, Environment
 
 MOVE_EVERY = 5
@@ -18,7 +21,8 @@ to process and no interval would show it. ``benchmarks/processes.py`` measures b
 """
 
 CUDNN = {"enabled": True, "benchmark": False, "deterministic": False, "allow_tf32": True}
-"""PyTorch's defaults. With ``benchmark`` each process could choose other algorithms."""
+"""PyTorch's defaults. With ``benchmark`` (``--cudnn-benchmark``) each process could choose other
+algorithms."""
 
 MATMUL_TF32 = False
 """PyTorch's default too."""
@@ -29,7 +33,9 @@ OF_TIMING = ("cache_state", "keeps_freed_memory", "moves_weights_every_rounds")
 
 def settle(case: Case) -> None:
     """Set up this process for a case."""
+    devices.select(case.device)
     settle_arithmetic(case.threads)
+    torch.backends.cudnn.benchmark = case.cudnn_benchmark
     if case.device == "cpu":
         keep_memory()
 
@@ -37,9 +43,9 @@ def settle(case: Case) -> None:
 def settle_arithmetic(threads: int) -> None:
     """Set what determines how numbers are computed."""
     torch.set_num_threads(threads)
-    for name, value in CUDNN.items():
-        setattr(torch.backends.cudnn, name, value)
-    torch.backends.cuda.matmul.allow_tf32 = MATMUL_TF32
+    for name in ("enabled", "benchmark", "deterministic"):
+        setattr(torch.backends.cudnn, name, CUDNN[name])
+    set_tf32(convolutions=CUDNN["allow_tf32"], products=MATMUL_TF32)
 
 
 def facts(device: str) -> Environment:
@@ -48,6 +54,8 @@ def facts(device: str) -> Environment:
     if device == "cpu":
         kept = {"keeps_freed_memory": can_keep_memory(), "moves_weights_every_rounds": MOVE_EVERY}
         return shared | kept
+    if kind_of(device) != "cuda":
+        return shared
     cudnn = {f"cudnn_{name}": value for name, value in CUDNN.items()}
     return shared | cudnn | {"matmul_allow_tf32": MATMUL_TF32}
 

@@ -59,7 +59,7 @@ run --modules plain                           | no module can have the name 'pla
 run --modules 'se sa'                         | unknown attention module 'se sa'
 run --modules sa=2                            | names no module before its settings
 run --modules all,foo                         | unknown attention module 'foo'
-run --device CUDA:0                           | is not one of
+run --device CUDA:x                           | unknown device 'CUDA:x': after cuda: stands a number
 run --module control                          | no module can have the name 'control'
 run --module 'copy again' --isolated          | no module can have the name 'copy again'
 run --module nowhere.py:Mine                  | there is no Python file
@@ -76,9 +76,16 @@ run --dtype ''                                | --dtype: '' is not one of
 run --mode sleeping                           | --mode: 'sleeping' is not one of
 run --mode inferense                          | (did you mean inference?)
 run --mode inference,train                    | (did you mean training?)
-run --device tpu                              | 'tpu' is not one of 'auto', 'cpu', 'cuda'
-run --device cuda:0                           | 'cuda:0' is not one of
-run --device gpu                              | 'gpu' is not one of
+run --device tpu                              | unknown device 'tpu'
+run --device cuda:-1                          | after cuda: stands a number such as 0 or 1
+run --device cuda:                            | after cuda: stands a number such as 0 or 1
+run --device cuda:99999                       | after cuda: stands a number such as 0 or 1
+run --device cpu:1                            | there is one cpu, without a number
+run --device mps:0                            | there is one mps, without a number
+run --device ''                               | unknown device ''; known: cpu, cuda, xpu, mps
+run --device gpu                              | unknown device 'gpu'
+run --cuda-graph --device xpu                 | --cuda-graph needs a CUDA device
+run --cudnn-benchmark --device cpu            | --cudnn-benchmark needs a CUDA device
 run --batch-size x                            | --batch-size: 'x' is no number
 run --batch-size 1,,2                         | --batch-size: '1,,2' is no number
 run --batch-size 1.5                          | --batch-size: '1.5' is no number

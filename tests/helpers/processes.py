@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 
+from attnbench.devices.clocks import CpuClock
 from attnbench.hosts.build import HOSTS, Host
 from attnbench.measuring import latency, memory
 from attnbench.plugins.watch.integrity import require_unchanged
@@ -21,15 +22,12 @@ from attnbench.system.disturbance import Counters
 from attnbench.system.process_settings import keep_memory
 
 
-class TickingClock:
+class TickingClock(CpuClock):
     """A clock whose every mark is one tick after the last: a block of real work takes one tick."""
 
     def __init__(self, tick_s: float = 0.03125) -> None:
         self.tick_s = tick_s
         self.ticks = 0
-
-    def fill(self) -> None:
-        pass
 
     def mark(self) -> int:
         self.ticks += 1

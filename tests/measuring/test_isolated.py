@@ -3,17 +3,22 @@ from dataclasses import replace
 import pytest
 import torch
 
+from attnbench.devices.table import KINDS
 from attnbench.measuring import isolated
 from attnbench.measuring.isolated import attention, count, input_shape, step
 from attnbench.records.variants import COPY, COPY_AGAIN, LAUNCH, PRODUCT, IsolatedModule
+from attnbench.system import process_settings
 
 pytestmark = pytest.mark.usefixtures("small_host")
 
 
+def shrink(monkeypatch, **sizes):
+    monkeypatch.setitem(KINDS, "cpu", replace(KINDS["cpu"], **sizes))
+
+
 @pytest.fixture
 def alone(case, monkeypatch):
-    monkeypatch.setitem(isolated.COPY_BYTES, "cpu", 2**16)
-    monkeypatch.setitem(isolated.PRODUCT_SIZE, "cpu", 32)
+    shrink(monkeypatch, copy_bytes=2**16, product_size=32)
     return replace(case, isolated=True, image_size=224)
 
 
@@ -62,8 +67,7 @@ def test_moving_a_piece_moves_it(alone):
 
 def test_moving_a_ceiling_moves_what_it_writes(alone, monkeypatch):
     # Two copies whose memory lay still differed by some percent for as long as a run went on.
-    monkeypatch.setitem(isolated.COPY_BYTES, "cpu", 64)
-    monkeypatch.setitem(isolated.PRODUCT_SIZE, "cpu", 4)
+    shrink(monkeypatch, copy_bytes=64, product_size=4)
     for ceiling in (COPY, PRODUCT):
         ready = step(alone, ceiling)
         target = ready()
@@ -105,3 +109,22 @@ def test_a_ceilings_step_touches_what_its_counts_say(alone, ceiling, size):
     assert made.numel() == size
     assert made.element_size() == 4
     assert step(alone, PRODUCT)().shape == (32, 32)
+
+
+def test_a_product_may_use_tf32_as_convolutions_do_and_nothing_else_may(alone):
+    matmul = torch.backends.cuda.matmul
+    process_settings.settle_arithmetic(1)
+    product, copy = step(alone, PRODUCT), step(alone, COPY)
+    with product.during():
+        assert matmul.allow_tf32
+        product()
+    assert not matmul.allow_tf32
+    with copy.during():
+        assert not matmul.allow_tf32
+
+
+def test_the_ceilings_work_on_noise(alone):
+    product, copied = step(alone, PRODUCT)(), step(alone, COPY)()
+    # Normal values of mean 0 and deviation 1: the sum of 32 products of two has 32 of variance.
+    assert product.std().item() == pytest.approx(32**0.5, rel=0.1)
+    assert copied.std().item() == pytest.approx(1, rel=0.05)

@@ -10,6 +10,7 @@ from torch import nn
 
 from attnbench.counting.dispatch import Trace
 from attnbench.counting.twin import fake_mode
+from attnbench.devices.table import kind_of
 from attnbench.measuring import memory
 from attnbench.measuring.memory import fake_step, peak_live_bytes
 from attnbench.measuring.workload import step
@@ -310,7 +311,7 @@ def test_a_cuda_measurement_is_of_the_second_step_alone(monkeypatch):
     record("memory_reserved", 2)
     record("max_memory_allocated", 3)
     record("max_memory_reserved", 4)
-    taken = memory._on_cuda(lambda: log.append("step"), 5)
+    taken = memory.on_device(lambda: log.append("step"), 5, kind_of("cuda"))
     assert log == [
         *("step", "synchronize", "empty_cache", "reset_peak_memory_stats"),
         *("memory_allocated", "memory_reserved"),

@@ -292,7 +292,10 @@ def test_a_run_that_was_killed_within_its_first_line_begins_anew(tmp_path: Path)
         ({"modules": "sa"}, "modules: Input should be a valid tuple, not 'sa'"),
         ({"dtype": ("int8",)}, "unknown dtype 'int8'; known: float32, bfloat16, float16"),
         ({"mode": ("sleeping",)}, "unknown mode 'sleeping'; known: inference, training"),
-        ({"device": "tpu"}, r"unknown device 'tpu' \(did you mean cpu\?\); known: cpu, cuda"),
+        (
+            {"device": "tpu"},
+            r"unknown device 'tpu' \(did you mean cpu\?\); known: cpu, cuda, xpu, mps",
+        ),
         ({"runtime": ("cuda-graph",)}, "--cuda-graph needs a CUDA device"),
         ({"isolated": True, "mode": ("training",)}, "--isolated times the eager forward"),
         ({"isolated": True, "runtime": ("compile",)}, "--isolated times the eager forward"),

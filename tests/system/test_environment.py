@@ -1,15 +1,18 @@
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import pytest
 import torch
 
+from attnbench.devices import cuda, nvml
 from attnbench.records.run import MACHINE
-from attnbench.system import environment, nvml, process_settings
+from attnbench.system import environment, process_settings
 from attnbench.system.environment import describe, describe_apart, moment
 
 CHANGING = {"time", "load_average"}
+NVIDIA = {"gpu_uuid": "abc", "cuda": "13.2"}
 
 
 @pytest.fixture
@@ -23,6 +26,7 @@ def asked(monkeypatch):
 
     monkeypatch.setattr(nvml, "moment", facts)
     monkeypatch.setattr(nvml, "driver", lambda: "580.65.06")
+    monkeypatch.setattr(nvml, "constants", lambda uuid: {"gpu_mig": uuid == "a part"})
     return devices
 
 
@@ -37,7 +41,7 @@ def test_the_facts_are_flat_and_complete() -> None:
 
 
 def test_the_facts_of_a_machine_do_not_change_during_a_run(asked) -> None:
-    assert not set(moment({"gpu_uuid": "abc"})) & set(MACHINE)
+    assert not set(moment(NVIDIA)) & set(MACHINE)
     on_cuda = {"gpu", "gpu_driver", "cuda", "cudnn", *(process_settings.facts("cuda"))}
     assert set(MACHINE) - on_cuda <= set(describe("cpu"))
     assert asked == ["abc"]
@@ -56,14 +60,16 @@ def test_a_moment_on_a_cpu_is_its_time_and_load(asked) -> None:
 
 
 def test_a_moment_on_a_gpu_has_the_facts_of_its_driver(asked) -> None:
-    now = moment({"gpu_uuid": "abc"})
+    now = moment(NVIDIA)
     assert set(now) == CHANGING | {"gpu_clock_mhz"}
     assert now["gpu_clock_mhz"] == 1755
     assert asked == ["abc"]
 
 
-def test_a_gpu_whose_uuid_is_unknown_is_not_asked_for(asked) -> None:
-    assert set(moment({"gpu_uuid": None})) == CHANGING
+def test_a_gpu_whose_uuid_is_unknown_or_that_is_not_nvidias_is_not_asked_for(asked) -> None:
+    assert set(moment({"gpu_uuid": None, "cuda": "13.2"})) == CHANGING
+    assert set(moment({"gpu_uuid": "abc"})) == CHANGING
+    assert set(moment({"gpu_uuid": "abc", "cuda": None})) == CHANGING
     assert asked == []
 
 
@@ -115,13 +121,21 @@ def test_a_gpu_is_described_by_a_child_process(apart) -> None:
     assert apart == [(describe, ("cuda",))]
 
 
+@pytest.mark.parametrize("benchmark", [False, True])
+def test_the_facts_of_a_case_say_what_it_chooses(apart, case, benchmark) -> None:
+    facts = environment.of_case(replace(case, device="cuda", cudnn_benchmark=benchmark))
+    assert facts == {"gpu": "from there"} | ({"cudnn_benchmark": True} if benchmark else {})
+    assert apart == [(describe, ("cuda",))]
+
+
 def test_a_cpu_is_described_by_this_process(apart) -> None:
     assert describe_apart("cpu")["torch"] == torch.__version__
     assert apart == []
 
 
 def fake_gpu(monkeypatch, **more):
-    properties = SimpleNamespace(name="A GPU", total_memory=80 * 2**30, **more)
+    known = {"name": "A GPU", "total_memory": 80 * 2**30, "major": 9, "minor": 0}
+    properties = SimpleNamespace(**known, multi_processor_count=132, **more)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: properties)
 
 
@@ -133,10 +147,52 @@ def test_the_facts_of_a_gpu(monkeypatch, asked) -> None:
     assert facts["gpu_memory_bytes"] == 85_899_345_920  # 80 * 2**30
     assert facts["gpu_driver"] == "580.65.06"
     assert facts["gpu_clock_mhz"] == 1755
+    assert facts["gpu_mig"] is False
+    assert facts["gpu_compute_capability"] == "9.0"
+    assert facts["gpu_sm_count"] == 132
+    assert facts["gpu_l2_bytes"] is None  # this torch does not say
     assert asked == ["abc"]
     assert process_settings.facts("cuda").items() <= facts.items()
     assert set(MACHINE) - set(process_settings.facts("cpu")) <= set(facts)
     json.dumps(facts, allow_nan=False)
+
+
+def test_the_variables_that_a_gpu_obeys_are_facts(monkeypatch, asked) -> None:  # noqa: ARG001
+    fake_gpu(monkeypatch)
+    for name in (*cuda.VARIABLES.values(), *cuda.ALLOCATOR):
+        monkeypatch.delenv(name, raising=False)
+    facts = describe("cuda")
+    assert {facts[name] for name in cuda.VARIABLES} == {None}
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-abc")
+    monkeypatch.setenv("PYTORCH_ALLOC_CONF", "expandable_segments:True")
+    monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", "0")
+    facts = describe("cuda")
+    assert facts["cuda_visible_devices"] == "GPU-abc"
+    assert facts["allocator_settings"] == "expandable_segments:True"
+    assert facts["tf32_override"] == "0"
+
+
+def test_the_second_gpu_is_described_by_its_own_properties(monkeypatch, asked) -> None:  # noqa: ARG001
+    numbers = []
+    fake_gpu(monkeypatch, uuid="b")
+    properties = torch.cuda.get_device_properties
+    monkeypatch.setattr(
+        torch.cuda, "get_device_properties", lambda of: numbers.append(of) or properties(of)
+    )
+    assert describe("cuda:1")["gpu_uuid"] == "b"
+    assert numbers == [1]
+
+
+def test_a_gpu_of_amd_is_told_as_what_it_is(monkeypatch, asked) -> None:
+    fake_gpu(monkeypatch, uuid="abc", gcnArchName="gfx942")
+    monkeypatch.setattr(torch.version, "hip", "7.0")
+    monkeypatch.setattr(torch.version, "cuda", None)
+    facts = describe("cuda")
+    assert (facts["hip"], facts["gpu_architecture"], facts["cuda"]) == ("7.0", "gfx942", None)
+    assert "miopen" in facts
+    assert not {"cudnn", "gpu_compute_capability", "gpu_driver"} & facts.keys()
+    assert asked == []
+    assert set(moment(facts)) == CHANGING
 
 
 @pytest.mark.parametrize("more", [{}, {"uuid": ""}], ids=["none", "empty"])

@@ -55,6 +55,12 @@ def test_products_of_matrices_are_set_to_what_the_facts_say(case):
     assert torch.backends.cuda.matmul.allow_tf32 is stated
 
 
+@pytest.mark.parametrize("chosen", [True, False])
+def test_cudnn_tries_its_algorithms_where_the_case_says_so(case, chosen):
+    process_settings.settle(replace(case, device="cuda", cudnn_benchmark=chosen))
+    assert torch.backends.cudnn.benchmark is chosen
+
+
 @pytest.mark.parametrize(("device", "calls"), [("cpu", ["keep"]), ("cuda", [])])
 def test_only_a_process_on_the_cpu_keeps_its_memory(case, kept, device, calls):
     process_settings.settle(replace(case, device=device))

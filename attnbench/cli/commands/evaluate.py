@@ -7,7 +7,6 @@ from typing import Annotated
 
 from attnbench.cli import options, output
 from attnbench.cli.options import TORCH_DTYPES, Device, Timeout, option, stated
-from attnbench.records.case import OPTIONS
 from attnbench.records.evaluation import PUBLISHED_SIZE
 from attnbench.system import worker
 
@@ -39,7 +38,9 @@ def evaluate(  # noqa: PLR0913, PLR0917  an option each
     prefix: Annotated[
         str | None, option("TEXT", "Only names that begin so, without it.", "known ones")
     ] = None,
-    device: Annotated[Device, option(None, OPTIONS["device"].help)] = Device.AUTO,
+    device: Annotated[
+        Device, option(None, "Where to run; auto takes CUDA where there is a device.")
+    ] = Device.AUTO,
     batch_size: Annotated[int, option("N", "Images in one step.")] = 32,
     image_size: Annotated[
         int | None,

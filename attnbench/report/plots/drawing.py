@@ -20,7 +20,8 @@ from attnbench.errors import UserError
 from attnbench.formatting import title
 from attnbench.records.variants import CONTROL, PLAIN
 from attnbench.report.plots.style import INK, RC, SETTING, Shape, say
-from attnbench.report.tables.run import FAILED
+from attnbench.report.tables.run import FAILED, WAITED
+from attnbench.stats.device_time import WAITS
 from attnbench.text import printable
 
 Span = tuple[float, float, float]
@@ -42,7 +43,8 @@ def spoken(row: pd.Series[Any]) -> str:
     if row["variant"] == PLAIN:
         return "plain host"
     middle, *ends = overhead(row)
-    verdict = "" if sure(row) else ", no verdict"
+    verdict = ", of issuing" if of_issuing(row) else ""
+    verdict += "" if sure(row) else ", no verdict"
     return f"{title(row['variant'])} {middle:+.1f}% {bracketed(*ends)}{verdict}"
 
 
@@ -55,6 +57,11 @@ def sure(row: pd.Series[Any]) -> bool:
     """Return whether the control of the row's run held, as far as the table tells."""
     fault = row.get("control_fault")
     return not (isinstance(fault, str) and fault)
+
+
+def of_issuing(row: pd.Series[Any]) -> bool:
+    """Return whether the device waited for the host: the row's latency is that of issuing."""
+    return bool(row.get("issued_share", 0.0) > WAITS)
 
 
 def percent(ratio: Any) -> Any:
@@ -96,6 +103,8 @@ def titled(figure: Figure, setting: str, table: pd.DataFrame, *, exact: bool = F
         setting += FAILED
     elif not all(held) and not exact:
         setting += "; pale and hollow: too noisy to judge"
+    if not exact and any(of_issuing(row) for _, row in table.iterrows()):
+        setting += WAITED
     text = fill(no_formula(setting), LINE)
     figure.suptitle(text, fontsize=8, x=0.01, ha="left").set_gid(SETTING)
     return figure

@@ -37,7 +37,11 @@ def of_run(loaded: LoadedRun) -> list[Drawing]:
     """Draw every plot for which the run has data."""
     case = loaded.run.case
     plots = ISOLATED_PLOTS if case.isolated else PLOTS
-    table = loaded.frame.assign(mode=case.mode, control_fault=loaded.control_fault)
+    table = loaded.frame.assign(
+        mode=case.mode,
+        control_fault=loaded.control_fault,
+        device_control_fault=loaded.device_control_fault,
+    )
     several = f"; mean of {len(loaded.runs)} runs" if len(loaded.runs) > 1 else ""
     return drawn(plots, table, f"{case.described}{several}")
 

@@ -46,6 +46,30 @@ def latency_overhead(table: pd.DataFrame, setting: str) -> Figure:
     return drawing.titled(figure, setting, table)
 
 
+DEVICE = "device_"
+
+
+def of_device(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the table with the device's own times as its latency."""
+    if "device_ratio" not in table:
+        return table.iloc[:0]
+    keys = [str(key) for key in table if str(key).startswith(DEVICE)]
+    replaced = [*(key.removeprefix(DEVICE) for key in keys), "issued_share"]
+    others = table.drop(columns=replaced, errors="ignore")
+    return others.rename(columns=lambda key: key.removeprefix(DEVICE))
+
+
+def device_overhead(table: pd.DataFrame, setting: str) -> Figure:
+    """Plot the device's own time over the plain host's in percent, as latency is plotted."""
+    figure = latency_overhead(of_device(table), setting)
+    figure.axes[0].set_xlabel("the device's own time over plain host (%)")
+    return figure
+
+
+def _describe_device(table: pd.DataFrame) -> str:
+    return _describe_latency(of_device(table)).replace("Latency", "The device's own time", 1)
+
+
 def paper_cost_against_latency(table: pd.DataFrame, setting: str) -> Figure:
     """Plot latency over the plain host in percent against added parameters and GFLOPs."""
     known = drawing.of_one_run(modules(table, "ratio"))
@@ -153,6 +177,12 @@ def _describe_memory(table: pd.DataFrame) -> str:
 
 
 PLOTS: dict[str, Plot] = {
+    "device_overhead": Plot(
+        "The device's own time over the plain host's",
+        device_overhead,
+        lambda table: "device_ratio" in table and len(modules(table, "device_ratio")) > 0,
+        _describe_device,
+    ),
     "latency_overhead": Plot(
         "Latency over the plain host",
         latency_overhead,

@@ -30,12 +30,24 @@ PEAKS = {
         "Most bytes that one step creates and holds at once; deterministic.",
     ),
     "resident": ("resident peak", "CPU: the process's peak resident size, libraries included."),
-    "allocated_above": (
+    "allocated": (
         "allocated peak",
-        "CUDA: most bytes in tensors and libraries' workspaces, less those before the step.",
+        "GPU: most bytes in tensors and libraries' workspaces, weights included "
+        "(`max_memory_allocated`, which papers quote).",
     ),
-    "reserved_above": ("reserved peak", "CUDA: most bytes the allocator held, less those before."),
-    "reserved": ("held peak", "CUDA: most bytes that the allocator held, network included."),
+    "allocated_above": (
+        "allocated by the step",
+        "GPU: `peak_allocated_bytes` less what was allocated before the step.",
+    ),
+    "reserved_above": (
+        "segments added",
+        "GPU: most bytes in the allocator's segments, of 2 and 20 MiB on CUDA, less those before "
+        "the step. No ratio where the plain host's are fewer than ten large ones.",
+    ),
+    "reserved": (
+        "segments",
+        "GPU: most bytes in the allocator's segments, weights included.",
+    ),
 }
 """The peaks of memory by their keys: the words of their headings, and what they mean."""
 
@@ -186,6 +198,37 @@ COLUMNS = (
         "latency ratio [95%]",
         _ratio,
     ),
+    *with_ends(
+        "device_latency_s",
+        "As `latency_s`, of the device's own times: steps behind a spin that outlasts their "
+        "issuing. Only of devices that execute behind the host.",
+        "s",
+        "device time (ms/image) [95%]",
+        with_doubt(formatting.milliseconds),
+    ),
+    *with_ends(
+        "device_ratio",
+        "As `ratio`, of the device's own times.",
+        "1",
+        "device ratio within this run [95%]",
+        _ratio,
+    ),
+    *with_ends(
+        "device_ratio_between_runs",
+        "As `ratio_between_runs`, of the device's own times.",
+        "1",
+        "device ratio [95%]",
+        _ratio,
+    ),
+    Column("device_verdict", "As `verdict`, of the device's own times.", "", "device", words),
+    Column(
+        "issued_share",
+        "Median over rounds of the share of its seconds in which the host issued the steps. Above "
+        "0.9 the device waited for Python, and `ratio` is one of issuing.",
+        "1",
+        "issuing",
+        lambda row, key: formatting.NOTHING if pd.isna(row[key]) else f"{row[key]:.0%}",
+    ),
     Column("rounds", "Rounds in which the variant ran.", "1"),
     Column(
         "outliers",
@@ -228,6 +271,14 @@ COLUMNS = (
         names,
     ),
     *(column for peak in PEAKS for column in _peak(peak)),
+    Column(
+        "graph_pool_bytes",
+        "CUDA graphs: bytes that the captured step keeps, in segments of its own pool; the other "
+        "peaks are those of the eager step.",
+        "byte",
+        "graph pool (MiB)",
+        figure(mebibytes),
+    ),
     Column(
         "published_top1",
         "Top-1 on ImageNet as `published_recipe` states it, not measured. Only where the run is of "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import combinations
 from math import expm1, isfinite, nan
 
@@ -20,8 +20,9 @@ from attnbench.records.variants import CONTROL, PLAIN
 from attnbench.report.tables.columns import COLUMNS, CONFIGURATION, PARTS, PEAKS, RULES
 from attnbench.report.tables.table import figures, typed
 from attnbench.stats import between_runs, interval, ratios
+from attnbench.stats.device_time import device_rounds, issued_share
 from attnbench.stats.interval import Interval, percent_right
-from attnbench.stats.replicates import began
+from attnbench.stats.replicates import began, control_fault
 
 Row = dict[str, object]
 
@@ -35,12 +36,16 @@ def frame(run: Run, *, verdicts: bool, scatter: float | None = None) -> pd.DataF
     standard deviation of log-ratios between runs; by default that of ``stats.between_runs``.
     """
     ties = _ties(run, scatter, verdicts=verdicts)
+    of_device = device_times(run)
+    device_verdicts = control_fault(of_device) is None
     recipe = published_accuracy.recipe(run.case.host, modules=run.modules)
     rows = [
         {
             "variant": variant,
             **_counts(run, variant),
             **_latency(run, variant, scatter, verdicts=verdicts),
+            **_of_device(_latency(of_device, variant, scatter, verdicts=device_verdicts)),
+            "issued_share": issued_share(run.rounds, variant),
             **_parts(run, variant),
             "compile_s": run.compiled[variant].seconds if variant in run.compiled else None,
             **_exported(run, variant),
@@ -57,9 +62,21 @@ def frame(run: Run, *, verdicts: bool, scatter: float | None = None) -> pd.DataF
     for column in COLUMNS:
         if (added := f"added_{column.key}") in table:
             table[added] = table[column.key] - plain[column.key]
-    for peak in PEAKS:  # a peak of zero bytes has no ratio
-        table[f"peak_{peak}_ratio"] = table[key := f"peak_{peak}_bytes"] / (plain[key] or nan)
+    for peak in PEAKS:
+        key = f"peak_{peak}_bytes"
+        table[f"peak_{peak}_ratio"] = table[key] / _base(peak, float(plain[key]))
     return table
+
+
+SEGMENTS = {"reserved", "reserved_above"}
+LEAST_SEGMENTS_BYTES = 10 * 20 * 2**20
+"""Ten segments of the allocator: a ratio of fewer is one of rounding."""
+
+
+def _base(peak: str, plain: float) -> float:
+    """Return what peaks are divided by; none of zero bytes, and of segments none of few."""
+    few = peak in SEGMENTS and plain < LEAST_SEGMENTS_BYTES
+    return nan if few or not plain else plain
 
 
 def errors(run: Run, variant: str) -> str:
@@ -202,6 +219,17 @@ def _levels(run: Run, variant: str) -> Row:
     return row
 
 
+def device_times(run: Run) -> Run:
+    """Return the run with the device's own times in the place of those that users have."""
+    return replace(run, rounds=device_rounds(run.rounds))
+
+
+def _of_device(latency: Row) -> Row:
+    """Return figures of latency under the keys of the device's own."""
+    counted_once = {"rounds", "outliers"}
+    return {f"device_{key}": value for key, value in latency.items() if key not in counted_once}
+
+
 def _verdict(within: Interval, between: Interval) -> str:
     """Return what the ratio allows to say of any run, else what it says of this one alone."""
     if within.excludes_one and not between.excludes_one:
@@ -243,9 +271,11 @@ def _memory(memory: Memory | None) -> Row:
     return {
         "peak_live_bytes": memory.peak_live_bytes,
         "peak_resident_bytes": memory.peak_resident_bytes,
+        "peak_allocated_bytes": memory.peak_allocated_bytes,
         "peak_allocated_above_bytes": _less(memory.peak_allocated_bytes, memory.allocated_bytes),
         "peak_reserved_above_bytes": _less(memory.peak_reserved_bytes, memory.reserved_bytes),
         "peak_reserved_bytes": memory.peak_reserved_bytes,
+        "graph_pool_bytes": memory.graph_pool_bytes,
     }
 
 

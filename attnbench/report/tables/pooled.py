@@ -25,14 +25,17 @@ from attnbench.stats import between_runs, ratios
 from attnbench.stats.interval import Interval
 from attnbench.stats.replicates import Replicates, alike
 
-MEANS = ("latency_s", "ratio", *(f"{part}_ratio" for part in PARTS))
+MEANS = (
+    *("latency_s", "ratio", "device_latency_s", "device_ratio"),
+    *(f"{part}_ratio" for part in PARTS),
+)
 """Figures with intervals of which the mean over the runs is taken, with their rounds'."""
 
 SUMS = ("rounds", "outliers", "processes")
 LEVELS = ("ratio_rounds", "ratio_processes")
 """What the levels within a run leave open: of a mean of independent runs, less."""
 
-MEANS_ALONE = tuple(f"{part}_s" for part in PARTS)
+MEANS_ALONE = ("issued_share", *(f"{part}_s" for part in PARTS))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +66,20 @@ class PooledRun(LoadedRun):
         return self.replicates.control_fault
 
     @cached_property
+    def _device_replicates(self) -> Replicates:
+        return Replicates(tuple(map(dataframe.device_times, self.runs)))
+
+    @cached_property
+    def device_control_ratio(self) -> Interval | None:
+        """The mean ratio of the plain host to itself, of the device's own times."""
+        return self._device_replicates.mean(CONTROL)
+
+    @cached_property
+    def device_control_fault(self) -> str | None:
+        """Why the device's own times allow no verdicts, or None where their control holds."""
+        return self._device_replicates.control_fault
+
+    @cached_property
     def frame(self) -> pd.DataFrame:
         """One row a variant, columns as in ``columns.POOLED_COLUMNS``."""
         frames = [member.frame.set_index("variant", drop=False) for member in self.members]
@@ -71,6 +88,7 @@ class PooledRun(LoadedRun):
         for variant in dict.fromkeys(name for frame in frames for name in frame.index):
             known = [frame.loc[variant] for frame in frames if variant in frame.index]
             row = _first(known) | _means(known) | self._ratio(variant, known)
+            row |= self._device_ratio(variant, known)
             row |= {
                 "tied_with": "",
                 "tied_between_runs": json.dumps(t) if (t := ties.get(variant, [])) else "",
@@ -89,6 +107,16 @@ class PooledRun(LoadedRun):
         if variant != CONTROL and self.control_fault is None:
             row["verdict"] = ratios.verdict(pooled)
         return row
+
+    def _device_ratio(self, variant: str, rows: Sequence[pd.Series[Any]]) -> Row:
+        intervals = [ratio for row in rows if (ratio := interval(row, "device_ratio"))]
+        row: Row = {"device_verdict": ""}
+        if variant == PLAIN or not intervals:
+            return row | (figures("device_ratio_between_runs", ONE) if intervals else {})
+        pooled = between_runs.known(intervals, self.scatter)
+        if variant != CONTROL and self.device_control_fault is None:
+            row["device_verdict"] = ratios.verdict(pooled)
+        return row | figures("device_ratio_between_runs", pooled)
 
     def _ties(self) -> dict[str, list[str]]:
         """Return for each module those whose latency does not differ from its own significantly."""

@@ -10,8 +10,8 @@ from statistics import median
 from attnbench import formatting
 from attnbench.formatting import joined, title
 from attnbench.records.case import RUNTIMES
+from attnbench.records.device import kind_of
 from attnbench.records.run import Run
-from attnbench.records.schema import Case
 from attnbench.records.variants import PLAIN, STAGES, IsolatedModule
 from attnbench.report.tables.pooled import PooledRun
 from attnbench.report.tables.run import WITHIN_RUN, LoadedRun
@@ -77,6 +77,25 @@ def remarks(loaded: LoadedRun) -> list[str]:
     return [first, control(loaded), *others]
 
 
+def _device_times(loaded: LoadedRun) -> list[str]:
+    """Return what the device's own times are worth, and for which variants it waited."""
+    if loaded.run.case.isolated:
+        return ["Times are the device's own."] if loaded.has_device_times else []
+    lines = []
+    if loaded.waited:
+        lines.append(
+            f"The GPU waited for Python in {joined(map(title, loaded.waited))}: issuing took more "
+            "than nine tenths of the time, so their latency and its ratio are of issuing. The "
+            "device ratio is that of the GPU's own work."
+        )
+    if loaded.has_device_times:
+        fault = loaded.device_control_fault
+        figure = formatting.ratio(loaded.device_control_ratio)
+        held = "it holds." if fault is None else f"too noisy to judge: {fault}."
+        lines.append(f"Control of the device's own times: {figure}; {held}")
+    return lines
+
+
 def notes(loaded: LoadedRun) -> list[str]:
     """Return how many rounds ran, then disturbances, limits, sources of modules and failures."""
     run = loaded.run
@@ -84,9 +103,9 @@ def notes(loaded: LoadedRun) -> list[str]:
         f"The code of {'the host' if name == PLAIN else title(name)}: {origin}."
         for name, origin in run.plan.sources.items()
     )
-    limits = (*_limits(run.case), *_executed_by(run), *_computed(run))
+    limits = (*_limits(run), *_executed_by(run), *_computed(run))
     if isinstance(loaded, PooledRun):
-        of_runs = [*_of_several(loaded), *_scatter(loaded)]
+        of_runs = [*_of_several(loaded), *_scatter(loaded), *_device_times(loaded)]
         of_runs += [
             f"In the run of {began(run)}: {line}"
             for run in loaded.runs
@@ -99,6 +118,7 @@ def notes(loaded: LoadedRun) -> list[str]:
         *_processes(run),
         *_witness(run),
         *_intervals(loaded),
+        *_device_times(loaded),
         *_disturbances(run),
         *limits,
         *sources,
@@ -246,8 +266,9 @@ def _rounds(run: Run) -> str:
     return f"{count}; {ends[run.end.reason]}."
 
 
-def _limits(case: Case) -> list[str]:
+def _limits(run: Run) -> list[str]:
     """Return what the counted figures do not cover here (``attnbench.counting.dispatch``)."""
+    case, rocm = run.case, run.environment.get("hip") is not None
     work = FIXED_WORK.get(case.host.partition("_")[0])
     of_networks = {
         f"Fixed work, the same for every variant: {work}. {NOT_MEASURED}": work,
@@ -255,8 +276,17 @@ def _limits(case: Case) -> list[str]:
         "Counts and kernels are those of the eager networks in float32. A runtime's own memory is "
         "not measured.": case.exported,
     }
-    tf32 = case.device == "cuda" and case.dtype == "float32"
-    of_any = {"Convolutions may use TF32 within float32, PyTorch's default.": tf32}
+    cuda = kind_of(case.device) == "cuda"
+    of_any = {
+        "Convolutions may use TF32 within float32, PyTorch's default.": (
+            cuda and not rocm and case.dtype == "float32"
+        ),
+        "cuDNN's benchmark was on: each process may have chosen other algorithms.": (
+            case.cudnn_benchmark
+        ),
+        f"This GPU is AMD's: torch for ROCm {run.environment.get('hip')}, with MIOpen in the place "
+        "of cuDNN.": rocm,
+    }
     limits = of_any if case.isolated else of_networks | of_any
     return [sentence for sentence, applies in limits.items() if applies]
 
@@ -285,6 +315,8 @@ def _disturbances(run: Run) -> list[str]:
     """Return the rounds that were disturbed, and what the GPU's driver reported after rounds."""
     lines = []
     flagged = ratios.flags(run.rounds)
+    if throttled := sum(bool(moment.get("gpu_throttle")) for moment in run.moments):
+        flagged["under a throttle reason"] = throttled
     if flagged:
         listed = ", ".join(f"{count} {name}" for name, count in flagged.items())
         lines.append(f"Rounds flagged, none dropped: {listed}.")

@@ -18,21 +18,29 @@ from attnbench.report.tables.dataframe import executed
 from attnbench.report.tables.isolated import rate
 from attnbench.report.tables.table import Table, printed
 from attnbench.stats import ratios
+from attnbench.stats.device_time import device_rounds, has_device_times, waited
 from attnbench.stats.interval import Interval, median_interval
 from attnbench.stats.replicates import control_fault
 
 AT_A_GLANCE = (
     *("added_params", "added_leaf_operations", "ratio_between_runs", "verdict", "peak_live_ratio"),
 )
+AT_A_GLANCE_OF_DEVICE = (
+    *("device_ratio_between_runs", "device_verdict", "ratio_between_runs", "verdict"),
+    *("issued_share", "added_params", "added_leaf_operations", "peak_live_ratio"),
+)
 COUNTED = ("params", *(f"{rule}_operations" for rule in RULES))
 ADDED = ("added_params", *(f"added_{rule}_operations" for rule in RULES))
 WORK = ("kernels", "added_kernels", "moved_bytes", "added_moved_bytes")
 LATENCY = ("latency_s", "ratio", "ratio_rounds", "tied_with", "outliers")
+LATENCY_OF_DEVICE = ("device_latency_s", "device_ratio", "latency_s", "ratio", "issued_share")
 MEMORY = {
     device: tuple(f"peak_{peak}_{figure}" for peak in peaks for figure in ("bytes", "ratio"))
     for device, peaks in (
         ("cpu", ("live", "resident")),
-        ("cuda", ("live", "allocated_above", "reserved_above")),
+        ("cuda", ("live", "allocated", "allocated_above", "reserved_above")),
+        ("xpu", ("live", "allocated", "allocated_above", "reserved_above")),
+        ("mps", ("live",)),
     )
 }
 EXPORTED = (*("nodes", "added_nodes", "artefact_bytes", "added_artefact_bytes", "relative_error"),)
@@ -50,6 +58,11 @@ OVERVIEW = (
     *("ratio_between_runs", "verdict", "tied_between_runs", "added_params"),
     *("added_leaf_operations", "added_kernels", "added_nodes", "peak_live_ratio", "relative_error"),
     "published_top1",
+)
+OVERVIEW_OF_DEVICE = (
+    *("device_ratio_between_runs", "device_verdict", "ratio_between_runs", "verdict"),
+    *("issued_share", "tied_between_runs", "added_params", "added_leaf_operations"),
+    *("added_kernels", "peak_live_ratio", "published_top1"),
 )
 ISOLATED_OVERVIEW = (
     *("channels", "latency_s", "bound", "bytes_per_s", "map_copies", "kernels", "moved_bytes"),
@@ -71,6 +84,12 @@ OF_SEVERAL = {
 }
 """Headings in tables of several runs."""
 
+WAITED = "; the GPU waited for Python: this ratio is of issuing"
+"""Follows captions and settings where issuing took more than nine tenths of the time."""
+
+OF_ISSUING = {"ratio_between_runs": "ratio of issuing [95%]"}
+"""Headings there."""
+
 FAILED = "; too noisy to judge"
 """Follows the caption or setting of everything measured where the control does not hold."""
 
@@ -89,15 +108,21 @@ class LoadedRun:
         return (self.run,)
 
     @cached_property
+    def timed(self) -> Run:
+        """The run whose times tables of modules alone show: the device's own, where there are."""
+        of_device = self.run.case.isolated and has_device_times(self.run.rounds)
+        return dataframe.device_times(self.run) if of_device else self.run
+
+    @cached_property
     def control_ratio(self) -> Interval | None:
         """The ratio of the control to what it repeats."""
         plan = self.run.plan
-        return ratios.ratio(self.run.rounds, plan.control, baseline=plan.baseline)
+        return ratios.ratio(self.timed.rounds, plan.control, baseline=plan.baseline)
 
     @cached_property
     def control_fault(self) -> str | None:
         """Why the run's control does not hold, or None where it does."""
-        return control_fault(self.run)
+        return control_fault(self.timed)
 
     @property
     def across(self) -> str:
@@ -112,10 +137,33 @@ class LoadedRun:
         return f"{ROUNDS_ALONE} of {len(self.runs)} runs" if several else WITHIN_RUN
 
     @cached_property
+    def device_control_ratio(self) -> Interval | None:
+        """The ratio of the control to what it repeats, of the device's own times."""
+        plan = self.run.plan
+        rounds = device_rounds(self.run.rounds)
+        return ratios.ratio(rounds, plan.control, baseline=plan.baseline)
+
+    @cached_property
+    def device_control_fault(self) -> str | None:
+        """Why the device's own times allow no verdicts, or None where their control holds."""
+        return control_fault(dataframe.device_times(self.run))
+
+    @cached_property
+    def has_device_times(self) -> bool:
+        """Whether the device's own times are known beside those of issued steps."""
+        return any(has_device_times(run.rounds) for run in self.runs)
+
+    @cached_property
+    def waited(self) -> tuple[str, ...]:
+        """The variants whose steps the device waited for: their latency is that of issuing."""
+        names = self.run.plan.variants
+        return tuple(name for name in names if any(waited(run.rounds, name) for run in self.runs))
+
+    @cached_property
     def frame(self) -> pd.DataFrame:
         """One row a variant, or a module and stage of an isolated run."""
         if self.run.case.isolated:
-            return isolated.frame(self.run)
+            return isolated.frame(self.timed)
         return dataframe.frame(self.run, verdicts=self.control_fault is None, scatter=self.scatter)
 
 
@@ -145,9 +193,19 @@ def overview(loaded: LoadedRun) -> Table:
     networks = frame[frame["variant"] != CONTROL]  # the control stands above the table
     pinned = networks["variant"] == PLAIN
     ordered = pd.concat([networks[pinned], networks[~pinned].sort_values("ratio")])
-    caption = f"Compared with the plain host{loaded.across}"
-    keys = _with_runs(loaded, OVERVIEW)
-    return printed(caption, columns.POOLED_COLUMNS, keys, ordered, AS_PAPERS_COUNT)
+    caption = f"Compared with the plain host{loaded.across}{_waited(loaded)}"
+    keys = _with_runs(loaded, OVERVIEW_OF_DEVICE if loaded.has_device_times else OVERVIEW)
+    headings = AS_PAPERS_COUNT | _of_issuing(loaded)
+    return printed(caption, columns.POOLED_COLUMNS, keys, ordered, headings)
+
+
+def _waited(loaded: LoadedRun) -> str:
+    """Return the end of a caption where latency is that of issuing."""
+    return WAITED if loaded.waited else ""
+
+
+def _of_issuing(loaded: LoadedRun) -> dict[str, str]:
+    return OF_ISSUING if loaded.waited else {}
 
 
 def _with_runs(loaded: LoadedRun, keys: tuple[str, ...]) -> tuple[str, ...]:
@@ -164,35 +222,48 @@ def _of_networks(loaded: LoadedRun) -> list[Table]:
     modules = networks[networks["variant"] != PLAIN]
     note = "" if loaded.control_fault is None else FAILED
     latency = (*LATENCY, "compile_s") if case.compiled else LATENCY
+    pool = ("graph_pool_bytes",) if case.cuda_graph else ()
+    of_device = [
+        (
+            f"The device's own time, and latency {loaded.within}{_waited(loaded)}",
+            LATENCY_OF_DEVICE,
+            frame,
+        )
+    ]
     of_parts = [
         (f"Latency of the {part} {loaded.within}{note}", (f"{part}_s", f"{part}_ratio"), frame)
         for part in PARTS
         if frame[f"{part}_s"].notna().any()
     ]
     step = stages.step_table(loaded.run)
-    glance = f"At a glance, compared with the plain host{loaded.across}{note}"
-    glanced, headings = _with_runs(loaded, AT_A_GLANCE), OF_SEVERAL if len(loaded.runs) > 1 else {}
+    glance = f"At a glance, compared with the plain host{loaded.across}{note}{_waited(loaded)}"
+    at_a_glance = AT_A_GLANCE_OF_DEVICE if loaded.has_device_times else AT_A_GLANCE
+    glanced, headings = _with_runs(loaded, at_a_glance), OF_SEVERAL if len(loaded.runs) > 1 else {}
+    glance_headings = AS_PAPERS_COUNT | _of_issuing(loaded)
     return (
-        [printed(glance, columns.POOLED_COLUMNS, glanced, modules, AS_PAPERS_COUNT)]
+        [printed(glance, columns.POOLED_COLUMNS, glanced, modules, glance_headings)]
         + [
             printed(caption, columns.COLUMNS, keys, rows, headings)
             for caption, keys, rows in (
                 ("Parameters, and operations for one image by counting rule", COUNTED, networks),
                 ("The same, added to the plain host", ADDED, modules),
                 ("Kernels and memory traffic of one forward pass, one image", WORK, networks),
+                *(of_device if loaded.has_device_times else ()),
                 (f"Latency {loaded.within}{note}", latency, frame),
                 *of_parts,
-                *_held(case, networks),
+                *_held(case, pool, networks),
             )
         ]
         + ([step] if step else [])
     )
 
 
-def _held(case: Case, networks: pd.DataFrame) -> list[tuple[str, tuple[str, ...], pd.DataFrame]]:
+def _held(
+    case: Case, pool: tuple[str, ...], networks: pd.DataFrame
+) -> list[tuple[str, tuple[str, ...], pd.DataFrame]]:
     """Return the table of memory, or of files where a runtime executes these."""
     if not case.exported:
-        return [("Peak memory of one step", MEMORY[case.device], networks)]
+        return [("Peak memory of one step", (*MEMORY[kind_of(case.device)], *pool), networks)]
     name = RUNTIMES[case.runtime]
     modules = networks[networks["variant"] != PLAIN]
     return [
@@ -209,7 +280,7 @@ def _of_modules(loaded: LoadedRun) -> list[Table]:
         Table(
             f"Ceilings of this machine, {WITHIN_RUN}{note}",
             ("ceiling", "best"),
-            _ceilings(loaded.run),
+            _ceilings(loaded.timed),
             CEILINGS,
         ),
         printed(f"Isolated modules, {WITHIN_RUN}{note}", isolated.COLUMNS, REACHED, frame),

@@ -57,7 +57,7 @@ def names(row: pd.Series[Any], key: str) -> str:
 
 def ends_of(key: str) -> tuple[str, str]:
     """Return the keys of the ends of a figure's interval: ``ratio_low``, ``latency_high_s``."""
-    stem, unit = ("latency", "_s") if key == "latency_s" else (key, "")
+    stem, unit = (key.removesuffix("_s"), "_s") if key.endswith("latency_s") else (key, "")
     return f"{stem}_low{unit}", f"{stem}_high{unit}"
 
 

@@ -20,7 +20,12 @@ OPTIONS = [  # flag, what stands for its value, default as shown, help
     ("--modules", None, "all seven", "Names, comma-separated."),
     ("--module", "SPEC", True, MODULE_HELP),
     ("--host", None, "resnet50", HOST_HELP),
-    ("--device", None, "auto", "Where to run; auto takes CUDA where there is a device."),
+    (
+        "--device",
+        "NAME",
+        "auto",
+        "cpu, cuda, cuda:1, xpu, mps; auto takes a GPU where there is one.",
+    ),
     ("--batch-size", "N,...", "1", SEVERAL),
     (
         "--image-size",
@@ -35,6 +40,12 @@ OPTIONS = [  # flag, what stands for its value, default as shown, help
     ("--compile", None, True, "Short for --runtime compile."),
     ("--eager", None, True, "With --compile: the eager ones as well."),
     ("--cuda-graph", None, True, "Short for --runtime cuda-graph, also with --compile."),
+    (
+        "--cudnn-benchmark",
+        None,
+        True,
+        "On CUDA: let cuDNN try its algorithms, and each process choose its own.",
+    ),
     ("--isolated", None, True, "Modules alone, at the sizes they have in the host."),
     ("--stages", "N,...", "1,2,3,4", "That carry the module, such as 2,3,4 or c3-c5."),
     ("--blocks", "NAME", "all", "Of each stage: all, last."),

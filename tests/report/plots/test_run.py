@@ -38,14 +38,18 @@ def row(
     **others: object,
 ) -> dict[str, object]:
     """A variant whose interval within the run is half as wide as that between runs."""
-    return {
-        "variant": variant,
+    latency = {
         "ratio": ratio,
         "ratio_low": ratio - doubt / 2,
         "ratio_high": ratio + doubt / 2,
         "ratio_between_runs": ratio,
         "ratio_between_runs_low": ratio - doubt,
         "ratio_between_runs_high": ratio + doubt,
+    }
+    return {
+        "variant": variant,
+        **latency,
+        **{f"device_{key}": value for key, value in latency.items()},
         "added_params": 100.0,
         "added_leaf_operations": 2e6,
         "peak_live_bytes": 30 * 2**20,

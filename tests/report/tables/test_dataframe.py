@@ -66,17 +66,54 @@ def test_allocated_memory_is_above_what_was_there(run: Run) -> None:
         run.memory["plain"],
         allocated_bytes=100,
         peak_allocated_bytes=150,
-        reserved_bytes=200,
-        peak_reserved_bytes=300,
+        reserved_bytes=200 * LARGE,
+        peak_reserved_bytes=300 * LARGE,
     )
     run.memory["plain"] = on_device
-    run.memory["sa"] = replace(on_device, peak_allocated_bytes=175, peak_reserved_bytes=360)
+    run.memory["sa"] = replace(on_device, peak_allocated_bytes=175, peak_reserved_bytes=360 * LARGE)
     table = LoadedRun(run).frame.set_index("variant")
     assert table.loc["sa", "peak_allocated_above_bytes"] == 75
     assert table.loc["sa", "peak_allocated_above_ratio"] == 75 / 50
+    assert table.loc["sa", "peak_allocated_bytes"] == 175  # which papers quote
     assert table.loc["sa", "peak_reserved_ratio"] == 360 / 300
-    assert table.loc["sa", "peak_reserved_above_bytes"] == 360 - 200
+    assert table.loc["sa", "peak_reserved_above_bytes"] == (360 - 200) * LARGE
     assert table.loc["sa", "peak_reserved_above_ratio"] == 160 / 100
+
+
+MIB = 2**20
+LARGE = 20 * MIB
+"""A segment of the allocator."""
+
+
+@pytest.mark.parametrize(("segments", "known"), [(9, False), (10, True)])
+def test_segments_have_a_ratio_where_the_plain_host_has_ten(
+    run: Run, segments: int, known: bool
+) -> None:
+    plain = replace(run.memory["plain"], reserved_bytes=0, peak_reserved_bytes=segments * LARGE)
+    run.memory |= {"plain": plain, "sa": replace(plain, peak_reserved_bytes=20 * LARGE)}
+    sa = LoadedRun(run).frame.set_index("variant").loc["sa"]
+    for key in ("peak_reserved_ratio", "peak_reserved_above_ratio"):
+        assert isnan(sa[key]) is not known
+    assert sa["peak_reserved_bytes"] == 20 * LARGE
+
+
+def test_tables_of_a_gpu_hold_the_peak_that_papers_quote(run: Run) -> None:
+    for name in ("plain", "sa"):
+        run.memory[name] = replace(
+            run.memory[name],
+            allocated_bytes=0,
+            peak_allocated_bytes=MIB,
+            reserved_bytes=0,
+            peak_reserved_bytes=LARGE,
+            graph_pool_bytes=3 * MIB,
+        )
+    on_gpu = replace(run, case=replace(run.case, device="cuda:1", cuda_graph=True))
+    (table,) = [table for table in tables(LoadedRun(on_gpu)) if "memory of one" in table.caption]
+    assert "allocated peak (MiB)" in table.headings
+    assert "segments added (MiB)" in table.headings
+    assert "segments added ratio" not in table.headings  # of one segment
+    assert [row[-1] for row in table.rows if row[0] == "SA"] == ["3.0"]
+    assert table.headings[-1] == "graph pool (MiB)"
 
 
 def test_a_published_accuracy_is_of_one_recipe_and_of_the_network_that_was_published(

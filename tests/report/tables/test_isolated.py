@@ -8,7 +8,7 @@ import pytest
 
 from attnbench import report
 from attnbench.records.run import Run
-from attnbench.records.schema import Block, Case, Count, End, Failure, Plan, Round
+from attnbench.records.schema import Block, Case, Count, DeviceTime, End, Failure, Plan, Round
 from attnbench.records.variants import alone
 from attnbench.report.tables.isolated import COLUMNS
 from attnbench.report.tables.remarks import remarks
@@ -390,3 +390,15 @@ def test_there_is_no_bound_where_two_ceilings_explain_about_as_much(run: Run) ->
     run.rounds = rounds_of(seconds)
     assert at(run, 1)["bandwidth_share"] == pytest.approx(at(run, 1)["launch_share"])
     assert pd.isna(at(run, 1)["bound"])
+
+
+def test_on_a_device_that_executes_behind_the_host_its_own_times_are_shown(run: Run) -> None:
+    def behind(block: Block) -> Block:
+        device = DeviceTime(steps=block.steps, seconds=block.seconds, spin_s=1.0)
+        return replace(block, seconds=7.0, issued_s=6.9, device=device)
+
+    rounds = [replace(each, blocks=tuple(map(behind, each.blocks))) for each in run.rounds]
+    issued = LoadedRun(replace(run, rounds=rounds))
+    pd.testing.assert_frame_equal(issued.frame, LoadedRun(run).frame)
+    assert tables(issued)[0].rows == tables(LoadedRun(run))[0].rows
+    assert "Times are the device's own." in remarks(issued)

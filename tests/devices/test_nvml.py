@@ -4,10 +4,24 @@ import pynvml
 import pytest
 import torch
 
-from attnbench.system import nvml
+from attnbench.devices import nvml
 
 UUID = "5d2f0c1e-0000-4000-8000-000000000001"
-NOTHING = dict.fromkeys(nvml.READ)
+NOTHING = dict.fromkeys(nvml.MOMENT)
+
+
+CONSTANTS = {
+    "nvmlDeviceGetEnforcedPowerLimit": 600_000,
+    "nvmlDeviceGetPowerManagementDefaultLimit": 700_000,
+    "nvmlDeviceGetPersistenceMode": 1,
+}
+LIMITS = {pynvml.NVML_CLOCK_SM: 1980, pynvml.NVML_CLOCK_MEM: 2619}
+
+
+def field_values(fields):
+    assert fields == [pynvml.NVML_FI_DEV_POWER_INSTANT]
+    value = SimpleNamespace(uiVal=351_250)
+    return [SimpleNamespace(nvmlReturn=pynvml.NVML_SUCCESS, value=value)]
 
 
 def refused(*_):
@@ -52,7 +66,13 @@ def driver(monkeypatch):
         "nvmlDeviceGetPowerUsage": of_the_device(lambda: 348_500),
         "nvmlDeviceGetPerformanceState": of_the_device(lambda: 2),
         "nvmlDeviceGetTemperature": of_the_device(heat.__getitem__),
-        "nvmlDeviceGetCurrentClocksThrottleReasons": of_the_device(lambda: 0x24),
+        "nvmlDeviceGetCurrentClocksEventReasons": of_the_device(lambda: 0x24),
+        "nvmlDeviceGetFieldValues": of_the_device(field_values),
+        **{name: of_the_device(lambda value=value: value) for name, value in CONSTANTS.items()},
+        "nvmlDeviceGetMaxClockInfo": of_the_device(LIMITS.__getitem__),
+        "nvmlDeviceGetApplicationsClock": of_the_device(clocks.__getitem__),
+        "nvmlDeviceGetMPSComputeRunningProcesses": of_the_device(lambda: [object()]),
+        "nvmlDeviceGetTotalEnergyConsumption": of_the_device(lambda: 7_654_321),
         "nvmlDeviceGetComputeRunningProcesses": of_the_device(lambda: [object()] * 3),
     }
     for name, function in functions.items():
@@ -66,6 +86,7 @@ FACTS = {
     "gpu_clock_mhz": 1755,
     "gpu_memory_clock_mhz": 2619,
     "gpu_power_w": 348.5,  # of 348,500 mW
+    "gpu_power_instant_w": 351.25,
     "gpu_power_state": "P2",
     "gpu_temperature_c": 61,
     "gpu_throttle": "software power cap, software thermal slowdown",  # 0x04 + 0x20
@@ -77,7 +98,7 @@ QUERIES = {
     "nvmlDeviceGetPowerUsage": ("gpu_power_w",),
     "nvmlDeviceGetPerformanceState": ("gpu_power_state",),
     "nvmlDeviceGetTemperature": ("gpu_temperature_c",),
-    "nvmlDeviceGetCurrentClocksThrottleReasons": ("gpu_throttle",),
+    "nvmlDeviceGetFieldValues": ("gpu_power_instant_w",),
     "nvmlDeviceGetComputeRunningProcesses": ("gpu_other_processes",),
 }
 
@@ -95,6 +116,82 @@ def test_a_query_that_is_refused_is_unknown_and_the_others_stand(monkeypatch, qu
 
 
 @pytest.mark.usefixtures("driver")
+@pytest.mark.parametrize(("query", "facts"), QUERIES.items(), ids=QUERIES)
+def test_a_query_that_the_bindings_do_not_have_is_unknown_too(monkeypatch, query, facts):
+    monkeypatch.delattr(nvml.pynvml, query)
+    assert nvml.moment(UUID) == FACTS | dict.fromkeys(facts)
+
+
+def test_what_throttles_has_an_old_name_where_the_new_one_is_missing(driver, monkeypatch):
+    monkeypatch.setattr(
+        nvml.pynvml, "nvmlDeviceGetCurrentClocksThrottleReasons", lambda _: 0x40, raising=False
+    )
+    assert nvml.moment(UUID) == FACTS  # the new one first
+    monkeypatch.setattr(nvml.pynvml, "nvmlDeviceGetCurrentClocksEventReasons", refused)
+    assert nvml.moment(UUID)["gpu_throttle"] == "hardware thermal slowdown"
+    monkeypatch.delattr(nvml.pynvml, "nvmlDeviceGetCurrentClocksThrottleReasons")
+    assert nvml.moment(UUID)["gpu_throttle"] is None
+    assert driver.log == ["init", f"GPU-{UUID}"]
+
+
+@pytest.mark.usefixtures("driver")
+def test_a_field_that_the_device_does_not_have_is_unknown(monkeypatch):
+    answer = SimpleNamespace(nvmlReturn=pynvml.NVML_ERROR_NOT_SUPPORTED)
+    monkeypatch.setattr(nvml.pynvml, "nvmlDeviceGetFieldValues", lambda *_: [answer])
+    assert nvml.moment(UUID)["gpu_power_instant_w"] is None
+    assert nvml.power_w(UUID) == 348.5  # the mean in its place
+
+
+OF_THE_DEVICE = {
+    "gpu_power_limit_w": 600.0,
+    "gpu_power_limit_default_w": 700.0,
+    "gpu_clock_max_mhz": 1980,
+    "gpu_memory_clock_max_mhz": 2619,
+    "gpu_clock_target_mhz": 1755,
+    "gpu_persistence": True,
+    "gpu_mps_processes": 1,
+    "gpu_mig": False,
+}
+
+
+@pytest.mark.usefixtures("driver")
+def test_the_facts_that_do_not_change():
+    assert nvml.constants(UUID) == OF_THE_DEVICE
+    assert nvml.constants("another") == dict.fromkeys(nvml.CONSTANT)
+
+
+@pytest.mark.usefixtures("driver")
+def test_energy_and_power_are_in_joules_and_watts(monkeypatch):
+    assert nvml.energy_j(UUID) == 7654.321
+    assert nvml.power_w(UUID) == 351.25
+    assert (nvml.energy_j("another"), nvml.power_w("another")) == (None, None)
+    monkeypatch.setattr(nvml.pynvml, "nvmlDeviceGetTotalEnergyConsumption", refused)
+    assert nvml.energy_j(UUID) is None
+
+
+def test_a_part_of_a_gpu_is_found_and_has_the_facts_of_the_whole(driver, monkeypatch):
+    part = "11111111-0000-4000-8000-000000000002"
+    known = nvml.pynvml.nvmlDeviceGetHandleByUUID
+    monkeypatch.setattr(
+        nvml.pynvml,
+        "nvmlDeviceGetHandleByUUID",
+        lambda name: "the part" if name == f"MIG-{part}" else known(name),
+    )
+    monkeypatch.setattr(
+        nvml.pynvml, "nvmlDeviceGetDeviceHandleFromMigDeviceHandle", lambda _: "the device"
+    )
+    asked = []
+    monkeypatch.setattr(
+        nvml.pynvml, "nvmlDeviceGetComputeRunningProcesses", lambda of: asked.append(of) or []
+    )
+    assert nvml.moment(part) == FACTS | {"gpu_other_processes": 0}
+    assert asked == ["the part"]
+    assert nvml.constants(part)["gpu_mig"] is True
+    assert nvml.energy_j(part) is None
+    assert driver.log == ["init", f"GPU-{part}"]  # tried first
+
+
+@pytest.mark.usefixtures("driver")
 def test_without_a_driver_nothing_is_known(monkeypatch):
     monkeypatch.setattr(nvml.pynvml, "nvmlInit", refused)
     assert nvml.moment(UUID) == NOTHING
@@ -108,7 +205,7 @@ def test_a_device_without_a_uuid_is_not_asked_for(driver):
 
 def test_a_device_that_the_driver_does_not_know_has_no_facts(driver):
     assert nvml.moment("another") == NOTHING
-    assert driver.log == ["init", "GPU-another"]
+    assert driver.log == ["init", "GPU-another", "MIG-another"]
 
 
 @pytest.mark.parametrize(
@@ -117,7 +214,7 @@ def test_a_device_that_the_driver_does_not_know_has_no_facts(driver):
 )
 def test_a_uuid_is_asked_for_as_the_driver_writes_it(driver, uuid, asked):
     nvml.moment(uuid)
-    assert driver.log == ["init", asked]
+    assert driver.log[:2] == ["init", asked]
 
 
 def test_a_uuid_with_its_prefix_is_the_same_device(driver):

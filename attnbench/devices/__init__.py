@@ -1,0 +1,1 @@
+"""What a device is to the suite: its clock, its memory, its facts, its failures."""
