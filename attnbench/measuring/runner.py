@@ -303,7 +303,8 @@ def _latency(run: Run, measure: MeasureLatency) -> Iterator[Event]:
 
     Where a process has lost its device, a fresh one goes on. A variant that crashes it, or gives no
     answer, in its warm-up or its block of a round is recorded as failed, and timing restarts
-    without it. The plain host in a round is not: the cause lies outside, and the run can be resumed.
+    without it. The plain host in a round is not: the cause lies outside, and the run can be
+    resumed.
     """
     while run.end is None:
         last, rounds, failed = Beginning("start", None), len(run.rounds), False

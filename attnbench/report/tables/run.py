@@ -10,6 +10,7 @@ import pandas as pd
 
 from attnbench import formatting
 from attnbench.records.case import RUNTIMES, Case
+from attnbench.records.device import kind_of
 from attnbench.records.run import Run
 from attnbench.records.variants import CONTROL, COPY, LAUNCH, PLAIN, PRODUCT
 from attnbench.report.tables import columns, dataframe, isolated, stages
