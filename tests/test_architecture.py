@@ -42,7 +42,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("modules", "formatting"),
     },
     "equivalence": {"counting", "plugins", "modules"},
-    "accuracy": {"hosts", "plugins", "records", "system", "modules"},
+    "accuracy": {"hosts", "plugins", "records", "runtimes", "system", "modules"},
     "claims": {"records", "stats"},
     "analysis": {"records", "stats", "claims", "formatting"},
     "report": {"records", "stats", "claims", "formatting", "modules"},

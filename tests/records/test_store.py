@@ -313,7 +313,7 @@ def test_a_record_of_schema_4_states_its_runtime_in_two_switches(
 
 @pytest.mark.parametrize("switches", [{"compiled": True}, {"compiled": 1, "cuda_graph": False}, {}])
 def test_a_record_of_schema_4_without_its_switches_is_refused(tmp_path, case, switches):
-    with pytest.raises(UserError, match="line 1: case.compiled: Unexpected keyword argument"):
+    with pytest.raises(UserError, match=r"line 1: case\.compiled: Unexpected keyword argument"):
         store.read(_of_schema_4(tmp_path, case, **switches))
 
 
