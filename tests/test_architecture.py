@@ -43,7 +43,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("modules", "formatting"),
     },
     "equivalence": {"counting", "plugins", "modules"},
-    "accuracy": {"hosts", "plugins", "records", "system", "modules"},
+    "accuracy": {"hosts", "plugins", "records", "runtimes", "system", "modules"},
     "detection": {"accuracy", "hosts", "plugins", "records", "system", "modules"},
     "training": {
         *("accuracy", "hosts", "measuring", "plugins", "records", "stats", "system", "modules"),

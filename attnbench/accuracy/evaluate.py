@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
-from attnbench.accuracy import images
+from attnbench.accuracy import executed, images
 from attnbench.accuracy.checkpoints import (
     classes_of,
     load_authors_state_dict,
@@ -29,9 +29,11 @@ from attnbench.hosts.build import build
 from attnbench.hosts.conditions import Conditions
 from attnbench.plugins.resolve import parse
 from attnbench.records import evaluation, store
-from attnbench.records.evaluation import Data, Evaluation, Weights
+from attnbench.records.evaluation import Calibration, Data, Evaluation, Weights
 from attnbench.records.schema import Environment
 from attnbench.records.variants import PLAIN
+from attnbench.runtimes.prepared import Settings
+from attnbench.runtimes.table import TABLE, versions
 from attnbench.system import environment, process_settings
 
 MOST_WORKERS = 8
@@ -76,7 +78,8 @@ def prepare(options: EvaluationOptions) -> Prepared:
         SettingsError: a module or host that is unknown or does not fit.
     """
     options = checked(options)
-    cuda = options.device == "cuda" or (options.device is None and torch.cuda.is_available())
+    anywhere = options.device is None and not TABLE[options.runtime].exports
+    cuda = options.device == "cuda" or (anywhere and torch.cuda.is_available())
     readers = min(MOST_WORKERS, torch.get_num_threads()) if cuda else 0
     workers = readers if options.workers is None else options.workers
     if cuda and not torch.cuda.is_available():
@@ -150,7 +153,14 @@ def evaluate(prepared: Prepared, progress: Progress) -> Evaluation:
     preprocessing = images.preprocessing(options.image_size)
     folder.transform = images.transform(preprocessing)
     data = _checked(prepared, progress)
-    top1, tied, top5 = _counted(prepared, progress)
+    calibrated: Calibration | None = None
+    batches: list[torch.Tensor] = []
+    if options.calibrate is not None:
+        calibrated, batches = executed.calibration(
+            options.calibrate, folder.transform, options.batch_size
+        )
+    forward = _Forward(prepared, batches)
+    top1, tied, top5 = _counted(prepared, forward, progress)
     return Evaluation(
         host=options.host,
         module=options.module,
@@ -168,7 +178,10 @@ def evaluate(prepared: Prepared, progress: Progress) -> Evaluation:
         channels_last=options.channels_last,
         batch_size=options.batch_size,
         threads=prepared.threads,
-        environment=facts(prepared.device),
+        environment=facts(prepared.device) | forward.versions,
+        runtime=options.runtime,  # type: ignore[arg-type]  # the option has been checked
+        relative_error=forward.relative_error,
+        calibration=calibrated,
     )
 
 
@@ -198,20 +211,43 @@ def _checked(prepared: Prepared, progress: Progress) -> Data:
     return images.described(prepared.folder, digests)
 
 
-def _counted(prepared: Prepared, progress: Progress) -> tuple[int, int, int]:
+class _Forward:
+    """The network as it is asked for, from images in float32 on the CPU to logits in float32."""
+
+    def __init__(self, prepared: Prepared, calibration: Sequence[torch.Tensor]) -> None:
+        options = prepared.options
+        self._prepared, self._calibration = prepared, calibration
+        self._call: Callable[[torch.Tensor], torch.Tensor] | None = None
+        self.relative_error: float | None = None
+        self.versions: Environment = {}
+        if TABLE[options.runtime].exports:
+            self.versions = versions(options.runtime)
+            return
+        layout = torch.channels_last if options.channels_last else torch.contiguous_format
+        kind: Any = {"device": prepared.device, "dtype": getattr(torch, options.dtype)}
+        network = prepared.network.to(**kind, memory_format=layout)
+        self._call = lambda images: network(images.to(**kind, memory_format=layout)).float()
+
+    def __call__(self, images: torch.Tensor) -> torch.Tensor:
+        if self._call is None:  # a file is exported for the first batch, whose shape it has
+            options = self._prepared.options
+            settings = Settings(self._prepared.threads, options.dtype)
+            batch = executed.filled(images, options.batch_size)
+            made = executed.execute(
+                self._prepared.network, batch, options.runtime, settings, self._calibration
+            )
+            self._call, self.relative_error = made.call, made.relative_error
+        return self._call(images)
+
+
+def _counted(prepared: Prepared, forward: _Forward, progress: Progress) -> tuple[int, int, int]:
     """Return how many are right in the top 1, tied there, and right in the top 5."""
     options, device = prepared.options, prepared.device
-    kind: dict[str, Any] = {
-        "device": device,
-        "dtype": getattr(torch, options.dtype),
-        "memory_format": torch.channels_last if options.channels_last else torch.contiguous_format,
-    }
     counts, done = (0, 0, 0), 0
     progress("evaluating", 0)
     with _batches(prepared, prepared.folder) as batches, torch.inference_mode():
-        network = prepared.network.to(**kind)
         for batch, labels in batches:
-            logits = network(batch.to(**kind)).float()
+            logits = forward(batch)
             if not logits.isfinite().all():
                 raise UserError(
                     f"{prepared.weights.name} gives logits that are not finite numbers, in "

@@ -12,10 +12,13 @@ from attnbench.errors import UserError
 from attnbench.modules import SettingsError
 from attnbench.plugins import resolve
 from attnbench.records import case, evaluation, store
-from attnbench.records.case import LIMITS, Case
+from attnbench.records.case import EXPORTED, LIMITS, Case
+from attnbench.runtimes.table import TABLE, require_installed
 from attnbench.text import unknown
 
-DTYPES = tuple(name for name in get_args(get_type_hints(Case)["dtype"]) if name != "int8")
+DTYPES = get_args(get_type_hints(Case)["dtype"])
+RUNTIMES = ("eager", *EXPORTED)
+"""The runtimes that accuracy is counted in."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +33,9 @@ class EvaluationOptions:
     prefix: str | None = None
     device: str | None = None
     dtype: str = "float32"
+    runtime: str = "eager"
+    calibrate: Path | None = None
+    """The folder of images that int8 is calibrated on."""
     channels_last: bool = False
     batch_size: int = 32
     image_size: int = 224
@@ -75,12 +81,38 @@ def settled(options: EvaluationOptions, host: str) -> EvaluationOptions:
     ):
         if not least <= value <= most:
             raise UserError(f"{option} must be at least {least} and at most {most}, not {value}")
+    runtime = case.written(options.runtime)
+    if runtime not in RUNTIMES:
+        raise UserError(unknown("runtime", options.runtime, RUNTIMES))
+    _require_executable(options, runtime, dtype)
     module = None if options.module is None else resolve.written(options.module)
     if module is not None:
         resolve.parse(module).origin()  # its file is there
     weights, data = Path(options.weights), Path(options.data)
     require_there(weights, data)
-    return replace(options, host=host, dtype=dtype, module=module, weights=weights, data=data)
+    options = replace(options, dtype=dtype, runtime=runtime, module=module)
+    return replace(options, host=host, weights=weights, data=data)
+
+
+def _require_executable(options: EvaluationOptions, runtime: str, dtype: str) -> None:
+    """Refuse settings that the runtime cannot execute, and int8 without images or the reverse.
+
+    Raises:
+        UserError: it is so.
+    """
+    row = TABLE[runtime]
+    if dtype not in row.dtypes:
+        raise UserError(f"{runtime} does not compute in {dtype}; known: {', '.join(row.dtypes)}")
+    if row.exports and (options.device == "cuda" or options.channels_last):
+        raise UserError(f"{runtime} runs on the CPU, in a layout of its own")
+    if (dtype == "int8") != (options.calibrate is not None):
+        raise UserError("--dtype int8 needs --calibrate DIR, images to take ranges from; no other")
+    if options.calibrate is not None and not options.calibrate.is_dir():
+        raise UserError(f"cannot take images from {options.calibrate}: no such folder")
+    if row.exports:
+        require_installed(runtime)
+    if dtype == "int8":
+        require_installed("onnxruntime")
 
 
 def require_place(out: Path | None) -> None:

@@ -218,12 +218,13 @@ def check(limits: Sequence[Limit]) -> list[Outcome]:
             key = (limit.module, limit.host, limit.runtime)
         groups.setdefault(key, (module, []))[1].append(limit)
     for module, group in groups.values():
-        if group[0].runtime:
-            results = worker.call(_on_runtime, module, group)
-        elif module.is_custom or _is_foreign(group[0]):
-            results = check_module.in_subprocess(_compared, module, group, where=group[0].where)
+        compare = _on_runtime if group[0].runtime else _compared
+        if module.is_custom or _is_foreign(group[0]):
+            results = check_module.in_subprocess(compare, module, group, where=group[0].where)
+        elif group[0].runtime:
+            results = worker.call(compare, module, group)
         else:
-            results = _compared(module, group)
+            results = compare(module, group)
         outcomes |= zip(group, results, strict=True)
     return [outcomes[limit] for limit in limits]
 

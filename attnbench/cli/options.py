@@ -22,8 +22,6 @@ from attnbench.text import LONGEST_WORD, near, printable
 T = TypeVar("T")
 
 DTYPES, MODES = (get_args(get_type_hints(Case)[name]) for name in ("dtype", "mode"))
-TORCH_DTYPES = tuple(name for name in DTYPES if name != "int8")
-"""Those that PyTorch itself computes networks in."""
 
 
 NoWait = Annotated[

@@ -80,7 +80,7 @@ def export(run: Run, variant: str) -> Export:
     """
     case = run.case
     torch.set_num_threads(case.threads)
-    model = network(replace(case, dtype="float32"), variant, "cpu").eval()
+    model = network(case, variant, "cpu").eval()
     subject = artefact.Subject(case, variant, run.plan.sources.get(variant))
     return artefact.make(_exports(run), subject, model, _images(case))
 
@@ -115,9 +115,9 @@ def _images(case: Case) -> artefact.Images:
 
 
 def _image(case: Case, number: int) -> torch.Tensor:
-    """Return the case's images in float32 for number 0, others for other numbers."""
+    """Return the case's images for number 0, others for other numbers."""
     seed = (case.seed + number) % 2**63
-    return image_for(replace(case, dtype="float32", seed=seed), case.input_shape, "cpu")
+    return image_for(replace(case, seed=seed), case.input_shape, "cpu")
 
 
 def _step(case: Case, model: nn.Module, forward: Forward, image: torch.Tensor) -> Step:
@@ -138,8 +138,12 @@ def image_for(case: Case, shape: tuple[int, ...], device: str) -> torch.Tensor:
 
 
 def conditions_of(case: Case, device: str | None = None) -> Conditions:
-    """Return device, dtype and layout of a case, or of the same on another device."""
-    return Conditions(device or case.device, case.dtype, case.channels_last)
+    """Return device, dtype and layout of a case, or of the same on another device.
+
+    What is exported is in float32, whatever its runtime computes in.
+    """
+    dtype = "float32" if case.exported else case.dtype
+    return Conditions(device or case.device, dtype, case.channels_last)
 
 
 def moving(case: Case, *tensors: torch.Tensor) -> Callable[[], None] | None:

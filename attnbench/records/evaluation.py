@@ -14,12 +14,13 @@ from typing import Annotated, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from attnbench.records.bounds import EXACT, STRICT, Environment, Figure, Sha256
-from attnbench.records.case import LIMITS
+from attnbench.records.bounds import EXACT, STRICT, Environment, Figure, Sha256, Share
+from attnbench.records.case import EXPORTED, LIMITS, Runtime
 from attnbench.records.jsonl import JsonLines
 from attnbench.records.variants import PLAIN, RESERVED
 
-SCHEMA = 1
+SCHEMA, OLDEST = 2, 1
+"""Schema 1 is read too: all its networks ran in eager PyTorch."""
 
 IMAGENET_CLASSES, IMAGENET_IMAGES = 1000, 50_000
 """Of ImageNet's validation set (Russakovsky et al., arXiv 1409.0575, table 2)."""
@@ -80,6 +81,15 @@ class Preprocessing:
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
+class Calibration:
+    """The folder of images that int8 was calibrated on, how many, and of their bytes the digest."""
+
+    name: _Name
+    images: _Number
+    sha256: Sha256
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class Evaluation:
     """One line: how many of the images a network with these weights got right.
 
@@ -101,12 +111,16 @@ class Evaluation:
     top1_tied: Figure
     top5_right: Figure
     preprocessing: Preprocessing
-    dtype: Literal["float32", "bfloat16", "float16"]
+    dtype: Literal["float32", "bfloat16", "float16", "int8"]
     device: Literal["cpu", "cuda"]
     channels_last: bool
     batch_size: Annotated[int, Field(ge=1, le=LIMITS["batch_size"][1])]
     threads: Annotated[int, Field(ge=1, le=LIMITS["threads"][1])]
     environment: Environment
+    runtime: Runtime = "eager"
+    relative_error: Share | None = None
+    """Of a runtime that executes a file: to the logits of eager PyTorch, of the first batch."""
+    calibration: Calibration | None = None
 
     def __post_init__(self) -> None:
         if not self.top1_right <= self.top5_right <= self.images:
@@ -115,6 +129,10 @@ class Evaluation:
             raise ValueError("top1_tied is at most images less top1_right")
         if self.data.folders > self.classes:
             raise ValueError("data.folders is at most classes")
+        if (self.calibration is None) == (self.dtype == "int8"):
+            raise ValueError("int8 has a calibration, and nothing else has one")
+        if (self.relative_error is None) == (self.runtime in EXPORTED):
+            raise ValueError("relative_error is that of a runtime that executes a file")
         if self.module in RESERVED:
             raise ValueError(f"no module can have the name {self.module!r}")
 
@@ -130,7 +148,7 @@ class Evaluation:
 
 FILE_NAME = "evaluations.jsonl"
 
-_FILE = JsonLines(FILE_NAME, Evaluation, SCHEMA, "evaluation")
+_FILE = JsonLines(FILE_NAME, Evaluation, SCHEMA, "evaluation", oldest=OLDEST)
 begin, exist = _FILE.begin, _FILE.exist
 
 

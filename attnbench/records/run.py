@@ -41,7 +41,7 @@ class Run:
     end: schema.End | None = None
     started: str | None = None
     """The time of the first record after the plan: of several runs, all are planned at once."""
-    exports: Path | None = None
+    exports: Path | None = field(default=None, compare=False)
     """The folder of the files that ``export`` names, while they are measured."""
     evaluations: tuple[Evaluation, ...] = ()
     """Accuracies counted in the run's folder; not part of its records."""

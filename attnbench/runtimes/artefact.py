@@ -91,6 +91,8 @@ def make(folder: Path, subject: Subject, network: nn.Module, images: Images) -> 
         folder.mkdir(parents=True, exist_ok=True)
     exported_subject = replace(subject, case=replace(case, dtype="float32"))
     file, exported = (folder / known.file_name for known in (subject, exported_subject))
+    for cut_off in folder.glob(".*.onnx.*"):  # by an earlier call that was killed as it wrote
+        cut_off.unlink()
     made = [path for path in dict.fromkeys((exported, file)) if not path.exists()]
     if exported in made:
         write_whole(exported, onnx_file.export(network, images.compared[0]))

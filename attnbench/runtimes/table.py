@@ -139,8 +139,12 @@ def facts(case: Case, moves_every: object) -> Environment:
     if not runtime.exports:
         return {}
     every = moves_every * RENEW_EVERY if isinstance(moves_every, int) else None
-    versions: Environment = {package: _version(package) for package in runtime.packages}
-    return versions | {"moves_weights_every_rounds": every}
+    return versions(case.runtime) | {"moves_weights_every_rounds": every}
+
+
+def versions(name: str) -> Environment:
+    """Return the versions of a runtime's packages."""
+    return {package: _version(package) for package in TABLE[name].packages}
 
 
 def _version(package: str) -> str | None:

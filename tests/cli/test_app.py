@@ -20,7 +20,7 @@ import attnbench
         (["list", "--module", "launch"], "no module can have the name 'launch'"),
         (["--modules", ","], "--modules names none"),
         (["--image-size", "16"], "image_size 16 is too small"),
-        (["--dtype", "int8"], "'int8' is not one of"),
+        (["--dtype", "int4"], "'int4' is not one of"),
         (["--mode", "inference,sleeping"], "'sleeping' is not one of"),
         (["--batch-size", "1,,2"], "--batch-size: '1,,2' is no number"),
         (["--cuda-graph", "--device", "cpu"], "--cuda-graph needs a CUDA device"),

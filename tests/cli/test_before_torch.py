@@ -68,7 +68,7 @@ run --module sa,site=afterbn3                 | unknown site 'afterbn3'; known: 
 run --module sa,groups=                       | groups has no value
 run --module sa,groups=1,groups=2             | groups has two values
 run --module ,site=after_bn3                  | names no module before its settings
-run --dtype int8                              | --dtype: 'int8' is not one of float32
+run --dtype int4                              | --dtype: 'int4' is not one of float32
 run --dtype float31                           | (did you mean float32?)
 run --dtype float32,flot16                    | (did you mean float16?)
 run --dtype fp8                               | 'fp8' is not one of
@@ -152,7 +152,7 @@ evaluate E --host resnet51                    | unknown classifier 'resnet51' (d
 evaluate E --host fasterrcnn_resnet50_fpn     | a detector is evaluated with --annotations
 evaluate E --module sga                       | unknown attention module 'sga' (did you mean sa?)
 evaluate E --module nowhere.py:Mine           | there is no Python file
-evaluate E --dtype int8                       | --dtype: 'int8' is not one of
+evaluate E --dtype int4                       | --dtype: 'int4' is not one of
 evaluate E --dtype float31                    | (did you mean float32?)
 evaluate E --device tpu                       | 'tpu' is not one of
 evaluate E --batch-size 0                     | batch_size must be at least 1

@@ -140,5 +140,12 @@ def test_runs_of_a_grid_share_their_files(tmp_path):
     assert runner._exports(grid / "inference-float32-b1-64-openvino") == grid / "exports"
 
 
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "int8"])
+def test_what_is_exported_is_in_float32(case, dtype):
+    exported = replace(case, runtime="openvino", dtype=dtype)
+    assert workload.conditions_of(exported).dtype == "float32"
+    assert workload.network(exported, PLAIN, "cpu").fc.weight.dtype is torch.float32
+
+
 def test_only_exported_cases_are_built_from_files(case):
     assert step(replace(case, runtime="eager"), "se").network is not None

@@ -518,7 +518,7 @@ def test_bad_options_from_python_are_errors_of_the_user(tmp_path):
     for options, message in (
         ({"modules": ("foo",)}, "unknown attention module 'foo'"),
         ({"batch_size": 8}, "batch_size: Input should be a valid tuple, not 8"),
-        ({"dtype": ("int8",)}, "unknown dtype 'int8'"),
+        ({"dtype": ("int4",)}, "unknown dtype 'int4'"),
     ):
         with pytest.raises(UserError, match=message):
             attnbench.run(replace(SMALL, **options), tmp_path / "run")

@@ -33,7 +33,7 @@ def test_a_line_that_was_cut_off_is_removed_before_the_next(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"schema": 2}, "line 1: schema 2; this attnbench reads schema 1"),
+        ({"schema": 3}, "line 1: schema 3; this attnbench reads schema 2"),
         ({"schema": None}, "line 1: not an attnbench evaluation"),
         ({"images": "50000"}, "line 1: images: Input should be a valid integer"),
         ({"top1_right": 46_901}, "line 1: evaluation: .*top1_right is at most top5_right"),

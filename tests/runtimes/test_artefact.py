@@ -109,6 +109,14 @@ def test_a_failed_export_leaves_no_file(tmp_path, subject, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.usefixtures("exported")
+def test_what_a_killed_process_has_left_is_removed(tmp_path, subject, runtime):
+    runtime(lambda image: [3 * image])
+    (tmp_path / f".{subject.file_name}.x7").write_bytes(b"a")
+    export = make(tmp_path, subject, Scale(), IMAGES)
+    assert [path.name for path in tmp_path.iterdir()] == [export.file]
+
+
 def test_the_name_holds_all_that_determines_a_file(subject):
     case = subject.case
     same = [{"threads": 4}, {"runtime": "openvino"}, {"dtype": "bfloat16", "runtime": "openvino"}]

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from attnbench import formatting
 from attnbench.claims.reproduction import reproductions, unlike_published
 from attnbench.formatting import title
+from attnbench.records.case import RUNTIMES
 from attnbench.records.evaluation import Evaluation
 from attnbench.report.tables.table import Table
 from attnbench.stats.interval import percent_right
@@ -58,7 +59,10 @@ def tables(evaluations: Sequence[Evaluation]) -> list[Table]:
 
 def network(evaluation: Evaluation) -> str:
     """Return ``SA in resnet50``."""
-    return f"{title(evaluation.variant)} in {evaluation.host}"
+    name = f"{title(evaluation.variant)} in {evaluation.host}"
+    if evaluation.runtime == "eager":
+        return name
+    return f"{name}, {RUNTIMES[evaluation.runtime]} {evaluation.dtype}"
 
 
 def notes(evaluations: Sequence[Evaluation]) -> list[str]:
@@ -78,6 +82,8 @@ def command(evaluation: Evaluation) -> str:
         ("--host", evaluation.host),
         ("--device", evaluation.device),
         ("--dtype", evaluation.dtype),
+        ("--runtime", None if evaluation.runtime == "eager" else evaluation.runtime),
+        ("--calibrate", evaluation.calibration and evaluation.calibration.name),
         ("--batch-size", evaluation.batch_size),
         ("--image-size", evaluation.preprocessing.crop),
         ("--threads", evaluation.threads),
@@ -107,9 +113,25 @@ def _note(evaluation: Evaluation) -> str:
         f"{evaluation.dtype} on {facts.get('gpu') or facts.get('cpu')}, batch "
         f"{evaluation.batch_size}, torch {facts.get('torch')}, Pillow {facts.get('pillow')}, "
         f"{facts.get('time')}",
+        _executed(evaluation),
         _reach(evaluation),
     ]
     return printable("; ".join(filter(None, parts))) + "."  # a file's name may have line breaks
+
+
+def _executed(evaluation: Evaluation) -> str:
+    """Return the error of a runtime that executes a file, and what int8 was calibrated on."""
+    if evaluation.relative_error is None:
+        return ""
+    error, of = formatting.error(evaluation.relative_error), evaluation.calibration
+    version = evaluation.environment.get(evaluation.runtime)
+    text = (
+        f"{RUNTIMES[evaluation.runtime]} {version}, whose logits of the first batch differ from "
+        f"those of eager PyTorch in float32 by {error} of the largest"
+    )
+    if of is None:
+        return text
+    return f"{text}; calibrated on {of.images} images in {of.name}/, sha256 {of.sha256}"
 
 
 def _reach(evaluation: Evaluation) -> str:

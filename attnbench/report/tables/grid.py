@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import isnan
+from typing import Any
 
 import pandas as pd
 
@@ -88,7 +89,7 @@ def by_runtime(runs: Runs) -> list[Table]:
         return []
     named = dict(zip(labels(runs).values(), runs.values(), strict=True))
     files = {label: loaded for label, loaded in named.items() if loaded.run.case.exported}
-    shown = (
+    shown: tuple[tuple[str, dict[str, LoadedRun], Callable[[pd.Series[Any]], str]], ...] = (
         (
             "Operators that each module adds; an exporting runtime's after its own optimisation, "
             "eager PyTorch's before any",
@@ -109,9 +110,10 @@ def by_runtime(runs: Runs) -> list[Table]:
     tables = []
     for caption, columns, cell in shown:
         frames = [loaded.frame.set_index("variant").reindex(modules) for loaded in columns.values()]
-        rows = ((title(name), *(cell(frame.loc[name]) for frame in frames)) for name in modules)
+        cells = [[cell(row) for _, row in frame.iterrows()] for frame in frames]
         if columns:
-            tables.append(Table(caption, ("module", *columns), tuple(rows)))
+            rows = tuple(zip(map(title, modules), *cells, strict=True))
+            tables.append(Table(caption, ("module", *columns), rows))
     return tables
 
 

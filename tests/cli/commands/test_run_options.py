@@ -33,7 +33,7 @@ OPTIONS = [  # flag, what stands for its value, default as shown, help
         "224; 800x1333 for a detector",
         f"A square's side, or height x width. {SEVERAL}",
     ),
-    ("--dtype", "NAME,...", "float32", "float32, bfloat16, float16"),
+    ("--dtype", "NAME,...", "float32", "float32, bfloat16, float16; int8 where --runtime has it"),
     ("--channels-last", None, True, "NHWC memory layout."),
     ("--mode", "NAME,...", "inference", "inference, training"),
     ("--runtime", "NAME,...", "eager", RUNTIME_HELP),
