@@ -102,7 +102,7 @@ def defaults(host: str | None, *, device: str, threads: int) -> RunOptions:
 
 def _on_any_machine(stated: RunOptions) -> RunOptions:
     """Return the defaults for a machine on which the stated options can be, if there is one."""
-    return defaults(stated.host, device=table.device_for(stated.runtime or ()), threads=1)
+    return defaults(stated.host, device=table.device_for(stated.runtime or (), "cuda"), threads=1)
 
 
 def given(options: RunOptions) -> dict[str, Any]:

@@ -78,7 +78,7 @@ EVILS = {
     "inherited method": (replace(nn.Conv2d, "__call__"), r"conv.Conv2d.__call__ \("),
     "code of a method": (other_code, "the code of torch.nn.modules.conv.Conv2d.forward"),
     "block of the host": (replace(BasicBlock, "forward"), r"resnet.BasicBlock.forward \("),
-    "the suite's function": (replace(timing.Rounds, "_block"), r"timing.Rounds._block \("),
+    "the suite's function": (replace(timing.Rounds, "_timed"), r"timing.Rounds._timed \("),
     "the suite's setting": (replace(timing, "BLOCK_S", 1.0), "attnbench.measuring.timing.BLOCK_S"),
     "row of a table": (
         lambda patch: patch.setitem(ATTENTION, "se", ATTENTION["sa"]),
@@ -86,7 +86,7 @@ EVILS = {
     ),
     "built-in function": (replace(timing, "range"), r"timing.range \("),
     "clock": (replace(time, "perf_counter"), r"time.perf_counter \("),
-    "clock of the suite": (replace(timing, "perf_counter"), r"timing.perf_counter \("),
+    "clock of the suite": (replace(clocks, "perf_counter"), r"clocks.perf_counter \("),
     "deleted": (lambda patch: patch.delattr(functional, "relu_"), r"functional.relu_ \(deleted\)"),
     "grad mode": (
         change(torch.set_grad_enabled, False, torch.is_grad_enabled),

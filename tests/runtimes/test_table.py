@@ -53,8 +53,8 @@ def test_int8_needs_the_tool_that_quantises(case, monkeypatch):
 
 
 def test_a_device_that_is_not_stated_is_one_that_all_have():
-    assert device_for(()) == device_for(("eager", "cuda-graph")) == "cuda"
-    assert device_for(("eager", "onnxruntime")) == "cpu"
+    assert device_for((), "cuda") == device_for(("eager", "cuda-graph"), "cuda") == "cuda"
+    assert device_for(("eager", "onnxruntime"), "cuda") == "cpu"
 
 
 def test_a_files_facts_are_versions_and_how_often_it_is_made_anew(case):

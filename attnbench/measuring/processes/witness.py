@@ -43,11 +43,14 @@ def blocks(run: Run, clock: timing.Clock | None = None) -> Iterator[Block]:
     baseline, before = (latency.step(run.case, name) for name in run.plan.variants[:2])
     timing.warm_up(before, clock)
     steps = timing.warm_up(baseline, clock)
-    gc.disable()
     for number in count(1):
-        clock.fill()
-        before()
-        seconds = timing.timed(baseline, steps, clock)
+        gc.disable()  # as in a round
+        try:
+            before()
+            clock.synchronize()
+            seconds = timing.timed(baseline, steps, clock)
+        finally:
+            gc.enable()
         yield Block(variant=run.plan.baseline, steps=steps, seconds=seconds)
         if number % process_settings.MOVE_EVERY == 0:
             for step in (baseline, before):
