@@ -17,7 +17,6 @@ from attnbench.stats import ratios
 from attnbench.stats.components import Components, Cost, Mix, cheapest, components
 from attnbench.stats.replicates import Replicates
 
-
 START_S, WARM_UP_S = 4.0, 1.0
 """Seconds that a process takes to start, and for each variant, where no run shows it."""
 
