@@ -3,7 +3,7 @@
 The noise of a step is that of the machine of the published run: two copies of the plain host, of
 which a planted slowdown is made, scattered by 0.2% between fifteen runs of 157 rounds, as their
 rounds promised (docs/measuring.md). A round's log-ratio scatters by 0.2% * sqrt(157) / 1.2533, or
-2.0%, then, and each of its two steps by 1.4%. ``benchmarks/calibration.py`` does the same at full size.
+2.0%, then, and each of its two steps by 1.4%. ``benchmarks/calibration.py`` does the same in full.
 """
 
 from itertools import groupby
@@ -16,13 +16,14 @@ from attnbench.stats import ratios
 
 NOISE = 0.014
 COST_S = {"plain": 0.1, "control": 0.1, "+1%": 0.101, "+10%": 0.11}
+SEEDS = range(1000, 1006)
 BUDGET_S = 157 * 0.4
 """Of the rounds of the published run, with four networks."""
 
 
 @pytest.fixture(scope="module", params=[0.0, 0.003], ids=["alike", "scattered processes"])
 def runs(request):
-    machines = (Machine(seed=seed, noise=NOISE, process=request.param) for seed in range(8))
+    machines = (Machine(seed=seed, noise=NOISE, process=request.param) for seed in SEEDS)
     return request.param, [run_in_processes(m, COST_S, budget_s=BUDGET_S) for m in machines]
 
 
@@ -34,8 +35,8 @@ def test_the_truth_is_inside_the_intervals_and_one_percent_is_found(runs):
             known = ratios.ratio(rounds, name)
             held += known.low <= truth <= known.high
         found += ratios.ratio(rounds, "+1%").low > 1
-    assert held >= 0.93 * 24
-    assert process or found == 8
+    assert held >= 0.93 * 3 * len(SEEDS)
+    assert process or found == len(SEEDS)
 
 
 def test_rounds_are_spread_over_six_processes_at_least(runs):

@@ -71,8 +71,8 @@ def test_the_command_asks_for_the_very_configuration(run: Run, settings, monkeyp
             },
             "attnbench run --modules sa --host maskrcnn_resnet50_fpn --device cuda "
             "--batch-size 2 --image-size 800x1333 --dtype bfloat16 --mode training --stages 2,4 "
-            "--blocks last --budget 0.25 --processes 1 --threads 1 --seed 3 --channels-last --compile "
-            "--cuda-graph --isolated",
+            "--blocks last --budget 0.25 --processes 1 --threads 1 --seed 3 --channels-last "
+            "--compile --cuda-graph --isolated",
         ),
     ],
 )
