@@ -52,8 +52,8 @@ def plan(folders: Sequence[Path], goal: float, scatter: float | None = None) -> 
     sides: list[Replicates] = []
     remarks: list[str] = []
     for folder in folders:
-        found, said = replicates.read(folder)
-        sides += found
+        groups, said = replicates.read(folder)
+        sides += groups
         remarks += said
     first = sides[0]
     runs = [run for side in sides for run in side.runs]

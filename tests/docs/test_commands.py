@@ -32,7 +32,7 @@ STEP = re.compile(r"- run: (.+)")
 
 INLINE = re.compile(r"`(attnbench [^`]+)`")
 
-CHEAP = ("list", "report", "pick", "compare")
+CHEAP = ("list", "report", "pick", "compare", "plan")
 """Run for real, on the published runs; so is ``check --limits``. Other commands are parsed only:
 ``run`` as far as its plan, ``check`` computes every published figure (tests/docs/test_claims_page),
 ``evaluate`` needs images and ``selftest`` minutes."""

@@ -8,12 +8,14 @@ plain host, the control and every module.
 from __future__ import annotations
 
 from collections import Counter
-from math import ceil, inf, log
+from math import ceil, inf
+from statistics import median
 from typing import Literal
 
 from attnbench.records.run import Run
 from attnbench.records.schema import Case
 from attnbench.stats import ratios
+from attnbench.stats.interval import RESAMPLES
 from attnbench.stats.processes import LEAST_ROUNDS
 from attnbench.stats.ratios import CHECK_EVERY, FEWEST_ROUNDS
 
@@ -40,8 +42,9 @@ def next_process(run: Run) -> int:
     return run.rounds[-1].process + 1 if run.rounds else 0
 
 
-CLOSE = 2
-"""Times the target from 1 is close: the target itself could not tell such a ratio from 1."""
+CLOSE = 3
+"""Times the target from 1 is close: by a few rounds, it may be one that the target itself could
+not tell from 1."""
 
 FEW_RESAMPLES = 200
 """Of the bootstrap, where an interval only says how many rounds are still needed."""
@@ -116,7 +119,7 @@ class Share:
         known = ratios.parts(run.rounds, name, FEW_RESAMPLES, baseline=run.plan.baseline)
         if known is None or known.rounds == inf:
             return False
-        goal = _goal(run, name, known.interval.median)
+        goal = _goal(run, name)
         ran = Counter(timed.process for timed in run.rounds if name not in (timed.sits_out or ()))
         needed = ran.total() * (known.rounds / (FOR_ROUNDS * goal)) ** 2
         return ran[self.process] >= max(needed / run.plan.processes, LEAST_ROUNDS)
@@ -128,17 +131,21 @@ def _modules(run: Run) -> set[str]:
 
 
 def _known(run: Run, name: str) -> bool:
-    ratio = ratios.ratio(run.rounds, name, baseline=run.plan.baseline)
-    if ratio is None or ratio.half_width > run.plan.target:
-        return False
-    return ratio.half_width <= _goal(run, name, log(ratio.median))
+    goal = _goal(run, name)
+    for resamples in (FEW_RESAMPLES, RESAMPLES):  # the first shows most that are not
+        ratio = ratios.ratio(run.rounds, name, resamples, baseline=run.plan.baseline)
+        if ratio is None or ratio.half_width > (1.2 if resamples < RESAMPLES else 1.0) * goal:
+            return False
+    return True
 
 
-def _goal(run: Run, name: str, log_ratio: float) -> float:
+def _goal(run: Run, name: str) -> float:
     """Return the half-width at which a variant is known: half the target where it is close to 1.
 
-    By its distance from 1 alone, not by whether the interval excludes 1: a run that went on until
-    it is significant would find too much.
+    By its distance from 1 in the first process alone. A run that went on until its interval
+    excludes 1, or as long as its newest ratio is close, would err more often than it promises.
     """
-    close = name != run.plan.control and abs(log_ratio) < CLOSE * run.plan.target
+    first = [timed for timed in run.rounds if timed.process == run.rounds[0].process]
+    logs = ratios.log_ratios(first, name, run.plan.baseline)
+    close = name != run.plan.control and abs(median(logs or [0.0])) < CLOSE * run.plan.target
     return run.plan.target / 2 if close else run.plan.target

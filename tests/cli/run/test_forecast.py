@@ -52,3 +52,16 @@ def test_how_many_rounds_fit_is_said_after_the_first(
     run: Run, seconds: list[float], environment: dict, text: str
 ) -> None:
     assert re.search(text, forecast.of_rounds(after(run, *seconds), environment))
+
+
+def test_what_processes_and_witnesses_take_is_said_before(case) -> None:
+    # Eleven seconds for one process (above); five more, of 4 s and three warm-ups of 1 s each.
+    run = Run(case, replace(PLAN, processes=6), {})
+    assert forecast.beside_the_rounds_s(run) == 11 + 5 * 7
+    told = forecast.before_all([run])
+    assert "about 46 s. A run's rounds are spread over 6 fresh processes" in told
+    assert "about 7 s each of that. --processes 1 saves it" in told
+    # A custom module's witness: 4 s and two warm-ups a process, and two blocks a round of three.
+    custom = replace(PLAN, variants=("plain", "control", "a.py:A"), sources={"a.py:A": "sha256 0"})
+    beside = forecast.beside_the_rounds_s(Run(case, custom, {}))
+    assert beside == pytest.approx(11 + 6 + 100 * 2 / 3)

@@ -510,6 +510,15 @@ def test_a_run_is_in_one_mood_from_beginning_to_end_and_does_not_move_out_of_it(
     before = timed(step, 1, machine)
     step.move()
     assert timed(step, 1, machine) == pytest.approx(before) != 1.0
+    assert timed(machine.step(1.0), 1, machine) == pytest.approx(before)  # another process
+    assert timed(machine.step(1.0, "other"), 1, machine) != pytest.approx(before)
+
+
+def test_a_step_is_as_slow_as_its_process_and_does_not_move_out_of_it():
+    step = (machine := Machine(process=0.1)).step(1.0)
+    before = timed(step, 1, machine)
+    step.move()
+    assert timed(step, 1, machine) == pytest.approx(before) != 1.0
     assert timed(machine.step(1.0), 1, machine) != pytest.approx(before)
 
 
