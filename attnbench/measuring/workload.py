@@ -58,6 +58,8 @@ def step(case: Case, variant: str, device: str | None = None) -> Step:
     computes = device != "meta"  # else there is nothing to compile or to capture
     model = network(case, variant, device)
     image = image_for(case, case.input_shape, device)
+    if case.compiled and computes:
+        _guard_hooks(case)
     forward = compiled(model) if case.compiled and computes else model
     ready = _step(case, model, forward, image)
     return captured(ready) if case.cuda_graph and computes else ready
@@ -153,6 +155,17 @@ their code. Beyond a limit it would silently fall back to eager; here that is an
 def _start_compiler() -> None:
     """Import it and start its workers, which would else count for the first network."""
     torch.compile(torch.relu)(torch.ones(2))
+
+
+def _guard_hooks(case: Case) -> None:
+    """Let the compiler tell networks apart that differ in hooks alone, by which modules are put in.
+
+    By default it does not: the plain network's graph would run in the place of every other one.
+    """
+    by_hooks = not is_resnet(case.host) or bool(case.at or case.replace)
+    if not hasattr(torch._dynamo.config, "skip_nnmodule_hook_guards"):
+        raise NotImplementedError("this version of torch.compile has no guards on hooks")
+    torch._dynamo.config.skip_nnmodule_hook_guards = not by_hooks
 
 
 CAPTURE_AFTER = 3
