@@ -13,6 +13,8 @@ from torch.nn.functional import cross_entropy
 from attnbench.hosts.build import CLASSES, build
 from attnbench.hosts.check_host import require_logits
 from attnbench.hosts.conditions import Conditions
+from attnbench.hosts.placement.choice import Choice
+from attnbench.hosts.positions import positions
 from attnbench.hosts.resnets import is_resnet
 from attnbench.measuring.timing import Step
 from attnbench.records import image_size
@@ -29,6 +31,11 @@ def network(case: Case, variant: str, device: str) -> nn.Module:
     All variants of a case have the same values in the host's own weights.
     """
     attention = None if variant in (PLAIN, CONTROL) else variant
+    size = image_size.sides(case.image_size)
+    if not is_resnet(case.host) or case.at or case.replace:
+        # For the plain host too: every process has found them before custom code is watched, and
+        # what that leaves in memory is the same for all variants.
+        positions(case.host, Choice.of(case), size)
     torch.manual_seed(case.seed)
     with torch.device("meta" if device == "meta" else "cpu"):  # the same weights on any device
         model = build(
@@ -38,7 +45,7 @@ def network(case: Case, variant: str, device: str) -> nn.Module:
             blocks=case.blocks,
             at=case.at,
             replace=case.replace,
-            size=image_size.sides(case.image_size),
+            size=size,
         )
     return conditions_of(case, device).place(model)
 
