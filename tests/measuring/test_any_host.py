@@ -50,7 +50,7 @@ def test_what_the_module_adds_is_counted_at_its_sites(planned):
     run, _ = planned
     plain, eca = (runner.count_network(run.case, name) for name in ("plain", "eca"))
     # Four blocks of 64, 128, 256 and 512 channels: kernels of 3, 5, 5 and 5.
-    assert eca["params"].params - plain["params"].params == 3 + 5 + 5 + 5
+    assert eca["learnable"].params - plain["learnable"].params == 3 + 5 + 5 + 5
     assert "layer1 attention" in eca["executed"].parts
 
 
