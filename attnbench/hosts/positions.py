@@ -53,7 +53,8 @@ def _surveyed(key: Key) -> Survey:
     with torch.random.fork_rng(devices=()), torch.device("cpu" if origin else "meta"):
         network = plain(host)
     try:
-        return survey(network, size)
+        with torch.device("cpu"):  # whatever device the caller builds on
+            return survey(network, size)
     except ForwardError as error:
         height, width = size
         raise SettingsError(f"{host} fails on images of {height}x{width}: {error}") from error
@@ -65,7 +66,9 @@ def _positions(key: Key, choice: Choice) -> tuple[Position, ...]:
     known = _surveyed(key)
     where = chosen(host, known, choice)
     with torch.random.fork_rng(devices=()), torch.device("cpu" if origin else "meta"):
-        require_called_once(plain(host), known, where, host)
+        network = plain(host)
+    with torch.device("cpu"):
+        require_called_once(network, known, where, host)
     return where
 
 

@@ -14,6 +14,8 @@ from torch.nn.functional import cross_entropy
 from attnbench.hosts.build import CLASSES, build
 from attnbench.hosts.check_host import require_logits
 from attnbench.hosts.conditions import Conditions
+from attnbench.hosts.placement.choice import Choice
+from attnbench.hosts.positions import positions
 from attnbench.hosts.resnets import is_resnet
 from attnbench.measuring.timing import Step
 from attnbench.records import image_size
@@ -33,6 +35,11 @@ def network(case: Case, variant: str, device: str) -> nn.Module:
     All variants of a case have the same values in the host's own weights.
     """
     attention = None if variant in (PLAIN, CONTROL) else variant
+    size = image_size.sides(case.image_size)
+    if not is_resnet(case.host) or case.at or case.replace:
+        # For the plain host too: every process has found them before custom code is watched, and
+        # what that leaves in memory is the same for all variants.
+        positions(case.host, Choice.of(case), size)
     torch.manual_seed(case.seed)
     with torch.device("meta" if device == "meta" else "cpu"):  # the same weights on any device
         model = build(
@@ -42,7 +49,7 @@ def network(case: Case, variant: str, device: str) -> nn.Module:
             blocks=case.blocks,
             at=case.at,
             replace=case.replace,
-            size=image_size.sides(case.image_size),
+            size=size,
         )
     return conditions_of(case, device).place(model)
 
@@ -64,6 +71,8 @@ def step(case: Case, variant: str, device: str | None = None) -> Step:
     image = image_for(case, case.input_shape, device)
     if not computes:
         return _step(case, model, model, image)
+    if case.compiled:
+        _guard_hooks(case)
     runtime = TABLE[case.runtime]
     ready = _step(case, model, runtime.prepare()(model, image).call, image)
     if not runtime.captures:
@@ -196,3 +205,14 @@ def _training(
         return losses.pop()
 
     return {"forward": compute_loss, "backward": differentiate, "optimizer": update}
+
+
+def _guard_hooks(case: Case) -> None:
+    """Let the compiler tell networks apart that differ in hooks alone, by which modules are put in.
+
+    By default it does not: the plain network's graph would run in the place of every other one.
+    """
+    by_hooks = not is_resnet(case.host) or bool(case.at or case.replace)
+    if not hasattr(torch._dynamo.config, "skip_nnmodule_hook_guards"):
+        raise NotImplementedError("this version of torch.compile has no guards on hooks")
+    torch._dynamo.config.skip_nnmodule_hook_guards = not by_hooks

@@ -16,6 +16,7 @@ from torch import nn
 from torch.nn import functional
 from torchvision.models.resnet import BasicBlock
 
+from attnbench.devices import clocks
 from attnbench.measuring import timing
 from attnbench.modules import ATTENTION
 

@@ -17,6 +17,7 @@ from attnbench.hosts.positions import last_path, positions, surveyed
 from attnbench.modules import SettingsError
 from attnbench.plugins.host_reference import parse_host
 from attnbench.plugins.resolve import parse
+from attnbench.plugins.watch.integrity import InterferenceError, require_unchanged
 
 FILE = Path(__file__).parents[1] / "helpers" / "small_hosts.py"
 
@@ -195,3 +196,12 @@ def test_a_resnet_of_the_suite_takes_patterns_too():
     added = {name.rpartition(".attention.")[0] for name in network.state_dict() if "att" in name}
     assert added == {"layer1.0", "layer1.1", "layer2.0", "layer2.1"}
     assert isinstance(network.get_submodule("layer1.0.attention"), nn.Module)
+
+
+def test_a_module_that_changes_the_blocks_of_a_network_of_torchvision_is_seen(monkeypatch):
+    block = torchvision.models.mobilenetv2.InvertedResidual
+    with (
+        pytest.raises(InterferenceError, match=r"mobilenetv2\.InvertedResidual\.forward"),
+        require_unchanged("it"),
+    ):
+        monkeypatch.setattr(block, "forward", lambda _, x: x)

@@ -1,10 +1,12 @@
 """A network from a file as the host of a run: planned, built, counted, in one process."""
 
 from dataclasses import replace
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
+import torch
 
 from attnbench.errors import UserError
 from attnbench.hosts import check_module
@@ -48,7 +50,7 @@ def test_what_the_module_adds_is_counted_at_its_sites(planned):
     run, _ = planned
     plain, eca = (runner.count_network(run.case, name) for name in ("plain", "eca"))
     # Four blocks of 64, 128, 256 and 512 channels: kernels of 3, 5, 5 and 5.
-    assert eca["params"].params - plain["params"].params == 3 + 5 + 5 + 5
+    assert eca["learnable"].params - plain["learnable"].params == 3 + 5 + 5 + 5
     assert "layer1 attention" in eca["executed"].parts
 
 
@@ -63,6 +65,23 @@ def test_a_module_alone_has_the_size_of_its_site(planned):
     alone = IsolatedModule("eca", 3)
     assert isolated.input_shape(run.case, alone) == (1, 256, 4, 4)
     assert isolated.attention(run.case, alone, "meta").conv.kernel_size == (5,)
+
+
+def test_the_compiler_tells_networks_apart_that_differ_in_hooks_alone(planned, monkeypatch):
+    """Else the plain network's graph runs for every module, and all ratios are 1."""
+    run, _ = planned
+    eager = partial(torch.compile, fullgraph=True, dynamic=False, backend="eager")
+    monkeypatch.setattr(workload, "compiled", eager)
+    case = replace(run.case, host=f"{FILE}:convnext", compiled=True)
+    networks, steps = {}, {}
+    for name in ("plain", "eca", "se"):
+        steps[name] = workload.step(case, name)
+        networks[name] = workload.network(case, name, "cpu").eval()
+    image = workload.image_for(case, case.input_shape, "cpu")
+    with torch.inference_mode():
+        outputs = [networks[name](image) for name in steps]
+        assert all(map(torch.equal, outputs, (step() for step in steps.values())))
+    assert not torch.equal(outputs[0], outputs[1])
 
 
 def test_a_custom_module_that_does_not_fit_says_at_how_many_sites():

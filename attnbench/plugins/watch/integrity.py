@@ -31,7 +31,7 @@ MODULES = (
 
 PACKAGES = (
     *("torch.nn.functional", "torch.nn.init", "torch.nn.modules", "torch.nn.parameter"),
-    *("torchvision.models.resnet", "torchvision.models.detection", "torchvision.ops"),
+    *("torchvision.models", "torchvision.ops"),
 )
 
 OWN = tuple(
