@@ -14,11 +14,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from attnbench.claims import latency_limit
 from attnbench.claims.latency_limit import LatencyLimit
@@ -26,6 +26,8 @@ from attnbench.claims.outcome import Outcome
 from attnbench.errors import UserError
 from attnbench.modules import SettingsError
 from attnbench.plugins.resolve import ModuleReference, parse
+from attnbench.records.image_size import Size, sides
+from attnbench.records.variants import STAGES
 from attnbench.text import error_text
 
 if TYPE_CHECKING:
@@ -145,8 +147,18 @@ def known_quantities() -> str:
     return f"quantities are {', '.join(METRICS)}, each with or without 'added'; and {examples}"
 
 
-def check(limits: Sequence[Limit]) -> list[Outcome]:
-    """Hold every limit against the code, for one image of the host's default size.
+@dataclass(frozen=True)
+class Placement:
+    """Where the modules of limits stand, and the size of the image that they are counted for."""
+
+    stages: Collection[int] = STAGES
+    blocks: Literal["all", "last"] = "all"
+    size: Size | None = None
+    """None for the host's default."""
+
+
+def check(limits: Sequence[Limit], placement: Placement | None = None) -> list[Outcome]:
+    """Hold every limit against the code, for one image.
 
     Each custom module is loaded, checked and counted in a child process, which it may end.
 
@@ -155,6 +167,7 @@ def check(limits: Sequence[Limit]) -> list[Outcome]:
     """
     from attnbench.hosts import check_module
 
+    where = placement or Placement()
     outcomes: dict[Limit, Outcome] = {}
     groups: dict[tuple[str, str], tuple[ModuleReference, list[Limit]]] = {}
     for limit in limits:
@@ -166,14 +179,17 @@ def check(limits: Sequence[Limit]) -> list[Outcome]:
         groups.setdefault(key, (module, []))[1].append(limit)
     for module, group in groups.values():
         if module.is_custom:
-            results = check_module.in_subprocess(_compared, module, group, where=group[0].where)
+            place = group[0].where
+            results = check_module.in_subprocess(_compared, module, group, where, where=place)
         else:
-            results = _compared(module, group)
+            results = _compared(module, group, where)
         outcomes |= zip(group, results, strict=True)
     return [outcomes[limit] for limit in limits]
 
 
-def _compared(module: ModuleReference, limits: Sequence[Limit]) -> list[Outcome]:
+def _compared(
+    module: ModuleReference, limits: Sequence[Limit], placement: Placement
+) -> list[Outcome]:
     """Hold limits against the code; a custom module is first checked in their one host."""
     from attnbench.claims.check import NetworkCounts
     from attnbench.hosts import check_module
@@ -181,13 +197,17 @@ def _compared(module: ModuleReference, limits: Sequence[Limit]) -> list[Outcome]
 
     if module.is_custom:
         host = limits[0].host
-        check_module.check(module, host, [(1, 3, *default_size(host))])
-    counts = NetworkCounts({module.name: module.load()} if module.is_custom else {})
+        image = default_size(host) if placement.size is None else sides(placement.size)
+        blocks = (placement.stages, placement.blocks)
+        check_module.check(module, host, [(1, 3, *image)], blocks=blocks)
+    custom = {module.name: module.load()} if module.is_custom else {}
+    counts = NetworkCounts(custom, placement.stages, placement.blocks)
     outcomes = []
     for limit in limits:
         start, (rule, quantity) = perf_counter(), METRICS[limit.metric]
         try:
-            figure = counts.get(limit.host, limit.module, rule, quantity, added=limit.added)
+            size, added = placement.size, limit.added
+            figure = counts.get(limit.host, limit.module, rule, quantity, added=added, size=size)
         except SettingsError as error:
             raise UserError(f"{limit.where}: {error}") from error
         except Exception as error:
@@ -195,7 +215,7 @@ def _compared(module: ModuleReference, limits: Sequence[Limit]) -> list[Outcome]
                 raise
             why = error_text(error)
             raise UserError(f"{limit.where}: {limit.module} cannot be counted: {why}") from error
-        doubt = _doubt(counts, limit)
+        doubt = _doubt(counts, limit, size)
         within = figure <= limit.most and doubt is None
         verdict = doubt or ("within" if within else f"OVER by {figure - limit.most:,}")
         outcomes.append(
@@ -220,7 +240,7 @@ def _compared(module: ModuleReference, limits: Sequence[Limit]) -> list[Outcome]
     return outcomes
 
 
-def _doubt(counts: NetworkCounts, limit: Limit) -> str | None:
+def _doubt(counts: NetworkCounts, limit: Limit, size: Size | None) -> str | None:
     """Return why the figure may be too low, or another with another input; else None."""
     from attnbench.counting.gaps import missed
 
@@ -228,19 +248,21 @@ def _doubt(counts: NetworkCounts, limit: Limit) -> str | None:
     if quantity == "params":  # counted without a forward
         return None
     rule = "macs" if quantity == "macs" else rule  # the same figure, held to products
-    count = counts.count(limit.host, limit.module, rule)
+    count = counts.count(limit.host, limit.module, rule, size)
     gaps: dict[str, int] = {}
     if quantity != "peak_live_bytes":  # the tensors of an unknown operator are followed too
         gaps = missed(rule, count.not_counted)
     if limit.added and gaps:
         gaps = Counter(gaps) - Counter(
-            missed(rule, counts.count(limit.host, None, rule).not_counted)
+            missed(rule, counts.count(limit.host, None, rule, size).not_counted)
         )
     if gaps:
         listed = ", ".join(f"{name} x{times}" for name, times in gaps.items())
         return f"not fully counted: {listed}"
     # fvcore computes with data, where the other rules see that the forward depends on them.
-    without_data = counts.count(limit.host, limit.module, "macs") if rule == "fvcore" else count
+    without_data = (
+        counts.count(limit.host, limit.module, "macs", size) if rule == "fvcore" else count
+    )
     if without_data.computed:
         return "not the same for every input: its forward depends on data"
     return None

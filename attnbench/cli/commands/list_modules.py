@@ -6,18 +6,15 @@ Without the latter, nothing is loaded: neither torch nor a package.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import replace
 from importlib.util import find_spec
 from typing import Annotated
 
 from attnbench import formatting
 from attnbench.cli import output
-from attnbench.cli.options import CustomModules, Timeout, image_sizes, stated
-from attnbench.cli.options import stages as stages_of
+from attnbench.cli.options import CustomModules, Timeout, stated
+from attnbench.cli.placement import cases
 from attnbench.errors import UserError
 from attnbench.host_names import default_size
-from attnbench.measuring import RunOptions
-from attnbench.measuring import options as run_options
 from attnbench.modules import ATTENTION, AttentionSpec, SettingsError
 from attnbench.plugins import entry_points, timm
 from attnbench.plugins.constructor import ConstructorError
@@ -36,32 +33,6 @@ HOSTS = tuple(dict.fromkeys(host for row in ATTENTION.values() for host in row.a
 REFUSED = "refused: "
 
 Row = tuple[str, ...]
-
-
-def cases(
-    host: str | None, image_size: str | None, stages: str | None, blocks: str | None
-) -> list[Case]:
-    """Return what the options of ``run`` of these names ask for, one for each host and size.
-
-    Raises:
-        UserError: a host, size or stage that cannot be.
-    """
-    found: list[Case] = []
-    for name in HOSTS if host is None else host.split(","):
-        chosen = RunOptions(
-            host=name.strip(),
-            image_size=image_sizes(image_size, "--image-size"),
-            stages=stages_of(stages),
-            blocks=blocks,
-        )
-        stated = run_options.cleaned(chosen)
-        defaults = run_options.defaults(stated.host, device="cpu", threads=1)
-        filled = replace(defaults, **run_options.given(stated))
-        run_options.require_values(filled)
-        found += run_options.cases_of(filled)
-    for case in found:
-        run_options.check_case(case)
-    return list(dict.fromkeys(found))
 
 
 def headings(hosts: Collection[Case]) -> tuple[str, ...]:
@@ -87,7 +58,7 @@ def rows(custom: Collection[str] = (), hosts: Collection[Case] = ()) -> Iterator
         SettingsError: the name of one of them cannot be read, or its file is not there.
     """
     origin_of = origins(map(parse, custom))  # their names are known and their files there
-    places = hosts or cases(None, None, None, None)
+    places = hosts or cases(HOSTS, None, None, None)
     for entry in ATTENTION.values():
         figures = [_counted(entry, case) if hosts else _stated(entry, case.host) for case in places]
         yield _row(entry, figures)
@@ -199,7 +170,7 @@ def list_modules(  # noqa: PLR0913, PLR0917  an option each
     caption = "Attention modules, and the learnable parameters that they add"
     console = output.console()
     chosen = any(value is not None for value in (host, image_size, stages, blocks))
-    places = cases(host, image_size, stages, blocks)
+    places = cases(host.split(",") if host else HOSTS, image_size, stages, blocks)
     with worker.time_limit(timeout):
         listed = list(rows(module or (), places if chosen else ()))
     console.print(output.table(caption, headings(places), listed, words=("site", "paper")))

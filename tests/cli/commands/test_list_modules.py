@@ -61,14 +61,14 @@ def test_a_host_size_and_blocks_may_be_chosen(tmp_path: Path) -> None:
         "    def __init__(self, channels, size):\n"
         "        super().__init__((channels, size, size))\n"
     )
-    places = list_modules.cases("ResNet18", "64", "4", "last")
+    places = list_modules.cases(["ResNet18"], "64", "4", "last")
     assert list_modules.headings(places)[2] == "in resnet18, 64, stages 4, last blocks"
     listed = {row[0]: row for row in list_modules.rows([f"{path}:Sized,size=2"], places)}
     # One block of 512 channels: two layers of 512 x 32 with biases; a weight and bias an element.
     assert listed["se"][2] == f"{2 * 512 * 32 + 32 + 512:,}"
     assert listed[f"{path}:Sized,size=2"][2] == f"{2 * 512 * 2 * 2:,}"
     assert listed["sk"][2].startswith("does not fit: sk: the blocks of resnet18 have no site")
-    two = list_modules.cases("resnet50, resnet18", None, None, None)
+    two = list_modules.cases(["resnet50", " resnet18"], None, None, None)
     assert [case.host for case in two] == ["resnet50", "resnet18"]
     assert list_modules.headings(two)[2:4] == ("in resnet50", "in resnet18")
 
@@ -76,10 +76,10 @@ def test_a_host_size_and_blocks_may_be_chosen(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("nope", None, None, None), "unknown host 'nope'"),
-        ((None, None, "7", None), r"unknown stages \[7\]"),
-        ((None, "8", None, None), "image_size 8 is too small"),
-        ((None, None, None, "first"), "unknown blocks 'first'"),
+        ((["nope"], None, None, None), "unknown host 'nope'"),
+        ((["resnet18"], None, "7", None), r"unknown stages \[7\]"),
+        ((["resnet18"], "8", None, None), "image_size 8 is too small"),
+        ((["resnet18"], None, None, "first"), "unknown blocks 'first'"),
     ],
 )
 def test_a_place_that_cannot_be_is_refused_without_torch(arguments, message: str) -> None:
