@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from time import perf_counter
 
@@ -10,13 +10,13 @@ import torch
 from torch import nn
 
 from attnbench.claims.claim import Claim, Finding
-from attnbench.claims.published.networks import NETWORKS
 from attnbench.counting import EXTRA_RULES, RULES
 from attnbench.counting.rule import Count
 from attnbench.counting.twin import warmed_up
-from attnbench.hosts.build import build, default_size
+from attnbench.hosts.build import Blocks, build, default_size
 from attnbench.modules import AttentionSpec
 from attnbench.records.image_size import Size, of, sides
+from attnbench.records.variants import STAGES
 from attnbench.text import error_line
 
 
@@ -26,6 +26,10 @@ class NetworkCounts:
 
     custom: Mapping[str, AttentionSpec] = field(default_factory=dict)
     """Modules that are not in the table, by the names that callers use."""
+
+    stages: Collection[int] = STAGES
+    blocks: Blocks = "all"
+    """Where the modules stand in the hosts."""
 
     _networks: dict[tuple[str, str | None], nn.Module] = field(default_factory=dict)
     _warm: dict[tuple[str, str | None, Size], nn.Module] = field(default_factory=dict)
@@ -64,8 +68,7 @@ class NetworkCounts:
         module = self.custom.get(attention, attention) if attention else None
         if network not in self._networks:
             with torch.device("meta"):
-                published = NETWORKS.get(network)
-                self._networks[network] = published() if published else build(host, module)
+                self._networks[network] = self._built(host, module)
         if (*network, size) not in self._warm:
             built = self._networks[network]
             # Hosts and modules of the suite keep nothing from a forward.
@@ -78,9 +81,15 @@ class NetworkCounts:
             except Exception as error:  # what fails without data is computed
                 torch.manual_seed(0)
                 images = torch.randn(shape)
-                computed = count(warmed_up(build(host, module), images), images)
+                computed = count(warmed_up(self._built(host, module), images), images)
                 self._counts[key] = replace(computed, computed=error_line(error))
         return self._counts[key]
+
+    def _built(self, host: str, module: str | AttentionSpec | None) -> nn.Module:
+        name = None if module is None else getattr(module, "name", module)
+        if published := NETWORKS.get((host, name)):
+            return published()
+        return build(host, module, stages=self.stages, blocks=self.blocks)
 
 
 def check(claims: Iterable[Claim]) -> list[Finding]:

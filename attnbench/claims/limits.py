@@ -15,12 +15,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 from attnbench.claims import latency_limit
 from attnbench.claims.latency_limit import LatencyLimit
@@ -31,7 +31,9 @@ from attnbench.plugins import host_reference
 from attnbench.plugins.python_file import is_in_file
 from attnbench.plugins.resolve import ModuleReference, parse
 from attnbench.records.case import EXPORTED, Runtime
+from attnbench.records.image_size import Size, sides
 from attnbench.records.schema import Export
+from attnbench.records.variants import STAGES
 from attnbench.runtimes.table import require_installed
 from attnbench.system import worker
 from attnbench.text import error_text, unknown
@@ -194,8 +196,18 @@ def known_quantities() -> str:
     )
 
 
-def check(limits: Sequence[Limit]) -> list[Outcome]:
-    """Hold every limit against the code, for one image of the host's default size.
+@dataclass(frozen=True)
+class Placement:
+    """Where the modules of limits stand, and the size of the image that they are counted for."""
+
+    stages: Collection[int] = STAGES
+    blocks: Literal["all", "last"] = "all"
+    size: Size | None = None
+    """None for the host's default."""
+
+
+def check(limits: Sequence[Limit], placement: Placement | None = None) -> list[Outcome]:
+    """Hold every limit against the code, for one image.
 
     Each custom module is loaded, checked and counted in a child process, which it may end.
 
@@ -204,6 +216,7 @@ def check(limits: Sequence[Limit]) -> list[Outcome]:
     """
     from attnbench.hosts import check_module
 
+    where = placement or Placement()
     outcomes: dict[Limit, Outcome] = {}
     groups: dict[tuple[str, ...], tuple[ModuleReference, list[Limit]]] = {}
     for limit in limits:
@@ -218,13 +231,13 @@ def check(limits: Sequence[Limit]) -> list[Outcome]:
             key = (limit.module, limit.host, limit.runtime)
         groups.setdefault(key, (module, []))[1].append(limit)
     for module, group in groups.values():
-        compare = _on_runtime if group[0].runtime else _compared
+        compare, place = (_on_runtime if group[0].runtime else _compared), group[0].where
         if module.is_custom or _is_foreign(group[0]):
-            results = check_module.in_subprocess(compare, module, group, where=group[0].where)
+            results = check_module.in_subprocess(compare, module, group, where, where=place)
         elif group[0].runtime:
-            results = worker.call(compare, module, group)
+            results = worker.call(compare, module, group, where)
         else:
-            results = compare(module, group)
+            results = compare(module, group, where)
         outcomes |= zip(group, results, strict=True)
     return [outcomes[limit] for limit in limits]
 
@@ -241,7 +254,9 @@ def _is_foreign(limit: Limit) -> bool:
         raise UserError(f"{limit.where}: {error}") from error
 
 
-def _compared(module: ModuleReference, limits: Sequence[Limit]) -> list[Outcome]:
+def _compared(
+    module: ModuleReference, limits: Sequence[Limit], placement: Placement
+) -> list[Outcome]:
     """Hold limits against the code; a custom module is first checked in their one host."""
     from attnbench.claims.check import NetworkCounts
     from attnbench.hosts import check_module
@@ -249,13 +264,18 @@ def _compared(module: ModuleReference, limits: Sequence[Limit]) -> list[Outcome]
 
     if module.is_custom:
         host = limits[0].built_host
-        check_module.check(module, host, [(1, 3, *default_size(host))])
-    counts = NetworkCounts({module.name: module.load()} if module.is_custom else {})
+        image = default_size(host) if placement.size is None else sides(placement.size)
+        blocks = (placement.stages, placement.blocks)
+        check_module.check(module, host, [(1, 3, *image)], blocks=blocks)
+    custom = {module.name: module.load()} if module.is_custom else {}
+    counts = NetworkCounts(custom, placement.stages, placement.blocks)
     outcomes = []
     for limit in limits:
         start, (rule, quantity) = perf_counter(), METRICS[limit.metric]
         try:
-            figure = counts.get(limit.built_host, limit.module, rule, quantity, added=limit.added)
+            size, added = placement.size, limit.added
+            network = limit.built_host, limit.module
+            figure = counts.get(*network, rule, quantity, added=added, size=size)
         except SettingsError as error:
             raise UserError(f"{limit.where}: {error}") from error
         except Exception as error:
@@ -263,7 +283,7 @@ def _compared(module: ModuleReference, limits: Sequence[Limit]) -> list[Outcome]
                 raise
             why = error_text(error)
             raise UserError(f"{limit.where}: {limit.module} cannot be counted: {why}") from error
-        doubt = _doubt(counts, limit)
+        doubt = _doubt(counts, limit, size)
         within = figure <= limit.most and doubt is None
         verdict = doubt or ("within" if within else f"OVER by {figure - limit.most:,}")
         outcomes.append(
@@ -288,7 +308,9 @@ def _compared(module: ModuleReference, limits: Sequence[Limit]) -> list[Outcome]
     return outcomes
 
 
-def _on_runtime(module: ModuleReference, limits: Sequence[Limit]) -> list[Outcome]:
+def _on_runtime(
+    module: ModuleReference, limits: Sequence[Limit], placement: Placement
+) -> list[Outcome]:
     """Hold limits of one network on one runtime against what it makes of the network."""
     from attnbench.hosts import check_module
     from attnbench.hosts.build import build, default_size
@@ -296,15 +318,18 @@ def _on_runtime(module: ModuleReference, limits: Sequence[Limit]) -> list[Outcom
     from attnbench.runtimes.artefact import OtherAnswersError
     from attnbench.runtimes.onnx_file import NotExportedError
 
-    start, host, runtime = perf_counter(), limits[0].host, limits[0].runtime
+    start, host, runtime = perf_counter(), limits[0].built_host, limits[0].runtime
     assert runtime is not None
+    image = default_size(host) if placement.size is None else sides(placement.size)
+    where: dict[str, Any] = {"stages": placement.stages, "blocks": placement.blocks}
     try:
         row = module.load()
         if module.is_custom:
-            check_module.check(module, host, [(1, 3, *default_size(host))])
-        networks = [partial(build, host, row)]
+            blocks = (placement.stages, placement.blocks)
+            check_module.check(module, host, [(1, 3, *image)], blocks=blocks)
+        networks = [partial(build, host, row, **where)]
         networks += [partial(build, host)] if any(limit.added for limit in limits) else []
-        made = [figures.of_network(each, host, default_size(host), runtime) for each in networks]
+        made = [figures.of_network(each, host, image, runtime) for each in networks]
     except SettingsError as error:
         raise UserError(f"{limits[0].where}: {error}") from error
     except (NotExportedError, OtherAnswersError) as error:
@@ -344,7 +369,7 @@ def _figures(export: Export) -> dict[str, int]:
     return {"nodes": sum(export.operators.values()), "artefact bytes": export.bytes}
 
 
-def _doubt(counts: NetworkCounts, limit: Limit) -> str | None:
+def _doubt(counts: NetworkCounts, limit: Limit, size: Size | None) -> str | None:
     """Return why the figure may be too low, or another with another input; else None."""
     from attnbench.counting.gaps import missed
 
@@ -352,20 +377,21 @@ def _doubt(counts: NetworkCounts, limit: Limit) -> str | None:
     if quantity == "params":  # counted without a forward
         return None
     rule = "macs" if quantity == "macs" else rule  # the same figure, held to products
-    count = counts.count(limit.built_host, limit.module, rule)
+    count = counts.count(limit.built_host, limit.module, rule, size)
     gaps: dict[str, int] = {}
     if quantity != "peak_live_bytes":  # the tensors of an unknown operator are followed too
         gaps = missed(rule, count.not_counted)
     if limit.added and gaps:
         gaps = Counter(gaps) - Counter(
-            missed(rule, counts.count(limit.built_host, None, rule).not_counted)
+            missed(rule, counts.count(limit.built_host, None, rule, size).not_counted)
         )
     if gaps:
         listed = ", ".join(f"{name} x{times}" for name, times in gaps.items())
         return f"not fully counted: {listed}"
     # fvcore computes with data, where the other rules see that the forward depends on them.
-    if rule == "fvcore":
-        count = counts.count(limit.built_host, limit.module, "macs")
-    if count.computed:
+    without_data = (
+        counts.count(limit.built_host, limit.module, "macs", size) if rule == "fvcore" else count
+    )
+    if without_data.computed:
         return "not the same for every input: its forward depends on data"
     return None

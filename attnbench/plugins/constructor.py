@@ -14,7 +14,7 @@ from inspect import Parameter, Signature, signature
 from typing import Any
 
 from attnbench.modules import SettingsError
-from attnbench.plugins.spec import Given
+from attnbench.plugins.spec import Given, follows_channels
 from attnbench.text import printable
 
 CHANNELS = (
@@ -111,7 +111,7 @@ def constructor(
     passed = {*takes, *stated, *by_host}
     required = [name for name in free if name in own and _is_required(own[name])]
     lacking = [name for name in required if name not in passed]
-    if not takes and channels is None and Given.CHANNELS not in stated.values():
+    if not takes and channels is None and not any(map(follows_channels, stated.values())):
         raise ConstructorError(f"{problem} {_no_channels(source, lacking, free)}")
     unknown = [name for name in (*takes, *stated, *by_host) if name not in parameters]
     if unknown and not _takes_any(known.parameters.values()):
@@ -124,6 +124,22 @@ def constructor(
     in_order = known.parameters.values()
     positional = {p.name: p.default for p in in_order if p.kind is Parameter.POSITIONAL_ONLY}
     return Constructor(target, takes, positional)
+
+
+def require_no_parameter(target: Callable[..., Any], source: str, names: Iterable[str]) -> None:
+    """Refuse a class or function with a parameter that has a name of an adapter's settings.
+
+    Raises:
+        ConstructorError: it has one; which of the two is meant cannot be known.
+    """
+    known = _signature(target, source)
+    for name in names:
+        if name in known.parameters:
+            raise ConstructorError(
+                f"{source}: {printable(_name(target) + str(known), 200)} has a parameter {name} of "
+                f"its own, while ',{name}=' says how a module is called; write a function that "
+                "builds it: def build(channels): ..."
+            )
 
 
 def require_takes_channels(build: Callable[..., Any], source: str) -> None:

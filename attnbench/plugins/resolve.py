@@ -6,7 +6,8 @@
     name                        an entry point in the group ``attnbench.modules``
 
 Each may be followed by ``,site=...`` and by settings, ``,key=value``; a class also by
-``,channels=NAME``, the parameter that takes the number of channels. The name as given is the
+``,channels=NAME``, the parameter that takes the number of channels, and a custom module by how it
+is called: ``,layout=tokens``, ``,inputs=3``, ``,take=0``. The name as given is the
 variant's name in the records, so that every process can find the module again by it.
 """
 
@@ -22,8 +23,8 @@ from typing import Any
 
 from attnbench.modules import ATTENTION, AttentionSpec, SettingsError, Site
 from attnbench.plugins import entry_points, foreign, python_file, timm
-from attnbench.plugins.constructor import constructor, require_takes_channels
-from attnbench.plugins.spec import Given, Spec, parse_spec
+from attnbench.plugins.constructor import constructor, require_no_parameter, require_takes_channels
+from attnbench.plugins.spec import Spec, filled, follows_channels, parse_spec
 from attnbench.records.variants import RESERVED
 from attnbench.text import error_line
 
@@ -68,10 +69,15 @@ class ModuleReference:
         stated = self.spec.settings  # they override the published ones
         if self.spec.source in ATTENTION:
             _require_unnamed(self.spec)
+            _require_unadapted(self.spec)
         row = ATTENTION.get(self.spec.source) or self._row()
         build: Callable[..., Any] = partial(row.build, **stated)
-        if Given.CHANNELS in stated.values():
+        if any(map(follows_channels, stated.values())):
             build = partial(_built_with_channels, row.build, stated)
+        if self.spec.adapter.stated:
+            from attnbench.plugins.adapter import adapted
+
+            build = partial(adapted, build, self.spec.adapter)
         return replace(
             row,
             name=self.name,
@@ -179,6 +185,7 @@ def _as_row(target: object, spec: Spec) -> AttentionSpec:
         )
     site = spec.site or Site.AFTER_BN3
     by_host = ("stride",) if site is Site.REPLACE_CONV2 else ()
+    require_no_parameter(target, source, spec.adapter.stated)
     build = constructor(target, source, spec.channels, spec.settings, by_host)
     title = str(getattr(target, "__name__", source))
     return AttentionSpec(source, title, arxiv="", site=site, build=build)
@@ -192,8 +199,16 @@ def _require_unnamed(spec: Spec) -> None:
         )
 
 
+def _require_unadapted(spec: Spec) -> None:
+    if spec.adapter.stated:
+        raise SettingsError(
+            f"{spec.source} takes and returns one map (B, C, H, W): layout, inputs and take are "
+            "for custom modules"
+        )
+
+
 def _built_with_channels(
     build: Callable[..., Any], stated: Mapping[str, Any], channels: int, /, **settings: Any
 ) -> Any:
-    filled = {key: channels if value is Given.CHANNELS else value for key, value in stated.items()}
-    return build(channels, **filled | settings)
+    known = {key: filled(value, channels) for key, value in stated.items()}
+    return build(channels, **known | settings)

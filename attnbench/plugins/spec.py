@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from ast import literal_eval
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import Enum
-from typing import Any
+from typing import Any, Literal, get_args
 
 from attnbench.modules import SettingsError, Site
 
@@ -31,6 +31,65 @@ class Given(Enum):
         return self.value
 
 
+EXPRESSION = re.compile(r"@channels(?:\s*(//|\*)\s*([1-9]\d{0,5}))?")
+"""The number of channels, a whole part of it, or a multiple."""
+
+
+@dataclass(frozen=True)
+class FromChannels:
+    """A setting that follows from the number of channels: ``@channels//16``."""
+
+    operator: str
+    number: int
+
+    def of(self, channels: int) -> int:
+        """Return the value for that many channels.
+
+        Raises:
+            SettingsError: they cannot be divided without a rest.
+        """
+        if self.operator == "*":
+            return channels * self.number
+        if channels % self.number:
+            raise SettingsError(f"@channels//{self.number} is not whole for {channels} channels")
+        return channels // self.number
+
+
+def follows_channels(value: object) -> bool:
+    """Return whether a setting is known only where the module is built."""
+    return value is Given.CHANNELS or isinstance(value, FromChannels)
+
+
+def filled(value: object, channels: int) -> object:
+    """Return a setting's value for that many channels."""
+    if isinstance(value, FromChannels):
+        return value.of(channels)
+    return channels if value is Given.CHANNELS else value
+
+
+Layout = Literal["tokens", "bhwc"]
+LAYOUTS: tuple[Layout, ...] = get_args(Layout)
+
+MOST_INPUTS = 9
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """How a module is called that takes no single map (B, C, H, W) or returns something else."""
+
+    layout: Layout | None = None
+    """What it takes and returns: (B, H * W, C) or (B, H, W, C)."""
+    inputs: int = 1
+    """How often it is given the map: 3 as query, key and value."""
+    take: int | None = None
+    """Which part of the tuple that it returns."""
+
+    @property
+    def stated(self) -> list[str]:
+        """The names of the settings that are not as they are for most modules."""
+        return [known.name for known in fields(self) if getattr(self, known.name) != known.default]
+
+
 @dataclass(frozen=True)
 class Spec:
     """The parts of ``source,site=...,channels=...,key=value,...``."""
@@ -41,13 +100,15 @@ class Spec:
     """By key; :attr:`Given.CHANNELS` is filled in where the module is built."""
     channels: str | Given | None = None
     """The parameter that takes the number of channels, NOTHING where none does; None if unsaid."""
+    adapter: Adapter = Adapter()
 
 
 def parse_spec(text: str) -> Spec:
     """Parse a specification; values are Python literals, fractions, or texts.
 
-    A fraction is of whole numbers (``1/16``) and becomes Python's float. The word ``channels``
-    stands for the number of channels; in quotes it is a text.
+    A fraction is of whole numbers (``1/16``) and becomes Python's float. The word ``channels`` or
+    ``@channels`` stands for the number of channels, ``@channels//16`` and ``@channels*2`` for what
+    follows from it; in quotes these are texts.
 
     Raises:
         SettingsError: the source is missing, a value is missing or stated twice, the site is
@@ -70,10 +131,15 @@ def parse_spec(text: str) -> Spec:
             settings[key] = _value(value)
         except (ArithmeticError, ValueError) as error:
             raise SettingsError(f"'{text}': {key} has no value: {error}") from error
+    try:
+        adapter = _adapter(settings)
+    except ValueError as error:
+        raise SettingsError(f"'{text}': {error}") from error
     site = settings.pop("site", None)
     channels = _named(settings)
     try:
-        return Spec(source, None if site is None else Site(site), settings, channels)
+        place = None if site is None else Site(site)
+        return Spec(source, place, settings, channels, adapter)
     except ValueError:
         raise SettingsError(f"'{text}': unknown site '{site}'; known: {', '.join(Site)}") from None
 
@@ -94,9 +160,30 @@ def _named(settings: dict[str, Any]) -> str | Given | None:
     return value
 
 
+def _adapter(settings: dict[str, Any]) -> Adapter:
+    """Take what says how the module is called out of the settings."""
+    layout = settings.pop("layout", None)
+    inputs, take = settings.pop("inputs", 1), settings.pop("take", None)
+    if layout is not None and layout not in LAYOUTS:
+        raise ValueError(f"layout is one of {', '.join(LAYOUTS)}, not {layout}")
+    if type(inputs) is not int or not 1 <= inputs <= MOST_INPUTS:
+        raise ValueError(f"inputs is a number from 1 to {MOST_INPUTS}, not {inputs}")
+    if take is not None and (type(take) is not int or not 0 <= take <= MOST_INPUTS):
+        raise ValueError(f"take is a number from 0 to {MOST_INPUTS}, not {take}")
+    return Adapter(layout, inputs, take)
+
+
 def _value(text: str) -> Any:
     if text == Given.CHANNELS.value:
         return Given.CHANNELS
+    if text.startswith("@"):
+        expression = EXPRESSION.fullmatch(text)
+        if expression is None:
+            known = "@channels, @channels//16 and @channels*2"
+            raise ValueError(f"'{text}' is no expression; known are {known}; quote it for a text")
+        if expression[1] is None:
+            return Given.CHANNELS
+        return FromChannels(expression[1], int(expression[2]))
     if fraction := FRACTION.fullmatch(text):
         return int(fraction[1]) / int(fraction[2])
     try:

@@ -15,7 +15,7 @@ import typer
 from attnbench import formatting
 from attnbench.claims.outcome import Outcome
 from attnbench.cli import output
-from attnbench.cli.options import BetweenRuns, Timeout, option
+from attnbench.cli.options import BetweenRuns, Timeout, option, stated
 from attnbench.errors import UserError
 from attnbench.system import worker
 from attnbench.text import visible
@@ -136,6 +136,9 @@ def check(  # noqa: PLR0913, PLR0917  an option each
         ),
     ] = None,
     between_runs: BetweenRuns = None,
+    image_size: Annotated[str | None, stated("image_size")] = None,
+    stages: Annotated[str | None, stated("stages")] = None,
+    blocks: Annotated[str | None, stated("blocks")] = None,
     format_: Annotated[Format, typer.Option("--format")] = Format.TEXT,
     timeout: Timeout = None,
 ) -> int:
@@ -151,9 +154,12 @@ def check(  # noqa: PLR0913, PLR0917  an option each
         raise UserError("--only selects claims; it does not go with --limits")
     if not path and (run or between_runs is not None):
         raise UserError("--run and --between-runs go with --limits; published figures need no run")
+    where = {"image_size": image_size, "stages": stages, "blocks": blocks}
+    if not path and any(value is not None for value in where.values()):
+        raise UserError("--image-size, --stages and --blocks go with --limits")
     if path:
         with worker.time_limit(timeout):
-            caption, outcomes = f"Limits of {path}", _limits(path, run, between_runs)
+            caption, outcomes = f"Limits of {path}", _limits(path, run, between_runs, where)
     else:
         caption, outcomes = "Published and pinned figures, computed", _claims(only)
     if format_ is Format.TEXT:
@@ -189,20 +195,36 @@ def _claims(only: str | None) -> list[Outcome]:
     return outcomes + copied + check_pins.check(pinned)
 
 
-def _limits(path: Path, run: Path | None, between_runs: float | None) -> list[Outcome]:
+def _limits(
+    path: Path, run: Path | None, between_runs: float | None, where: dict[str, str | None]
+) -> list[Outcome]:
     """Return the outcome of every limit of a file, in the order of its lines."""
     from attnbench.claims import limits as limits_file
     from attnbench.claims.latency_limit import LatencyLimit
     from attnbench.cli import latency_gate
+    from attnbench.cli.placement import cases
 
-    stated = limits_file.read(path)
-    timed = [limit for limit in stated if isinstance(limit, LatencyLimit)]
-    counted = [limit for limit in stated if not isinstance(limit, LatencyLimit)]
+    lines = limits_file.read(path)
+    timed = [limit for limit in lines if isinstance(limit, LatencyLimit)]
+    counted = [limit for limit in lines if not isinstance(limit, LatencyLimit)]
     if not timed and (run or between_runs is not None):
         raise UserError(f"--run and --between-runs judge limits of latency; {path} has none")
-    exact = iter(limits_file.check(counted))
+    placement = None
+    if any(value is not None for value in where.values()):
+        if timed and not run:
+            raise UserError(
+                "--image-size, --stages and --blocks are for limits of what is counted; limits of "
+                f"latency, as in {path}, are judged by runs of just these options: --run DIR"
+            )
+        known = cases([limit.host for limit in counted], **where)
+        if len({case.image_size for case in known}) > 1:
+            raise UserError("--image-size takes one size here")
+        size = known[0].image_size if known and where["image_size"] else None
+        places = [limits_file.Placement(case.stages, case.blocks, size) for case in known[:1]]
+        placement = next(iter(places), None)
+    exact = iter(limits_file.check(counted, placement))
     measured = iter(latency_gate.check(timed, run, between_runs) if timed else [])
     groups = (
-        next(measured) if isinstance(limit, LatencyLimit) else [next(exact)] for limit in stated
+        next(measured) if isinstance(limit, LatencyLimit) else [next(exact)] for limit in lines
     )
     return [outcome for group in groups for outcome in group]

@@ -198,3 +198,33 @@ def test_what_a_module_prints_is_no_part_of_an_answer(
     assert call("check", "--limits", str(limits), "--format", "json") == 1
     outcomes = json.loads(capfd.readouterr().out)
     assert [outcome["holds"] for outcome in outcomes] == [True, False]
+
+
+def test_limits_hold_where_the_options_say(tmp_path: Path, capsys) -> None:
+    """SE behind the last block of ResNet-18 at 64 pixels: 512 channels, a map of 2 x 2."""
+    file = tmp_path / "limits.txt"
+    kernels = "added executed kernels <= 6"  # as in every block: see tests/counting
+    file.write_text(f"se in resnet18: added params <= 33_312, added macs <= 32_768, {kernels}\n")
+    where = ("--stages", "4", "--blocks", "last", "--image-size", "64")
+    assert call("check", "--limits", str(file), *where) == 0
+    assert call("check", "--limits", str(file), *where[:2]) == 1  # two blocks
+    assert "OVER by 33,312" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("limit", "arguments", "message"),
+    [
+        ("latency ratio <= 1.1", ("--stages", "4"), "limits of latency, as in"),
+        ("params <= 1", ("--stages", "5"), "unknown stages [5]"),
+        ("params <= 1", ("--image-size", "64,96"), "--image-size takes one size here"),
+    ],
+)
+def test_a_place_that_cannot_be_is_refused(
+    tmp_path: Path, capsys, limit: str, arguments: tuple[str, ...], message: str
+) -> None:
+    file = tmp_path / "limits.txt"
+    file.write_text(f"se in resnet18: {limit}\n")
+    assert call("check", "--limits", str(file), *arguments) == 2
+    assert message in capsys.readouterr().err
+    assert call("check", *arguments) == 2
+    assert "go with --limits" in capsys.readouterr().err

@@ -5,6 +5,7 @@ import pytest
 from helpers.command_line import call
 
 from attnbench.cli.commands import list_modules
+from attnbench.errors import UserError
 from attnbench.modules import ATTENTION, SettingsError
 from attnbench.plugins import entry_points
 
@@ -46,10 +47,44 @@ def test_one_of_ones_own_is_listed_with_what_it_adds(tmp_path: Path):
 
 @pytest.mark.parametrize(("cell", "status"), [("refused: TypeError: no", 1), ("708", 0)])
 def test_a_refused_module_fails_the_list(monkeypatch, capsys, cell: str, status: int) -> None:
-    monkeypatch.setattr(list_modules, "rows", lambda _: [("mine.py:Mine", "", "1", cell, "", "")])
+    monkeypatch.setattr(list_modules, "rows", lambda *_: [("mine.py:Mine", "", "1", cell, "", "")])
     assert call("list", "--module", "mine.py:Mine") == status
     shown = capsys.readouterr().err
     assert shown == ("attnbench: mine.py:Mine is refused; the table says why\n" if status else "")
+
+
+def test_a_host_size_and_blocks_may_be_chosen(tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "from torch import nn\n"
+        "class Sized(nn.LayerNorm):\n"
+        "    def __init__(self, channels, size):\n"
+        "        super().__init__((channels, size, size))\n"
+    )
+    places = list_modules.cases(["ResNet18"], "64", "4", "last")
+    assert list_modules.headings(places)[2] == "in resnet18, 64, stages 4, last blocks"
+    listed = {row[0]: row for row in list_modules.rows([f"{path}:Sized,size=2"], places)}
+    # One block of 512 channels: two layers of 512 x 32 with biases; a weight and bias an element.
+    assert listed["se"][2] == f"{2 * 512 * 32 + 32 + 512:,}"
+    assert listed[f"{path}:Sized,size=2"][2] == f"{2 * 512 * 2 * 2:,}"
+    assert listed["sk"][2].startswith("does not fit: sk: the blocks of resnet18 have no site")
+    two = list_modules.cases(["resnet50", " resnet18"], None, None, None)
+    assert [case.host for case in two] == ["resnet50", "resnet18"]
+    assert list_modules.headings(two)[2:4] == ("in resnet50", "in resnet18")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((["nope"], None, None, None), "unknown host 'nope'"),
+        ((["resnet18"], None, "7", None), r"unknown stages \[7\]"),
+        ((["resnet18"], "8", None, None), "image_size 8 is too small"),
+        ((["resnet18"], None, None, "first"), "unknown blocks 'first'"),
+    ],
+)
+def test_a_place_that_cannot_be_is_refused_without_torch(arguments, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        list_modules.cases(*arguments)
 
 
 def test_one_that_cannot_be_loaded_is_one_line():

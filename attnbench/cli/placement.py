@@ -1,0 +1,38 @@
+"""Where modules stand: the options of ``run`` that other commands take too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from attnbench.cli.options import image_sizes
+from attnbench.cli.options import stages as stages_of
+from attnbench.measuring import RunOptions
+from attnbench.measuring import options as run_options
+from attnbench.records.case import Case
+
+
+def cases(
+    hosts: Iterable[str], image_size: str | None, stages: str | None, blocks: str | None
+) -> list[Case]:
+    """Return what these options of ``run`` ask for, one for each host and size.
+
+    Raises:
+        UserError: a host, size or stage that cannot be.
+    """
+    found: list[Case] = []
+    for name in hosts:
+        chosen = RunOptions(
+            host=name.strip(),
+            image_size=image_sizes(image_size, "--image-size"),
+            stages=stages_of(stages),
+            blocks=blocks,
+        )
+        stated = run_options.cleaned(chosen)
+        defaults = run_options.defaults(stated.host, device="cpu", threads=1)
+        filled = replace(defaults, **run_options.given(stated))
+        run_options.require_values(filled)
+        found += run_options.cases_of(filled)
+    for case in found:
+        run_options.check_case(case)
+    return list(dict.fromkeys(found))
