@@ -13,6 +13,9 @@ from attnbench.accuracy.checkpoints import classes_of, read_weights
 from attnbench.errors import UserError
 from attnbench.records.trainings import store
 from attnbench.records.trainings.schema import Epoch, Fault
+from attnbench.report.tables.trainings.gains import notes
+from attnbench.stats.gains import Gains
+from attnbench.system import environment
 from attnbench.training import checkpoints, draws, runner
 
 
@@ -149,6 +152,20 @@ def test_a_signal_writes_a_checkpoint_within_the_epoch(tmp_path: Path) -> None:
     log = Log()
     train(stopped, log)  # nothing is left to do
     assert log.steps == 0
+
+
+@pytest.mark.usefixtures("small")
+def test_another_machine_is_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path, Log(stop_after=5))
+    describe = environment.describe
+    monkeypatch.setattr(environment, "describe", lambda device: describe(device) | {"cpu": "B"})
+    trainings = train(tmp_path)
+    first, second = trainings.machines
+    assert second.startswith("B, torch ")
+    assert store.read(tmp_path).machines == [first, second]
+    text = " ".join(notes(Gains(trainings)))
+    assert f"Not all epochs were trained on one machine and version: {first}; {second};" in text
 
 
 @pytest.mark.usefixtures("small")
