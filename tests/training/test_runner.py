@@ -64,6 +64,13 @@ def test_a_seed_is_the_same_again_and_another_is_not(tmp_path: Path) -> None:
     assert not same(weights(tmp_path / "one", "plain"), weights(tmp_path / "one", "control"))
 
 
+@pytest.mark.usefixtures("small")
+def test_other_processes_that_read_images_change_nothing(tmp_path: Path) -> None:
+    changes = ("epochs=1", "batch_size=8")
+    alone = train(tmp_path / "alone", None, changes)
+    assert figures(train(tmp_path / "with", None, changes, workers=2)) == figures(alone)
+
+
 def test_variants_of_a_seed_draw_the_same(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The host's weights, the order of the images and their augmentation."""
     small_training.use(monkeypatch)
