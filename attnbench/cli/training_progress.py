@@ -26,8 +26,8 @@ class TrainingProgress:
 
     folder: Path | None = None
 
-    def __init__(self, console: Console, stop: Callable[[], bool], *, quiet: bool = False) -> None:
-        self.stop = stop
+    def __init__(self, console: Console, *, quiet: bool = False) -> None:
+        self.stop: Callable[[], bool] = lambda: False
         self._console, self._quiet = console, quiet
         self._bar = output.progress_bar(console)
         self._task = self._bar.add_task("starting", total=None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -55,8 +56,19 @@ def _batches(
     task: Task, images: _Images, batches: Sequence[list[int]], workers: int
 ) -> Iterator[Any]:
     collate = partial(_collated, task)
-    loader = DataLoader(images, batch_sampler=batches, collate_fn=collate, num_workers=workers)
+    loader = DataLoader(
+        images,
+        batch_sampler=batches,
+        collate_fn=collate,
+        num_workers=workers,
+        worker_init_fn=_ignore_interrupts,
+    )
     return iter(loader)
+
+
+def _ignore_interrupts(_: int) -> None:
+    """Leave Ctrl-C, which a terminal sends to every process, to the one that trains."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _collated(task: Task, samples: list[Any]) -> Any:

@@ -15,6 +15,7 @@ from attnbench.hosts.conditions import BASE, Conditions
 from attnbench.modules import AttentionSpec, SettingsError
 from attnbench.plugins import resolve
 from attnbench.plugins.resolve import ModuleReference
+from attnbench.records.schema import Environment
 from attnbench.records.trainings.recipe import Recipe
 from attnbench.records.trainings.schema import WIDER, Training, Width
 from attnbench.records.variants import CONTROL, PLAIN
@@ -39,6 +40,8 @@ class Planned:
     task: Task
     training: Training
     seeds: tuple[int, ...]
+    environment: Environment
+    """Facts about machine and software now, which may be others than when it was begun."""
 
 
 def plan(
@@ -108,13 +111,13 @@ def plan(
         environment=facts,
     )
     if recorded is None:
-        return Planned(task, training, seeds)
+        return Planned(task, training, seeds, facts)
     _require_same(recorded, training)
     if options.capacity_control and WIDER not in (*recorded.variants, *recorded.left_out):
         raise UserError(
             "these trainings were begun without --capacity-control; choose another --out"
         )
-    return Planned(task, recorded, seeds)
+    return Planned(task, recorded, seeds, facts)
 
 
 def task_of(options: TrainOptions, recipe: Recipe) -> Classification:

@@ -156,13 +156,13 @@ def _train_one(  # noqa: PLR0913, PLR0917  all that a network is trained with
     training = trainings.training
 
     def record(result: Epoch | Fault) -> None:
-        facts = environment.moment(training.environment)
+        facts = planned.environment | environment.moment(planned.environment)
         entry = Entry(
             variant=variant,
             seed=seed,
             epoch=result if isinstance(result, Epoch) else None,
             error=result if isinstance(result, Fault) else None,
-            environment=training.environment | facts,
+            environment=facts,
         )
         if group.first:
             store.append(setting.folder, entry, training)

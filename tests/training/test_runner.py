@@ -13,6 +13,9 @@ from attnbench.accuracy.checkpoints import classes_of, read_weights
 from attnbench.errors import UserError
 from attnbench.records.trainings import store
 from attnbench.records.trainings.schema import Epoch, Fault
+from attnbench.report.tables.trainings.gains import notes
+from attnbench.stats.gains import Gains
+from attnbench.system import environment
 from attnbench.training import checkpoints, draws, runner
 
 
@@ -59,6 +62,13 @@ def test_a_seed_is_the_same_again_and_another_is_not(tmp_path: Path) -> None:
         assert same(weights(tmp_path / "one", variant), weights(tmp_path / "two", variant))
     # The control draws from a seed of its own.
     assert not same(weights(tmp_path / "one", "plain"), weights(tmp_path / "one", "control"))
+
+
+@pytest.mark.usefixtures("small")
+def test_other_processes_that_read_images_change_nothing(tmp_path: Path) -> None:
+    changes = ("epochs=1", "batch_size=8")
+    alone = train(tmp_path / "alone", None, changes)
+    assert figures(train(tmp_path / "with", None, changes, workers=2)) == figures(alone)
 
 
 def test_variants_of_a_seed_draw_the_same(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -149,6 +159,20 @@ def test_a_signal_writes_a_checkpoint_within_the_epoch(tmp_path: Path) -> None:
     log = Log()
     train(stopped, log)  # nothing is left to do
     assert log.steps == 0
+
+
+@pytest.mark.usefixtures("small")
+def test_another_machine_is_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path, Log(stop_after=5))
+    describe = environment.describe
+    monkeypatch.setattr(environment, "describe", lambda device: describe(device) | {"cpu": "B"})
+    trainings = train(tmp_path)
+    first, second = trainings.machines
+    assert second.startswith("B, torch ")
+    assert store.read(tmp_path).machines == [first, second]
+    text = " ".join(notes(Gains(trainings)))
+    assert f"Not all epochs were trained on one machine and version: {first}; {second};" in text
 
 
 @pytest.mark.usefixtures("small")

@@ -155,18 +155,17 @@ def _train(
     from attnbench.training import runner  # and torch
 
     console = output.console()
-    with INTERRUPTS.deferred() as stop:
-        listener = TrainingProgress(console, stop, quiet=quiet)
-        try:
-            with listener:
-                trained = runner.run(filled, recipe, out, listener)
-        except KeyboardInterrupt:
-            if not quiet and listener.folder is not None:
-                again = ["attnbench", "train", "--data", filled.data, "--out", str(listener.folder)]
-                output.complain(f"interrupted; resume with: {shlex.join(again)}")
-            return 130
-        except runner.OfFirstError:
-            return 2
+    listener = TrainingProgress(console, quiet=quiet)
+    try:
+        with INTERRUPTS.deferred() as listener.stop, listener:
+            trained = runner.run(filled, recipe, out, listener)
+    except KeyboardInterrupt:
+        if not quiet and listener.folder is not None:
+            again = ["attnbench", "train", "--data", filled.data, "--out", str(listener.folder)]
+            output.complain(f"interrupted; resume with: {shlex.join(again)}")
+        return 130
+    except runner.OfFirstError:
+        return 2
     if quiet:
         return 0
     loaded = load(trained.folder)

@@ -216,6 +216,8 @@ class Trainings:
         self.seeds = training.seeds
         self.epochs: dict[Key, list[Epoch]] = {}
         self.faults: dict[Key, Fault] = {}
+        self.machines = [_machine(training.environment)]
+        """Processor and version of torch of the first line, then others that trained an epoch."""
         for entry in entries:
             self.add(entry)
 
@@ -238,6 +240,9 @@ class Trainings:
         key = (entry.variant, entry.seed)
         if entry.error is not None:
             self.faults[key] = entry.error
+        machine = _machine(plan.environment | entry.environment)
+        if machine not in self.machines:
+            self.machines.append(machine)
         if entry.epoch is not None:
             self._add(key, entry.epoch)
 
@@ -272,6 +277,11 @@ class Trainings:
         if not self.finished(variant, seed):
             return None
         return max(epoch.value(self.training) for epoch in self.epochs[variant, seed])
+
+
+def _machine(environment: Environment) -> str:
+    processor = environment.get("gpu") or environment.get("cpu")
+    return f"{processor}, torch {environment.get('torch')}"
 
 
 def as_json(line: Training | Entry) -> dict[str, object]:

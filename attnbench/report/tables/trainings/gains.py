@@ -142,11 +142,16 @@ def _sentences(gains: Gains) -> Iterator[str]:
             f"{title(width.module)}, the slowest module, {formatting.ratio(module)} times, in "
             f"{width.rounds} rounds"
         )
-    facts = training.environment
+    facts, machines = training.environment, gains.trainings.machines
+    if len(machines) > 1:
+        yield (
+            f"Not all epochs were trained on one machine and version: {'; '.join(machines)}; a "
+            "difference between networks may be one between these"
+        )
     yield (
-        f"{training.amp} on {facts.get('gpu') or facts.get('cpu')}, "
-        f"{formatting.counted(training.processes, 'process', 'processes')}, torch "
-        f"{facts.get('torch')}, attnbench {facts.get('attnbench')}, {facts.get('time')}"
+        f"{training.amp} on {machines[0]}, "
+        f"{formatting.counted(training.processes, 'process', 'processes')}, "
+        f"attnbench {facts.get('attnbench')}, {facts.get('time')}"
         f"{', deterministic algorithms alone' if training.deterministic else ''}"
     )
 
