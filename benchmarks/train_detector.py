@@ -109,6 +109,7 @@ def main() -> None:
     parser.add_argument("--val", type=int, default=30, help="images to test on (30)")
     parser.add_argument("--schedule", default="short", help="1x, 2x, 2x-retinanet or short (short)")
     parser.add_argument("--epochs", type=int, help="in proportion to the schedule's")
+    parser.add_argument("--rate", type=float, help="learning rate, other than the schedule's")
     parser.add_argument("--every", type=int, default=2, help="epochs between evaluations (2)")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
@@ -125,6 +126,7 @@ def main() -> None:
     from attnbench.hosts.build import HOSTS, Host
 
     schedule = SCHEDULES[options.schedule]
+    schedule = replace(schedule, learning_rate=options.rate or schedule.learning_rate)
     if options.epochs:
         share = options.epochs / schedule.epochs
         milestones = tuple(round(share * epoch) for epoch in schedule.milestones)

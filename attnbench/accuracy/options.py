@@ -53,7 +53,7 @@ def checked(options: EvaluationOptions) -> EvaluationOptions:
         SettingsError: a module or host that is unknown.
     """
     host = host_names.written(options.host)
-    if host in host_names.DETECTORS:
+    if host in host_names.DETECTORS and not host.endswith("_backbone"):
         raise UserError(f"{host} is no classifier; a detector is evaluated with --annotations FILE")
     if host in host_names.TORCHVISION:
         known = ", ".join(host_names.CLASSIFIERS)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from attnbench import formatting
@@ -13,6 +15,7 @@ from attnbench.files import write_whole
 from attnbench.records import precision, store
 from attnbench.records.precision import Precision
 from attnbench.system import worker
+from attnbench.text import printable
 
 HEADINGS = ("network", "of", "AP", "AP50", "AP75", "AP small", "AP medium", "AP large")
 FIGURES = ("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large")
@@ -33,25 +36,51 @@ def evaluate(options: EvaluationOptions, timeout: float | None, out: Path | None
 
     prepared = worker.time_limit(timeout)(prepare)(options)
     console = output.console()
-    console.print(prepared.described)
     try:
-        with output.images_bar(len(prepared.images), console) as progress:
-            result = compute(prepared, progress)
+        with _place(out, f"{prepared.device}-{options.host}-precision") as folder:
+            console.print(f"{prepared.described}; record in {folder}")
+            with output.images_bar(len(prepared.images), console) as progress:
+                result = compute(prepared, progress)
+            precision.append(folder, result)
     except KeyboardInterrupt:
         output.complain("interrupted; nothing was written")
         return 130
-    folder = out or store.new_folder(f"{prepared.device}-{options.host}-precision")
-    precision.begin(folder)
-    precision.append(folder, result)
-    caption = f"Average precision (%) on {result.data.name}, {result.data.images:,} images"
-    console.print(output.table(caption, HEADINGS, rows(result), ("network",)))
+    console.print(output.table(_caption(result), HEADINGS, rows(result), ("network", "of")))
     for sentence in notes(result):
         console.print(sentence)
-    text = output.markdown_table(HEADINGS, rows(result))
-    page = "\n\n".join([f"**{caption}**", text, *notes(result), ""])
-    write_whole(folder / TABLE, page.encode())
-    console.print(f"record and table in {folder}")
+    parts = [part for known in precision.read(folder) for part in _page(known)]
+    write_whole(folder / TABLE, "\n\n".join([*parts, ""]).encode())
     return 0
+
+
+@contextmanager
+def _place(out: Path | None, name: str) -> Iterator[Path]:
+    """Make the folder for the record before anything is computed; a new one under ``reports/``.
+
+    If the body raises, remove what was made here and is still empty.
+    """
+    folder = out or store.new_folder(name)
+    made = [folder] if out is None else [p for p in (out, *out.parents) if not p.exists()]
+    try:
+        precision.begin(folder)
+        yield folder
+    except BaseException:
+        file = folder / precision.FILE_NAME
+        with suppress(OSError):
+            if file.stat().st_size == 0:
+                file.unlink()
+            for path in made:
+                path.rmdir()  # raises if it is not empty
+        raise
+
+
+def _caption(result: Precision) -> str:
+    return f"Average precision (%) on {result.data.name}, {result.data.images:,} images"
+
+
+def _page(result: Precision) -> list[str]:
+    table = output.markdown_table(HEADINGS, rows(result))
+    return [f"**{printable(_caption(result))}**", table, *map(printable, notes(result))]
 
 
 def rows(result: Precision) -> list[tuple[str, ...]]:

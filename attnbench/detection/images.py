@@ -100,7 +100,12 @@ class DetectionImages:
         return pixels, target
 
     def digest(self) -> str:
-        """Return the SHA-256 of the annotations' file and of every image, in the file's order."""
+        """Return one SHA-256 of the annotations' file and every image, in the file's order.
+
+        That of what ``sha256sum FILES | cut -c 1-64`` prints.
+        """
         files = (self.folder / image["file_name"] for image in self.annotations.images)
-        lines = [sha256(file.read_bytes()).hexdigest() for file in (self.annotations.file, *files)]
-        return sha256("\n".join(lines).encode()).hexdigest()
+        lines = [
+            f"{sha256(file.read_bytes()).hexdigest()}\n" for file in (self.annotations.file, *files)
+        ]
+        return sha256("".join(lines).encode()).hexdigest()

@@ -222,8 +222,10 @@ def test_unknown_names_list_the_known(wanted) -> None:
         prepare(wanted(module="sha"))
     with pytest.raises(SettingsError, match=r"classifier 'resnet' \(did you mean .*\?\); known"):
         prepare(wanted(host="resnet"))
-    with pytest.raises(SettingsError, match="unknown classifier 'fasterrcnn_resnet50_fpn'"):
+    with pytest.raises(UserError, match="a detector is evaluated with --annotations FILE"):
         prepare(wanted(host="fasterrcnn_resnet50_fpn"))
+    with pytest.raises(SettingsError, match="unknown classifier 'resnet50_backbone'"):
+        prepare(wanted(host="resnet50_backbone"))
 
 
 def test_cuda_without_a_device_is_refused(wanted, monkeypatch: pytest.MonkeyPatch) -> None:

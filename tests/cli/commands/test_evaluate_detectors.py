@@ -8,8 +8,6 @@ from helpers.command_line import call
 from attnbench.cli.detection import rows
 from attnbench.detection.networks import detector
 from attnbench.records import precision
-from attnbench.records.evaluation import Weights
-from attnbench.records.precision import DetectionData, Precision
 
 pytestmark = pytest.mark.usefixtures("small_host")
 
@@ -94,28 +92,7 @@ def test_a_folder_of_other_files_is_refused(
 
 
 def test_printed_figures_stand_below_measured_ones() -> None:
-    figures = dict.fromkeys(("ap", "ap50", "ap75", "ap_small", "ap_medium"), 0.3801)
-    record = Precision(
-        host="maskrcnn_resnet50_fpn",
-        module="eca",
-        weights=Weights(name="w", sha256="a" * 64),
-        data=DetectionData(
-            name="val2017",
-            annotations="instances_val2017.json",
-            sha256="b" * 64,
-            images=5000,
-            objects=36_781,
-            categories=80,
-        ),
-        box=figures | {"ap_large": None},
-        mask=figures,
-        shorter=800,
-        longer=1333,
-        device="cpu",
-        threads=1,
-        environment={},
-    )
-    table = rows(record)
+    table = rows(coco.record())
     assert table[0] == ("ECA in maskrcnn_resnet50_fpn", "box", *["38.0"] * 5, "–")
     printed = [row for row in table if row[0].startswith("printed by")]
     assert [row[1:5] for row in printed] == [
