@@ -1,7 +1,8 @@
 """A program in the place of the one that measures: the records of a run, made up at once.
 
 The seed of a configuration says what happens: see below. With STUB_GATE in the environment, the
-path of a named pipe, a seed in GATED waits before its fourth round until a test writes a byte.
+path of a named pipe, a seed in GATED waits before its fourth round until a test writes a byte; its
+process stands in a file beside the pipe.
 It imports nothing that takes long, as tests start it often.
 """
 
@@ -75,6 +76,7 @@ def main():
     done = sum(line.get("results", {}).get("kind") == "round" for line in begun)
     for number in range(done, ROUNDS):
         if number == 3 and seed in GATED:
+            Path(os.environ["STUB_GATE"]).with_suffix(".pid").write_text(str(os.getpid()))
             with Path(os.environ["STUB_GATE"]).open("rb", buffering=0) as gate:
                 gate.read(1)
         if number == 2 and seed == KILLED:
