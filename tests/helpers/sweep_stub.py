@@ -16,7 +16,7 @@ from pathlib import Path
 
 from attnbench.system import child
 
-REFUSED, KILLED, MODULE_FAILS, LEFT_OUT, OTHER_THREADS = 101, 102, 103, 104, 105
+REFUSED, KILLED, MODULE_FAILS, LEFT_OUT, OTHER_THREADS, OTHERS_THERE = range(101, 107)
 GATED = range(200, 300)
 ROUNDS = 6
 CASE = {
@@ -83,6 +83,7 @@ def main():
             os.kill(os.getpid(), signal.SIGKILL)
         blocks = [{"variant": name, "steps": 1, "seconds": 1.0} for name in variants]
         now = {"process": os.getpid(), "now_s": time.time()}
+        now |= {"gpu_other_processes": 2} if seed == OTHERS_THERE else {}
         add(results={"kind": "round", "number": number, "blocks": blocks}, environment=now)
     end = {"kind": "end", "reason": "budget", "rounds": ROUNDS}
     add(results=end, environment={"ended_s": time.time()})

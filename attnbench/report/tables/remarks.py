@@ -80,14 +80,14 @@ def notes(loaded: LoadedRun) -> list[str]:
         of_runs += [
             f"In the run of {began(run)}: {line}"
             for run in loaded.runs
-            for line in _disturbances(run)
+            for line in disturbances(run)
         ]
         failures = dict.fromkeys(line for run in loaded.runs for line in _failures(run))
         return [*of_runs, *limits, *sources, *failures]
     return [
         _rounds(run),
         *_intervals(loaded),
-        *_disturbances(run),
+        *disturbances(run),
         *limits,
         *sources,
         *_failures(run),
@@ -225,7 +225,7 @@ def _computed(run: Run) -> list[str]:
     ]
 
 
-def _disturbances(run: Run) -> list[str]:
+def disturbances(run: Run) -> list[str]:
     """Return the rounds that were disturbed, and what the GPU's driver reported after rounds."""
     lines = []
     flagged = ratios.flags(run.rounds)
