@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from time import perf_counter
 
@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from attnbench.claims.claim import Claim, Finding
+from attnbench.claims.published.networks import NETWORKS
 from attnbench.counting import EXTRA_RULES, RULES
 from attnbench.counting.rule import Count
 from attnbench.counting.twin import warmed_up
@@ -30,6 +31,11 @@ class NetworkCounts:
     stages: Collection[int] = STAGES
     blocks: Blocks = "all"
     """Where the modules stand in the hosts."""
+
+    published: Mapping[tuple[str, str | None], Callable[[], nn.Module]] = field(
+        default_factory=dict
+    )
+    """Networks as their authors wrote them, by host and module, in the place of the suite's own."""
 
     _networks: dict[tuple[str, str | None], nn.Module] = field(default_factory=dict)
     _warm: dict[tuple[str, str | None, Size], nn.Module] = field(default_factory=dict)
@@ -86,15 +92,15 @@ class NetworkCounts:
         return self._counts[key]
 
     def _built(self, host: str, module: str | AttentionSpec | None) -> nn.Module:
-        name = None if module is None else getattr(module, "name", module)
-        if published := NETWORKS.get((host, name)):
-            return published()
+        name = module.name if isinstance(module, AttentionSpec) else module
+        if as_published := self.published.get((host, name)):
+            return as_published()
         return build(host, module, stages=self.stages, blocks=self.blocks)
 
 
 def check(claims: Iterable[Claim]) -> list[Finding]:
     """Compute the figure of every claim that has a rule; nothing is kept between calls."""
-    counts, findings = NetworkCounts(), []
+    counts, findings = NetworkCounts(published=NETWORKS), []
     for claim in (claim for claim in claims if claim.rule):
         quantity = "params" if claim.metric.endswith("params") else "operations"
         added, size = claim.metric.startswith("added "), claim.image_size

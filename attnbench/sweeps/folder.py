@@ -87,7 +87,7 @@ LINES = JsonLines(FILE_NAME, Line, SCHEMA, what="line of a sweep")
 
 def now() -> str:
     """Return the time as the file has it."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 class SweepFolder:

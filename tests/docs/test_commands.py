@@ -38,6 +38,7 @@ CHEAP = ("list", "report", "pick", "compare", "plan")
 ``evaluate`` needs images and ``selftest`` minutes."""
 
 NOT_A_PROGRAM = {
+    "SLURMCluster(": "needs SLURM; tests/sweeps/engine/test_jobqueue.py has another queue",
     'AttentionSpec("mine"': "a row for the table of modules; test_generate puts it there",
 }
 """Python blocks that are not executed, by what stands in them, and why."""
@@ -97,6 +98,7 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         shutil.copytree(ROOT / folder, tmp_path / folder)
     for side in ("old", "new"):
         shutil.copytree(ROOT / generate.PUBLISHED, tmp_path / side / "1")
+    shutil.copytree(ROOT / generate.PUBLISHED, tmp_path / "sweeps" / "1" / "resnet50")
     for file in (generate.EXAMPLE, generate.LIMITS, generate.LATENCY_LIMITS):
         (tmp_path / file).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / file, tmp_path / file)
@@ -212,6 +214,8 @@ def test_other_programs_are_given_what_is_there(shown: tuple[str, ...]) -> None:
             assert (ROOT / file).exists()
     elif words[:1] == ["-m"]:
         assert words[1] in {"venv", "pytest"}
+    elif name == "openssl":
+        assert words[0] in {"req", "x509"}
     else:
         assert name in {"OMP_NUM_THREADS=1"}, f"{page}: {name} is not known here"
 

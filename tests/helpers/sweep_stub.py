@@ -1,7 +1,8 @@
 """A program in the place of the one that measures: the records of a run, made up at once.
 
 The seed of a configuration says what happens: see below. With STUB_GATE in the environment, the
-path of a named pipe, a seed in GATED waits before its fourth round until a test writes a byte.
+path of a named pipe, a seed in GATED waits before its fourth round until a test writes a byte; its
+process stands in a file beside the pipe.
 It imports nothing that takes long, as tests start it often.
 """
 
@@ -15,7 +16,7 @@ from pathlib import Path
 
 from attnbench.system import child
 
-REFUSED, KILLED, MODULE_FAILS, LEFT_OUT, OTHER_THREADS = 101, 102, 103, 104, 105
+REFUSED, KILLED, MODULE_FAILS, LEFT_OUT, OTHER_THREADS, OTHERS_THERE = range(101, 107)
 GATED = range(200, 300)
 ROUNDS = 6
 CASE = {
@@ -75,12 +76,14 @@ def main():
     done = sum(line.get("results", {}).get("kind") == "round" for line in begun)
     for number in range(done, ROUNDS):
         if number == 3 and seed in GATED:
+            Path(os.environ["STUB_GATE"]).with_suffix(".pid").write_text(str(os.getpid()))
             with Path(os.environ["STUB_GATE"]).open("rb", buffering=0) as gate:
                 gate.read(1)
         if number == 2 and seed == KILLED:
             os.kill(os.getpid(), signal.SIGKILL)
         blocks = [{"variant": name, "steps": 1, "seconds": 1.0} for name in variants]
         now = {"process": os.getpid(), "now_s": time.time()}
+        now |= {"gpu_other_processes": 2} if seed == OTHERS_THERE else {}
         add(results={"kind": "round", "number": number, "blocks": blocks}, environment=now)
     end = {"kind": "end", "reason": "budget", "rounds": ROUNDS}
     add(results=end, environment={"ended_s": time.time()})

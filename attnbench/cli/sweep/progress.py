@@ -11,7 +11,9 @@ from rich.console import Console
 
 from attnbench import formatting
 from attnbench.cli import output
+from attnbench.records import run as runs
 from attnbench.records.run import Run
+from attnbench.stats.replicates import control_fault
 from attnbench.sweeps.course import Course, Step
 from attnbench.sweeps.plan.configuration import Configuration
 
@@ -50,8 +52,20 @@ class Progress:
         self._console.print(f"{time} {verb}{place}: {step.configuration.described}")
         if step.message:
             output.complain(f"{step.configuration.name}: {step.message}")
+        if step.state == "done":
+            for line in strangers(course, step.configuration):
+                self._console.print(f"         {line}")
         if step.state != "running":
             self._console.print(f"         {counted(course)}")
+
+
+def strangers(course: Course, known: Configuration) -> list[str]:
+    """Return what disturbed a finished run, and whether its control failed."""
+    from attnbench.report.tables.remarks import disturbances
+
+    run = runs.read(course.folder.whole(known.name))
+    fault = None if run.case.isolated else control_fault(run)
+    return [*disturbances(run), *([f"too noisy to judge: {fault}"] if fault else [])]
 
 
 def counted(course: Course) -> str:

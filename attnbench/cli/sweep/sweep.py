@@ -89,7 +89,7 @@ def sweep(  # noqa: PLR0913, PLR0917  an option each
     from attnbench.sweeps.engine import driver
 
     with driver.connected(address, security) as client:  # before anything is written
-        there = driver.usable(driver.joined(client))
+        there = driver.usable(driver.joined(driver.identity(client)))
     if outline:
         return dry_run.show(wanted, there, console)
     drive = partial(

@@ -17,11 +17,15 @@ def report(folder: Path, console: Console) -> None:
     from attnbench.report.load import load
     from attnbench.report.machines.tables import tables
     from attnbench.report.tables.grid import grid, turned
+    from attnbench.report.tables.run import tables as at_a_glance
     from attnbench.report.write import write_joint
 
     loaded = load(folder)
     together = {name: known for name, known in loaded.pooled.items() if not known.run.case.isolated}
-    if together:
+    if len(together) == 1:
+        (known,) = together.values()
+        print_tables(at_a_glance(known)[:1], (), console)
+    elif together:
         print_tables(tables(together) or [turned(grid(together))], (), console)
     none_of_each = dict.fromkeys(loaded.named, ())
     write_joint(loaded.named, folder, loaded.evaluations, none_of_each, loaded.pooled)

@@ -35,8 +35,9 @@ def worker(  # noqa: PLR0913, PLR0917  an option each
 ) -> int:
     """Offer this machine's devices to the sweeps of a scheduler, one configuration at a time each.
 
-    Joining a scheduler means running its code: join those of people you trust alone. It waits for
-    a scheduler that is not there yet, or returns, until it is ended.
+    Joining a scheduler means running its code: join those of people you trust alone.
+
+    A scheduler that is not there yet, or returns, is waited for.
     """
     security = fleet.security_of(tls_ca, tls_certificate, tls_key)
     found = fleet.address_of(address, scheduler_file)

@@ -109,7 +109,7 @@ def notes(loaded: LoadedRun) -> list[str]:
         of_runs += [
             f"In the run of {began(run)}: {line}"
             for run in loaded.runs
-            for line in _disturbances(run)
+            for line in disturbances(run)
         ]
         failures = dict.fromkeys(line for run in loaded.runs for line in _failures(run))
         return [*of_runs, *limits, *sources, *failures]
@@ -119,7 +119,7 @@ def notes(loaded: LoadedRun) -> list[str]:
         *_witness(run),
         *_intervals(loaded),
         *_device_times(loaded),
-        *_disturbances(run),
+        *disturbances(run),
         *limits,
         *sources,
         *_failures(run),
@@ -311,7 +311,7 @@ def _computed(run: Run) -> list[str]:
     ]
 
 
-def _disturbances(run: Run) -> list[str]:
+def disturbances(run: Run) -> list[str]:
     """Return the rounds that were disturbed, and what the GPU's driver reported after rounds."""
     lines = []
     flagged = ratios.flags(run.rounds)

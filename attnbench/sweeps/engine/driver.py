@@ -57,19 +57,26 @@ def connected(address: str, security: Security | None) -> Client:
         ) from error
 
 
-def joined(client: Client) -> list[Slot]:
-    """Return the slots that have joined, of any version of the suite.
+def identity(client: Client) -> Mapping[str, Any]:
+    """Return what the scheduler knows of itself and of the workers that have joined.
 
     Raises:
-        GoneError: the scheduler does not answer.
+        GoneError: it does not answer.
     """
     if client.scheduler is None:
         raise GoneError
     try:
-        info = client.sync(client.scheduler.identity, n_workers=-1, callback_timeout=ANSWER_S)
+        known: Mapping[str, Any] = client.sync(
+            client.scheduler.identity, n_workers=-1, callback_timeout=ANSWER_S
+        )
     except (OSError, TimeoutError, RuntimeError) as error:
         raise GoneError from error
-    workers: Mapping[str, Any] = info["workers"]
+    return known
+
+
+def joined(known: Mapping[str, Any]) -> list[Slot]:
+    """Return the slots that have joined, of any version of the suite."""
+    workers: Mapping[str, Any] = known["workers"]
     every = (slot.known(worker, address) for address, worker in workers.items())
     return [one for one in every if one is not None]
 
@@ -129,9 +136,13 @@ class _Driver:
             for line in self.course.folder.lines()
             if isinstance(line, Happened) and line.state == "running"
         }
+        scheduler = identity(self.client)["id"]
         try:
             while self.course.waiting or self.course.running:
-                every = joined(self.client)
+                known = identity(self.client)
+                if known["id"] != scheduler:
+                    raise GoneError  # another has taken its place, which knows of no task
+                every = joined(known)
                 self._tell_of_versions(every)
                 self.course.slots = tuple(usable(every))
                 self._notice_lost()

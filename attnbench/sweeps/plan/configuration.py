@@ -73,9 +73,15 @@ class Configuration:
     def digest(self) -> str:
         """Digest of all that determines what is measured: equal ones have the same records.
 
-        Not of what depends on the machine, nor of the timeout, which changes no figure.
+        Not of what depends on the machine, nor of the timeout, which changes no figure. Options
+        that later versions have added count where they are not at their default: what an earlier
+        version has measured keeps its name.
         """
-        options = {name: value for name, value in asdict(self.filled).items() if value is not None}
+        options = {
+            name: value
+            for name, value in asdict(self.filled).items()
+            if value is not None and not _came_later(name, value)
+        }
         for name in ("timeout_s", "repeat", "every_minutes"):
             options.pop(name, None)
         for name in ("device", "threads"):
@@ -113,6 +119,20 @@ class Configuration:
         """Return what the process that measures is told, as JSON has it."""
         stated = replace(self.options, device=device, repeat=None, every_minutes=None)
         return {"options": given(stated), "sources": dict(self.sources)}
+
+
+FIRST_SCHEMA = 4
+"""Of the records when digests were first written."""
+
+
+def _came_later(name: str, value: object) -> bool:
+    """Return whether an option is one of a later schema, at its default."""
+    known = OPTIONS.get(name)
+    return (
+        known is not None
+        and known.since > FIRST_SCHEMA
+        and value in (known.default, (known.default,))
+    )
 
 
 SEVERAL = tuple(

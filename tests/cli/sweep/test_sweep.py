@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from helpers.command_line import call
-from helpers.sweep_stub import MODULE_FAILS, REFUSED
+from helpers.sweep_stub import MODULE_FAILS, OTHERS_THERE, REFUSED
 
 from attnbench.sweeps import local
 from attnbench.sweeps.course import Course
@@ -109,3 +109,10 @@ def test_a_new_folder_is_made_under_reports(capsys) -> None:
     (folder,) = Path("reports").iterdir()
     assert folder.name.endswith("-sweep-mine")
     assert f"Records in {folder}" in capsys.readouterr().out
+
+
+def test_what_disturbed_a_run_is_told_as_it_is_done(capsys) -> None:
+    """The stub's rounds are all alike, without a control's interval to doubt; a gap shows."""
+    assert call("sweep", written(OTHERS_THERE), "--out", "out") == 0
+    shown = capsys.readouterr().out
+    assert "WARNING: after 6 rounds other processes were on the GPU." in shown

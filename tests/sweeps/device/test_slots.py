@@ -3,6 +3,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from attnbench.errors import UserError
 from attnbench.sweeps.device import slots
 from attnbench.sweeps.device.slots import Slot, fits
 
@@ -106,3 +107,22 @@ def test_each_gpu_that_may_be_used_is_a_slot(monkeypatch, visible, uuids) -> Non
 def test_without_a_driver_there_are_no_gpus(monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "pynvml", FakeNvml(broken=True))
     assert slots.here(device="cuda") == []
+
+
+@pytest.mark.parametrize(
+    ("torch", "threads"),
+    [
+        ("import os\ndef get_num_threads(): return int(os.environ['N'])\n", 5),
+        ("raise ImportError", 0),
+    ],
+)
+def test_threads_are_those_of_torch_in_that_environment(tmp_path, torch, threads) -> None:
+    (tmp_path / "torch.py").write_text(torch)
+    environ = {"PYTHONPATH": str(tmp_path), "N": "5"}
+    if threads:
+        assert slots.with_threads(LAPTOP, environ).threads == threads
+    else:
+        with pytest.raises(
+            UserError, match="torch cannot be imported on this machine: ImportError"
+        ):
+            slots.with_threads(LAPTOP, environ)

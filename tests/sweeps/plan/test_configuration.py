@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 
+from attnbench.sweeps.plan import configuration
 from attnbench.sweeps.plan.configuration import KEYS, Configuration, single
 
 
@@ -66,3 +67,13 @@ def test_an_isolated_configuration_has_the_variants_of_such_a_run() -> None:
 def test_keys_are_the_flags_of_run() -> None:
     assert {"batch-size": "batch_size", "compile": "compiled"}.items() <= KEYS.items()
     assert "every" not in KEYS
+
+
+def test_an_option_of_a_later_version_at_its_default_changes_no_digest(monkeypatch) -> None:
+    before = BASE.digest
+    later = replace(configuration.OPTIONS["blocks"], since=99)
+    monkeypatch.setitem(configuration.OPTIONS, "blocks", later)
+    without = of().digest
+    assert without != before  # here it was written
+    assert of(blocks="all").digest == without
+    assert of(blocks="last").digest != without
