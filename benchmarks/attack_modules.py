@@ -63,7 +63,7 @@ class Gate(nn.Module{meta}):
 
 HOST = ("--host", "resnet18", "--image-size", "32", "--threads", "1", "--seed", "1")
 WITHOUT_TABLES = """
-from attnbench.cli.commands import report
+from attnbench.cli.answers import report
 report.show = lambda *_: None
 from attnbench.__main__ import main
 main()

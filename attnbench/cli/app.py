@@ -12,18 +12,18 @@ import typer
 
 from attnbench._version import __version__
 from attnbench.cli import interrupts, output
+from attnbench.cli.answers.compare import compare
+from attnbench.cli.answers.explain import explain
+from attnbench.cli.answers.history import history
+from attnbench.cli.answers.pick import pick
+from attnbench.cli.answers.plan import plan
+from attnbench.cli.answers.report import report_command
 from attnbench.cli.commands.check import check
-from attnbench.cli.commands.compare import compare
 from attnbench.cli.commands.doctor import doctor_command
 from attnbench.cli.commands.evaluate import evaluate
-from attnbench.cli.commands.explain import explain
 from attnbench.cli.commands.export import export
-from attnbench.cli.commands.history import history
 from attnbench.cli.commands.list_modules import list_modules
-from attnbench.cli.commands.pick import pick
 from attnbench.cli.commands.places import places
-from attnbench.cli.commands.plan import plan
-from attnbench.cli.commands.report import report_command
 from attnbench.cli.commands.run import run
 from attnbench.cli.commands.same import same
 from attnbench.cli.commands.selftest import selftest

@@ -7,7 +7,7 @@ from helpers import trainings
 from helpers.command_line import call
 
 from attnbench.analysis.pick import Limits, pick
-from attnbench.cli.commands.pick import GAIN, sentences, with_gains
+from attnbench.cli.answers.pick import GAIN, sentences, with_gains
 
 RIGHTS = {
     "plain": [300, 300, 301],

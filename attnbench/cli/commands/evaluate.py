@@ -104,7 +104,7 @@ def evaluate(  # noqa: PLR0913, PLR0917  an option each
 
     from attnbench.accuracy.evaluate import evaluate as count_answers  # and torch
     from attnbench.accuracy.evaluate import prepare, record_folder
-    from attnbench.cli.commands.report import print_tables, write
+    from attnbench.cli.answers.report import print_tables, write
     from attnbench.records import evaluation
     from attnbench.report.load import load
     from attnbench.report.tables import accuracy

@@ -141,7 +141,7 @@ def _measure(
 ) -> int:
     """Measure, showing what happens; modules that the user has named must not be left out."""
     from attnbench import measuring  # and torch
-    from attnbench.cli.commands.report import show
+    from attnbench.cli.answers.report import show
     from attnbench.measuring.events import Planned, Waiting
 
     console = output.console(stderr=as_json)

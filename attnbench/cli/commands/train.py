@@ -150,7 +150,7 @@ def _train(
     filled: TrainOptions, recipe: Recipe, out: Path | None, named: Set[str], *, quiet: bool
 ) -> int:
     """Train, showing what happens; modules that the user has named must not be left out."""
-    from attnbench.cli.commands.report import print_trainings, write
+    from attnbench.cli.answers.report import print_trainings, write
     from attnbench.report.load import load
     from attnbench.training import runner  # and torch
 

@@ -13,7 +13,7 @@ def report(folder: Path, console: Console) -> None:
     Raises:
         UserError: records that cannot be read, or a folder that cannot be written to.
     """
-    from attnbench.cli.commands.report import print_tables
+    from attnbench.cli.answers.report import print_tables
     from attnbench.report.load import load
     from attnbench.report.machines.tables import tables
     from attnbench.report.tables.grid import grid, turned

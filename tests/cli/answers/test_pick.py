@@ -7,7 +7,7 @@ from helpers.command_line import SMALL_RUN, call
 from helpers.stored_runs import SIX
 
 from attnbench.analysis.pick import Limits, pick
-from attnbench.cli.commands.pick import HEADINGS, cells, sentences
+from attnbench.cli.answers.pick import HEADINGS, cells, sentences
 from attnbench.cli.output import json_text
 from attnbench.records.schema import Failure
 

@@ -8,7 +8,7 @@ from helpers.changes import ends, the_only
 from helpers.command_line import SMALL_RUN, call
 
 from attnbench.analysis.compare import compare
-from attnbench.cli.commands.compare import FORMATS, HEADINGS, as_github, cells, tables
+from attnbench.cli.answers.compare import FORMATS, HEADINGS, as_github, cells, tables
 from attnbench.records import store
 from attnbench.stats.interval import Interval
 
