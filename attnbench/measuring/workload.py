@@ -12,6 +12,7 @@ from torch.nn.functional import cross_entropy
 
 from attnbench.hosts.build import CLASSES, build
 from attnbench.hosts.conditions import Conditions
+from attnbench.hosts.norm_statistics import estimate
 from attnbench.measuring.timing import Step
 from attnbench.records.schema import Case
 from attnbench.records.variants import CONTROL, PLAIN
@@ -20,19 +21,26 @@ Forward = Callable[[torch.Tensor], Any]
 Parts = dict[str, Callable[[], object]]
 
 
-def network(case: Case, variant: str, device: str) -> nn.Module:
+def network(case: Case, variant: str, device: str, *, statistics: bool = False) -> nn.Module:
     """Build the variant's network on a device ("meta" allocates nothing), with the case's seed.
 
-    All variants of a case have the same values in the host's own weights.
+    All variants of a case have the same values in the host's own weights. With ``statistics`` its
+    batch norms have those of one float32 forward of the seed's noise, the same noise for all
+    variants, so that deep networks stay within float16.
     """
     attention = None if variant in (PLAIN, CONTROL) else variant
     torch.manual_seed(case.seed)
     with torch.device("meta" if device == "meta" else "cpu"):  # the same weights on any device
         model = build(case.host, attention, stages=case.stages, blocks=case.blocks)
+    if statistics and device != "meta":
+        shape = (case.input_shape[2], case.input_shape[3])
+        # A module that needs a GPU fails on the CPU, where the others give the same on any device.
+        if not estimate(model, shape, case.seed) and device != "cpu":
+            estimate(model.to(device), shape, case.seed)
     return conditions_of(case, device).place(model)
 
 
-def step(case: Case, variant: str, device: str | None = None) -> Step:
+def step(case: Case, variant: str, device: str | None = None, *, statistics: bool = False) -> Step:
     """Build one inference or one whole training step, which can be called again and again.
 
     Inference is a forward and returns the logits (batch, 1000), or the outputs of a detector's
@@ -45,7 +53,7 @@ def step(case: Case, variant: str, device: str | None = None) -> Step:
     """
     device = device or case.device
     computes = device != "meta"  # else there is nothing to compile or to capture
-    model = network(case, variant, device)
+    model = network(case, variant, device, statistics=statistics)
     image = image_for(case, case.input_shape, device)
     forward = compiled(model) if case.compiled and computes else model
     ready = _step(case, model, forward, image)
