@@ -2,8 +2,8 @@
 
 ``python benchmarks/gpu_probe.py 1,8,32 --out FOLDER/probe.md``: a table, in milliseconds a step.
 *host* is issuing alone; *latency* the suite's block on an idle device; *device* its block behind a
-spin; *graph* a captured step, replayed; *kernels* the sum of all kernels in torch.profiler, with their
-number. Device, graph and kernels should agree; latency should be the greater of host and device.
+spin; *graph* a captured step, replayed; *kernels* the sum of all kernels in torch.profiler, with
+their number. Device, graph and kernels should agree; latency is the greater of host and device.
 """
 
 from __future__ import annotations
