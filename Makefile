@@ -4,7 +4,7 @@ CONSTRAINTS ?= constraints.txt
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: bench check docs pins readme test
+.PHONY: bench check docs gpu pins readme test
 
 bench: $(VENV)/for-running
 	$(BIN)/python run_bench.py
@@ -19,6 +19,15 @@ readme: docs
 
 pins: $(VENV)/for-running
 	$(BIN)/python docs/pins.py
+
+# On a machine with a GPU: its tests, a probe of the clock, the main job; all that it finds in one folder.
+GPU_OUT ?= reports/gpu
+GPU_BUDGET ?= 90
+gpu: $(VENV)/for-testing
+	mkdir -p $(GPU_OUT)
+	-$(BIN)/python -m pytest tests -m cuda -rA --junitxml $(GPU_OUT)/tests.xml
+	-$(BIN)/python benchmarks/gpu_probe.py 1,8,32 --out $(GPU_OUT)/probe.md
+	$(BIN)/python run_bench.py run --device cuda --budget $(GPU_BUDGET) --out $(GPU_OUT)/main
 
 test: $(VENV)/for-testing
 	$(BIN)/ruff check .

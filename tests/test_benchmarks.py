@@ -6,6 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
+from helpers.simulated_device import SimulatedDevice
+
+from attnbench.measuring.timing import Step
 
 ROOT = Path(__file__).parents[1]
 BENCHMARKS = ROOT / "benchmarks"
@@ -14,6 +18,7 @@ sys.path.append(str(BENCHMARKS))
 
 import attack_kills  # noqa: E402  found by the line above
 import attack_writes  # noqa: E402
+import gpu_probe  # noqa: E402
 import hours  # noqa: E402
 
 
@@ -99,3 +104,47 @@ def test_records_that_are_lost_are_seen(tmp_path: Path) -> None:
         run._check()
         assert lane.counts["lost"] == lost
     assert attack_kills.failures(lane.counts) == 1
+
+
+@pytest.mark.parametrize(("host_us", "device_us"), [(24, 9.0), (10, 60.0)])
+def test_the_probe_of_a_gpu_tells_issuing_from_the_devices_work(
+    host_us: int, device_us: float
+) -> None:
+    device = SimulatedDevice()
+    step, graph = device.step(100, host_us, device_us), device.step(1, 5, 100 * device_us)
+    kernels = 100 * device_us * 1e-6, 100
+    row = gpu_probe.probe(step, device, lambda _: kernels, lambda: graph)
+    truth = 100 * device_us * 1e-3
+    assert row.host == pytest.approx(100 * host_us * 1e-3, rel=1e-6)
+    assert row.device == pytest.approx(truth, rel=1e-3)
+    assert row.graph == pytest.approx(truth, rel=0.01)
+    assert (row.kernels, row.number) == (pytest.approx(truth), 100)
+    assert row.latency == pytest.approx(max(truth, row.host), rel=0.02)
+    text = gpu_probe.table([("float32, batch 1", "plain", row)], "A GPU")
+    heading, _, cells = text.splitlines()[2:]
+    assert heading.count("|") == cells.count("|") == len(gpu_probe.HEADINGS) + 1
+
+
+def test_the_probe_says_what_it_could_not_know() -> None:
+    device = SimulatedDevice()
+    step = device.step(10, 10, 5)
+
+    def waits() -> None:
+        step()
+        device.synchronize()
+
+    row = gpu_probe.probe(Step({"it": waits}), device, lambda _: None, None)
+    assert row.cells.count("–") == 5  # all but issuing and latency
+
+
+def test_without_a_gpu_the_probe_is_one_line() -> None:
+    if torch.cuda.is_available():
+        pytest.skip("there is one")
+    done = subprocess.run(
+        [sys.executable, str(BENCHMARKS / "gpu_probe.py")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr == "error: no CUDA device is available to torch; use --device cpu\n"

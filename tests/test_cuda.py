@@ -1,7 +1,9 @@
 """What only a CUDA device can show: ``pytest -m cuda``."""
 
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
+from statistics import median
 from time import perf_counter
 
 import pytest
@@ -10,6 +12,7 @@ from helpers import colours, small_training
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from attnbench.cli.app import main
+from attnbench.devices import device_time
 from attnbench.devices.table import kind_of
 from attnbench.measuring import latency, memory, timing, workload
 from attnbench.measuring.memory import peak_live_bytes
@@ -134,12 +137,59 @@ def test_the_parts_of_a_training_step_add_up(on_cuda: Case) -> None:
     assert sum(block.parts.values()) == pytest.approx(block.seconds, rel=0.01)
 
 
+@pytest.mark.parametrize("batch_size", [1, 64])
+def test_a_blocks_device_time_is_taken_and_is_no_longer_than_its_latency(
+    on_cuda: Case, batch_size: int
+) -> None:
+    case = replace(on_cuda, batch_size=batch_size)
+    clock, ready = timing.CudaClock(), step(case, "se")
+    steps = timing.warm_up(ready, clock)
+    ahead = device_time.calibrate(ready, clock, 300, steps)
+    rounds = timing.Rounds({"se": ready}, {"se": steps}, clock, 0, ahead={"se": ahead})
+    blocks = [block for timed in islice(rounds, 5) for block in timed.blocks]
+    assert all(block.device for block in blocks)
+    assert all(block.issued_s and block.issued_s > 0 for block in blocks)
+    own = [block.device.seconds / block.device.steps for block in blocks if block.device]
+    latency_s = [block.seconds / block.steps for block in blocks]
+    assert median(own) <= 1.05 * median(latency_s)
+
+
+FAULTS = """
+import torch
+from torch import Tensor, nn
+
+
+class Faults(nn.Module):
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.is_cuda and x.shape[0] == 4:  # of the run alone: an assertion on the device
+            x.flatten()[torch.full((1,), 2**40, device=x.device)].sum()
+        return x * self.scale
+"""
+
+
+def test_a_kernel_that_fails_ends_its_variant_alone(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(FAULTS)
+    small = ["--modules", "se", "--image-size", "64", "--budget", "0.5", "--device", "cuda"]
+    custom = ["--module", f"{tmp_path}/mine.py:Faults", "--batch-size", "4"]
+    assert call(*small, *custom, "--out", str(tmp_path / "run")) == 1
+    records = store.read(tmp_path / "run")
+    failed = {(record.variant, record.error.step) for record in records if record.error}
+    assert {str(variant).rpartition(":")[2] for variant, _ in failed} == {"Faults"}
+    (last, *_) = reversed(rounds_in(tmp_path / "run"))
+    assert isinstance(last.results, Round)
+    assert {block.variant for block in last.results.blocks} == {PLAIN, CONTROL, "se"}
+
+
 def test_a_variant_that_does_not_fit_is_a_record_and_the_others_go_on(
     on_cuda: Case, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     build = workload.step
 
-    def greedy(case: Case, variant: str) -> timing.Step:
+    def greedy(case: Case, variant: str, **_: bool) -> timing.Step:
         ready = build(case, variant)
         if variant != "sa":
             return ready
@@ -169,6 +219,7 @@ def test_the_facts_of_the_device_come_from_a_process_of_their_own() -> None:
         ["--dtype", "bfloat16", "--channels-last"],
         ["--mode", "training", "--batch-size", "2"],
         ["--cuda-graph"],
+        ["--cudnn-benchmark"],
         ["--compile"],
         ["--compile", "--cuda-graph"],
     ],
@@ -195,7 +246,7 @@ def test_modules_alone_on_the_device(tmp_path: Path) -> None:
 
 def test_the_ruler_holds_on_the_device() -> None:
     findings = selftest.Findings()
-    list(selftest.run(0, 3, "cuda", findings))
+    list(selftest.run(1, 3, "cuda", findings))  # one simulated: of none there is no median
     (row,) = [cells for cells in findings.rows if cells[0].startswith("this machine")]
     assert row[1] == "3"
     assert row[4] == "3"  # 5% is found each time

@@ -35,8 +35,6 @@ class NetworkCounts:
     published: Mapping[tuple[str, str | None], Callable[[], nn.Module]] = field(
         default_factory=dict
     )
-        default_factory=dict
-    )
     """Networks as their authors wrote them, by host and module, in the place of the suite's own."""
 
     _networks: dict[tuple[str, str | None], nn.Module] = field(default_factory=dict)

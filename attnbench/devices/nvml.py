@@ -89,26 +89,6 @@ def constants(uuid: str | None) -> Environment:
     return _read(CONSTANT, uuid)
 
 
-def energy_j(uuid: str | None) -> float | None:
-    """Return the counter of a GPU's energy since its driver was loaded; None where it has none."""
-    device = _device(uuid)
-    if device is not None and device.own is device.gpu:  # a part of a GPU has no counter
-        with suppress(*MISSING):
-            return float(pynvml.nvmlDeviceGetTotalEnergyConsumption(device.gpu) / 1e3)  # of mJ
-    return None
-
-
-def power_w(uuid: str | None) -> float | None:
-    """Return the power at this moment, where the driver tells it; else its mean."""
-    device = _device(uuid)
-    if device is None:
-        return None
-    for name in ("gpu_power_instant_w", "gpu_power_w"):
-        with suppress(*MISSING):
-            return float(MOMENT[name](device) or 0.0)
-    return None
-
-
 def driver() -> str | None:
     """Return the version of the driver, or None."""
     with suppress(*MISSING):

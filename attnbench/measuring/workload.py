@@ -14,6 +14,7 @@ from torch.nn.functional import cross_entropy
 from attnbench.hosts.build import CLASSES, build
 from attnbench.hosts.check_host import require_logits
 from attnbench.hosts.conditions import Conditions
+from attnbench.hosts.norm_statistics import estimate
 from attnbench.hosts.placement.choice import Choice
 from attnbench.hosts.positions import positions
 from attnbench.hosts.resnets import is_resnet
@@ -29,10 +30,12 @@ from attnbench.runtimes.table import RENEW_EVERY, TABLE
 Parts = dict[str, Callable[[], object]]
 
 
-def network(case: Case, variant: str, device: str) -> nn.Module:
+def network(case: Case, variant: str, device: str, *, statistics: bool = False) -> nn.Module:
     """Build the variant's network on a device ("meta" allocates nothing), with the case's seed.
 
-    All variants of a case have the same values in the host's own weights.
+    All variants of a case have the same values in the host's own weights. With ``statistics`` its
+    batch norms have those of one float32 forward of the seed's noise, the same noise for all
+    variants, so that deep networks stay within float16.
     """
     attention = None if variant in (PLAIN, CONTROL) else variant
     size = image_size.sides(case.image_size)
@@ -51,10 +54,15 @@ def network(case: Case, variant: str, device: str) -> nn.Module:
             replace=case.replace,
             size=size,
         )
+    if statistics and device != "meta":
+        shape = (case.input_shape[2], case.input_shape[3])
+        # A module that needs a GPU fails on the CPU, where the others give the same on any device.
+        if not estimate(model, shape, case.seed) and device != "cpu":
+            estimate(model.to(device), shape, case.seed)
     return conditions_of(case, device).place(model)
 
 
-def step(case: Case, variant: str, device: str | None = None) -> Step:
+def step(case: Case, variant: str, device: str | None = None, *, statistics: bool = False) -> Step:
     """Build one inference or one whole training step, which can be called again and again.
 
     Inference is a forward and returns the logits (batch, 1000), or the outputs of a detector's
@@ -67,7 +75,7 @@ def step(case: Case, variant: str, device: str | None = None) -> Step:
     """
     device = device or case.device
     computes = device != "meta"  # else there is nothing to compile or to capture
-    model = network(case, variant, device)
+    model = network(case, variant, device, statistics=statistics)
     image = image_for(case, case.input_shape, device)
     if not computes:
         return _step(case, model, model, image)

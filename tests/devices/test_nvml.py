@@ -72,7 +72,6 @@ def driver(monkeypatch):
         "nvmlDeviceGetMaxClockInfo": of_the_device(LIMITS.__getitem__),
         "nvmlDeviceGetApplicationsClock": of_the_device(clocks.__getitem__),
         "nvmlDeviceGetMPSComputeRunningProcesses": of_the_device(lambda: [object()]),
-        "nvmlDeviceGetTotalEnergyConsumption": of_the_device(lambda: 7_654_321),
         "nvmlDeviceGetComputeRunningProcesses": of_the_device(lambda: [object()] * 3),
     }
     for name, function in functions.items():
@@ -139,7 +138,7 @@ def test_a_field_that_the_device_does_not_have_is_unknown(monkeypatch):
     answer = SimpleNamespace(nvmlReturn=pynvml.NVML_ERROR_NOT_SUPPORTED)
     monkeypatch.setattr(nvml.pynvml, "nvmlDeviceGetFieldValues", lambda *_: [answer])
     assert nvml.moment(UUID)["gpu_power_instant_w"] is None
-    assert nvml.power_w(UUID) == 348.5  # the mean in its place
+    assert nvml.moment(UUID)["gpu_power_w"] == 348.5
 
 
 OF_THE_DEVICE = {
@@ -160,15 +159,6 @@ def test_the_facts_that_do_not_change():
     assert nvml.constants("another") == dict.fromkeys(nvml.CONSTANT)
 
 
-@pytest.mark.usefixtures("driver")
-def test_energy_and_power_are_in_joules_and_watts(monkeypatch):
-    assert nvml.energy_j(UUID) == 7654.321
-    assert nvml.power_w(UUID) == 351.25
-    assert (nvml.energy_j("another"), nvml.power_w("another")) == (None, None)
-    monkeypatch.setattr(nvml.pynvml, "nvmlDeviceGetTotalEnergyConsumption", refused)
-    assert nvml.energy_j(UUID) is None
-
-
 def test_a_part_of_a_gpu_is_found_and_has_the_facts_of_the_whole(driver, monkeypatch):
     part = "11111111-0000-4000-8000-000000000002"
     known = nvml.pynvml.nvmlDeviceGetHandleByUUID
@@ -187,7 +177,6 @@ def test_a_part_of_a_gpu_is_found_and_has_the_facts_of_the_whole(driver, monkeyp
     assert nvml.moment(part) == FACTS | {"gpu_other_processes": 0}
     assert asked == ["the part"]
     assert nvml.constants(part)["gpu_mig"] is True
-    assert nvml.energy_j(part) is None
     assert driver.log == ["init", f"GPU-{part}"]  # tried first
 
 

@@ -26,8 +26,8 @@ def networks(monkeypatch):
     """The networks that steps are made of, in the order in which they were made."""
     made = []
 
-    def keep(*args):
-        made.append(network(*args))
+    def keep(*args, **options):
+        made.append(network(*args, **options))
         return made[-1]
 
     monkeypatch.setattr(workload, "network", keep)
@@ -63,7 +63,7 @@ class Spy(nn.Module):
 @pytest.fixture
 def spy(monkeypatch):
     spy = Spy()
-    monkeypatch.setattr(workload, "network", lambda *_: spy)
+    monkeypatch.setattr(workload, "network", lambda *_, **__: spy)
     return spy
 
 
@@ -292,3 +292,17 @@ def test_a_captured_case_is_the_whole_step_captured(case, monkeypatch):
     ready = step(replace(case, mode="training", runtime="cuda-graph"), PLAIN)
     assert ready.parts == {"step": "replay"}
     assert [list(whole.parts) for whole in captured] == [["forward", "backward", "optimizer"]]
+
+
+@pytest.mark.usefixtures("small_host")
+def test_the_batch_norms_of_what_is_timed_normalise_and_weights_stay(case):
+    plain, ready = (workload.network(case, "se", "cpu", statistics=on) for on in (False, True))
+    for name, value in plain.named_parameters():
+        assert torch.equal(value, ready.get_parameter(name))
+    assert torch.equal(plain.bn1.running_var, torch.ones(64))
+    assert not torch.equal(ready.bn1.running_var, torch.ones(64))
+    again = workload.network(case, "se", "cpu", statistics=True)
+    torch.testing.assert_close(ready.state_dict(), again.state_dict())
+    # The norm before any module has the same noise and so the same statistics in all variants.
+    other = workload.network(case, "plain", "cpu", statistics=True)
+    torch.testing.assert_close(ready.bn1.running_var, other.bn1.running_var)

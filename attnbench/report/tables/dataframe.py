@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from itertools import combinations
 from math import expm1, isfinite, nan
+from typing import Any
 
 import pandas as pd
 
@@ -64,7 +65,7 @@ def frame(run: Run, *, verdicts: bool, scatter: float | None = None) -> pd.DataF
             table[added] = table[column.key] - plain[column.key]
     for peak in PEAKS:
         key = f"peak_{peak}_bytes"
-        table[f"peak_{peak}_ratio"] = table[key] / _base(peak, float(plain[key]))
+        table[f"peak_{peak}_ratio"] = table[key] / _base(peak, plain[key])
     return table
 
 
@@ -73,10 +74,10 @@ LEAST_SEGMENTS_BYTES = 10 * 20 * 2**20
 """Ten segments of the allocator: a ratio of fewer is one of rounding."""
 
 
-def _base(peak: str, plain: float) -> float:
+def _base(peak: str, plain: Any) -> float:
     """Return what peaks are divided by; none of zero bytes, and of segments none of few."""
     few = peak in SEGMENTS and plain < LEAST_SEGMENTS_BYTES
-    return nan if few or not plain else plain
+    return nan if few or not plain else float(plain)
 
 
 def errors(run: Run, variant: str) -> str:
