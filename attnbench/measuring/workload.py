@@ -97,7 +97,7 @@ def export(run: Run, variant: str) -> Export:
     """
     case = run.case
     torch.set_num_threads(case.threads)
-    model = network(case, variant, "cpu").eval()
+    model = network(case, variant, "cpu", statistics=True).eval()
     subject = artefact.Subject(case, variant, run.plan.sources.get(variant))
     return artefact.make(_exports(run), subject, model, _images(case))
 
