@@ -54,6 +54,25 @@ def uncounted(run: Run) -> list[str]:
     return lines
 
 
+def _unknown_operators(run: Run) -> list[str]:
+    """Return which operators of a module no table knows: its counts are too low by them."""
+    plain = run.counts.get(PLAIN, {}).get("executed")
+    base = plain.not_counted if plain else None
+    lines = []
+    for variant in run.modules:
+        count = run.counts.get(variant, {}).get("executed")
+        if count is None:
+            continue
+        more = Counter(count.not_counted or {}) - Counter(base or {})
+        if more:
+            listed = ", ".join(f"{name} x{times}" for name, times in sorted(more.items()))
+            lines.append(
+                f"{title(variant)} is not fully counted, so its kernels and memory traffic are "
+                f"too low, and other counts may be: {listed}."
+            )
+    return lines
+
+
 def machine(run: Run) -> str:
     """Return where and when it ran, in one line."""
     case, environment = run.case, run.environment
@@ -74,7 +93,7 @@ def notes(loaded: LoadedRun) -> list[str]:
     """Return how many rounds ran, then disturbances, limits, sources of modules and failures."""
     run = loaded.run
     sources = (f"The code of {title(name)}: {origin}." for name, origin in run.plan.sources.items())
-    limits = (*_limits(run.case), *_computed(run))
+    limits = (*_limits(run.case), *_computed(run), *_unknown_operators(run))
     if isinstance(loaded, PooledRun):
         of_runs = [*_of_several(loaded), *_scatter(loaded)]
         of_runs += [
