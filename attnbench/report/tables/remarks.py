@@ -61,6 +61,25 @@ def uncounted(run: Run) -> list[str]:
     return lines
 
 
+def _unknown_operators(run: Run) -> list[str]:
+    """Return which operators of a module no table knows: its counts are too low by them."""
+    plain = run.counts.get(PLAIN, {}).get("executed")
+    base = plain.not_counted if plain else None
+    lines = []
+    for variant in run.modules:
+        count = run.counts.get(variant, {}).get("executed")
+        if count is None:
+            continue
+        more = Counter(count.not_counted or {}) - Counter(base or {})
+        if more:
+            listed = ", ".join(f"{name} x{times}" for name, times in sorted(more.items()))
+            lines.append(
+                f"{title(variant)} is not fully counted, so its kernels and memory traffic are "
+                f"too low, and other counts may be: {listed}."
+            )
+    return lines
+
+
 def machine(run: Run) -> str:
     """Return where and when it ran, in one line."""
     case, environment = run.case, run.environment
@@ -103,7 +122,10 @@ def notes(loaded: LoadedRun) -> list[str]:
         f"The code of {'the host' if name == PLAIN else title(name)}: {origin}."
         for name, origin in run.plan.sources.items()
     )
-    limits = (*_limits(run), *_executed_by(run), *_computed(run))
+    limits = (
+        *(*_limits(run), *_executed_by(run)),
+        *(*_computed(run), *_unknown_operators(run)),
+    )
     if isinstance(loaded, PooledRun):
         of_runs = [*_of_several(loaded), *_scatter(loaded), *_device_times(loaded)]
         of_runs += [

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from attnbench.records.run import Run
-from attnbench.records.schema import Block, Compiled, Disturbance, End, Failure, Round
+from attnbench.records.schema import Block, Compiled, Count, Disturbance, End, Failure, Round
 from attnbench.report.tables.columns import COLUMNS, PARTS
 from attnbench.report.tables.remarks import control, remarks
 from attnbench.report.tables.run import LoadedRun, tables
@@ -472,3 +472,16 @@ def test_counts_that_hold_for_one_input_alone_say_so(run: Run) -> None:
         "The counts of SA are those of one forward with the seed's input, on which its operators "
         "may depend: item(): depends on data."
     ) in remarks(LoadedRun(run))
+
+
+def test_operators_that_no_table_knows_are_remarked_on(run: Run) -> None:
+    base = Count(operations=1, not_counted={"aten.erfinv": 1})
+    more = Count(operations=2, not_counted={"aten.erfinv": 3, "mine.gate": 1})
+    marked = replace(run, counts={"plain": {"executed": base}, "sa": {"executed": more}})
+    remark = (
+        "SA is not fully counted, so its kernels and memory traffic are too low, and other counts "
+        "may be: aten.erfinv x2, mine.gate x1."
+    )
+    assert remark in remarks(LoadedRun(marked))
+    alike = replace(run, counts={"plain": {"executed": base}, "sa": {"executed": base}})
+    assert not [line for line in remarks(LoadedRun(alike)) if "not fully counted" in line]
