@@ -196,6 +196,7 @@ def test_facts_of_a_gpu_are_asked_for_in_another_process(
 ) -> None:
     facts = planning.environment.describe("cpu") | {"gpu": "fake"}
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
     monkeypatch.setattr(worker, "call", lambda *_: facts)
     run, _ = single(replace(SMALL, device="cuda"), tmp_path / "run")
     assert run.environment["gpu"] == "fake"
@@ -268,7 +269,7 @@ def test_a_run_that_was_killed_within_its_first_line_begins_anew(tmp_path: Path)
         ({"mode": ("sleeping",)}, "unknown mode 'sleeping'; known: inference, training"),
         (
             {"device": "tpu"},
-            r"unknown device 'tpu' \(did you mean cpu\?\); known: cpu, cuda, xpu, mps",
+            r"unknown device 'tpu' \(did you mean xpu\?\); known: cpu, cuda, xpu, mps",
         ),
         ({"cuda_graph": True}, "--cuda-graph needs a CUDA device"),
         ({"isolated": True, "mode": ("training",)}, "--isolated times the eager forward"),
