@@ -196,7 +196,6 @@ def test_facts_of_a_gpu_are_asked_for_in_another_process(
 ) -> None:
     facts = planning.environment.describe("cpu") | {"gpu": "fake"}
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
-    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
     monkeypatch.setattr(worker, "call", lambda *_: facts)
     run, _ = single(replace(SMALL, device="cuda"), tmp_path / "run")
     assert run.environment["gpu"] == "fake"
