@@ -296,7 +296,7 @@ def test_a_run_that_was_killed_within_its_first_line_begins_anew(tmp_path: Path)
         ({"mode": ("sleeping",)}, "unknown mode 'sleeping'; known: inference, training"),
         (
             {"device": "tpu"},
-            r"unknown device 'tpu' \(did you mean cpu\?\); known: cpu, cuda, xpu, mps",
+            r"unknown device 'tpu' \(did you mean xpu\?\); known: cpu, cuda, xpu, mps",
         ),
         ({"runtime": ("cuda-graph",)}, "--cuda-graph needs a CUDA device"),
         ({"isolated": True, "mode": ("training",)}, "--isolated times the eager forward"),

@@ -21,6 +21,7 @@ from helpers.runs import (
 import attnbench
 from attnbench import report
 from attnbench.counting import NotCountedError, training
+from attnbench.devices.table import KINDS
 from attnbench.errors import UserError
 from attnbench.measuring import isolated, latency, runner
 from attnbench.measuring.events import Beginning, Planned
@@ -445,8 +446,8 @@ def test_a_real_run_is_timed_in_another_process(new_run):
 
 
 def test_modules_alone_are_counted_and_timed_beside_the_ceilings(new_run, events, monkeypatch):
-    for sizes in (isolated.COPY_BYTES, isolated.PRODUCT_SIZE):
-        monkeypatch.setitem(sizes, "cpu", 64)
+    small = replace(KINDS["cpu"], copy_bytes=64, product_size=64)
+    monkeypatch.setitem(KINDS, "cpu", small)
     run = new_run(variants=alone(("sa",)), image_size=64, isolated=True, budget_s=TICK_S)
     events([run])
     assert run.failures == {}

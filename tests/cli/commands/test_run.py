@@ -12,7 +12,8 @@ from helpers.command_line import SMALL_RUN, call
 
 import attnbench
 from attnbench.cli.run import faults
-from attnbench.measuring import isolated, runner
+from attnbench.devices.table import KINDS
+from attnbench.measuring import runner
 from attnbench.measuring.events import Planned
 from attnbench.measuring.runner import Measured, Progress
 from attnbench.records import store
@@ -177,8 +178,8 @@ def test_a_grid_is_a_folder_of_runs_and_a_table_of_them(
 def test_modules_alone_are_shown_beside_the_ceilings(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setitem(isolated.COPY_BYTES, "cpu", 2**16)
-    monkeypatch.setitem(isolated.PRODUCT_SIZE, "cpu", 64)
+    small = replace(KINDS["cpu"], copy_bytes=2**16, product_size=64)
+    monkeypatch.setitem(KINDS, "cpu", small)
     arguments = ["--modules", "eca", "--isolated", *SMALL[2:]]
     assert call(*arguments, "--out", str(tmp_path / "run")) == 0
     shown = capsys.readouterr().out
