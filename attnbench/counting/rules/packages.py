@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 import warnings
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 
 import torch
 from torch import Tensor, nn
@@ -121,8 +123,31 @@ def _known_to_thop(module: nn.Module) -> bool:
     return register_hooks.get(type(module), zero_ops) is not zero_ops
 
 
+REPLACES_THOP = "ultralytics-thop"
+"""A package that writes other files over those of thop, under the same name; pip does not mind."""
+
+
+def _require_thop() -> None:
+    """Refuse to count by a package that stands in thop's place, and counts otherwise.
+
+    Raises:
+        RuntimeError: it does.
+    """
+    with suppress(PackageNotFoundError):
+        other = version(REPLACES_THOP)
+        raise RuntimeError(
+            f"{REPLACES_THOP} {other} is installed over thop and counts otherwise; "
+            f"pip uninstall {REPLACES_THOP}, then pip install --force-reinstall --no-deps thop"
+        )
+
+
 def count_thop(model: nn.Module, given: Input) -> Count:
-    """Count by ``thop.profile`` on a twin, because it leaves buffers behind in the network."""
+    """Count by ``thop.profile`` on a twin, because it leaves buffers behind in the network.
+
+    Raises:
+        RuntimeError: another package has taken thop's place.
+    """
+    _require_thop()
     _require_hooks(model)
     not_counted = dict(trace(*twin(model, given), covers=_known_to_thop).not_counted)
     network, images = twin(model, given)
