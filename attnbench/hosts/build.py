@@ -9,10 +9,10 @@ from torch import nn
 from torchvision.models.resnet import ResNet
 
 from attnbench import host_names
-from attnbench.hosts.blocks import SITES
 from attnbench.hosts.detection import DETECTORS, body, freeze
 from attnbench.hosts.networks import default_size, plain
 from attnbench.hosts.placement import fitting
+from attnbench.hosts.placement.blocks import SITES
 from attnbench.hosts.placement.choice import Blocks, Choice, Size
 from attnbench.hosts.placement.insert import insert
 from attnbench.hosts.positions import positions

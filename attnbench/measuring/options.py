@@ -19,9 +19,10 @@ from attnbench.modules import ATTENTION, SettingsError
 from attnbench.plugins import host_reference, resolve
 from attnbench.plugins.host_reference import parse_host
 from attnbench.records import case as cases
-from attnbench.records import device, image_size, site_patterns, store
+from attnbench.records import device, image_size, store
 from attnbench.records.bounds import LONGEST_S, MOST_PROCESSES, SHORTEST_S
 from attnbench.records.case import CASE_OPTIONS, GRID, OPTIONS, RUNTIMES, Case, RunOptions
+from attnbench.records.options import site_patterns
 from attnbench.records.run import Run, gather
 from attnbench.records.variants import STAGES
 from attnbench.runtimes import table

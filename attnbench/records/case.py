@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Literal
 
-from attnbench.records import device, image_size, site_patterns
+from attnbench.records import device, image_size
 from attnbench.records.image_size import Size
-from attnbench.records.option import SEVERAL, option, options_of, switch
+from attnbench.records.options import site_patterns
+from attnbench.records.options.option import SEVERAL, option, options_of, switch
 from attnbench.records.variants import STAGES
 
 DTYPES = {

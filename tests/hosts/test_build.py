@@ -12,9 +12,9 @@ from torch import nn
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
 import attnbench
-from attnbench.hosts.blocks import AfterBn2, AfterBn3, ReplaceConv2
 from attnbench.hosts.build import HOSTS as REGISTRY
 from attnbench.hosts.build import build, resnet
+from attnbench.hosts.placement.blocks import AfterBn2, AfterBn3, ReplaceConv2
 from attnbench.measuring.memory import peak_live_bytes
 from attnbench.modules import ATTENTION, AttentionSpec, SettingsError, Site
 

@@ -14,7 +14,7 @@ from attnbench.hosts.placement.position import NoPositionError, Position
 from attnbench.hosts.placement.squeeze_excite import squeeze_excite
 from attnbench.hosts.placement.survey import Survey, returned
 from attnbench.modules import SettingsError
-from attnbench.records import site_patterns
+from attnbench.records.options import site_patterns
 from attnbench.text import near
 
 PLACES = "'attnbench places --host {host}' lists what is there"

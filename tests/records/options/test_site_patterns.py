@@ -1,6 +1,6 @@
 import pytest
 
-from attnbench.records.site_patterns import chosen, parse, written
+from attnbench.records.options.site_patterns import chosen, parse, written
 
 KINDS = {
     "": "Net",
