@@ -44,10 +44,7 @@ class ForeignError(RuntimeError):
 
 def item(value: object) -> bytes:
     """Return a result as a message."""
-    return pickle.dumps(("item", value))
-
-
-END = pickle.dumps(("end", None))
+    return _written(("item", value))
 
 
 def error(raised: BaseException) -> bytes:
@@ -57,10 +54,10 @@ def error(raised: BaseException) -> bytes:
         raised = ChildDiedError(f"the worker process was ended by {error_line(raised)}")
     with suppress(Exception):
         if is_ours(raised):
-            message = pickle.dumps(("error", raised))
+            message = _written(("error", raised))
             read(message)
             return message
-    return pickle.dumps(("error", (error_name(raised), error_text(raised))))
+    return _written(("error", (error_name(raised), error_text(raised))))
 
 
 def read(message: bytes) -> tuple[Kind, Any]:
@@ -103,6 +100,19 @@ def _known_error(name: str) -> Callable[[str], Exception]:
             known("")
             return known
     return type(name, (ForeignError,), {})
+
+
+def _written(message: tuple[Kind, object]) -> bytes:
+    written = io.BytesIO()
+    pickler = pickle.Pickler(written)
+    # Not the process's own, to which libraries add: once distributed is imported, every error would
+    # be rebuilt by a function of tblib, which the reader refuses.
+    pickler.dispatch_table = {}
+    pickler.dump(message)
+    return written.getvalue()
+
+
+END = _written(("end", None))
 
 
 class _Reader(pickle.Unpickler):

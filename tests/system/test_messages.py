@@ -1,3 +1,4 @@
+import copyreg
 import pickle
 from pathlib import Path
 
@@ -30,6 +31,16 @@ def test_our_errors_arrive_whole():
     assert isinstance(back, NotCountedError)
     assert (back.counts, str(back)) == (counts, "by thop: " + "x" * 1000)
     assert type(arrived(UserError("no such file"))) is UserError
+
+
+def test_they_do_where_a_library_has_taken_over_how_errors_are_pickled(monkeypatch):
+    """As ``distributed`` does, when it is imported, for all errors that there are."""
+    monkeypatch.setitem(copyreg.dispatch_table, UserError, lambda error: (foreign, error.args))
+    assert type(arrived(UserError("no such file"))) is UserError
+
+
+def foreign(text):
+    return ValueError(text)
 
 
 def test_an_error_of_python_keeps_its_type_and_300_characters():
