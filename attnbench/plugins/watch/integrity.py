@@ -37,7 +37,8 @@ PACKAGES = (
 OWN = tuple(
     f"attnbench.{room}"
     for room in (
-        *("counting", "hosts", "measuring", "modules", "plugins", "records", "stats", "system"),
+        *("counting", "devices", "hosts", "measuring", "modules", "plugins", "records"),
+        *("runtimes", "stats", "system"),
     )
 )
 """What of the suite builds, counts and times networks."""
