@@ -22,8 +22,6 @@ from attnbench.modules import SettingsError
 from attnbench.plugins import host_reference, resolve
 from attnbench.records.run import Run
 from attnbench.records.schema import Case, Compiled, End, Environment, Failure, Record, Round
-from attnbench.stats import ratios
-from attnbench.stats.device_time import device_rounds
 from attnbench.system import child, disturbance, environment, process_settings
 
 NO_BLOCK = 2**16 - 1
@@ -228,14 +226,4 @@ def _reason_to_stop(
         return "failed"
     if run.rounds and run.timed_s >= run.plan.budget_s:
         return "budget"
-    reason = warm.share.over(run)
-    return None if reason == "target" and not _device_known(run, warm) else reason
-
-
-def _device_known(run: Run, warm: _Warm) -> bool:
-    """Return whether the device's own ratios, where it has any, are known to the target too."""
-    if run.plan.baseline not in warm.ahead:
-        return True
-    variants = [name for name in warm.ahead if not run.failed(name, "latency")]
-    rounds, target = device_rounds(run.rounds), run.plan.target
-    return ratios.may_stop(rounds, variants, target, baseline=run.plan.baseline)
+    return warm.share.over(run)

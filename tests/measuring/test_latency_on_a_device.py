@@ -83,11 +83,18 @@ def test_a_run_stops_at_the_target_of_both_times(new_run, perform, device, monke
     perform(run, clock=device)
     assert run.end == End(reason="target", rounds=30)
     asked = []
-    monkeypatch.setattr(
-        ratios, "may_stop", lambda rounds, names, *_, **__: asked.append((rounds, names)) or True
-    )
-    perform(new_run(device="cuda", budget_s=1e3), clock=device)
-    assert [names for _, names in asked] == [[*VARIANTS]] * 2
+
+    def may_stop(rounds, names, *_, **__):
+        asked.append((list(rounds), names))
+        return bool(rounds)
+
+    monkeypatch.setattr(ratios, "may_stop", may_stop)
+    run = new_run(device="cuda", budget_s=1e3)
+    perform(run, clock=device)
+    (before, _), users, of_device = asked
+    assert before == []
+    assert users == (run.rounds, [*VARIANTS])
+    assert of_device == (device_rounds(run.rounds), [*VARIANTS])
 
 
 def test_kernels_are_those_that_were_counted(new_run):
@@ -100,7 +107,7 @@ def test_kernels_are_those_that_were_counted(new_run):
     assert launches_of(run, "se") is None
     run.counts["se"] |= {"executed, training step": Count(details={"kernels": 21})}
     assert launches_of(run, "se") == 21
-    run.case = replace(run.case, cuda_graph=True)
+    run.case = replace(run.case, runtime="cuda-graph")
     assert launches_of(run, "se") == 1
 
 

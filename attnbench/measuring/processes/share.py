@@ -8,13 +8,15 @@ plain host, the control and every module.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from math import ceil, inf
 from statistics import median
 from typing import Literal
 
 from attnbench.records.run import Run
-from attnbench.records.schema import Case
+from attnbench.records.schema import Case, Round
 from attnbench.stats import ratios
+from attnbench.stats.device_time import device_rounds, has_device_times
 from attnbench.stats.interval import RESAMPLES
 from attnbench.stats.processes import LEAST_ROUNDS
 from attnbench.stats.ratios import CHECK_EVERY, FEWEST_ROUNDS
@@ -56,7 +58,8 @@ class Share:
     The planned processes share the budget that is left; a process also ends where every variant
     has the rounds that it needs, by what its rounds so far leave open. Those that then have not
     reached the target get further processes, of as many rounds as the others had, in which the
-    modules that have reached it sit out.
+    modules that have reached it sit out. Where a device's own times are taken too, they have to
+    reach the target as well.
     """
 
     def __init__(self, run: Run) -> None:
@@ -83,10 +86,7 @@ class Share:
         earliest.
         """
         if run.plan.processes == 1:
-            variants = [run.plan.baseline, *self._able(run)]
-            target, baseline = run.plan.target, run.plan.baseline
-            known = ratios.may_stop(run.rounds, variants, target, baseline=baseline)
-            return "target" if known else None
+            return "target" if self._all_known(run) else None
         ended = self._ended(run)
         enough = len(run.rounds) >= FEWEST_ROUNDS and (
             ratios.whole_processes(run.rounds) >= run.plan.processes
@@ -95,6 +95,16 @@ class Share:
         if due and all(_known(run, name) for name in self._able(run)):
             return "target"
         return "process" if ended else None
+
+    def _all_known(self, run: Run) -> bool:
+        target, baseline = run.plan.target, run.plan.baseline
+        variants = [baseline, *self._able(run)]
+        if not ratios.may_stop(run.rounds, variants, target, baseline=baseline):
+            return False
+        if not _has_device(run, baseline):
+            return True
+        of_device = [name for name in variants if _has_device(run, name)]
+        return ratios.may_stop(device_rounds(run.rounds), of_device, target, baseline=baseline)
 
     def _ended(self, run: Run) -> bool:
         rounds = len(run.rounds) - self._first
@@ -116,13 +126,28 @@ class Share:
 
     def _has_rounds(self, run: Run, name: str) -> bool:
         """Return whether a variant has its share of the rounds that it takes for the target."""
-        known = ratios.parts(run.rounds, name, FEW_RESAMPLES, baseline=run.plan.baseline)
+        return all(self._has_enough(run, rounds, name) for rounds in _times(run, name))
+
+    def _has_enough(self, run: Run, rounds: Sequence[Round], name: str) -> bool:
+        known = ratios.parts(rounds, name, FEW_RESAMPLES, baseline=run.plan.baseline)
         if known is None or known.rounds == inf:
             return False
-        goal = _goal(run, name)
-        ran = Counter(timed.process for timed in run.rounds if name not in (timed.sits_out or ()))
+        goal = _goal(run, rounds, name)
+        samples = ratios.samples(rounds, name, run.plan.baseline)
+        ran = Counter(process for _, process in samples)
         needed = ran.total() * (known.rounds / (FOR_ROUNDS * goal)) ** 2
         return ran[self.process] >= max(needed / run.plan.processes, LEAST_ROUNDS)
+
+
+def _times(run: Run, name: str) -> list[Sequence[Round]]:
+    """Return the rounds with the times that users have, and with the device's own if it has any."""
+    both = _has_device(run, name) and _has_device(run, run.plan.baseline)
+    return [run.rounds, device_rounds(run.rounds)] if both else [run.rounds]
+
+
+def _has_device(run: Run, name: str) -> bool:
+    """Return whether the device's own time is taken of a variant, if of any."""
+    return has_device_times(run.rounds) and not run.failed(name, "device time")
 
 
 def _modules(run: Run) -> set[str]:
@@ -131,21 +156,25 @@ def _modules(run: Run) -> set[str]:
 
 
 def _known(run: Run, name: str) -> bool:
-    goal = _goal(run, name)
+    return all(_reached(run, rounds, name) for rounds in _times(run, name))
+
+
+def _reached(run: Run, rounds: Sequence[Round], name: str) -> bool:
+    goal = _goal(run, rounds, name)
     for resamples in (FEW_RESAMPLES, RESAMPLES):  # the first shows most that are not
-        ratio = ratios.ratio(run.rounds, name, resamples, baseline=run.plan.baseline)
+        ratio = ratios.ratio(rounds, name, resamples, baseline=run.plan.baseline)
         if ratio is None or ratio.half_width > (1.2 if resamples < RESAMPLES else 1.0) * goal:
             return False
     return True
 
 
-def _goal(run: Run, name: str) -> float:
+def _goal(run: Run, rounds: Sequence[Round], name: str) -> float:
     """Return the half-width at which a variant is known: half the target where it is close to 1.
 
     By its distance from 1 in the first process alone. A run that went on until its interval
     excludes 1, or as long as its newest ratio is close, would err more often than it promises.
     """
-    first = [timed for timed in run.rounds if timed.process == run.rounds[0].process]
+    first = [timed for timed in rounds if timed.process == rounds[0].process]
     logs = ratios.log_ratios(first, name, run.plan.baseline)
     close = name != run.plan.control and abs(median(logs or [0.0])) < CLOSE * run.plan.target
     return run.plan.target / 2 if close else run.plan.target

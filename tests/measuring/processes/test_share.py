@@ -1,12 +1,13 @@
 """What one process does of a run, from the rounds that there are."""
 
+from dataclasses import replace
 from itertools import cycle, islice
 
 import pytest
 
 from attnbench.measuring.processes.share import Share, next_process
 from attnbench.records.run import Run
-from attnbench.records.schema import Block, Failure, Plan, Round
+from attnbench.records.schema import Block, DeviceTime, Failure, Plan, Round
 
 STEADY, NOISY = (1.0,), (0.8, 1.25)
 """Seconds of a step, in turn: a ratio that is known at once, and one that is known to ±25%."""
@@ -123,6 +124,51 @@ def test_one_process_does_all(case):
     assert share.resting == frozenset()
     steady = Run(case, plan, {})
     assert lasts(steady, Share(steady)) == (30, "target")
+
+
+def of_device(run, **seconds):
+    """Give the rounds that there are the device's own times: these seconds in turn, else one."""
+    turns = {name: cycle(seconds.get(name, STEADY)) for name in run.plan.variants}
+
+    def timed(block):
+        own = DeviceTime(steps=1, seconds=next(turns[block.variant]), spin_s=0.1)
+        return replace(block, device=own)
+
+    run.rounds[:] = [
+        replace(each, blocks=tuple(map(timed, each.blocks))) if not each.blocks[0].device else each
+        for each in run.rounds
+    ]
+
+
+def test_the_devices_own_times_have_to_reach_the_target_too(run):
+    for process in range(3):
+        add(run, 12, process=process)
+    of_device(run, sa=NOISY)
+    # Users' times are known: without the device's own the run would end with this process.
+    assert Share(run).resting == {"se"}
+    assert lasts(run, Share(run)) == (12, "process")
+    run.rounds[36:] = []
+    run.failures["sa"] = {"device time": Failure(step="device time", type="E", message="")}
+    assert Share(run).resting == {"sa", "se"}
+    run.failures = {"plain": run.failures["sa"]}  # nothing to compare the others' with
+    assert Share(run).resting == {"sa", "se"}
+
+
+def test_a_module_sits_out_once_it_has_its_rounds_of_both_times(run):
+    share = Share(run)
+    add(run, 6)
+    of_device(run, sa=NOISY)
+    assert share.over(run) is None
+    assert share.resting == {"se"}
+
+
+def test_one_process_ends_at_the_target_of_both_times(case):
+    plan = Plan(variants=("plain", "control", "sa"), budget_s=100.0, target=0.01)
+    run = Run(case, plan, {})
+    add(run, 30)
+    assert Share(run).over(run) == "target"
+    of_device(run, sa=NOISY)
+    assert Share(run).over(run) is None
 
 
 @pytest.mark.parametrize(
