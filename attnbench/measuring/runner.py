@@ -44,6 +44,7 @@ from attnbench.records.schema import (
     Results,
 )
 from attnbench.records.variants import RESERVED
+from attnbench.stats.witness import custom_modules
 from attnbench.system import worker
 from attnbench.system.worker import ChildDiedError
 from attnbench.text import error_line, error_name
@@ -167,10 +168,10 @@ def export_apart(run: Run, variant: str) -> Export:
 def latency_apart(run: Run) -> Iterator[Event]:
     """Time one process's share of the run's rounds, in a child process.
 
-    Beside custom modules, the plain host is also timed in a process that never loads their code.
+    Beside custom modules, the plain host is also timed in a process that never runs their code.
     """
     events = _shares_apart(run)
-    return witness.witnessed(run, events) if witness.custom_modules(run) else events
+    return witness.witnessed(run, events) if custom_modules(run) else events
 
 
 def _shares_apart(run: Run) -> Iterator[Event]:

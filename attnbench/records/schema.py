@@ -229,7 +229,7 @@ class Round:
 
     ``process``: which of the run's processes it ran in, from 0. ``sits_out``: the modules that did
     not run because they had the rounds that they need; None where there were none.
-    ``witness``: the baseline's block, right after the round, in a process without custom code.
+    ``witness``: the baseline's block, right after the round, in a process without custom modules.
     ``shared``: another measurement of this suite ran on the same device, as far as was seen when
     the round had ended.
     """

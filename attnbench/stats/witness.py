@@ -12,6 +12,14 @@ MOST = 1.05
 """Times that the plain host may take beside custom code, or be faster: more is interference."""
 
 
+def custom_modules(run: Run) -> list[str]:
+    """Return the modules of a run whose code runs in its processes and is not the suite's.
+
+    A custom host is none: its code runs in the witness too. Of what was exported no code runs.
+    """
+    return [] if run.case.exported else [name for name in run.modules if name in run.plan.sources]
+
+
 def ratio(run: Run) -> Interval | None:
     """Return the baseline's time in the run over that of the witness right after the same round.
 

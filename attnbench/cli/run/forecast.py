@@ -9,6 +9,7 @@ from attnbench.records.run import Run
 from attnbench.records.schema import Environment
 from attnbench.stats.interval import FEWEST
 from attnbench.stats.ratios import FEWEST_ROUNDS
+from attnbench.stats.witness import custom_modules
 
 STEP_S = {"counts": 1.5, "export": 25.0, "memory": 2.5, "warm-up": 1.0, "process": 4.0}
 """Seconds that one step takes beside the timed rounds, roughly."""
@@ -31,11 +32,11 @@ def warm_up_s(run: Run) -> float:
 
 
 def witness_s(run: Run) -> float:
-    """Return the seconds that the plain host takes in processes without custom code, if any.
+    """Return the seconds that the plain host takes in processes without custom modules, if any.
 
     Of each round two blocks of its own, in processes with two networks each.
     """
-    if not run.plan.sources:
+    if not custom_modules(run):
         return 0.0
     begin_s = STEP_S["process"] + 2 * STEP_S["warm-up"]
     return run.plan.processes * begin_s + run.plan.budget_s * 2 / len(run.plan.variants)

@@ -1,4 +1,4 @@
-"""The plain host beside a run with custom modules, in a process that never loads their code.
+"""The plain host beside a run with custom modules, in a process that never runs their code.
 
 What custom code changes unseen in the process that it shares with the plain host (C++ within torch,
 threads that come and go, memory bandwidth) makes the plain host slower there, and every ratio with
@@ -16,7 +16,6 @@ from itertools import count
 from attnbench import formatting
 from attnbench.measuring import latency, timing
 from attnbench.measuring.events import Event, record
-from attnbench.measuring.guard import is_custom
 from attnbench.records.run import Run
 from attnbench.records.schema import Block, End, Record, Round
 from attnbench.stats import witness
@@ -28,11 +27,6 @@ class WitnessError(RuntimeError):
     """The witness has failed; that says nothing of any variant."""
 
 
-def custom_modules(run: Run) -> list[str]:
-    """Return the variants of a run that run code which is not the suite's."""
-    return [name for name in run.plan.variants if is_custom(name, run.case.isolated)]
-
-
 def blocks(run: Run, clock: timing.Clock | None = None) -> Iterator[Block]:
     """Yield a block of the baseline each time that it is asked for; a child process runs it.
 
@@ -41,14 +35,18 @@ def blocks(run: Run, clock: timing.Clock | None = None) -> Iterator[Block]:
     process_settings.settle(run.case)
     clock = clock or timing.clock_for(run.case.device)
     baseline, before = (latency.step(run.case, name) for name in run.plan.variants[:2])
-    timing.warm_up(before, clock)
-    steps = timing.warm_up(baseline, clock)
+    with before.during():
+        timing.warm_up(before, clock)
+    with baseline.during():
+        steps = timing.warm_up(baseline, clock)
     for number in count(1):
         gc.disable()  # as in a round
         try:
-            before()
+            with before.during():
+                before()
             clock.synchronize()
-            seconds = timing.timed(baseline, steps, clock)
+            with baseline.during():
+                seconds = timing.timed(baseline, steps, clock)
         finally:
             gc.enable()
         yield Block(variant=run.plan.baseline, steps=steps, seconds=seconds)
@@ -87,7 +85,7 @@ def _next(beside: Iterator[Block]) -> Block:
     try:
         return next(beside)
     except Exception as error:
-        message = f"the plain host in a process without custom code: {error_line(error)}"
+        message = f"the plain host in a process without custom modules: {error_line(error)}"
         raise WitnessError(message) from error
 
 
@@ -96,10 +94,10 @@ def fault(run: Run) -> str | None:
     known = witness.ratio(run)
     if known is None or not witness.shows_interference(known):
         return None
-    custom = custom_modules(run)
+    custom = witness.custom_modules(run)
     who = printable(custom[0]) if len(custom) == 1 else "the custom modules"
     share = formatting.percent(witness.MOST - 1, 0)
     return (
         f"{who}: {run.plan.baseline} takes {formatting.ratio(known)} times as long in the process "
-        f"that has loaded this code as in one that never does; more than {share} is interference"
+        f"that runs this code as in one that never does; more than {share} is interference"
     )

@@ -65,3 +65,6 @@ def test_what_processes_and_witnesses_take_is_said_before(case) -> None:
     custom = replace(PLAN, variants=("plain", "control", "a.py:A"), sources={"a.py:A": "sha256 0"})
     beside = forecast.beside_the_rounds_s(Run(case, custom, {}))
     assert beside == pytest.approx(11 + 6 + 100 * 2 / 3)
+    # A custom host's code runs beside every variant: nothing to witness.
+    host = replace(PLAN, sources={"plain": "sha256 0"})
+    assert forecast.beside_the_rounds_s(Run(case, host, {})) == 11

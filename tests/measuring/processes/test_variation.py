@@ -42,7 +42,7 @@ def test_custom_modules_are_built_last(run):
 
 
 def test_compiled_networks_keep_the_order_of_the_plan(run):
-    compiled = replace(run, case=replace(run.case, compiled=True))
+    compiled = replace(run, case=replace(run.case, runtime="compile"))
     assert variation.build_order(compiled, 5) == list(NAMES)
 
 

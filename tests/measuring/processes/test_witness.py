@@ -1,6 +1,7 @@
 """The plain host beside custom code and without it, on two simulated clocks."""
 
 import re
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
 from math import exp
@@ -16,6 +17,7 @@ from attnbench.measuring.runner import _latency
 from attnbench.measuring.timing import Step
 from attnbench.records.run import Run
 from attnbench.records.schema import Block, End, Plan, Round
+from attnbench.records.variants import alone
 from attnbench.report.tables.remarks import remarks
 from attnbench.report.tables.run import LoadedRun
 from attnbench.stats import witness as seen
@@ -27,7 +29,14 @@ BLOCK = Block(variant="plain", steps=1, seconds=1.0)
 
 @pytest.fixture
 def custom(case):
-    return Run(case, Plan(variants=("plain", "control", MINE), budget_s=100.0, target=0.01), {})
+    return Run(case, plan_of(MINE), {})
+
+
+def plan_of(*names, **sources):
+    """Return a plan with custom modules, and other sources."""
+    digests = {name: f"sha256 {name}" for name in names} | sources
+    variants = ("plain", "control", *names)
+    return Plan(variants=variants, budget_s=100.0, target=0.01, sources=digests)
 
 
 def process_of(run, process, rounds, factor, random):
@@ -89,8 +98,7 @@ def test_custom_code_that_changes_the_plain_host_ends_the_run_and_is_named(custo
 
 
 def test_of_several_custom_modules_none_is_named(custom):
-    plan = replace(custom.plan, variants=(*custom.plan.variants, "other.py:Other"))
-    message = measured(replace(custom, plan=plan), 1.2).end.message
+    message = measured(replace(custom, plan=plan_of(MINE, "other.py:Other")), 1.2).end.message
     assert message.startswith("the custom modules: plain takes ")
 
 
@@ -123,7 +131,7 @@ def test_a_witness_that_dies_ends_the_run_and_is_nobodys_fault(custom):
     records = perform(custom, measure)
     assert kinds(records) == [("end", None)]
     assert records[0].results.message == (
-        "WitnessError: the plain host in a process without custom code: "
+        "WitnessError: the plain host in a process without custom modules: "
         "ChildDiedError: the worker process was killed"
     )
     assert custom.failures == {}
@@ -147,4 +155,49 @@ def test_the_witness_times_the_baseline_after_another_network_and_moves_both(
 
 
 def test_a_run_without_custom_modules_has_no_witness(new_run):
-    assert witness.custom_modules(new_run()) == []
+    assert seen.custom_modules(new_run()) == []
+
+
+def test_a_custom_host_is_no_custom_module(new_run):
+    run = new_run(variants=("plain", "control", "se"))
+    run.plan = replace(run.plan, sources={"plain": "sha256 of a host"})
+    assert seen.custom_modules(run) == []
+    run.plan = plan_of(MINE, plain="sha256 of a host")
+    assert seen.custom_modules(run) == [MINE]
+
+
+def test_a_row_with_settings_of_its_own_runs_no_code_of_others(new_run):
+    assert seen.custom_modules(new_run(variants=("plain", "control", "se,reduction=8"))) == []
+
+
+def test_isolated_pieces_are_one_module(new_run):
+    run = new_run(variants=alone((MINE, "sa")), isolated=True)
+    run.plan = replace(run.plan, sources={MINE: "sha256 mine"})
+    assert seen.custom_modules(run) == [MINE]
+
+
+def test_of_files_that_were_exported_no_code_runs(custom):
+    exported = replace(custom, case=replace(custom.case, runtime="onnxruntime"))
+    assert seen.custom_modules(custom) == [MINE]
+    assert seen.custom_modules(exported) == []
+
+
+def test_what_holds_for_a_step_alone_holds_in_the_witness(custom, machine, monkeypatch):
+    """As the ceiling of a module alone, whose products use TF32."""
+    held = []
+
+    @contextmanager
+    def during():
+        held.append(True)
+        yield
+        held.append(False)
+
+    def step(_, variant):
+        parts = {"step": lambda: ran.append(held[-1:])}
+        return Step(parts | machine.step(TICK_S, variant).parts, during=during)
+
+    ran = []
+    monkeypatch.setattr(latency, "step", step)
+    list(islice(witness.blocks(custom, machine), 2))
+    assert ran
+    assert all(each == [True] for each in ran)
