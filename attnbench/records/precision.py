@@ -12,9 +12,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from attnbench.records.bounds import EXACT, STRICT, Environment
+from attnbench.records.bounds import EXACT, STRICT, Environment, Sha256
 from attnbench.records.case import LIMITS
-from attnbench.records.evaluation import Sha256, Weights
+from attnbench.records.evaluation import Weights
 from attnbench.records.jsonl import JsonLines
 from attnbench.records.variants import PLAIN
 

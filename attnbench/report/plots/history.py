@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from attnbench.formatting import title
 from attnbench.report.plots import drawing
 from attnbench.report.plots.drawing import Plot, bracketed, overhead, percent, point
 from attnbench.report.plots.style import REFERENCE, looks
@@ -64,7 +65,7 @@ def _parts(time: str) -> tuple[str, str]:
 
 def _words(row: pd.Series[Any]) -> str:
     middle, *ends = overhead(row)
-    shown = drawing.title(row["variant"])
+    shown = title(row["variant"])
     return f"{shown} {middle:+.1f}% {bracketed(*ends)} in {row['run']}, {row['verdict']}"
 
 
@@ -72,7 +73,7 @@ def _describe(table: pd.DataFrame) -> str:
     sentences = []
     for variant, rows in table.groupby("variant", sort=False):
         ratios = ", ".join(f"{percent(ratio):+.1f}%" for ratio in rows["ratio_between_runs"])
-        sentences.append(f"{drawing.title(str(variant))} {ratios}.")
+        sentences.append(f"{title(str(variant))} {ratios}.")
     return f"Latency over the plain host, run by run. {' '.join(sentences)}"
 
 
