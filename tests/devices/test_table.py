@@ -232,6 +232,6 @@ def test_a_captured_step_has_its_pools_memory_too(monkeypatch, case, captured, e
     monkeypatch.setattr(
         memory.workload, "step", lambda case, _: lambda: ran.append(case.cuda_graph)
     )
-    case = replace(case, device="cuda", cuda_graph=captured)
+    case = replace(case, device="cuda", runtime="cuda-graph" if captured else "eager")
     assert memory._graph_pool(case, "se") == expected
     assert ran == ([True, "synchronize"] if captured else [])

@@ -166,8 +166,9 @@ class Gate(nn.Module):
 
 
 def test_a_file_that_patches_torch_later_ends_a_real_run(run_of):
-    # Each step of the small host calls the module four times: this is the second round.
-    run, (name,) = run_of(LATER.format(call=4 * (WARM_UP_CALLS + 1) + 2))
+    # Each forward of the small host calls the module four times: one for the statistics of its
+    # batch norms, those of the warm-up, the first round; this is the second.
+    run, (name,) = run_of(LATER.format(call=4 * (1 + WARM_UP_CALLS + 1) + 2))
     records = worker.call(processes.timed_records, run)
     assert [each.number for each in rounds_in(records)] == [0]
     assert records[-1].results.message == (

@@ -253,7 +253,7 @@ def test_a_module_whose_code_changes_meanwhile_ends_the_run_without_a_round(
     path.write_text(path.read_text() + "# saved again\n")
     perform(run, machine)
     assert run.end.reason == "failed"
-    assert "the code of its modules has changed since the run began" in run.end.message
+    assert "the code of its modules or its host has changed since the run began" in run.end.message
     assert not run.rounds
 
 

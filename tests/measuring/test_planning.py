@@ -50,7 +50,7 @@ def test_nothing_stated_is_the_main_job(tmp_path: Path, monkeypatch: pytest.Monk
 def test_a_run_has_six_processes_or_one_that_compiles_or_as_many_as_stated(
     tmp_path: Path, stated: int | None, processes: dict[bool, int]
 ) -> None:
-    wanted = replace(SMALL, compiled=(False, True), processes=stated)
+    wanted = replace(SMALL, runtime=("eager", "compile"), processes=stated)
     planned_runs, folder, _ = prepare(wanted, tmp_path / "run")
     assert {run.case.compiled: run.plan.processes for run, _ in planned_runs} == processes
     again, _, _ = prepare(wanted, folder)  # resumed
