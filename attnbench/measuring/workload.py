@@ -98,7 +98,9 @@ def export(run: Run, variant: str) -> Export:
     case = run.case
     torch.set_num_threads(case.threads)
     model = network(case, variant, "cpu", statistics=True).eval()
-    subject = artefact.Subject(case, variant, run.plan.sources.get(variant))
+    sources = run.plan.sources
+    module = None if variant == PLAIN else sources.get(variant)
+    subject = artefact.Subject(case, variant, module, sources.get(PLAIN))
     return artefact.make(_exports(run), subject, model, _images(case))
 
 

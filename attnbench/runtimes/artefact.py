@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
@@ -61,6 +62,8 @@ class Subject:
     variant: str
     source: str | None
     """Of a custom module, the digest of its code."""
+    host_source: str | None = None
+    """Of a custom host, that of its."""
 
     @property
     def file_name(self) -> str:
@@ -68,13 +71,15 @@ class Subject:
         case, int8 = self.case, self.case.dtype == "int8"
         versions = (*VERSIONS, "onnxruntime") if int8 else VERSIONS
         determined = {
-            "network": [case.host, self.variant, self.source, case.stages, case.blocks],
+            "network": [case.host, self.host_source, self.variant, self.source],
+            "places": [case.stages, case.blocks, case.at, case.replace],
             "weights": case.seed,
             "input": case.input_shape,
             "versions": [__version__, *map(version, versions)],
         }
         digest = hashlib.sha256(json.dumps(determined, sort_keys=True).encode()).hexdigest()
-        return f"{case.host}-{digest[:16]}{'-int8' * int8}.onnx"
+        host = re.sub(r"[^\w.-]+", "-", Path(case.host).name)  # which may be a file's function
+        return f"{host}-{digest[:16]}{'-int8' * int8}.onnx"
 
 
 def make(folder: Path, subject: Subject, network: nn.Module, images: Images) -> Export:

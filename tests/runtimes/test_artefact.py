@@ -129,10 +129,20 @@ def test_the_name_holds_all_that_determines_a_file(subject):
         {"batch_size": 1},
         {"stages": (4,)},
         {"dtype": "int8"},
+        {"at": "layer4.*"},
+        {"replace": "conv2"},
     ]
     names = [replace(subject, case=replace(case, **each)).file_name for each in others]
     names += [replace(subject, variant="se").file_name, replace(subject, source="x").file_name]
-    assert len({subject.file_name, *names}) == 8
+    names += [replace(subject, host_source="x").file_name]
+    assert len({subject.file_name, *names}) == 11
+
+
+@pytest.mark.parametrize("host", ["lib/nets.py:small", "/tmp/lib/nets.py:small"])
+def test_the_file_of_a_host_in_a_file_lies_in_the_folder(subject, host):
+    name = replace(subject, case=replace(subject.case, host=host)).file_name
+    assert name.startswith("nets.py-small-")
+    assert "/" not in name
 
 
 @pytest.mark.usefixtures("exported")
