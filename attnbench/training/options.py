@@ -15,7 +15,7 @@ from attnbench.records import store as runs
 from attnbench.records.case import LIMITS
 from attnbench.records.trainings import store
 from attnbench.records.trainings.recipe import MOST_EPOCHS, Recipe
-from attnbench.records.trainings.schema import WIDER, Trainings
+from attnbench.records.trainings.schema import AMP, WIDER, Trainings
 from attnbench.records.variants import STAGES
 from attnbench.text import unknown
 from attnbench.training import recipes
@@ -153,6 +153,8 @@ def _require_values(options: TrainOptions, recipe: Recipe) -> None:
             raise UserError(f"no module can have the name '{WIDER}': it is that of the wider host")
     if options.blocks not in BLOCKS:
         raise UserError(unknown("blocks", str(options.blocks), BLOCKS))
+    if options.amp not in AMP:
+        raise UserError(unknown("amp", str(options.amp), AMP))
     stages = options.stages or ()
     if not stages or set(stages) - {*STAGES}:
         raise UserError(f"unknown stages {sorted(set(stages) - {*STAGES})}; known: 1 to 4")

@@ -40,11 +40,11 @@ def test_processes_of_one_size_count_in_full_and_a_short_one_hardly():
 
 def test_the_interval_of_processes_without_any_scatter_within_by_hand():
     # Medians 1, 2, 3 and 6: mean 3, variance (4 + 1 + 0 + 9) / 3 = 14 / 3. Student's t of three
-    # degrees is 3.1824: the mean is known to 3.1824 * sqrt(14 / 3 / 4).
+    # degrees is 3.182446305: the mean is known to that times sqrt(14 / 3 / 4).
     known = parts(
         [1.0] * 6 + [2.0] * 6 + [3.0] * 6 + [6.0] * 6, [0] * 6 + [1] * 6 + [2] * 6 + [3] * 6
     )
-    reach = 3.1824 * sqrt(14 / 3 / 4)
+    reach = 3.182446305 * sqrt(14 / 3 / 4)
     assert known.interval.median == pytest.approx(3.0)
     assert known.interval.low == pytest.approx(3 - reach)
     assert known.interval.high == pytest.approx(3 + reach)

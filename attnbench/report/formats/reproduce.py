@@ -10,7 +10,10 @@ from attnbench.records.run import Run
 
 
 def command(run: Run) -> str:
-    """Return the command that measures the same configuration; every setting is stated."""
+    """Return the command that measures the same configuration; every setting is stated.
+
+    Those whose value is empty are left out: ``--at`` where the module has its own sites.
+    """
     custom = [name for name in run.modules if set(name) & {",", ":"}]
     listed = [name for name in run.modules if name not in custom]
     words, switches = ["attnbench", "run"], []
@@ -22,10 +25,10 @@ def command(run: Run) -> str:
         if name not in values:  # the timeout is part of no record
             continue
         value = values[name]
-        if not isinstance(value, bool):
-            words += [option.flag, option.text(value)]
-        elif value:
-            switches.append(option.flag)
+        if isinstance(value, bool):
+            switches += [option.flag] if value else []
+        elif text := option.text(value):
+            words += [option.flag, text]
     return shlex.join([*words, *switches])
 
 

@@ -265,7 +265,7 @@ COLUMNS = (
     ),
     Column(
         "tied_between_runs",
-        "The same where the interval also covers the variation between runs.",
+        "As `tied_with`, where the interval also covers the variation between runs.",
         "",
         "not distinguishable from",
         names,

@@ -124,3 +124,13 @@ def test_a_batch_that_does_not_fit_is_refused(
     assert "a batch of 64 is more than the 20 training images of squares" in error
     assert error.count("\n") == 1
     assert not (tmp_path / "no").exists()
+
+
+def test_autocast_computes_in_no_integers(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("train", "--data", "digits", "--amp", "int8", "--out", str(tmp_path / "no")) == 2
+    error = capsys.readouterr().err
+    assert "--amp: 'int8' is not one of float32, bfloat16, float16" in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "no").exists()

@@ -23,11 +23,11 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
 def test_a_line_has_only_facts_that_changed(tmp_path: Path) -> None:
     plan = training()
     store.begin(tmp_path, plan)
-    facts = {**plan.environment, "time": "later"}
+    facts = {**plan.environment, "time": "2026-01-02T03:04:05+00:00"}
     line = Entry(variant="plain", seed=0, epoch=epoch(1, 300), environment=facts)
     store.append(tmp_path, line, plan)
     last = json.loads((tmp_path / store.FILE_NAME).read_text().splitlines()[1])
-    assert last["environment"] == {"time": "later"}
+    assert last["environment"] == {"time": "2026-01-02T03:04:05+00:00"}
     assert "error" not in last
 
 

@@ -22,6 +22,8 @@ from attnbench.report.formats.reproduce import command, environment
         {"isolated": True, "host": "resnet101"},
         {"stages": (2, 4), "blocks": "last"},
         {"host": "maskrcnn_resnet50_fpn", "image_size": (800, 1333)},
+        {"host": "mobilenet_v3_large", "at": "features.*@InvertedResidual,!features.1"},
+        {"host": "mobilenet_v3_large", "replace": "squeeze-excite"},
     ],
 )
 def test_the_command_asks_for_the_very_configuration(run: Run, settings, monkeypatch) -> None:

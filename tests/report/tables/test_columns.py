@@ -20,6 +20,12 @@ def test_the_columns_before_those_of_a_run_letter_by_letter() -> None:
         ("stages", "", "Of the host, those that carry the module, with spaces."),
         ("blocks", "", "Of each of these: `all`, or the `last`."),
         (
+            "at",
+            "",
+            "The parts of the host that the module stands behind; empty for its own sites.",
+        ),
+        ("replace", "", "The kind of the host's own modules that give way to the module."),
+        (
             "device",
             "",
             "`cpu`, `cuda`, or with a number where there are several: `cuda:1`.",

@@ -107,7 +107,7 @@ def test_tables_of_a_gpu_hold_the_peak_that_papers_quote(run: Run) -> None:
             peak_reserved_bytes=LARGE,
             graph_pool_bytes=3 * MIB,
         )
-    on_gpu = replace(run, case=replace(run.case, device="cuda:1", cuda_graph=True))
+    on_gpu = replace(run, case=replace(run.case, device="cuda:1", runtime="cuda-graph"))
     (table,) = [table for table in tables(LoadedRun(on_gpu)) if "memory of one" in table.caption]
     assert "allocated peak (MiB)" in table.headings
     assert "segments added (MiB)" in table.headings

@@ -14,7 +14,7 @@ from attnbench.report.tables.run import LoadedRun, tables
 LOGS = (0.10, 0.11, 0.12, 0.15)
 """Of SA over the plain host, in each of four processes: without any scatter within."""
 
-REACH = 3.1824 * sqrt((0.02**2 + 0.01**2 + 0.03**2) / 3 / 4)
+REACH = 3.182446305 * sqrt((0.02**2 + 0.01**2 + 0.03**2) / 3 / 4)
 """Their mean is 0.12; Student's t of three degrees of freedom."""
 
 
