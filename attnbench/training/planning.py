@@ -12,6 +12,7 @@ import torch
 from attnbench.errors import UserError
 from attnbench.hosts import check_module
 from attnbench.hosts.conditions import BASE, Conditions
+from attnbench.hosts.placement.choice import Choice
 from attnbench.modules import AttentionSpec, SettingsError
 from attnbench.plugins import resolve
 from attnbench.plugins.resolve import ModuleReference
@@ -163,7 +164,7 @@ def _left_out(
 ) -> dict[str, str]:
     """Return why modules cannot be trained in the host at this size of image."""
     image = (1, 3, task.size, task.size)
-    where = (task.stages, task.blocks)
+    where = Choice(task.stages, task.blocks)
     left_out = {}
     for module in modules:
         try:
@@ -202,7 +203,7 @@ def _require_learns(task: Classification, attention: AttentionSpec) -> None:
     if loss.isfinite() and all(gradient.isfinite().all() for gradient in gradients):
         return
     image = (1, 3, task.size, task.size)
-    places = check_module.places(attention, task.host, image, task.stages, task.blocks)
+    places = check_module.places(attention, task.host, image, Choice(task.stages, task.blocks))
     smallest = min(places, key=lambda place: place.shape[1:])
     size = "x".join(map(str, smallest.shape[1:]))
     raise SettingsError(
