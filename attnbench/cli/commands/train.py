@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 
 from attnbench.cli import options, output
 from attnbench.cli.interrupts import INTERRUPTS
-from attnbench.cli.options import DTYPES, CustomModules, Device, Timeout, option, stated
+from attnbench.cli.options import CustomModules, Device, Timeout, option, stated
 from attnbench.cli.training_progress import TrainingProgress
 from attnbench.errors import UserError
 from attnbench.modules import SettingsError
-from attnbench.records.case import OPTIONS
+from attnbench.records.trainings.schema import PRECISIONS
 from attnbench.system import worker
 
 if TYPE_CHECKING:
@@ -73,10 +73,12 @@ def train(  # noqa: PLR0913, PLR0917  one parameter an option
     ] = None,
     stages: Annotated[str | None, stated("stages")] = None,
     blocks: Annotated[str | None, stated("blocks")] = None,
-    device: Annotated[Device, option(None, OPTIONS["device"].help)] = Device.AUTO,
+    device: Annotated[
+        Device, option(None, "Where to train; auto takes CUDA where there is a device.")
+    ] = Device.AUTO,
     amp: Annotated[
         str | None,
-        option("NAME", f"Mixed precision by autocast: {', '.join(DTYPES)}.", "float32: none"),
+        option("NAME", f"Mixed precision by autocast: {', '.join(PRECISIONS)}.", "float32: none"),
     ] = None,
     channels_last: Annotated[bool | None, stated("channels_last")] = None,
     threads: Annotated[int | None, stated("threads")] = None,
@@ -125,7 +127,7 @@ def train(  # noqa: PLR0913, PLR0917  one parameter an option
         stages=options.stages(stages),
         blocks=blocks,
         device=None if device is Device.AUTO else device.value,
-        amp=None if amp is None else options.choice(amp, "--amp", DTYPES),
+        amp=None if amp is None else options.choice(amp, "--amp", PRECISIONS),
         channels_last=channels_last,
         threads=threads,
         workers=workers,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, field
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
@@ -33,6 +33,7 @@ _Ratio = Annotated[float, Field(gt=0, le=1e6)]
 _Float = Annotated[float, Field(ge=-1e30, le=1e30)]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Precision = Literal["float32", "bfloat16", "float16"]
+PRECISIONS: tuple[str, ...] = get_args(Precision)
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
