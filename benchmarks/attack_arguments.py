@@ -170,7 +170,8 @@ def arguments(random: Random, commands: dict[str, list[Any]]) -> list[str]:
     tame = random.choice((0.5, 0.9, 1.0))
     words = [value(random, p.name, tame) for p in positional if random.random() < MOSTLY]
     required = [p for p in options if p.required and random.random() < MOSTLY]
-    for option in (*required, *random.choices(options, k=random.choice((0, 1, 1, 2, 3, 5)))):
+    count = random.choice((0, 1, 1, 2, 3, 5)) if options else 0
+    for option in (*required, *random.choices(options, k=count)):
         flag = random.choice((*option.opts, *option.secondary_opts))
         if option.is_flag and random.random() < MOSTLY:
             words.append(flag)
@@ -252,8 +253,11 @@ STUBBED = (
     "attnbench.system.machine_lock.alone",
     *("attnbench.measuring.selftest.selftest.run", "attnbench.accuracy.evaluate.evaluate"),
     *("attnbench.system.environment.describe_apart", "attnbench.system.worker._stream"),
+    "attnbench.training.runner.run",
+    *("attnbench.sweeps.local.drive", "attnbench.sweeps.engine.driver.connected"),
+    *("attnbench.sweeps.engine.scheduler.serve", "attnbench.sweeps.engine.worker.serve"),
 )
-"""Functions that would measure, count, wait or start a process."""
+"""Functions that would measure, count, train, wait, serve, or start a process."""
 
 
 @contextlib.contextmanager

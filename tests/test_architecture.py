@@ -51,7 +51,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "claims": {"records", "stats"},
     "analysis": {"records", "stats", "claims", "formatting"},
     "report": {"records", "stats", "claims", "formatting", "modules"},
-    "sweeps": {"_version", "measuring", "modules", "plugins", "records", "system"},
+    "sweeps": {"_version", "measuring", "modules", "plugins", "records", "runtimes", "system"},
     "cli": {
         *("_version", "modules", "records", "counting", "stats", "system", "plugins"),
         *("hosts", "formatting", "measuring", "accuracy", "claims", "analysis", "report"),

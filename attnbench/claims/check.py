@@ -15,6 +15,7 @@ from attnbench.counting import EXTRA_RULES, RULES
 from attnbench.counting.rule import Count
 from attnbench.counting.twin import warmed_up
 from attnbench.hosts.build import Blocks, build, default_size
+from attnbench.hosts.resnets import is_resnet
 from attnbench.modules import AttentionSpec
 from attnbench.records.image_size import Size, of, sides
 from attnbench.records.variants import STAGES
@@ -37,7 +38,7 @@ class NetworkCounts:
     )
     """Networks as their authors wrote them, by host and module, in the place of the suite's own."""
 
-    _networks: dict[tuple[str, str | None], nn.Module] = field(default_factory=dict)
+    _networks: dict[tuple[str, str | None, Size], nn.Module] = field(default_factory=dict)
     _warm: dict[tuple[str, str | None, Size], nn.Module] = field(default_factory=dict)
     _counts: dict[tuple[str, str | None, str, Size], Count] = field(default_factory=dict)
 
@@ -72,11 +73,13 @@ class NetworkCounts:
         size = of(*default_size(host)) if size is None else size
         network, key = (host, attention), (host, attention, rule, size)
         module = self.custom.get(attention, attention) if attention else None
-        if network not in self._networks:
+        # Where modules stand in a host without stages is found with images of that size.
+        place = (*network, of(*default_size(host)) if is_resnet(host) else size)
+        if place not in self._networks:
             with torch.device("meta"):
-                self._networks[network] = self._built(host, module)
+                self._networks[place] = self._built(host, module, size)
         if (*network, size) not in self._warm:
-            built = self._networks[network]
+            built = self._networks[place]
             # Hosts and modules of the suite keep nothing from a forward.
             warm = attention in self.custom
             self._warm[*network, size] = warmed_up(built, (1, 3, *sides(size))) if warm else built
@@ -87,15 +90,15 @@ class NetworkCounts:
             except Exception as error:  # what fails without data is computed
                 torch.manual_seed(0)
                 images = torch.randn(shape)
-                computed = count(warmed_up(self._built(host, module), images), images)
+                computed = count(warmed_up(self._built(host, module, size), images), images)
                 self._counts[key] = replace(computed, computed=error_line(error))
         return self._counts[key]
 
-    def _built(self, host: str, module: str | AttentionSpec | None) -> nn.Module:
+    def _built(self, host: str, module: str | AttentionSpec | None, size: Size) -> nn.Module:
         name = module.name if isinstance(module, AttentionSpec) else module
         if as_published := self.published.get((host, name)):
             return as_published()
-        return build(host, module, stages=self.stages, blocks=self.blocks)
+        return build(host, module, stages=self.stages, blocks=self.blocks, size=sides(size))
 
 
 def check(claims: Iterable[Claim]) -> list[Finding]:

@@ -76,7 +76,7 @@ UNITS = {
 """Quantity -> its unit."""
 
 _LINE = re.compile(
-    r'(?:"(?P<quoted>[^"]+)"|(?P<module>[^\s"]+))\s+in\s+(?P<host>\S+?)'
+    r'(?:"(?P<quoted>[^"]+)"|(?P<module>[^\s"]+))\s+in\s+(?P<host>\S+)'
     r"(?:\s+on\s+(?P<runtime>\S+))?:\s*(?P<limits>.+)"
 )
 _COMMENT = re.compile(r'^((?:"[^"]*"|[^"#])*)#.*$')
@@ -261,12 +261,13 @@ def _compared(
     from attnbench.claims.check import NetworkCounts
     from attnbench.hosts import check_module
     from attnbench.hosts.build import default_size
+    from attnbench.hosts.placement.choice import Choice
 
     if module.is_custom:
         host = limits[0].built_host
         image = default_size(host) if placement.size is None else sides(placement.size)
-        blocks = (placement.stages, placement.blocks)
-        check_module.check(module, host, [(1, 3, *image)], blocks=blocks)
+        choice = Choice(placement.stages, placement.blocks)
+        check_module.check(module, host, [(1, 3, *image)], choice=choice)
     custom = {module.name: module.load()} if module.is_custom else {}
     counts = NetworkCounts(custom, placement.stages, placement.blocks)
     outcomes = []
@@ -314,6 +315,7 @@ def _on_runtime(
     """Hold limits of one network on one runtime against what it makes of the network."""
     from attnbench.hosts import check_module
     from attnbench.hosts.build import build, default_size
+    from attnbench.hosts.placement.choice import Choice
     from attnbench.runtimes import figures
     from attnbench.runtimes.artefact import OtherAnswersError
     from attnbench.runtimes.onnx_file import NotExportedError
@@ -321,12 +323,16 @@ def _on_runtime(
     start, host, runtime = perf_counter(), limits[0].built_host, limits[0].runtime
     assert runtime is not None
     image = default_size(host) if placement.size is None else sides(placement.size)
-    where: dict[str, Any] = {"stages": placement.stages, "blocks": placement.blocks}
+    where: dict[str, Any] = {
+        "stages": placement.stages,
+        "blocks": placement.blocks,
+        "size": image,
+    }
     try:
         row = module.load()
         if module.is_custom:
-            blocks = (placement.stages, placement.blocks)
-            check_module.check(module, host, [(1, 3, *image)], blocks=blocks)
+            choice = Choice(placement.stages, placement.blocks)
+            check_module.check(module, host, [(1, 3, *image)], choice=choice)
         networks = [partial(build, host, row, **where)]
         networks += [partial(build, host)] if any(limit.added for limit in limits) else []
         made = [figures.of_network(each, host, image, runtime) for each in networks]

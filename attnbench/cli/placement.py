@@ -7,8 +7,10 @@ from dataclasses import replace
 
 from attnbench.cli.options import image_sizes
 from attnbench.cli.options import stages as stages_of
+from attnbench.errors import UserError
 from attnbench.measuring import RunOptions
 from attnbench.measuring import options as run_options
+from attnbench.modules import SettingsError
 from attnbench.records.case import Case
 
 
@@ -28,7 +30,10 @@ def cases(
             stages=stages_of(stages),
             blocks=blocks,
         )
-        stated = run_options.cleaned(chosen)
+        try:
+            stated = run_options.cleaned(chosen)
+        except SettingsError as error:
+            raise UserError(str(error)) from error
         defaults = run_options.defaults(stated.host, device="cpu", threads=1)
         filled = replace(defaults, **run_options.given(stated))
         run_options.require_values(filled)

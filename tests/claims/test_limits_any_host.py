@@ -26,3 +26,56 @@ def test_an_unknown_host_is_named_with_its_line(tmp_path):
     (tmp_path / "limits.txt").write_text("eca in vgg17: added params <= 18\n")
     with pytest.raises(UserError, match=r"limits\.txt, line 1: unknown host 'vgg17' \(did you"):
         limits.check(limits.read(tmp_path / "limits.txt"))
+
+
+@pytest.mark.usefixtures("one_process")
+def test_a_custom_module_is_placed_for_images_of_the_size_that_is_asked_for(tmp_path):
+    # A network for images of 32x32 alone, whose two residual sums have 8 and 16 channels.
+    (tmp_path / "nets.py").write_text(ONE_SIZE)
+    (tmp_path / "mine.py").write_text(MINE)
+    text = "mine.py:Mine in nets.py:net: added params <= 24, added macs <= 0\n"
+    (tmp_path / "limits.txt").write_text(text)
+    known = limits.read(tmp_path / "limits.txt")
+    with pytest.raises(UserError, match="fails on images of 224x224"):
+        limits.check(known)
+    params, macs = limits.check(known, limits.Placement(size=32))
+    assert (params.computed, params.verdict) == (8 + 16, "within")
+    assert macs.computed == 0
+
+
+ONE_SIZE = """
+from torch import nn
+
+class Block(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.conv = nn.Conv2d(width, width, 3, padding=1)
+        self.norm = nn.BatchNorm2d(width)
+    def forward(self, x):
+        return x + self.norm(self.conv(x))
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.stem, self.first = nn.Conv2d(3, 8, 1), Block(8)
+        self.down, self.second = nn.Conv2d(8, 16, 2, 2), Block(16)
+        self.head = nn.Linear(16 * 16 * 16, 10)
+    def forward(self, x):
+        x = self.second(self.down(self.first(self.stem(x))))
+        return self.head(x.flatten(1))
+
+def net():
+    return Net()
+"""
+
+MINE = """
+import torch
+from torch import nn
+
+class Mine(nn.Module):
+    def __init__(self, channels):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(channels, 1, 1))
+    def forward(self, x):
+        return x * self.scale
+"""

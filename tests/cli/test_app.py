@@ -35,7 +35,10 @@ import attnbench
         (["selftest", "--simulated", "3"], "--simulated"),
         (["--batch-size", "x"], "--batch-size"),
         (["--budget", "10m"], "'--budget': a number is needed, such as 60 or 0.5, without a unit"),
-        (["--device", "gpu"], "'--device': 'gpu' is not one of 'auto', 'cpu', 'cuda'"),
+        (
+            ["--device", "gpu"],
+            "unknown device 'gpu' (did you mean xpu?); known: cpu, cuda, xpu, mps",
+        ),
         (["pick", "a", "--max-added-params", "1k"], "a whole number is needed, such as 1000"),
         (["pick", "a", "--max-added-params", "-1"], "it must be greater than or equal to 0"),
         (["pick", "/nonexistent"], "cannot read"),

@@ -126,11 +126,12 @@ def _counted(entry: AttentionSpec, case: Case) -> str:
 def _added(attention: AttentionSpec, case: Case) -> str:
     """Return the learnable parameters that it adds to a host, or why it is refused there."""
     from attnbench.hosts import check_module
+    from attnbench.hosts.placement.choice import Choice
     from attnbench.plugins.watch.integrity import InterferenceError
 
     image = (1, 3, *sides(case.image_size))
     try:
-        where = check_module.places(attention, case.host, image, case.stages, case.blocks)
+        where = check_module.places(attention, case.host, image, Choice.of(case))
         check_module.require_fit(attention, where)
         return f"{_added_params(attention, case):,}"
     except InterferenceError:  # nor can it be tried in another host here
@@ -148,7 +149,8 @@ def _added_params(attention: AttentionSpec, case: Case) -> int:
     from attnbench.hosts.build import build
 
     with device("meta"):
-        chosen = build(case.host, attention, stages=case.stages, blocks=case.blocks)
+        size = sides(case.image_size)
+        chosen = build(case.host, attention, stages=case.stages, blocks=case.blocks, size=size)
         networks = chosen, build(case.host)
     with_it, without = (parameters.count(network, ()).params or 0 for network in networks)
     return with_it - without

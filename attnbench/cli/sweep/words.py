@@ -12,7 +12,6 @@ from attnbench.records.case import OPTIONS
 from attnbench.sweeps.plan import file
 from attnbench.sweeps.plan.configuration import KEYS
 from attnbench.sweeps.plan.file import Source, Sweep
-from attnbench.text import unknown
 
 HERE = "the command line"
 
@@ -43,7 +42,7 @@ def _pairs(words: Sequence[str]) -> Iterator[tuple[str, Any]]:
         key = flag.removeprefix("--")
         if not flag.startswith("--") or key not in (*file.OF_A_GRID, "module"):
             known = [f"--{name}" for name in (*file.OF_A_GRID, "module")]
-            raise UserError(unknown("option", flag, known))
+            raise UserError(file.unknown_key("option", flag, key, known))
         if key in KEYS and isinstance(OPTIONS[KEYS[key]].default, bool):
             yield key, True
             continue

@@ -14,6 +14,7 @@ from attnbench.measuring.options import cases_of, cleaned, defaults, given
 from attnbench.records.case import OPTIONS, Case, RunOptions
 from attnbench.records.schema import Plan
 from attnbench.records.variants import CONTROL, PLAIN, alone
+from attnbench.runtimes.table import device_for
 from attnbench.sweeps.device.slots import Labels, wanted
 
 DIGITS = 12
@@ -52,7 +53,7 @@ class Configuration:
 
         Device and threads depend on the machine where they are not stated: one thread stands there.
         """
-        device = self.device or "cuda"
+        device = self.device or device_for(self.options.runtime or (), "cuda")
         standard = defaults(self.options.host, device=device, threads=1)
         return replace(standard, **given(self.options))
 
@@ -101,7 +102,7 @@ class Configuration:
         """The configuration in one line, with device, threads and seed only where stated."""
         words = self.case.described.split(", ")
         if self.device is None:
-            words.remove("cuda")
+            words.remove(self.case.device)
         if self.options.threads is not None:
             words.append(f"threads {self.options.threads}")
         if self.options.seed is not None:

@@ -21,15 +21,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from math import prod
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from attnbench.errors import UserError
 from attnbench.measuring.options import check_case, require_values
 from attnbench.modules import ATTENTION, SettingsError
 from attnbench.plugins import resolve
+from attnbench.plugins.python_file import is_in_file
 from attnbench.records import image_size
 from attnbench.records.case import OPTIONS, RunOptions
+from attnbench.runtimes.table import TABLE
 from attnbench.sweeps.device.slots import LABELS, OF_GPUS, Labels
 from attnbench.sweeps.plan import shipped, toml_lines
 from attnbench.sweeps.plan.configuration import KEYS, SEVERAL, Configuration, single
@@ -39,6 +41,9 @@ from attnbench.text import printable, unknown
 TOP = ("files", "defaults", "grid")
 
 MODULES, ON = "modules", "on"
+
+DEVICES = ("cpu", "cuda")
+"""The devices that slots have."""
 
 OF_A_GRID = (MODULES, *KEYS, ON)
 
@@ -151,7 +156,7 @@ class _Grid:
         """Yield every combination, each checked."""
         for key in (*self.defaults, *self.stated):
             if key not in OF_A_GRID:
-                raise self.fault(key, unknown("key", key, OF_A_GRID))
+                raise self.fault(key, unknown_key("key", key, key, OF_A_GRID))
         values = dict(self.defaults) | dict(self.stated)
         repeat = self._repeat(values.pop("repeat", 1))
         places = self._places(values.pop(ON, {}))
@@ -164,7 +169,7 @@ class _Grid:
         for combination in product(*chosen.values()):
             options = self._whole(dict(zip(chosen, combination, strict=True)), modules)
             for on in places:
-                device = self._device(options.device, on)
+                device = self._device(options, on)
                 known = Configuration(
                     replace(options, device=device),
                     on,
@@ -232,19 +237,39 @@ class _Grid:
             if name == "stages" and isinstance(value, list):
                 value = tuple(value)
             options = single({name: value})
-            _require(options)
+            require_values(Configuration(options).filled)
         except (SettingsError, UserError, ValueError) as error:
             raise self.fault(key, error, value) from error
         cleaned = getattr(options, name)
-        return cleaned[0] if name in SEVERAL else cleaned
+        known = cleaned[0] if name in SEVERAL else cleaned
+        if name == "host":
+            self._require_shipped(known, value)
+        return known
+
+    def _require_shipped(self, host: str, stated: Any) -> None:
+        """Refuse a host in a Python file that does not go with the sweep."""
+        path = host.partition(".py:")[0] + ".py"
+        if is_in_file(host) and PurePosixPath(path).as_posix() not in self.files.contents:
+            raise self.fault("host", f"{path} is not among files, so it would not go along", stated)
 
     def _whole(self, values: dict[str, Any], modules: tuple[str, ...]) -> RunOptions:
         options = single(values | {MODULES: modules})
         try:
             _require(options)
         except (SettingsError, UserError) as error:
-            raise self.source.fault(["grid", self.number], error) from error
+            raise self._fault_of(values, error) from error
         return options
+
+    def _fault_of(self, values: Mapping[str, Any], error: Exception) -> UserError:
+        """Return what is wrong with a combination: at the first key without which it would do."""
+        for key, name in KEYS.items():
+            if name in values and name != "host":
+                try:
+                    _require(single({other: v for other, v in values.items() if other != name}))
+                except (SettingsError, UserError):
+                    continue
+                return self.fault(key, error)
+        return self.source.fault(["grid", self.number], error)
 
     def _places(self, value: Any) -> list[Labels]:
         places = value if isinstance(value, list) else [value]
@@ -262,11 +287,33 @@ class _Grid:
             raise self.fault(ON, "on has no value")
         return places
 
-    def _device(self, device: str | None, on: Labels) -> str | None:
-        of_gpu = next((label for label in on if label in OF_GPUS), None)
-        if of_gpu and device == "cpu":
-            raise self.fault(ON, f"no CPU has the label {of_gpu}, and device is cpu", of_gpu)
+    def _device(self, options: RunOptions, on: Labels) -> str | None:
+        """Return the device: what is stated, or all that the labels or the runtime leave."""
+        of_gpu, device = next((label for label in on if label in OF_GPUS), None), options.device
+        if device not in {None, *DEVICES}:
+            several = '; on = { gpu-uuid = "..." } names one of several GPUs'
+            raise self.fault(
+                "device", f"a sweep measures on {' and '.join(DEVICES)}, not {device}{several}"
+            )
+        runtimes = options.runtime or ("eager",)
+        left = [kind for kind in DEVICES if all(kind in TABLE[name].devices for name in runtimes)]
+        if of_gpu and "cpu" in {device, *(left if len(left) == 1 else ())}:
+            why = "device is cpu" if device else f"{', '.join(runtimes)} needs one"
+            raise self.fault(ON, f"no CPU has the label {of_gpu}, and {why}", of_gpu)
+        if device is None and len(left) == 1:
+            return left[0]
         return device or ("cuda" if of_gpu else None)
+
+
+SHORT = ("compile", "eager", "cuda-graph")
+"""Options of ``run`` that are short for values of ``runtime``."""
+
+
+def unknown_key(kind: str, stated: str, key: str, known: Sequence[str]) -> str:
+    """Return the message about a key, or option, that a grid does not have."""
+    if key in SHORT:
+        return f"'{stated}' is short for --runtime {key} in run alone; state runtime here"
+    return unknown(kind, stated, known)
 
 
 def _require(options: RunOptions) -> None:

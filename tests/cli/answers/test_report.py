@@ -6,6 +6,7 @@ import pytest
 from helpers.command_line import SMALL_RUN, call
 
 from attnbench.records import store
+from attnbench.records.schema import SCHEMA
 
 
 @pytest.mark.usefixtures("no_plots")
@@ -36,7 +37,7 @@ def test_runs_of_several_folders_have_a_page_of_their_own(
         ("", "no records"),
         ("hello\n\n", "line 1: not JSON"),
         ('{"a": 1}\n', "line 1: not an attnbench record"),
-        ('{"schema": 99}\n', "line 1: schema 99; this attnbench reads schema 4"),
+        ('{"schema": 99}\n', f"line 1: schema 99; this attnbench reads schema {SCHEMA}"),
     ],
 )
 def test_a_foreign_records_file_is_bad_input(

@@ -87,8 +87,10 @@ def test_an_interrupted_evaluation_leaves_nothing(
     [
         (["--module", "sa"], "do not fit the network; missing: layer1.0.sa"),
         (["--module", "nothing"], "unknown attention module 'nothing'"),
-        (["--host", "alexnet"], "unknown classifier 'alexnet'"),
-        (["--dtype", "int8"], "--dtype: 'int8' is not one of"),
+        (["--host", "alexnet"], "evaluate does not read the weights of alexnet; hosts it reads"),
+        (["--host", "resnet51"], "unknown classifier 'resnet51'"),
+        (["--dtype", "int4"], "--dtype: 'int4' is not one of"),
+        (["--dtype", "int8"], "eager does not compute in int8; known: float32, bfloat16, float16"),
         (["--batch-size", "0"], "batch_size must be at least 1"),
         (["--batch-size", "many"], "'--batch-size'"),
         (["--data", "nowhere"], "cannot take images from nowhere"),

@@ -8,7 +8,16 @@ def test_options_of_run_with_lists_are_a_grid(tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.py").touch()
     words = ["--modules", "se, sa", "--module", "mine.py:Mine", "--host=resnet18,resnet34"]
-    words += ["--batch-size", "1,8", "--image-size", "64x96", "--compile", "--stages", "c4-c5"]
+    words += [
+        "--batch-size",
+        "1,8",
+        "--image-size",
+        "64x96",
+        "--runtime",
+        "compile",
+        "--stages",
+        "c4-c5",
+    ]
     words += ["--budget", "2.5", "--repeat", "2", "--on", "gpu=H100,cores=8", "--on", "gpu=A100"]
     known = sweep_of(words).configurations
     assert len(known) == 2 * 2 * 2 * 2
@@ -40,7 +49,8 @@ def test_options_of_run_with_lists_are_a_grid(tmp_path, monkeypatch) -> None:
         (["--batch-size", "1,x"], "--batch-size: batch_size"),
         (["--modules", "sea"], "--modules: unknown attention module 'sea'"),
         (["--every", "5"], "unknown option '--every'"),
-        (["--device", "cpu", "--cuda-graph"], "the command line: --cuda-graph needs a CUDA device"),
+        (["--device", "cpu", "--runtime", "cuda-graph"], "--device: --cuda-graph needs a CUDA"),
+        (["--compile"], "'--compile' is short for --runtime compile in run alone"),
     ],
 )
 def test_what_is_no_sweep_is_refused(words, message) -> None:

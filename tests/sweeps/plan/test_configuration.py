@@ -65,7 +65,11 @@ def test_an_isolated_configuration_has_the_variants_of_such_a_run() -> None:
 
 
 def test_keys_are_the_flags_of_run() -> None:
-    assert {"batch-size": "batch_size", "compile": "compiled"}.items() <= KEYS.items()
+    assert {
+        "batch-size": "batch_size",
+        "runtime": "runtime",
+        "budget": "budget_s",
+    }.items() <= KEYS.items()
     assert "every" not in KEYS
 
 

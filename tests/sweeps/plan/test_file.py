@@ -18,7 +18,7 @@ modules = ["se", "mine.py:Mine,groups=2"]
 host = ["resnet50", "resnet18"]
 batch-size = [1, 8]
 image-size = [224, "64x96"]
-compile = [false, true]
+runtime = ["eager", "compile"]
 on = [{ gpu = "H100" }, { cpu = "EPYC", cores = 8 }]
 
 [[grid]]
@@ -82,7 +82,7 @@ def test_files_of_modules_go_with_the_sweep_by_their_digests(written) -> None:
     ("text", "line", "message"),
     [
         ("[[grid]]\nhost = 'resnet50'\nhost = 1\n", 3, "Cannot overwrite"),
-        ("[[grid]]\nhost = 'resnet51'\n", 2, "unknown host 'resnet51' (did you mean resnet50?)"),
+        ("[[grid]]\nhost = 'resnet51'\n", 2, "unknown host 'resnet51' (did you mean resnet50,"),
         ("[[grid]]\nhost = [\n'resnet50',\n'vgg',\n]\n", 4, "unknown host 'vgg'"),
         ("[[grid]]\nhots = 'resnet50'\n", 2, "unknown key 'hots' (did you mean host?)"),
         ("[[grid]]\nbatch_size = 1\n", 2, "unknown key 'batch_size' (did you mean batch-size?)"),
@@ -110,7 +110,9 @@ def test_files_of_modules_go_with_the_sweep_by_their_digests(written) -> None:
         ("[[grid]]\nbatch-size = [1, 0]\n", 2, "batch_size must be at least 1"),
         ("[[grid]]\nbatch-size = true\n", 2, "batch-size is no switch"),
         ("[[grid]]\nbatch-size = 1.5\n", 2, "batch_size: Input should be a valid integer"),
-        ("[[grid]]\ncompile = 1\n", 2, "compile is true or false"),
+        ("[[grid]]\nisolated = 1\n", 2, "isolated is true or false"),
+        ("[[grid]]\ncuda-graph = true\n", 2, "'cuda-graph' is short for --runtime cuda-graph"),
+        ("[[grid]]\nruntime = ['eager', 'tvm']\n", 2, "unknown runtime 'tvm'"),
         ("[[grid]]\nimage-size = '9x'\n", 2, "'9x' is not an image size"),
         ("[[grid]]\nimage-size = 16\n", 2, "too small"),
         ("[[grid]]\nstages = [1, 5]\n", 2, "unknown stages [5]"),
@@ -119,7 +121,20 @@ def test_files_of_modules_go_with_the_sweep_by_their_digests(written) -> None:
         ("[[grid]]\nevery = 5\n", 2, "unknown key 'every'"),
         ("[[grid]]\nbudget = -1\n", 2, "the budget must be a positive number"),
         ("[[grid]]\nseed = {}\n", 2, "seed"),
-        ("\n[[grid]]\ndevice = 'cpu'\ncuda-graph = true\n", 2, "--cuda-graph needs a CUDA device"),
+        (
+            "\n[[grid]]\ndevice = 'cpu'\nruntime = 'cuda-graph'\n",
+            3,
+            "--cuda-graph needs a CUDA device",
+        ),
+        ("[[grid]]\ndtype = 'int8'\n", 2, "eager PyTorch does not compute in int8 here"),
+        ("[[grid]]\ndevice = 'mps'\n", 2, "a sweep measures on cpu and cuda"),
+        ("[[grid]]\ndevice = 'cuda:1'\n", 2, "a sweep measures on cpu and cuda"),
+        (
+            "[[grid]]\nruntime = 'onnxruntime'\non = { gpu = 'H100' }\n",
+            3,
+            "no CPU has the label gpu, and onnxruntime needs one",
+        ),
+        ("[[grid]]\nhost = 'nets.py:resnet'\n", 2, "nets.py is not among files"),
         ("[[grid]]\nbatch-size=[1,2]\nseed=" + str([*range(5001)]), 1, "more than 10,000"),
         ("files = ['no.py']\n[[grid]]\n", 1, "cannot read"),
         ("files = [\n'helpers.py',\n'../x.py']\n[[grid]]\n", 3, "must lie there"),
@@ -134,6 +149,27 @@ def test_what_is_wrong_is_named_with_its_line(written, text, line, message) -> N
         file.read(path)
     assert str(refused.value).startswith(f"{path}:{line}: ")
     assert message in str(refused.value)
+
+
+def test_values_that_only_go_together_are_checked_together(written) -> None:
+    (known,) = file.read(
+        written(
+            "[[grid]]\nruntime = 'onnxruntime'\ndtype = 'int8'\nhost = 'vgg11'\nimage-size = 40"
+        )
+    ).configurations
+    assert (known.case.dtype, known.case.host, known.case.image_size) == ("int8", "vgg11", 40)
+    # It runs on a CPU alone, and nothing else would be sent to a GPU.
+    assert (known.device, known.wanted) == ("cpu", "cpu")
+    (known,) = file.read(written("[[grid]]\nruntime = 'cuda-graph'\n")).configurations
+    assert known.device == "cuda"
+
+
+def test_a_host_in_a_file_that_goes_along(written, tmp_path: Path) -> None:
+    (tmp_path / "nets.py").touch()
+    text = "files = ['nets.py']\n[[grid]]\nhost = 'nets.py:resnet'\n"
+    (known,) = file.read(written(text)).configurations
+    assert known.case.host == "nets.py:resnet"
+    assert list(known.files) == ["nets.py"]
 
 
 def test_a_file_must_be_there_and_hold_a_grid(written, tmp_path: Path) -> None:
