@@ -1,0 +1,147 @@
+"""Profile steps of a network, and divide their seconds by part and operator.
+
+A profiler slows what it watches, so this is a pass of its own, apart from the timing. Its seconds
+are shares of a step, not latencies.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import torch
+from torch import nn
+from torch.profiler import ProfilerActivity, profile, record_function
+
+from attnbench.counting.rules.executed import part, stage_and_part
+from attnbench.measuring import workload
+from attnbench.measuring.guard import watched
+from attnbench.records.schema import BETWEEN_OPERATORS, Case, Profile
+from attnbench.system import process_settings
+
+WARM_UP_STEPS = 3
+STEPS = 12
+
+PREFIX = "attnbench "
+"""Of the names of ranges: a step, or the path of a module in its network."""
+
+STEP = f"{PREFIX}step"
+
+
+class Range(Protocol):
+    """What is read of an event of ``torch.profiler``; times are in microseconds."""
+
+    name: str
+    cpu_parent: Any
+    self_cpu_time_total: float
+    self_device_time_total: float
+
+
+def measure(case: Case, variant: str) -> Profile:
+    """Profile steps of one variant, in a process that has done nothing else.
+
+    Raises:
+        SettingsError: a custom module changes what it is measured with.
+    """
+    process_settings.settle(case)
+    on_device = case.device != "cpu"
+    activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_device else [])]
+    with watched(variant):
+        step = workload.step(case, variant, statistics=True)
+        for _ in range(WARM_UP_STEPS):
+            step()
+        recorded = profile(activities=activities)
+        with ranges(step.network):
+            with _quiet():
+                recorded.start()
+            for _ in range(STEPS):
+                with record_function(STEP):
+                    step()
+            if on_device:
+                torch.cuda.synchronize()
+            with _quiet():
+                recorded.stop()
+        seconds = seconds_of(recorded.events(), on_device=on_device)
+    return Profile(steps=STEPS, seconds=seconds)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Kineto, which writes past Python, from telling stderr of devices that are not there."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+@contextmanager
+def ranges(network: nn.Module | None) -> Iterator[None]:
+    """Put a range of its path around the forward of every module that is not in an attention."""
+    open_ranges: list[record_function] = []
+    handles = []
+
+    def entering(path: str) -> Any:
+        def enter(*_: object) -> None:
+            open_ranges.append(record_function(PREFIX + path))
+            open_ranges[-1].__enter__()
+
+        return enter
+
+    def leave(*_: object) -> None:
+        open_ranges.pop().__exit__(None, None, None)
+
+    for path, module in network.named_modules() if network is not None else ():
+        above, _, _ = path.rpartition(".")
+        if path and part(above, "") == "host":
+            handles.append(module.register_forward_pre_hook(entering(path)))
+            handles.append(module.register_forward_hook(leave))
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def seconds_of(
+    events: Iterable[Range], *, on_device: bool = False
+) -> Mapping[str, Mapping[str, float]]:
+    """Return the seconds of one step by part of the network, and within it by operator.
+
+    A part is as in the counts: ``layer1 attention``, ``layer1 host``. The steps between the
+    quartiles of their sums are averaged, so that parts add up to a step and one that was disturbed
+    does not count.
+    """
+    steps: dict[int, dict[tuple[str, str], float]] = {}
+    for event in events:
+        within = [event, *_above(event)]
+        if within[-1].name != STEP:
+            continue
+        path = next(at.name for at in within if at.name.startswith(PREFIX))
+        where = stage_and_part("" if path == STEP else path.removeprefix(PREFIX), event.name)
+        operator = BETWEEN_OPERATORS if event.name.startswith(PREFIX) else event.name
+        spent = event.self_device_time_total if on_device else event.self_cpu_time_total
+        step = steps.setdefault(id(within[-1]), defaultdict(float))
+        step[where, operator] += spent / 1e6
+    ordered = sorted(steps.values(), key=lambda step: sum(step.values()))
+    quarter = len(ordered) // 4
+    middle = ordered[quarter : len(ordered) - quarter]
+    parts: dict[str, dict[str, float]] = {}
+    for step in middle:
+        for (where, operator), spent_s in step.items():
+            known = parts.setdefault(where, {})
+            known[operator] = known.get(operator, 0.0) + spent_s / len(middle)
+    return {where: {name: s for name, s in row.items() if s > 0} for where, row in parts.items()}
+
+
+def _above(event: Range) -> Iterator[Any]:
+    parent = event.cpu_parent
+    while parent is not None:
+        yield parent
+        parent = parent.cpu_parent

@@ -1,0 +1,234 @@
+"""Where the time of a step goes: attention against host, as a profiler saw it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+import pandas as pd
+
+from attnbench.formatting import percent, tenths, thousandths
+from attnbench.records.run import Run
+from attnbench.records.schema import Count, Profile
+from attnbench.records.variants import PLAIN
+from attnbench.report.tables.dataframe import Row, work
+from attnbench.report.tables.inside.kinds import ORDER, kind_of, plain_name
+from attnbench.report.tables.table import Column, Table, figure, printed, typed, words
+
+SLOWED = "a profiler slows what it watches: read shares, not latencies"
+
+MOST_NAMED = 3
+"""Operators that a row names."""
+
+GIGA = 1e9
+
+COLUMNS = (
+    Column("variant", "The network.", heading="module"),
+    Column(
+        "profiled_s",
+        "Seconds of one step under the profiler, those of its operators and between them.",
+        "s",
+        "profiled step (ms)",
+        figure(thousandths),
+    ),
+    Column(
+        "attention_s",
+        "Of these, the seconds within the attention.",
+        "s",
+        "attention (ms)",
+        figure(thousandths),
+    ),
+    Column(
+        "attention_share",
+        "`attention_s` over `profiled_s`.",
+        "1",
+        "share of the step",
+        figure(percent),
+    ),
+    Column(
+        "macs_share",
+        "The attention's multiply-accumulates over the network's.",
+        "1",
+        "share of its macs",
+        figure(lambda value: tiny_percent(value)),
+    ),
+    Column(
+        "moved_share",
+        "Bytes that the attention moves over those that the network moves.",
+        "1",
+        "share of its traffic",
+        figure(percent),
+    ),
+    Column(
+        "stages",
+        "`attention_s` by stage, in milliseconds.",
+        "",
+        "attention by stage (ms)",
+        words,
+    ),
+    Column(
+        "host_added_s",
+        "Seconds of the host's own parts, less those of the plain host: from two processes, so "
+        "that what differed between these is in it.",
+        "s",
+        "host's own parts, added (ms)",
+        figure(thousandths),
+    ),
+    Column(
+        "operators",
+        "Operators in which the attention spends most, in milliseconds; `between operators` is "
+        "Python and calls.",
+        "",
+        "most time in (ms)",
+        words,
+    ),
+    Column(
+        "attention_bytes_per_s",
+        "Bytes that the attention moves, as counted for one image, over `attention_s`; of batches "
+        "of one image.",
+        "byte/s",
+        "attention GB/s",
+        figure(lambda value: tenths(value / GIGA)),
+    ),
+    Column(
+        "host_bytes_per_s",
+        "The same of the host's own parts.",
+        "byte/s",
+        "host GB/s",
+        figure(lambda value: tenths(value / GIGA)),
+    ),
+    Column(
+        "attention_macs_per_s",
+        "Multiply-accumulates of the attention over `attention_s`.",
+        "1/s",
+        "attention GMAC/s",
+        figure(lambda value: tenths(value / GIGA)),
+    ),
+    Column(
+        "host_macs_per_s",
+        "The same of the host's own parts.",
+        "1/s",
+        "host GMAC/s",
+        figure(lambda value: tenths(value / GIGA)),
+    ),
+)
+
+SECONDS = ("profiled_s", "attention_s", "attention_share", "macs_share", "moved_share")
+SECONDS += ("stages", "host_added_s", "operators")
+RATES = ("attention_bytes_per_s", "host_bytes_per_s", "attention_macs_per_s", "host_macs_per_s")
+
+
+def tiny_percent(value: float) -> str:
+    """Return a share that may be far below a percent: ``0.07%``."""
+    return percent(value, 2)
+
+
+def frame(run: Run) -> pd.DataFrame:
+    """Return one row a network that was profiled, raw, in base units."""
+    return typed([_row(run, name) for name in run.networks if name in run.profile], COLUMNS)
+
+
+def kinds(run: Run) -> pd.DataFrame:
+    """Return one row a module: seconds of its attention by kind of operator, over plain's step.
+
+    Columns: ``variant``, those of :data:`ORDER`, ``host`` (what the host's own parts take more
+    than the plain host, which may be below 0); all as shares of the plain host's profiled step.
+    Empty where the plain host was not profiled.
+    """
+    rows: list[Row] = []
+    if PLAIN in run.profile:
+        plain_s = _seconds(run.profile[PLAIN])
+        for name in run.modules:
+            if name in run.profile:
+                by_kind = Counter[str]()
+                for operator, spent_s in _attention(run.profile[name]).items():
+                    by_kind[kind_of(operator)] += spent_s  # type: ignore[assignment]
+                host_s = _seconds(run.profile[name], "host") - _seconds(run.profile[PLAIN], "host")
+                shares: Row = {kind: by_kind[kind] / plain_s for kind in ORDER}
+                rows.append({"variant": name, **shares, "host": host_s / plain_s})
+    return pd.DataFrame(rows, columns=["variant", *ORDER, "host"])
+
+
+def _row(run: Run, variant: str) -> Row:
+    profile = run.profile[variant]
+    whole_s = _seconds(profile)
+    row: Row = {"variant": variant, "profiled_s": whole_s}
+    spent_s = {"host": _seconds(profile, "host"), "attention": _seconds(profile, "attention")}
+    if variant != PLAIN:
+        row |= {
+            "attention_s": spent_s["attention"],
+            "attention_share": spent_s["attention"] / whole_s,
+            "stages": _stages(profile),
+            "operators": _most(profile),
+        }
+        if PLAIN in run.profile:
+            row["host_added_s"] = spent_s["host"] - _seconds(run.profile[PLAIN], "host")
+    counted = _counted(run, variant)
+    for owner, cost in counted.items():
+        if spent_s[owner] > 0:
+            row[f"{owner}_macs_per_s"] = cost["macs"] * run.case.batch_size / spent_s[owner]
+            if run.case.batch_size == 1:  # weights are read once whatever the batch
+                row[f"{owner}_bytes_per_s"] = cost["moved_bytes"] / spent_s[owner]
+    for key in ("macs", "moved"):
+        amount = "macs" if key == "macs" else "moved_bytes"
+        total = sum(cost[amount] for cost in counted.values())
+        if "attention" in counted and total:
+            row[f"{key}_share"] = counted["attention"][amount] / total
+    return row
+
+
+def _counted(run: Run, variant: str) -> dict[str, dict[str, int]]:
+    """Return the counted work of ``host`` and ``attention``, of one image; empty without counts."""
+    parts = run.counts.get(variant, {}).get("executed", Count()).parts or {}
+    sums: dict[str, Counter[str]] = {}
+    for part, cost in parts.items():
+        owner = part.rpartition(" ")[2]
+        sums.setdefault(owner, Counter()).update(work(cost))
+    return {owner: dict(total) for owner, total in sums.items() if total}
+
+
+def _seconds(profile: Profile, owner: str = "") -> float:
+    """Return the seconds of a step, or of its parts that are ``host`` or ``attention``."""
+    return sum(
+        sum(row.values())
+        for part, row in profile.seconds.items()
+        if owner in {"", part.rpartition(" ")[2]}
+    )
+
+
+def _attention(profile: Profile) -> Mapping[str, float]:
+    """Return the seconds of the attention by operator."""
+    spent_s: dict[str, float] = {}
+    for part, row in profile.seconds.items():
+        if part.rpartition(" ")[2] == "attention":
+            for operator, value in row.items():
+                name = plain_name(operator)
+                spent_s[name] = spent_s.get(name, 0.0) + value
+    return spent_s
+
+
+def _stages(profile: Profile) -> str:
+    by_stage = {
+        part.rpartition(" ")[0]: sum(row.values())
+        for part, row in profile.seconds.items()
+        if part.rpartition(" ")[2] == "attention"
+    }
+    return ", ".join(f"{stage} {thousandths(spent)}" for stage, spent in by_stage.items())
+
+
+def _most(profile: Profile) -> str:
+    ordered = sorted(_attention(profile).items(), key=lambda item: -item[1])
+    return ", ".join(f"{name} {thousandths(spent)}" for name, spent in ordered[:MOST_NAMED])
+
+
+def tables(run: Run) -> list[Table]:
+    """Return what a profiler saw inside the networks; nothing where none was profiled."""
+    rows = frame(run)
+    if rows.empty:
+        return []
+    achieved = rows.dropna(subset=list(RATES), how="all")
+    captions = (
+        (f"Where the time of a step goes; {SLOWED}", SECONDS, rows),
+        ("What attention and host achieve under the profiler", RATES, achieved),
+    )
+    return [printed(*(text, COLUMNS, keys, part)) for text, keys, part in captions if len(part)]
