@@ -265,7 +265,10 @@ def execute(
 
 
 def _results(run: Run, count: CountNetwork, measure_memory: MeasureMemory) -> Iterator[Event]:
-    """Yield counts, memory and profiles, or why there are none; both where some rules of counting failed."""
+    """Yield counts, memory and profiles, or why there are none.
+
+    Both where some rules of counting failed.
+    """
     exported = run.networks if run.case.exported else ()
     in_memory = () if run.case.exported else run.networks  # it is the runtime's own, in its process
     steps: dict[FailedStep, tuple[tuple[str, ...], Callable[[str], Results]]] = {

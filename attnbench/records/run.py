@@ -114,9 +114,7 @@ class Run:
             self.failures.setdefault(variant, {})[record.error.step] = record.error
         elif isinstance(results, schema.Counts):
             self.counts[variant], self.shapes[variant] = results.rules, results.shape
-        elif isinstance(
-            results, schema.Memory | schema.Profile | schema.Compiled | schema.Export
-        ):
+        elif isinstance(results, schema.Memory | schema.Profile | schema.Compiled | schema.Export):
             getattr(self, results.kind)[variant] = results
         elif isinstance(results, schema.Round):
             self.rounds.append(results)

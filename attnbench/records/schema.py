@@ -297,8 +297,7 @@ class Failure:
 
 
 Results = Annotated[
-    Plan | Counts | Export | Memory | Profile | Compiled | Round | End,
-    Field(discriminator="kind")
+    Plan | Counts | Export | Memory | Profile | Compiled | Round | End, Field(discriminator="kind")
 ]
 
 

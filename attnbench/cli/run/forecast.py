@@ -10,7 +10,14 @@ from attnbench.records.schema import Environment
 from attnbench.stats.interval import FEWEST
 from attnbench.stats.ratios import FEWEST_ROUNDS
 
-STEP_S = {"counts": 1.5, "export": 25.0, "memory": 2.5, "profile": 3.0, "warm-up": 1.0, "process": 4.0}
+STEP_S = {
+    "counts": 1.5,
+    "export": 25.0,
+    "memory": 2.5,
+    "profile": 3.0,
+    "warm-up": 1.0,
+    "process": 4.0,
+}
 """Seconds that one step takes beside the timed rounds, roughly."""
 
 BUSY = 2.0

@@ -55,7 +55,7 @@ ORDER = (NORMALISATION, ELEMENTWISE, POOLING, CONVOLUTIONS, MOVES, REST)
 
 
 def plain_name(operator: str) -> str:
-    """Return ``add`` for ``aten::add_``; names of other libraries and of no operator as they are."""
+    """Return ``add`` for ``aten::add_``; the names of other libraries' operators as they are."""
     return operator.removeprefix("aten::").rstrip("_") if "aten::" in operator else operator
 
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from math import isfinite
+from statistics import median
 
 import pandas as pd
 
-from attnbench.formatting import percent, tenths, thousandths
-from attnbench.records.run import Run
+from attnbench.formatting import NOTHING, error, giga, percent, tenths, thousandths
+from attnbench.records.run import Run, machine
 from attnbench.records.schema import Count, Profile
-from attnbench.records.variants import PLAIN
-from attnbench.report.tables.dataframe import Row, work
+from attnbench.records.variants import COPY, PLAIN, PRODUCT
+from attnbench.report.tables.dataframe import Row, executed, work
 from attnbench.report.tables.inside.kinds import ORDER, kind_of, plain_name
 from attnbench.report.tables.table import Column, Table, figure, printed, typed, words
+from attnbench.stats.ratios import seconds_per_step
 
 SLOWED = "a profiler slows what it watches: read shares, not latencies"
 
@@ -21,6 +24,11 @@ MOST_NAMED = 3
 """Operators that a row names."""
 
 GIGA = 1e9
+
+
+def _share(value: float) -> str:
+    return percent(value) if isfinite(value) else NOTHING
+
 
 COLUMNS = (
     Column("variant", "The network.", heading="module"),
@@ -43,21 +51,21 @@ COLUMNS = (
         "`attention_s` over `profiled_s`.",
         "1",
         "share of the step",
-        figure(percent),
+        figure(_share),
     ),
     Column(
         "macs_share",
         "The attention's multiply-accumulates over the network's.",
         "1",
         "share of its macs",
-        figure(lambda value: tiny_percent(value)),
+        figure(error),
     ),
     Column(
         "moved_share",
         "Bytes that the attention moves over those that the network moves.",
         "1",
         "share of its traffic",
-        figure(percent),
+        figure(_share),
     ),
     Column(
         "stages",
@@ -102,30 +110,70 @@ COLUMNS = (
         "Multiply-accumulates of the attention over `attention_s`.",
         "1/s",
         "attention GMAC/s",
-        figure(lambda value: tenths(value / GIGA)),
+        figure(giga),
     ),
     Column(
         "host_macs_per_s",
         "The same of the host's own parts.",
         "1/s",
         "host GMAC/s",
+        figure(giga),
+    ),
+    Column(
+        "copy_bytes_per_s",
+        "Bytes that a large copy reads and writes a second, of an isolated run on the same "
+        "machine.",
+        "byte/s",
+        "large copy GB/s",
         figure(lambda value: tenths(value / GIGA)),
+    ),
+    Column(
+        "product_macs_per_s",
+        "Multiply-accumulates a second of a large matrix product, of the same run.",
+        "1/s",
+        "large product GMAC/s",
+        figure(giga),
     ),
 )
 
-SECONDS = ("profiled_s", "attention_s", "attention_share", "macs_share", "moved_share")
-SECONDS += ("stages", "host_added_s", "operators")
+SECONDS = (
+    *("profiled_s", "attention_s", "attention_share", "macs_share", "moved_share"),
+    "host_added_s",
+)
+WHERE = ("stages", "operators")
 RATES = ("attention_bytes_per_s", "host_bytes_per_s", "attention_macs_per_s", "host_macs_per_s")
+WHOLE = tuple(column.key for column in COLUMNS if column.show)
+"""Of the table of a page, which has room for all."""
 
 
-def tiny_percent(value: float) -> str:
-    """Return a share that may be far below a percent: ``0.07%``."""
-    return percent(value, 2)
+def frame(run: Run, others: Iterable[Run] = ()) -> pd.DataFrame:
+    """Return one row a network that was profiled, raw, in base units.
+
+    ``others`` may hold an isolated run of the same machine, whose ceilings then stand beside.
+    """
+    rows = [_row(run, name) for name in run.networks if name in run.profile]
+    best = _ceilings(run, others) if rows else {}
+    return typed([row | best for row in rows], COLUMNS)
 
 
-def frame(run: Run) -> pd.DataFrame:
-    """Return one row a network that was profiled, raw, in base units."""
-    return typed([_row(run, name) for name in run.networks if name in run.profile], COLUMNS)
+def _ceilings(run: Run, others: Iterable[Run]) -> Row:
+    """Return the rates of a large copy and a large product under the same conditions."""
+    for other in others:
+        alike = machine(other.environment) == machine(run.environment) and all(
+            getattr(other.case, name) == getattr(run.case, name)
+            for name in ("device", "threads", "dtype")
+        )
+        if other.case.isolated and alike:
+            row: Row = {}
+            for variant, amount, key in (
+                (COPY, "moved_bytes", "copy_bytes_per_s"),
+                (PRODUCT, "macs", "product_macs_per_s"),
+            ):
+                samples, cost = seconds_per_step(other.rounds, variant), executed(other, variant)
+                if samples and cost:
+                    row[key] = cost[amount] / median(samples)
+            return row
+    return {}
 
 
 def kinds(run: Run) -> pd.DataFrame:
@@ -229,6 +277,18 @@ def tables(run: Run) -> list[Table]:
     achieved = rows.dropna(subset=list(RATES), how="all")
     captions = (
         (f"Where the time of a step goes; {SLOWED}", SECONDS, rows),
+        ("The attention's time by stage and operator, profiled", WHERE, _modules(rows)),
         ("What attention and host achieve under the profiler", RATES, achieved),
     )
-    return [printed(*(text, COLUMNS, keys, part)) for text, keys, part in captions if len(part)]
+    return [printed(text, COLUMNS, keys, part) for text, keys, part in captions if len(part)]
+
+
+def table(run: Run, others: Iterable[Run] = ()) -> Table | None:
+    """Return all of it as one table of a page; None where nothing was profiled."""
+    rows = frame(run, others)
+    caption = f"Where the time of a step goes; {SLOWED}"
+    return None if rows.empty else printed(caption, COLUMNS, WHOLE, rows)
+
+
+def _modules(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows[rows["variant"] != PLAIN]
