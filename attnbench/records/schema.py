@@ -184,17 +184,25 @@ class Profile:
 
     Part as in the counts of the rule ``executed`` (``layer1 attention``), then operator, with the
     seconds of all its calls that lie in no other operator. ``steps`` were profiled, and those
-    between the quartiles averaged. A profiler slows what it watches: these are shares, no latency.
+    between the quartiles averaged. ``host_s`` and ``attention_s`` are those of each step, and
+    ``plain_s`` those of the plain host's steps, which alternated with these; empty for itself.
+    A profiler slows what it watches: these are shares, no latency.
     """
 
     kind: Literal["profile"] = "profile"
     steps: Steps
     seconds: Mapping[str, Mapping[str, Spent]]
+    host_s: tuple[Spent, ...]
+    attention_s: tuple[Spent, ...]
+    plain_s: tuple[Seconds, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse a step that took no time, of which nothing has a share."""
         if not any(spent > 0 for part in self.seconds.values() for spent in part.values()):
             raise ValueError("seconds of a profile are above 0 for an operator at least")
+        known = [self.host_s, self.attention_s, *([self.plain_s] if self.plain_s else [])]
+        if any(len(seconds) != self.steps for seconds in known):
+            raise ValueError("host_s, attention_s and plain_s have a figure for each step")
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)

@@ -146,7 +146,9 @@ def test_what_is_about_to_be_done_is_announced(new_run, events):
     ]
 
 
-PROFILE = Profile(steps=1, seconds={"layer1 host": {"aten::mul": 0.5}})
+PROFILE = Profile(
+    steps=1, seconds={"layer1 host": {"aten::mul": 0.5}}, host_s=(0.5,), attention_s=(0.0,)
+)
 
 
 def test_networks_are_profiled_behind_their_memory_where_that_is_asked_for(

@@ -25,7 +25,13 @@ ENVIRONMENT = {"cpu": "A", "cores": 2, "torch": "2.6", "time": "12:00", "load_av
 PLAN = Plan(variants=("plain", "control", "sa", "se"), budget_s=10.0, target=0.01)
 COUNTS = Counts(rules={"leaf": Count(operations=7)})
 MEMORY = Memory(peak_live_bytes=8)
-PROFILE = Profile(steps=12, seconds={"layer1 attention": {"aten::mul": 0.25}})
+PROFILE = Profile(
+    steps=2,
+    seconds={"layer1 attention": {"aten::mul": 0.25}},
+    host_s=(0.0, 0.0),
+    attention_s=(0.25, 0.25),
+    plain_s=(0.5, 0.5),
+)
 
 
 @pytest.fixture
@@ -258,13 +264,22 @@ def test_a_profile_of_the_control_or_a_second_one_is_refused(record):
 @pytest.mark.parametrize("seconds", [{}, {"layer1 host": {"aten::mul": 0.0}}])
 def test_a_profile_without_time_is_refused(seconds):
     with pytest.raises(ValueError, match="above 0 for an operator at least"):
-        Profile(steps=1, seconds=seconds)
+        replace(PROFILE, seconds=seconds)
+
+
+@pytest.mark.parametrize(
+    "seconds", [{"host_s": (1.0,)}, {"attention_s": ()}, {"plain_s": (1.0, 1.0, 1.0)}]
+)
+def test_a_profile_has_a_figure_for_each_step(seconds):
+    with pytest.raises(ValueError, match="have a figure for each step"):
+        replace(PROFILE, **seconds)
+    assert replace(PROFILE, plain_s=()).plain_s == ()  # of the plain host itself
 
 
 @pytest.mark.parametrize("spent", [-1e-9, float("nan"), 1e9])
 def test_seconds_that_no_operator_can_take_are_refused(spent):
     with pytest.raises(ValueError, match="aten::mul"):
-        Profile(steps=1, seconds={"layer1 host": {"aten::mul": spent}})
+        replace(PROFILE, seconds={"layer1 host": {"aten::mul": spent}})
 
 
 def test_a_second_plan_is_refused(record):

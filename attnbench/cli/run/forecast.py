@@ -14,7 +14,7 @@ STEP_S = {
     "counts": 1.5,
     "export": 25.0,
     "memory": 2.5,
-    "profile": 3.0,
+    "profile": 4.0,
     "warm-up": 1.0,
     "process": 4.0,
 }

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from attnbench.formatting import title
 from attnbench.report.plots import drawing
-from attnbench.report.plots.drawing import Plot
+from attnbench.report.plots.drawing import Plot, point
 from attnbench.report.plots.style import INK, REFERENCE, say
 from attnbench.report.tables.inside.kinds import (
     CONVOLUTIONS,
@@ -31,7 +31,7 @@ COLOURS = {
 
 NOTES = (
     "Bars: the attention's own operators, by kind. Open circles: what the host's own parts take "
-    "more or less than in the plain host; from another process, so machine noise is in it. "
+    "more or less than the plain host, with 95% intervals; steps of both alternated. "
     "A profiler slows what it watches: these are shares of a profiled step, not latencies."
 )
 
@@ -58,9 +58,9 @@ def inside(table: pd.DataFrame, setting: str) -> Figure:
             )
             say(bar, f"{title(row['variant'])}, {kind}: {width:.2f}% of the plain host's step")
             left += width
-        host = 100 * row["host"]
-        (mark,) = axes.plot(host, place, "o", markerfacecolor="none", color=INK, markersize=6)
-        say(mark, f"{title(row['variant'])}, the host's own parts: {host:+.2f}%")
+        host = drawing.overhead(row, "host_ratio")
+        words = f"{title(row['variant'])}, the host's own parts: {host[0]:+.1f}%"
+        point(axes, host, place, (INK, "o"), f"{words} {drawing.bracketed(*host[1:])}", hollow=True)
     axes.axvline(0, color=REFERENCE, linewidth=0.8)
     drawing.label_rows(axes, list(known["variant"]))
     axes.grid(axis="y", visible=False)
@@ -79,7 +79,8 @@ def _describe(table: pd.DataFrame) -> str:
     rows = [
         f"{title(row['variant'])} {100 * row['whole']:.1f}% ("
         + ", ".join(f"{kind} {100 * row[kind]:.1f}" for kind in ORDER)
-        + f"; host's own parts {100 * row['host']:+.1f})"
+        + f"; host's own parts {drawing.overhead(row, 'host_ratio')[0]:+.1f} "
+        + f"{drawing.bracketed(*drawing.overhead(row, 'host_ratio')[1:])})"
         for _, row in _ordered(table).iterrows()
     ]
     return f"Attention in percent of the plain host's profiled step: {'; '.join(rows)}. {NOTES}"

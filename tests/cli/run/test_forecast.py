@@ -33,8 +33,8 @@ def test_what_lies_outside_the_budget_is_said_before(run: Run, case) -> None:
 
 
 def test_profiles_take_time_where_they_are_asked_for(run: Run, case) -> None:
-    run.profiling = True  # of two networks, 3 s each
-    assert forecast.before_all([run]).endswith(" about 17 s.")
+    run.profiling = True  # of two networks, 4 s each
+    assert forecast.before_all([run]).endswith(" about 19 s.")
     training = Run(replace(case, mode="training"), PLAN, {}, profiling=True)  # cannot be profiled
     assert forecast.before_all([training]).endswith(" about 11 s.")
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from attnbench.measuring.inside.profiler import PREFIX, STEP, STEPS, measure, seconds_of
+from attnbench.measuring.inside.profiler import PREFIX, STEP, STEPS, averaged, measure, steps_of
 from attnbench.records.schema import BETWEEN_OPERATORS
 
 
@@ -19,9 +19,13 @@ class Event:
     self_device_time_total: float = 0.0
 
 
-def step(conv_us, mul_us, python_us=0.0, copy_us=0.0):
+def seconds_of(events, *, on_device=False):
+    return averaged(steps_of(events, "sa", on_device=on_device))
+
+
+def step(conv_us, mul_us, python_us=0.0, copy_us=0.0, variant="sa"):
     """A step: a convolution of the host, a product in the attention of the first stage, a copy."""
-    whole = Event(STEP)
+    whole = Event(STEP + variant)
     block = Event(f"{PREFIX}layer1.0", whole)
     conv = Event("aten::conv2d", block)
     attention = Event(f"{PREFIX}layer1.0.attention", block, python_us)
@@ -69,6 +73,14 @@ def test_steps_between_the_quartiles_are_averaged():
     assert found["layer1 attention"]["aten::mul"] == pytest.approx(4.5e-6)
 
 
+def test_steps_of_the_plain_host_between_them_are_told_apart():
+    events = [*step(50, 20), *step(7, 0, variant="plain"), *step(60, 20)]
+    assert [sum(spent.values()) for spent in steps_of(events, "sa")] == pytest.approx(
+        [70e-6, 80e-6]
+    )
+    assert [sum(spent.values()) for spent in steps_of(events, "plain")] == pytest.approx([7e-6])
+
+
 def test_a_real_networks_attention_is_seen_where_it_stands(case, capfd):
     small = replace(case, host="resnet18", image_size=64, batch_size=1, stages=(4,))
     profile = measure(small, "se")
@@ -81,4 +93,7 @@ def test_a_real_networks_attention_is_seen_where_it_stands(case, capfd):
     assert "aten::sigmoid" not in {
         name for part, row in profile.seconds.items() if part.endswith(" host") for name in row
     }
+    each = (profile.host_s, profile.attention_s, profile.plain_s)
+    assert all(len(seconds) == STEPS and min(seconds) > 0 for seconds in each)
+    assert max(profile.attention_s) < min(profile.host_s)
     assert capfd.readouterr().err == ""  # nor what the profiler's library says

@@ -8,9 +8,10 @@ from attnbench.report.tables.inside.kinds import ELEMENTWISE, MOVES, ORDER
 
 @pytest.fixture
 def table():
+    host = {"host_ratio": 0.99, "host_ratio_low": 0.98, "host_ratio_high": 1.01}
     rows = [
-        {"variant": "sa"} | dict.fromkeys(ORDER, 0.0) | {ELEMENTWISE: 0.1, MOVES: 0.05, "host": 0},
-        {"variant": "se"} | dict.fromkeys(ORDER, 0.0) | {MOVES: 0.02, "host": -0.01},
+        {"variant": "sa"} | dict.fromkeys(ORDER, 0.0) | {ELEMENTWISE: 0.1, MOVES: 0.05} | host,
+        {"variant": "se"} | dict.fromkeys(ORDER, 0.0) | {MOVES: 0.02} | host,
     ]
     return pd.DataFrame(rows)
 
@@ -31,7 +32,7 @@ def test_it_says_that_they_are_no_latencies(table):
     assert "not latencies" in drawing.caption
     assert "A profiler slows what it watches" in drawing.words
     assert "SE 2.0% (" in drawing.words
-    assert "host's own parts -1.0" in drawing.words
+    assert "host's own parts -1.0 [-2.0, +1.0]" in drawing.words
     assert "SA, elementwise: 10.00% of the plain host's step" in drawing.svg.replace("&#x27;", "'")
 
 

@@ -4,18 +4,40 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from functools import partial
 from math import isfinite
 from statistics import median
 
 import pandas as pd
 
-from attnbench.formatting import NOTHING, error, giga, percent, tenths, thousandths
+from attnbench.formatting import (
+    NOTHING,
+    error,
+    giga,
+    overhead,
+    percent,
+    tenths,
+    thousandths,
+    with_interval,
+)
 from attnbench.records.run import Run, machine
 from attnbench.records.schema import Count, Profile
 from attnbench.records.variants import COPY, PLAIN, PRODUCT
 from attnbench.report.tables.dataframe import Row, executed, work
 from attnbench.report.tables.inside.kinds import ORDER, kind_of, plain_name
-from attnbench.report.tables.table import Column, Table, figure, printed, typed, words
+from attnbench.report.tables.table import (
+    Column,
+    Table,
+    ends_of,
+    figure,
+    figures,
+    printed,
+    typed,
+    with_doubt,
+    with_ends,
+    words,
+)
+from attnbench.stats.interval import Interval, median_interval
 from attnbench.stats.ratios import seconds_per_step
 
 SLOWED = "a profiler slows what it watches: read shares, not latencies"
@@ -46,12 +68,21 @@ COLUMNS = (
         "attention (ms)",
         figure(thousandths),
     ),
-    Column(
+    *with_ends(
         "attention_share",
-        "`attention_s` over `profiled_s`.",
+        "Seconds within the attention over those of a plain host's step beside it; median over "
+        "pairs of steps.",
         "1",
-        "share of the step",
-        figure(_share),
+        "attention over plain host [95%]",
+        with_doubt(partial(with_interval, scale=100, digits=1, unit="%")),
+    ),
+    *with_ends(
+        "host_ratio",
+        "Seconds in the host's own parts over those of a plain host's step beside it; median over "
+        "pairs of steps.",
+        "1",
+        "its host over plain host [95%]",
+        with_doubt(overhead),
     ),
     Column(
         "macs_share",
@@ -73,14 +104,6 @@ COLUMNS = (
         "",
         "attention by stage (ms)",
         words,
-    ),
-    Column(
-        "host_added_s",
-        "Seconds of the host's own parts, less those of the plain host: from two processes, so "
-        "that what differed between these is in it.",
-        "s",
-        "host's own parts, added (ms)",
-        figure(thousandths),
     ),
     Column(
         "operators",
@@ -137,8 +160,7 @@ COLUMNS = (
 )
 
 SECONDS = (
-    *("profiled_s", "attention_s", "attention_share", "macs_share", "moved_share"),
-    "host_added_s",
+    *("profiled_s", "attention_s", "attention_share", "host_ratio", "macs_share", "moved_share"),
 )
 WHERE = ("stages", "operators")
 RATES = ("attention_bytes_per_s", "host_bytes_per_s", "attention_macs_per_s", "host_macs_per_s")
@@ -177,51 +199,55 @@ def _ceilings(run: Run, others: Iterable[Run]) -> Row:
 
 
 def kinds(run: Run) -> pd.DataFrame:
-    """Return one row a module: seconds of its attention by kind of operator, over plain's step.
+    """Return one row a module: its attention by kind of operator, over the plain host's step.
 
-    Columns: ``variant``, those of :data:`ORDER`, ``host`` (what the host's own parts take more
-    than the plain host, which may be below 0); all as shares of the plain host's profiled step.
-    Empty where the plain host was not profiled.
+    Columns: ``variant``, those of :data:`ORDER`, and ``host_ratio`` with its ends: the host's own
+    parts over the plain host.
     """
     rows: list[Row] = []
-    if PLAIN in run.profile:
-        plain_s = _seconds(run.profile[PLAIN])
-        for name in run.modules:
-            if name in run.profile:
-                by_kind = Counter[str]()
-                for operator, spent_s in _attention(run.profile[name]).items():
-                    by_kind[kind_of(operator)] += spent_s  # type: ignore[assignment]
-                host_s = _seconds(run.profile[name], "host") - _seconds(run.profile[PLAIN], "host")
-                shares: Row = {kind: by_kind[kind] / plain_s for kind in ORDER}
-                rows.append({"variant": name, **shares, "host": host_s / plain_s})
-    return pd.DataFrame(rows, columns=["variant", *ORDER, "host"])
+    for name in run.modules:
+        if (profile := run.profile.get(name)) and (pairs := _pairs(profile)):
+            by_kind = dict.fromkeys(ORDER, 0.0)
+            spent_s = _attention(profile)
+            for operator, value in spent_s.items():
+                by_kind[kind_of(operator)] += value
+            scale = pairs["attention_share"].median / (sum(spent_s.values()) or 1.0)
+            shares: Row = {kind: value * scale for kind, value in by_kind.items()}
+            rows.append({"variant": name, **shares, **figures("host_ratio", pairs["host_ratio"])})
+    return pd.DataFrame(rows, columns=["variant", *ORDER, "host_ratio", *ends_of("host_ratio")])
+
+
+def _pairs(profile: Profile) -> dict[str, Interval]:
+    """Return attention and host over the plain host's steps beside them; empty without these."""
+    return {
+        key: median_interval([s / beside for s, beside in zip(own, profile.plain_s, strict=True)])
+        for key, own in (("attention_share", profile.attention_s), ("host_ratio", profile.host_s))
+        if profile.plain_s
+    }
 
 
 def _row(run: Run, variant: str) -> Row:
     profile = run.profile[variant]
-    whole_s = _seconds(profile)
-    row: Row = {"variant": variant, "profiled_s": whole_s}
+    row: Row = {"variant": variant, "profiled_s": _seconds(profile)}
     spent_s = {"host": _seconds(profile, "host"), "attention": _seconds(profile, "attention")}
     if variant != PLAIN:
         row |= {
             "attention_s": spent_s["attention"],
-            "attention_share": spent_s["attention"] / whole_s,
             "stages": _stages(profile),
             "operators": _most(profile),
         }
-        if PLAIN in run.profile:
-            row["host_added_s"] = spent_s["host"] - _seconds(run.profile[PLAIN], "host")
+        for key, known in _pairs(profile).items():
+            row |= figures(key, known)
     counted = _counted(run, variant)
     for owner, cost in counted.items():
         if spent_s[owner] > 0:
             row[f"{owner}_macs_per_s"] = cost["macs"] * run.case.batch_size / spent_s[owner]
             if run.case.batch_size == 1:  # weights are read once whatever the batch
                 row[f"{owner}_bytes_per_s"] = cost["moved_bytes"] / spent_s[owner]
-    for key in ("macs", "moved"):
-        amount = "macs" if key == "macs" else "moved_bytes"
+    for share, amount in (("macs_share", "macs"), ("moved_share", "moved_bytes")):
         total = sum(cost[amount] for cost in counted.values())
         if "attention" in counted and total:
-            row[f"{key}_share"] = counted["attention"][amount] / total
+            row[share] = counted["attention"][amount] / total
     return row
 
 

@@ -25,7 +25,10 @@ def cost(read, written, macs):
 
 @pytest.fixture
 def profiled(run: Run) -> Run:
-    """A plain step of 100 ms; with SA one of 125 ms, of which the attention takes 20."""
+    """A plain step of 100 ms; with SA one of 125 ms, of which the attention takes 20.
+
+    Of the plain steps beside it one was twice as long, and so was SA's.
+    """
     plain = {"conv1 host": {"aten::mkldnn_convolution": 0.1}}
     sa = {
         "layer1 host": {"aten::mkldnn_convolution": 0.105},
@@ -37,8 +40,14 @@ def profiled(run: Run) -> Run:
         },
     }
     profile = {
-        "plain": Profile(steps=12, seconds=plain),
-        "sa": Profile(steps=12, seconds=sa),
+        "plain": Profile(steps=7, seconds=plain, host_s=(0.1,) * 7, attention_s=(0.0,) * 7),
+        "sa": Profile(
+            steps=7,
+            seconds=sa,
+            host_s=(0.210, *(0.105,) * 6),
+            attention_s=(0.040, *(0.020,) * 6),
+            plain_s=(0.200, *(0.100,) * 6),
+        ),
     }
     parts = {
         "layer1 host": cost(600, 300, 9_999),
@@ -54,8 +63,9 @@ def test_attention_stands_against_its_host(profiled):
     sa = shares.frame(profiled).set_index("variant").loc["sa"]
     assert sa["profiled_s"] == pytest.approx(0.125)
     assert sa["attention_s"] == pytest.approx(0.020)
-    assert sa["attention_share"] == pytest.approx(0.16)  # 20 / 125
-    assert sa["host_added_s"] == pytest.approx(0.005)  # 105 - 100
+    shares_of_it = [sa[f"attention_share{end}"] for end in ("", "_low", "_high")]
+    assert shares_of_it == pytest.approx([0.2] * 3)  # 20 / 100, and 40 / 200
+    assert sa["host_ratio"] == pytest.approx(1.05)  # 105 / 100
     assert sa["macs_share"] == pytest.approx(1e-4)  # 1 / 10,000
     assert sa["moved_share"] == pytest.approx(0.1)  # 100 / 1,000
     assert sa["stages"] == "layer1 14.00, layer2 6.00"
@@ -106,19 +116,20 @@ def test_ceilings_of_another_machine_or_dtype_do_not_stand_beside(profiled):
         assert found[["copy_bytes_per_s", "product_macs_per_s"]].isna().all(axis=None)
 
 
-def test_a_profile_alone_has_no_rates_and_no_comparison(profiled):
+def test_a_profile_without_counts_has_no_rates(profiled):
     alone = replace(profiled, counts={}, profile={"sa": profiled.profile["sa"]})
     (row,) = shares.frame(alone).to_dict("records")
-    assert row["attention_share"] == pytest.approx(0.16)
-    assert shares.frame(alone)[["host_added_s", *shares.RATES]].isna().all(axis=None)
-    assert shares.kinds(alone).empty  # in shares of the plain host's step
+    assert row["attention_share"] == pytest.approx(0.2)
+    assert shares.frame(alone)[["macs_share", *shares.RATES]].isna().all(axis=None)
 
 
 def test_tables_say_that_a_profiler_slows_what_it_watches(profiled):
     found = tables(LoadedRun(profiled))[-3:]
     assert "a profiler slows what it watches: read shares, not latencies" in found[0].caption
     assert [row[0] for row in found[0].rows] == ["plain", "SA"]
-    assert found[0].rows[1][1:] == ("125.00", "20.00", "16.0%", "0.010%", "10.0%", "5.00")
+    assert found[0].rows[1][1:] == (
+        *("125.00", "20.00", "20.0 [20.0, 20.0]%", "+5.0% [+5.0, +5.0]", "0.010%", "10.0%"),
+    )
     assert found[1].rows == (
         ("SA", "layer1 14.00, layer2 6.00", "mul 9.00, cat 4.00, native_group_norm 3.00"),
     )
@@ -141,7 +152,7 @@ def test_seconds_by_kind_are_shares_of_the_plain_step(profiled):
     assert sa[NORMALISATION] == pytest.approx(0.03)
     assert sa[MOVES] == pytest.approx(0.04)
     assert sa[REST] == pytest.approx(0.02)
-    assert sa["host"] == pytest.approx(0.05)
+    assert sa["host_ratio"] == pytest.approx(1.05)
     assert sum(sa[kind] for kind in ORDER) == pytest.approx(0.20)
 
 
