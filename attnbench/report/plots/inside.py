@@ -31,7 +31,8 @@ COLOURS = {
 
 NOTES = (
     "Bars: the attention's own operators, by kind. Open circles: what the host's own parts take "
-    "more or less than the plain host, with 95% intervals; steps of both alternated. "
+    "more or less than the plain host, with 95% intervals, which may "
+    "reach beyond the plot; steps of both alternated. "
     "A profiler slows what it watches: these are shares of a profiled step, not latencies."
 )
 
@@ -66,7 +67,11 @@ def inside(table: pd.DataFrame, setting: str) -> Figure:
     axes.grid(axis="y", visible=False)
     axes.set(ylim=(len(known) - 0.4, -0.6), xlabel="share of the plain host's profiled step (%)")
     handles = [axes.barh(0, 0, color=COLOURS[kind], label=kind) for kind in ORDER]
-    figure.legend(handles=handles, loc="outside upper left", ncols=3, fontsize=7, frameon=False)
+    axes.legend(handles=handles, loc="lower left", bbox_to_anchor=(0, 1), ncols=3)
+    medians = [drawing.overhead(row, "host_ratio")[0] for _, row in known.iterrows()]
+    longest = max([100 * known["whole"].max(), *medians, 1.0])
+    # A noisy interval, which may be ten times as long, must not hide the bars.
+    axes.set_xlim(min([0.0, *medians]) - 0.3 * longest, 1.3 * longest)
     drawing.noted(figure, NOTES)
     return drawing.titled(figure, setting, table, exact=True)
 
