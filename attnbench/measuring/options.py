@@ -23,7 +23,7 @@ from attnbench.records import device, image_size, store
 from attnbench.records.bounds import LONGEST_S, MOST_PROCESSES, SHORTEST_S
 from attnbench.records.case import CASE_OPTIONS, GRID, OPTIONS, RUNTIMES, Case, RunOptions
 from attnbench.records.options import site_patterns
-from attnbench.records.run import Run, gather
+from attnbench.records.run import Run, can_be_profiled, gather
 from attnbench.records.variants import STAGES
 from attnbench.runtimes import table
 from attnbench.text import near, unknown
@@ -55,10 +55,16 @@ def check(options: RunOptions, out: Path | None) -> bool:
         modules = [resolve.parse(module) for module in filled.modules or ()]
         resolve.origins(modules)  # the files are there
         host_reference.origins(str(filled.host))
-        for case in cases_of(filled):
+        cases_asked = list(cases_of(filled))
+        for case in cases_asked:
             check_case(case)
     except SettingsError as error:
         raise UserError(str(error)) from error
+    if stated.profile and not any(map(can_be_profiled, cases_asked)):
+        raise UserError(
+            "--profile takes networks that eager PyTorch runs in inference on cpu or cuda, and none"
+            f" of these is one: {cases_asked[0].described}"
+        )
     folders = [] if out is None else store.runs_in(out)
     if not folders:
         require_spacing(filled)
@@ -66,6 +72,11 @@ def check(options: RunOptions, out: Path | None) -> bool:
         # Whether one that has not run was left out, as it does not fit the host, is not known here.
         others = [name for name in stated.modules or () if name not in runs[0].modules]
         require_same_options(runs, folders, stated, others)
+        if stated.profile and not all(run.profile for run in runs if run.profiled):
+            raise UserError(
+                f"--profile: {out} is finished, and nothing can be added to it; "
+                "name a new folder with --out"
+            )
         return not others
     require_place(out)
     return False

@@ -26,6 +26,7 @@ from attnbench.errors import UserError
 from attnbench.measuring import isolated, latency, memory, planning, repetitions, workload
 from attnbench.measuring.events import Beginning, Event, Planned, Waiting, failure, record
 from attnbench.measuring.guard import is_custom, watched
+from attnbench.measuring.inside import profiler
 from attnbench.measuring.processes import variation, witness
 from attnbench.measuring.processes.share import next_process
 from attnbench.measuring.workload import image_for, network
@@ -40,6 +41,7 @@ from attnbench.records.schema import (
     FailedStep,
     Failure,
     Memory,
+    Profile,
     Record,
     Results,
 )
@@ -109,8 +111,8 @@ def run(
     with worker.time_limit(options.timeout_s):
         notify = progress or _unheard()
         turns = repetitions.Turns(options.if_busy or "wait", notify)
-        planned = replace(options, timeout_s=None, if_busy=None)
-        measured = _run(planned, out, notify, turns)
+        planned = replace(options, timeout_s=None, if_busy=None, profile=None)
+        measured = _run(planned, out, notify, turns, profiling=bool(options.profile))
     if measured.left_out and progress is None:
         warn(f"left out: {'; '.join(measured.left_out.values())}", stacklevel=2)
     return measured
@@ -129,14 +131,19 @@ def _unheard() -> Progress:
 
 
 def _run(
-    options: RunOptions, out: str | PathLike[str] | None, notify: Progress, turns: repetitions.Turns
+    options: RunOptions,
+    out: str | PathLike[str] | None,
+    notify: Progress,
+    turns: repetitions.Turns,
+    *,
+    profiling: bool = False,
 ) -> Measured:
     planned_runs, folder, left_out = planning.prepare(options, None if out is None else Path(out))
     for planned, its_folder in planned_runs:
         notify(planned, Planned(its_folder, left_out))
     runs = tuple(planned for planned, _ in planned_runs)
     for planned in runs:
-        planned.exports = _exports(folder)
+        planned.exports, planned.profiling = _exports(folder), profiling
     folders = {id(planned): its_folder for planned, its_folder in planned_runs}
     due = repetitions.paced(runs, 60 * (options.every_minutes or 0.0), notify)
     timed: MeasureLatency = lambda run: turns.marked(latency_apart(run))  # noqa: E731
@@ -158,6 +165,11 @@ def _exports(folder: Path) -> Path:
 def memory_apart(case: Case, variant: str) -> Memory:
     """Measure the variant's peaks in a child process."""
     return worker.call(memory.measure, case, variant)
+
+
+def profile_apart(case: Case, variant: str) -> Profile:
+    """Profile the variant in a child process, whose figures are no part of the timing."""
+    return worker.call(profiler.measure, case, variant)
 
 
 def export_apart(run: Run, variant: str) -> Export:
@@ -254,13 +266,17 @@ def execute(
 
 
 def _results(run: Run, count: CountNetwork, measure_memory: MeasureMemory) -> Iterator[Event]:
-    """Yield counts and memory, or why there are none; both where some rules of counting failed."""
+    """Yield counts, memory and profiles, or why there are none.
+
+    Both where some rules of counting failed.
+    """
     exported = run.networks if run.case.exported else ()
     in_memory = () if run.case.exported else run.networks  # it is the runtime's own, in its process
     steps: dict[FailedStep, tuple[tuple[str, ...], Callable[[str], Results]]] = {
         "counts": (run.counted, partial(_counts, run.case, count=count)),
         "export": (exported, partial(export_apart, run)),
         "memory": (in_memory, partial(measure_memory, run.case)),
+        "profile": (run.profiled if run.profiling else (), partial(profile_apart, run.case)),
     }
     for kind, (variants, measure) in steps.items():
         for variant in variants:

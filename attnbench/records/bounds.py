@@ -29,6 +29,9 @@ Seconds = Annotated[float, Field(ge=SHORTEST_S, lt=LONGEST_S)]
 Lost = Annotated[float, Field(ge=0, lt=LONGEST_S)]
 """Seconds that counters of the system showed; 0 where nothing happened."""
 
+Spent = Annotated[float, Field(ge=0, lt=LONGEST_S)]
+"""Seconds of a part of work, which may be too short for any clock."""
+
 Target = Annotated[float, Field(gt=0, le=0.1)]
 """Half-width of an interval of log-ratios; a wider one would let any control hold."""
 

@@ -307,6 +307,8 @@ class RunOptions:
     if_busy: Literal["wait", "refuse", "share"] | None = None
     """What to do while another measurement runs on this machine: wait for its end (the default),
     raise, or measure beside it, which flags every round. Not part of the plan."""
+    profile: bool | None = None
+    """Whether to profile networks too, apart from the timing. Not part of the plan."""
     threads: int | None = None
     seed: int | None = None
     repeat: int | None = option(

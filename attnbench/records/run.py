@@ -8,6 +8,7 @@ from pathlib import Path
 
 from attnbench.errors import UserError
 from attnbench.records import evaluation, schema, store
+from attnbench.records.device import kind_of
 from attnbench.records.evaluation import Evaluation
 from attnbench.records.jsonl import MOST
 from attnbench.records.variants import PLAIN, piece
@@ -32,6 +33,7 @@ class Run:
     counts: dict[str, Mapping[str, schema.Count]] = field(default_factory=dict)
     shapes: dict[str, tuple[int, ...] | None] = field(default_factory=dict)
     memory: dict[str, schema.Memory] = field(default_factory=dict)
+    profile: dict[str, schema.Profile] = field(default_factory=dict)
     compiled: dict[str, schema.Compiled] = field(default_factory=dict)
     export: dict[str, schema.Export] = field(default_factory=dict)
     rounds: list[schema.Round] = field(default_factory=list)
@@ -43,6 +45,8 @@ class Run:
     """The time of the first record after the plan: of several runs, all are planned at once."""
     exports: Path | None = field(default=None, compare=False)
     """The folder of the files that ``export`` names, while they are measured."""
+    profiling: bool = field(default=False, compare=False)
+    """Whether networks are profiled, while they are measured: not part of the plan."""
     evaluations: tuple[Evaluation, ...] = ()
     """Accuracies counted in the run's folder; not part of its records."""
 
@@ -55,6 +59,11 @@ class Run:
     def networks(self) -> tuple[str, ...]:
         """The networks: the plain host, and the host with each module; none in isolated runs."""
         return () if self.case.isolated else self.counted
+
+    @property
+    def profiled(self) -> tuple[str, ...]:
+        """The networks that a profiler can look into: eager ones, in inference, on CPU or CUDA."""
+        return self.networks if can_be_profiled(self.case) else ()
 
     @property
     def modules(self) -> tuple[str, ...]:
@@ -105,7 +114,7 @@ class Run:
             self.failures.setdefault(variant, {})[record.error.step] = record.error
         elif isinstance(results, schema.Counts):
             self.counts[variant], self.shapes[variant] = results.rules, results.shape
-        elif isinstance(results, schema.Memory | schema.Compiled | schema.Export):
+        elif isinstance(results, schema.Memory | schema.Profile | schema.Compiled | schema.Export):
             getattr(self, results.kind)[variant] = results
         elif isinstance(results, schema.Round):
             self.rounds.append(results)
@@ -146,6 +155,7 @@ class Run:
         having = {
             "counts": self.counted,
             "memory": self.networks,
+            "profile": self.profiled,
             "compiled": self.networks if self.case.compiled else (),
             "export": self.networks if self.case.exported else (),
         }
@@ -211,6 +221,12 @@ class Run:
 
 def _quoted(name: str | None) -> str:
     return f"'{printable(name or '', MOST)}'"
+
+
+def can_be_profiled(case: schema.Case) -> bool:
+    """Return whether a profiler can tell which module of the case's networks an operator is of."""
+    eager = case.runtime == "eager" and case.mode == "inference" and not case.isolated
+    return eager and kind_of(case.device) in {"cpu", "cuda"}
 
 
 def machine(environment: schema.Environment) -> schema.Environment:

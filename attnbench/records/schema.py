@@ -26,6 +26,7 @@ from attnbench.records.bounds import (
     Seconds,
     Sha256,
     Share,
+    Spent,
     Steps,
     Target,
 )
@@ -173,6 +174,37 @@ class Export:
             raise ValueError("relative_error is at most bound: what differs by more is a failure")
 
 
+BETWEEN_OPERATORS = "between operators"
+"""Stands for an operator: the rest of a module's own time, in Python and in torch's calls."""
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class Profile:
+    """The seconds of one step by part of the network and operator, as a profiler saw them.
+
+    Part as in the counts of the rule ``executed`` (``layer1 attention``), then operator, with the
+    seconds of all its calls that lie in no other operator. ``steps`` were profiled, and those
+    between the quartiles averaged. ``host_s`` and ``attention_s`` are those of each step, and
+    ``plain_s`` those of the plain host's steps, which alternated with these; empty for itself.
+    A profiler slows what it watches: these are shares, no latency.
+    """
+
+    kind: Literal["profile"] = "profile"
+    steps: Steps
+    seconds: Mapping[str, Mapping[str, Spent]]
+    host_s: tuple[Spent, ...]
+    attention_s: tuple[Spent, ...]
+    plain_s: tuple[Seconds, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse a step that took no time, of which nothing has a share."""
+        if not any(spent > 0 for part in self.seconds.values() for spent in part.values()):
+            raise ValueError("seconds of a profile are above 0 for an operator at least")
+        known = [self.host_s, self.attention_s, *([self.plain_s] if self.plain_s else [])]
+        if any(len(seconds) != self.steps for seconds in known):
+            raise ValueError("host_s, attention_s and plain_s have a figure for each step")
+
+
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class DeviceTime:
     """The seconds that a device itself took for consecutive steps, which all lay in its queue.
@@ -259,7 +291,7 @@ class End:
     message: str | None = None
 
 
-FailedStep = Literal["counts", "export", "memory", "latency", "device time"]
+FailedStep = Literal["counts", "export", "memory", "profile", "latency", "device time"]
 """A variant whose ``device time`` failed has the times of its issued steps all the same."""
 
 
@@ -273,7 +305,7 @@ class Failure:
 
 
 Results = Annotated[
-    Plan | Counts | Export | Memory | Compiled | Round | End, Field(discriminator="kind")
+    Plan | Counts | Export | Memory | Profile | Compiled | Round | End, Field(discriminator="kind")
 ]
 
 

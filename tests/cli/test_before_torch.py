@@ -49,6 +49,9 @@ places --host vgg17                           | unknown host 'vgg17'
 places --image-size 64,96                     | the places of one size are listed at a time
 run --host fasterrcnn                         | unknown host 'fasterrcnn'
 run --host ''                                 | unknown host ''
+run --profile --mode training                 | --profile takes networks that eager PyTorch runs
+run --profile --isolated                      | --profile takes networks that eager PyTorch runs
+run --profile --compile                       | --profile takes networks that eager PyTorch runs
 run --modules foo                             | unknown attention module 'foo'; known: se
 run --modules sga                             | 'sga' (did you mean sa?)
 run --modules SAA,se                          | 'SAA' (did you mean sa?)

@@ -23,14 +23,24 @@ from attnbench import report
 from attnbench.counting import NotCountedError, training
 from attnbench.devices.table import KINDS
 from attnbench.errors import UserError
-from attnbench.measuring import isolated, latency, runner
+from attnbench.measuring import isolated, latency, planning, runner
 from attnbench.measuring.events import Beginning, Planned
 from attnbench.measuring.processes import variation
 from attnbench.measuring.runner import execute, latency_apart, memory_apart
 from attnbench.records import store
 from attnbench.records.case import RunOptions
-from attnbench.records.run import gather
-from attnbench.records.schema import Count, Counts, End, Failure, Memory, Record, Round
+from attnbench.records.run import Run, gather
+from attnbench.records.schema import (
+    Count,
+    Counts,
+    End,
+    Failure,
+    Memory,
+    Plan,
+    Profile,
+    Record,
+    Round,
+)
 from attnbench.records.variants import CONTROL, PLAIN, IsolatedModule, alone
 from attnbench.report.tables.remarks import remarks
 from attnbench.report.tables.run import LoadedRun
@@ -135,6 +145,50 @@ def test_what_is_about_to_be_done_is_announced(new_run, events):
         ("round", None),
         ("round", None),
     ]
+
+
+PROFILE = Profile(
+    steps=1, seconds={"layer1 host": {"aten::mul": 0.5}}, host_s=(0.5,), attention_s=(0.0,)
+)
+
+
+def test_networks_are_profiled_behind_their_memory_where_that_is_asked_for(
+    new_run, perform, machine, monkeypatch
+):
+    def profiled(_, variant):
+        if variant == "se":
+            raise RuntimeError("cannot be profiled")
+        return PROFILE
+
+    monkeypatch.setattr(runner, "profile_apart", profiled)
+    run = new_run(variants=(PLAIN, CONTROL, "se"))
+    run.profiling = True
+    done = kinds(perform(run, clock=machine))
+    assert done[2:6] == [
+        ("memory", PLAIN),
+        ("memory", "se"),
+        ("profile", PLAIN),
+        ("profile", "se"),
+    ]
+    assert run.profile == {PLAIN: PROFILE}
+    error = Failure(step="profile", type="RuntimeError", message="cannot be profiled")
+    assert run.failures == {"se": {"profile": error}}
+    assert ran(run) == [{PLAIN, CONTROL, "se"}]  # it is timed all the same
+
+
+@pytest.mark.parametrize("asked", [True, None])
+def test_a_profile_is_made_where_the_options_ask_for_it(monkeypatch, case, tmp_path, asked):
+    planned = Run(case, Plan(variants=(PLAIN, CONTROL, "se"), budget_s=1.0, target=0.01), {})
+    seen = []
+
+    def execute(*_, **__):
+        seen.append(planned.profiling)
+        yield from ()
+
+    monkeypatch.setattr(planning, "prepare", lambda *_: ([(planned, tmp_path)], tmp_path, {}))
+    monkeypatch.setattr(runner, "execute", execute)
+    runner.run(RunOptions(profile=asked), tmp_path)
+    assert seen == [bool(asked)]
 
 
 def test_a_variant_that_cannot_be_counted_is_a_record_and_goes_on(

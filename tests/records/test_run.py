@@ -14,6 +14,7 @@ from attnbench.records.schema import (
     Failure,
     Memory,
     Plan,
+    Profile,
     Record,
     Round,
 )
@@ -24,6 +25,13 @@ ENVIRONMENT = {"cpu": "A", "cores": 2, "torch": "2.6", "time": "12:00", "load_av
 PLAN = Plan(variants=("plain", "control", "sa", "se"), budget_s=10.0, target=0.01)
 COUNTS = Counts(rules={"leaf": Count(operations=7)})
 MEMORY = Memory(peak_live_bytes=8)
+PROFILE = Profile(
+    steps=2,
+    seconds={"layer1 attention": {"aten::mul": 0.25}},
+    host_s=(0.0, 0.0),
+    attention_s=(0.25, 0.25),
+    plain_s=(0.5, 0.5),
+)
 
 
 @pytest.fixture
@@ -224,6 +232,54 @@ def test_counts_twice_are_refused(record):
 def test_a_plan_without_its_baseline_or_with_a_name_twice_is_refused(variants):
     with pytest.raises(ValueError, match="names the baseline, its control"):
         replace(PLAN, variants=variants)
+
+
+def test_a_profile_is_known_by_its_network(record):
+    run = gather([record(PLAN), record(PROFILE, "sa")], "file")
+    assert run.profile == {"sa": PROFILE}
+    assert run.has("sa", "profile")
+    failed = gather([record(PLAN), record(variant="se", error=failure("profile"))], "file")
+    assert failed.has("se", "profile")
+    assert not failed.failed("se", "latency")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"mode": "training"}, {"runtime": "compile"}, {"runtime": "onnxruntime"}, {"device": "mps"}],
+)
+def test_a_profile_of_what_cannot_be_profiled_is_refused(record, case, settings):
+    case = replace(case, **settings)
+    lines = [record(PLAN, case=case), record(PROFILE, "sa", case=case)]
+    with pytest.raises(UserError, match="line 2: no such run has profile of 'sa'"):
+        gather(lines, "file")
+
+
+def test_a_profile_of_the_control_or_a_second_one_is_refused(record):
+    with pytest.raises(UserError, match="line 2: no such run has profile of 'control'"):
+        gather([record(PLAN), record(PROFILE, "control")], "file")
+    with pytest.raises(UserError, match="line 3: profile of 'sa' again"):
+        gather([record(PLAN), record(PROFILE, "sa"), record(PROFILE, "sa")], "file")
+
+
+@pytest.mark.parametrize("seconds", [{}, {"layer1 host": {"aten::mul": 0.0}}])
+def test_a_profile_without_time_is_refused(seconds):
+    with pytest.raises(ValueError, match="above 0 for an operator at least"):
+        replace(PROFILE, seconds=seconds)
+
+
+@pytest.mark.parametrize(
+    "seconds", [{"host_s": (1.0,)}, {"attention_s": ()}, {"plain_s": (1.0, 1.0, 1.0)}]
+)
+def test_a_profile_has_a_figure_for_each_step(seconds):
+    with pytest.raises(ValueError, match="have a figure for each step"):
+        replace(PROFILE, **seconds)
+    assert replace(PROFILE, plain_s=()).plain_s == ()  # of the plain host itself
+
+
+@pytest.mark.parametrize("spent", [-1e-9, float("nan"), 1e9])
+def test_seconds_that_no_operator_can_take_are_refused(spent):
+    with pytest.raises(ValueError, match="aten::mul"):
+        replace(PROFILE, seconds={"layer1 host": {"aten::mul": spent}})
 
 
 def test_a_second_plan_is_refused(record):

@@ -68,6 +68,14 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
     seed: Annotated[int | None, stated("seed")] = None,
     repeat: Annotated[int | None, stated("repeat")] = None,
     every: Annotated[float | None, stated("every_minutes")] = None,
+    profile: Annotated[
+        bool,
+        typer.Option(
+            "--profile",
+            help="Also profile each network apart from the timing: where the time of a step goes, "
+            "by stage and operator. Eager inference on CPU or CUDA.",
+        ),
+    ] = False,
     no_wait: NoWait = False,
     share: Share = False,
     out: Annotated[
@@ -126,6 +134,7 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
         repeat=repeat,
         every_minutes=every,
         if_busy=options.if_busy(no_wait=no_wait, share=share),
+        profile=profile or None,
     )
     if check(stated_options, out) and not outline:
         return _finished(out, as_json=as_json)

@@ -38,6 +38,7 @@ class Bar:
         """Lengthen the bar by a run, of which an earlier call may have done a part."""
         self.runs.append(run)
         steps_s = STEP_S["counts"] * len(run.counts) + STEP_S["memory"] * len(run.memory)
+        steps_s += STEP_S["profile"] * len(run.profile) * run.profiling
         self._done_s.append(_expected_s(run) if run.end else steps_s + run.timed_s)
         self._progress.reset(self._task, total=sum(map(_expected_s, self.runs)))
 

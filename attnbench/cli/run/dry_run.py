@@ -24,6 +24,8 @@ def show(wanted: RunOptions, out: Path | None, *, as_json: bool) -> Mapping[str,
 
     with worker.time_limit(wanted.timeout_s):
         known = planning.outline(wanted, out)
+    for run in known.runs:
+        run.profiling = bool(wanted.profile)
     counted = Counter(run.case for run in known.runs)
     waiting_s = 60 * (wanted.every_minutes or 0.0) * (max(counted.values()) - 1)
     least_s, most_s = forecast.bounds_s(known.runs, waiting_s)

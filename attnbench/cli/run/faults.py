@@ -8,7 +8,10 @@ from pathlib import Path
 from attnbench.records.run import Run, read
 from attnbench.text import printable
 
-RESULTS = ("plan", "counts", "shapes", "memory", "compiled", "export", "rounds", "failures", "end")
+RESULTS = (
+    *("plan", "counts", "shapes", "memory", "profile", "compiled", "export", "rounds"),
+    *("failures", "end"),
+)
 """What a run and its file must agree on."""
 
 

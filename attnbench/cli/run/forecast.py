@@ -11,7 +11,14 @@ from attnbench.stats.interval import FEWEST
 from attnbench.stats.ratios import FEWEST_ROUNDS
 from attnbench.stats.witness import custom_modules
 
-STEP_S = {"counts": 1.5, "export": 25.0, "memory": 2.5, "warm-up": 1.0, "process": 4.0}
+STEP_S = {
+    "counts": 1.5,
+    "export": 25.0,
+    "memory": 2.5,
+    "profile": 4.0,
+    "warm-up": 1.0,
+    "process": 4.0,
+}
 """Seconds that one step takes beside the timed rounds, roughly."""
 
 BUSY = 2.0
@@ -23,7 +30,8 @@ def beside_the_rounds_s(run: Run) -> float:
     kind = "export" if run.case.exported else "memory"
     counted, measured = STEP_S["counts"] * len(run.counted), STEP_S[kind] * len(run.networks)
     processes_s = warm_up_s(run) * run.plan.processes + further_s(run)
-    return counted + measured + processes_s + witness_s(run)
+    profiled = STEP_S["profile"] * len(run.profiled) * run.profiling
+    return counted + measured + profiled + processes_s + witness_s(run)
 
 
 def warm_up_s(run: Run) -> float:

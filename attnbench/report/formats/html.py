@@ -13,6 +13,7 @@ from attnbench import formatting
 from attnbench.modules import ATTENTION
 from attnbench.records import evaluation, store
 from attnbench.records.evaluation import Evaluation
+from attnbench.records.run import Run
 from attnbench.records.trainings import store as training_store
 from attnbench.records.variants import PLAIN
 from attnbench.report.formats import reproduce
@@ -20,6 +21,7 @@ from attnbench.report.formats.trainings import Section
 from attnbench.report.plots.render import Drawing, on_page
 from attnbench.report.tables import accuracy, claims, stages
 from attnbench.report.tables.grid import by_runtime, grid, labels, shared, turned
+from attnbench.report.tables.inside import shares
 from attnbench.report.tables.pooled import pooled
 from attnbench.report.tables.remarks import control, machine, notes, remarks
 from attnbench.report.tables.run import LoadedRun, Runs, of_several, overview, tables
@@ -65,10 +67,11 @@ def page(  # noqa: PLR0913, PLR0917  what a page may hold
     repeated = [loaded for loaded in together.values() if len(loaded.runs) > 1]
     headings = labels(runs) if several else {}
     sections = []
+    alone = [loaded.timed for loaded in runs.values() if loaded.run.case.isolated]
     for number, (name, loaded) in enumerate(runs.items(), start=1):
         pictures = on_page(drawings[name], f"plot-{number}" if several else "plot")
         heading = headings.get(name, loaded.run.case.described)
-        sections.append(_section(f"run-{number}", heading, loaded, pictures))
+        sections.append(_section(f"run-{number}", heading, loaded, pictures, alone))
     hosts = [loaded.run.case.host for loaded in runs.values()]
     hosts += [evaluated.host for evaluated in evaluations]
     hosts += [section.host for section in trainings]
@@ -98,9 +101,13 @@ def page(  # noqa: PLR0913, PLR0917  what a page may hold
 
 
 def _section(
-    anchor: str, heading: str, loaded: LoadedRun, pictures: Sequence[Drawing]
+    anchor: str,
+    heading: str,
+    loaded: LoadedRun,
+    pictures: Sequence[Drawing],
+    alone: Sequence[Run] = (),
 ) -> dict[str, object]:
-    """Return what ``page.html`` shows of one run."""
+    """Return what ``page.html`` shows of one run; ``alone`` are the isolated runs beside it."""
     run, isolated = loaded.run, loaded.run.case.isolated
     compared = overview(loaded)
     return {
@@ -117,6 +124,7 @@ def _section(
         "pinned": 0 if isolated else sum(row[0] == PLAIN for row in compared.rows),
         "pictures": pictures,
         "accuracy": _accuracy(run.evaluations),
+        "inside": shares.table(run, alone),
         "stages": None if isolated else stages.table(run),
         "claims": None if isolated else claims.table(run),
         "unchecked": 0 if isolated else claims.unchecked(run),

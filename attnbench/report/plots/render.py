@@ -15,9 +15,11 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from attnbench.report.plots.drawing import Plot
+from attnbench.report.plots.inside import INSIDE_PLOTS
 from attnbench.report.plots.roofline import ISOLATED_PLOTS
 from attnbench.report.plots.run import PLOTS
 from attnbench.report.plots.style import GRID, INK, PAPER, RC, SETTING, SPOKEN
+from attnbench.report.tables.inside import shares
 from attnbench.report.tables.run import LoadedRun
 from attnbench.text import visible
 
@@ -43,7 +45,9 @@ def of_run(loaded: LoadedRun) -> list[Drawing]:
         device_control_fault=loaded.device_control_fault,
     )
     several = f"; mean of {len(loaded.runs)} runs" if len(loaded.runs) > 1 else ""
-    return drawn(plots, table, f"{case.described}{several}")
+    setting = f"{case.described}{several}"
+    inside = drawn(INSIDE_PLOTS, shares.kinds(loaded.run), case.described)
+    return [*drawn(plots, table, setting), *inside]
 
 
 def on_page(drawings: Sequence[Drawing], prefix: str) -> list[Drawing]:

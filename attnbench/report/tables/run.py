@@ -16,6 +16,7 @@ from attnbench.records.variants import CONTROL, COPY, LAUNCH, PLAIN, PRODUCT
 from attnbench.report.tables import columns, dataframe, isolated, stages
 from attnbench.report.tables.columns import PARTS, RULES
 from attnbench.report.tables.dataframe import executed
+from attnbench.report.tables.inside import shares as inside
 from attnbench.report.tables.isolated import rate
 from attnbench.report.tables.table import Table, printed
 from attnbench.stats import ratios
@@ -256,6 +257,7 @@ def _of_networks(loaded: LoadedRun) -> list[Table]:
             )
         ]
         + ([step] if step else [])
+        + inside.tables(loaded.run)
     )
 
 

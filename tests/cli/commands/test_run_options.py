@@ -93,6 +93,13 @@ OPTIONS = [  # flag, what stands for its value, default as shown, help
         "With --repeat: least time between the starts of two repetitions.",
     ),
     (
+        "--profile",
+        None,
+        True,
+        "Also profile each network apart from the timing: where the time of a step goes, by stage "
+        "and operator. Eager inference on CPU or CUDA.",
+    ),
+    (
         "--no-wait",
         None,
         True,

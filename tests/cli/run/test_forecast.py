@@ -32,6 +32,13 @@ def test_what_lies_outside_the_budget_is_said_before(run: Run, case) -> None:
     assert forecast.before_all(both).endswith("about 22 s, and as long as it takes to compile.")
 
 
+def test_profiles_take_time_where_they_are_asked_for(run: Run, case) -> None:
+    run.profiling = True  # of two networks, 4 s each
+    assert forecast.before_all([run]).endswith(" about 19 s.")
+    training = Run(replace(case, mode="training"), PLAN, {}, profiling=True)  # cannot be profiled
+    assert forecast.before_all([training]).endswith(" about 11 s.")
+
+
 @pytest.mark.parametrize(
     ("seconds", "environment", "text"),
     [
