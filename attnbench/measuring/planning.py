@@ -114,7 +114,7 @@ class _Draft:
 
     def plan_of(self, case: Case) -> Plan:
         """Return the plan of one of the cases."""
-        return replace(self.plan, processes=number_of(self.processes, case))
+        return replace(self.plan, processes=number_of(self.processes, case, self.plan.budget_s))
 
 
 def filled(options: RunOptions) -> RunOptions:

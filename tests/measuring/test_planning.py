@@ -45,18 +45,24 @@ def test_nothing_stated_is_the_main_job(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize(
-    ("stated", "processes"), [(None, {False: 6, True: 1}), (3, {False: 3, True: 3})]
+    ("stated", "budget_s", "processes"),
+    [
+        (None, 60.0, {False: 6, True: 1}),
+        (None, 59.0, {False: 1, True: 1}),  # starting more would take longer than the rounds
+        (3, 1.0, {False: 3, True: 3}),
+    ],
 )
-def test_a_run_has_six_processes_or_one_that_compiles_or_as_many_as_stated(
-    tmp_path: Path, stated: int | None, processes: dict[bool, int]
+def test_a_run_has_six_processes_or_one_that_compiles_or_is_short_or_as_many_as_stated(
+    tmp_path: Path, stated: int | None, budget_s: float, processes: dict[bool, int]
 ) -> None:
-    wanted = replace(SMALL, runtime=("eager", "compile"), processes=stated)
+    runtimes = ("eager", "compile")
+    wanted = replace(SMALL, runtime=runtimes, processes=stated, budget_s=budget_s)
     planned_runs, folder, _ = prepare(wanted, tmp_path / "run")
     assert {run.case.compiled: run.plan.processes for run, _ in planned_runs} == processes
     again, _, _ = prepare(wanted, folder)  # resumed
     assert [run.plan for run, _ in again] == [run.plan for run, _ in planned_runs]
     with pytest.raises(UserError, match=r"another configuration: processes is .* there and 2 here"):
-        prepare(replace(SMALL, processes=2), folder)
+        prepare(replace(SMALL, processes=2, budget_s=budget_s), folder)
 
 
 @pytest.mark.parametrize("stated", [0, 1001])

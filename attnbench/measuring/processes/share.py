@@ -32,11 +32,17 @@ FOR_ROUNDS = 0.75
 between processes comes on top, by a quarter where nothing does (Student's quantile)."""
 
 
-def number_of(stated: int | None, case: Case) -> int:
+SHORT_S = 60.0
+"""A budget below which one process has all rounds: to start more would take longer than they do."""
+
+
+def number_of(stated: int | None, case: Case, budget_s: float) -> int:
     """Return how many processes a run has, as stated or by default."""
     if stated is not None:
         return stated
-    return COMPILED if case.compiled else DEFAULT
+    if case.compiled:
+        return COMPILED
+    return DEFAULT if budget_s >= SHORT_S else 1
 
 
 def next_process(run: Run) -> int:

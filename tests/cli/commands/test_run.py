@@ -251,7 +251,7 @@ def test_a_dry_run_writes_nothing_and_json_is_alone_on_standard_output(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    wanted = [*SMALL, "--repeat", "2", "--every", "3", "--dry-run"]
+    wanted = [*SMALL, "--processes", "6", "--repeat", "2", "--every", "3", "--dry-run"]
     assert call("run", *wanted) == 0
     shown = capsys.readouterr().out
     assert "resnet50, inference, batch 1, 32x32, float32, cpu: 2 runs" in shown

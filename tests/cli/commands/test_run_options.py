@@ -66,7 +66,7 @@ OPTIONS = [  # flag, what stands for its value, default as shown, help
     (
         "--processes",
         "N",
-        "6; 1 with --compile",
+        "6; 1 with --compile or a budget below 60 s",
         "Fresh processes that share the rounds of a run, one after the other; what differs between "
         "them is in the intervals.",
     ),
