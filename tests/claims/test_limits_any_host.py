@@ -30,16 +30,16 @@ def test_an_unknown_host_is_named_with_its_line(tmp_path):
 
 @pytest.mark.usefixtures("one_process")
 def test_a_custom_module_is_placed_for_images_of_the_size_that_is_asked_for(tmp_path):
-    # A network for images of 32x32 alone, whose two residual sums have 8 and 16 channels.
+    # A network for images of 32x32 alone, whose two residual sums have 8 and 24 channels.
     (tmp_path / "nets.py").write_text(ONE_SIZE)
     (tmp_path / "mine.py").write_text(MINE)
-    text = "mine.py:Mine in nets.py:net: added params <= 24, added macs <= 0\n"
+    text = "mine.py:Mine in nets.py:net: added params <= 32, added macs <= 0\n"
     (tmp_path / "limits.txt").write_text(text)
     known = limits.read(tmp_path / "limits.txt")
     with pytest.raises(UserError, match="fails on images of 224x224"):
         limits.check(known)
     params, macs = limits.check(known, limits.Placement(size=32))
-    assert (params.computed, params.verdict) == (8 + 16, "within")
+    assert (params.computed, params.verdict) == (8 + 24, "within")
     assert macs.computed == 0
 
 
@@ -58,8 +58,8 @@ class Net(nn.Module):
     def __init__(self):
         super().__init__()
         self.stem, self.first = nn.Conv2d(3, 8, 1), Block(8)
-        self.down, self.second = nn.Conv2d(8, 16, 2, 2), Block(16)
-        self.head = nn.Linear(16 * 16 * 16, 10)
+        self.down, self.second = nn.Conv2d(8, 24, 2, 2), Block(24)
+        self.head = nn.Linear(24 * 16 * 16, 10)
     def forward(self, x):
         x = self.second(self.down(self.first(self.stem(x))))
         return self.head(x.flatten(1))
