@@ -11,6 +11,7 @@ from attnbench.analysis import replicates
 from attnbench.claims.latency_limit import LatencyLimit
 from attnbench.claims.outcome import Outcome
 from attnbench.errors import UserError
+from attnbench.records.variants import PLAIN
 from attnbench.stats import between_runs, reasons
 from attnbench.stats.interval import Interval
 from attnbench.stats.replicates import Replicates
@@ -28,35 +29,41 @@ def check(
 
     It holds where the whole 95% interval, with the scatter between runs, is at or below the limit;
     it does not where the whole of it is above. Between, and where the control fails, is no answer.
-    ``origins`` identifies the code of each module that is not the suite's, by its name in the
-    limits. ``scatter`` is the standard deviation of log-ratios between runs, until enough of them
-    show it; by default that of ``stats.between_runs``.
+    ``origins`` identifies the code of each module and host that is not the suite's, by its name in
+    the limits. ``scatter`` is the standard deviation of log-ratios between runs, until enough of
+    them show it; by default that of ``stats.between_runs``.
 
     Raises:
         UserError: no run has the module and host of a limit, or it was run with other code.
     """
     groups, _ = replicates.read(folder)
-    return [
-        list(_judged(groups, folder, limit, origins.get(limit.module), scatter)) for limit in limits
-    ]
+    return [list(_judged(groups, folder, limit, origins, scatter)) for limit in limits]
+
+
+def _has_host(group: Replicates, limit: LatencyLimit, origins: Mapping[str, str | None]) -> bool:
+    """Return whether runs are of a limit's host, by its code; its path may begin elsewhere."""
+    ran = {run.plan.sources.get(PLAIN) for run in group.runs}
+    return _tail(group.case.host) == _tail(limit.host) and ran == {origins.get(limit.host)}
 
 
 def _judged(
     groups: Sequence[Replicates],
     folder: Path,
     limit: LatencyLimit,
-    origin: str | None,
+    origins: Mapping[str, str | None],
     scatter: float | None,
 ) -> Iterator[Outcome]:
-    of_host = [group for group in groups if group.case.host == limit.host]
+    of_host = [group for group in groups if _has_host(group, limit, origins)]
     with_module = [
         (group, variant)
         for group in of_host
-        if (variant := _variant(group, limit, origin)) is not None
+        if (variant := _variant(group, limit, origins.get(limit.module))) is not None
     ]
     if not with_module:
         known = formatting.joined(f"{name} in {g.case.host}" for g in groups for name in g.modules)
         other = [name for g in of_host for name in g.modules if _tail(name) == _tail(limit.module)]
+        others = [g.case.host for g in groups if g not in of_host]
+        other += [name for name in dict.fromkeys(others) if _tail(name) == _tail(limit.host)]
         raise UserError(
             f"{limit.where}: {folder} holds no run of {limit.module} in {limit.host}; it holds "
             f"{known or 'no module'}"

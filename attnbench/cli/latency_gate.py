@@ -14,6 +14,8 @@ from attnbench.claims.outcome import Outcome
 from attnbench.cli import output
 from attnbench.errors import UserError
 from attnbench.modules import SettingsError
+from attnbench.plugins.host_reference import HostReference, parse_host
+from attnbench.plugins.python_file import is_in_file
 from attnbench.records.case import RunOptions
 
 if TYPE_CHECKING:
@@ -31,7 +33,8 @@ def check(
         UserError: an unknown module or host, or runs without it or with other code of it.
     """
     modules = {limit.module: _parsed(limit) for limit in limits}
-    origins = {name: _origin(module) for name, module in modules.items()}
+    hosts = {limit.host: _parsed_host(limit) for limit in limits}
+    origins = {name: _origin(known) for name, known in (modules | hosts).items()}
     if runs is not None:
         return latency_limits.check(runs, limits, origins, scatter)
     outcomes: dict[LatencyLimit, list[Outcome]] = {}
@@ -39,7 +42,8 @@ def check(
         wanted = list(dict.fromkeys(limit for limit in limits if limit.host == host))
         names = dict.fromkeys(_from_here(modules[limit.module]) for limit in wanted)
         start = perf_counter()
-        judged = latency_limits.check(_measured(tuple(names), host), wanted, origins, scatter)
+        folder = _measured(tuple(names), _host_from_here(hosts[host]))
+        judged = latency_limits.check(folder, wanted, origins, scatter)
         seconds = (perf_counter() - start) / len(wanted)
         for limit, rows in zip(wanted, judged, strict=True):
             outcomes[limit] = [replace(row, seconds=seconds) for row in rows]
@@ -55,11 +59,25 @@ def _parsed(limit: LatencyLimit) -> ModuleReference:
         raise UserError(f"{limit.where}: {error}") from error
 
 
-def _origin(module: ModuleReference) -> str | None:
+def _parsed_host(limit: LatencyLimit) -> HostReference:
     try:
-        return module.origin()
+        return parse_host(limit.host, limit.file.parent)
+    except SettingsError as error:
+        raise UserError(f"{limit.where}: {error}") from error
+
+
+def _origin(known: ModuleReference | HostReference) -> str | None:
+    try:
+        return known.origin if isinstance(known, HostReference) else known.origin()
     except SettingsError as error:
         raise UserError(str(error)) from error
+
+
+def _host_from_here(host: HostReference) -> str:
+    """Return the name by which ``run`` finds the host."""
+    if not is_in_file(host.name) or host.name.startswith("~"):
+        return host.name
+    return str(host.folder / host.name)
 
 
 def _from_here(module: ModuleReference) -> str:

@@ -129,3 +129,14 @@ def test_a_module_in_a_file_is_known_by_its_code(stored):
     ):
         with pytest.raises(UserError, match=f"no run of {name} in .*{said}$"):
             judged(folder, "latency ratio <= 1.2", module=name, origin=origin)
+
+
+def test_a_host_in_a_file_is_known_by_its_code(stored):
+    host, settings = "nets.py:net", {"host": "gates/nets.py:net"}
+    folder = stored(sa=1.1, settings=settings, sources={"plain": "sha256 a"})
+    wanted = [limit("latency ratio <= 1.2", host=host)]
+    ((known,),) = check(folder, wanted, {"sa": None, host: "sha256 a"})
+    assert known.holds
+    for origin in ("sha256 b", None):
+        with pytest.raises(UserError, match=r"the code of gates/nets.py:net there is other code"):
+            check(folder, wanted, {"sa": None, host: origin})

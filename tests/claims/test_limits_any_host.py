@@ -43,6 +43,19 @@ def test_a_custom_module_is_placed_for_images_of_the_size_that_is_asked_for(tmp_
     assert macs.computed == 0
 
 
+@pytest.mark.usefixtures("one_process")
+def test_a_map_whose_channels_are_not_known_is_no_place(tmp_path):
+    # Of 16 channels, 16 high and 16 wide; images of another size would tell, but there are none.
+    cube = ONE_SIZE.replace("24", "16")
+    (tmp_path / "nets.py").write_text(cube)
+    (tmp_path / "limits.txt").write_text("eca in nets.py:net: added params <= 24\n")
+    known = limits.read(tmp_path / "limits.txt")
+    with pytest.raises(
+        UserError, match=r"behind second\.norm, .* which axis .* say where with --at"
+    ):
+        limits.check(known, limits.Placement(size=32))
+
+
 ONE_SIZE = """
 from torch import nn
 

@@ -112,3 +112,18 @@ def test_an_unknown_module_is_one_line(limits, capsys, module: str, message: str
     shown = capsys.readouterr().err
     assert shown.count("\n") == 1
     assert re.search(message, shown)
+
+
+def test_a_host_lies_beside_the_file_of_limits(limits, tmp_path, monkeypatch, capsys) -> None:
+    asked = []
+    monkeypatch.setattr(
+        measuring, "run", lambda options: asked.append(options.host) or SimpleNamespace(folder=None)
+    )
+    monkeypatch.setattr("attnbench.analysis.latency_limits.check", lambda *_: [[]])
+    path = limits("sa in nets.py:net: latency <= 9 s", "gates/limits.txt")
+    (tmp_path / "gates" / "nets.py").touch()
+    assert call("check", "--limits", path) == 0
+    assert asked == [f"{tmp_path / 'gates' / 'nets.py'}:net"]
+    (tmp_path / "gates" / "nets.py").unlink()
+    assert call("check", "--limits", path) == 2
+    assert "nets.py:net: there is no Python file" in capsys.readouterr().err

@@ -52,11 +52,17 @@ def _residual(host: str, known: Survey) -> list[Position]:
             f"({known.without_data}); {_at(known)}, which works all the same. "
             f"{PLACES.format(host=host)}"
         )
-    found = [
-        replace(known.position(addition.site), before=addition.before)
-        for addition in known.additions
-        if addition.site
-    ]
+    found = []
+    for addition in known.additions:
+        if not addition.site:
+            continue
+        try:
+            found.append(replace(known.position(addition.site), before=addition.before))
+        except NoPositionError as error:
+            raise SettingsError(
+                f"{host}: no module can stand behind {addition.site}, where a residual branch "
+                f"ends: {error}; {_at(known)}. {PLACES.format(host=host)}"
+            ) from error
     if not found:
         why = dict.fromkeys(addition.refused for addition in known.additions)
         refused = f" ({len(known.additions)} additions: {'; '.join(why)})" if why else ""
