@@ -21,6 +21,7 @@ WITHIN = {
     "counts": [schema.Counts, schema.Count],
     "export": [schema.Export],
     "memory": [schema.Memory],
+    "profile": [schema.Profile],
     "compiled": [schema.Compiled],
     "round": [schema.Round, schema.Block, schema.DeviceTime, schema.Disturbance],
     "end": [schema.End],

@@ -79,7 +79,7 @@ def test_the_plan_is_on_the_disk_before_anything_is_measured(tmp_path: Path) -> 
     assert (
         record.results
         == run.plan
-        == Plan(variants=("plain", "control", "sa"), budget_s=1.0, target=0.01, processes=6)
+        == Plan(variants=("plain", "control", "sa"), budget_s=1.0, target=0.01, processes=1)
     )
 
 
