@@ -110,7 +110,19 @@ def _read(folders: Sequence[Path]) -> tuple[list[tuple[str, Run]], list[str]]:
     networks = [(name, run) for name, run in runs if not run.case.isolated]
     if not networks:
         raise UserError("these runs hold modules alone; only runs in a host have an overhead")
-    return networks, [f"{name} is left out: its modules ran alone" for name in isolated]
+    remarks = [f"{name} is left out: its modules ran alone" for name in isolated]
+    known: list[tuple[str, Run]] = []
+    for name, run in networks:
+        if any(_same(run, other) for _, other in known):
+            remarks.append(f"a second copy of the run in {name} is left out")
+        else:
+            known.append((name, run))
+    return known, remarks
+
+
+def _same(one: Run, other: Run) -> bool:
+    """Return whether two folders hold one run, as a copy is no second measurement."""
+    return (began(one), one.case, one.rounds) == (began(other), other.case, other.rounds)
 
 
 def _series(group: Sequence[tuple[str, Run]], scatter: float) -> Iterator[Series]:

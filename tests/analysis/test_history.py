@@ -1,3 +1,4 @@
+import shutil
 from dataclasses import replace
 from math import exp, hypot, log
 
@@ -41,6 +42,15 @@ def test_runs_are_in_the_order_of_time_and_none_is_there_twice(days):
     verdicts = [point.verdict for point in series.points]
     assert verdicts == ["first", *["no significant difference"] * 2]
     assert series.changes == ()
+
+
+def test_a_copy_of_a_run_is_no_second_one(days, tmp_path):
+    folder = days(1.2, 1.2)
+    shutil.copytree(folder / "day1", tmp_path / "copy" / "day1")
+    known = history([folder, tmp_path / "copy"])
+    (series,) = known.series
+    assert [point.run for point in series.points] == ["day1", "day2"]
+    assert known.remarks == ("a second copy of the run in day1 is left out",)
 
 
 def test_a_jump_is_found_once_and_begins_a_new_level(days):
