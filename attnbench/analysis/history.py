@@ -13,7 +13,7 @@ from attnbench.records.run import Run
 from attnbench.records.run import read as read_run
 from attnbench.stats import between_runs, ratios, reasons
 from attnbench.stats.interval import Interval
-from attnbench.stats.replicates import Replicates, began, configuration
+from attnbench.stats.replicates import Replicates, began, configuration, is_copy
 from attnbench.text import printable
 
 HARDWARE = ("cpu", "cpu_id", "cores", "cores_allowed", "gpu", "gpu_uuid")
@@ -113,16 +113,11 @@ def _read(folders: Sequence[Path]) -> tuple[list[tuple[str, Run]], list[str]]:
     remarks = [f"{name} is left out: its modules ran alone" for name in isolated]
     known: list[tuple[str, Run]] = []
     for name, run in networks:
-        if any(_same(run, other) for _, other in known):
+        if any(is_copy(run, other) for _, other in known):
             remarks.append(f"a second copy of the run in {name} is left out")
         else:
             known.append((name, run))
     return known, remarks
-
-
-def _same(one: Run, other: Run) -> bool:
-    """Return whether two folders hold one run, as a copy is no second measurement."""
-    return (began(one), one.case, one.rounds) == (began(other), other.case, other.rounds)
 
 
 def _series(group: Sequence[tuple[str, Run]], scatter: float) -> Iterator[Series]:

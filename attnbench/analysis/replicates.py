@@ -15,6 +15,7 @@ from attnbench.stats.replicates import (
     began,
     configuration,
     differences,
+    is_copy,
     other_code,
 )
 from attnbench.text import has_words, printable
@@ -44,7 +45,13 @@ def read(folder: Path, on: str | None = None) -> tuple[list[Replicates], list[st
             raise UserError(f"no run in {folder} is on '{printable(on, 80)}'; there are {known}")
         runs = chosen
     isolated = [path.name for path, run in runs.items() if run.case.isolated]
-    networks = [run for run in runs.values() if not run.case.isolated]
+    networks: list[Run] = []
+    copies: list[str] = []
+    for path, run in runs.items():
+        if any(is_copy(run, other) for other in networks):
+            copies.append(path.name)
+        elif not run.case.isolated:
+            networks.append(run)
     if not networks:
         raise UserError(f"{folder} holds modules alone; only runs in a host have an overhead")
     groups: dict[tuple[object, ...], list[Run]] = {}
@@ -60,6 +67,10 @@ def read(folder: Path, on: str | None = None) -> tuple[list[Replicates], list[st
     remarks = [
         f"{printable(name)} in {folder} is left out: its modules ran alone, without a host"
         for name in isolated
+    ]
+    remarks += [
+        f"{printable(name)} in {folder} is left out: it is a copy of another run there"
+        for name in copies
     ]
     sides = [Replicates.of(group) for group in groups.values()]
     for side in sides:

@@ -136,6 +136,14 @@ def began(run: Run) -> str:
     return first if waited > AT_ONCE else planned
 
 
+def is_copy(one: Run, other: Run) -> bool:
+    """Return whether two folders hold one run: a copy is no second measurement."""
+    return bool(one.rounds) and (
+        (one.plan, one.case, one.environment, one.rounds)
+        == (other.plan, other.case, other.environment, other.rounds)
+    )
+
+
 def other_code(one: Run, other: Run) -> list[str]:
     """Return the modules that both runs have, with code that differs."""
     ours, theirs = one.plan.sources, other.plan.sources

@@ -1,3 +1,4 @@
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -357,8 +358,8 @@ def test_the_runs_of_one_side_are_judged_by_the_mean_of_their_controls(stored, t
         stored(f"{name}/a", sa=1.2, control=1.02)
         stored(f"{name}/b", sa=1.2, control=1 / 1.02)
     assert remarks(compare(tmp_path / "old", tmp_path / "new", LIMIT)) == ()
-    for name in ("c", "d"):
-        stored(f"new/{name}", sa=1.2, control=1.02)
+    for minute, name in enumerate(("c", "d"), start=1):
+        stored(f"new/{name}", sa=1.2, control=1.02, facts={"time": f"12:0{minute}"})
     comparison = compare(tmp_path / "old", tmp_path / "new", LIMIT)
     fault = "the plain host against itself is significantly different from 1"
     assert remarks(comparison) == (f"the control of the new failed: {fault}",)
@@ -381,3 +382,16 @@ def test_two_configurations_that_force_cannot_tell_apart_are_refused(stored, tmp
     assert len(compare(tmp_path / "old", tmp_path / "new", LIMIT).changes) == 2
     with pytest.raises(UserError, match="two configurations of one mode, dtype"):
         compare(tmp_path / "old", tmp_path / "new", LIMIT, force=True)
+
+
+def test_a_copy_of_a_run_is_no_second_measurement(stored, tmp_path):
+    old, new = stored("old/run", sa=[1.19, 1.2, 1.21] * 2), stored("new/run", sa=1.2)
+    alone = compare(tmp_path / "old", tmp_path / "new", LIMIT)
+    shutil.copytree(old, tmp_path / "old" / "copy")
+    shutil.copytree(new, tmp_path / "new" / "copy")
+    again = compare(tmp_path / "old", tmp_path / "new", LIMIT)
+    assert again.changes == alone.changes
+    assert remarks(again) == tuple(
+        f"run in {tmp_path / side} is left out: it is a copy of another run there"
+        for side in ("old", "new")
+    )
