@@ -217,12 +217,23 @@ def _training(
     return {"forward": compute_loss, "backward": differentiate, "optimizer": update}
 
 
+HOOK_GUARDS_OFF = "skip_nnmodule_hook_guards"
+"""The compiler's setting by which it does not look at hooks."""
+
+
 def _guard_hooks(case: Case) -> None:
     """Let the compiler tell networks apart that differ in hooks alone, by which modules are put in.
 
     By default it does not: the plain network's graph would run in the place of every other one.
+
+    Raises:
+        RuntimeError: it cannot, and modules stand in this network by hooks.
     """
     by_hooks = not is_resnet(case.host) or bool(case.at or case.replace)
-    if not hasattr(torch._dynamo.config, "skip_nnmodule_hook_guards"):
-        raise NotImplementedError("this version of torch.compile has no guards on hooks")
-    torch._dynamo.config.skip_nnmodule_hook_guards = not by_hooks
+    if hasattr(torch._dynamo.config, HOOK_GUARDS_OFF):
+        setattr(torch._dynamo.config, HOOK_GUARDS_OFF, not by_hooks)
+    elif by_hooks:
+        raise RuntimeError(
+            f"torch.compile of torch {torch.__version__} cannot tell networks apart by hooks: "
+            f"{case.host} cannot be timed with --compile"
+        )

@@ -88,3 +88,11 @@ def test_a_custom_module_that_does_not_fit_says_at_how_many_sites():
         check_module.in_subprocess(
             check_module.check, parse("sa,groups=64"), OPTIONS.host, [(1, 3, 64, 64)]
         )
+
+
+def test_a_compiler_that_ignores_hooks_is_refused_where_modules_stand_by_hooks(case, monkeypatch):
+    monkeypatch.setattr(workload, "HOOK_GUARDS_OFF", "no such setting")
+    workload._guard_hooks(case)  # a ResNet's blocks are classes of their own
+    for other in (replace(case, at="layer1.*"), replace(case, host="mobilenet_v2")):
+        with pytest.raises(RuntimeError, match="cannot be timed with --compile"):
+            workload._guard_hooks(other)
