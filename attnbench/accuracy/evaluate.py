@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout, suppress
+from contextlib import AbstractContextManager, contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -116,29 +116,15 @@ def prepare(options: EvaluationOptions) -> Prepared:
     )
 
 
-@contextmanager
-def record_folder(prepared: Prepared, out: Path | None) -> Iterator[Path]:
-    """Make the folder for the record before anything is computed; a new one under ``reports/``.
-
-    If the body raises, remove the files and folders created here that are still empty.
+def record_folder(prepared: Prepared, out: Path | None) -> AbstractContextManager[Path]:
+    """Return the folder for the record, as of :func:`store.record_folder`.
 
     Raises:
         UserError: a folder of other files, or one that cannot be written to.
     """
     require_place(out)
-    folder = out or store.new_folder(f"{prepared.device}-{prepared.options.host}-accuracy")
-    made = [folder] if out is None else [p for p in (out, *out.parents) if not p.exists()]
-    try:
-        evaluation.begin(folder)
-        yield folder
-    except BaseException:
-        file = folder / evaluation.FILE_NAME
-        with suppress(OSError):
-            if file.stat().st_size == 0:
-                file.unlink()
-            for path in made:
-                path.rmdir()  # raises if it is not empty
-        raise
+    name = f"{prepared.device}-{prepared.options.host}-accuracy"
+    return store.record_folder(evaluation.FILE, out, name)
 
 
 def evaluate(prepared: Prepared, progress: Progress) -> Evaluation:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from attnbench import formatting
@@ -36,8 +34,9 @@ def evaluate(options: EvaluationOptions, timeout: float | None, out: Path | None
 
     prepared = worker.time_limit(timeout)(prepare)(options)
     console = output.console()
+    name = f"{prepared.device}-{options.host}-precision"
     try:
-        with _place(out, f"{prepared.device}-{options.host}-precision") as folder:
+        with store.record_folder(precision.FILE, out, name) as folder:
             console.print(f"{prepared.described}; record in {folder}")
             with output.images_bar(len(prepared.images), console) as progress:
                 result = compute(prepared, progress)
@@ -51,27 +50,6 @@ def evaluate(options: EvaluationOptions, timeout: float | None, out: Path | None
     parts = [part for known in precision.read(folder) for part in _page(known)]
     write_whole(folder / TABLE, "\n\n".join([*parts, ""]).encode())
     return 0
-
-
-@contextmanager
-def _place(out: Path | None, name: str) -> Iterator[Path]:
-    """Make the folder for the record before anything is computed; a new one under ``reports/``.
-
-    If the body raises, remove what was made here and is still empty.
-    """
-    folder = out or store.new_folder(name)
-    made = [folder] if out is None else [p for p in (out, *out.parents) if not p.exists()]
-    try:
-        precision.begin(folder)
-        yield folder
-    except BaseException:
-        file = folder / precision.FILE_NAME
-        with suppress(OSError):
-            if file.stat().st_size == 0:
-                file.unlink()
-            for path in made:
-                path.rmdir()  # raises if it is not empty
-        raise
 
 
 def _caption(result: Precision) -> str:
