@@ -20,6 +20,7 @@ from attnbench.report.tables.grid import tidy
 from attnbench.report.tables.pooled import pooled
 from attnbench.report.tables.run import LoadedRun, Runs
 from attnbench.stats.gains import Gains
+from attnbench.stats.replicates import originals
 
 
 @dataclass(frozen=True)
@@ -78,9 +79,18 @@ def load(*folders: Path, scatter: float | None = None) -> Loaded:
         evaluations |= apart
     if len({path.resolve() for path in paths}) < len(paths):
         raise UserError("a run was given twice")
-    runs = {path: LoadedRun(run.read(path), scatter) for path in paths}
+    found = {path: run.read(path) for path in paths}
+    runs = {
+        path: LoadedRun(found[path], scatter, _named(path, copies))
+        for path, copies in originals(found).items()
+    }
     apart_from_runs = [known for place in evaluations.values() for known in place]
     return Loaded(folders, runs, apart_from_runs, [*trainings.values()])
+
+
+def _named(original: Path, copies: Sequence[Path]) -> tuple[str, ...]:
+    """Return the names of copies: of their folders, or whole paths where all have one name."""
+    return tuple(copy.as_posix() if copy.name == original.name else copy.name for copy in copies)
 
 
 def read(*folders: str | PathLike[str]) -> pd.DataFrame:
@@ -92,12 +102,17 @@ def read(*folders: str | PathLike[str]) -> pd.DataFrame:
     Text is as the records have it: a foreign name or message may hold control characters, or what
     a spreadsheet takes for a formula. Files and terminal output of the suite show it escaped.
 
+    A copy of a run is no second measurement: it is left out with a warning.
+
     Raises:
         UserError: no run there, records that cannot be read, or isolated runs beside networks
             that were each named. Isolated ones in a folder of others are left out with a warning.
     """
     paths = [Path(folder) for folder in folders]
     loaded = load(*paths)
+    for known in loaded.runs.values():
+        for sentence in known.left_out:
+            warnings.warn(sentence.removesuffix("."), stacklevel=2)
     alone = [path for path, known in loaded.runs.items() if known.run.case.isolated]
     if len(alone) < len(loaded.runs):
         left_out = [path for path in alone if path not in paths]

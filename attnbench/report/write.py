@@ -190,6 +190,8 @@ def write_joint(  # noqa: PLR0913, PLR0917  what a joint page may hold
             for run in repeated.values()
             for note in (f"{run.run.case.described}.", *remarks(run))
         ]
+        alone = (run for name, run in together.items() if name not in repeated)
+        notes += [sentence for run in alone for sentence in run.left_out]
         files = _tables("grid", printed, setting, evaluated, notes) | render.files(joint)
         files["grid.csv"] = csv(tidy(networks))
     links = _links("grid", *(TABLES if networks else ())) | _links_of(trained)

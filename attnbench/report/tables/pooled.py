@@ -55,6 +55,11 @@ class PooledRun(LoadedRun):
         """The runs that are taken together."""
         return self.replicates.runs
 
+    @property
+    def left_out(self) -> list[str]:
+        """A sentence for each copy of one of these runs that is left out."""
+        return [sentence for member in self.members for sentence in member.left_out]
+
     @cached_property
     def control_ratio(self) -> Interval | None:
         """The mean ratio of the plain host to itself."""

@@ -137,6 +137,7 @@ def notes(loaded: LoadedRun) -> list[str]:
         return [*of_runs, *limits, *sources, *failures]
     return [
         _rounds(run),
+        *loaded.left_out,
         *_processes(run),
         *_witness(run),
         *_intervals(loaded),
@@ -157,6 +158,7 @@ def _of_several(loaded: PooledRun) -> list[str]:
         f"The run that began at {began(run)} is left out: its control failed: {fault}."
         for run, fault in loaded.replicates.left_out
     ]
+    lines += loaded.left_out
     plain = [formatting.thousandths(step.median) for step in loaded.replicates.latencies(PLAIN)]
     lines.append(f"Plain host: {joined(plain)} ms/image in these runs.")
     lines.append(f"Counts, memory and machine are those of the run that began at {began(first)}.")

@@ -22,7 +22,8 @@ from attnbench.report.tables.table import Table, printed
 from attnbench.stats import ratios
 from attnbench.stats.device_time import device_rounds, has_device_times, waited
 from attnbench.stats.interval import Interval, median_interval
-from attnbench.stats.replicates import control_fault
+from attnbench.stats.replicates import began, control_fault
+from attnbench.text import printable
 
 AT_A_GLANCE = (
     *("added_params", "added_leaf_operations", "ratio_between_runs", "verdict", "peak_live_ratio"),
@@ -103,11 +104,22 @@ class LoadedRun:
     run: Run
     scatter: float | None = None
     """Standard deviation of log-ratios between runs; None for that of ``stats.between_runs``."""
+    copies: tuple[str, ...] = ()
+    """The names of folders that hold this run again, which are left out."""
 
     @property
     def runs(self) -> tuple[Run, ...]:
         """The runs that the figures are of; several where they are taken together."""
         return (self.run,)
+
+    @property
+    def left_out(self) -> list[str]:
+        """A sentence for each copy of the run that is left out."""
+        began_at = began(self.run)
+        return [
+            f"{printable(name)} is left out: it is a copy of the run that began at {began_at}."
+            for name in self.copies
+        ]
 
     @cached_property
     def timed(self) -> Run:
