@@ -133,7 +133,21 @@ def _built(build: Build, conditions: Conditions) -> nn.Module:
     tensors = chain(module.named_parameters(), module.named_buffers())
     lazy = [name for name, tensor in tensors if is_lazy(tensor)]  # not counted before a forward
     require(not lazy, f"it is built without the sizes of {_listed(lazy)} (a lazy layer)")
+    for part in module.modules():
+        _require_own_class(part)
     return module if conditions == BASE else conditions.place(module)
+
+
+def _require_own_class(part: nn.Module) -> None:
+    """Refuse a class that misleads ``isinstance``, by which counters know layers."""
+    try:
+        stated = part.__class__
+    except Exception as error:
+        raise SettingsError(f"its __class__ cannot be read: {_one_line(error)}") from error
+    kind = type(part)
+    require(
+        stated is kind, f"its __class__ is not {kind.__name__}, so it may be counted as another"
+    )
 
 
 def _output(module: nn.Module, x: Tensor) -> Any:

@@ -245,6 +245,33 @@ def test_a_module_that_fails_on_the_runs_device_is_refused():
         tried(OnCpuAlone, Conditions("cuda"))
 
 
+class WithoutClass(Scale):
+    __class__ = property(lambda _: 1 / 0)
+
+
+class AsConvolution(Scale):
+    __class__ = property(lambda _: nn.Conv2d)
+
+
+class Holding(Scale):
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels)
+        self.inner = WithoutClass(channels)
+
+
+@pytest.mark.parametrize(
+    ("build", "why"),
+    [
+        (WithoutClass, "its __class__ cannot be read: ZeroDivisionError: division by zero"),
+        (Holding, "it fails: ZeroDivisionError: division by zero"),
+        (AsConvolution, "its __class__ is not AsConvolution, so it may be counted as another"),
+    ],
+)
+def test_a_class_that_misleads_counters_is_refused(build, why: str):
+    with pytest.raises(SettingsError, match=why):
+        tried(build)
+
+
 class UnspeakableError(Exception):
     def __str__(self) -> str:
         raise SystemExit(3)
