@@ -152,6 +152,7 @@ def _rounds(
         guard.inspect,
         mark_block,
         warm.ahead,
+        move_every=process_settings.moves_every(run.case),
     )
     series = rounds.events()
     resting: dict[str, timing.Step] = {}  # they keep their place in memory

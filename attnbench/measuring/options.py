@@ -24,7 +24,7 @@ from attnbench.records.bounds import LONGEST_S, MOST_PROCESSES, SHORTEST_S
 from attnbench.records.case import CASE_OPTIONS, GRID, OPTIONS, RUNTIMES, Case, RunOptions
 from attnbench.records.options import site_patterns
 from attnbench.records.run import Run, can_be_profiled, gather
-from attnbench.records.variants import STAGES
+from attnbench.records.variants import STAGES, alone
 from attnbench.runtimes import table
 from attnbench.text import near, unknown
 
@@ -339,7 +339,8 @@ def _recorded(runs: Sequence[Run]) -> dict[str, Any]:
     """Return the options that made these runs."""
     first = runs[0]
     shared = {name: getattr(first.case, name) for name in GRID}
-    plans = {id(run): replace(run.plan, processes=1) for run in runs}  # fewer where compiled
+    # Fewer processes where compiled; and modules alone see other maps of other images.
+    plans = {id(run): replace(run.plan, processes=1, variants=_compared(run)) for run in runs}
     if any(
         replace(run.case, **shared) != first.case or plans[id(run)] != plans[id(first)]
         for run in runs
@@ -356,6 +357,10 @@ def _recorded(runs: Sequence[Run]) -> dict[str, Any]:
     return options | {
         option: in_order(option, [getattr(run.case, option) for run in runs]) for option in GRID
     }
+
+
+def _compared(run: Run) -> tuple[str, ...]:
+    return alone(run.modules) if run.case.isolated else run.plan.variants
 
 
 def in_order(option: str, values: Iterable[Any]) -> tuple[Any, ...]:

@@ -45,7 +45,7 @@ from attnbench.records.schema import (
     Record,
     Results,
 )
-from attnbench.records.variants import RESERVED
+from attnbench.records.variants import is_reserved
 from attnbench.stats.witness import custom_modules
 from attnbench.system import worker
 from attnbench.system.worker import ChildDiedError
@@ -344,7 +344,7 @@ def _latency(run: Run, measure: MeasureLatency) -> Iterator[Event]:
                 variant = _variant_at(run, error) if last.kind == "round" else None
                 where = f"{last.kind}, block of {variant}" if variant else last.kind
                 message = f"{where}: {error}"
-                if variant and variant not in RESERVED:
+                if variant and not is_reserved(variant):
                     died = Failure(step="latency", type=error_name(error), message=message)
                     yield record(run, variant, error=died)
                     continue

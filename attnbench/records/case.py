@@ -294,7 +294,7 @@ class RunOptions:
         absent=None,
         help="Fresh processes that share the rounds of a run, one after the other; what differs "
         "between them is in the intervals.",
-        default_text="6; 1 with --compile or a budget below 60 s",
+        default_text="6; 1 with --compile, --isolated or a budget below 60 s",
     )
     timeout_s: float | None = option(
         "--timeout SECONDS",

@@ -32,7 +32,7 @@ from attnbench.records.bounds import (
 )
 from attnbench.records.bounds import Environment as Environment
 from attnbench.records.case import Case as Case
-from attnbench.records.variants import COPY, PLAIN, piece
+from attnbench.records.variants import PLAIN, is_ceiling, piece
 
 SCHEMA = 5
 
@@ -340,7 +340,8 @@ class Record(Entry):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if isinstance(self.results, Plan) and self.case.isolated != (self.results.baseline == COPY):
+        plan = self.results if isinstance(self.results, Plan) else None
+        if plan and self.case.isolated != is_ceiling(plan.baseline):
             raise ValueError("results.variants are those of an isolated run, or case.isolated is")
 
     def as_json(self) -> dict[str, Any]:
