@@ -183,6 +183,11 @@ def require_values(options: RunOptions) -> None:
             f"the budget must be a positive number of seconds below {LONGEST_S:g}, not "
             f"{options.budget_s}"
         )
+    if not 0 <= (options.wait_for_quiet_s or 0.0) < LONGEST_S:
+        raise UserError(
+            f"--wait-for-quiet must be a number of seconds, at least 0 and below {LONGEST_S:g}, "
+            f"not {options.wait_for_quiet_s}"
+        )
     if not 1 <= (1 if options.processes is None else options.processes) <= MOST_PROCESSES:
         raise UserError(
             f"processes must be at least 1 and at most {MOST_PROCESSES}, not {options.processes}"

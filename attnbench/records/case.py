@@ -304,6 +304,14 @@ class RunOptions:
         default=600.0,
         text="{:g}".format,
     )
+    wait_for_quiet_s: float | None = option(
+        "--wait-for-quiet SECONDS",
+        absent=None,
+        help="Most time, in all rounds of a run together, to hold a round back while other "
+        "programs use its cores; 0 does not wait. Rounds beside them are flagged.",
+        default=60.0,
+        text="{:g}".format,
+    )
     if_busy: Literal["wait", "refuse", "share"] | None = None
     """What to do while another measurement runs on this machine: wait for its end (the default),
     raise, or measure beside it, which flags every round. Not part of the plan."""

@@ -187,6 +187,12 @@ class Others:
         return True
 
 
-def others_of(case: Case, left_s: float) -> Others:
-    """Return what looks after the cores of a case; a GPU's steps take one core to issue."""
-    return Others(case.threads if kind_of(case.device) == "cpu" else 1, left_s)
+def others_of(case: Case, left_s: float | None) -> Others:
+    """Return what looks after the cores of a case; a GPU's steps take one core to issue.
+
+    With None in the place of seconds nothing is looked at.
+    """
+    needed = case.threads if kind_of(case.device) == "cpu" else 1
+    if left_s is None:
+        return Others(needed, look=lambda: Use(0.0))
+    return Others(needed, left_s)

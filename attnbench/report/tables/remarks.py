@@ -369,6 +369,11 @@ def disturbances(run: Run) -> list[str]:
     if flagged:
         listed = ", ".join(f"{count} {name}" for name, count in flagged.items())
         lines.append(f"Rounds flagged, none dropped: {listed}.")
+    if held := sum(timed.held_s > 0 for timed in run.rounds):
+        lines.append(
+            f"Held back while other programs used the cores: {_counted(held, 'round')}, for "
+            f"{formatting.seconds(run.held_s)} in all."
+        )
     reasons = (moment.get("gpu_throttle") for moment in run.moments)
     throttles = Counter(str(reason) for reason in reasons if reason)
     lines += [
