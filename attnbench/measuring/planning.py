@@ -10,13 +10,13 @@ from pathlib import Path
 
 import torch
 
-from attnbench.devices import table as devices
+from attnbench.devices import table as kinds
 from attnbench.errors import UserError
 from attnbench.hosts import check_host, check_module
 from attnbench.hosts.build import build
 from attnbench.hosts.placement.choice import Choice
 from attnbench.hosts.resnets import is_resnet
-from attnbench.measuring import isolated
+from attnbench.measuring import isolated, repetitions
 from attnbench.measuring.options import (
     all_finished,
     cases_of,
@@ -75,6 +75,22 @@ def prepare(options: RunOptions, out: Path | None) -> tuple[PlannedRuns, Path, L
         raise UserError(str(error)) from error
 
 
+def devices(options: RunOptions, out: Path | None) -> tuple[str, ...] | None:
+    """Return the names of the devices that new runs would lock; None where a folder is resumed.
+
+    Raises:
+        UserError: options that cannot be.
+    """
+    if out is not None and store.runs_in(out):
+        return None
+    try:
+        case = next(iter(cases_of(filled(cleaned(options)))))
+    except SettingsError as error:
+        raise UserError(str(error)) from error
+    _check(case)
+    return repetitions.devices_of(case, environment.of_case(case))
+
+
 @dataclass(frozen=True)
 class Outline:
     """What :func:`prepare` would plan, or has left to do, while nothing is written."""
@@ -127,7 +143,7 @@ class _Draft:
 def filled(options: RunOptions) -> RunOptions:
     """Fill in the defaults of options that were left out, and what they are on this machine."""
     # A runtime may have no such device: then what is not stated is the CPU.
-    device = table.device_for(options.runtime or (), devices.automatic())
+    device = table.device_for(options.runtime or (), kinds.automatic())
     standard = defaults(options.host, device=device, threads=torch.get_num_threads())
     if options.host and options.image_size is None and host_reference.is_custom(options.host):
         size = image_size.of(*check_host.size_apart(options.host))
@@ -249,7 +265,7 @@ def _recorded(options: RunOptions, folders: Sequence[Path]) -> tuple[list[Run], 
 
 def _check(case: Case) -> None:
     check_case(case)
-    if (why := devices.fault(case.device)) is not None:
+    if (why := kinds.fault(case.device)) is not None:
         raise UserError(why)
 
 

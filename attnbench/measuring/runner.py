@@ -115,7 +115,10 @@ def run(
         planned = replace(
             options, timeout_s=None, if_busy=None, profile=None, wait_for_quiet_s=None
         )
-        measured = _run(planned, out, notify, turns, beside)
+        try:
+            measured = _run(planned, out, notify, turns, beside)
+        finally:
+            turns.end()
     if measured.left_out and progress is None:
         warn(f"left out: {'; '.join(measured.left_out.values())}", stacklevel=2)
     return measured
@@ -153,7 +156,9 @@ def _run(
     turns: repetitions.Turns,
     beside: _BesideThePlan,
 ) -> Measured:
-    planned_runs, folder, left_out = planning.prepare(options, None if out is None else Path(out))
+    place = None if out is None else Path(out)
+    turns.require_free(partial(planning.devices, options, place))
+    planned_runs, folder, left_out = planning.prepare(options, place)
     for planned, its_folder in planned_runs:
         notify(planned, Planned(its_folder, left_out))
     runs = tuple(planned for planned, _ in planned_runs)

@@ -13,7 +13,7 @@ TICK = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 
 
 class Machine:
-    """Cores on which others use ``others`` cores, and this run's processes ``ours``, as time goes."""
+    """Cores, of which other programs use ``others`` and this run's processes ``ours``."""
 
     def __init__(self, others: float = 0.0, until_s: float = float("inf")) -> None:
         self.now_s = self.all_s = self.ours_s = 0.0

@@ -24,10 +24,12 @@ from attnbench.stats.interval import Interval, median_interval
 from attnbench.stats.replicates import control_fault
 
 AT_A_GLANCE = (
-    *("added_params", "added_leaf_operations", "ratio_between_runs", "verdict", "peak_live_ratio"),
+    *("added_params", "added_leaf_operations", "ratio_between_runs", "verdict", "code"),
+    "peak_live_ratio",
 )
 AT_A_GLANCE_OF_DEVICE = (
-    *("device_ratio_between_runs", "device_verdict", "ratio_between_runs", "verdict"),
+    *("device_ratio_between_runs", "device_verdict", "device_code"),
+    *("ratio_between_runs", "verdict", "code"),
     *("issued_share", "added_params", "added_leaf_operations", "peak_live_ratio"),
 )
 COUNTED = ("params", *(f"{rule}_operations" for rule in RULES))
@@ -59,12 +61,13 @@ CEILINGS = (
 """The definitions of the table of ceilings."""
 
 OVERVIEW = (
-    *("ratio_between_runs", "verdict", "tied_between_runs", "added_params"),
+    *("ratio_between_runs", "verdict", "code", "tied_between_runs", "added_params"),
     *("added_leaf_operations", "added_kernels", "added_nodes", "peak_live_ratio", "relative_error"),
     "published_top1",
 )
 OVERVIEW_OF_DEVICE = (
-    *("device_ratio_between_runs", "device_verdict", "ratio_between_runs", "verdict"),
+    *("device_ratio_between_runs", "device_verdict", "device_code"),
+    *("ratio_between_runs", "verdict", "code"),
     *("issued_share", "tied_between_runs", "added_params", "added_leaf_operations"),
     *("added_kernels", "peak_live_ratio", "published_top1"),
 )
