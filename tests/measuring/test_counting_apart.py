@@ -43,10 +43,6 @@ def test_the_process_that_times_has_not_counted(case, name, tmp_path, monkeypatc
     lines = [line.split() for line in said.read_text(encoding="utf-8").splitlines()]
     modes = [line for line in lines if line[1] == "count"]
     counted = {line[0] for line in modes if line[2].startswith(COUNTERS)}
-        process
-        for process, what, *kind in lines
-        if what == "count" and kind[0].startswith(COUNTERS)
-    }
     timed = {process for process, what, *_ in lines if what == "time"}
     assert counted == {str(os.getpid())}
     assert len(timed) == 1
