@@ -25,7 +25,6 @@ def test_the_process_that_times_has_not_counted(case, name, tmp_path, monkeypatc
     folders = [str(Path(observed.__file__).parent), str(Path(__file__).parents[2])]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(folders))
     monkeypatch.setenv(observed.FILE, str(said))
-    monkeypatch.setenv("TORCH_COMPILE_DISABLE", "1")  # who does what is the same, in a minute less
     mode = _python_dispatch.TorchDispatchMode
     monkeypatch.setattr(mode, "__enter__", mode.__enter__)
     monkeypatch.setattr(timing, "timed", timing.timed)
