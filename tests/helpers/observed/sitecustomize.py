@@ -39,7 +39,7 @@ def observe_timing(module):
 
 def leave_uncompiled(module):
     """Compiling takes a minute; which process does what is the same without."""
-    module.prepare = lambda network, example: module.Prepared(network)
+    module.prepare = lambda network, example: module.Prepared(network)  # noqa: ARG005
 
 
 WHERE = {
