@@ -35,6 +35,7 @@ from attnbench.records.image_size import Size, sides
 from attnbench.records.schema import Export
 from attnbench.records.variants import STAGES
 from attnbench.runtimes.table import require_installed
+from attnbench.stats import reasons
 from attnbench.system import worker
 from attnbench.text import error_text, unknown
 
@@ -299,6 +300,7 @@ def _compared(
                 computed_text=f"{figure:,}",
                 rule=rule,
                 verdict=verdict,
+                code=_code(doubt, within=within),
                 expected="within",
                 holds=within,
                 file=str(limit.file),
@@ -361,6 +363,7 @@ def _on_runtime(
                 computed_text="none" if figure is None else f"{figure:,}",
                 rule=runtime,
                 verdict="within" if within else over,
+                code=reasons.UNEXECUTED if figure is None else _code(None, within=within),
                 expected="within",
                 holds=within,
                 file=str(limit.file),
@@ -369,6 +372,12 @@ def _on_runtime(
             )
         )
     return outcomes
+
+
+def _code(doubt: str | None, *, within: bool) -> str:
+    if doubt is not None:
+        return reasons.UNCOUNTED
+    return reasons.WITHIN if within else reasons.OVER
 
 
 def _figures(export: Export) -> dict[str, int]:

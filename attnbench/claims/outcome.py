@@ -26,8 +26,8 @@ class Outcome:
     verdict: str
     expected: str
     holds: bool
-    code: str | None = None
-    """Of a measured figure's verdict, as of ``attnbench explain``."""
+    code: str
+    """Of the verdict, as of ``attnbench explain``."""
     undecided: bool = False
     """Whether what is known allows neither to say that it holds nor that it does not."""
     low: float | None = None

@@ -24,7 +24,7 @@ from attnbench.records.bounds import LONGEST_S, MOST_PROCESSES, SHORTEST_S
 from attnbench.records.case import CASE_OPTIONS, GRID, OPTIONS, RUNTIMES, Case, RunOptions
 from attnbench.records.options import site_patterns
 from attnbench.records.run import Run, can_be_profiled, gather
-from attnbench.records.variants import STAGES
+from attnbench.records.variants import STAGES, alone
 from attnbench.runtimes import table
 from attnbench.text import near, unknown
 
@@ -183,6 +183,11 @@ def require_values(options: RunOptions) -> None:
             f"the budget must be a positive number of seconds below {LONGEST_S:g}, not "
             f"{options.budget_s}"
         )
+    if not 0 <= (options.wait_for_quiet_s or 0.0) < LONGEST_S:
+        raise UserError(
+            f"--wait-for-quiet must be a number of seconds, at least 0 and below {LONGEST_S:g}, "
+            f"not {options.wait_for_quiet_s}"
+        )
     if not 1 <= (1 if options.processes is None else options.processes) <= MOST_PROCESSES:
         raise UserError(
             f"processes must be at least 1 and at most {MOST_PROCESSES}, not {options.processes}"
@@ -339,7 +344,8 @@ def _recorded(runs: Sequence[Run]) -> dict[str, Any]:
     """Return the options that made these runs."""
     first = runs[0]
     shared = {name: getattr(first.case, name) for name in GRID}
-    plans = {id(run): replace(run.plan, processes=1) for run in runs}  # fewer where compiled
+    # Fewer processes where compiled; and modules alone see other maps of other images.
+    plans = {id(run): replace(run.plan, processes=1, variants=_compared(run)) for run in runs}
     if any(
         replace(run.case, **shared) != first.case or plans[id(run)] != plans[id(first)]
         for run in runs
@@ -356,6 +362,10 @@ def _recorded(runs: Sequence[Run]) -> dict[str, Any]:
     return options | {
         option: in_order(option, [getattr(run.case, option) for run in runs]) for option in GRID
     }
+
+
+def _compared(run: Run) -> tuple[str, ...]:
+    return alone(run.modules) if run.case.isolated else run.plan.variants
 
 
 def in_order(option: str, values: Iterable[Any]) -> tuple[Any, ...]:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
 
-from attnbench.devices import table as devices
+from attnbench.devices import table as kinds
 from attnbench.errors import UserError
 from attnbench.hosts import check_host, check_module
 from attnbench.hosts.build import build
 from attnbench.hosts.placement.choice import Choice
 from attnbench.hosts.resnets import is_resnet
+from attnbench.measuring import isolated, repetitions
 from attnbench.measuring.options import (
     all_finished,
     cases_of,
@@ -39,10 +41,10 @@ from attnbench.records.case import Case, RunOptions
 from attnbench.records.device import kind_of
 from attnbench.records.run import Run, machine
 from attnbench.records.schema import Plan, Record
-from attnbench.records.variants import CONTROL, PLAIN, alone
+from attnbench.records.variants import CONTROL, PLAIN, Map, alone
 from attnbench.runtimes import table
 from attnbench.stats.ratios import TARGET
-from attnbench.system import environment
+from attnbench.system import environment, worker
 
 MOVES = "moves_weights_every_rounds"
 
@@ -71,6 +73,22 @@ def prepare(options: RunOptions, out: Path | None) -> tuple[PlannedRuns, Path, L
         return _prepare(cleaned(options), out)
     except SettingsError as error:
         raise UserError(str(error)) from error
+
+
+def devices(options: RunOptions, out: Path | None) -> tuple[str, ...] | None:
+    """Return the names of the devices that new runs would lock; None where a folder is resumed.
+
+    Raises:
+        UserError: options that cannot be.
+    """
+    if out is not None and store.runs_in(out):
+        return None
+    try:
+        case = next(iter(cases_of(filled(cleaned(options)))))
+    except SettingsError as error:
+        raise UserError(str(error)) from error
+    _check(case)
+    return repetitions.devices_of(case, environment.of_case(case))
 
 
 @dataclass(frozen=True)
@@ -111,16 +129,21 @@ class _Draft:
     processes: int | None
     """As stated; None for what is usual for a case."""
     left_out: LeftOut
+    modules: tuple[ModuleReference, ...]
 
     def plan_of(self, case: Case) -> Plan:
         """Return the plan of one of the cases."""
-        return replace(self.plan, processes=number_of(self.processes, case, self.plan.budget_s))
+        plan = replace(self.plan, processes=number_of(self.processes, case, self.plan.budget_s))
+        if not case.isolated:
+            return plan
+        names = [module.name for module in self.modules]
+        return replace(plan, variants=alone(names, _maps(case, self.modules)))
 
 
 def filled(options: RunOptions) -> RunOptions:
     """Fill in the defaults of options that were left out, and what they are on this machine."""
     # A runtime may have no such device: then what is not stated is the CPU.
-    device = table.device_for(options.runtime or (), devices.automatic())
+    device = table.device_for(options.runtime or (), kinds.automatic())
     standard = defaults(options.host, device=device, threads=torch.get_num_threads())
     if options.host and options.image_size is None and host_reference.is_custom(options.host):
         size = image_size.of(*check_host.size_apart(options.host))
@@ -173,7 +196,18 @@ def _draft(options: RunOptions, out: Path | None) -> _Draft:
         target=TARGET[kind_of(cases[0].device)],
         sources=of_host | {name: origin for name, origin in sources.items() if name in names},
     )
-    return _Draft(_named(cases, options.repeat or 1), plan, options.processes, left_out)
+    named = _named(cases, options.repeat or 1)
+    return _Draft(named, plan, options.processes, left_out, (*modules,))
+
+
+def _maps(case: Case, modules: Iterable[ModuleReference]) -> tuple[Map, ...]:
+    """Return what the modules see of one image at each stage; custom code is loaded apart."""
+    maps: dict[Map, None] = {}
+    for module in modules:
+        custom = module.is_custom or host_reference.is_custom(case.host)
+        find = partial(worker.call, isolated.maps) if custom else isolated.maps
+        maps |= dict.fromkeys(find(case, (module.name,)))
+    return (*maps,)
 
 
 def _in_a_path(host: str) -> str:
@@ -231,7 +265,7 @@ def _recorded(options: RunOptions, folders: Sequence[Path]) -> tuple[list[Run], 
 
 def _check(case: Case) -> None:
     check_case(case)
-    if (why := devices.fault(case.device)) is not None:
+    if (why := kinds.fault(case.device)) is not None:
         raise UserError(why)
 
 

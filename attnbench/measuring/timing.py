@@ -112,10 +112,10 @@ class Rounds:
     on its neighbours: before each the device is synchronised and nothing is queued, and an error
     that a device reports late is that of the block that it waits for. Variants in ``ahead`` also
     have their device time taken, in a second block behind a spin. Steps move in memory every
-    MOVE_EVERY rounds. ``watch`` is read before and after a round; ``busy`` is called when the work
-    of the last block is issued, before waiting for it; ``begin`` is called with the variant's name
-    before each block, and with None after the last; ``inspect`` is called with the variant's name
-    after each block, outside of what is timed, and what it raises ends the series without that
+    ``move_every`` rounds. ``watch`` is read before and after a round; ``busy`` is called when the
+    work of the last block is issued, before waiting for it; ``begin`` is called with the variant's
+    name before each block, and with None after the last; ``inspect`` is called with its name after
+    each block, outside of what is timed, and what it raises ends the series without that
     round. A variant whose step raises leaves the series, and its error is in ``failures``.
     """
 
@@ -130,6 +130,7 @@ class Rounds:
     begin: Callable[[str | None], None] | None = None
     ahead: Mapping[str, Ahead] = field(default_factory=dict)
     failures: dict[str, Exception] = field(default_factory=dict)
+    move_every: int = MOVE_EVERY
 
     def __iter__(self) -> Iterator[Round]:
         return (event for event in self.events() if isinstance(event, Round))
@@ -145,7 +146,7 @@ class Rounds:
             order = list(self.steps)
             # Seeded by the round too: a resumed run does not repeat its first orders.
             Random(f"{self.seed} {number}").shuffle(order)
-            if number % MOVE_EVERY == 0 and number > self.first:
+            if number % self.move_every == 0 and number > self.first:
                 for name in order:
                     if move := self.steps[name].move:
                         move()

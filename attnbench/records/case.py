@@ -294,7 +294,7 @@ class RunOptions:
         absent=None,
         help="Fresh processes that share the rounds of a run, one after the other; what differs "
         "between them is in the intervals.",
-        default_text="6; 1 with --compile or a budget below 60 s",
+        default_text="6; 1 with --compile, --isolated or a budget below 60 s",
     )
     timeout_s: float | None = option(
         "--timeout SECONDS",
@@ -302,6 +302,14 @@ class RunOptions:
         help="Most time for one step of a child process: a trial, a count, a memory peak, a "
         "warm-up, a round. What takes longer is ended, and has failed.",
         default=600.0,
+        text="{:g}".format,
+    )
+    wait_for_quiet_s: float | None = option(
+        "--wait-for-quiet SECONDS",
+        absent=None,
+        help="Most time, in all rounds of a run together, to hold a round back while other "
+        "programs use its cores; 0 does not wait. Rounds beside them are flagged.",
+        default=60.0,
         text="{:g}".format,
     )
     if_busy: Literal["wait", "refuse", "share"] | None = None

@@ -47,6 +47,9 @@ class Run:
     """The folder of the files that ``export`` names, while they are measured."""
     profiling: bool = field(default=False, compare=False)
     """Whether networks are profiled, while they are measured: not part of the plan."""
+    wait_for_quiet_s: float | None = field(default=None, compare=False)
+    """For how long rounds are held back in all, while they are measured: not part of the plan.
+    None: other programs are not looked at."""
     evaluations: tuple[Evaluation, ...] = ()
     """Accuracies counted in the run's folder; not part of its records."""
 
@@ -82,6 +85,11 @@ class Run:
     def timed_s(self) -> float:
         """Seconds of all rounds together."""
         return sum(timed.seconds for timed in self.rounds)
+
+    @property
+    def held_s(self) -> float:
+        """Seconds for which rounds were held back because other programs used the cores."""
+        return sum(timed.held_s for timed in self.rounds)
 
     def failed(self, variant: str, step: str) -> bool:
         """Return whether that step of the variant ended in an error, or cannot be for one.

@@ -32,7 +32,7 @@ from attnbench.records.bounds import (
 )
 from attnbench.records.bounds import Environment as Environment
 from attnbench.records.case import Case as Case
-from attnbench.records.variants import COPY, PLAIN, piece
+from attnbench.records.variants import PLAIN, is_ceiling, piece
 
 SCHEMA = 5
 
@@ -247,12 +247,15 @@ class Disturbance:
     ``asleep_s``: the machine was suspended. ``waited_s``: runnable threads of this process had no
     core (summed over threads). ``stolen_s``: steal time of the hypervisor (summed over cores).
     ``elapsed_s``: the round's length by a clock that also runs while the machine is suspended.
+    ``others_s``: other programs ran on the run's cores (summed over cores, beyond those that the
+    run leaves free).
     """
 
     elapsed_s: Lost
     asleep_s: Lost | None = None
     waited_s: Lost | None = None
     stolen_s: Lost | None = None
+    others_s: Lost | None = None
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -263,7 +266,8 @@ class Round:
     not run because they had the rounds that they need; None where there were none.
     ``witness``: the baseline's block, right after the round, in a process without custom modules.
     ``shared``: another measurement of this suite ran on the same device, as far as was seen when
-    the round had ended.
+    the round had ended. ``held_s``: for how long it was held back before it began, as other
+    programs used the run's cores.
     """
 
     kind: Literal["round"] = "round"
@@ -274,6 +278,7 @@ class Round:
     sits_out: tuple[str, ...] | None = None
     witness: Block | None = None
     shared: bool = False
+    held_s: Lost = 0.0
 
     @property
     def seconds(self) -> float:
@@ -340,7 +345,8 @@ class Record(Entry):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if isinstance(self.results, Plan) and self.case.isolated != (self.results.baseline == COPY):
+        plan = self.results if isinstance(self.results, Plan) else None
+        if plan and self.case.isolated != is_ceiling(plan.baseline):
             raise ValueError("results.variants are those of an isolated run, or case.isolated is")
 
     def as_json(self) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from attnbench.records.trainings.schema import Trainings
 from attnbench.records.variants import CONTROL, PLAIN
-from attnbench.stats import student
+from attnbench.stats import reasons, student
 from attnbench.stats.interval import CONFIDENCE, Interval
 
 Verdict = Literal["helps", "harms", "no significant difference", "none"]
@@ -87,6 +87,8 @@ class Gain:
     sampling: float | None
     """How far the gain may be off because the test has no more images than it has (95%)."""
     verdict: Verdict
+    code: str
+    """Of the verdict, or why there is none, as of ``attnbench explain``."""
     to_settle: int | None
     best: float
     """Mean of the best epochs, each chosen on the images that it is given for."""
@@ -158,6 +160,7 @@ class Gains:
             gain=interval,
             sampling=self._sampling(variant, seeds),
             verdict=self._verdict(variant, interval),
+            code=self._code(interval),
             to_settle=seeds_to_settle(differences, self.images, SETTLED),
             best=best,
             best_gain=best - plain_best,
@@ -169,6 +172,15 @@ class Gains:
         if not _excludes_zero(interval):
             return "no significant difference"
         return "helps" if interval.low > 0 else "harms"
+
+    def _code(self, interval: Interval) -> str:
+        if len(self.differences(CONTROL)) < 2 or interval.low == -inf:  # noqa: PLR2004
+            return reasons.FEW_SEEDS
+        if self.control_fault is not None:
+            return reasons.SEEDS_DIFFER
+        if not _excludes_zero(interval):
+            return reasons.NO_GAIN
+        return reasons.HELPS if interval.low > 0 else reasons.HARMS
 
     def _sampling(self, variant: str, seeds: Sequence[int]) -> float | None:
         """Return the 95% reach of the mean over images, from each image's own mean difference."""

@@ -159,6 +159,8 @@ def outliers(samples: Sequence[float]) -> int:
 FLAGS: dict[str, Callable[[Disturbance], bool]] = {
     "asleep": lambda lost: (lost.asleep_s or 0) > 0.1 * max(lost.elapsed_s, 1.0),
     "waiting for a core": lambda lost: (lost.waited_s or 0) > 0.1 * lost.elapsed_s,
+    # Below half a second the counters' ticks are too coarse.
+    "beside other programs": lambda lost: (lost.others_s or 0) > 0.1 * max(lost.elapsed_s, 0.5),
     "CPU time stolen": lambda lost: (lost.stolen_s or 0) > 0.1 * lost.elapsed_s,
 }
 """The flags of a round, by what kept the machine from its work."""

@@ -214,10 +214,20 @@ def test_another_grid_is_refused_and_of_a_finished_one_nothing_is_left(tmp_path:
 
 def test_modules_alone_are_a_plan_of_ceilings_and_pieces(tmp_path: Path) -> None:
     run, _ = single(replace(SMALL, isolated=True), tmp_path / "run")
-    assert run.plan.variants == alone(("sa",))
+    maps = ((256, 16, 16), (512, 8, 8), (1024, 4, 4), (2048, 2, 2))
+    assert run.plan.variants == alone(("sa",), maps)
+    assert run.plan.processes == 1
     assert run.case.isolated
     again, _ = single(replace(SMALL, isolated=True), tmp_path / "run")
     assert again.modules == ("sa",)
+
+
+def test_modules_alone_see_other_maps_of_other_images_in_one_grid(tmp_path: Path) -> None:
+    options = replace(SMALL, isolated=True, image_size=(64, 96))
+    runs = [run for run, _ in prepare(options, tmp_path / "run")[0]]
+    assert [run.plan.baseline for run in runs] == ["copy 256x16x16", "copy 256x24x24"]
+    again = [run for run, _ in prepare(options, tmp_path / "run")[0]]
+    assert [run.plan for run in again] == [run.plan for run in runs]
 
 
 def test_facts_of_a_gpu_are_asked_for_in_another_process(

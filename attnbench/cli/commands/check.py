@@ -22,7 +22,7 @@ from attnbench.text import visible
 
 Format = StrEnum("Format", ["TEXT", "JSON", "JUNIT", "GITHUB"])
 CLAIMS = ("name", "what", "stated", "computed", "rule", "verdict", "as expected")
-LIMITS = ("where", "what", "limit", "computed", "rule", "verdict")
+LIMITS = ("where", "what", "limit", "computed", "rule", "verdict", "code")
 CANNOT_TELL = 3
 """Exit status where no limit is exceeded, but of one it cannot be told whether it is."""
 
@@ -37,7 +37,7 @@ def cells(outcome: Outcome) -> tuple[str, ...]:
     figures = (outcome.stated_text, outcome.computed_text, outcome.rule, outcome.verdict)
     row = (outcome.name, outcome.subject, *figures)
     if outcome.kind == "limit":
-        return row
+        return (*row, outcome.code)
     return (*row, "yes" if outcome.holds else f"NO: {outcome.expected}")
 
 

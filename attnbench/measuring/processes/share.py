@@ -15,6 +15,7 @@ from typing import Literal
 
 from attnbench.records.run import Run
 from attnbench.records.schema import Case, Round
+from attnbench.records.variants import is_ceiling
 from attnbench.stats import ratios
 from attnbench.stats.device_time import device_rounds, has_device_times
 from attnbench.stats.interval import RESAMPLES
@@ -26,6 +27,10 @@ DEFAULT = 6
 
 COMPILED = 1
 """Processes where networks are compiled: each further one would compile all of them again."""
+
+ISOLATED = 1
+"""Processes of modules alone: each further one would take 20 s to build and warm up about forty
+variants, and leave Student's t fewer rounds of each; what they read moves in every round."""
 
 FOR_ROUNDS = 0.75
 """Share of the target that rounds alone may leave open when a module has its rounds: what differs
@@ -42,6 +47,8 @@ def number_of(stated: int | None, case: Case, budget_s: float) -> int:
         return stated
     if case.compiled:
         return COMPILED
+    if case.isolated:
+        return ISOLATED
     return DEFAULT if budget_s >= SHORT_S else 1
 
 
@@ -157,8 +164,8 @@ def _has_device(run: Run, name: str) -> bool:
 
 
 def _modules(run: Run) -> set[str]:
-    """Return the variants that may sit out: all but the baseline and its control."""
-    return {*run.plan.variants[2:]}
+    """Return the variants that may sit out: all but the baseline, its control and ceilings."""
+    return {name for name in run.plan.variants[2:] if not is_ceiling(name)}
 
 
 def _known(run: Run, name: str) -> bool:

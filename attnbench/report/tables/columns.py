@@ -221,6 +221,7 @@ COLUMNS = (
         _ratio,
     ),
     Column("device_verdict", "As `verdict`, of the device's own times.", "", "device", words),
+    Column("device_code", "As `code`, of the device's own times.", "", "device code", words),
     Column(
         "issued_share",
         "Median over rounds of the share of its seconds in which the host issued the steps. Above "
@@ -253,6 +254,13 @@ COLUMNS = (
         "control fails.",
         "",
         "verdict",
+        words,
+    ),
+    Column(
+        "code",
+        "Of the verdict, or why there is none; `attnbench explain CODE` says what to do.",
+        "",
+        "code",
         words,
     ),
     Column(

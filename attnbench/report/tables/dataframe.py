@@ -20,10 +20,10 @@ from attnbench.records.schema import Count, Memory
 from attnbench.records.variants import CONTROL, PLAIN
 from attnbench.report.tables.columns import COLUMNS, CONFIGURATION, PARTS, PEAKS, RULES
 from attnbench.report.tables.table import figures, typed
-from attnbench.stats import between_runs, interval, ratios
+from attnbench.stats import between_runs, interval, ratios, reasons
 from attnbench.stats.device_time import device_rounds, issued_share
 from attnbench.stats.interval import Interval, percent_right
-from attnbench.stats.replicates import began, control_fault
+from attnbench.stats.replicates import Replicates, began, control_fault
 
 Row = dict[str, object]
 
@@ -38,14 +38,15 @@ def frame(run: Run, *, verdicts: bool, scatter: float | None = None) -> pd.DataF
     """
     ties = _ties(run, scatter, verdicts=verdicts)
     of_device = device_times(run)
-    device_verdicts = control_fault(of_device) is None
+    code = None if verdicts else _control_code(run)
+    device_code = None if control_fault(of_device) is None else _control_code(of_device)
     recipe = published_accuracy.recipe(run.case.host, modules=run.modules)
     rows = [
         {
             "variant": variant,
             **_counts(run, variant),
-            **_latency(run, variant, scatter, verdicts=verdicts),
-            **_of_device(_latency(of_device, variant, scatter, verdicts=device_verdicts)),
+            **_latency(run, variant, scatter, code),
+            **_of_device(_latency(of_device, variant, scatter, device_code)),
             "issued_share": issued_share(run.rounds, variant),
             **_parts(run, variant),
             "compile_s": run.compiled[variant].seconds if variant in run.compiled else None,
@@ -183,10 +184,15 @@ def work(sums: Mapping[str, int]) -> dict[str, int]:
     return {"kernels": sums["kernels"], "moved_bytes": moved, "macs": sums["macs"]}
 
 
-def _latency(run: Run, variant: str, scatter: float | None, *, verdicts: bool) -> Row:
+def _control_code(run: Run) -> str:
+    return Replicates((run,)).control_code or reasons.CONTROL
+
+
+def _latency(run: Run, variant: str, scatter: float | None, control_code: str | None) -> Row:
+    """Return figures, verdict and code; where the control fails, ``control_code`` alone."""
     samples = ratios.seconds_per_step(run.rounds, variant)
     if not samples:
-        return {}
+        return {"code": reasons.UNTIMED} if run.rounds and variant in run.modules else {}
     step, images = interval.median_interval(samples), run.case.batch_size
     latency = Interval(step.median / images, step.low / images, step.high / images)
     row: Row = {
@@ -200,8 +206,10 @@ def _latency(run: Run, variant: str, scatter: float | None, *, verdicts: bool) -
         within, between = (ONE, ONE) if variant == PLAIN else (ratio, known)
         row |= figures("ratio", within) | figures("ratio_between_runs", between)
         row |= _levels(run, variant)
-        if verdicts and variant not in (PLAIN, CONTROL):
-            row["verdict"] = _verdict(within, between)
+        if variant not in (PLAIN, CONTROL):
+            row["code"] = control_code or reasons.of_run(within, between)
+            if control_code is None:
+                row["verdict"] = _verdict(within, between)
     return row
 
 

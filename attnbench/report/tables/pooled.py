@@ -21,7 +21,7 @@ from attnbench.report.tables.columns import PARTS, POOLED_COLUMNS
 from attnbench.report.tables.dataframe import ONE, Row
 from attnbench.report.tables.run import LoadedRun, Runs
 from attnbench.report.tables.table import figures, interval, typed
-from attnbench.stats import between_runs, ratios
+from attnbench.stats import between_runs, ratios, reasons
 from attnbench.stats.interval import Interval
 from attnbench.stats.replicates import Replicates, alike
 
@@ -104,23 +104,28 @@ class PooledRun(LoadedRun):
     def _ratio(self, variant: str, rows: Sequence[pd.Series[Any]]) -> Row:
         intervals = [ratio for row in rows if (ratio := interval(row, "ratio"))]
         row: Row = {"runs": len(intervals), "verdict": ""}
+        if variant in self.run.modules:
+            row["code"] = self.replicates.control_code if intervals else reasons.UNTIMED
         if variant == PLAIN or not intervals:
             return row | (figures("ratio_between_runs", ONE) if intervals else {})
         pooled = between_runs.known(intervals, self.scatter)
         row |= figures("ratio_between_runs", pooled)
         row["run_to_run"] = expm1(between_runs.of_runs(intervals, self.scatter))
         if variant != CONTROL and self.control_fault is None:
-            row["verdict"] = ratios.verdict(pooled)
+            row |= {"verdict": ratios.verdict(pooled), "code": reasons.of_ratio(pooled)}
         return row
 
     def _device_ratio(self, variant: str, rows: Sequence[pd.Series[Any]]) -> Row:
         intervals = [ratio for row in rows if (ratio := interval(row, "device_ratio"))]
-        row: Row = {"device_verdict": ""}
+        row: Row = {"device_verdict": "", "device_code": ""}
+        if variant in self.run.modules and intervals:
+            row["device_code"] = self._device_replicates.control_code
         if variant == PLAIN or not intervals:
             return row | (figures("device_ratio_between_runs", ONE) if intervals else {})
         pooled = between_runs.known(intervals, self.scatter)
         if variant != CONTROL and self.device_control_fault is None:
             row["device_verdict"] = ratios.verdict(pooled)
+            row["device_code"] = reasons.of_ratio(pooled)
         return row | figures("device_ratio_between_runs", pooled)
 
     def _ties(self) -> dict[str, list[str]]:

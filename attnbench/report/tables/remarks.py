@@ -13,6 +13,7 @@ from attnbench.records.case import RUNTIMES
 from attnbench.records.device import kind_of
 from attnbench.records.run import Run
 from attnbench.records.variants import PLAIN, STAGES, IsolatedModule
+from attnbench.report.tables.isolated import map_copies
 from attnbench.report.tables.pooled import PooledRun
 from attnbench.report.tables.run import WITHIN_RUN, LoadedRun
 from attnbench.stats import between_runs, ratios, witness
@@ -141,6 +142,7 @@ def notes(loaded: LoadedRun) -> list[str]:
         *_processes(run),
         *_witness(run),
         *_intervals(loaded),
+        *_ceilings(loaded),
         *_device_times(loaded),
         *disturbances(run),
         *limits,
@@ -221,6 +223,31 @@ def _intervals(loaded: LoadedRun) -> list[str]:
         "Intervals of latency ratios include the variation between runs, a standard deviation of "
         f"{deviation} until repeated runs show it; tables captioned '{WITHIN_RUN}' leave it out."
     ]
+
+
+def _ceilings(loaded: LoadedRun) -> list[str]:
+    """Return what the ceiling of bandwidth is, and which modules exceed one beyond the interval."""
+    run = loaded.run
+    if not run.case.isolated or not run.rounds:
+        return []
+    lines = []
+    if not map_copies(run):
+        lines.append(
+            "This run has no copies of the maps that modules see, so its ceiling of bandwidth is "
+            "that of a large copy, which a map in a cache exceeds."
+        )
+    above = [
+        f"{title(row['module'])} stage {row['stage']:.0f} ({ceiling})"
+        for _, row in loaded.frame.iterrows()
+        for ceiling in ("launch", "bandwidth", "compute")
+        if row[f"{ceiling}_share_low"] > 1
+    ]
+    if above:
+        lines.append(
+            f"Above a ceiling, beyond the interval: {joined(above)}. It is no ceiling of these; "
+            "reading alone can be faster than copying."
+        )
+    return lines
 
 
 def control(loaded: LoadedRun) -> str:
@@ -344,6 +371,11 @@ def disturbances(run: Run) -> list[str]:
     if flagged:
         listed = ", ".join(f"{count} {name}" for name, count in flagged.items())
         lines.append(f"Rounds flagged, none dropped: {listed}.")
+    if held := sum(timed.held_s > 0 for timed in run.rounds):
+        lines.append(
+            f"Held back while other programs used the cores: {_counted(held, 'round')}, for "
+            f"{formatting.seconds(run.held_s)} in all."
+        )
     reasons = (moment.get("gpu_throttle") for moment in run.moments)
     throttles = Counter(str(reason) for reason in reasons if reason)
     lines += [

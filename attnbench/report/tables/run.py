@@ -12,12 +12,11 @@ from attnbench import formatting
 from attnbench.records.case import RUNTIMES, Case
 from attnbench.records.device import kind_of
 from attnbench.records.run import Run
-from attnbench.records.variants import CONTROL, COPY, LAUNCH, PLAIN, PRODUCT
+from attnbench.records.variants import CONTROL, COPY, LAUNCH, PLAIN, PRODUCT, map_of
 from attnbench.report.tables import columns, dataframe, isolated, stages
 from attnbench.report.tables.columns import PARTS, RULES
 from attnbench.report.tables.dataframe import executed
 from attnbench.report.tables.inside import shares as inside
-from attnbench.report.tables.isolated import rate
 from attnbench.report.tables.table import Table, printed
 from attnbench.stats import ratios
 from attnbench.stats.device_time import device_rounds, has_device_times, waited
@@ -26,10 +25,12 @@ from attnbench.stats.replicates import began, control_fault
 from attnbench.text import printable
 
 AT_A_GLANCE = (
-    *("added_params", "added_leaf_operations", "ratio_between_runs", "verdict", "peak_live_ratio"),
+    *("added_params", "added_leaf_operations", "ratio_between_runs", "verdict", "code"),
+    "peak_live_ratio",
 )
 AT_A_GLANCE_OF_DEVICE = (
-    *("device_ratio_between_runs", "device_verdict", "ratio_between_runs", "verdict"),
+    *("device_ratio_between_runs", "device_verdict", "device_code"),
+    *("ratio_between_runs", "verdict", "code"),
     *("issued_share", "added_params", "added_leaf_operations", "peak_live_ratio"),
 )
 COUNTED = ("params", *(f"{rule}_operations" for rule in RULES))
@@ -47,7 +48,10 @@ MEMORY = {
     )
 }
 EXPORTED = (*("nodes", "added_nodes", "artefact_bytes", "added_artefact_bytes", "relative_error"),)
-REACHED = ("channels", "kernels", "moved_bytes", "latency_s", "bytes_per_s", "map_copies")
+REACHED = (
+    *("channels", "kernels", "moved_bytes", "latency_s", "bytes_per_s", "copy_bytes_per_s"),
+    "map_copies",
+)
 EXPLAINED = ("channels", "launch_share", "bandwidth_share", "compute_share", "bound")
 """The columns of each printed table; ``columns`` and ``isolated`` have their headings."""
 
@@ -58,17 +62,19 @@ CEILINGS = (
 """The definitions of the table of ceilings."""
 
 OVERVIEW = (
-    *("ratio_between_runs", "verdict", "tied_between_runs", "added_params"),
+    *("ratio_between_runs", "verdict", "code", "tied_between_runs", "added_params"),
     *("added_leaf_operations", "added_kernels", "added_nodes", "peak_live_ratio", "relative_error"),
     "published_top1",
 )
 OVERVIEW_OF_DEVICE = (
-    *("device_ratio_between_runs", "device_verdict", "ratio_between_runs", "verdict"),
+    *("device_ratio_between_runs", "device_verdict", "device_code"),
+    *("ratio_between_runs", "verdict", "code"),
     *("issued_share", "tied_between_runs", "added_params", "added_leaf_operations"),
     *("added_kernels", "peak_live_ratio", "published_top1"),
 )
 ISOLATED_OVERVIEW = (
-    *("channels", "latency_s", "bound", "bytes_per_s", "map_copies", "kernels", "moved_bytes"),
+    *("channels", "latency_s", "bound", "bandwidth_share", "bytes_per_s", "map_copies"),
+    *("kernels", "moved_bytes"),
 )
 """The columns of the table at the top of a page."""
 
@@ -310,16 +316,23 @@ def _isolated_note(loaded: LoadedRun) -> str:
 
 def _ceilings(run: Run) -> tuple[tuple[str, str], ...]:
     rows = []
-    for variant, ceiling, unit, amount in (
-        (COPY, "bytes read and written by a large copy", "GB/s", "moved_bytes"),
-        (PRODUCT, "multiply-accumulates of a large matrix product", "GMAC/s", "macs"),
-        (LAUNCH, "the smallest operator", "us", ""),
-    ):
-        samples, work = ratios.seconds_per_step(run.rounds, variant), executed(run, variant)
-        best = formatting.NOTHING
-        if samples and work:
-            step = median_interval(samples)
-            figure, scale = (rate(work[amount], step), 1e-9) if amount else (step, 1e6)
-            best = formatting.with_interval(figure, scale=scale, unit=f" {unit}")
-        rows.append((ceiling, best))
-    return tuple(rows)
+    for variant in isolated.map_copies(run):
+        size = "x".join(map(str, map_of(variant) or ()))
+        rows.append((f"copy of a map of {size}", variant, "GB/s", "moved_bytes"))
+    rows += [
+        ("large copy, of more than caches hold", COPY, "GB/s", "moved_bytes"),
+        ("multiply-accumulates of a large matrix product", PRODUCT, "GMAC/s", "macs"),
+    ]
+    best = [
+        (ceiling, _best(isolated.ceiling_rate(run, variant, amount), unit, 1e-9))
+        for ceiling, variant, unit, amount in rows
+    ]
+    samples = ratios.seconds_per_step(run.rounds, LAUNCH)
+    launch = median_interval(samples) if samples and executed(run, LAUNCH) else None
+    return (*best, ("the smallest operator", _best(launch, "us", 1e6)))
+
+
+def _best(figure: Interval | None, unit: str, scale: float) -> str:
+    if figure is None:
+        return formatting.NOTHING
+    return formatting.with_interval(figure, scale=scale, unit=f" {unit}")

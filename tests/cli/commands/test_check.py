@@ -22,6 +22,7 @@ GOOD = Outcome(
     computed_text="708",
     rule="learnable",
     verdict="reproduced",
+    code="reproduced",
     expected="reproduced",
     holds=True,
 )
@@ -37,6 +38,7 @@ BAD = Outcome(
     rule="leaf",
     seconds=0.25,
     verdict="contradicted",
+    code="contradicted",
     expected="reproduced",
     holds=False,
 )

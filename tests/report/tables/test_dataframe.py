@@ -11,6 +11,7 @@ from attnbench.report.tables.columns import COLUMNS, PARTS
 from attnbench.report.tables.remarks import control, remarks
 from attnbench.report.tables.run import LoadedRun, tables
 from attnbench.report.tables.table import Table
+from attnbench.stats.reasons import REASONS
 
 # The stored run: plain takes 100 ms a step of two images, except 110 and 90 ms in rounds 1 and
 # 3; SA takes 1.20, 1.21, 1.19, 1.20, 1.22, 1.18, 1.20, 1.21, 1.19 times as long.
@@ -137,7 +138,10 @@ def test_a_control_that_fails_takes_all_verdicts_away(run: Run) -> None:
             for block in each.blocks
         ]
         run.rounds[number] = replace(each, blocks=tuple(blocks))
-    assert LoadedRun(run).frame["verdict"].isna().all()
+    frame = LoadedRun(run).frame.set_index("variant")
+    assert frame["verdict"].isna().all()
+    assert frame.loc["sa", "code"] == "control"
+    assert frame.loc[["plain", "control"], "code"].isna().all()
     assert any("Too noisy to judge" in remark for remark in remarks(LoadedRun(run)))
     assert any("too noisy to judge" in sheet.caption for sheet in tables(LoadedRun(run)))
 
@@ -202,17 +206,21 @@ def test_the_interval_between_runs_is_that_of_pick(run: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    ("ratio", "verdict"),
+    ("ratio", "verdict", "code"),
     [
-        (1.05, "slower"),
-        (1.02, "slower in this run"),  # 1.02 / 1.0323 is below 1
-        (1.0, "no significant difference"),
-        (0.98, "faster in this run"),
-        (0.95, "faster"),
+        (1.05, "slower", "slower"),
+        (1.02, "slower in this run", "slower-in-run"),  # 1.02 / 1.0323 is below 1
+        (1.0, "no significant difference", "tie"),
+        (0.98, "faster in this run", "faster-in-run"),
+        (0.95, "faster", "faster"),
     ],
 )
-def test_a_verdict_says_where_it_is_of_one_run_alone(run: Run, ratio: float, verdict: str) -> None:
-    assert of_ratio(run, ratio)["verdict"] == verdict
+def test_a_verdict_says_where_it_is_of_one_run_alone(
+    run: Run, ratio: float, verdict: str, code: str
+) -> None:
+    row = of_ratio(run, ratio)
+    assert (row["verdict"], row["code"]) == (verdict, code)
+    assert code in REASONS
 
 
 COMMAS = "file.py:C,sizes=(3, 5)"
@@ -249,6 +257,7 @@ def test_a_run_without_any_result_is_still_a_table(run: Run) -> None:
     table = LoadedRun(Run(run.case, run.plan, run.environment)).frame
     assert table["params"].isna().all()
     assert table["verdict"].isna().all()
+    assert table["code"].isna().all()
 
 
 def captioned(run: Run, beginning: str) -> list[Table]:

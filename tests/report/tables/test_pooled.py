@@ -49,7 +49,9 @@ def test_runs_of_one_configuration_are_one_row_with_rounds_and_runs(repeated):
     assert sa["run_to_run"] == pytest.approx(exp(PART) - 1, abs=1e-5)
     assert (sa["runs"], sa["rounds"], sa["verdict"]) == (3, 18, "slower")
     assert (sa["added_params"], sa["peak_live_ratio"]) == (708, 1.5)
-    assert loaded.frame.set_index("variant").loc["se", "verdict"] == "no significant difference"
+    assert sa["code"] == "slower"
+    se = loaded.frame.set_index("variant").loc["se"]
+    assert (se["verdict"], se["code"]) == ("no significant difference", "tie")
     (candidate, _) = analysis.pick(repeated, Limits(overhead=0.001), scatter=0.01).candidates[::-1]
     assert candidate.ratio.high == sa["ratio_between_runs_high"]  # one interval under one name
 
@@ -81,6 +83,7 @@ def test_where_every_control_fails_there_is_no_verdict(stored, tmp_path):
     loaded = only(tmp_path / "runs")
     assert loaded.control_fault is not None
     assert not loaded.frame["verdict"].any()
+    assert loaded.frame.set_index("variant").loc["sa", "code"] == "control"
 
 
 def test_other_code_of_a_module_and_other_machines_are_never_taken_together(stored, tmp_path):

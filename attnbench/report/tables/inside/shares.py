@@ -47,6 +47,9 @@ MOST_NAMED = 3
 
 GIGA = 1e9
 
+MOVES = "moves_weights_every_rounds"
+"""Not the same for modules alone, whose ceilings are those of the same machine all the same."""
+
 
 def _share(value: float) -> str:
     return percent(value) if isfinite(value) else NOTHING
@@ -181,7 +184,8 @@ def frame(run: Run, others: Iterable[Run] = ()) -> pd.DataFrame:
 def _ceilings(run: Run, others: Iterable[Run]) -> Row:
     """Return the rates of a large copy and a large product under the same conditions."""
     for other in others:
-        alike = machine(other.environment) == machine(run.environment) and all(
+        here, there = machine(run.environment), machine(other.environment)
+        alike = there | {MOVES: here[MOVES]} == here and all(
             getattr(other.case, name) == getattr(run.case, name)
             for name in ("device", "threads", "dtype")
         )

@@ -21,7 +21,7 @@ from attnbench.text import printable
 METRICS = {"top1": "top-1"}
 
 HEADINGS = (
-    *("network", "{metric} (%)", "gain (points) [95%]", "verdict", "test set alone (±)"),
+    *("network", "{metric} (%)", "gain (points) [95%]", "verdict", "code", "test set alone (±)"),
     *("seeds", "seeds for ±{settled}", "best epoch, chosen on this set (%)", "its gain"),
 )
 
@@ -30,6 +30,7 @@ DEFINITIONS = (
     "Mean over the seeds of the last epoch's figure, or of the last epochs' mean.",
     "Difference to the plain host of the same seed: mean, with Student's interval over the seeds.",
     "Whether the interval excludes 0; none where the control fails or one seed is done.",
+    "Of the verdict, or why there is none; attnbench explain CODE says what to do.",
     "How far the gain may be off because there are no more test images (95%).",
     "How many have trained both networks to the end.",
     "How many would make the interval that narrow, at the scatter of these.",
@@ -56,8 +57,8 @@ def table(gains: Gains) -> Table | None:
     best = sum(trainings.best(PLAIN, seed) or 0.0 for seed in seeds) / len(seeds)
     dash = formatting.NOTHING
     first = (
-        *(title(PLAIN), _percent(sum(plain) / len(plain)), dash, dash, dash, str(len(plain))),
-        *(dash, _percent(best), dash),
+        *(title(PLAIN), _percent(sum(plain) / len(plain)), dash, dash, dash, dash),
+        *(str(len(plain)), dash, _percent(best), dash),
     )
     caption = f"Gain in {metric(trainings)} over the plain host at equal training"
     if gains.control_fault is not None:
@@ -72,6 +73,7 @@ def _row(gain: Gain) -> tuple[str, ...]:
         _percent(gain.mean),
         formatting.points(gain.gain),
         gain.verdict if gain.variant != CONTROL and gain.verdict != "none" else formatting.NOTHING,
+        formatting.NOTHING if gain.variant == CONTROL else gain.code,
         formatting.hundredths(None if gain.sampling is None else 100 * gain.sampling),
         str(gain.seeds),
         formatting.whole(gain.to_settle),
@@ -231,10 +233,11 @@ def frame(gains: Gains, run: LoadedRun | None = None) -> pd.DataFrame:
                 "gain_high": high,
                 "seeds": gain.seeds,
                 "verdict": gain.verdict,
+                "code": "" if gain.variant == CONTROL else gain.code,
                 **{key: nan if known is None else known[key] for key in keys},
             }
         )
-    columns = ("variant", "gain", "gain_low", "gain_high", "seeds", "verdict", *keys)
+    columns = ("variant", "gain", "gain_low", "gain_high", "seeds", "verdict", "code", *keys)
     fault = gains.control_fault or (None if run is None else run.control_fault)
     return pd.DataFrame(rows, columns=list(columns)).assign(control_fault=fault)
 
