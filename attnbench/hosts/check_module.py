@@ -131,16 +131,20 @@ def places(
 
     with torch.device("meta"), torch.no_grad():
         stand_in = replace(attention, build=StandIn)
-        network = build(host, stand_in, stages=choice.stages, blocks=choice.blocks)
+        size = image[2], image[3]
+        network = build(host, stand_in, stages=choice.stages, blocks=choice.blocks, size=size)
         network.eval()(torch.empty(image))
     return seen
 
 
 def _of_any_host(attention: AttentionSpec, host: str, image: Shape, choice: Choice) -> list[Place]:
     """Return the places in any network, one for each site."""
-    require_site(attention, host)
+    require_site(attention, host, choice)
     sites = positions(host, choice, (image[2], image[3]))
-    return [Place(where.channels, {}, where.shape) for where in sites]
+    return [
+        Place(where.channels, attention.of_place(where.height, where.width), where.shape)
+        for where in sites
+    ]
 
 
 def _fits_at(attention: AttentionSpec, host: str, image: Shape, choice: Choice) -> str:
