@@ -1,8 +1,8 @@
 """Modules as a collection imports them: ``package.module:Class`` from the collection's own folder.
 
-The folder, the import root, is on the path of the process that loads the module, and of no other.
-What identifies the code are all files of that folder that are imported: they are found by reading
-the import statements, so that no code is run for it, and held against what was imported where it is.
+The folder, the import root, is on the path of the process that loads the module and of no other.
+All files of it that are imported identify the code. They are found by reading import statements,
+so that no code is run for it, and held against what was imported in the process that loads it.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from torch import nn
 from attnbench.modules import SettingsError
 from attnbench.plugins.adapter import Adapted
 from attnbench.plugins.resolve import parse
-from attnbench.plugins.spec import Adapter, FromChannels, Given, parse_spec
+from attnbench.plugins.spec import Adapter, FromPlace, Given, parse_spec
 
 CODE = """
 import torch
@@ -96,9 +96,9 @@ def test_a_module_that_returns_otherwise_is_named():
 def test_a_specification_says_how_a_module_is_called_and_what_follows_from_channels(file):
     spec = parse_spec("a.py:B,layout=tokens,inputs=3,take=0,inp=@channels,planes=@channels//16")
     assert spec.adapter == Adapter("tokens", 3, 0)
-    assert spec.settings == {"inp": Given.CHANNELS, "planes": FromChannels("//", 16)}
+    assert spec.settings == {"inp": Given.CHANNELS, "planes": FromPlace("channels", "//", 16)}
     assert parse_spec("a.py:B,n=@channels*2,text='@channels'").settings == {
-        "n": FromChannels("*", 2),
+        "n": FromPlace("channels", "*", 2),
         "text": "@channels",
     }
     row = parse(f"{file}:Tokens,layout=tokens,planes=@channels//16,oup=@channels*2").load()

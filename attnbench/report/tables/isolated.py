@@ -3,6 +3,7 @@ of them limits it."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from math import inf, prod
 from typing import Any
@@ -12,13 +13,29 @@ import pandas as pd
 from attnbench import formatting
 from attnbench.records.run import Run
 from attnbench.records.variants import COPY, LAUNCH, PRODUCT, STAGES, IsolatedModule
+from attnbench.report import unknown_operators
 from attnbench.report.tables.columns import KERNELS, MOVED
 from attnbench.report.tables.dataframe import ONE, Row, errors, executed
-from attnbench.report.tables.table import Column, figures, typed, with_doubt, with_ends, words
+from attnbench.report.tables.table import (
+    TOO_LOW,
+    UNKNOWN_OPERATORS,
+    Column,
+    figures,
+    typed,
+    with_doubt,
+    with_ends,
+    words,
+)
 from attnbench.stats import ratios
 from attnbench.stats.interval import Interval, change, median_interval
 
 ELEMENT_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
+
+TOO_LOW_ALONE = (
+    *("kernels", "moved_bytes", "macs", "bytes_per_s"),
+    *("launch_share", "bandwidth_share", "compute_share"),
+)
+"""Columns of a module alone whose figures may be larger, where unknown operators ran."""
 
 LEAST_SHARE = 1 / 3
 """Of a module's time, for a ceiling to be called its bound."""
@@ -69,12 +86,15 @@ COLUMNS = (
     *_share("compute", "Time of a product with as many `macs`, over `latency_s`."),
     Column(
         "bound",
-        "The largest share, where the ceilings' intervals tell which; none where it is below 1/3.",
+        "The largest share, where the ceilings' intervals tell which and all operators are known; "
+        "none where it is below 1/3.",
         "",
         "bound",
         words,
     ),
     Column("rounds", "Rounds in which it ran.", "1"),
+    TOO_LOW,
+    UNKNOWN_OPERATORS,
     Column("error", "What failed, and why."),
 )
 """The ceilings (a large copy, a large product, the smallest operator) run in the same rounds."""
@@ -90,6 +110,9 @@ def _row(run: Run, isolated: IsolatedModule) -> Row:
     variant = isolated.name
     shape, work = run.shapes.get(variant), executed(run, variant)
     row: Row = {"module": isolated.module, "stage": isolated.stage, "error": errors(run, variant)}
+    unknown = unknown_operators.unknown(run, variant)
+    row["too_low"] = json.dumps(TOO_LOW_ALONE) if unknown else ""
+    row["unknown_operators"] = unknown_operators.written(unknown)
     if shape is not None:
         row |= dict(zip(("channels", "height", "width"), shape[1:], strict=True)) | work
     samples = ratios.seconds_per_step(run.rounds, variant)
@@ -108,7 +131,7 @@ def _row(run: Run, isolated: IsolatedModule) -> Row:
     shares = {ceiling: change(ratio, time) for ceiling, time in explained.items()}
     for ceiling, share in shares.items():
         row |= figures(f"{ceiling}_share", share)
-    return row | {"bound": _bound(explained, shares)}
+    return row | {"bound": None if unknown else _bound(explained, shares)}
 
 
 def _explained(run: Run, work: Mapping[str, int]) -> dict[str, Interval]:
