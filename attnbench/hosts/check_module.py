@@ -84,8 +84,8 @@ def check(
 ) -> int:
     """Load a module and check it at its places in the host, for each shape of image.
 
-    Return at how many sites of the host it stands. An image is a shape (batch, 3, height, width); the batch does not matter. ``conditions`` are
-    those of the run, tried beside float32 on the CPU.
+    An image is a shape (batch, 3, height, width); the batch does not matter. ``conditions`` are
+    those of the run, tried beside float32 on the CPU. Return at how many sites it stands.
 
     Raises:
         SettingsError: it cannot be loaded or is not fit to be measured; the message says why.
