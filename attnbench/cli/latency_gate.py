@@ -52,7 +52,7 @@ def check(
                 raise UserError(f"{limit.where}: {left_out[name]}")
             else:
                 outcomes[limit] = [_refused(limit, refusal(name, left_out[name]))]
-        judged = latency_limits.check(folder, timed, origins, scatter) if folder and timed else []
+        judged = latency_limits.check(folder, timed, origins, scatter) if timed else []
         seconds = (perf_counter() - start) / len(wanted)
         for limit, rows in zip(timed, judged, strict=True):
             outcomes[limit] = [replace(row, seconds=seconds) for row in rows]
@@ -112,16 +112,20 @@ def _from_here(module: ModuleReference) -> str:
     """Return the name by which ``run`` finds the module: paths relative to the working folder."""
     from attnbench.plugins import python_file
 
-    if not python_file.is_in_file(module.spec.source) or module.name.startswith("~"):
-        return module.name
-    path, _, rest = module.name.partition(".py:")
+    name, root = module.name, module.spec.import_root
+    if root is not None and not root.startswith("~"):
+        name = name.replace(f"import_root={root}", f"import_root={module.folder / root}")
+    if not python_file.is_in_file(module.spec.source) or name.startswith("~"):
+        return name
+    path, _, rest = name.partition(".py:")
     return f"{module.folder / path}.py:{rest}"
 
 
-def _measured(modules: tuple[str, ...], host: str) -> tuple[Path | None, Mapping[str, str]]:
+def _measured(modules: tuple[str, ...], host: str) -> tuple[Path, Mapping[str, str]]:
     """Time the modules in a host with the defaults of ``run``.
 
-    Returns the folder of the records, None where all are refused; and why modules were left out.
+    Returns the folder of the records, of no meaning where all are refused; and why modules were
+    left out.
     """
     from attnbench import measuring
     from attnbench.measuring.planning import NoModuleError
@@ -130,6 +134,6 @@ def _measured(modules: tuple[str, ...], host: str) -> tuple[Path | None, Mapping
     try:
         measured = measuring.run(RunOptions(modules=modules, host=host))
     except NoModuleError as error:
-        return None, error.left_out
+        return Path(), error.left_out
     output.complain(f"records are in {measured.folder}")
     return measured.folder, measured.left_out

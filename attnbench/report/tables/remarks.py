@@ -77,7 +77,7 @@ def _unknown_operators(run: Run) -> list[str]:
             )
     if of_host := unknown(run, PLAIN):
         lines.append(
-            "The host itself is not fully counted, so what is marked "
+            "The host runs operators that no table knows, so what is marked "
             f"{AT_LEAST} may be larger: {written(of_host)}."
         )
     return lines

@@ -480,7 +480,7 @@ def test_operators_that_no_table_knows_are_remarked_on(run: Run) -> None:
     marked = replace(run, counts={"plain": {"executed": base}, "sa": {"executed": more}})
     remark = (
         "SA is not fully counted, so its kernels and memory traffic are too low, and other counts "
-        "may be: aten.erfinv x2, mine.gate x1."
+        "may be (marked ≥): aten.erfinv x2, mine.gate x1."
     )
     assert remark in remarks(LoadedRun(marked))
     alike = replace(run, counts={"plain": {"executed": base}, "sa": {"executed": base}})
