@@ -3,8 +3,8 @@
     python docs/copies.py
     python docs/copies.py sa=vendor/shuffle.py:ShuffleAttention eca=vendor/eca.py:ECA,k_size=5
 
-Without arguments: timm's versions, as docs/modules.md shows them. Otherwise a module of the suite and
-a copy of it, as --module of ``attnbench run`` names it; its code is run, in a child process.
+Without arguments: timm's versions, as docs/modules.md shows them. Otherwise a module of the suite
+and a copy of it, as --module of ``attnbench run`` names it; its code is run.
 """
 
 from __future__ import annotations
@@ -122,11 +122,9 @@ def main() -> None:
     )
     parser.add_argument("pairs", nargs="*", metavar="MODULE=COPY")
     given = parser.parse_args().pairs
-    from attnbench.system import worker
-
     try:
         pairs = [pair(text) for text in given] or [*OF_TIMM]
-        print(table(worker.call(rows, pairs), OF_TIMM))
+        print(table(rows(pairs), OF_TIMM))
     except (UserError, SettingsError) as error:
         parser.exit(2, f"error: {error}\n")
 

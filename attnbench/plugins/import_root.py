@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from importlib import import_module
@@ -70,20 +70,21 @@ def load(dotted: str, name: str, root: Path, source: str) -> object:
             name, or a file was imported that the digest does not cover.
     """
     path = path_of(dotted, root, source)
+    before = {*sys.modules}
     try:
         with on_path(root):
             module = import_module(dotted)
-            _require_from(root, dotted, source)
             target = getattr(module, name, None)
     except SettingsError:
         raise
     except foreign.RAISED as error:
+        _require_from(root, files(path, [root]), source)  # another folder's may lack a name
         raise SettingsError(
             f"{source}: {dotted} cannot be imported: {error_line(error)}"
         ) from error
     if target is None:
         raise SettingsError(f"{source}: there is no {name} in {path}")
-    require_covered(files(path, [root], whole=root), root, source)
+    require_covered(files(path, [root], whole=root), before, root, source)
     return target
 
 
@@ -99,19 +100,20 @@ def on_path(root: Path) -> Iterator[None]:
             sys.path.append(str(root))
 
 
-def _require_from(root: Path, dotted: str, source: str) -> None:
-    """Refuse a package of that name from elsewhere: Python loads a name once.
+def _require_from(root: Path, covered: Iterable[Path], source: str) -> None:
+    """Refuse a package or module of the root that another folder has given: a name loads once.
 
     Raises:
-        SettingsError: it is from another folder.
+        SettingsError: there is one.
     """
-    top = dotted.partition(".")[0]
-    where = _where(sys.modules[top])
-    if where is not None and not where.is_relative_to(root):
-        raise SettingsError(
-            f"{source}: '{top}' is already loaded from {where}, so that of {root} is not; one run "
-            "cannot have both: measure them in two, or rename one"
-        )
+    below = (path.relative_to(root).parts[0] for path in covered if path.is_relative_to(root))
+    for top in dict.fromkeys(name.partition(".")[0] for name in below):
+        where = _where(sys.modules[top]) if top in sys.modules else None
+        if where is not None and not where.is_relative_to(root):
+            raise SettingsError(
+                f"{source}: '{top}' is already loaded from {where}, so that of {root} is not; one "
+                "run cannot have both: measure them in two, or rename one"
+            )
 
 
 def _where(module: ModuleType) -> Path | None:
@@ -119,15 +121,21 @@ def _where(module: ModuleType) -> Path | None:
     return None if file is None else Path(file).resolve()
 
 
-def require_covered(covered: Iterable[Path], root: Path, source: str) -> None:
+def require_covered(
+    covered: Iterable[Path], before: Collection[str], root: Path, source: str
+) -> None:
     """Refuse code of the root that was imported and is not among the files of the digest.
 
+    ``before`` are the names of modules that others of the collection may have loaded.
+
     Raises:
-        SettingsError: there is some.
+        SettingsError: there is some, or a name of the root is another folder's here.
     """
     known = {*covered}
-    for module in [*sys.modules.values()]:
-        where = _where(module) if isinstance(module, ModuleType) else None
+    _require_from(root, known, source)
+    for name, module in [*sys.modules.items()]:
+        fresh = name not in before and isinstance(module, ModuleType)
+        where = _where(module) if fresh else None
         if where is None or where.is_dir() or where in known or not where.is_relative_to(root):
             continue
         if not _is_installed(where.relative_to(root)):

@@ -41,9 +41,10 @@ def load(source: str, folder: Path, root: str | None = None) -> object:
     if not is_in_file(source):
         dotted, _, name = source.rpartition(":")
         return import_root.load(dotted, name, directory, source)
+    before = {*sys.modules}
     with import_root.on_path(directory):
         target = _loaded(source, folder)
-    import_root.require_covered(_files(source, folder, directory), directory, source)
+    import_root.require_covered(_files(source, folder, directory), before, directory, source)
     return target
 
 

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -15,19 +16,19 @@ FILES = {
         "from torch import nn\n"
         "from .common import Base\n"
         "from ..sizes import HALF\n"
-        "import helpers.shapes as shapes\n"
+        "import collected.shapes as shapes\n"
         "class Gate(Base):\n"
         "    def __init__(self, in_planes, reduction=16):\n"
         "        super().__init__(in_planes, in_planes, 1, groups=in_planes)\n"
         "    def forward(self, x):\n"
-        "        import helpers.late\n"
+        "        import collected.late\n"
         "        return super().forward(x)\n"
     ),
     "gates/attention/common.py": "from torch.nn import Conv2d as Base\n",
     "gates/sizes.py": "HALF = 2\n",
-    "helpers/shapes.py": "",
-    "helpers/late.py": "",
-    "helpers/unused.py": "",
+    "collected/shapes.py": "",
+    "collected/late.py": "",
+    "collected/unused.py": "",
 }
 """A package, and beside it one without an __init__."""
 
@@ -41,7 +42,7 @@ def _as_before() -> Iterator[None]:
     yield
     sys.path[:] = path
     for name in {*sys.modules} - modules:
-        if name.split(".")[0] in {"gates", "helpers"}:
+        if name.split(".")[0] in {"gates", "collected"}:
             del sys.modules[name]
 
 
@@ -72,7 +73,7 @@ def test_the_digest_holds_every_file_of_the_root_that_is_imported(root: Path):
     for name in FILES:
         text = (root / name).read_text()
         (root / name).write_text(f"{text}# changed\n")
-        assert (reference.origin() in known) == (name == "helpers/unused.py"), name
+        assert (reference.origin() in known) == (name == "collected/unused.py"), name
         (root / name).write_text(text)
     assert reference.origin() in known
 
@@ -103,10 +104,18 @@ def test_where_code_imports_by_other_ways_every_file_of_the_root_counts(tmp_path
 
 def test_an_import_that_no_statement_names_is_refused(tmp_path: Path):
     # Python imports what __all__ lists.
-    folder = collection(tmp_path, sizes="from helpers import *\nHALF = 2\n")
-    (folder / "helpers" / "__init__.py").write_text("__all__ = ['unused']\n")
+    folder = collection(tmp_path, sizes="from collected import *\nHALF = 2\n")
+    (folder / "collected" / "__init__.py").write_text("__all__ = ['unused']\n")
     with pytest.raises(SettingsError, match=r"imports .*unused.py in a way that cannot be read"):
         parse(f"{GATE},import_root={folder}").load()
+
+
+def test_several_modules_of_one_collection_stand_side_by_side(root: Path):
+    (root / "gates" / "other.py").write_text("from torch.nn import Identity as Other\n")
+    parse(f"{GATE},import_root={root}").load()
+    other = parse(f"gates.other:Other,import_root={root}")
+    other.load()
+    assert other.origin().endswith(" of 2 files")
 
 
 def test_two_collections_with_one_name_are_refused_together(root: Path, tmp_path: Path):
@@ -114,6 +123,15 @@ def test_two_collections_with_one_name_are_refused_together(root: Path, tmp_path
     parse(f"{GATE},import_root={root}").load()
     with pytest.raises(SettingsError, match=r"'gates' is already loaded from .*collection"):
         parse(f"{GATE},import_root={other}").load()
+
+
+def test_what_a_module_imports_is_not_taken_from_another_folder(root: Path, tmp_path: Path):
+    (tmp_path / "elsewhere" / "collected").mkdir(parents=True)
+    (tmp_path / "elsewhere" / "collected" / "shapes.py").write_text("")
+    sys.path.append(str(tmp_path / "elsewhere"))
+    import_module("collected.shapes")
+    with pytest.raises(SettingsError, match=r"'collected' is already loaded from .*elsewhere"):
+        parse(f"{GATE},import_root={root}").load()
 
 
 @pytest.mark.parametrize(
@@ -126,15 +144,13 @@ def test_two_collections_with_one_name_are_refused_together(root: Path, tmp_path
         ("gates.attention.gate:Gat,import_root=collection", "there is no Gat in"),
     ],
 )
-def test_what_cannot_be_imported_is_one_line(root: Path, tmp_path: Path, name: str, message: str):
+def test_what_cannot_be_imported_is_one_line(root: Path, name: str, message: str):
     with pytest.raises(SettingsError, match=message) as raised:
-        reference = parse(name, root.parent)
-        reference.origin()
-        reference.load()
+        parse(name, root.parent).load()
     assert "\n" not in str(raised.value)
 
 
 def test_code_that_fails_is_named(tmp_path: Path):
     folder = collection(tmp_path, sizes="1 / 0")
-    with pytest.raises(SettingsError, match="gates.attention.gate cannot be imported: ZeroDiv"):
+    with pytest.raises(SettingsError, match=r"gates.attention.gate cannot be imported: ZeroDiv"):
         parse(f"{GATE},import_root={folder}").load()
