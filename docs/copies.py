@@ -19,15 +19,21 @@ from attnbench.modules import ATTENTION, SettingsError
 HOST, CHANNELS = "resnet50", 256
 """Where parameters are counted, and the width at which outputs are compared."""
 
+DIGITS = len("sha256 ") + 12
+"""Of a digest, as it is shown; versions are shorter."""
+
 Pair = tuple[str, str]
 """A row of the suite's table, and a copy of it."""
 
 OF_TIMM: dict[Pair, str] = {
-    ("se", "timm:se"): "",
-    ("cbam", "timm:cbam"): "",
-    ("eca", "timm:eca"): "",
-    ("gc", "timm:gc"): "",
-    ("sk", "timm:sk"): "",
+    ("se", "timm:se"): "nothing where C/16 is a multiple of 8; elsewhere it is rounded to one",
+    (
+        "cbam",
+        "timm:cbam",
+    ): "no biases in the channel gate; the spatial gate takes mean, then maximum",
+    ("eca", "timm:eca"): "the paper's rule in stage 1 too, where the published network has 3",
+    ("gc", "timm:gc"): "multiplies by a gate of the context in place of adding it; C/8 for C/16",
+    ("sk", "timm:sk"): "each branch sees half of the channels; neither is grouped, one is dilated",
 }
 """timm's versions, and what differs: read in its code (``timm/layers``, at the version that the
 table names)."""
@@ -60,8 +66,11 @@ def rows(pairs: Sequence[Pair]) -> list[Row]:
     for module, copy in pairs:
         references = parse(module), parse(copy)
         compared = compare(references, CHANNELS)
-        if compared.difference is None:
-            verdict = f"cannot be compared: {compared.reason.partition('; --map')[0]}"
+        if any(compared.alone):
+            ours, its = map(len, compared.alone)
+            verdict = f"not compared: {ours} tensors of the paper's, {its} of the copy stand alone"
+        elif compared.difference is None:
+            verdict = f"not compared: {compared.reason}"
         else:
             same = f"differs by {compared.difference:.2g} of the largest value"
             verdict = "the same" if compared.same else same
@@ -88,7 +97,7 @@ def table(found: Iterable[Row], notes: dict[Pair, str]) -> str:
     lines += [
         (
             ATTENTION[row.module].label,
-            f"`{row.copy}`, {row.origin}",
+            f"`{row.copy}`, {row.origin[:DIGITS]}",
             f"+{row.params[1]:,} (+{row.params[0]:,})",
             row.verdict,
             notes.get((row.module, row.copy), ""),
