@@ -38,7 +38,7 @@ module replaces, and 1 elsewhere."""
 EXPRESSION = re.compile(rf"@({'|'.join(FACTS)})(?:\s*(//|\*)\s*([1-9]\d{{0,5}}))?")
 """One of these numbers, a whole part of it, or a multiple."""
 
-IMPORTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
+IMPORTED = re.compile(r"(?!timm:)[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 """``package.module:Class``, as a source beside ``import_root``."""
 
 

@@ -117,7 +117,10 @@ def test_a_specification_says_how_a_module_is_called_and_what_follows_from_chann
         ("inputs=0", "inputs is a number from 1 to 9, not 0"),
         ("inputs=True", "inputs is a number from 1 to 9, not True"),
         ("take=-1", "take is a number from 0 to 9, not -1"),
-        ("size=@depth", "'@depth' is no expression; known are @channels, @height, @width, @stride, and"),
+        (
+            "size=@depth",
+            "'@depth' is no expression; known are @channels, @height, @width, @stride, and",
+        ),
         ("size=@channels//0", "'@channels//0' is no expression"),
     ],
 )

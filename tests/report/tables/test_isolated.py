@@ -146,6 +146,8 @@ def test_every_column_of_a_piece_that_no_ceiling_explains(run: Run) -> None:
         "compute_share_high": 2 ** (-7 + 2**0.5),
         "bound": "none",  # a fourth is no explanation
         "rounds": 6,
+        "too_low": "",
+        "unknown_operators": "",
         "error": "",
     }
     assert list(expected) == [column.key for column in COLUMNS]
@@ -402,3 +404,17 @@ def test_on_a_device_that_executes_behind_the_host_its_own_times_are_shown(run: 
     pd.testing.assert_frame_equal(issued.frame, LoadedRun(run).frame)
     assert tables(issued)[0].rows == tables(LoadedRun(run))[0].rows
     assert "Times are the device's own." in remarks(issued)
+
+
+def test_a_module_with_unknown_operators_has_lower_bounds_and_no_ceiling_as_its_bound(run: Run):
+    (known,) = COUNTS["sa layer2"].values()
+    counted = {"executed": replace(known, not_counted={"mine.gate": 2})}
+    marked = replace(run, counts=run.counts | {"sa layer2": counted})
+    row = LoadedRun(marked).frame.set_index("stage").loc[2]
+    assert row["unknown_operators"] == "mine.gate x2"
+    assert row["bound"] is None or row["bound"] != row["bound"]  # nothing can be said
+    (cells,) = (line for line in tables(LoadedRun(marked))[1].rows if line[1] == "512x8x8")
+    # kernels, traffic and bytes a second; not the input, the time and copies of the map
+    assert [cell.startswith("≥ ") for cell in cells[2:]] == [True, True, False, True, False]
+    (remark,) = (line for line in remarks(LoadedRun(marked)) if "not fully counted" in line)
+    assert remark.endswith("(marked ≥): mine.gate x2.")
