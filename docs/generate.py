@@ -11,6 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import copies
 import reference_page
 from claims_page import page
 
@@ -167,7 +168,7 @@ PARTS: dict[Path, dict[str, Callable[[], str]]] = {
         "own module": own_module,
         "own row": own_row,
     },
-    Path("docs/modules.md"): {"modules": seven},
+    Path("docs/modules.md"): {"modules": seven, "copies": copies.of_timm},
     Path("docs/hosts.md"): {"classifiers": classifiers, "detectors": detectors},
     Path("docs/reference.md"): {
         "commands": reference_page.commands,

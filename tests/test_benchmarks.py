@@ -10,6 +10,7 @@ import torch
 from helpers.simulated_device import SimulatedDevice
 
 from attnbench.measuring.timing import Step
+from attnbench.stats.interval import Interval
 
 ROOT = Path(__file__).parents[1]
 BENCHMARKS = ROOT / "benchmarks"
@@ -20,6 +21,7 @@ import attack_kills  # noqa: E402  found by the line above
 import attack_writes  # noqa: E402
 import gpu_probe  # noqa: E402
 import hours  # noqa: E402
+import identity  # noqa: E402
 
 
 def test_help_answers_at_once() -> None:
@@ -148,3 +150,32 @@ def test_without_a_gpu_the_probe_is_one_line() -> None:
     )
     assert done.returncode == 1
     assert done.stderr == "error: no CUDA device is available to torch; use --device cpu\n"
+
+
+def test_an_identity_that_is_not_timed_as_one_fails_where_the_control_holds(capsys) -> None:
+    one, above = Interval(1.001, 0.99, 1.01), Interval(1.02, 1.01, 1.03)
+    tried: list[tuple[str, str, int]] = []
+
+    def measured(known: dict[str, list[tuple[Interval, Interval]]]) -> int:
+        def measure(host: str, at: str, number: int) -> tuple[Interval, Interval]:
+            tried.append((host, at, number))
+            return known[host][number - 1]
+
+        tried.clear()
+        return identity.examine([*known], measure)
+
+    # By chance one interval in twenty leaves 1: the second measurement decides.
+    chance = {"swin_t": [(one, above), (one, one)], "resnet50": [(one, one)]}
+    assert measured(chance) == 0
+    assert tried == [
+        ("swin_t", "features.*.*.mlp", 1),
+        ("swin_t", "features.*.*.mlp", 2),
+        ("resnet50", "", 1),
+    ]
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].endswith("control 1.001 [0.990, 1.010], identity 1.020 [1.010, 1.030]: NOT 1")
+    assert lines[-1] == "2 of 2 networks take as long with an identity"
+    assert measured({"resnet50": [(one, above), (one, above)]}) == 1
+    assert measured({"resnet50": [(above, above), (above, one)]}) == 3
+    both = {"resnet50": [(above, one), (above, one)], "swin_t": [(one, above), (one, above)]}
+    assert measured(both) == 1

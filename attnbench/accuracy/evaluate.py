@@ -95,7 +95,8 @@ def prepare(options: EvaluationOptions) -> Prepared:
         chosen = {"key": options.key, "prefix": options.prefix}
         classes = classes_of(state_dict, **chosen)
         with redirect_stdout(sys.stderr):  # stdout is for results, not for a module's own prints
-            network = build(options.host, attention, classes=classes)
+            size = (options.image_size, options.image_size)
+            network = build(options.host, attention, size=size, classes=classes)
         load_authors_state_dict(network, state_dict, **chosen)
     except (UserError, RuntimeError) as error:  # torch's: sparse tensors, or meta ones
         raise UserError(f"{options.weights}: {error}") from error

@@ -6,6 +6,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 
+def refusal(module: str, why: str) -> str:
+    """Return the verdict on a module that is refused."""
+    return f"refused: {why.removeprefix(f'{module} is refused: ').removeprefix(f'{module}: ')}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
     """A stated figure or limit, what was computed for it, and whether that is as expected.

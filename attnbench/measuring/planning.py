@@ -55,6 +55,14 @@ LeftOut = dict[str, str]
 """Modules that do not fit the host or are refused, and why."""
 
 
+class NoModuleError(UserError):
+    """None of the modules can be in the host; ``left_out`` says why each cannot."""
+
+    def __init__(self, left_out: LeftOut) -> None:
+        super().__init__("; ".join(left_out.values()))
+        self.left_out = left_out
+
+
 def prepare(options: RunOptions, out: Path | None) -> tuple[PlannedRuns, Path, LeftOut]:
     """Plan the runs of every configuration that is asked for; return them and the whole's folder.
 
@@ -185,16 +193,17 @@ def _draft(options: RunOptions, out: Path | None) -> _Draft:
     for case in cases:
         _check(case)
     require_place(out)
-    left_out = _left_out(cases, asked)
+    sites, left_out = _tried(cases, asked)
     modules = [module for module in asked if module.name not in left_out]
     if not modules:
-        raise UserError("; ".join(left_out.values()))
+        raise NoModuleError(left_out)
     names = [module.name for module in modules]
     plan = Plan(
         variants=alone(names) if options.isolated else (PLAIN, CONTROL, *names),
         budget_s=options.budget_s or 0.0,
         target=TARGET[kind_of(cases[0].device)],
         sources=of_host | {name: origin for name, origin in sources.items() if name in names},
+        sites=sites,
     )
     named = _named(cases, options.repeat or 1)
     return _Draft(named, plan, options.processes, left_out, (*modules,))
@@ -258,7 +267,7 @@ def _resumed(options: RunOptions, folders: Sequence[Path]) -> tuple[PlannedRuns,
 def _recorded(options: RunOptions, folders: Sequence[Path]) -> tuple[list[Run], LeftOut]:
     runs = gathered(folders)
     others = [name for name in options.modules or () if name not in runs[0].modules]
-    left_out = _left_out([run.case for run in runs], [resolve.parse(name) for name in others])
+    _, left_out = _tried([run.case for run in runs], [resolve.parse(name) for name in others])
     require_same_options(runs, folders, options, [*left_out])
     return runs, left_out
 
@@ -269,9 +278,12 @@ def _check(case: Case) -> None:
         raise UserError(why)
 
 
-def _left_out(cases: Sequence[Case], modules: Iterable[ModuleReference]) -> LeftOut:
-    """Return why modules cannot be in the host, at any input size and dtype of the runs.
+def _tried(
+    cases: Sequence[Case], modules: Iterable[ModuleReference]
+) -> tuple[dict[str, int], LeftOut]:
+    """Return at how many sites modules stand, and why others cannot be in the host.
 
+    They are tried at every input size and dtype of the runs.
     Custom ones are checked in child processes, which they may end, and so are custom hosts.
     """
     first, asked = cases[0], [*modules]
@@ -279,6 +291,7 @@ def _left_out(cases: Sequence[Case], modules: Iterable[ModuleReference]) -> Left
     conditions = dict.fromkeys(conditions_of(case) for case in cases)
     choice = Choice.of(first)
     where = ([*images.values()], [*conditions], choice)
+    sites: dict[str, int] = {}
     left_out: LeftOut = {}
     of_table = [module for module in asked if not module.is_custom]
     if not is_resnet(first.host) or choice.at or choice.replace:
@@ -287,14 +300,22 @@ def _left_out(cases: Sequence[Case], modules: Iterable[ModuleReference]) -> Left
         trial = check_host.HostTrial(host, choice, where[0], training, first.isolated)
         checked = check_host.apart(trial, of_table)
         left_out |= checked.left_out
+        sites = {module.name: checked.sites for module in of_table}
         of_table = []
     for module in asked:
         try:
             if module.is_custom:
-                check_module.in_subprocess(check_module.check, module, first.host, *where)
+                sites[module.name] = check_module.in_subprocess(
+                    check_module.check, module, first.host, *where
+                )
             elif module in of_table:
+                row = module.load()
                 with torch.device("meta"):
-                    build(first.host, module.load(), stages=first.stages, blocks=first.blocks)
+                    build(first.host, row, stages=first.stages, blocks=first.blocks)
+                size = image_size.sides(first.image_size)
+                sites[module.name] = check_module.sites(row, first.host, choice, size)
         except (SettingsError, UserError) as error:
             left_out[module.name] = str(error)
-    return {module.name: left_out[module.name] for module in asked if module.name in left_out}
+    names = [module.name for module in asked]
+    kept = {name: sites[name] for name in names if name in sites and name not in left_out}
+    return kept, {name: left_out[name] for name in names if name in left_out}

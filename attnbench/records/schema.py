@@ -84,6 +84,8 @@ class Plan:
     of a custom host."""
     processes: Processes = 1
     """Fresh processes, one after the other, over which the rounds are spread at least."""
+    sites: Mapping[str, Figure] = field(default_factory=dict)
+    """At how many sites of the host each module stands; empty of runs that did not record it."""
 
     def __post_init__(self) -> None:
         """Refuse the source of a module that is not in the plan."""

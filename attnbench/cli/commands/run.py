@@ -16,6 +16,7 @@ from attnbench.cli.options import (
     DTYPES,
     MODES,
     CustomModules,
+    ImportRoot,
     NoWait,
     Share,
     Timeout,
@@ -37,6 +38,7 @@ RunFormat = StrEnum("RunFormat", ["TEXT", "JSON"])
 def run(  # noqa: PLR0913, PLR0917  one parameter an option
     modules: Annotated[str | None, option(None, "Names, comma-separated.", "all seven")] = None,
     module: CustomModules = None,
+    import_root: ImportRoot = None,
     host: Annotated[str | None, stated("host")] = None,
     device: Annotated[str | None, stated("device")] = None,
     batch_size: Annotated[str | None, stated("batch_size")] = None,
@@ -110,6 +112,7 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
     from attnbench.measuring.options import check
 
     as_json = format_ is RunFormat.JSON
+    module = options.imported_from(module, import_root)
 
     stated_options = RunOptions(
         modules=options.modules(modules, module),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from attnbench.cli import options, output
 from attnbench.cli.interrupts import INTERRUPTS
-from attnbench.cli.options import CustomModules, Device, Timeout, option, stated
+from attnbench.cli.options import CustomModules, Device, ImportRoot, Timeout, option, stated
 from attnbench.cli.training_progress import TrainingProgress
 from attnbench.errors import UserError
 from attnbench.modules import SettingsError
@@ -33,6 +33,7 @@ def train(  # noqa: PLR0913, PLR0917  one parameter an option
     ],
     modules: Annotated[str | None, option(None, "Names, comma-separated.", "all seven")] = None,
     module: CustomModules = None,
+    import_root: ImportRoot = None,
     host: Annotated[
         str | None,
         option(None, "A ResNet or ResNeXt of torchvision, sknet50 or sknet101.", "resnet50"),
@@ -114,6 +115,7 @@ def train(  # noqa: PLR0913, PLR0917  one parameter an option
     """
     from attnbench.training.options import TrainOptions, checked
 
+    module = options.imported_from(module, import_root)
     stated_options = TrainOptions(
         data=data,
         modules=options.modules(modules, module),

@@ -117,6 +117,9 @@ def _notes(known: pd.DataFrame) -> str:
         notes += " Dashes: the roof of each, a copy of the map that it sees."
     elif any(y[1] > min(bandwidth * x, rate) / GIGA for x, y in map(_place, _placed(known))):
         notes += " Above the roof: probably from a cache, faster than a large copy."
+    low = known.loc[known["unknown_operators"] != "", "module"]
+    if modules := list(dict.fromkeys(low)):
+        notes += f" Not fully counted, so higher than drawn: {joined(map(title, modules))}."
     if without:
         notes += f" No multiply-accumulates, so no place here: {joined(map(title, without))}."
     return notes

@@ -11,7 +11,16 @@ from attnbench import formatting
 from attnbench.formatting import fraction, giga, mebibytes, mega, thousandths, whole
 from attnbench.records.case import CASE_OPTIONS
 from attnbench.records.variants import PLAIN
-from attnbench.report.tables.table import Column, figure, names, with_doubt, with_ends, words
+from attnbench.report.tables.table import (
+    TOO_LOW,
+    UNKNOWN_OPERATORS,
+    Column,
+    figure,
+    names,
+    with_doubt,
+    with_ends,
+    words,
+)
 
 RULES = {
     "macs": "multiply-accumulates of convolutions and matrix products",
@@ -312,6 +321,8 @@ COLUMNS = (
     ),
     *with_ends("measured_top5", "Top-5 of the same.", "percent"),
     Column("measured_on", "The folder of images of `measured_top1`, and the file of weights."),
+    TOO_LOW,
+    UNKNOWN_OPERATORS,
     Column("error", "What failed, and why."),
 )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from itertools import combinations
 from math import expm1, isfinite, nan
@@ -18,6 +18,7 @@ from attnbench.records import image_size
 from attnbench.records.run import Run
 from attnbench.records.schema import Count, Memory
 from attnbench.records.variants import CONTROL, PLAIN
+from attnbench.report import unknown_operators
 from attnbench.report.tables.columns import COLUMNS, CONFIGURATION, PARTS, PEAKS, RULES
 from attnbench.report.tables.table import figures, typed
 from attnbench.stats import between_runs, interval, ratios, reasons
@@ -55,6 +56,8 @@ def frame(run: Run, *, verdicts: bool, scatter: float | None = None) -> pd.DataF
             **_memory(run.memory.get(variant)),
             **_published(run, recipe, variant),
             **measured(run, variant),
+            "too_low": _listed(unknown_operators.too_low(run, variant, tuple(RULES))),
+            "unknown_operators": unknown_operators.written(unknown_operators.unknown(run, variant)),
             "error": errors(run, variant),
         }
         for variant in run.plan.variants
@@ -68,6 +71,12 @@ def frame(run: Run, *, verdicts: bool, scatter: float | None = None) -> pd.DataF
         key = f"peak_{peak}_bytes"
         table[f"peak_{peak}_ratio"] = table[key] / _base(peak, plain[key])
     return table
+
+
+def _listed(keys: Sequence[str]) -> str:
+    known = {column.key for column in COLUMNS}
+    mine = [key for key in keys if key in known]
+    return json.dumps(mine) if mine else ""
 
 
 SEGMENTS = {"reserved", "reserved_above"}

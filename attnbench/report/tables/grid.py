@@ -16,7 +16,7 @@ from attnbench.records.variants import CONTROL, PLAIN
 from attnbench.report.tables.columns import CONFIGURATION
 from attnbench.report.tables.dataframe import configuration
 from attnbench.report.tables.run import BETWEEN_RUNS, LoadedRun, Runs
-from attnbench.report.tables.table import Table, interval
+from attnbench.report.tables.table import Table, interval, marked
 from attnbench.stats.interval import Interval
 
 
@@ -94,10 +94,7 @@ def by_runtime(runs: Runs) -> list[Table]:
             "Operators that each module adds; an exporting runtime's after its own optimisation, "
             "eager PyTorch's before any",
             {label: loaded for label, loaded in named.items() if not loaded.run.case.compiled},
-            lambda row: formatting.whole(
-                row["added_kernels"] if isnan(row["added_nodes"]) else row["added_nodes"],
-                signed=True,
-            ),
+            _added_operators,
         ),
         (
             "Largest difference to the outputs of eager PyTorch in float32, as a share of the "
@@ -115,6 +112,11 @@ def by_runtime(runs: Runs) -> list[Table]:
             rows = tuple(zip(map(title, modules), *cells, strict=True))
             tables.append(Table(caption, ("module", *columns), rows))
     return tables
+
+
+def _added_operators(row: pd.Series[Any]) -> str:
+    key = "added_kernels" if isnan(row["added_nodes"]) else "added_nodes"
+    return marked(formatting.whole(row[key], signed=True), row, key)
 
 
 def turned(table: Table) -> Table:

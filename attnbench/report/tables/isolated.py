@@ -3,6 +3,7 @@ of them limits it."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from math import inf, prod
 from typing import Any
@@ -20,13 +21,29 @@ from attnbench.records.variants import (
     map_copy,
     map_of,
 )
+from attnbench.report import unknown_operators
 from attnbench.report.tables.columns import KERNELS, MOVED
 from attnbench.report.tables.dataframe import Row, errors, executed
-from attnbench.report.tables.table import Column, figures, typed, with_doubt, with_ends, words
+from attnbench.report.tables.table import (
+    TOO_LOW,
+    UNKNOWN_OPERATORS,
+    Column,
+    figures,
+    typed,
+    with_doubt,
+    with_ends,
+    words,
+)
 from attnbench.stats import ratios
 from attnbench.stats.interval import Interval, median_interval
 
 ELEMENT_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
+
+TOO_LOW_ALONE = (
+    *("kernels", "moved_bytes", "macs", "bytes_per_s"),
+    *("launch_share", "bandwidth_share", "compute_share"),
+)
+"""Columns of a module alone whose figures may be larger, where unknown operators ran."""
 
 LEAST_SHARE = 1 / 3
 """Of a module's time, for a ceiling to be called its bound."""
@@ -92,12 +109,15 @@ COLUMNS = (
     *_share("compute", "Time of a product with as many `macs`, over `latency_s`."),
     Column(
         "bound",
-        "The largest share, where the ceilings' intervals tell which; none where it is below 1/3.",
+        "The largest share, where the ceilings' intervals tell which and all operators are known; "
+        "none where it is below 1/3.",
         "",
         "bound",
         words,
     ),
     Column("rounds", "Rounds in which it ran.", "1"),
+    TOO_LOW,
+    UNKNOWN_OPERATORS,
     Column("error", "What failed, and why."),
 )
 """The ceilings (a copy of its input, a large product, the smallest operator) run in the same
@@ -115,6 +135,9 @@ def _row(run: Run, isolated: IsolatedModule) -> Row:
     variant = isolated.name
     shape, work = run.shapes.get(variant), executed(run, variant)
     row: Row = {"module": isolated.module, "stage": isolated.stage, "error": errors(run, variant)}
+    unknown = unknown_operators.unknown(run, variant)
+    row["too_low"] = json.dumps(TOO_LOW_ALONE) if unknown else ""
+    row["unknown_operators"] = unknown_operators.written(unknown)
     if shape is not None:
         row |= dict(zip(("channels", "height", "width"), shape[1:], strict=True)) | work
     samples = ratios.seconds_per_step(run.rounds, variant)
@@ -138,7 +161,7 @@ def _row(run: Run, isolated: IsolatedModule) -> Row:
     shares = _over(run, limits, variant, 1.0)
     for name, share in shares.items():
         row |= figures(f"{name}_share", share)
-    return row | {"bound": _bound(run, limits, shares)}
+    return row | {"bound": None if unknown else _bound(run, limits, shares)}
 
 
 def bandwidth_ceiling(run: Run, shape: tuple[int, ...]) -> str:

@@ -16,6 +16,7 @@ from attnbench.records.variants import PLAIN, STAGES, IsolatedModule
 from attnbench.report.tables.isolated import map_copies
 from attnbench.report.tables.pooled import PooledRun
 from attnbench.report.tables.run import WITHIN_RUN, LoadedRun
+from attnbench.report.unknown_operators import AT_LEAST, beyond_plain, unknown, written
 from attnbench.stats import between_runs, ratios, witness
 from attnbench.stats.interval import Interval
 from attnbench.stats.processes import FEWEST_PROCESSES
@@ -64,20 +65,22 @@ def uncounted(run: Run) -> list[str]:
 
 def _unknown_operators(run: Run) -> list[str]:
     """Return which operators of a module no table knows: its counts are too low by them."""
-    plain = run.counts.get(PLAIN, {}).get("executed")
-    base = plain.not_counted if plain else None
     lines = []
-    for variant in run.modules:
-        count = run.counts.get(variant, {}).get("executed")
-        if count is None:
-            continue
-        more = Counter(count.not_counted or {}) - Counter(base or {})
+    for module in run.modules:
+        pieces = [IsolatedModule(module, stage).name for stage in STAGES]
+        more = beyond_plain(run, module)
+        for piece in pieces if run.case.isolated else ():
+            more |= unknown(run, piece)
         if more:
-            listed = ", ".join(f"{name} x{times}" for name, times in sorted(more.items()))
             lines.append(
-                f"{title(variant)} is not fully counted, so its kernels and memory traffic are "
-                f"too low, and other counts may be: {listed}."
+                f"{title(module)} is not fully counted, so its kernels and memory traffic are "
+                f"too low, and other counts may be (marked {AT_LEAST}): {written(more)}."
             )
+    if of_host := unknown(run, PLAIN):
+        lines.append(
+            "The host runs operators that no table knows, so what is marked "
+            f"{AT_LEAST} may be larger: {written(of_host)}."
+        )
     return lines
 
 
@@ -124,7 +127,7 @@ def notes(loaded: LoadedRun) -> list[str]:
         for name, origin in run.plan.sources.items()
     )
     limits = (
-        *(*_limits(run), *_executed_by(run)),
+        *(*_sites(run), *_limits(run), *_executed_by(run)),
         *(*_computed(run), *_unknown_operators(run)),
     )
     if isinstance(loaded, PooledRun):
@@ -340,6 +343,19 @@ def _limits(run: Run) -> list[str]:
     }
     limits = of_any if case.isolated else of_networks | of_any
     return [sentence for sentence, applies in limits.items() if applies]
+
+
+def _sites(run: Run) -> list[str]:
+    """Return at how many sites each module stands, where these are not as many for all."""
+    modules: dict[int, list[str]] = {}
+    for name, number in run.plan.sites.items():
+        modules.setdefault(number, []).append(title(name))
+    if len(modules) < 2:  # noqa: PLR2004  nothing to tell apart
+        return []
+    listed = joined(
+        f"{joined(names)} at {_counted(number, 'site')}" for number, names in modules.items()
+    )
+    return [f"Modules stand at different numbers of sites of the host: {listed}."]
 
 
 def _executed_by(run: Run) -> list[str]:

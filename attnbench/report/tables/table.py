@@ -86,6 +86,24 @@ def typed(rows: Sequence[Mapping[str, object]], columns: Sequence[Column]) -> pd
     return table.astype({column.key: float for column in columns if column.unit})
 
 
+TOO_LOW = Column(
+    "too_low",
+    "The columns whose figures may be larger, as operators ran that no table knows: a list in "
+    "JSON. Tables print these figures with ≥.",
+)
+UNKNOWN_OPERATORS = Column(
+    "unknown_operators", "These operators, with how often they ran; empty where all are known."
+)
+
+
+def marked(text: str, row: pd.Series[Any], key: str) -> str:
+    """Return a printed figure, with a mark where it may be larger (:data:`TOO_LOW`)."""
+    listed = row.get(TOO_LOW.key)
+    if not isinstance(listed, str) or not listed or text == formatting.NOTHING:
+        return text
+    return formatting.at_least(text) if key in json.loads(listed) else text
+
+
 @dataclass(frozen=True)
 class Table:
     """A caption, headings with units, and rows of text.
@@ -115,7 +133,7 @@ def printed(
     rows = list(frame.iterrows())
     names = tuple(title(row.iloc[0]) for _, row in rows)
     every = {
-        key: tuple(show(row, key) for _, row in rows)
+        key: tuple(marked(show(row, key), row, key) for _, row in rows)
         for key in keys
         if (show := known[key].show) is not None
     }

@@ -58,7 +58,14 @@ class Classification:
             return build_wider(self.host, self.width, classes)
         module = None if variant in {PLAIN, CONTROL} else variant
         with redirect_stdout(sys.stderr):  # stdout is for results, not for a module's own prints
-            return build(self.host, module, stages=self.stages, blocks=self.blocks, classes=classes)
+            return build(
+                self.host,
+                module,
+                stages=self.stages,
+                blocks=self.blocks,
+                size=(self.size, self.size),
+                classes=classes,
+            )
 
     def training_sample(self, index: int) -> tuple[Tensor, int]:
         """Return an augmented image and its class."""

@@ -7,6 +7,8 @@ import pytest
 
 from attnbench.records.run import Run
 from attnbench.records.schema import Block, Compiled, Count, Disturbance, End, Failure, Round
+from attnbench.report.formats.latex import latex
+from attnbench.report.formats.markdown import markdown
 from attnbench.report.tables.columns import COLUMNS, PARTS
 from attnbench.report.tables.remarks import control, remarks
 from attnbench.report.tables.run import LoadedRun, tables
@@ -489,8 +491,57 @@ def test_operators_that_no_table_knows_are_remarked_on(run: Run) -> None:
     marked = replace(run, counts={"plain": {"executed": base}, "sa": {"executed": more}})
     remark = (
         "SA is not fully counted, so its kernels and memory traffic are too low, and other counts "
-        "may be: aten.erfinv x2, mine.gate x1."
+        "may be (marked ≥): aten.erfinv x2, mine.gate x1."
     )
     assert remark in remarks(LoadedRun(marked))
     alike = replace(run, counts={"plain": {"executed": base}, "sa": {"executed": base}})
     assert not [line for line in remarks(LoadedRun(alike)) if "not fully counted" in line]
+
+
+def test_what_unknown_operators_may_lower_is_marked_wherever_it_is_printed(run: Run) -> None:
+    def counts(**unknown: int) -> dict[str, Count]:
+        details = {"macs": 3, "bytes_read": 4, "bytes_written": 4, "kernels": 5}
+        return {
+            "learnable": Count(params=9),
+            "executed": Count(operations=8, details=details, not_counted=unknown),
+            # It lists what it leaves out by definition too, and what it left out unknowingly.
+            "macs": Count(operations=3, not_counted={"aten.add": 2, **unknown}),
+            "thop": Count(operations=3, not_counted={"aten.add": 2}),
+        }
+
+    marked = replace(run, counts={"plain": counts(), "sa": counts(**{"mine.gate": 1})})
+    loaded = LoadedRun(marked)
+    row = loaded.frame.set_index("variant").loc["sa"]
+    assert (row["kernels"], row["unknown_operators"]) == (5, "mine.gate x1")
+    assert {"kernels", "added_kernels", "moved_bytes", "macs_operations"} <= {
+        *json.loads(row["too_low"])
+    }
+    assert "thop_operations" not in row["too_low"]
+    shown = {}
+    for table in tables(loaded):
+        for line in table.rows:
+            if line[0] == "SA":
+                shown |= dict(zip(table.headings, line, strict=True))
+    assert (shown["kernels"], shown["added kernels"]) == ("≥ 5", "≥ +0")
+    assert shown["macs (G)"].startswith("≥ ")
+    assert not shown["thop (G)"].startswith("≥ ")
+    assert not any(
+        "≥" in cell for cell in (shown["parameters"], shown["ratio within this run [95%]"])
+    )
+    for text in (markdown(tables(loaded)[2]), latex(tables(loaded)[3], "")):
+        assert "≥" in text or r"$\geq$" in text
+    # A difference to a host that runs as many of them is exact.
+    alike = replace(run, counts={name: counts(**{"mine.gate": 1}) for name in ("plain", "sa")})
+    row = LoadedRun(alike).frame.set_index("variant").loc["sa"]
+    assert json.loads(row["too_low"]) == ["kernels", "moved_bytes", "macs_operations"]
+
+
+def test_modules_at_different_numbers_of_sites_are_told_apart(run: Run) -> None:
+    def lines(**sites: int) -> list[str]:
+        known = LoadedRun(replace(run, plan=replace(run.plan, sites=sites)))
+        return [line for line in remarks(known) if "sites" in line]
+
+    assert lines(sa=4, sk=16) == [
+        "Modules stand at different numbers of sites of the host: SA at 4 sites, SK at 16 sites."
+    ]
+    assert lines(sa=16, sk=16) == lines() == []

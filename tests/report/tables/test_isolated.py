@@ -151,6 +151,8 @@ def test_every_column_of_a_piece_that_no_ceiling_explains(run: Run) -> None:
         "compute_share_high": 2**-6,
         "bound": "none",  # a fourth is no explanation
         "rounds": 6,
+        "too_low": "",
+        "unknown_operators": "",
         "error": "",
     }
     assert list(expected) == [column.key for column in COLUMNS]
@@ -499,3 +501,17 @@ def test_what_exceeds_its_ceiling_beyond_the_interval_is_named(beside_maps: Run,
     known = replace(beside_maps, rounds=rounds_of(some))
     assert at(known, 1)["bandwidth_share_high"] == pytest.approx(2)
     assert not any("Above a ceiling" in line for line in remarks(LoadedRun(known)))
+
+
+def test_a_module_with_unknown_operators_has_lower_bounds_and_no_ceiling_as_its_bound(run: Run):
+    (known,) = COUNTS["sa layer2"].values()
+    counted = {"executed": replace(known, not_counted={"mine.gate": 2})}
+    marked = replace(run, counts=run.counts | {"sa layer2": counted})
+    row = LoadedRun(marked).frame.set_index("stage").loc[2]
+    assert row["unknown_operators"] == "mine.gate x2"
+    assert row["bound"] is None or row["bound"] != row["bound"]  # nothing can be said
+    (cells,) = (line for line in tables(LoadedRun(marked))[1].rows if line[1] == "512x8x8")
+    # kernels, traffic and bytes a second; not the input, the time and copies of the map
+    assert [cell.startswith("≥ ") for cell in cells[2:]] == [True, True, False, True, False]
+    (remark,) = (line for line in remarks(LoadedRun(marked)) if "not fully counted" in line)
+    assert remark.endswith("(marked ≥): mine.gate x2.")
