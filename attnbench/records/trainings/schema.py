@@ -17,6 +17,7 @@ from pydantic.dataclasses import dataclass
 
 from attnbench.records.bounds import EXACT, STRICT, Environment, Figure, Seconds
 from attnbench.records.case import LIMITS
+from attnbench.records.evaluation import Weights
 from attnbench.records.trainings.recipe import MOST_EPOCHS, Recipe
 from attnbench.records.variants import CEILINGS, CONTROL, PLAIN
 
@@ -42,7 +43,8 @@ class TrainingData:
     """What was trained and tested on.
 
     ``sha256``: of a package's data the digest of pixels and labels; of folders that of the lines
-    ``SIZE PATH`` of all images, sorted by path. ``split`` says in words what is tested on.
+    ``SIZE PATH`` of all images, sorted by path; of COCO-format data that of the digests of both
+    files of annotations and of these lines. ``split`` says in words what is tested on.
     """
 
     name: _Name
@@ -51,6 +53,8 @@ class TrainingData:
     train_images: _Count
     test_images: _Count
     classes: _Count
+    files: Mapping[str, str] = field(default_factory=dict)
+    """Of COCO-format data that options named one by one: each option, and the name it was given."""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -105,6 +109,8 @@ class Training:
     left_out: Mapping[str, str] = field(default_factory=dict)
     """Modules that do not fit, and why."""
     width: Width | None = None
+    pretrained: Mapping[str, Weights] = field(default_factory=dict)
+    """Files of a detector's backbone; under ``plain`` the one of all that have none of their own."""
     environment: Environment
 
     def __post_init__(self) -> None:

@@ -60,6 +60,14 @@ class Classification:
         with redirect_stdout(sys.stderr):  # stdout is for results, not for a module's own prints
             return build(self.host, module, stages=self.stages, blocks=self.blocks, classes=classes)
 
+    def trial(self) -> tuple[Tensor, Tensor]:
+        """Return two images of noise, of the first two classes."""
+        return torch.randn(2, 3, self.size, self.size), torch.tensor([0, 1])
+
+    def begin_training(self, network: nn.Module) -> None:
+        """Set training mode."""
+        network.train()
+
     def training_sample(self, index: int) -> tuple[Tensor, int]:
         """Return an augmented image and its class."""
         image, label = self.images.training(index)
