@@ -9,7 +9,7 @@ from torch import nn
 from attnbench.hosts.build import build
 from attnbench.hosts.conditions import Conditions
 from attnbench.plugins import resolve
-from attnbench.training import planning
+from attnbench.training.setup import fit
 
 MINE = """
 import torch
@@ -27,19 +27,26 @@ class Mine(nn.Module):
 
 
 def task(stages: tuple[int, ...], module: str) -> SimpleNamespace:
-    def network(_: str) -> nn.Module:
-        return build("resnet18", module, stages=stages, blocks="last", classes=2)
+    def network(name: str) -> nn.Module:
+        chosen = module if name != "plain" else None
+        return build("resnet18", chosen, stages=stages, blocks="last", classes=2)
 
     def loss(net: nn.Module, batch: tuple[torch.Tensor, torch.Tensor], _: object) -> torch.Tensor:
         return nn.functional.cross_entropy(net(batch[0]), batch[1])
 
     chosen = {"stages": stages, "blocks": "last", "size": 32, "host": "resnet18"}
-    return SimpleNamespace(**chosen, network=network, loss=loss)
+    return SimpleNamespace(
+        **chosen,
+        network=network,
+        loss=loss,
+        begin_training=nn.Module.train,
+        trial=lambda: (torch.randn(2, 3, 32, 32), torch.tensor([0, 1])),
+    )
 
 
 def left_out(name: str, stages: tuple[int, ...]) -> dict[str, str]:
     asked = [resolve.parse(name)]
-    return planning._left_out(task(stages, name), asked, Conditions("cpu"))
+    return fit.left_out(task(stages, name), asked, Conditions("cpu"))
 
 
 def test_a_custom_module_is_tried_in_the_chosen_stages_alone(tmp_path: Path) -> None:
