@@ -39,7 +39,8 @@ def paired(differences: Sequence[float], images: int) -> Interval:
 
     A share is a whole number of images. Where all seeds agree by chance, that number alone leaves
     each difference unknown by the deviation of two roundings, sqrt(1/6) of an image: their
-    standard deviation is taken to be at least that. One difference has no interval.
+    standard deviation is taken to be at least that. So is that of average precisions, which move
+    in steps too, one for each change in the order of detections. One difference has no interval.
 
     Raises:
         ValueError: no differences.
@@ -93,8 +94,12 @@ class Gain:
     best_gain: float
 
 
+FURTHER = {"box_ap": "mask_ap"}
+"""The metric of trainings -> another one whose gains are told too, where every epoch has it."""
+
+
 class Gains:
-    """All gains of a file of trainings."""
+    """All gains of a file of trainings, by its metric."""
 
     def __init__(self, trainings: Trainings) -> None:
         self.trainings = trainings
@@ -190,6 +195,15 @@ class Gains:
         ]
         whole: NDArray[np.float64] = np.mean(bits, axis=0)[: self.images]
         return whole
+
+
+def each_metric(trainings: Trainings) -> list[Gains]:
+    """Return the gains by a file's metric, then those by the further one that it has."""
+    further = FURTHER.get(trainings.training.metric)
+    epochs = [epoch for known in trainings.epochs.values() for epoch in known]
+    if further is None or not epochs or any(further not in epoch.figures for epoch in epochs):
+        return [Gains(trainings)]
+    return [Gains(trainings), Gains(trainings.by(further))]
 
 
 def _excludes_zero(interval: Interval) -> bool:

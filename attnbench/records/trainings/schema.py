@@ -9,7 +9,8 @@ file is read. ``reports/README.md`` explains every field. A change of meaning ra
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, field
+from copy import copy
+from dataclasses import asdict, field, replace
 from typing import Annotated, Literal, get_args
 
 from pydantic import Field
@@ -140,8 +141,12 @@ class Training:
             self.host,
             placed,
             "last blocks" if self.blocks == "last" else "",
-            f"trained on {self.data.name}, {self.data.train_images:,} images of "
-            f"{self.image_size}x{self.image_size}",
+            f"trained on {self.data.name}, {self.data.train_images:,} images "
+            + (
+                f"with a shorter side of {self.image_size}"
+                if self.task == "detection"
+                else f"of {self.image_size}x{self.image_size}"
+            ),
             f"recipe {recipe.name}{changed}, {recipe.epochs} epoch{'s' * (recipe.epochs > 1)}, "
             f"batch {recipe.batch_size}",
             "" if self.amp == "float32" else f"autocast {self.amp}",
@@ -268,6 +273,12 @@ class Trainings:
             raise ValueError(f"answers have {digits} digits, not {len(epoch.answers)}")
         known.append(epoch)
         self.faults.pop(key, None)  # it was resumed
+
+    def by(self, metric: str) -> Trainings:
+        """Return the same trainings, with another figure that gains are of."""
+        other = copy(self)
+        other.training = replace(self.training, metric=metric)
+        return other
 
     def finished(self, variant: str, seed: int) -> bool:
         """Return whether a training has had all of its epochs."""

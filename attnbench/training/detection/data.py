@@ -42,9 +42,7 @@ def read_data(files: CocoFiles, *, with_masks: bool) -> CocoData:
     _require_alike(train, val)
     for known in (train, val):
         if all(annotation.get("iscrowd", 0) for annotation in known.annotations):
-            raise UserError(
-                f"{known.file}: it has annotations of crowds alone: nothing to find"
-            )
+            raise UserError(f"{known.file}: it has annotations of crowds alone: nothing to find")
         if with_masks and not known.has_masks:
             raise UserError(
                 f"{known.file}: annotations without 'segmentation' are there, and the host "
