@@ -111,7 +111,7 @@ class Training:
     """Modules that do not fit, and why."""
     width: Width | None = None
     pretrained: Mapping[str, Weights] = field(default_factory=dict)
-    """Files of a detector's backbone; under ``plain`` the one of all that have none of their own."""
+    """Files of detectors' backbones; under ``plain`` that of all that have none of their own."""
     environment: Environment
 
     def __post_init__(self) -> None:

@@ -15,6 +15,7 @@ from torch.nn.functional import cross_entropy
 
 from attnbench.hosts.build import Blocks, build
 from attnbench.hosts.conditions import Conditions
+from attnbench.plugins.host_reference import is_custom
 from attnbench.records.trainings.recipe import Recipe
 from attnbench.records.trainings.schema import WIDER, TrainingData
 from attnbench.records.variants import CONTROL, PLAIN
@@ -58,7 +59,14 @@ class Classification:
             return build_wider(self.host, self.width, classes)
         module = None if variant in {PLAIN, CONTROL} else variant
         with redirect_stdout(sys.stderr):  # stdout is for results, not for a module's own prints
-            return build(self.host, module, stages=self.stages, blocks=self.blocks, classes=classes)
+            return build(
+                self.host,
+                module,
+                stages=self.stages,
+                blocks=self.blocks,
+                size=(self.size, self.size),
+                classes=None if is_custom(self.host) else classes,
+            )
 
     def trial(self) -> tuple[Tensor, Tensor]:
         """Return two images of noise, of the first two classes."""

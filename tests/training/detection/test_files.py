@@ -45,7 +45,7 @@ def test_an_unknown_layout_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"no annotations in a layout that is known .*train2017"):
         found(str(tmp_path), None, None, None)
     make(tmp_path, "train.json", "val.json", "train/")
-    with pytest.raises(UserError, match="cannot take images from .*val: no such"):
+    with pytest.raises(UserError, match=r"cannot take images from .*val: no such"):
         found(str(tmp_path), None, None, None)
 
 

@@ -101,7 +101,7 @@ def test_pretrained_weights_stay_where_the_recipe_fixes_them(
             assert torch.equal(mine, value) == (fixed or "batches" in key), key
     # Without the file, or with another, it is another training.
     for backbones in ((), (str(file), f"eca={file}")):
-        with pytest.raises(UserError, match="begun otherwise: pretrained was plain plain.pth"):
+        with pytest.raises(UserError, match=r"begun otherwise: pretrained was plain plain\.pth"):
             run(tmp_path / "out", **given | {"backbones": backbones})
 
 

@@ -1,14 +1,19 @@
-"""What of a custom module is tried before it is trained: at the chosen blocks alone."""
+"""What is tried before anything is trained: hosts, and modules at the chosen blocks alone."""
 
 from pathlib import Path
 from types import SimpleNamespace
 
+import pytest
 import torch
 from torch import nn
 
+from attnbench.errors import UserError
 from attnbench.hosts.build import build
 from attnbench.hosts.conditions import Conditions
 from attnbench.plugins import resolve
+from attnbench.training import recipes
+from attnbench.training.classification.digits import Digits
+from attnbench.training.classification.task import Classification
 from attnbench.training.setup import fit
 
 MINE = """
@@ -23,6 +28,14 @@ class Mine(nn.Module):
         self.scale = nn.Parameter(torch.ones(channels, 1, 1))
     def forward(self, x):
         return x * self.scale
+"""
+
+HOST = """
+from torch import nn
+from torchvision.models.resnet import BasicBlock, ResNet
+
+def net():
+    return ResNet(BasicBlock, [1, 1, 1, 1], num_classes={classes})
 """
 
 
@@ -55,3 +68,42 @@ def test_a_custom_module_is_tried_in_the_chosen_stages_alone(tmp_path: Path) -> 
     assert left_out(name, (3, 4)) == {}
     (why,) = left_out(name, (1, 2)).values()
     assert "not for 64 channels" in why
+
+
+def classification(host: str, size: int = 32) -> Classification:
+    recipe = recipes.recipe("short")
+    return Classification(Digits(), recipe, size, host, (1, 2, 3, 4), "all")
+
+
+def test_a_network_of_torchvision_is_trained_for_the_datas_classes() -> None:
+    task = classification("shufflenet_v2_x0_5")
+    fit.require_host(task)
+    assert fit.left_out(task, [resolve.parse("eca")], Conditions("cpu")) == {}
+    network = task.network("eca")
+    assert network(torch.zeros(2, 3, 32, 32)).shape == (2, 10)
+    plain = task.network("plain")
+    added = sum(p.numel() for p in network.parameters()) - sum(
+        p.numel() for p in plain.parameters()
+    )
+    assert added > 0
+
+
+@pytest.mark.parametrize(
+    ("classes", "message"), [(5, "tells 5 classes, and digits has 10"), (12, None)]
+)
+def test_a_host_in_a_file_has_its_own_number_of_classes(
+    tmp_path: Path, classes: int, message: str | None
+) -> None:
+    (tmp_path / "host.py").write_text(HOST.format(classes=classes))
+    task = classification(f"{tmp_path / 'host.py'}:net")
+    if message is None:
+        fit.require_host(task)
+        assert task.network("plain")(torch.zeros(2, 3, 32, 32)).shape == (2, 12)
+        return
+    with pytest.raises(UserError, match=message):
+        fit.require_host(task)
+
+
+def test_a_network_that_returns_no_logits_is_refused() -> None:
+    with pytest.raises(UserError, match="train takes its loss from logits .* returns"):
+        fit.require_host(classification("googlenet", 64))
