@@ -88,6 +88,7 @@ def main() -> None:
     from attnbench.detection.options import family, has_masks
     from attnbench.hosts.build import HOSTS, Host
     from attnbench.hosts.conditions import Conditions
+    from attnbench.hosts.placement.choice import Choice
     from attnbench.system import process_settings
     from attnbench.training import recipes
     from attnbench.training.detection import files
@@ -117,8 +118,7 @@ def main() -> None:
             recipe=recipe,
             size=SHORTER,
             host=options.host,
-            stages=(1, 2, 3, 4),
-            blocks="all",
+            where=Choice(),
             settings={} if one_stage else FEW,
         )
         setting = Setting(recipe, Conditions(options.device), "float32", folder / "out", last=1)

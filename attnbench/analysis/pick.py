@@ -154,9 +154,9 @@ def _box_precisions(folder: Path, host: str, remarks: list[str]) -> dict[str, fl
             f"precisions on other images than {data.name} ({data.sha256[:8]}) are not shown"
         )
     return {
-        result.module: result.box["ap"]
+        result.module: ap
         for result in alike
-        if result.module is not None and result.box.get("ap") is not None
+        if result.module is not None and (ap := result.box.get("ap")) is not None
     }
 
 

@@ -10,11 +10,13 @@ from pathlib import Path
 from attnbench import host_names
 from attnbench.detection.options import family
 from attnbench.errors import UserError
+from attnbench.measuring.options import REPLACED
 from attnbench.modules import ATTENTION
 from attnbench.plugins import host_reference, resolve
 from attnbench.plugins.host_reference import parse_host
 from attnbench.records import store as runs
 from attnbench.records.case import LIMITS
+from attnbench.records.options import site_patterns
 from attnbench.records.trainings import store
 from attnbench.records.trainings.recipe import MOST_EPOCHS, Recipe
 from attnbench.records.trainings.schema import AMP, WIDER, Trainings
@@ -57,6 +59,8 @@ class TrainOptions:
     image_size: int | None = None
     stages: tuple[int, ...] | None = None
     blocks: str | None = None
+    at: str | None = None
+    replace: str | None = None
     device: str | None = None
     amp: str | None = None
     channels_last: bool | None = None
@@ -85,6 +89,8 @@ def checked(options: TrainOptions, out: Path | None) -> tuple[TrainOptions, Reci
         if options.modules is None
         else tuple(dict.fromkeys(map(resolve.written, options.modules))),
         blocks=None if options.blocks is None else options.blocks.strip().lower(),
+        replace=None if options.replace is None else options.replace.strip().lower(),
+        at=_patterns(options.at),
     )
     if recorded:
         stated = _filled_from(stated, recorded)
@@ -99,6 +105,13 @@ def checked(options: TrainOptions, out: Path | None) -> tuple[TrainOptions, Reci
     host_reference.origins(filled.host or "")
     resolve.origins(map(resolve.parse, filled.modules or ()))  # the files are there
     return filled, recipe
+
+
+def _patterns(at: str | None) -> str | None:
+    try:
+        return site_patterns.written(at) if at else at
+    except ValueError as error:
+        raise UserError(str(error)) from error
 
 
 def task_name(host: str) -> str:
@@ -126,6 +139,8 @@ def _filled_from(options: TrainOptions, recorded: Trainings) -> TrainOptions:
         "image_size": plan.image_size,
         "stages": plan.stages,
         "blocks": plan.blocks,
+        "at": plan.at,
+        "replace": plan.replace,
         "device": plan.device,
         "amp": plan.amp,
         "channels_last": plan.channels_last,
@@ -148,6 +163,8 @@ def _filled(options: TrainOptions) -> TrainOptions:
         "image_size": DIGITS_SIZE if options.data == DIGITS else host_names.default_size(host)[0],
         "stages": STAGES,
         "blocks": "all",
+        "at": "",
+        "replace": "",
         "amp": "float32",
         "channels_last": False,
         "deterministic": False,
@@ -168,6 +185,10 @@ def _require_values(options: TrainOptions, recipe: Recipe) -> None:
             raise UserError(f"no module can have the name '{WIDER}': it is that of the wider host")
     if options.blocks not in BLOCKS:
         raise UserError(unknown("blocks", str(options.blocks), BLOCKS))
+    if options.replace and options.replace not in REPLACED:
+        raise UserError(unknown("kind to replace", options.replace, REPLACED))
+    if options.at and options.replace:
+        raise UserError("--at and --replace both say where the module stands; leave one out")
     if options.amp not in AMP:
         raise UserError(unknown("amp", str(options.amp), AMP))
     stages = options.stages or ()
@@ -229,6 +250,8 @@ def _require_task(options: TrainOptions, recipe: Recipe) -> None:
 def _require_detection(options: TrainOptions, recipe: Recipe) -> None:
     if options.data == DIGITS:
         raise UserError(f"{DIGITS} have no boxes; a detector is trained on COCO-format data")
+    if options.at or options.replace:
+        raise UserError("--at and --replace go with classifiers; a detector takes --stages")
     if options.capacity_control:
         raise UserError(
             "--capacity-control goes with classifiers: for a wider backbone there are no "

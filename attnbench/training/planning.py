@@ -95,8 +95,10 @@ def plan(
         last=options.last or 1,
         data=task.data,
         image_size=task.size,
-        stages=task.stages,
-        blocks=task.blocks,
+        stages=tuple(task.where.stages),
+        blocks=task.where.blocks,
+        at=task.where.at,
+        replace=task.where.replace,
         amp=options.amp,  # type: ignore[arg-type]  # the option has been checked
         channels_last=bool(options.channels_last),
         device=device,  # type: ignore[arg-type]

@@ -12,8 +12,8 @@ from typing import Any, Protocol
 
 from torch import Tensor, nn
 
-from attnbench.hosts.build import Blocks
 from attnbench.hosts.conditions import Conditions
+from attnbench.hosts.placement.choice import Choice
 from attnbench.records.trainings.schema import TrainingData
 
 
@@ -62,12 +62,8 @@ class Task(Protocol):
         """The network that carries the modules."""
 
     @property
-    def stages(self) -> tuple[int, ...]:
-        """Which of its stages do."""
-
-    @property
-    def blocks(self) -> Blocks:
-        """Which blocks of each stage do."""
+    def where(self) -> Choice:
+        """At which of its positions."""
 
     def trial(self) -> Any:
         """Return a training batch of two random images."""

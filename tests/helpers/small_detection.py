@@ -14,6 +14,7 @@ from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHe
 from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
 
 from attnbench.hosts.build import HOSTS, Host
+from attnbench.hosts.placement.choice import Choice
 from attnbench.records.trainings.recipe import Recipe
 from attnbench.training import planning
 from attnbench.training.detection.data import read_data
@@ -63,8 +64,7 @@ def use(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
             recipe=recipe,
             size=64,
             host=str(given.host),
-            stages=given.stages or (),
-            blocks=given.blocks,  # type: ignore[arg-type]
+            where=Choice(),
             backbones=backbones(given.backbones, given.modules or ()),
         )
 

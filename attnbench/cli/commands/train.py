@@ -100,6 +100,8 @@ def train(  # noqa: PLR0913, PLR0917  one parameter an option
     ] = None,
     stages: Annotated[str | None, stated("stages")] = None,
     blocks: Annotated[str | None, stated("blocks")] = None,
+    at: Annotated[str | None, stated("at")] = None,
+    replace: Annotated[str | None, stated("replace")] = None,
     device: Annotated[
         Device, option(None, "Where to run; auto takes CUDA where there is a device.")
     ] = Device.AUTO,
@@ -157,6 +159,8 @@ def train(  # noqa: PLR0913, PLR0917  one parameter an option
         image_size=image_size,
         stages=options.stages(stages),
         blocks=blocks,
+        at=at,
+        replace=replace,
         device=None if device is Device.AUTO else device.value,
         amp=None if amp is None else options.choice(amp, "--amp", AMP),
         channels_last=channels_last,

@@ -8,9 +8,10 @@ file is read. ``reports/README.md`` explains every field. A change of meaning ra
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from copy import copy
-from dataclasses import asdict, field, replace
+from dataclasses import asdict, field
 from typing import Annotated, Literal, get_args
 
 from pydantic import Field
@@ -97,6 +98,10 @@ class Training:
     image_size: Annotated[int, Field(ge=1, le=LIMITS["image_size"][1])]
     stages: tuple[int, ...]
     blocks: Literal["all", "last"]
+    at: str = ""
+    """Patterns of the parts that modules stand behind; empty for the host's own sites."""
+    replace: str = ""
+    """The kind of the host's own modules that give way to them."""
     amp: Precision
     """What autocast computes in; weights are float32."""
     channels_last: bool
@@ -141,6 +146,8 @@ class Training:
             self.host,
             placed,
             "last blocks" if self.blocks == "last" else "",
+            f"at {self.at}" if self.at else "",
+            f"in the place of {self.replace}" if self.replace else "",
             f"trained on {self.data.name}, {self.data.train_images:,} images "
             + (
                 f"with a shorter side of {self.image_size}"
@@ -277,7 +284,7 @@ class Trainings:
     def by(self, metric: str) -> Trainings:
         """Return the same trainings, with another figure that gains are of."""
         other = copy(self)
-        other.training = replace(self.training, metric=metric)
+        other.training = dataclasses.replace(self.training, metric=metric)
         return other
 
     def finished(self, variant: str, seed: int) -> bool:

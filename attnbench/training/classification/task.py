@@ -13,8 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from attnbench.hosts.build import Blocks, build
+from attnbench.hosts.build import build
 from attnbench.hosts.conditions import Conditions
+from attnbench.hosts.placement.choice import Choice
 from attnbench.plugins.host_reference import is_custom
 from attnbench.records.trainings.recipe import Recipe
 from attnbench.records.trainings.schema import WIDER, TrainingData
@@ -34,8 +35,7 @@ class Classification:
     recipe: Recipe
     size: int
     host: str
-    stages: tuple[int, ...]
-    blocks: Blocks
+    where: Choice
     width: int | None = None
     """Channels in the stem of the wider plain host, where there is one."""
 
@@ -62,8 +62,7 @@ class Classification:
             return build(
                 self.host,
                 module,
-                stages=self.stages,
-                blocks=self.blocks,
+                **vars(self.where),
                 size=(self.size, self.size),
                 classes=None if is_custom(self.host) else classes,
             )

@@ -20,8 +20,8 @@ from attnbench.detection.networks import detector, train_mode
 from attnbench.detection.options import has_masks
 from attnbench.detection.training import loss as sum_of_losses
 from attnbench.errors import UserError
-from attnbench.hosts.build import Blocks
 from attnbench.hosts.conditions import Conditions
+from attnbench.hosts.placement.choice import Choice
 from attnbench.records.trainings.recipe import Recipe
 from attnbench.records.trainings.schema import TrainingData
 from attnbench.records.variants import CONTROL, PLAIN
@@ -39,8 +39,7 @@ class Detection:
     size: int
     """The shorter side to which images are resized."""
     host: str
-    stages: tuple[int, ...]
-    blocks: Blocks
+    where: Choice
     backbones: Mapping[str, Path] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
     """torchvision's, of its detectors."""
@@ -72,8 +71,8 @@ class Detection:
                 self.data.classes,
                 size=sizes(self.size),
                 frozen=self.recipe.frozen,
-                stages=self.stages,
-                blocks=self.blocks,
+                stages=self.where.stages,
+                blocks=self.where.blocks,
                 **self.settings,
             )
 

@@ -10,7 +10,6 @@ import torch
 from attnbench.errors import UserError
 from attnbench.hosts import check_host, check_module
 from attnbench.hosts.conditions import BASE, Conditions
-from attnbench.hosts.placement.choice import Choice
 from attnbench.hosts.resnets import is_resnet
 from attnbench.modules import AttentionSpec, SettingsError
 from attnbench.plugins.host_reference import parse_host
@@ -60,7 +59,7 @@ def require_host(task: Task) -> None:
         return
     image = (2, 3, task.size, task.size)
     reference = parse_host(task.host)
-    trial = check_host.HostTrial(reference, Choice(task.stages, task.blocks), [image], True)
+    trial = check_host.HostTrial(reference, task.where, [image], True)
     try:
         check_host.apart(trial, ())
         classes = check_host.require_logits(task.host, image) if reference.is_custom else None
@@ -85,13 +84,12 @@ def left_out(
     except SettingsError as error:
         raise UserError(str(error)) from error
     image = (1, 3, task.size, task.size)
-    where = Choice(task.stages, task.blocks)
     why = {}
     for module in modules:
         try:
             if module.is_custom:
                 check_module.in_subprocess(
-                    check_module.check, module, task.host, [image], [conditions], where
+                    check_module.check, module, task.host, [image], [conditions], task.where
                 )
             _require_learns(task, module.load())
         except (SettingsError, UserError) as error:
@@ -116,7 +114,7 @@ def _require_learns(task: Task, attention: AttentionSpec) -> None:
     if loss.isfinite() and all(gradient.isfinite().all() for gradient in gradients):
         return
     image = (1, 3, task.size, task.size)
-    places = check_module.places(attention, task.host, image, Choice(task.stages, task.blocks))
+    places = check_module.places(attention, task.host, image, task.where)
     smallest = min(places, key=lambda place: place.shape[1:])
     size = "x".join(map(str, smallest.shape[1:]))
     raise SettingsError(

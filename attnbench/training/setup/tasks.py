@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from attnbench.detection.options import has_masks
+from attnbench.hosts.placement.choice import Choice
 from attnbench.records.trainings.recipe import Recipe
 from attnbench.training.classification.digits import Digits
 from attnbench.training.classification.folders import Folders
@@ -29,8 +30,12 @@ def task_of(options: TrainOptions, recipe: Recipe) -> Task:
         "recipe": recipe,
         "size": options.image_size,
         "host": options.host,
-        "stages": tuple(sorted({*(options.stages or ())})),
-        "blocks": options.blocks,
+        "where": Choice(
+            tuple(sorted({*(options.stages or ())})),
+            options.blocks,  # type: ignore[arg-type]  # the option has been checked
+            options.at or "",
+            options.replace or "",
+        ),
     }
     if task_name(options.host) == "detection":
         places = (options.data, options.annotations, options.val_data, options.val_annotations)

@@ -224,6 +224,8 @@ def command(trainings: Trainings) -> str:
         ("--last", training.last, 1),
         ("--stages", ",".join(map(str, training.stages)), ",".join(map(str, STAGES))),
         ("--blocks", training.blocks, "all"),
+        ("--at", training.at, ""),
+        ("--replace", training.replace, ""),
         ("--amp", training.amp, "float32"),
     ):
         words += [] if value == default else [flag, str(value)]
@@ -270,5 +272,8 @@ def frame(gains: Gains, run: LoadedRun | None = None) -> pd.DataFrame:
 def of_host(trainings: Trainings, run: LoadedRun) -> bool:
     """Return whether a run timed the networks that were trained."""
     training, case = trainings.training, run.run.case
-    same = (training.host, training.stages, training.blocks)
-    return not case.isolated and same == (case.host, case.stages, case.blocks)
+    same = all(
+        getattr(training, name) == getattr(case, name)
+        for name in ("host", "stages", "blocks", "at", "replace")
+    )
+    return not case.isolated and same
