@@ -8,9 +8,11 @@ import torch
 from torch import nn
 
 from attnbench.errors import UserError
+from attnbench.hosts import check_host
 from attnbench.hosts.build import build
 from attnbench.hosts.conditions import Conditions
 from attnbench.hosts.placement.choice import Choice
+from attnbench.modules import SettingsError
 from attnbench.plugins import resolve
 from attnbench.training import recipes
 from attnbench.training.classification.digits import Digits
@@ -105,6 +107,10 @@ def test_a_host_in_a_file_has_its_own_number_of_classes(
         fit.require_host(task)
 
 
-def test_a_network_that_returns_no_logits_is_refused() -> None:
-    with pytest.raises(UserError, match=r"train takes its loss from logits .* returns"):
-        fit.require_host(classification("googlenet", 64))
+def test_what_a_run_refuses_is_said_of_train(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> None:
+        raise SettingsError("--mode training takes its loss from logits (batch, classes)")
+
+    monkeypatch.setattr(check_host, "apart", refused)
+    with pytest.raises(UserError, match=r"^train takes its loss from logits \(batch, classes\)$"):
+        fit.require_host(classification("googlenet"))
