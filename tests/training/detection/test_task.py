@@ -12,7 +12,8 @@ from attnbench.errors import UserError
 from attnbench.hosts.detection import body
 from attnbench.records.trainings import store
 from attnbench.records.trainings.schema import Trainings
-from attnbench.training import recipes, runner
+from attnbench.training import draws, planning, recipes, runner
+from attnbench.training.detection.task import Detection
 from attnbench.training.options import TrainOptions
 
 MASK = "maskrcnn_resnet50_fpn"
@@ -36,7 +37,7 @@ def run(
         "device": "cpu",
         "threads": 1,
         "deterministic": True,
-        "save_minutes": 1e-9,
+        "save_minutes": 10.0,
     }
     options = TrainOptions(**known | stated)  # type: ignore[arg-type]
     return runner.run(options, recipes.recipe(recipe, CHANGES), folder, log or Log()).trainings
@@ -70,6 +71,41 @@ def test_a_detector_is_trained_and_resumed_bit_for_bit(
     for variant in ("plain", "control", "eca"):
         assert same(weights(stopped, variant), weights(tmp_path / "whole", variant))
     assert not same(weights(stopped, "plain"), weights(stopped, "control"))
+
+
+def test_variants_of_a_seed_begin_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The host's weights and those of all heads, and whether an image is mirrored."""
+    small_detection.use(monkeypatch, tmp_path)
+    options = TrainOptions(data="set", host=MASK)
+    task = planning.task_of(options, recipes.recipe("short-detector", ("flip=0.5",)))
+    assert isinstance(task, Detection)
+    begun = {}
+    for variant in ("plain", "eca"):
+        torch.manual_seed(3)
+        begun[variant] = Detection.network(task, variant).state_dict()
+    assert len(begun["eca"]) > len(begun["plain"])
+    assert all(torch.equal(begun["eca"][name], value) for name, value in begun["plain"].items())
+    mirrored = set()
+    for seed in range(8):
+        with draws.drawing(seed):
+            pixels, target = task.training_sample(0)
+        left = [int(box[0]) for box in target["boxes"]]
+        # Boxes of 20 and 40 pixels from 10 and 50 of 96.
+        assert left in ([10, 50], [66, 6])
+        assert bool(target["masks"][0][:, left[0]].any())
+        assert bool(pixels[:, :, left[0]].any())
+        mirrored.add(left[0])
+    assert mirrored == {10, 66}
+
+
+def test_mixed_precision_trains_a_detector(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small_detection.use(monkeypatch, tmp_path)
+    trainings = run(tmp_path / "out", amp="bfloat16", channels_last=True)
+    assert trainings.finished("eca", 0)
+    assert {value.dtype for value in weights(tmp_path / "out", "eca").values()} == {
+        torch.float32,
+        torch.int64,
+    }
 
 
 def test_a_broken_image_is_a_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
