@@ -62,7 +62,7 @@ def use(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
         return SmallDetection(
             images=read_data(places, with_masks="mask" in str(given.host)),
             recipe=recipe,
-            size=64,
+            size=32,
             host=str(given.host),
             where=Choice(),
             backbones=backbones(given.backbones, given.modules or ()),

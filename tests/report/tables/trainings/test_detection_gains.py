@@ -1,5 +1,6 @@
 """Gains in box AP and in mask AP: a table each, from figures and not from counts."""
 
+import pytest
 from helpers.trainings import training
 
 from attnbench.records.trainings.schema import Entry, Epoch, TrainingData, Trainings
@@ -17,7 +18,7 @@ DATA = TrainingData(
     files={"annotations": "a.json", "val-data": "b", "val-annotations": "b.json"},
 )
 
-BOX = {"plain": (0.30, 0.31, 0.29), "control": (0.31, 0.30, 0.29), "sa": (0.34, 0.35, 0.33)}
+BOX = {"plain": (0.30, 0.31, 0.29), "control": (0.31, 0.30, 0.29), "sa": (0.34, 0.352, 0.328)}
 
 
 def trained(masks: bool = True) -> Trainings:
@@ -27,7 +28,8 @@ def trained(masks: bool = True) -> Trainings:
         for seed, box in enumerate(figures):
             for number in (1, 2):
                 # Masks are 0.10 lower, and SA gains nothing there.
-                mask = {"mask_ap": BOX["plain"][seed] - 0.10} if masks else {}
+                less = 0.101 if (variant, seed) == ("plain", 0) else 0.10
+                mask = {"mask_ap": BOX["plain"][seed] - less} if masks else {}
                 epoch = Epoch(
                     number=number,
                     seconds=1.0,
@@ -43,7 +45,8 @@ def test_each_metric_has_its_gains() -> None:
     box, mask = each_metric(trained())
     assert [gains.trainings.training.metric for gains in (box, mask)] == ["box_ap", "mask_ap"]
     gain = box.gain("sa")
-    assert gain.gain.median == 0.04 or abs(gain.gain.median - 0.04) < 1e-12
+    # 0.040, 0.042 and 0.038.
+    assert gain.gain.median == pytest.approx(0.04)
     assert gain.verdict == "helps"
     assert gain.sampling is None
     assert mask.gain("sa").verdict == "no significant difference"
