@@ -40,8 +40,8 @@ def paired(differences: Sequence[float], images: int | None) -> Interval:
     A share of ``images`` is a whole number of them. Where all seeds agree by chance, that number
     alone leaves each difference unknown by the deviation of two roundings, sqrt(1/6) of an image:
     their standard deviation is taken to be at least that. For figures that count no images, None,
-    there is no such bound, and no interval where all seeds agree: of networks that find nothing, all
-    precisions are 0. One difference has no interval either.
+    there is no such bound, and no interval where all seeds agree: networks that find nothing all
+    have a precision of 0. One difference has no interval either.
 
     Raises:
         ValueError: no differences.
