@@ -21,7 +21,11 @@ CHANGES = ("epochs=2", "milestones=1", "batch_size=2", "warm_up_steps=1", "learn
 
 
 def run(
-    folder: Path, log: Log | None = None, recipe: str = "short-detector", **stated: object
+    folder: Path,
+    log: Log | None = None,
+    recipe: str = "short-detector",
+    changes: tuple[str, ...] = CHANGES,
+    **stated: object,
 ) -> Trainings:
     known: dict[str, object] = {
         "data": "set",
@@ -40,7 +44,7 @@ def run(
         "save_minutes": 10.0,
     }
     options = TrainOptions(**known | stated)  # type: ignore[arg-type]
-    return runner.run(options, recipes.recipe(recipe, CHANGES), folder, log or Log()).trainings
+    return runner.run(options, recipes.recipe(recipe, changes), folder, log or Log()).trainings
 
 
 def figures(trainings: Trainings) -> list[object]:
@@ -114,6 +118,17 @@ def test_a_broken_image_is_a_record(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     trainings = run(tmp_path / "out")
     assert {fault.kind for fault in trainings.faults.values()} == {"data"}
     assert "2.png cannot be read as an image" in trainings.faults["eca", 0].message
+
+
+def test_a_loss_that_is_no_number_is_a_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_detection.use(monkeypatch, tmp_path)
+    changes = ("epochs=4", "milestones=3", "batch_size=2", "warm_up_steps=0", "clip_norm=none")
+    changes += ("learning_rate=1000", "weight_decay=1")
+    trainings = run(tmp_path / "out", changes=changes)
+    assert {fault.kind for fault in trainings.faults.values()} == {"loss"}
+    assert set(trainings.faults) == {("plain", 0), ("control", 0), ("eca", 0)}
 
 
 def test_pretrained_weights_stay_where_the_recipe_fixes_them(
