@@ -68,9 +68,8 @@ def test_a_detector_is_trained_and_resumed_bit_for_bit(
     assert "box_ap_large" not in epoch.figures
     assert epoch.answers is None
     stopped = tmp_path / "stopped"
-    for steps in (1, 2):
-        with pytest.raises(KeyboardInterrupt):
-            run(stopped, Log(stop_after=steps))
+    with pytest.raises(KeyboardInterrupt):
+        run(stopped, Log(stop_after=1))
     assert figures(run(stopped)) == figures(whole) == figures(store.read(stopped))
     for variant in ("plain", "control", "eca"):
         assert same(weights(stopped, variant), weights(tmp_path / "whole", variant))
@@ -104,7 +103,8 @@ def test_variants_of_a_seed_begin_alike(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_mixed_precision_trains_a_detector(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     small_detection.use(monkeypatch, tmp_path)
-    trainings = run(tmp_path / "out", amp="bfloat16", channels_last=True)
+    host = "fasterrcnn_resnet50_fpn"
+    trainings = run(tmp_path / "out", amp="bfloat16", channels_last=True, host=host)
     assert trainings.finished("eca", 0)
     assert {value.dtype for value in weights(tmp_path / "out", "eca").values()} == {
         torch.float32,
