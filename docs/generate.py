@@ -20,11 +20,15 @@ from attnbench.claims import claim as claims
 from attnbench.errors import UserError
 from attnbench.records import run as runs
 from attnbench.records.run import Run
+from attnbench.records.trainings import store as training_store
 from attnbench.report.formats.markdown import markdown
+from attnbench.report.load import load
 from attnbench.report.tables import isolated, stages
 from attnbench.report.tables.columns import COLUMNS, CONFIGURATION
 from attnbench.report.tables.remarks import control, remarks
 from attnbench.report.tables.run import LoadedRun, tables
+from attnbench.report.tables.trainings import gains as gain_tables
+from attnbench.report.write import write_loaded
 from attnbench.stats.interval import Interval
 
 PUBLISHED = Path("reports/2026-11-25-cpu-resnet50")
@@ -44,6 +48,11 @@ LATENCY_LIMITS = Path("docs/latency_limits.txt")
 
 REPORTS = (PUBLISHED, Path("reports/2026-11-25-cpu-resnet50-isolated"), OWN)
 """The published runs, whose tables, plots and pages are written anew."""
+
+
+def trained() -> list[Path]:
+    """Return the folders of published trainings, from the oldest."""
+    return sorted(file.parent for file in Path("reports").glob(f"*/{training_store.FILE_NAME}"))
 
 
 def filled(text: str, name: str, content: str) -> str:
@@ -96,6 +105,21 @@ def result() -> str:
     loaded = LoadedRun(_published())
     notes = "\n".join([f"{loaded.run.case.described}.", *remarks(loaded)])
     return "\n\n".join([notes, _at_a_glance(loaded)])
+
+
+def digits() -> str:
+    """Return the gains of the last published training on the digits; nothing before there is one.
+
+    Raises:
+        UserError: a file of trainings that cannot be read.
+    """
+    loaded = [gains for folder in trained() for gains in load(folder).trainings]
+    known = [gains for gains in loaded if gains.trainings.training.data.name == "digits"]
+    if not known or (table := gain_tables.table(known[-1])) is None:
+        return ""
+    command = gain_tables.command(known[-1].trainings)
+    notes = " ".join(gain_tables.notes(known[-1]))
+    return "\n\n".join([f"```\n{command}\n```", markdown(table).strip(), notes])
 
 
 def _at_a_glance(loaded: LoadedRun) -> str:
@@ -170,6 +194,7 @@ PARTS: dict[Path, dict[str, Callable[[], str]]] = {
     },
     Path("docs/modules.md"): {"modules": seven, "copies": copies.of_timm},
     Path("docs/hosts.md"): {"classifiers": classifiers, "detectors": detectors},
+    Path("docs/training.md"): {"digits": digits},
     Path("docs/reference.md"): {
         "commands": reference_page.commands,
         "limits": limits,
@@ -200,6 +225,8 @@ def main() -> None:
     CLAIMS.write_text(claims_page(), encoding="utf-8")
     for folder in REPORTS:
         report.write(runs.read(folder), folder)
+    for folder in trained():
+        write_loaded(load(folder), folder)
     write_parts()
 
 

@@ -13,6 +13,7 @@ from attnbench.analysis import measured_gains, replicates
 from attnbench.claims import published_accuracy
 from attnbench.claims.published_accuracy import Recipe
 from attnbench.errors import UserError
+from attnbench.records import precision
 from attnbench.records.variants import PLAIN
 from attnbench.stats import between_runs
 from attnbench.stats import reasons as codes
@@ -56,6 +57,8 @@ class Candidate:
     top1: float | None
     gain: Gain | None = None
     """Over the plain host at equal training, where the folder holds that."""
+    box_ap: float | None = None
+    """Of the detector with given weights, from 0 to 1, where the folder holds its evaluation."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +122,8 @@ def pick(
     elif gains is not None:
         trained = gains.trainings.training.described
         candidates = [replace(known, gain=gains.gain(known.module)) for known in candidates]
+    evaluated = _box_precisions(folder, case.host, remarks)
+    candidates = [replace(known, box_ap=evaluated.get(known.module)) for known in candidates]
     unlike = (published_accuracy.unlike_published(case, module) for module in modules)
     return Choice(
         configuration=case.described,
@@ -132,6 +137,30 @@ def pick(
         remarks=tuple(remarks),
         trained=trained,
     )
+
+
+def _box_precisions(folder: Path, host: str, remarks: list[str]) -> dict[str, float]:
+    """Return the box AP of each module's detector on the images of the last evaluation."""
+    inside = sorted(path for path in folder.iterdir() if path.is_dir())
+    known = [
+        result
+        for place in (folder, *inside)
+        for result in precision.read(place)
+        if result.host == host
+    ]
+    if not known:
+        return {}
+    data = known[-1].data
+    alike = [result for result in known if result.data.sha256 == data.sha256]
+    if len(alike) < len(known):
+        remarks.append(
+            f"precisions on other images than {data.name} ({data.sha256[:8]}) are not shown"
+        )
+    return {
+        result.module: ap
+        for result in alike
+        if result.module is not None and (ap := result.box.get("ap")) is not None
+    }
 
 
 def _place(candidate: Candidate) -> tuple[int, float, float, float]:

@@ -13,13 +13,14 @@ from pathlib import Path
 import pandas as pd
 
 from attnbench.errors import UserError
-from attnbench.records import evaluation, run, store
+from attnbench.records import evaluation, precision, run, store
 from attnbench.records.evaluation import Evaluation
+from attnbench.records.precision import Precision
 from attnbench.records.trainings import store as training_store
 from attnbench.report.tables.grid import tidy
 from attnbench.report.tables.pooled import pooled
 from attnbench.report.tables.run import LoadedRun, Runs
-from attnbench.stats.gains import Gains
+from attnbench.stats.gains import Gains, each_metric
 from attnbench.stats.replicates import originals
 
 
@@ -31,7 +32,9 @@ class Loaded:
     runs: Mapping[Path, LoadedRun]
     evaluations: Sequence[Evaluation]
     trainings: Sequence[Gains] = ()
-    """Each file of trainings, with the gains that are derived from it."""
+    """Each file of trainings and metric, with the gains that are derived from it."""
+    precisions: Sequence[Precision] = ()
+    """Of detectors with given weights."""
 
     @property
     def single(self) -> bool:
@@ -66,7 +69,8 @@ def load(*folders: Path, scatter: float | None = None) -> Loaded:
     """
     paths: list[Path] = []
     evaluations: dict[Path, tuple[Evaluation, ...]] = {}
-    trainings: dict[Path, Gains] = {}
+    trainings: dict[Path, list[Gains]] = {}
+    precisions: dict[Path, tuple[Precision, ...]] = {}
     for folder in folders:
         inside: list[Path] = []
         with suppress(OSError):
@@ -74,9 +78,12 @@ def load(*folders: Path, scatter: float | None = None) -> Loaded:
         places = [place for place in (folder, *inside) if not store.holds_a_file(place)]
         apart = {place.resolve(): evaluation.read(place) for place in places}
         trained = training_store.in_folder(folder)
-        trainings |= {place.resolve(): Gains(known) for place, known in trained.items()}
-        paths += store.runs_in(folder) or ([] if any(apart.values()) or trained else [folder])
+        trainings |= {place.resolve(): each_metric(known) for place, known in trained.items()}
+        precise = {place.resolve(): precision.read(place) for place in (folder, *inside)}
+        others = any(apart.values()) or trained or any(precise.values())
+        paths += store.runs_in(folder) or ([] if others else [folder])
         evaluations |= apart
+        precisions |= precise
     if len({path.resolve() for path in paths}) < len(paths):
         raise UserError("a run was given twice")
     found = {path: run.read(path) for path in paths}
@@ -85,7 +92,13 @@ def load(*folders: Path, scatter: float | None = None) -> Loaded:
         for path, copies in originals(found).items()
     }
     apart_from_runs = [known for place in evaluations.values() for known in place]
-    return Loaded(folders, runs, apart_from_runs, [*trainings.values()])
+    return Loaded(
+        folders,
+        runs,
+        apart_from_runs,
+        [gains for place in trainings.values() for gains in place],
+        [known for place in precisions.values() for known in place],
+    )
 
 
 def _named(original: Path, copies: Sequence[Path]) -> tuple[str, ...]:

@@ -56,6 +56,7 @@ def write_loaded(loaded: Loaded, out: Path) -> None:
         UserError: a folder cannot be written to.
     """
     trained = trainings.sections(loaded.trainings, loaded.pooled)
+    trained += trainings.of_precisions(loaded.precisions)
     if not loaded.runs:
         write_evaluations(loaded.evaluations, out, trained)
     elif loaded.single:
@@ -208,7 +209,7 @@ def _links(stem: str, *endings: str) -> dict[str, str]:
 
 
 def _links_of(trained: Sequence[Section]) -> dict[str, str]:
-    return {trainings.STEM: f"{trainings.STEM}.md"} if trained else {}
+    return {stem: f"{stem}.md" for stem in trainings.stems(trained)}
 
 
 def csv(frame: pd.DataFrame) -> str:

@@ -6,11 +6,16 @@ from pathlib import Path
 
 import generate
 import pytest
+from helpers.trainings import stored
 
 from attnbench import report
 from attnbench.errors import UserError
 from attnbench.records import run
 from attnbench.records.run import Run
+from attnbench.records.trainings import store
+from attnbench.records.trainings.schema import TrainingData
+from attnbench.report.load import load
+from attnbench.report.write import write_loaded
 
 ROOT = Path(__file__).parents[2]
 
@@ -41,6 +46,44 @@ def test_the_published_reports_come_from_the_published_records(
     for path in written:
         if path.suffix != ".png":  # pixels differ between builds of a font library
             assert path.read_text() == (folder / path.name).read_text(), f"{path.name}: make docs"
+
+
+@pytest.mark.usefixtures("published")
+@pytest.mark.parametrize("folder", sorted((ROOT / "reports").glob(f"*/{store.FILE_NAME}")))
+def test_the_published_trainings_come_from_their_records(folder: Path, tmp_path: Path) -> None:
+    copy = tmp_path / folder.parent.name
+    copy.mkdir()
+    shutil.copy(folder, copy)
+    write_loaded(load(copy), copy)
+    assert {path.name for path in copy.iterdir()} == {path.name for path in folder.parent.iterdir()}
+    for path in copy.iterdir():
+        if path.suffix != ".png":
+            printed = (folder.parent / path.name).read_text()
+            assert path.read_text() == printed, f"{path.name}: make docs"
+
+
+def test_the_last_training_on_the_digits_is_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert generate.digits() == ""
+    data = TrainingData(
+        name="digits",
+        sha256="a" * 64,
+        split="of each class the first of every 5 images is tested on",
+        train_images=1433,
+        test_images=364,
+        classes=10,
+    )
+    rights = {"plain": [350, 351, 350], "control": [351, 350, 350], "sa": [340, 341, 340]}
+    stored(tmp_path / "reports" / "2026-01-01-photographs", rights)
+    stored(tmp_path / "reports" / "2026-01-01-digits", rights, data=data)
+    stored(tmp_path / "reports" / "2026-01-02-digits", rights | {"se": [350, 350, 350]}, data=data)
+    shown = generate.digits()
+    assert shown.startswith("```\nattnbench train --data digits --host resnet50 --modules sa,se")
+    assert "| SA | 93.50 " in shown  # 1021 of 3 * 364
+    assert "the last epoch's" in shown
+    assert generate.filled("<!-- d -->\n<!-- end of d -->", "d", shown).count(shown) == 1
 
 
 def test_the_published_run_is_the_main_job_and_finished(published: Run) -> None:

@@ -41,19 +41,29 @@ def cells(candidate: Candidate) -> tuple[str, ...]:
     )
 
 
+PRECISION = "evaluated box AP (%)"
+"""Another, where detectors with given weights were evaluated."""
+
+
 def with_gains(choice: Choice) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """Return headings and rows, with a column of gains where they give the order."""
+    """Return headings and rows, with columns of what was measured of accuracy."""
+    further: dict[str, list[str]] = {}
+    if choice.trained is not None:
+        further[GAIN] = [
+            formatting.points(None if candidate.gain is None else candidate.gain.gain)
+            for candidate in choice.candidates
+        ]
+    if any(candidate.box_ap is not None for candidate in choice.candidates):
+        further[PRECISION] = [
+            formatting.NOTHING if candidate.box_ap is None else f"{100 * candidate.box_ap:.1f}"
+            for candidate in choice.candidates
+        ]
     rows = [cells(candidate) for candidate in choice.candidates]
-    if choice.trained is None:
-        return HEADINGS, rows
-    texts = [
-        formatting.points(None if candidate.gain is None else candidate.gain.gain)
-        for candidate in choice.candidates
-    ]
     place = HEADINGS.index("code") + 1
+    texts = [*zip(*further.values(), strict=True)] or [()] * len(rows)
     return (
-        (*HEADINGS[:place], GAIN, *HEADINGS[place:]),
-        [(*row[:place], text, *row[place:]) for row, text in zip(rows, texts, strict=True)],
+        (*HEADINGS[:place], *further, *HEADINGS[place:]),
+        [(*row[:place], *text, *row[place:]) for row, text in zip(rows, texts, strict=True)],
     )
 
 

@@ -14,11 +14,11 @@ from attnbench.records.trainings.schema import WIDER, Trainings
 from attnbench.records.variants import CONTROL, PLAIN, STAGES
 from attnbench.report.tables.run import LoadedRun
 from attnbench.report.tables.table import Table
-from attnbench.stats.gains import SETTLED, Gain, Gains
+from attnbench.stats.gains import FURTHER, SETTLED, Gain, Gains
 from attnbench.stats.interval import Interval
 from attnbench.text import printable
 
-METRICS = {"top1": "top-1"}
+METRICS = {"top1": "top-1", "box_ap": "box AP", "mask_ap": "mask AP"}
 
 HEADINGS = (
     *("network", "{metric} (%)", "gain (points) [95%]", "verdict", "code", "test set alone (±)"),
@@ -43,6 +43,13 @@ def metric(trainings: Trainings) -> str:
     """Return the metric's name as it is printed."""
     name = trainings.training.metric
     return METRICS.get(name, printable(name))
+
+
+def heading(gains: Gains) -> str:
+    """Return what was trained in one line, and the metric where there are several."""
+    training = gains.trainings.training
+    several = training.task == "detection"
+    return training.described + (f"; {metric(gains.trainings)}" if several else "")
 
 
 def table(gains: Gains) -> Table | None:
@@ -92,7 +99,15 @@ def _percent(share: float) -> str:
 
 def notes(gains: Gains) -> list[str]:
     """Return what must be known to believe the table, and to make it again."""
-    return [printable(f"{sentence}.") for sentence in _sentences(gains)]
+    further = gains.trainings.training.metric in FURTHER.values()
+    sentences = _of_metric(gains) if further else _sentences(gains)
+    return [printable(f"{sentence}.") for sentence in sentences]
+
+
+def _of_metric(gains: Gains) -> Iterator[str]:
+    """Yield what the notes of the file's own metric do not say yet."""
+    for sentence in _control(gains):
+        yield f"By {metric(gains.trainings)}: {sentence[0].lower()}{sentence[1:]}"
 
 
 def _sentences(gains: Gains) -> Iterator[str]:
@@ -113,10 +128,18 @@ def _sentences(gains: Gains) -> Iterator[str]:
         "chosen on the test images and so too good"
     )
     yield from _control(gains)
-    yield (
-        "Intervals cover other seeds on the same test images; the test set's own error stands "
-        "beside. One in twenty modules without any effect gets a verdict by chance"
+    own_error = (
+        "the error of the test set itself is not known for an average precision"
+        if training.task == "detection"
+        else "the test set's own error stands beside"
     )
+    yield (
+        f"Intervals cover other seeds on the same test images; {own_error}. One in twenty modules "
+        "without any effect gets a verdict by chance"
+    )
+    for name, weights in training.pretrained.items():
+        whose = "of every network without a file of its own" if name == PLAIN else f"of {name}"
+        yield f"The backbone {whose} began with {weights.name}, sha256 {weights.sha256}"
     for name, why in training.left_out.items():
         yield f"{_named(name)} was left out: {why.removeprefix(f'{name}: ')}"
     for (variant, seed), fault in gains.trainings.faults.items():
@@ -185,7 +208,12 @@ def command(trainings: Trainings) -> str:
         [name for name in training.modules if (name in training.sources) is is_custom]
         for is_custom in (False, True)
     )
-    words = ["attnbench", "train", "--data", training.data.name, "--host", training.host]
+    words = ["attnbench", "train", "--data", training.data.name]
+    for option, name in training.data.files.items():
+        words += [f"--{option}", name]
+    words += ["--host", training.host]
+    for name, weights in training.pretrained.items():
+        words += ["--backbone", weights.name if name == PLAIN else f"{name}={weights.name}"]
     words += ["--modules", ",".join(suite)] if suite else []
     for name in custom:
         words += ["--module", name]
@@ -198,6 +226,8 @@ def command(trainings: Trainings) -> str:
         ("--last", training.last, 1),
         ("--stages", ",".join(map(str, training.stages)), ",".join(map(str, STAGES))),
         ("--blocks", training.blocks, "all"),
+        ("--at", training.at, ""),
+        ("--replace", training.replace, ""),
         ("--amp", training.amp, "float32"),
     ):
         words += [] if value == default else [flag, str(value)]
@@ -245,5 +275,8 @@ def frame(gains: Gains, run: LoadedRun | None = None) -> pd.DataFrame:
 def of_host(trainings: Trainings, run: LoadedRun) -> bool:
     """Return whether a run timed the networks that were trained."""
     training, case = trainings.training, run.run.case
-    same = (training.host, training.stages, training.blocks)
-    return not case.isolated and same == (case.host, case.stages, case.blocks)
+    same = all(
+        getattr(training, name) == getattr(case, name)
+        for name in ("host", "stages", "blocks", "at", "replace")
+    )
+    return not case.isolated and same
