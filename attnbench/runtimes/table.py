@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, cast
 
 from attnbench.errors import UserError
-from attnbench.records.case import RUNTIMES, Case
+from attnbench.records.case import AUTOCAST, RUNTIMES, Case
 from attnbench.records.device import kind_of
 from attnbench.records.schema import Environment
 
@@ -34,7 +34,7 @@ class Runtime:
     """What has to be installed; a runtime that needs some executes a file that is exported once."""
     extra: str = ""
     """The suite's extra that installs them."""
-    dtypes: tuple[str, ...] = ("float32", "bfloat16", "float16")
+    dtypes: tuple[str, ...] = ("float32", "bfloat16", "float16", *AUTOCAST)
     devices: tuple[str, ...] = ("cpu", "cuda", "xpu", "mps")
     """Kinds of devices: see ``records.device``."""
 
