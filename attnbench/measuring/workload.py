@@ -86,7 +86,7 @@ def step(case: Case, variant: str, device: str | None = None, *, statistics: boo
     ready = _step(case, model, runtime.prepare()(model, image).call, image)
     if not runtime.captures:
         return ready
-    return Step({"step": cuda_graph.capture(ready)}, network=ready.network)
+    return Step({"step": cuda_graph.capture(ready)}, network=ready.network, each=True)
 
 
 def export(run: Run, variant: str) -> Export:
@@ -116,7 +116,7 @@ def exported_step(run: Run, variant: str) -> Step:
         if prepared.renew and next(moves) % RENEW_EVERY == 0:
             prepared.renew()
 
-    return Step({"forward": lambda: prepared.call(image)}, move)
+    return Step({"forward": lambda: prepared.call(image)}, move, each=True)
 
 
 def _exports(run: Run) -> Path:
@@ -145,7 +145,8 @@ def _step(case: Case, model: nn.Module, forward: Forward, image: torch.Tensor) -
         parts = inference(model, forward, image)
     else:
         parts = _training(model, forward, image, classes_of(case), _scaler(case, image))
-    return Step(parts, moving(case, *model.parameters(), *model.buffers(), image), model)
+    move = moving(case, *model.parameters(), *model.buffers(), image)
+    return Step(parts, move, model, each=True)
 
 
 def image_for(case: Case, shape: tuple[int, ...], device: str) -> torch.Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from itertools import combinations
 from math import expm1, isfinite, nan
@@ -20,7 +20,7 @@ from attnbench.records.schema import Count, Memory
 from attnbench.records.variants import CONTROL, PLAIN
 from attnbench.report.tables.columns import COLUMNS, CONFIGURATION, PARTS, PEAKS, RULES
 from attnbench.report.tables.table import figures, typed
-from attnbench.stats import between_runs, interval, ratios
+from attnbench.stats import between_runs, interval, ratios, single_steps
 from attnbench.stats.device_time import device_rounds, issued_share
 from attnbench.stats.interval import Interval, percent_right
 from attnbench.stats.replicates import began, control_fault
@@ -45,7 +45,7 @@ def frame(run: Run, *, verdicts: bool, scatter: float | None = None) -> pd.DataF
             "variant": variant,
             **_counts(run, variant),
             **_latency(run, variant, scatter, verdicts=verdicts),
-            **_of_device(_latency(of_device, variant, scatter, verdicts=device_verdicts)),
+            **under_device_keys(_latency(of_device, variant, scatter, verdicts=device_verdicts)),
             "issued_share": issued_share(run.rounds, variant),
             **_parts(run, variant),
             "compile_s": run.compiled[variant].seconds if variant in run.compiled else None,
@@ -191,6 +191,8 @@ def _latency(run: Run, variant: str, scatter: float | None, *, verdicts: bool) -
     latency = Interval(step.median / images, step.low / images, step.high / images)
     row: Row = {
         **figures("latency_s", latency),
+        **figures("images_per_s", _inverse(latency)),
+        **single_steps_of([run], variant),
         "rounds": len(samples),
         "outliers": ratios.outliers(ratios.log_ratios(run.rounds, variant)),
     }
@@ -203,6 +205,20 @@ def _latency(run: Run, variant: str, scatter: float | None, *, verdicts: bool) -
         if verdicts and variant not in (PLAIN, CONTROL):
             row["verdict"] = _verdict(within, between)
     return row
+
+
+def _inverse(seconds: Interval) -> Interval:
+    return Interval(1 / seconds.median, 1 / seconds.high, 1 / seconds.low)
+
+
+def single_steps_of(runs: Sequence[Run], variant: str) -> Row:
+    """Return percentiles of a variant's single steps in all of these runs."""
+    rounds = [timed for run in runs for timed in run.rounds]
+    known = single_steps.seconds_of_steps(rounds, variant)
+    return {
+        f"step_p{share}_s": single_steps.percentile(known, share)
+        for share in single_steps.PERCENTILES
+    }
 
 
 def _levels(run: Run, variant: str) -> Row:
@@ -225,7 +241,7 @@ def device_times(run: Run) -> Run:
     return replace(run, rounds=device_rounds(run.rounds))
 
 
-def _of_device(latency: Row) -> Row:
+def under_device_keys(latency: Row) -> Row:
     """Return figures of latency under the keys of the device's own."""
     counted_once = {"rounds", "outliers"}
     return {f"device_{key}": value for key, value in latency.items() if key not in counted_once}
