@@ -52,6 +52,9 @@ class Runtime:
         return cast("Load", import_module(f"attnbench.runtimes.{self.home}").load)
 
 
+ALONE = ("eager", "cuda-graph")
+"""The runtimes of modules alone."""
+
 _CPU = ("cpu",)
 _EXPORTER = ("onnx", "onnxscript")
 
@@ -84,9 +87,10 @@ def check(case: Case) -> None:
         UserError: its dtype, device or mode, or a package is missing.
     """
     name, runtime = case.runtime, TABLE[case.runtime]
-    if case.isolated and name != "eager":
+    if case.isolated and name not in ALONE:
         raise UserError(
-            "--isolated times the eager forward: no --runtime, --compile or --cuda-graph"
+            "--isolated times the eager forward, also captured as a CUDA graph: no --compile, no "
+            f"--runtime but {' and '.join(ALONE)}"
         )
     kind = kind_of(case.device)
     if runtime.captures and kind not in runtime.devices:

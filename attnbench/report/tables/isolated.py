@@ -64,7 +64,11 @@ COLUMNS = (
         "copies of its map [95%]",
         with_doubt(formatting.with_interval),
     ),
-    *_share("launch", "Time of as many smallest operators as `kernels`, over `latency_s`."),
+    *_share(
+        "launch",
+        "Time of as many smallest operators as `kernels`, over `latency_s`; of one where the "
+        "module is captured, as it is launched once.",
+    ),
     *_share("bandwidth", "Time to copy as many bytes as `moved_bytes`, over `latency_s`."),
     *_share("compute", "Time of a product with as many `macs`, over `latency_s`."),
     Column(
@@ -122,7 +126,9 @@ def _explained(run: Run, work: Mapping[str, int]) -> dict[str, Interval]:
         best = ONE if ceiling == COPY else ratios.ratio(run.rounds, ceiling, baseline=COPY)
         most = executed(run, ceiling)
         if best and most and most[amount]:
-            explained[name] = scaled(best, work[amount] / most[amount])
+            # A captured module is launched once, as a graph, however many kernels it holds.
+            done = 1 if name == "launch" and run.case.cuda_graph else work[amount]
+            explained[name] = scaled(best, done / most[amount])
     return explained
 
 
