@@ -12,11 +12,12 @@ from attnbench.errors import UserError
 from attnbench.modules import SettingsError
 from attnbench.plugins import resolve
 from attnbench.records import case, evaluation, store
-from attnbench.records.case import EXPORTED, LIMITS, Case
+from attnbench.records.case import EXPORTED, LIMITS
+from attnbench.records.evaluation import Evaluation
 from attnbench.runtimes.table import TABLE, require_installed
 from attnbench.text import unknown
 
-DTYPES = get_args(get_type_hints(Case)["dtype"])
+DTYPES = get_args(get_type_hints(Evaluation)["dtype"])
 RUNTIMES = ("eager", *EXPORTED)
 """The runtimes that accuracy is counted in."""
 

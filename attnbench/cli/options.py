@@ -16,13 +16,16 @@ from attnbench.modules import ATTENTION
 from attnbench.plugins.resolve import written
 from attnbench.plugins.spec import is_code
 from attnbench.records import case, image_size
-from attnbench.records.case import OPTIONS, Case
+from attnbench.records.case import AUTOCAST, OPTIONS, Case
 from attnbench.records.image_size import Size
 from attnbench.text import LONGEST_WORD, near, printable
 
 T = TypeVar("T")
 
 DTYPES, MODES = (get_args(get_type_hints(Case)[name]) for name in ("dtype", "mode"))
+
+OF_WEIGHTS = tuple(name for name in DTYPES if name not in AUTOCAST)
+"""Dtypes without those of autocast, which belong to ``run`` alone."""
 
 
 NoWait = Annotated[

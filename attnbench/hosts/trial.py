@@ -87,11 +87,15 @@ def _require_fit(build: Build, shape: Shape, returned: Shape, conditions: Condit
 
 
 def _require_runs(build: Build, shape: Shape, returned: Shape, conditions: Conditions) -> None:
-    """Check the shape and dtype of its output, in what the run will use."""
+    """Check the shape and dtype of its output, in what the run will use.
+
+    Under autocast an output may be of either dtype, as torch's own operators give either.
+    """
     try:
-        x = _images(shape, conditions)
+        x = conditions.place_map(_images(shape, BASE))
         out = _output(_built(build, conditions), x)
-        _require_output(out, (IMAGES, *returned), x.dtype)
+        free = bool(conditions.autocast) and isinstance(out, Tensor) and out.is_floating_point()
+        _require_output(out, (IMAGES, *returned), out.dtype if free else x.dtype)
     except Exception as error:
         raise SettingsError(f"{conditions.described} {reason(error)}") from error
 

@@ -27,12 +27,25 @@ from attnbench.plugins.resolve import parse
 from attnbench.records import image_size
 from attnbench.records.schema import Case, Counts
 from attnbench.records.variants import LAUNCH, PRODUCT, STAGES, IsolatedModule, Map, map_of, piece
+from attnbench.runtimes import cuda_graph
 from attnbench.system import process_settings
 from attnbench.text import error_line
 
 
 def step(case: Case, variant: str) -> Step:
-    """Build one forward of a module alone, or one run of a ceiling, on the case's device."""
+    """Build one forward of a module alone, or one run of a ceiling, on the case's device.
+
+    Both are captured where the case says so: at small sizes a GPU else waits for Python.
+    """
+    ready = _step(case, variant)
+    if not case.cuda_graph:
+        return ready
+    with ready.during():  # a graph keeps what holds while it is captured
+        captured = cuda_graph.capture(ready)
+    return replace(ready, parts={"step": captured})
+
+
+def _step(case: Case, variant: str) -> Step:
     alone = piece(variant)
     if alone is None:
         return _ceiling(case, variant)

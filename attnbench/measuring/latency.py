@@ -241,7 +241,8 @@ def _calibrate(run: Run, variant: str, clock: timing.Clock, warm: _Warm) -> Fail
     ready, most = warm.steps[variant], warm.block_steps[variant]
     try:
         with ready.during():
-            warm.ahead[variant] = calibrate(ready, clock, launches_of(run, variant), most)
+            launches = launches_of(run, variant)
+            warm.ahead[variant] = calibrate(ready, clock, launches, most, each=ready.each)
     except NotAheadError as error:
         return failure("device time", error)
     return None

@@ -256,9 +256,36 @@ def check_case(case: Case) -> None:
         raise UserError("--cudnn-benchmark needs a CUDA device")
     if case.isolated and case.stages != STAGES:
         raise UserError("--isolated measures all stages; leave --stages out")
+    if case.autocast:
+        _check_autocast(case)
     if case.isolated and case.mode == "training":
         raise UserError("--isolated times the eager forward: no --mode training")
     table.check(case)
+
+
+AUTOCAST_ON = {"amp": ("cpu", "cuda", "xpu"), "amp-float16": ("cuda",)}
+"""Kinds of devices by dtype: where torch casts to it, and people train so."""
+
+
+def _check_autocast(case: Case) -> None:
+    """Refuse autocast where a device or a run of modules alone does not have it.
+
+    Raises:
+        UserError: it is so.
+    """
+    able = AUTOCAST_ON[case.dtype]
+    if device.kind_of(case.device) not in able:
+        raise UserError(f"--dtype {case.dtype} runs on {', '.join(able)}, not on {case.device}")
+    if case.isolated:
+        raise UserError(
+            f"--isolated has no --dtype {case.dtype}: a whole network decides what is cast; "
+            f"use --dtype {case.autocast}"
+        )
+    if case.cuda_graph and case.mode == "training" and case.autocast == "float16":
+        raise UserError(
+            f"--dtype {case.dtype} has no --cuda-graph in training: the gradient scaler asks the "
+            "device after every step"
+        )
 
 
 def gathered(folders: Sequence[Path]) -> list[Run]:

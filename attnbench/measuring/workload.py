@@ -68,7 +68,8 @@ def step(case: Case, variant: str, device: str | None = None, *, statistics: boo
     Inference is a forward and returns the logits (batch, 1000), or the outputs of a detector's
     heads. Training is a forward, a backward and an optimiser's step (SGD with momentum, and the
     release of the gradients), and returns the loss. Its learning rate is 0: the arithmetic is
-    that of any step, and the weights stay, so that every step does the same work.
+    that of any step, and the weights stay, so that every step does the same work. Under autocast
+    to float16 on a GPU the loss is scaled and the gradients unscaled.
 
     Raises:
         RuntimeError: what torch raises where the device cannot hold or capture it.
@@ -85,7 +86,7 @@ def step(case: Case, variant: str, device: str | None = None, *, statistics: boo
     ready = _step(case, model, runtime.prepare()(model, image).call, image)
     if not runtime.captures:
         return ready
-    return Step({"step": cuda_graph.capture(ready)}, network=ready.network)
+    return Step({"step": cuda_graph.capture(ready)}, network=ready.network, each=True)
 
 
 def export(run: Run, variant: str) -> Export:
@@ -115,7 +116,7 @@ def exported_step(run: Run, variant: str) -> Step:
         if prepared.renew and next(moves) % RENEW_EVERY == 0:
             prepared.renew()
 
-    return Step({"forward": lambda: prepared.call(image)}, move)
+    return Step({"forward": lambda: prepared.call(image)}, move, each=True)
 
 
 def _exports(run: Run) -> Path:
@@ -143,8 +144,9 @@ def _step(case: Case, model: nn.Module, forward: Forward, image: torch.Tensor) -
     if case.mode == "inference":
         parts = inference(model, forward, image)
     else:
-        parts = _training(model, forward, image, classes_of(case))
-    return Step(parts, moving(case, *model.parameters(), *model.buffers(), image), model)
+        parts = _training(model, forward, image, classes_of(case), _scaler(case, image))
+    move = moving(case, *model.parameters(), *model.buffers(), image)
+    return Step(parts, move, model, each=True)
 
 
 def image_for(case: Case, shape: tuple[int, ...], device: str) -> torch.Tensor:
@@ -161,8 +163,8 @@ def conditions_of(case: Case, device: str | None = None) -> Conditions:
 
     What is exported is in float32, whatever its runtime computes in.
     """
-    dtype = "float32" if case.exported else case.dtype
-    return Conditions(device or case.device, dtype, case.channels_last)
+    dtype = "float32" if case.exported or case.autocast else case.dtype
+    return Conditions(device or case.device, dtype, case.channels_last, case.autocast)
 
 
 def moving(case: Case, *tensors: torch.Tensor) -> Callable[[], None] | None:
@@ -194,8 +196,30 @@ def classes_of(case: Case) -> int:
     return CLASSES if is_resnet(case.host) else require_logits(case.host, case.input_shape)
 
 
+def _scaler(case: Case, image: torch.Tensor) -> torch.amp.GradScaler:
+    """Return what scales the loss where gradients in float16 would vanish; else it does nothing.
+
+    Its scale falls until gradients are finite, as in any training, and never rises again: so every
+    step does the same work. What is counted on a CPU does without.
+    """
+    kind, needed = image.device.type, case.autocast == "float16"
+    if kind == "cpu" or not needed:
+        return NO_SCALER
+    return torch.amp.GradScaler(kind, growth_interval=NEVER)
+
+
+NO_SCALER = torch.amp.GradScaler(enabled=False)
+
+NEVER = 2**31 - 1
+"""Steps after which a scale rises: more than any run has."""
+
+
 def _training(
-    model: nn.Module, forward: Forward, image: torch.Tensor, classes: int = CLASSES
+    model: nn.Module,
+    forward: Forward,
+    image: torch.Tensor,
+    classes: int = CLASSES,
+    scaler: torch.amp.GradScaler = NO_SCALER,
 ) -> Parts:
     model.train()
     labels = torch.arange(image.shape[0], device=image.device) % classes
@@ -206,11 +230,12 @@ def _training(
         losses.append(cross_entropy(forward(image).float(), labels))
 
     def differentiate() -> None:
-        losses[-1].backward()  # type: ignore[no-untyped-call]
+        scaler.scale(losses[-1]).backward()  # type: ignore[no-untyped-call]
         losses[-1] = losses[-1].detach()
 
     def update() -> torch.Tensor:
-        optimizer.step()
+        scaler.step(optimizer)
+        scaler.update()
         optimizer.zero_grad()
         return losses.pop()
 

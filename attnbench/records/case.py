@@ -17,8 +17,14 @@ DTYPES = {
     "bf16": "bfloat16",
     "fp16": "float16",
     "half": "float16",
+    "amp-bf16": "amp",
+    "amp-bfloat16": "amp",
+    "amp-fp16": "amp-float16",
 }
-"""Other names of dtypes -> torch's."""
+"""Other names of dtypes -> the suite's."""
+
+AUTOCAST = {"amp": "bfloat16", "amp-float16": "float16"}
+"""Dtypes that are none of weights: float32 weights under autocast to that dtype."""
 
 
 Runtime = Literal["eager", "compile", "cuda-graph", "compile+cuda-graph", "onnxruntime", "openvino"]
@@ -76,11 +82,13 @@ class Case:
         unit="pixel",
         words=image_size.written,
     )
-    dtype: Literal["float32", "bfloat16", "float16", "int8"] = option(
+    dtype: Literal["float32", "bfloat16", "float16", "amp", "amp-float16", "int8"] = option(
         "--dtype NAME,...",
-        help="float32, bfloat16, float16; int8 where --runtime has it",
+        help="float32, bfloat16, float16; amp: float32 under autocast to bfloat16; amp-float16: to "
+        "float16, with a gradient scaler in training (CUDA); int8 where --runtime has it",
         default="float32",
-        meaning="Of weights and images.",
+        meaning="Of weights and images; `amp` and `amp-float16`: float32, computed under autocast "
+        "to bfloat16 or float16.",
         words=str,
     )
     channels_last: bool = switch(
@@ -199,6 +207,11 @@ class Case:
             raise ValueError("host is the name of a network")
         if self.at and self.at != site_patterns.written(self.at):
             raise ValueError(f"at is written without spaces: {site_patterns.written(self.at)}")
+
+    @property
+    def autocast(self) -> str:
+        """The dtype to which torch casts operators of float32 networks; empty where it does not."""
+        return AUTOCAST.get(self.dtype, "")
 
     @property
     def input_shape(self) -> tuple[int, int, int, int]:

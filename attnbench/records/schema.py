@@ -207,23 +207,34 @@ class Profile:
             raise ValueError("host_s, attention_s and plain_s have a figure for each step")
 
 
+def _require_each(each_s: tuple[float, ...] | None, steps: int) -> None:
+    if each_s is not None and len(each_s) != steps:
+        raise ValueError(f"each_s has a figure for each of {steps} steps, not {len(each_s)}")
+
+
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class DeviceTime:
     """The seconds that a device itself took for consecutive steps, which all lay in its queue.
 
     They were issued while it was busy with a spin of about ``spin_s``, which outlasted issuing.
+    ``each_s`` splits the seconds by step, as in a block.
     """
 
     steps: Steps
     seconds: Seconds
     spin_s: Seconds
+    each_s: tuple[Seconds, ...] | None = None
+
+    def __post_init__(self) -> None:
+        _require_each(self.each_s, self.steps)
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class Block:
     """Consecutive steps of one variant within a round, and the seconds they took together.
 
-    ``parts`` splits the seconds of training steps: forward, backward, optimizer. Where a device
+    ``parts`` splits the seconds of training steps: forward, backward, optimizer. ``each_s`` splits
+    them by step, where there are several; None where that was not taken. Where a device
     executes behind the host, ``issued_s`` are the seconds in which the host issued the steps, to an
     idle device, and ``device`` the device's own time, of other steps of the same round; None where
     it could not be taken.
@@ -235,6 +246,10 @@ class Block:
     parts: Mapping[str, Seconds] | None = None
     issued_s: Seconds | None = None
     device: DeviceTime | None = None
+    each_s: tuple[Seconds, ...] | None = None
+
+    def __post_init__(self) -> None:
+        _require_each(self.each_s, self.steps)
 
     @property
     def spent_s(self) -> float:

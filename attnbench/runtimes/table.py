@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, cast
 
 from attnbench.errors import UserError
-from attnbench.records.case import RUNTIMES, Case
+from attnbench.records.case import AUTOCAST, RUNTIMES, Case
 from attnbench.records.device import kind_of
 from attnbench.records.schema import Environment
 
@@ -34,7 +34,7 @@ class Runtime:
     """What has to be installed; a runtime that needs some executes a file that is exported once."""
     extra: str = ""
     """The suite's extra that installs them."""
-    dtypes: tuple[str, ...] = ("float32", "bfloat16", "float16")
+    dtypes: tuple[str, ...] = ("float32", "bfloat16", "float16", *AUTOCAST)
     devices: tuple[str, ...] = ("cpu", "cuda", "xpu", "mps")
     """Kinds of devices: see ``records.device``."""
 
@@ -51,6 +51,9 @@ class Runtime:
         """Import the runtime and return its function that makes a file executable."""
         return cast("Load", import_module(f"attnbench.runtimes.{self.home}").load)
 
+
+ALONE = ("eager", "cuda-graph")
+"""The runtimes of modules alone."""
 
 _CPU = ("cpu",)
 _EXPORTER = ("onnx", "onnxscript")
@@ -84,9 +87,10 @@ def check(case: Case) -> None:
         UserError: its dtype, device or mode, or a package is missing.
     """
     name, runtime = case.runtime, TABLE[case.runtime]
-    if case.isolated and name != "eager":
+    if case.isolated and name not in ALONE:
         raise UserError(
-            "--isolated times the eager forward: no --runtime, --compile or --cuda-graph"
+            "--isolated times the eager forward, also captured as a CUDA graph: no --compile, no "
+            f"--runtime but {' and '.join(ALONE)}"
         )
     kind = kind_of(case.device)
     if runtime.captures and kind not in runtime.devices:

@@ -126,7 +126,7 @@ run --cuda-graph --device CPU                 | --cuda-graph needs a CUDA device
 run --isolated --compile                      | --isolated times the eager forward
 run --isolated --mode training                | --isolated times the eager forward
 run --isolated --stages 2                     | --isolated measures all stages
-run --isolated --cuda-graph                   | --isolated times the eager forward
+run --isolated --cuda-graph --device cpu      | --cuda-graph needs a CUDA device
 run --host retinanet_resnet50_fpn --mode training | has no --mode training
 run --out FILE                                | cannot write to
 run --out FILE/run                            | cannot write to

@@ -146,7 +146,7 @@ ALL = [
     Conditions(dtype=dtype, channels_last=last)
     for dtype in ("float32", "bfloat16", "float16")
     for last in (False, True)
-]
+] + [Conditions(autocast=dtype) for dtype in ("bfloat16", "float16")]
 
 
 @pytest.mark.parametrize(
@@ -159,6 +159,10 @@ def test_what_is_counted_as_it_is_passes_in_every_dtype_and_layout(build):
 class InFloat32(Scale):
     def forward(self, x: Tensor) -> Tensor:
         return x.float() * self.weight.float()
+
+
+def test_under_autocast_an_output_may_be_of_either_dtype():
+    tried(InFloat32, Conditions(autocast="bfloat16"))
 
 
 class Viewing(Scale):
@@ -182,6 +186,11 @@ class Overflowing(Scale):
         (Caching, Conditions(dtype="float16"), "in float16 it returns torch.float32"),
         (Viewing, Conditions(channels_last=True), "in float32, channels last it fails: Runtime"),
         (Overflowing, Conditions(dtype="float16"), "in float16 it returns numbers that are not fi"),
+        (
+            Overflowing,
+            Conditions(autocast="float16"),
+            "under autocast to float16 it returns numbers that are not finite",
+        ),
     ],
 )
 def test_what_holds_in_float32_alone_is_refused_where_the_run_is_not(build, conditions, why: str):

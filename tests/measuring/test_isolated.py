@@ -6,6 +6,7 @@ import torch
 from attnbench.devices.table import KINDS
 from attnbench.measuring import isolated
 from attnbench.measuring.isolated import attention, count, input_shape, maps, step
+from attnbench.measuring.options import check_case
 from attnbench.records.variants import COPY, COPY_AGAIN, LAUNCH, PRODUCT, IsolatedModule
 from attnbench.system import process_settings
 
@@ -166,3 +167,22 @@ def test_a_map_copy_copies_what_the_module_sees(alone, dtype, channels_last):
         "bytes_written": size,
         "kernels": 1,
     }
+
+
+@pytest.mark.parametrize("variant", ["sa layer1", "launch", "product"])
+def test_what_is_alone_is_captured_where_the_case_says_so(alone, monkeypatch, variant):
+    captured = []
+
+    def capture(step):
+        captured.append(list(step.parts))
+        return lambda: "replayed"
+
+    monkeypatch.setattr(isolated.cuda_graph, "capture", capture)
+    alone = replace(alone, image_size=32)
+    eager = isolated.step(alone, variant)
+    assert captured == []
+    ready = isolated.step(replace(alone, runtime="cuda-graph"), variant)
+    assert captured == [[*eager.parts]]
+    assert ready() == "replayed"
+    assert [*ready.parts] == ["step"]
+    check_case(replace(alone, device="cuda", runtime="cuda-graph"))

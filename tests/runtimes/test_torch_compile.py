@@ -16,7 +16,7 @@ NAMES = [name for name in torch_compile.LIMITS if hasattr(torch._dynamo.config, 
 @pytest.fixture(autouse=True)
 def started(monkeypatch):
     """The compiler is warm: how often it is started is a test of its own."""
-    monkeypatch.setattr(torch_compile, "_start_compiler", lambda: None)
+    monkeypatch.setattr(torch_compile, "_start_compiler", lambda _: None)
 
 
 @pytest.fixture
@@ -42,6 +42,19 @@ def test_a_network_is_compiled_whole_and_for_its_own_shapes(monkeypatch):
     model = nn.Identity()
     assert prepare(model, IMAGE).call == "compiled"
     assert asked == [(model, {"fullgraph": True, "dynamic": False})]
+
+
+def test_the_compiler_is_started_on_the_device_of_the_run_once(monkeypatch):
+    started = []
+
+    def compiled(function, **_):
+        return lambda tensor: started.append((function, tensor.device.type))
+
+    monkeypatch.setattr(torch, "compile", compiled)
+    monkeypatch.setattr(torch_compile, "_start_compiler", cache(START))
+    for device in ("meta", "meta", "cpu"):  # meta in the place of a GPU
+        prepare(nn.Identity(), torch.ones(1, device=device))
+    assert started == [(torch.relu, "meta"), (torch.relu, "cpu")]
 
 
 @pytest.mark.usefixtures("limits")

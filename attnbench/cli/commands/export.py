@@ -9,7 +9,7 @@ from typing import Annotated
 
 from attnbench import formatting
 from attnbench.cli import options, output
-from attnbench.cli.options import DTYPES, Timeout, choice, option, stated
+from attnbench.cli.options import OF_WEIGHTS, Timeout, choice, option, stated
 from attnbench.errors import UserError
 from attnbench.records.case import EXPORTED, RUNTIMES, RunOptions
 from attnbench.records.variants import PLAIN
@@ -24,7 +24,7 @@ def export(  # noqa: PLR0913, PLR0917  an option each
     host: Annotated[str | None, stated("host")] = None,
     batch_size: Annotated[int | None, option("N", "Images in one step.", "1")] = None,
     image_size: Annotated[str | None, option("N|HxW", "Of the images.", "224")] = None,
-    dtype: Annotated[str, option("NAME", ", ".join(DTYPES))] = "float32",
+    dtype: Annotated[str, option("NAME", ", ".join(OF_WEIGHTS))] = "float32",
     stages: Annotated[str | None, stated("stages")] = None,
     blocks: Annotated[str | None, stated("blocks")] = None,
     threads: Annotated[int | None, stated("threads")] = None,
@@ -46,7 +46,7 @@ def export(  # noqa: PLR0913, PLR0917  an option each
         device="cpu",
         batch_size=None if batch_size is None else (batch_size,),
         image_size=sizes,
-        dtype=(choice(dtype, "--dtype", DTYPES),),
+        dtype=(choice(dtype, "--dtype", OF_WEIGHTS),),
         runtime=(name,),
         stages=options.stages(stages),
         blocks=blocks,

@@ -21,6 +21,7 @@ from attnbench.report.tables.table import (
     with_ends,
     words,
 )
+from attnbench.stats.single_steps import PERCENTILES
 
 RULES = {
     "macs": "multiply-accumulates of convolutions and matrix products",
@@ -93,6 +94,24 @@ def _part(part: str) -> Iterator[Column]:
     yield Column(f"{part}_s", meaning, "s", f"{part} (ms/image)", figure(thousandths))
     meaning = f"As `ratio`, for the {part} alone."
     yield from with_ends(f"{part}_ratio", meaning, "1", f"{part} ratio [95%]", _ratio)
+
+
+def _speed(prefix: str, of: str) -> Iterator[Column]:
+    """Yield images a second, and percentiles of single steps, of users' or the device's time."""
+    words = "device: " if prefix else ""
+    meaning = f"Images of a step over its median seconds, {of}; not of steps that overlap."
+    yield from with_ends(
+        f"{prefix}images_per_s", meaning, "1/s", f"{words}images/s", figure(formatting.tenths)
+    )
+    for share in PERCENTILES:
+        least = 100 // (100 - share)
+        meaning = (
+            f"Seconds that {share}% of single steps do not exceed, {of}, for the whole batch, by "
+            f"nearest rank over all rounds; without an interval. Empty below {least} steps."
+        )
+        heading = f"{words}p{share} (ms/step)"
+        show = figure(formatting.thousandths)
+        yield Column(f"{prefix}step_p{share}_s", meaning, "s", heading, show)
 
 
 def _peak(peak: str) -> Iterator[Column]:
@@ -229,6 +248,8 @@ COLUMNS = (
         "device ratio [95%]",
         _ratio,
     ),
+    *_speed("", "as a user has them"),
+    *_speed("device_", "the device's own"),
     Column("device_verdict", "As `verdict`, of the device's own times.", "", "device", words),
     Column("device_code", "As `code`, of the device's own times.", "", "device code", words),
     Column(

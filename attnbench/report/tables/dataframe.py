@@ -21,7 +21,7 @@ from attnbench.records.variants import CONTROL, PLAIN
 from attnbench.report import unknown_operators
 from attnbench.report.tables.columns import COLUMNS, CONFIGURATION, PARTS, PEAKS, RULES
 from attnbench.report.tables.table import figures, typed
-from attnbench.stats import between_runs, interval, ratios, reasons
+from attnbench.stats import between_runs, interval, ratios, reasons, single_steps
 from attnbench.stats.device_time import device_rounds, issued_share
 from attnbench.stats.interval import Interval, percent_right
 from attnbench.stats.replicates import Replicates, began, control_fault
@@ -47,7 +47,7 @@ def frame(run: Run, *, verdicts: bool, scatter: float | None = None) -> pd.DataF
             "variant": variant,
             **_counts(run, variant),
             **_latency(run, variant, scatter, code),
-            **_of_device(_latency(of_device, variant, scatter, device_code)),
+            **under_device_keys(_latency(of_device, variant, scatter, device_code)),
             "issued_share": issued_share(run.rounds, variant),
             **_parts(run, variant),
             "compile_s": run.compiled[variant].seconds if variant in run.compiled else None,
@@ -70,7 +70,7 @@ def frame(run: Run, *, verdicts: bool, scatter: float | None = None) -> pd.DataF
     for peak in PEAKS:
         key = f"peak_{peak}_bytes"
         table[f"peak_{peak}_ratio"] = table[key] / _base(peak, plain[key])
-    return table
+    return table.copy()  # pandas warns of columns that each lie apart
 
 
 def _listed(keys: Sequence[str]) -> str:
@@ -206,6 +206,8 @@ def _latency(run: Run, variant: str, scatter: float | None, control_code: str | 
     latency = Interval(step.median / images, step.low / images, step.high / images)
     row: Row = {
         **figures("latency_s", latency),
+        **figures("images_per_s", _inverse(latency)),
+        **single_steps_of([run], variant),
         "rounds": len(samples),
         "outliers": ratios.outliers(ratios.log_ratios(run.rounds, variant)),
     }
@@ -220,6 +222,20 @@ def _latency(run: Run, variant: str, scatter: float | None, control_code: str | 
             if control_code is None:
                 row["verdict"] = _verdict(within, between)
     return row
+
+
+def _inverse(seconds: Interval) -> Interval:
+    return Interval(1 / seconds.median, 1 / seconds.high, 1 / seconds.low)
+
+
+def single_steps_of(runs: Sequence[Run], variant: str) -> Row:
+    """Return percentiles of a variant's single steps in all of these runs."""
+    rounds = [timed for run in runs for timed in run.rounds]
+    known = single_steps.seconds_of_steps(rounds, variant)
+    return {
+        f"step_p{share}_s": single_steps.percentile(known, share)
+        for share in single_steps.PERCENTILES
+    }
 
 
 def _levels(run: Run, variant: str) -> Row:
@@ -242,7 +258,7 @@ def device_times(run: Run) -> Run:
     return replace(run, rounds=device_rounds(run.rounds))
 
 
-def _of_device(latency: Row) -> Row:
+def under_device_keys(latency: Row) -> Row:
     """Return figures of latency under the keys of the device's own."""
     counted_once = {"rounds", "outliers"}
     return {f"device_{key}": value for key, value in latency.items() if key not in counted_once}

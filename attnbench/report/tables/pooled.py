@@ -27,6 +27,7 @@ from attnbench.stats.replicates import Replicates, alike
 
 MEANS = (
     *("latency_s", "ratio", "device_latency_s", "device_ratio"),
+    *("images_per_s", "device_images_per_s"),
     *(f"{part}_ratio" for part in PARTS),
 )
 """Figures with intervals of which the mean over the runs is taken, with their rounds'."""
@@ -93,7 +94,7 @@ class PooledRun(LoadedRun):
         for variant in dict.fromkeys(name for frame in frames for name in frame.index):
             known = [frame.loc[variant] for frame in frames if variant in frame.index]
             row = _first(known) | _means(known) | self._ratio(variant, known)
-            row |= self._device_ratio(variant, known)
+            row |= self._device_ratio(variant, known) | self._single_steps(variant)
             row |= {
                 "tied_with": "",
                 "tied_between_runs": json.dumps(t) if (t := ties.get(variant, [])) else "",
@@ -127,6 +128,12 @@ class PooledRun(LoadedRun):
             row["device_verdict"] = ratios.verdict(pooled)
             row["device_code"] = reasons.of_ratio(pooled)
         return row | figures("device_ratio_between_runs", pooled)
+
+    def _single_steps(self, variant: str) -> Row:
+        of_device = dataframe.single_steps_of([*map(dataframe.device_times, self.runs)], variant)
+        return dataframe.single_steps_of(self.runs, variant) | dataframe.under_device_keys(
+            of_device
+        )
 
     def _ties(self) -> dict[str, list[str]]:
         """Return for each module those whose latency does not differ from its own significantly."""

@@ -327,6 +327,12 @@ def _limits(run: Run) -> list[str]:
     of_networks = {
         f"Fixed work, the same for every variant: {work}. {NOT_MEASURED}": work,
         "Counts, kernels and activation memory are those of the eager networks.": case.compiled,
+        f"Weights are in float32, and torch casts to {case.autocast} what suits it (autocast), "
+        "weights anew in every step. Counts, bytes and activation memory hold these casts, by the "
+        "operators that torch casts on a CPU.": bool(case.autocast),
+        "Counts leave out the gradient scaler.": (
+            case.autocast == "float16" and case.mode == "training"
+        ),
         "Counts and kernels are those of the eager networks in float32. A runtime's own memory is "
         "not measured.": case.exported,
     }

@@ -22,6 +22,7 @@ from attnbench.stats import ratios
 from attnbench.stats.device_time import device_rounds, has_device_times, waited
 from attnbench.stats.interval import Interval, median_interval
 from attnbench.stats.replicates import began, control_fault
+from attnbench.stats.single_steps import PERCENTILES
 from attnbench.text import printable
 
 AT_A_GLANCE = (
@@ -38,6 +39,11 @@ ADDED = ("added_params", *(f"added_{rule}_operations" for rule in RULES))
 WORK = ("kernels", "added_kernels", "moved_bytes", "added_moved_bytes")
 LATENCY = ("latency_s", "ratio", "ratio_rounds", "tied_with", "outliers")
 LATENCY_OF_DEVICE = ("device_latency_s", "device_ratio", "latency_s", "ratio", "issued_share")
+SPEED = tuple(
+    f"{whose}{figure}"
+    for whose in ("", "device_")
+    for figure in ("images_per_s", *(f"step_p{share}_s" for share in PERCENTILES))
+)
 MEMORY = {
     device: tuple(f"peak_{peak}_{figure}" for peak in peaks for figure in ("bytes", "ratio"))
     for device, peaks in (
@@ -270,6 +276,7 @@ def _of_networks(loaded: LoadedRun) -> list[Table]:
                 ("Kernels and memory traffic of one forward pass, one image", WORK, networks),
                 *(of_device if loaded.has_device_times else ()),
                 (f"Latency {loaded.within}{note}", latency, frame),
+                *_speeds(frame),
                 *of_parts,
                 *_held(case, pool, networks),
             )
@@ -277,6 +284,12 @@ def _of_networks(loaded: LoadedRun) -> list[Table]:
         + ([step] if step else [])
         + inside.tables(loaded.run)
     )
+
+
+def _speeds(frame: pd.DataFrame) -> list[tuple[str, tuple[str, ...], pd.DataFrame]]:
+    """Return the table of images a second and of single steps, where anything was timed."""
+    caption = "Images a second, and single steps: what a share of them does not exceed"
+    return [(caption, SPEED, frame)] if frame["images_per_s"].notna().any() else []
 
 
 def _held(

@@ -7,9 +7,11 @@ import pytest
 
 from attnbench.records.run import Run
 from attnbench.records.schema import Block, Compiled, Count, Disturbance, End, Failure, Round
+from attnbench.records.variants import CONTROL, PLAIN
 from attnbench.report.formats.latex import latex
 from attnbench.report.formats.markdown import markdown
 from attnbench.report.tables.columns import COLUMNS, PARTS
+from attnbench.report.tables.dataframe import frame
 from attnbench.report.tables.remarks import control, remarks
 from attnbench.report.tables.run import LoadedRun, tables
 from attnbench.report.tables.table import Table
@@ -41,6 +43,36 @@ def test_latency_is_the_median_step_for_one_image(table: pd.DataFrame) -> None:
     assert table.loc["plain", "latency_s"] == pytest.approx(0.100 / 2)
     # SA's steps: 120, 133.1, 119, 108, 122, 118, 120, 121, 119 ms.
     assert table.loc["sa", "latency_s"] == pytest.approx(0.120 / 2)
+
+
+def test_images_a_second_are_those_of_the_median_step(table: pd.DataFrame) -> None:
+    assert table.loc["plain", "images_per_s"] == pytest.approx(2 / 0.100)
+    assert table.loc["sa", "images_per_s"] == pytest.approx(2 / 0.120)
+    low, high = (table.loc["sa", f"images_per_s_{end}"] for end in ("low", "high"))
+    assert low == pytest.approx(1 / table.loc["sa", "latency_high_s"])
+    assert low < table.loc["sa", "images_per_s"] < high
+
+
+def test_percentiles_are_of_single_steps_and_blank_where_few_are_known(run: Run) -> None:
+    fast, slow = (0.010,) * 11, (0.010,) * 10 + (0.050,)
+    each = {PLAIN: fast, CONTROL: fast, "sa": slow}
+    of_several = [
+        replace(
+            timed,
+            blocks=tuple(
+                replace(block, steps=11, seconds=sum(steps), each_s=steps)
+                for block in timed.blocks
+                for steps in [each[block.variant]]
+            ),
+        )
+        for timed in run.rounds
+    ]
+    table = frame(replace(run, rounds=of_several), verdicts=False).set_index("variant")
+    known = table.loc["sa", [f"step_p{share}_s" for share in (50, 90, 99)]]
+    # Nine of 99 steps are slow: 90% are not, which the 90th step is, and 99 are one too few.
+    assert list(known[:2]) == [0.010, 0.010]
+    assert pd.isna(known.iloc[2])
+    assert table["device_step_p50_s"].isna().all()
 
 
 def test_the_ratio_is_the_median_of_the_rounds_own_ratios(table: pd.DataFrame) -> None:
