@@ -92,7 +92,7 @@ def test_what_cannot_be_exported_is_a_record_and_the_others_go_on(
 ):
     export = onnx_file.export
 
-    def fails(network, image):
+    def fails(network, image, _):
         if len(runtime.networks) == 2:
             raise onnx_file.NotExportedError("no ONNX operator for aten.airy: none")
         return export(network, image)
