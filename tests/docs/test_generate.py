@@ -11,6 +11,8 @@ from attnbench import report
 from attnbench.errors import UserError
 from attnbench.records import run
 from attnbench.records.run import Run
+from attnbench.report.load import load
+from attnbench.report.write import write_loaded
 
 ROOT = Path(__file__).parents[2]
 
@@ -41,6 +43,48 @@ def test_the_published_reports_come_from_the_published_records(
     for path in written:
         if path.suffix != ".png":  # pixels differ between builds of a font library
             assert path.read_text() == (folder / path.name).read_text(), f"{path.name}: make docs"
+
+
+def test_the_reports_of_published_runtimes_come_from_their_records(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(ROOT)
+    for folder in generate.runtime_folders(Path("reports")):
+        for file in folder.rglob("records.jsonl"):
+            copy = tmp_path / file
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(file, copy)
+        write_loaded(load(tmp_path / folder), tmp_path / folder)
+        for path in (tmp_path / folder).rglob("*.*"):
+            if path.suffix not in {".png", ".jsonl"}:
+                shown = ROOT / path.relative_to(tmp_path)
+                assert path.read_text() == shown.read_text(), f"{shown}: make docs"
+
+
+def test_the_newest_runs_of_runtimes_are_shown_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The published eager run twice, once as if ONNX Runtime had executed it, and an older one."""
+    monkeypatch.chdir(tmp_path)
+    assert generate.runtimes() == "None is published yet."
+    lines = (ROOT / generate.PUBLISHED / "records.jsonl").read_text().splitlines(keepends=True)
+    deployed = [line for line in lines if '"kind":"memory"' not in line]
+    first = deployed[0].replace('"schema":4', '"schema":5').replace('"cuda_graph":false,', "")
+    deployed[0] = first.replace('"compiled":false', '"runtime":"onnxruntime"')
+    assert deployed[0] != lines[0]
+    for name, text in {
+        "2026-11-20-cpu-resnet50-runtimes": "",
+        "2026-11-26-cpu-resnet50-runtimes-float32": "".join(lines),
+        "2026-11-26-cpu-resnet50-runtimes-onnxruntime": "".join(deployed),
+    }.items():
+        folder = tmp_path / "reports" / name
+        folder.mkdir(parents=True)
+        (folder / "records.jsonl").write_text(text)
+    shown = generate.runtimes()
+    assert "2026-11-20" not in shown
+    assert shown.count("](../reports/2026-11-26-cpu-resnet50-runtimes-") == 2
+    assert "ONNX Runtime" in shown
+    assert "Operators that each module adds" in shown
 
 
 def test_the_published_run_is_the_main_job_and_finished(published: Run) -> None:
