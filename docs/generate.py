@@ -25,6 +25,7 @@ from attnbench.report.formats.markdown import markdown
 from attnbench.report.load import load
 from attnbench.report.tables import isolated, stages
 from attnbench.report.tables.columns import COLUMNS, CONFIGURATION
+from attnbench.report.tables.grid import by_runtime, grid, turned
 from attnbench.report.tables.remarks import control, remarks
 from attnbench.report.tables.run import LoadedRun, tables
 from attnbench.report.tables.trainings import gains as gain_tables
@@ -48,6 +49,9 @@ LATENCY_LIMITS = Path("docs/latency_limits.txt")
 
 REPORTS = (PUBLISHED, Path("reports/2026-11-25-cpu-resnet50-isolated"), OWN)
 """The published runs, whose tables, plots and pages are written anew."""
+
+RUNTIMES = "*-cpu-resnet50-runtimes*"
+"""The folders in reports/ with the published runs of runtimes, each named by its day first."""
 
 
 def trained() -> list[Path]:
@@ -76,6 +80,23 @@ def own_row() -> str:
     """Return what a run says of it, at a glance."""
     loaded = LoadedRun(runs.read(OWN))
     return "\n\n".join([f"{loaded.run.case.described}. {control(loaded)}", _at_a_glance(loaded)])
+
+
+def runtimes() -> str:
+    """Return the tables of the newest published runs of runtimes, all on one page."""
+    folders = runtime_folders(Path("reports"))
+    if not folders:
+        return "None is published yet."
+    together = load(*folders).pooled
+    named = ", ".join(f"[{folder.name}](../{folder.as_posix()})" for folder in folders)
+    printed = [turned(grid(together)), *by_runtime(together)]
+    return "\n\n".join([f"{named}.", *(markdown(table).strip() for table in printed)])
+
+
+def runtime_folders(reports: Path) -> list[Path]:
+    """Return the published folders of the newest day on which there are some."""
+    folders = sorted(reports.glob(RUNTIMES))
+    return [folder for folder in folders if folder.name[:10] == folders[-1].name[:10]]
 
 
 def limits(path: Path = LIMITS) -> str:
@@ -193,6 +214,7 @@ PARTS: dict[Path, dict[str, Callable[[], str]]] = {
         "own row": own_row,
     },
     Path("docs/modules.md"): {"modules": seven, "copies": copies.of_timm},
+    Path("docs/runtimes.md"): {"runtimes": runtimes},
     Path("docs/hosts.md"): {"classifiers": classifiers, "detectors": detectors},
     Path("docs/training.md"): {"digits": digits},
     Path("docs/reference.md"): {
@@ -225,7 +247,7 @@ def main() -> None:
     CLAIMS.write_text(claims_page(), encoding="utf-8")
     for folder in REPORTS:
         report.write(runs.read(folder), folder)
-    for folder in trained():
+    for folder in (*trained(), *runtime_folders(Path("reports"))):
         write_loaded(load(folder), folder)
     write_parts()
 

@@ -32,6 +32,7 @@ from attnbench.records import evaluation, store
 from attnbench.records.evaluation import Calibration, Data, Evaluation, Weights
 from attnbench.records.schema import Environment
 from attnbench.records.variants import PLAIN
+from attnbench.runtimes.int8 import images as runtime_images
 from attnbench.runtimes.prepared import Settings
 from attnbench.runtimes.table import TABLE, versions
 from attnbench.system import environment, process_settings
@@ -143,7 +144,7 @@ def evaluate(prepared: Prepared, progress: Progress) -> Evaluation:
     calibrated: Calibration | None = None
     batches: list[torch.Tensor] = []
     if options.calibrate is not None:
-        calibrated, batches = executed.calibration(
+        calibrated, batches = runtime_images.batches(
             options.calibrate, folder.transform, options.batch_size
         )
     forward = _Forward(prepared, batches)
@@ -219,7 +220,7 @@ class _Forward:
         if self._call is None:  # a file is exported for the first batch, whose shape it has
             options = self._prepared.options
             settings = Settings(self._prepared.threads, options.dtype)
-            batch = executed.filled(images, options.batch_size)
+            batch = runtime_images.filled(images, options.batch_size)
             made = executed.execute(
                 self._prepared.network, batch, options.runtime, settings, self._calibration
             )

@@ -18,7 +18,7 @@ from attnbench.runtimes.table import TABLE, require_installed
 from attnbench.text import unknown
 
 DTYPES = get_args(get_type_hints(Evaluation)["dtype"])
-RUNTIMES = ("eager", *EXPORTED)
+RUNTIMES = ("eager", *(name for name in EXPORTED if "cpu" in TABLE[name].devices))
 """The runtimes that accuracy is counted in."""
 
 

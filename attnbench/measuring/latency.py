@@ -252,6 +252,8 @@ def launches_of(run: Run, variant: str) -> int | None:
     """Return the kernels that one step launches, as counted; None where that is not known."""
     if run.case.cuda_graph:
         return 1
+    if run.case.exported:
+        return None  # counted are the eager network's
     counted = run.plan.baseline if variant == run.plan.control else variant
     rule = "executed, training step" if run.case.mode == "training" else "executed"
     count = run.counts.get(counted, {}).get(rule)

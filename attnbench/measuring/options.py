@@ -26,6 +26,7 @@ from attnbench.records.options import site_patterns
 from attnbench.records.run import Run, can_be_profiled, gather
 from attnbench.records.variants import STAGES, alone
 from attnbench.runtimes import table
+from attnbench.runtimes.int8 import calibration
 from attnbench.text import near, unknown
 
 T = TypeVar("T", Case, RunOptions)
@@ -151,6 +152,8 @@ def cleaned(options: RunOptions) -> RunOptions:
             values["at"] = site_patterns.written(options.at)
         except ValueError as error:
             raise UserError(str(error)) from error
+    if options.calibration is not None:
+        values["calibration"] = calibration.identify(Path(options.calibration))
     if options.modules is not None:
         values["modules"] = tuple(dict.fromkeys(map(resolve.written, options.modules)))
     options = replace(options, **values)
@@ -192,6 +195,8 @@ def require_values(options: RunOptions) -> None:
         raise UserError(
             f"processes must be at least 1 and at most {MOST_PROCESSES}, not {options.processes}"
         )
+    if options.calibration and "int8" not in (options.dtype or ()):
+        raise UserError("--calibrate takes the ranges of --dtype int8, and no other")
     if not 1 <= (options.repeat or 0) <= MOST_RUNS:
         raise UserError(f"repeat must be at least 1 and at most {MOST_RUNS}, not {options.repeat}")
     if not 0 <= (options.every_minutes or 0.0) < LONGEST_S / 60:
@@ -225,7 +230,10 @@ def cases_of(options: RunOptions) -> Iterable[Case]:
     """
     values = {name: getattr(options, name) for name in CASE_OPTIONS}
     for chosen in product(*(values[name] for name in GRID)):
-        yield _valid(Case, values | dict(zip(GRID, chosen, strict=True)))
+        of_case = values | dict(zip(GRID, chosen, strict=True))
+        if of_case["dtype"] != "int8":
+            of_case["calibration"] = ""  # the others of a grid take no ranges
+        yield _valid(Case, of_case)
 
 
 def check_case(case: Case) -> None:
@@ -370,10 +378,11 @@ def _valid(kind: type[T], values: dict[str, Any]) -> T:
 def _recorded(runs: Sequence[Run]) -> dict[str, Any]:
     """Return the options that made these runs."""
     first = runs[0]
-    shared = {name: getattr(first.case, name) for name in GRID}
+    shared = {name: getattr(first.case, name) for name in (*GRID, "calibration")}
+    calibrations = {run.case.calibration for run in runs if run.case.dtype == "int8"} or {""}
     # Fewer processes where compiled; and modules alone see other maps of other images.
     plans = {id(run): replace(run.plan, processes=1, variants=_compared(run)) for run in runs}
-    if any(
+    if len(calibrations) > 1 or any(
         replace(run.case, **shared) != first.case or plans[id(run)] != plans[id(first)]
         for run in runs
     ):
@@ -385,6 +394,7 @@ def _recorded(runs: Sequence[Run]) -> dict[str, Any]:
     options = asdict(first.case) | {"modules": first.modules, "budget_s": first.plan.budget_s}
     options["repeat"] = counted[first.case]
     processes = {run.plan.processes: None for run in runs}
+    (options["calibration"],) = calibrations
     options["processes"] = first.plan.processes if len(processes) == 1 else tuple(processes)
     return options | {
         option: in_order(option, [getattr(run.case, option) for run in runs]) for option in GRID

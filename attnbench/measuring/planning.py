@@ -258,10 +258,21 @@ def _resumed(options: RunOptions, folders: Sequence[Path]) -> tuple[PlannedRuns,
         _check(run.case)
         if resolve.origins(modules) | host_reference.origins(run.case.host) != run.plan.sources:
             raise UserError(f"{folder} was begun with other code of its modules or its host")
+        _require_images(run, folder, options)
         known = here | table.facts(run.case, here.get(MOVES))
         require_same(f"{folder} was begun on another machine", run.environment, machine(known))
         store.repair(folder)
     return planned_runs, left_out
+
+
+def _require_images(run: Run, folder: Path, options: RunOptions) -> None:
+    """Refuse to go on without the images that int8 still takes its ranges from."""
+    left = [name for name in run.networks if not run.has(name, "export")]
+    if run.case.calibration and left and not options.calibration:
+        raise UserError(
+            f"{folder} was begun with ranges from {run.case.calibration}; name that folder again "
+            "with --calibrate"
+        )
 
 
 def _recorded(options: RunOptions, folders: Sequence[Path]) -> tuple[list[Run], LeftOut]:

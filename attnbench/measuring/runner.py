@@ -164,6 +164,7 @@ def _run(
     runs = tuple(planned for planned, _ in planned_runs)
     for planned in runs:
         planned.exports, planned.profiling = _exports(folder), beside.profiling
+        planned.images = None if options.calibration is None else Path(options.calibration)
         planned.wait_for_quiet_s = beside.wait_for_quiet_s
     folders = {id(planned): its_folder for planned, its_folder in planned_runs}
     due = repetitions.paced(runs, 60 * (options.every_minutes or 0.0), notify)
@@ -317,7 +318,7 @@ def _counts(case: Case, variant: str, count: CountNetwork) -> Counts:
         return _alone(case, variant)
     # A grid's configurations share the counts of what only memory and time depend on.
     same: dict[str, Any] = {"threads": 1, "device": "cpu", "runtime": "eager"}
-    same |= {"dtype": "float32"} if case.exported else {}
+    same |= {"dtype": "float32", "calibration": ""} if case.exported else {}
     forward = replace(case, batch_size=1, mode="inference", **same)
     if case.mode == "inference":
         return Counts(rules=count(forward, variant))

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
+from attnbench.errors import UserError
 from attnbench.hosts.build import CLASSES, build
 from attnbench.hosts.check_host import require_logits
 from attnbench.hosts.conditions import Conditions
@@ -24,6 +25,8 @@ from attnbench.records.run import Run
 from attnbench.records.schema import Case, Export
 from attnbench.records.variants import CONTROL, PLAIN
 from attnbench.runtimes import artefact, cuda_graph
+from attnbench.runtimes.int8 import calibration
+from attnbench.runtimes.int8 import images as folder_images
 from attnbench.runtimes.prepared import Forward
 from attnbench.runtimes.table import RENEW_EVERY, TABLE
 
@@ -102,14 +105,14 @@ def export(run: Run, variant: str) -> Export:
     sources = run.plan.sources
     module = None if variant == PLAIN else sources.get(variant)
     subject = artefact.Subject(case, variant, module, sources.get(PLAIN))
-    return artefact.make(_exports(run), subject, model, _images(case))
+    return artefact.make(_exports(run), subject, model, _images(run))
 
 
 def exported_step(run: Run, variant: str) -> Step:
     """Build one inference of a variant's file; the control's is the plain host's, loaded again."""
     exported = PLAIN if variant == CONTROL else variant
     prepared = artefact.load_same(_exports(run), run.case, run.export[exported])
-    image = _image(run.case, 0)
+    image = _image(run.case, 0).to(run.case.device)
     moves = count(1)
 
     def move() -> None:
@@ -129,9 +132,24 @@ COMPARED, CALIBRATED = 2, 8
 """Images, each of another seed."""
 
 
-def _images(case: Case) -> artefact.Images:
-    images = [_image(case, number) for number in range(COMPARED + CALIBRATED)]
-    return artefact.Images(images[:COMPARED], images[COMPARED:])
+def _images(run: Run) -> artefact.Images:
+    """Return noise, or the user's images: int8 knows no other range than those that it has seen."""
+    example, *others = (_image(run.case, number) for number in range(COMPARED + CALIBRATED))
+    if run.case.calibration:
+        batches = _calibrated_on(run)
+        return artefact.Images(batches[:COMPARED], batches, run.case.calibration, example)
+    compared, noise = [example, *others][:COMPARED], others[COMPARED - 1 :]
+    return artefact.Images(compared, noise, f"{len(noise)} batches of noise of other seeds")
+
+
+def _calibrated_on(run: Run) -> list[torch.Tensor]:
+    if run.images is None:
+        raise UserError(f"calibrated on {run.case.calibration}: name the folder with --calibrate")
+    size, _, *sides = run.case.input_shape
+    known, batches = folder_images.batches(run.images, folder_images.cropped(*sides), size)
+    if calibration.described(known) != run.case.calibration:
+        raise UserError(f"{run.images} holds other images than when the run began")
+    return batches
 
 
 def _image(case: Case, number: int) -> torch.Tensor:

@@ -27,7 +27,9 @@ AUTOCAST = {"amp": "bfloat16", "amp-float16": "float16"}
 """Dtypes that are none of weights: float32 weights under autocast to that dtype."""
 
 
-Runtime = Literal["eager", "compile", "cuda-graph", "compile+cuda-graph", "onnxruntime", "openvino"]
+Runtime = Literal[
+    "eager", "compile", "cuda-graph", "compile+cuda-graph", "onnxruntime", "openvino", "tensorrt"
+]
 """What executes a network; ``attnbench.runtimes`` has a file for each."""
 
 RUNTIMES: dict[str, str] = {
@@ -37,12 +39,16 @@ RUNTIMES: dict[str, str] = {
     "compile+cuda-graph": "compiled, CUDA graphs",
     "onnxruntime": "ONNX Runtime",
     "openvino": "OpenVINO",
+    "tensorrt": "TensorRT",
 }
 """Runtimes in the order of tables, each in words."""
 
 
-EXPORTED: tuple[Runtime, ...] = ("onnxruntime", "openvino")
+EXPORTED: tuple[Runtime, ...] = ("onnxruntime", "openvino", "tensorrt")
 """The runtimes that execute files."""
+
+UNTRIED = "tensorrt has not run on a GPU yet: it is written by its documentation."
+"""What help says of it."""
 
 
 def written(word: str) -> str:
@@ -108,10 +114,22 @@ class Case:
         "--runtime NAME,...",
         absent="eager",
         since=5,
-        help=f"What executes the networks: {', '.join(RUNTIMES)}. {SEVERAL}",
+        help=f"What executes the networks: {', '.join(RUNTIMES)}. {SEVERAL} {UNTRIED}",
         default="eager",
         meaning="What executes the networks.",
         words=lambda runtime: "" if runtime == "eager" else RUNTIMES[runtime],
+    )
+    calibration: str = option(
+        "--calibrate DIR",
+        absent="",
+        since=5,
+        help="int8: images to take its ranges from, anywhere in a folder; at most 64.",
+        default="",
+        default_text="noise of other seeds",
+        text=lambda known: known.partition(": ")[0],
+        meaning="int8: the folder of images that its ranges are from, how many, and their SHA-256; "
+        "empty where they are from noise.",
+        words=lambda known: f"calibrated on {known[:-52]}" if known else "",
     )
     cudnn_benchmark: bool = switch(
         "--cudnn-benchmark",
@@ -205,6 +223,8 @@ class Case:
             raise ValueError(f"device is written {device.written(self.device)}, not {self.device}")
         if not self.host.strip():
             raise ValueError("host is the name of a network")
+        if self.calibration and self.dtype != "int8":
+            raise ValueError(f"calibration is of int8 alone, not of {self.dtype}")
         if self.at and self.at != site_patterns.written(self.at):
             raise ValueError(f"at is written without spaces: {site_patterns.written(self.at)}")
 
@@ -289,6 +309,8 @@ class RunOptions:
     channels_last: bool | None = None
     mode: tuple[str, ...] | None = None
     runtime: tuple[str, ...] | None = None
+    calibration: str | None = None
+    """A folder of images that int8 takes its ranges from."""
     cudnn_benchmark: bool | None = None
     isolated: bool | None = None
     stages: tuple[int, ...] | None = None

@@ -18,7 +18,7 @@ MACHINE = (
     *("cpu", "cores", "cores_allowed", "platform", "python", "torch", "torchvision", "fvcore"),
     *("thop", "gpu", "cuda", "gpu_driver", "cudnn", "cudnn_benchmark", "cudnn_allow_tf32"),
     *("matmul_allow_tf32", "keeps_freed_memory", "moves_weights_every_rounds", "attnbench"),
-    *("cpu_id", "onnx", "onnxscript", "onnxruntime", "openvino"),
+    *("cpu_id", "onnx", "onnxscript", "onnxruntime", "openvino", "tensorrt"),
 )
 """The facts of an environment that must agree within a run."""
 
@@ -45,6 +45,8 @@ class Run:
     """The time of the first record after the plan: of several runs, all are planned at once."""
     exports: Path | None = field(default=None, compare=False)
     """The folder of the files that ``export`` names, while they are measured."""
+    images: Path | None = field(default=None, compare=False)
+    """The folder that int8 is calibrated on, while it is measured; of a record its digest is."""
     profiling: bool = field(default=False, compare=False)
     """Whether networks are profiled, while they are measured: not part of the plan."""
     wait_for_quiet_s: float | None = field(default=None, compare=False)

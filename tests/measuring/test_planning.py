@@ -3,6 +3,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from helpers import colours
 
 from attnbench import modules
 from attnbench.errors import UserError
@@ -494,3 +495,36 @@ def test_a_run_that_failed_is_taken_up_again(tmp_path: Path) -> None:
 def test_a_name_that_no_system_takes_is_bad_input(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot read"):
         prepare(SMALL, tmp_path / ("a" * 300))
+
+
+def test_ranges_of_int8_are_from_images_that_are_there(tmp_path: Path) -> None:
+    colours.image(tmp_path / "photos" / "a.png", "red")
+    photos = str(tmp_path / "photos")
+    wanted = replace(SMALL, runtime=("openvino",), dtype=("bfloat16", "int8"), calibration=photos)
+    with pytest.raises(UserError, match="--calibrate takes the ranges of --dtype int8, and no"):
+        check(replace(wanted, dtype=("bfloat16",)), None)
+    with pytest.raises(UserError, match=r"cannot take images from .*none: no such folder"):
+        check(replace(wanted, calibration=str(tmp_path / "none")), None)
+    (tmp_path / "photos" / "b.png").write_text("no image")
+    with pytest.raises(UserError, match=r"b\.png cannot be read as an image"):
+        check(wanted, None)
+
+
+def test_a_run_with_ranges_from_images_is_resumed_with_the_same_images(tmp_path: Path) -> None:
+    colours.image(tmp_path / "photos" / "a.png", "red")
+    digest = sha256((tmp_path / "photos" / "a.png").read_bytes()).hexdigest()
+    photos = str(tmp_path / "photos")
+    wanted = replace(SMALL, runtime=("openvino",), dtype=("bfloat16", "int8"), calibration=photos)
+    runs, folder, _ = prepare(wanted, tmp_path / "run")
+    known = f"photos: 1 images, SHA-256 {digest}"
+    assert {run.case.dtype: run.case.calibration for run, _ in runs} == {
+        "bfloat16": "",
+        "int8": known,
+    }
+    again, _, _ = prepare(wanted, folder)
+    assert [run.case for run, _ in again] == [run.case for run, _ in runs]
+    with pytest.raises(UserError, match=r"was begun with ranges from photos: 1 .*--calibrate"):
+        prepare(RunOptions(), folder)
+    colours.image(tmp_path / "photos" / "b.png", "blue")
+    with pytest.raises(UserError, match=r"calibration is photos: 1 images.* there and photos: 2"):
+        prepare(wanted, folder)

@@ -33,7 +33,7 @@ def exported(monkeypatch):
     """Files of two bytes instead of exports; a list of what was exported."""
     made = []
     monkeypatch.setattr(
-        onnx_file, "export", lambda network, image: made.append((network, image)) or b"ab"
+        onnx_file, "export", lambda network, image, _: made.append((network, image)) or b"ab"
     )
     return made
 
@@ -45,8 +45,8 @@ def runtime(monkeypatch):
     def stub(call):
         row = table.TABLE["onnxruntime"]
         prepared = Prepared(call, facts=FACTS, operators=lambda: {"Mul": 1})
-        stubbed = type("Stub", (), {"load": lambda _: lambda *_: prepared, "dtypes": row.dtypes})
-        monkeypatch.setitem(artefact.TABLE, "onnxruntime", stubbed())
+        stubbed = type("Stub", (table.Runtime,), {"load": lambda _: lambda *_: prepared})
+        monkeypatch.setitem(artefact.TABLE, "onnxruntime", stubbed(**vars(row)))
 
     return stub
 

@@ -160,6 +160,6 @@ def single(values: Mapping[str, Any]) -> RunOptions:
 KEYS = {
     known.flag.removeprefix("--"): name
     for name, known in OPTIONS.items()
-    if name != "every_minutes"
+    if name not in {"every_minutes", "calibration"}  # no folder of images goes to a machine
 }
 """The keys of a grid that are options of ``run``, and the names of their fields."""
