@@ -12,7 +12,7 @@ from attnbench.formatting import fraction, giga, mebibytes, mega, thousandths, w
 from attnbench.records.case import CASE_OPTIONS
 from attnbench.records.variants import PLAIN
 from attnbench.report.tables.table import Column, figure, names, with_doubt, with_ends, words
-from attnbench.stats.single_steps import PERCENTILES
+from attnbench.stats.steps.single_steps import PERCENTILES
 
 RULES = {
     "macs": "multiply-accumulates of convolutions and matrix products",

@@ -23,7 +23,7 @@ from attnbench.stats import ratios
 from attnbench.stats.device_time import device_rounds, has_device_times, waited
 from attnbench.stats.interval import Interval, median_interval
 from attnbench.stats.replicates import control_fault
-from attnbench.stats.single_steps import PERCENTILES
+from attnbench.stats.steps.single_steps import PERCENTILES
 
 AT_A_GLANCE = (
     *("added_params", "added_leaf_operations", "ratio_between_runs", "verdict", "peak_live_ratio"),
