@@ -3,8 +3,10 @@ from functools import cache, partial
 import pytest
 import torch
 from torch import nn
+from torch._dynamo.testing import CompileCounter
 from torch._inductor import config
 
+from attnbench.hosts.conditions import Conditions
 from attnbench.runtimes import torch_compile
 from attnbench.runtimes.torch_compile import prepare
 
@@ -132,3 +134,19 @@ def test_the_compiler_is_started_once_before_its_first_network(monkeypatch):
     for network in networks:
         prepare(network, IMAGE)
     assert asked == [torch.relu, *networks]
+
+
+@pytest.mark.usefixtures("limits")
+@pytest.mark.parametrize("conditions", [Conditions(), Conditions(autocast="bfloat16")])
+def test_the_control_runs_the_plain_hosts_kernels(monkeypatch, conditions):
+    """Compiled once for both: what autotuning chose for the one is what the other runs."""
+    compiled, compiler = CompileCounter(), torch.compile
+    monkeypatch.setattr(torch, "compile", partial(compiler, backend=compiled))
+    image = torch.ones(1, 2)
+    with torch.no_grad():
+        for _ in ("plain", "control"):
+            network = conditions.place(Stack(2).eval())
+            prepare(network, image).call(image)
+        assert compiled.frame_count == 1
+        prepare(conditions.place(Stack(3).eval()), image).call(image)  # a module's
+    assert compiled.frame_count == 2

@@ -21,7 +21,7 @@ from attnbench.report.tables.table import (
     with_ends,
     words,
 )
-from attnbench.stats.single_steps import PERCENTILES
+from attnbench.stats.steps.single_steps import PERCENTILES
 
 RULES = {
     "macs": "multiply-accumulates of convolutions and matrix products",

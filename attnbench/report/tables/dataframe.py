@@ -21,10 +21,11 @@ from attnbench.records.variants import CONTROL, PLAIN
 from attnbench.report import unknown_operators
 from attnbench.report.tables.columns import COLUMNS, CONFIGURATION, PARTS, PEAKS, RULES
 from attnbench.report.tables.table import figures, typed
-from attnbench.stats import between_runs, interval, ratios, reasons, single_steps
+from attnbench.stats import between_runs, interval, ratios, reasons
 from attnbench.stats.device_time import device_rounds, issued_share
 from attnbench.stats.interval import Interval, percent_right
 from attnbench.stats.replicates import Replicates, began, control_fault
+from attnbench.stats.steps import single_steps
 
 Row = dict[str, object]
 

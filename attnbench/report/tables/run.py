@@ -22,7 +22,7 @@ from attnbench.stats import ratios
 from attnbench.stats.device_time import device_rounds, has_device_times, waited
 from attnbench.stats.interval import Interval, median_interval
 from attnbench.stats.replicates import began, control_fault
-from attnbench.stats.single_steps import PERCENTILES
+from attnbench.stats.steps.single_steps import PERCENTILES
 from attnbench.text import printable
 
 AT_A_GLANCE = (
