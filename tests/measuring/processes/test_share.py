@@ -193,3 +193,22 @@ def test_a_ratio_close_to_1_is_known_at_half_the_target(run, ratio, half_width, 
 
 def test_the_values_of_a_noisy_module_are_what_the_tests_say():
     assert list(islice(cycle(NOISY), 3)) == [0.8, 1.25, 0.8]
+
+
+def test_the_last_quarter_of_a_process_is_for_a_control_that_still_needs_rounds(run):
+    noisy = {"control": NOISY, "sa": NOISY}
+    share = Share(run)
+    # A third of 240 s is 80 s, three quarters of that 60 s. Rounds of 4.025 s, and from the sixth
+    # on without se 3.05 s; looked at every six, the first end beyond is that of 24: 79 s.
+    assert lasts(run, share, **noisy)[1] == "process"
+    assert share.resting == {"sa", "se"}
+    without = Share(run)
+    lasts(run, without, sa=NOISY)
+    assert without.resting == {"se"}
+
+
+def test_modules_alone_do_not_sit_out_for_the_control(run):
+    isolated = replace(run, case=replace(run.case, isolated=True))
+    share = Share(isolated)
+    lasts(isolated, share, control=NOISY, sa=NOISY)
+    assert share.resting == {"se"}
