@@ -207,3 +207,9 @@ def test_calibration_replays_the_steps_of_a_run_in_their_order() -> None:
     rounds = [[10.0 * number, 10.0 * number + 1] for number in range(calibration.STRETCH)]
     steps = calibration.replayed(rounds, Random(0))
     assert [next(steps) for _ in range(16)] == [step for known in rounds for step in known]
+
+
+def test_calibration_says_how_far_the_mean_of_two_copies_leads_away() -> None:
+    # Of steps 0, 0 and 3, the slow one is 3 above the mean of the others, once in either order; each
+    # other one is 1.5 below the mean of 0 and 3, four times in all.
+    assert calibration.offset_of_mean([[0.0, 0.0, 3.0]]) == -1.5
