@@ -15,8 +15,8 @@ itself, eight rounds at a time in their order, which has phases and heavy tails.
 - the same of the interval by resampling processes, and within them rounds, 300 times.
 
 Then by how much the ratio to the geometric mean of both copies is off where all networks are alike,
-by the noise of the published run; last the same runs at other times, which add a scatter of their own: how many intervals over one and
-three runs hold the truth (at least 93 of 100 must).
+by the noise of the published run; last the same runs at other times, which add a scatter of their
+own: how many intervals over one and three runs hold the truth (at least 93 of 100 must).
 """
 
 from __future__ import annotations

@@ -210,6 +210,6 @@ def test_calibration_replays_the_steps_of_a_run_in_their_order() -> None:
 
 
 def test_calibration_says_how_far_the_mean_of_two_copies_leads_away() -> None:
-    # Of steps 0, 0 and 3, the slow one is 3 above the mean of the others, once in either order; each
+    # Of steps 0, 0 and 3, the slow one is 3 above the mean of the others, in either order; each
     # other one is 1.5 below the mean of 0 and 3, four times in all.
     assert calibration.offset_of_mean([[0.0, 0.0, 3.0]]) == -1.5

@@ -116,7 +116,7 @@ def _widened(rank: int, rounds: NDArray[np.float64]) -> int:
     grows by 1 + 2 * (the sum of the autocorrelations of the rounds' sides), summed while they are
     positive (Geyer 1992) and corrected by 1/n because the median is estimated from the same rounds.
     """
-    size, of_round = rounds.shape
+    size, of_round = len(rounds), int(rounds.shape[1])
     sides = np.where(rounds > np.median(rounds), 1.0, -1.0).mean(axis=1)
     spread = max(float(np.mean(sides**2)), _least_spread(of_round))
     sides -= sides.mean()
