@@ -198,9 +198,9 @@ def test_the_values_of_a_noisy_module_are_what_the_tests_say():
 def test_the_last_quarter_of_a_process_is_for_a_control_that_still_needs_rounds(run):
     noisy = {"control": NOISY, "sa": NOISY[::-1]}
     share = Share(run)
-    # A third of 240 s is 80 s, three quarters of that 60 s. Rounds of 4.05 s, and from the sixth
-    # on without se of 3.05 s: looked at every six rounds, the first beyond is the 24th, at 79 s.
-    assert lasts(run, share, **noisy)[1] == "process"
+    # A third of 240 s is 80 s, three quarters of that 60 s. Six rounds of 4.05 s, and without
+    # se 12 of 3.05 s: 60.9 s. Then plain and control alone, 1.8 and 2.25 s in turn: ten rounds.
+    assert lasts(run, share, **noisy) == (28, "process")
     assert share.resting == {"sa", "se"}
     without = Share(run)
     lasts(run, without, sa=NOISY)
