@@ -64,6 +64,11 @@ not tell from 1."""
 FEW_RESAMPLES = 200
 """Of the bootstrap, where an interval only says how many rounds are still needed."""
 
+FOR_CONTROL = 0.25
+"""Share of a process's time that is for the control alone where it still needs rounds by then: no
+ratio is believed without it, and rounds of two networks are short. A module, which has two samples
+of each round, needs two thirds of its rounds."""
+
 
 class Share:
     """The share of the process that goes on with a run, as it is when this is made.
@@ -82,7 +87,10 @@ class Share:
         self._whole = ratios.whole_processes(run.rounds)
         left = run.plan.processes - self._whole
         self._further = left < 1
-        self._budget_s = max(run.plan.budget_s - run.timed_s, 0.0) / left if left > 1 else inf
+        share_s = inf if self._further else max(run.plan.budget_s - run.timed_s, 0.0) / left
+        self._budget_s = share_s if left > 1 else inf
+        self._modules_s = inf if run.case.isolated else (1 - FOR_CONTROL) * share_s
+        self._late = False
         self._most = ceil(self._first / self._whole) if self._further else inf
         able = self._able(run) if self._further else ()
         self._resting = {name for name in able if name in _modules(run) and _known(run, name)}
@@ -125,11 +133,20 @@ class Share:
             return False
         if rounds >= self._most or run.timed_s - self._timed_s >= self._budget_s:
             return True
-        if rounds % LEAST_ROUNDS or self._further:
+        late = run.timed_s - self._timed_s >= self._modules_s
+        due = rounds % LEAST_ROUNDS == 0 or late > self._late
+        if not due or self._further:
             return False
-        ready = {name for name in self._able(run) if self._has_rounds(run, name)}
+        self._late = late
+        waiting = {*self._able(run)} - self._resting
+        ready = {name for name in waiting if self._has_rounds(run, name)}
         self._resting |= ready & _modules(run)
-        return ready == {*self._able(run)}
+        able = {*self._able(run)}
+        if run.plan.control in ready or run.plan.control not in able:
+            return able <= ready | self._resting
+        if late:
+            self._resting |= able & _modules(run)
+        return False
 
     @staticmethod
     def _able(run: Run) -> list[str]:

@@ -102,9 +102,9 @@ def test_the_latency_plot_shows_the_ratio_in_the_modules_colour(table: pd.DataFr
     assert point.get_xdata()[0] == pytest.approx(20)  # a ratio of 1.20
     assert matplotlib.colors.same_color(point.get_color(), MODULES["sa"][0])
     assert "(%)" in axes.get_xlabel()
-    # 1.20 [1.19, 1.21] within the run; between runs of sd 1.3%, Student's t with six degrees of
-    # freedom: exp(log 1.2 +- hypot(log(1.21 / 1.2), 2.4469 * 0.013)).
-    within = "within this run [+19.0, +21.0]"
+    # 1.20 [1.19, 1.211] within the run; between runs of sd 1.3%, Student's t with six degrees of
+    # freedom: exp(log 1.2 +- hypot(log(1.2112 / 1.2), 2.4469 * 0.013)).
+    within = "within this run [+19.0, +21.1]"
     assert point.get_gid() == f"{SPOKEN}SA +20.0% [+16.1, +24.0]; {within}"
 
 

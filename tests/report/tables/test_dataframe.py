@@ -236,7 +236,7 @@ def test_the_interval_between_runs_is_that_of_pick(run: Run) -> None:
     (latency,) = captioned(run, "Latency within this run")
     assert glance.rows[0][glance.headings.index("latency ratio [95%]")] == "1.200 [1.161, 1.240]"
     within = latency.headings.index("ratio within this run [95%]")
-    assert latency.rows[2][within] == "1.200 [1.190, 1.210]"
+    assert latency.rows[2][within] == "1.200 [1.190, 1.211]"
 
 
 @pytest.mark.parametrize(
@@ -312,9 +312,8 @@ def test_a_round_in_which_a_ratio_is_far_off_is_counted_and_kept(run: Run) -> No
     assert table.loc["sa", "outliers"] == 1
     assert table.loc["sa", "rounds"] == 9
     assert table.loc["sa", "ratio"] == pytest.approx(1.20)
-    assert table.loc["sa", "ratio_high"] == pytest.approx(
-        1.22
-    )  # its interval reaches to the second largest
+    # Its interval reaches to the largest sample of the second largest round.
+    assert table.loc["sa", "ratio_high"] == pytest.approx(1.22 / 0.999)
     assert table.loc["control", "outliers"] == 0
     assert isnan(table.loc["sk", "outliers"])  # it was never timed
     (latency,) = captioned(run, "Latency")
