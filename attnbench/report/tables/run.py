@@ -21,6 +21,7 @@ from attnbench.report.tables.isolated import rate
 from attnbench.report.tables.table import Table, printed
 from attnbench.stats import ratios
 from attnbench.stats.device_time import device_rounds, has_device_times, waited
+from attnbench.stats.energy.joules import as_energy, energy_rounds
 from attnbench.stats.interval import Interval, median_interval
 from attnbench.stats.replicates import control_fault
 
@@ -36,6 +37,10 @@ ADDED = ("added_params", *(f"added_{rule}_operations" for rule in RULES))
 WORK = ("kernels", "added_kernels", "moved_bytes", "added_moved_bytes")
 LATENCY = ("latency_s", "ratio", "ratio_rounds", "tied_with", "outliers")
 LATENCY_OF_DEVICE = ("device_latency_s", "device_ratio", "latency_s", "ratio", "issued_share")
+ENERGY = (
+    *("energy_j", "energy_ratio_between_runs", "energy_verdict", "energy_ratio", "power_w"),
+    "energy_apart",
+)
 MEMORY = {
     device: tuple(f"peak_{peak}_{figure}" for peak in peaks for figure in ("bytes", "ratio"))
     for device, peaks in (
@@ -156,6 +161,22 @@ class LoadedRun:
         return any(has_device_times(run.rounds) for run in self.runs)
 
     @cached_property
+    def energy_control_ratio(self) -> Interval | None:
+        """The ratio of the control's energy to that of what it repeats."""
+        plan = self.run.plan
+        return ratios.ratio(energy_rounds(self.run), plan.control, baseline=plan.baseline)
+
+    @cached_property
+    def energy_control_fault(self) -> str | None:
+        """Why energy allows no verdicts, or None where its control holds."""
+        return control_fault(as_energy(self.run))
+
+    @cached_property
+    def has_energy(self) -> bool:
+        """Whether the energy of any step is known."""
+        return any(energy_rounds(run) for run in self.runs)
+
+    @cached_property
     def waited(self) -> tuple[str, ...]:
         """The variants whose steps the device waited for: their latency is that of issuing."""
         names = self.run.plan.variants
@@ -252,6 +273,7 @@ def _of_networks(loaded: LoadedRun) -> list[Table]:
                 ("Kernels and memory traffic of one forward pass, one image", WORK, networks),
                 *(of_device if loaded.has_device_times else ()),
                 (f"Latency {loaded.within}{note}", latency, frame),
+                *_energy(loaded),
                 *of_parts,
                 *_held(case, pool, networks),
             )
@@ -259,6 +281,14 @@ def _of_networks(loaded: LoadedRun) -> list[Table]:
         + ([step] if step else [])
         + inside.tables(loaded.run)
     )
+
+
+def _energy(loaded: LoadedRun) -> list[tuple[str, tuple[str, ...], pd.DataFrame]]:
+    """Return the table of energy, where it was measured."""
+    if not loaded.has_energy:
+        return []
+    failed = "" if loaded.energy_control_fault is None else FAILED
+    return [(f"Energy{loaded.across}{failed}", ENERGY, loaded.frame)]
 
 
 def _held(
