@@ -70,7 +70,7 @@ def frame(run: Run, *, verdicts: bool, scatter: float | None = None) -> pd.DataF
     for peak in PEAKS:
         key = f"peak_{peak}_bytes"
         table[f"peak_{peak}_ratio"] = table[key] / _base(peak, plain[key])
-    return table
+    return table.copy()
 
 
 SEGMENTS = {"reserved", "reserved_above"}

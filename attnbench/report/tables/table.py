@@ -83,7 +83,8 @@ def interval(row: pd.Series[Any], key: str) -> Interval | None:
 def typed(rows: Sequence[Mapping[str, object]], columns: Sequence[Column]) -> pd.DataFrame:
     """Return those columns of the rows: numbers, NaN where missing; text if there is no unit."""
     table = pd.DataFrame(rows, columns=[column.key for column in columns])
-    return table.astype({column.key: float for column in columns if column.unit})
+    # Copied, so that the columns lie together: pandas warns of adding to those that lie apart.
+    return table.astype({column.key: float for column in columns if column.unit}).copy()
 
 
 @dataclass(frozen=True)
