@@ -82,7 +82,8 @@ class PooledRun(LoadedRun):
 
     @cached_property
     def _energy_replicates(self) -> Replicates:
-        return Replicates(tuple(run for run in map(as_energy, self.runs) if run.rounds))
+        with_energy = tuple(run for run in map(as_energy, self.runs) if run.rounds)
+        return Replicates(with_energy or tuple(map(as_energy, self.runs)))
 
     @cached_property
     def energy_control_ratio(self) -> Interval | None:
