@@ -103,6 +103,9 @@ def with_interval(
 milliseconds = partial(with_interval, scale=1e3, digits=2)
 """Seconds with their interval in 1e-3: ``76.31 [75.90, 76.82]``."""
 
+millijoules = partial(with_interval, scale=1e3)
+"""Joules with their interval in 1e-3: ``812.4 [810.9, 813.7]``."""
+
 microseconds = partial(with_interval, scale=1e6, digits=1)
 """Seconds with their interval in 1e-6: ``76.3 [75.9, 76.8]``."""
 

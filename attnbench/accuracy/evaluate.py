@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import PIL.features
 import torch
@@ -23,12 +23,14 @@ from attnbench.accuracy.checkpoints import (
     wrapper_of,
 )
 from attnbench.accuracy.options import EvaluationOptions, checked, require_place
+from attnbench.devices import table as devices
 from attnbench.errors import UserError
 from attnbench.hosts import check_module
 from attnbench.hosts.build import build
 from attnbench.hosts.conditions import Conditions
 from attnbench.plugins.resolve import parse
 from attnbench.records import evaluation, store
+from attnbench.records.device import in_a_path
 from attnbench.records.evaluation import Calibration, Data, Evaluation, Weights
 from attnbench.records.schema import Environment
 from attnbench.records.variants import PLAIN
@@ -54,7 +56,7 @@ class Prepared:
     folder: images.Folder
     source: str | None
     """The origin of a custom module's code."""
-    device: Literal["cpu", "cuda"]
+    device: str
     threads: int
     workers: int
 
@@ -79,16 +81,13 @@ def prepare(options: EvaluationOptions) -> Prepared:
         SettingsError: a module or host that is unknown or does not fit.
     """
     options = checked(options)
-    anywhere = options.device is None and not TABLE[options.runtime].exports
-    cuda = options.device == "cuda" or (anywhere and torch.cuda.is_available())
-    readers = min(MOST_WORKERS, torch.get_num_threads()) if cuda else 0
+    device = devices.chosen("cpu" if TABLE[options.runtime].exports else options.device)
+    readers = min(MOST_WORKERS, torch.get_num_threads()) if device != "cpu" else 0
     workers = readers if options.workers is None else options.workers
-    if cuda and not torch.cuda.is_available():
-        raise UserError("no CUDA device is available to torch; use --device cpu")
     module = None if options.module is None else parse(options.module)
     if module is not None and module.is_custom:
         image = (1, 3, options.image_size, options.image_size)
-        conditions = [Conditions("cuda" if cuda else "cpu")]
+        conditions = [Conditions(device)]
         check_module.in_subprocess(check_module.check, module, options.host, [image], conditions)
     attention = None if module is None else module.load()
     state_dict = read_weights(options.weights)
@@ -112,7 +111,7 @@ def prepare(options: EvaluationOptions) -> Prepared:
         ),
         folder=images.Folder(options.data, classes),
         source=None if module is None else module.origin(),
-        device="cuda" if cuda else "cpu",
+        device=device,
         threads=options.threads or torch.get_num_threads(),
         workers=workers,
     )
@@ -125,7 +124,7 @@ def record_folder(prepared: Prepared, out: Path | None) -> AbstractContextManage
         UserError: a folder of other files, or one that cannot be written to.
     """
     require_place(out)
-    name = f"{prepared.device}-{prepared.options.host}-accuracy"
+    name = f"{in_a_path(prepared.device)}-{prepared.options.host}-accuracy"
     return store.record_folder(evaluation.FILE, out, name)
 
 
@@ -137,6 +136,7 @@ def evaluate(prepared: Prepared, progress: Progress) -> Evaluation:
             that the device cannot run.
     """
     options, folder = prepared.options, prepared.folder
+    devices.select(prepared.device)
     process_settings.settle_arithmetic(prepared.threads)
     preprocessing = images.preprocessing(options.image_size)
     folder.transform = images.transform(preprocessing)

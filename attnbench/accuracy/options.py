@@ -104,7 +104,7 @@ def _require_executable(options: EvaluationOptions, runtime: str, dtype: str) ->
     row = TABLE[runtime]
     if dtype not in row.dtypes:
         raise UserError(f"{runtime} does not compute in {dtype}; known: {', '.join(row.dtypes)}")
-    if row.exports and (options.device == "cuda" or options.channels_last):
+    if row.exports and (options.device not in {None, "cpu"} or options.channels_last):
         raise UserError(f"{runtime} runs on the CPU, in a layout of its own")
     if (dtype == "int8") != (options.calibrate is not None):
         raise UserError("--dtype int8 needs --calibrate DIR, images to take ranges from; no other")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from enum import StrEnum
 from itertools import chain
 from math import inf
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_type_hints
@@ -16,6 +15,7 @@ from attnbench.modules import ATTENTION
 from attnbench.plugins.resolve import written
 from attnbench.plugins.spec import is_code
 from attnbench.records import case, image_size
+from attnbench.records import device as names
 from attnbench.records.case import AUTOCAST, OPTIONS, Case
 from attnbench.records.image_size import Size
 from attnbench.text import LONGEST_WORD, near, printable
@@ -52,8 +52,18 @@ def if_busy(*, no_wait: bool, share: bool) -> Literal["refuse", "share"] | None:
     return "refuse" if no_wait else "share" if share else None
 
 
-Device = StrEnum("Device", ["AUTO", "CPU", "CUDA"])
-"""Where to run; auto takes CUDA where there is a device."""
+def device(word: str | None) -> str | None:
+    """Read the name of a device; None for ``auto``, and where none is stated.
+
+    Raises:
+        UserError: there is no such kind, or no such number of it.
+    """
+    if word is None or word.strip().lower() == "auto":
+        return None
+    try:
+        return names.written(word)
+    except ValueError as error:
+        raise UserError(str(error)) from error
 
 
 def share(text: str) -> float:
@@ -86,6 +96,11 @@ def option(
     declared |= {"metavar": value, "help": help, "show_default": default or True}
     return typer.Option(*flags, case_sensitive=False, **declared)
 
+
+DeviceName = Annotated[
+    str,
+    option("NAME", "cpu, cuda, cuda:1, xpu, mps; auto takes a GPU where there is one."),
+]
 
 CustomModules = Annotated[
     list[str] | None,

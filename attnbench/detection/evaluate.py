@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +20,7 @@ from attnbench.detection.classes import classes_of, labels_of
 from attnbench.detection.images import DetectionImages
 from attnbench.detection.networks import detector
 from attnbench.detection.options import has_masks
+from attnbench.devices import table as devices
 from attnbench.errors import UserError
 from attnbench.hosts import check_module
 from attnbench.hosts.conditions import Conditions
@@ -45,7 +46,7 @@ class Prepared:
     images: DetectionImages
     classes: int
     source: str | None
-    device: Literal["cpu", "cuda"]
+    device: str
     threads: int
 
     @property
@@ -78,10 +79,7 @@ def prepare(options: EvaluationOptions) -> Prepared:
             f"{options.annotations}: {options.host} predicts masks, and annotations without "
             "'segmentation' are there; evaluate a fasterrcnn_ host"
         )
-    cuda = options.device == "cuda" or (options.device is None and torch.cuda.is_available())
-    if cuda and not torch.cuda.is_available():
-        raise UserError("no CUDA device is available to torch; use --device cpu")
-    device: Literal["cpu", "cuda"] = "cuda" if cuda else "cpu"
+    device = devices.chosen(options.device)
     module = None if options.module is None else parse(options.module)
     if module is not None and module.is_custom:
         image = (1, 3, options.image_size, options.image_size)
@@ -128,6 +126,7 @@ def evaluate(prepared: Prepared, progress: Progress) -> Precision:
     Raises:
         UserError: an image that cannot be read, or scores that are not finite numbers.
     """
+    devices.select(prepared.device)
     process_settings.settle_arithmetic(prepared.threads)
     options, images = prepared.options, prepared.images
     place = Conditions(prepared.device)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from attnbench.devices.clocks import CpuClock
+from attnbench.devices.energy import rapl
 from attnbench.devices.kind import Kind
 
 
@@ -18,6 +19,7 @@ KIND = Kind(
     release=_nothing,
     synchronize=_nothing,
     facts=lambda _: {},
+    energy=lambda _: rapl.open_counter(),
     memory=None,  # the process's resident size is read instead
     copy_bytes=2**26,
     product_size=2048,

@@ -9,6 +9,7 @@ import torch
 
 from attnbench.devices import nvml
 from attnbench.devices.clocks import EventClock
+from attnbench.devices.energy import nvidia
 from attnbench.devices.kind import Kind, MemoryCounters
 from attnbench.records.schema import Environment
 
@@ -100,6 +101,7 @@ KIND = Kind(
     release=lambda: torch.cuda.empty_cache(),
     synchronize=lambda: torch.cuda.synchronize(),
     facts=facts,
+    energy=nvidia.open_counter,
     memory=MEMORY,
     copy_bytes=2**28,
     product_size=8192,

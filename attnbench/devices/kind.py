@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from attnbench.devices.clocks import Clock
+from attnbench.devices.energy.counter import Counter
 from attnbench.records.schema import Environment
 
 
@@ -40,6 +41,9 @@ class Kind:
     """Wait for all work that was issued. It raises what the work has failed of."""
     facts: Callable[[int], Environment]
     """The facts about the one with that number that do not change during a run."""
+    energy: Callable[[Environment], Counter]
+    """Open the counter of energy of the device that the facts are of; it raises NoCounterError,
+    which says what to do, where there is none or it may not be read."""
     memory: MemoryCounters | None
     """None where there are no peaks."""
     copy_bytes: int

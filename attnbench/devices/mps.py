@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from attnbench.devices.clocks import EventClock
+from attnbench.devices.energy.counter import none_known
 from attnbench.devices.kind import Kind
 from attnbench.records.schema import Environment
 
@@ -41,6 +42,7 @@ KIND = Kind(
     release=lambda: _mps.empty_cache(),
     synchronize=lambda: _mps.synchronize(),
     facts=facts,
+    energy=none_known("MPS"),
     memory=None,
     copy_bytes=2**27,
     product_size=4096,

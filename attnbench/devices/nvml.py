@@ -96,6 +96,26 @@ def driver() -> str | None:
     return None
 
 
+def energy_j(uuid: str) -> float | None:
+    """Return the joules that the GPU has taken since its driver was loaded, or None."""
+    device = _device(uuid)
+    with suppress(*MISSING):
+        if device is not None:
+            return float(pynvml.nvmlDeviceGetTotalEnergyConsumption(device.gpu) / 1e3)  # of mJ
+    return None
+
+
+def power_w(uuid: str) -> float | None:
+    """Return the GPU's power at this moment, or its mean where only that is reported, or None."""
+    device = _device(uuid)
+    for name in ("gpu_power_instant_w", "gpu_power_w"):
+        with suppress(*MISSING):
+            power = MOMENT[name](device) if device is not None else None
+            if power is not None:
+                return float(power)
+    return None
+
+
 def throttles(reasons: int) -> str:
     """Return the names of the bits, or an empty text where nothing throttles."""
     return ", ".join(name for bit, name in THROTTLES.items() if reasons & bit)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from attnbench.devices import cpu, cuda, mps, xpu
 from attnbench.devices.clocks import Clock
 from attnbench.devices.kind import Kind
+from attnbench.errors import UserError
 from attnbench.records import device as names
 
 KINDS = {kind.name: kind for kind in (cpu.KIND, cuda.KIND, xpu.KIND, mps.KIND)}
@@ -42,3 +46,20 @@ def fault(device: str) -> str | None:
         known = ", ".join(f"{kind.name}:{known}" for known in range(count))
         return f"there is no {device}: torch sees {known}"
     return None
+
+
+def chosen(device: str | None, lacking: Mapping[str, str] = MappingProxyType({})) -> str:
+    """Return the device that is asked for, or the one that is taken where None is.
+
+    ``lacking``: why the work cannot be done on kinds of devices, of which none is then taken.
+
+    Raises:
+        UserError: torch cannot use it here, or it lacks what the work needs.
+    """
+    first = automatic()
+    device = device or ("cpu" if first in lacking else first)
+    if why := lacking.get(names.kind_of(device)):
+        raise UserError(f"{why}; use --device cpu")
+    if (why := fault(device)) is not None:
+        raise UserError(why)
+    return device

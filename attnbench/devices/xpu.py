@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from attnbench.devices.clocks import EventClock
+from attnbench.devices.energy.counter import none_known
 from attnbench.devices.kind import Kind, MemoryCounters
 from attnbench.records.schema import Environment
 
@@ -42,6 +43,7 @@ KIND = Kind(
     release=lambda: _xpu.empty_cache(),
     synchronize=lambda: _xpu.synchronize(),
     facts=facts,
+    energy=none_known("XPU"),
     memory=MemoryCounters(
         reset_peaks=lambda: _xpu.reset_peak_memory_stats(),
         allocated=lambda: _xpu.memory_allocated(),

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from attnbench import host_names
+from attnbench.devices.energy import rapl
 from attnbench.errors import UserError
 from attnbench.modules import ATTENTION, SettingsError
 from attnbench.plugins import host_reference, resolve
@@ -23,6 +24,7 @@ from attnbench.records import device, image_size, store
 from attnbench.records.bounds import LONGEST_S, MOST_PROCESSES, SHORTEST_S
 from attnbench.records.case import CASE_OPTIONS, GRID, OPTIONS, RUNTIMES, Case, RunOptions
 from attnbench.records.options import site_patterns
+from attnbench.records.results.energy import LEAST_ROUNDS, LEAST_WINDOW_S, MOST_ROUNDS
 from attnbench.records.run import Run, can_be_profiled, gather
 from attnbench.records.variants import STAGES, alone
 from attnbench.runtimes import table
@@ -35,6 +37,9 @@ BLOCKS = ("all", "last")
 
 REPLACED = ("squeeze-excite",)
 """Kinds of a host's own modules that can give way."""
+
+LEAST_TIMEOUT_S = 4 * LEAST_WINDOW_S
+"""With ``--energy``: a window, what runs before it, and a step that is longer than expected."""
 
 MOST_RUNS = 1000
 """Of one configuration."""
@@ -66,6 +71,8 @@ def check(options: RunOptions, out: Path | None) -> bool:
             "--profile takes networks that eager PyTorch runs in inference on cpu or cuda, and none"
             f" of these is one: {cases_asked[0].described}"
         )
+    if filled.energy and all(case.device == "cpu" for case in cases_asked):
+        rapl.open_counter()
     folders = [] if out is None else store.runs_in(out)
     if not folders:
         require_spacing(filled)
@@ -197,6 +204,18 @@ def require_values(options: RunOptions) -> None:
         )
     if options.calibration and "int8" not in (options.dtype or ()):
         raise UserError("--calibrate takes the ranges of --dtype int8, and no other")
+    if options.energy and not LEAST_ROUNDS <= options.energy <= MOST_ROUNDS:
+        raise UserError(
+            f"energy must be at least {LEAST_ROUNDS} rounds, of which there is a 95% interval, and "
+            f"at most {MOST_ROUNDS}, not {options.energy}"
+        )
+    if options.energy and options.isolated:
+        raise UserError("--energy takes whole networks; leave --isolated or --energy out")
+    if options.energy and (options.timeout_s or LONGEST_S) < LEAST_TIMEOUT_S:
+        raise UserError(
+            f"--energy has windows of {LEAST_WINDOW_S:g} s, which --timeout {options.timeout_s:g} "
+            f"may end; allow {LEAST_TIMEOUT_S:g} s at least"
+        )
     if not 1 <= (options.repeat or 0) <= MOST_RUNS:
         raise UserError(f"repeat must be at least 1 and at most {MOST_RUNS}, not {options.repeat}")
     if not 0 <= (options.every_minutes or 0.0) < LONGEST_S / 60:
@@ -395,6 +414,7 @@ def _recorded(runs: Sequence[Run]) -> dict[str, Any]:
     options["repeat"] = counted[first.case]
     processes = {run.plan.processes: None for run in runs}
     (options["calibration"],) = calibrations
+    options["energy"] = first.plan.energy_rounds
     options["processes"] = first.plan.processes if len(processes) == 1 else tuple(processes)
     return options | {
         option: in_order(option, [getattr(run.case, option) for run in runs]) for option in GRID

@@ -170,6 +170,8 @@ def _prepare(options: RunOptions, out: Path | None) -> tuple[PlannedRuns, Path, 
         f"{first.device.replace(':', '')}-{_in_a_path(first.host)}{kind}"
     )
     facts = environment.of_case(first)
+    if draft.plan.energy_rounds:
+        devices.kind_of(first.device).energy(facts)  # or refuse, before anything is written
     planned_runs = []
     for case, name in draft.cases:
         own_folder, plan = folder / name, draft.plan_of(case)
@@ -204,6 +206,7 @@ def _draft(options: RunOptions, out: Path | None) -> _Draft:
         target=TARGET[kind_of(cases[0].device)],
         sources=of_host | {name: origin for name, origin in sources.items() if name in names},
         sites=sites,
+        energy_rounds=options.energy or 0,
     )
     named = _named(cases, options.repeat or 1)
     return _Draft(named, plan, options.processes, left_out, (*modules,))

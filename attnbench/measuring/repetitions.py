@@ -12,7 +12,7 @@ from math import inf
 from attnbench.measuring.events import Event, Waiting
 from attnbench.records.case import Case
 from attnbench.records.run import Run
-from attnbench.records.schema import Environment, Record, Round
+from attnbench.records.schema import EnergyRound, Environment, Record, Round
 from attnbench.system import machine_lock
 from attnbench.system.machine_lock import IfBusy, Turn
 
@@ -129,7 +129,7 @@ class Turns:
     def marked(self, events: Iterable[Event]) -> Iterator[Event]:
         """Yield the events; a round says where another measurement was seen beside it."""
         for event in events:
-            if not (isinstance(event, Record) and isinstance(event.results, Round)):
+            if not (isinstance(event, Record) and isinstance(event.results, EnergyRound | Round)):
                 yield event
             elif self._turn.shared():
                 yield replace(event, results=replace(event.results, shared=True))

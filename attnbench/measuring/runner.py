@@ -24,6 +24,7 @@ from attnbench.counting.rule import Count
 from attnbench.counting.twin import fake_mode
 from attnbench.errors import UserError
 from attnbench.measuring import isolated, latency, memory, planning, repetitions, workload
+from attnbench.measuring.energy import rounds as energy_rounds
 from attnbench.measuring.events import Beginning, Event, Planned, Waiting, failure, record
 from attnbench.measuring.guard import is_custom, watched
 from attnbench.measuring.inside import profiler
@@ -169,8 +170,9 @@ def _run(
     folders = {id(planned): its_folder for planned, its_folder in planned_runs}
     due = repetitions.paced(runs, 60 * (options.every_minutes or 0.0), notify)
     timed: MeasureLatency = lambda run: turns.marked(latency_apart(run))  # noqa: E731
+    energy: MeasureLatency = lambda run: turns.marked(energy_apart(run))  # noqa: E731
     # Closed, which ends the child process, whatever is raised.
-    with closing(execute(turns.each(due), measure_latency=timed)) as events:
+    with closing(execute(turns.each(due), measure_latency=timed, measure_energy=energy)) as events:
         for planned, event in events:
             if isinstance(event, Record):
                 store.append(folders[id(planned)], event)
@@ -206,6 +208,11 @@ def latency_apart(run: Run) -> Iterator[Event]:
     """
     events = _shares_apart(run)
     return witness.witnessed(run, events) if custom_modules(run) else events
+
+
+def energy_apart(run: Run) -> Iterator[Event]:
+    """Measure the run's rounds of energy in a child process."""
+    return worker.stream(energy_rounds.measure, run)
 
 
 def _shares_apart(run: Run) -> Iterator[Event]:
@@ -271,6 +278,7 @@ def execute(
     *,
     measure_memory: MeasureMemory = memory_apart,
     measure_latency: MeasureLatency = latency_apart,
+    measure_energy: MeasureLatency = energy_apart,
 ) -> Generator[tuple[Run, Event], None, None]:
     """Do what the runs still lack, one after the other; yield each event with its run.
 
@@ -281,7 +289,8 @@ def execute(
         if run.finished:
             continue
         run.end = None
-        for event in chain(_results(run, count, measure_memory), _latency(run, measure_latency)):
+        before = chain(_results(run, count, measure_memory), _energy(run, measure_energy))
+        for event in chain(before, _latency(run, measure_latency)):
             if isinstance(event, Record):
                 run.add(event)
             yield run, event
@@ -335,6 +344,33 @@ def _counts(case: Case, variant: str, count: CountNetwork) -> Counts:
     if failed:
         raise NotCountedError(counts, failed)
     return Counts(rules=counts)
+
+
+def _energy(run: Run, measure: MeasureLatency) -> Iterator[Event]:
+    """Measure energy in child processes, where it is planned; after a failure without the variant.
+
+    What ends a process outside of any variant's work is put down to the baseline, without which
+    there are no ratios.
+    """
+    while not run.energy_known:
+        last, before = run.plan.baseline, _energy_done(run)
+        try:
+            for event in measure(run):
+                if isinstance(event, Beginning) and event.variant:
+                    last = event.variant
+                yield event
+            if _energy_done(run) == before:
+                return  # another process would do no more
+        except Exception as error:
+            if run.energy_known:  # it failed on exit, when all was done
+                return
+            failed = run.plan.baseline if run.failed(last, "energy") else last
+            yield record(run, failed, error=failure("energy", error))
+
+
+def _energy_done(run: Run) -> tuple[int, int]:
+    """Return how many rounds of energy there are, and how many variants have failed at it."""
+    return len(run.energy), sum(run.failed(name, "energy") for name in run.plan.variants)
 
 
 def _latency(run: Run, measure: MeasureLatency) -> Iterator[Event]:

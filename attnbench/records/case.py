@@ -331,6 +331,15 @@ class RunOptions:
         "between them is in the intervals.",
         default_text="6; 1 with --compile, --isolated or a budget below 60 s",
     )
+    energy: int | None = option(
+        "--energy ROUNDS",
+        absent=None,
+        help="Also measure joules an image, from the hardware's own counter: rounds of windows of "
+        "5 s, one for each network, apart from the timing; at least 6.",
+        default=0,
+        default_text="none",
+        text=lambda rounds: str(rounds) if rounds else "",
+    )
     timeout_s: float | None = option(
         "--timeout SECONDS",
         absent=None,

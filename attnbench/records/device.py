@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from typing import Annotated
+
+from pydantic import AfterValidator
 
 from attnbench.text import unknown
 
@@ -41,3 +44,18 @@ def written(device: str) -> str:
     if not re.fullmatch(r"[0-9]{1,4}", number) or int(number) >= MOST_DEVICES:
         raise ValueError(f"unknown device '{device}': after {kind}: stands a number such as 0 or 1")
     return f"{kind}:{int(number)}" if int(number) else kind
+
+
+def in_a_path(device: str) -> str:
+    """Return a device's name as part of a folder's: ``cuda1`` of ``cuda:1``."""
+    return device.replace(":", "")
+
+
+def _as_written(device: str) -> str:
+    if written(device) != device:
+        raise ValueError(f"device is written {written(device)}, not {device}")
+    return device
+
+
+Device = Annotated[str, AfterValidator(_as_written)]
+"""A device in records: ``cpu``, ``cuda``, ``cuda:1``, ``xpu``, ``mps``."""

@@ -14,6 +14,7 @@ from pydantic.dataclasses import dataclass
 
 from attnbench.records.bounds import EXACT, STRICT, Environment, Figure, Sha256, Share
 from attnbench.records.case import EXPORTED, LIMITS, Runtime
+from attnbench.records.device import Device
 from attnbench.records.jsonl import JsonLines
 from attnbench.records.variants import PLAIN, RESERVED
 
@@ -110,7 +111,7 @@ class Evaluation:
     top5_right: Figure
     preprocessing: Preprocessing
     dtype: Literal["float32", "bfloat16", "float16", "int8"]
-    device: Literal["cpu", "cuda"]
+    device: Device
     channels_last: bool
     batch_size: Annotated[int, Field(ge=1, le=LIMITS["batch_size"][1])]
     threads: Annotated[int, Field(ge=1, le=LIMITS["threads"][1])]

@@ -5,13 +5,14 @@ One line an evaluation. ``reports/README.md`` explains every field.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from attnbench.records.bounds import EXACT, STRICT, Environment, Sha256
 from attnbench.records.case import LIMITS
+from attnbench.records.device import Device
 from attnbench.records.evaluation import Weights
 from attnbench.records.jsonl import JsonLines
 from attnbench.records.variants import PLAIN
@@ -53,7 +54,7 @@ class Precision:
     mask: Figures | None
     shorter: _Pixels
     longer: _Pixels
-    device: Literal["cpu", "cuda"]
+    device: Device
     threads: Annotated[int, Field(ge=1, le=LIMITS["threads"][1])]
     environment: Environment
 

@@ -36,6 +36,7 @@ class Run:
     profile: dict[str, schema.Profile] = field(default_factory=dict)
     compiled: dict[str, schema.Compiled] = field(default_factory=dict)
     export: dict[str, schema.Export] = field(default_factory=dict)
+    energy: list[schema.EnergyRound] = field(default_factory=list)
     rounds: list[schema.Round] = field(default_factory=list)
     moments: list[schema.Environment] = field(default_factory=list)
     """The environment at the end of each round."""
@@ -77,6 +78,12 @@ class Run:
             return tuple(name for name in self.networks if name != PLAIN)
         isolated = map(piece, self.plan.variants)
         return tuple(dict.fromkeys(variant.module for variant in isolated if variant))
+
+    @property
+    def energy_known(self) -> bool:
+        """Whether all energy is measured that was planned, or the baseline's cannot be."""
+        done = len(self.energy) >= self.plan.energy_rounds
+        return done or self.failed(self.plan.baseline, "energy")
 
     @property
     def finished(self) -> bool:
@@ -126,6 +133,8 @@ class Run:
             self.counts[variant], self.shapes[variant] = results.rules, results.shape
         elif isinstance(results, schema.Memory | schema.Profile | schema.Compiled | schema.Export):
             getattr(self, results.kind)[variant] = results
+        elif isinstance(results, schema.EnergyRound):
+            self.energy.append(results)
         elif isinstance(results, schema.Round):
             self.rounds.append(results)
             self.moments.append(record.environment)
@@ -149,6 +158,8 @@ class Run:
             raise UserError("a second plan: these are two runs in one file")
         if isinstance(results, schema.Round):
             self._check_round(results)
+        elif isinstance(results, schema.EnergyRound):
+            self._check_energy(results)
         elif isinstance(results, schema.End):
             if results.rounds != len(self.rounds):
                 raise UserError(
@@ -213,6 +224,26 @@ class Run:
             parts.add(frozenset(self.rounds[0].blocks[0].parts or ()))
         if len(parts) > 1:
             raise UserError(f"{where}: steps have other parts than before")
+
+    def _check_energy(self, known: schema.EnergyRound) -> None:
+        """Check that it is the next of those planned, with each variant that can run once."""
+        expected, where = len(self.energy), f"results.windows of round {known.number} of energy"
+        if known.number != expected or expected >= self.plan.energy_rounds:
+            planned = self.plan.energy_rounds
+            raise UserError(
+                f"results.number: round {known.number} of energy, where round {expected} of "
+                f"{planned} planned ones would be next"
+            )
+        ran = sorted(window.variant for window in known.windows)
+        able = sorted(name for name in self.plan.variants if not self.failed(name, "energy"))
+        if ran != able:
+            raise UserError(
+                f"{where}: {', '.join(map(_quoted, ran)) or 'none'}, and those that can run are "
+                f"{', '.join(map(_quoted, able)) or 'none'}"
+            )
+        domains = {frozenset(each.windows[0].joules) for each in (*self.energy, known)}
+        if len(domains) > 1:
+            raise UserError(f"{where}: other domains than before")
 
     def _resting(self, timed: schema.Round, able: Sequence[str]) -> Sequence[str]:
         """Return the variants that sit a round out, if these can: modules that could have run."""

@@ -32,6 +32,9 @@ from attnbench.records.bounds import (
 )
 from attnbench.records.bounds import Environment as Environment
 from attnbench.records.case import Case as Case
+from attnbench.records.results.energy import EnergyRound as EnergyRound
+from attnbench.records.results.energy import EnergyRounds
+from attnbench.records.results.energy import Window as Window
 from attnbench.records.variants import PLAIN, is_ceiling, piece
 
 SCHEMA = 5
@@ -86,6 +89,8 @@ class Plan:
     """Fresh processes, one after the other, over which the rounds are spread at least."""
     sites: Mapping[str, Figure] = field(default_factory=dict)
     """At how many sites of the host each module stands; empty of runs that did not record it."""
+    energy_rounds: EnergyRounds = 0
+    """Rounds of windows in which energy is measured, apart from the timed ones."""
 
     def __post_init__(self) -> None:
         """Refuse the source of a module that is not in the plan."""
@@ -313,7 +318,7 @@ class End:
     message: str | None = None
 
 
-FailedStep = Literal["counts", "export", "memory", "profile", "latency", "device time"]
+FailedStep = Literal["counts", "export", "memory", "profile", "energy", "latency", "device time"]
 """A variant whose ``device time`` failed has the times of its issued steps all the same."""
 
 
@@ -327,7 +332,8 @@ class Failure:
 
 
 Results = Annotated[
-    Plan | Counts | Export | Memory | Profile | Compiled | Round | End, Field(discriminator="kind")
+    Plan | Counts | Export | Memory | Profile | Compiled | EnergyRound | Round | End,
+    Field(discriminator="kind"),
 ]
 
 
@@ -346,7 +352,7 @@ class Entry:
     def __post_init__(self) -> None:
         if (self.results is None) == (self.error is None):
             raise ValueError("a record has either results or an error")
-        of_all = isinstance(self.results, Plan | Round | End)
+        of_all = isinstance(self.results, Plan | EnergyRound | Round | End)
         if of_all != (self.variant is None):
             what = self.results.kind if self.results else "error"
             raise ValueError(f"a line with {what} {'has no' if of_all else 'names a'} variant")

@@ -14,6 +14,7 @@ import torch
 from attnbench.errors import UserError
 from attnbench.hosts.conditions import Conditions
 from attnbench.records.bounds import SHORTEST_S
+from attnbench.records.device import kind_of
 from attnbench.records.trainings.recipe import Recipe
 from attnbench.records.trainings.schema import Epoch
 from attnbench.text import error_line
@@ -93,7 +94,7 @@ class Trainer:
             nesterov=recipe.nesterov,
         )
         device = setting.place.device
-        self._scaler = torch.amp.GradScaler(device, enabled=setting.amp == "float16")
+        self._scaler = torch.amp.GradScaler(kind_of(device), enabled=setting.amp == "float16")
         self._progress = Progress()
         self._restore()
         self._wrapped = processes.wrap(self.network)
@@ -166,7 +167,7 @@ class Trainer:
         dtype = getattr(torch, self._setting.amp)
         enabled = dtype is not torch.float32
         return torch.autocast(
-            self._setting.place.device, dtype if enabled else None, enabled=enabled
+            kind_of(self._setting.place.device), dtype if enabled else None, enabled=enabled
         )
 
     def _agree(self, batch: Any) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 
 import torch
 
+from attnbench.devices import table as devices
 from attnbench.errors import UserError
 from attnbench.hosts.conditions import Conditions
 from attnbench.plugins import host_reference, resolve
@@ -39,6 +40,19 @@ class Planned:
     """Facts about machine and software now, which may be others than when it was begun."""
 
 
+LACKING = {"mps": "train keeps its sums in float64, which MPS does not have"}
+"""Kinds of devices that cannot train, and why."""
+
+
+def device_of(options: TrainOptions) -> str:
+    """Return the device that is asked for, or the one that is taken where none is.
+
+    Raises:
+        UserError: it is not there, or cannot train.
+    """
+    return devices.chosen(options.device, LACKING)
+
+
 def plan(
     options: TrainOptions, recipe: Recipe, processes: int, recorded: Training | None = None
 ) -> Planned:
@@ -51,9 +65,7 @@ def plan(
         UserError: data that cannot be trained on, a recipe that does not fit it, no module that
             fits, or another recipe, data or setting than what was begun.
     """
-    device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
-    if device == "cuda" and not torch.cuda.is_available():
-        raise UserError("no CUDA device is available to torch; use --device cpu")
+    device = device_of(options)
     task = task_of(options, recipe)
     fit.require_fit(recipe, task, processes)
     asked = [resolve.parse(name) for name in options.modules or ()]

@@ -17,6 +17,10 @@ import torch
 from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from attnbench.devices import table as devices
+from attnbench.errors import UserError
+from attnbench.records.device import kind_of, number_of
+
 T = TypeVar("T")
 
 LONGEST_WAIT = timedelta(hours=2)
@@ -50,7 +54,7 @@ class Processes:
             return network
         # Of gradients whose strides are others than their bucket's: it costs a copy, no accuracy.
         warnings.filterwarnings("ignore", message="Grad strides do not match bucket view")
-        devices = [torch.cuda.current_device()] if self.device == "cuda" else None
+        devices = [torch.cuda.current_device()] if kind_of(self.device) == "cuda" else None
         return DistributedDataParallel(network, device_ids=devices)
 
     def same_buffers(self, network: nn.Module) -> None:
@@ -102,10 +106,20 @@ def number() -> int:
 
 @contextmanager
 def joined(device: str) -> Iterator[Processes]:
-    """Join the processes that torchrun has started, if it has; each has a GPU of its own."""
+    """Join the processes that torchrun has started, if it has; each has a GPU of its own.
+
+    Raises:
+        UserError: several processes, and the number of one GPU.
+    """
     if started() == 1:
+        devices.select(device)
         yield Processes(device=device)
         return
+    if number_of(device):
+        raise UserError(
+            f"under torchrun each process takes a GPU of its own: --device cuda, not {device}; "
+            "CUDA_VISIBLE_DEVICES says which"
+        )
     if device == "cuda":
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
     backend = "cpu:gloo,cuda:nccl" if device == "cuda" else "gloo"

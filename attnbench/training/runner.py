@@ -15,6 +15,7 @@ from attnbench.errors import UserError
 from attnbench.hosts.conditions import Conditions
 from attnbench.plugins import host_reference, resolve
 from attnbench.records import store as run_store
+from attnbench.records.device import in_a_path
 from attnbench.records.trainings import store
 from attnbench.records.trainings.recipe import Recipe
 from attnbench.records.trainings.schema import Entry, Epoch, Fault, Training, Trainings
@@ -23,7 +24,7 @@ from attnbench.text import error_line
 from attnbench.training import engine, processes
 from attnbench.training.engine import FaultError, Setting, Trainer
 from attnbench.training.options import TrainOptions
-from attnbench.training.planning import Planned, plan
+from attnbench.training.planning import Planned, device_of, plan
 from attnbench.training.processes import Processes
 
 MOST_WORKERS = 8
@@ -61,7 +62,7 @@ def run(options: TrainOptions, recipe: Recipe, out: Path | None, listener: Liste
         UserError: what is asked for cannot be trained, or the folder cannot be written to.
         KeyboardInterrupt: the listener said stop; every epoch and the checkpoint are stored.
     """
-    device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    device = device_of(options)
     with processes.joined(device) as group, _arithmetic(options):
         trainings, planned, folder = _begun(options, recipe, out, group)
         training = trainings.training
@@ -113,7 +114,8 @@ def _written(
         known = store.read(out)
     planned = plan(options, recipe, count, known.training if known else None)
     training = planned.training
-    folder = out or run_store.new_folder(f"{training.device}-{training.host}-training")
+    device = in_a_path(training.device)
+    folder = out or run_store.new_folder(f"{device}-{training.host}-training")
     if known is None:
         store.lock(folder)
         store.begin(folder, training)
@@ -131,7 +133,7 @@ def _written(
 
 
 def _setting(options: TrainOptions, training: Training, folder: Path) -> Setting:
-    readers = min(MOST_WORKERS, training.threads) if training.device == "cuda" else 0
+    readers = min(MOST_WORKERS, training.threads) if training.device != "cpu" else 0
     return Setting(
         recipe=training.recipe,
         place=Conditions(training.device, channels_last=training.channels_last),

@@ -23,6 +23,7 @@ WITHIN = {
     "memory": [schema.Memory],
     "profile": [schema.Profile],
     "compiled": [schema.Compiled],
+    "energy": [schema.EnergyRound, schema.Window],
     "round": [schema.Round, schema.Block, schema.DeviceTime, schema.Disturbance],
     "end": [schema.End],
     "case": [schema.Case],

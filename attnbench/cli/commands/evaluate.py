@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 from attnbench.cli import options, output
-from attnbench.cli.options import OF_WEIGHTS, Device, Timeout, option, stated
+from attnbench.cli.options import OF_WEIGHTS, Timeout, option, stated
 from attnbench.records.evaluation import PUBLISHED_SIZE
 from attnbench.system import worker
 
@@ -38,9 +38,7 @@ def evaluate(  # noqa: PLR0913, PLR0917  an option each
     prefix: Annotated[
         str | None, option("TEXT", "Only names that begin so, without it.", "known ones")
     ] = None,
-    device: Annotated[
-        Device, option(None, "Where to run; auto takes CUDA where there is a device.")
-    ] = Device.AUTO,
+    device: options.DeviceName = "auto",
     batch_size: Annotated[int, option("N", "Images in one step.")] = 32,
     image_size: Annotated[
         int | None,
@@ -86,7 +84,7 @@ def evaluate(  # noqa: PLR0913, PLR0917  an option each
             host=host,
             key=key,
             prefix=prefix,
-            device=None if device is Device.AUTO else device.value,
+            device=options.device(device),
             dtype=options.choice(dtype, "--dtype", OF_WEIGHTS),
             runtime=runtime,
             calibrate=calibrate,

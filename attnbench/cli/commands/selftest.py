@@ -5,15 +5,15 @@ from __future__ import annotations
 from contextlib import nullcontext
 from typing import Annotated
 
-from attnbench.cli import output
-from attnbench.cli.options import Device, Timeout, option
+from attnbench.cli import options, output
+from attnbench.cli.options import Timeout, option
 from attnbench.system import machine_lock, worker
 
 
 def selftest(
     simulated: Annotated[int, option("RUNS", "Runs of each simulated machine.", min=20)] = 100,
     real: Annotated[int, option("RUNS", "Runs on this machine; 0 for none.", min=0)] = 20,
-    device: Annotated[Device | None, option(None, "Where the real runs are timed.", "auto")] = None,
+    device: options.DeviceName = "auto",
     timeout: Timeout = None,
 ) -> int:
     """Test how often the suite's intervals are right, and whether planted slowdowns are found.
@@ -25,7 +25,7 @@ def selftest(
     console = output.console()
     findings = measured.Findings()
     with worker.time_limit(timeout), machine_lock.alone() if real else nullcontext():
-        for line in measured.run(simulated, real, device, findings):
+        for line in measured.run(simulated, real, options.device(device), findings):
             console.print(line)
     console.print(output.table(findings.caption, measured.HEADINGS, findings.rows, ("what",)))
     output.complain(*findings.faults)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from attnbench.cli import options, output
 from attnbench.cli.interrupts import INTERRUPTS
-from attnbench.cli.options import CustomModules, Device, ImportRoot, Timeout, option, stated
+from attnbench.cli.options import CustomModules, ImportRoot, Timeout, option, stated
 from attnbench.cli.training_progress import TrainingProgress
 from attnbench.errors import UserError
 from attnbench.modules import SettingsError
@@ -103,9 +103,7 @@ def train(  # noqa: PLR0913, PLR0917  one parameter an option
     blocks: Annotated[str | None, stated("blocks")] = None,
     at: Annotated[str | None, stated("at")] = None,
     replace: Annotated[str | None, stated("replace")] = None,
-    device: Annotated[
-        Device, option(None, "Where to run; auto takes CUDA where there is a device.")
-    ] = Device.AUTO,
+    device: options.DeviceName = "auto",
     amp: Annotated[
         str | None,
         option("NAME", f"Mixed precision by autocast: {', '.join(AMP)}.", "float32: none"),
@@ -163,7 +161,7 @@ def train(  # noqa: PLR0913, PLR0917  one parameter an option
         blocks=blocks,
         at=at,
         replace=replace,
-        device=None if device is Device.AUTO else device.value,
+        device=options.device(device),
         amp=None if amp is None else options.choice(amp, "--amp", AMP),
         channels_last=channels_last,
         threads=threads,

@@ -39,6 +39,7 @@ class Bar:
         self.runs.append(run)
         steps_s = STEP_S["counts"] * len(run.counts) + STEP_S["memory"] * len(run.memory)
         steps_s += STEP_S["profile"] * len(run.profile) * run.profiling
+        steps_s += STEP_S["energy"] * len(run.energy) * len(run.plan.variants)
         self._done_s.append(_expected_s(run) if run.end else steps_s + run.timed_s)
         self._progress.reset(self._task, total=sum(map(_expected_s, self.runs)))
 

@@ -16,6 +16,7 @@ STEP_S = {
     "export": 25.0,
     "memory": 2.5,
     "profile": 4.0,
+    "energy": 6.5,
     "warm-up": 1.0,
     "process": 4.0,
 }
@@ -31,7 +32,15 @@ def beside_the_rounds_s(run: Run) -> float:
     counted, measured = STEP_S["counts"] * len(run.counted), STEP_S[kind] * len(run.networks)
     processes_s = warm_up_s(run) * run.plan.processes + further_s(run)
     profiled = STEP_S["profile"] * len(run.profiled) * run.profiling
-    return counted + measured + profiled + processes_s + witness_s(run)
+    return counted + measured + profiled + energy_s(run) + processes_s + witness_s(run)
+
+
+def energy_s(run: Run) -> float:
+    """Return the seconds of all windows of energy, and of the process that measures them."""
+    if not run.plan.energy_rounds:
+        return 0.0
+    windows = run.plan.energy_rounds * len(run.plan.variants)
+    return STEP_S["process"] + warm_up_s(run) + STEP_S["energy"] * windows
 
 
 def warm_up_s(run: Run) -> float:
@@ -64,11 +73,12 @@ def before_all(runs: Sequence[Run], waiting_s: float = 0.0) -> str:
     budget = formatting.seconds(sum(run.plan.budget_s for run in runs))
     compiled = ", and as long as it takes to compile" if any(r.case.compiled for r in runs) else ""
     apart = formatting.seconds(waiting_s)
+    what = "counts, memory, energy" if any(map(energy_s, runs)) else "counts, memory"
     waiting = f" The last repetition begins {apart} after the first at the earliest." * (
         waiting_s > 0
     )
     return (
-        f"At most {budget} of timed rounds; counts, memory and warm-up before them take about "
+        f"At most {budget} of timed rounds; {what} and warm-up before them take about "
         f"{beside}{compiled}.{_processes(runs)}{waiting}"
     )
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Annotated
 
 import typer
 
-from attnbench.cli import output
+from attnbench.cli import options, output
 from attnbench.cli.options import option
 from attnbench.cli.sweep import fleet
 from attnbench.cli.sweep.fleet import SchedulerFile, TlsCa, TlsCertificate, TlsKey
 from attnbench.errors import UserError
+from attnbench.records.device import kind_of, number_of
 from attnbench.sweeps.device import slots
 
-SlotDevice = StrEnum("SlotDevice", ["AUTO", "CPU", "CUDA"])
+DEVICES = ("cpu", "cuda")
+"""What sweeps measure on."""
 
 
 def worker(  # noqa: PLR0913, PLR0917  an option each
@@ -27,8 +28,13 @@ def worker(  # noqa: PLR0913, PLR0917  an option each
         str | None, option("NAME", "The machine's label `name`.", "its host name")
     ] = None,
     device: Annotated[
-        SlotDevice, option(None, "auto: each GPU, or the CPU where there is none.")
-    ] = SlotDevice.AUTO,
+        str,
+        option(
+            "NAME",
+            "auto: each GPU, or the CPU where there is none; cpu; cuda: each GPU; cuda:1: the "
+            "second of several.",
+        ),
+    ] = "auto",
     tls_ca: TlsCa = None,
     tls_certificate: TlsCertificate = None,
     tls_key: TlsKey = None,
@@ -43,9 +49,10 @@ def worker(  # noqa: PLR0913, PLR0917  an option each
     found = fleet.address_of(address, scheduler_file)
     if found is None:
         raise UserError("worker of which scheduler? State its ADDRESS, or --scheduler-file")
-    here = slots.here(name, None if device is SlotDevice.AUTO else device.value)
+    here = slots.here(name, *_offered(device))
     if not here:
-        raise UserError("no GPU that may be used; --device cpu offers the CPU")
+        which = "GPU" if ":" not in device else f"GPU {device.strip().lower()}"
+        raise UserError(f"no {which} that may be used; --device cpu offers the CPU")
     from attnbench.sweeps.engine import worker as engine
 
     console = output.console(stderr=True)
@@ -54,3 +61,14 @@ def worker(  # noqa: PLR0913, PLR0917  an option each
         console.print(f"Offers {slot.shown}: {listed}")
     engine.serve(found, here, security, console.print)
     return 0
+
+
+def _offered(word: str) -> tuple[str | None, int | None]:
+    """Return the kind of the devices that are offered, and the number of one; None for all."""
+    device = options.device(word)
+    if device is None:
+        return None, None
+    kind = kind_of(device)
+    if kind not in DEVICES:
+        raise UserError(f"a sweep measures on {' and '.join(DEVICES)}, not {kind}")
+    return kind, number_of(device) if ":" in word else None

@@ -10,9 +10,9 @@ from statistics import median, stdev
 from time import perf_counter
 from typing import Any
 
-import torch
-
 from attnbench import formatting
+from attnbench.devices import table as devices
+from attnbench.devices.clocks import Queue
 from attnbench.errors import UserError
 from attnbench.measuring import planning, timing, workload
 from attnbench.measuring.options import cases_of
@@ -20,6 +20,7 @@ from attnbench.measuring.selftest.processes import run_in_processes
 from attnbench.measuring.selftest.simulated import Machine
 from attnbench.measuring.timing import Step
 from attnbench.records.case import RunOptions
+from attnbench.records.device import kind_of
 from attnbench.records.schema import Case, Round
 from attnbench.records.variants import CONTROL, PLAIN
 from attnbench.stats import between_runs, ratios
@@ -215,10 +216,15 @@ def real_case(device: str | None) -> Case:
     """Return the main job's case on a device of this machine."""
     options = planning.filled(RunOptions())
     chosen = options.device if device in (None, "auto") else device
-    if chosen == "cuda" and not torch.cuda.is_available():
-        raise UserError("no CUDA device is available to torch; use --device cpu")
+    chosen = devices.chosen(chosen)
+    kind = devices.kind_of(chosen)
+    if chosen != "cpu" and not kind.graphs:
+        raise UserError(
+            f"selftest plants slowdowns in captured steps, by a kernel that spins, and torch has "
+            f"neither on {kind.title}; use --device cpu"
+        )
     # A GPU without a CUDA graph waits for Python, and a slowdown of the device could hide in that.
-    runtime = "cuda-graph" if chosen == "cuda" else "eager"
+    runtime = "cuda-graph" if kind.graphs else "eager"
     (case,) = cases_of(replace(options, device=chosen, runtime=(runtime,)))
     return case
 
@@ -230,11 +236,15 @@ def real_run(case: Case, seed: int) -> Iterator[Round]:
     steps = {name: workload.step(case, PLAIN) for name in VARIANTS}
     steps[MODULE] = workload.step(case, MODULE)
     blocks = {name: timing.warm_up(step, clock) for name, step in steps.items()}
-    slow_down = _slower_cuda if case.device == "cuda" else _slower_cpu
     for name, share in PLANTED.items():
-        steps[name] = slow_down(steps[name], share)
+        queue = clock.queue
+        steps[name] = (
+            _slower_cpu(steps[name], share)
+            if queue is None
+            else _slower_device(steps[name], share, clock, queue)
+        )
     series = timing.Rounds(steps, blocks, clock, seed)
-    yield from _until_known(series, TARGET[case.device], REAL_BUDGET_S)
+    yield from _until_known(series, TARGET[kind_of(case.device)], REAL_BUDGET_S)
 
 
 def _until_known(series: timing.Rounds, target: float, budget_s: float = inf) -> Iterator[Round]:
@@ -266,16 +276,13 @@ def _slower_cpu(step: Step, share: float) -> Step:
     return Step({"slower": slower}, step.move)
 
 
-def _slower_cuda(step: Step, share: float) -> Step:
+def _slower_device(step: Step, share: float, clock: timing.Clock, queue: Queue) -> Step:
     """Follow the step by a kernel that spins for that share of its time on the device."""
-    clock, cycles = timing.CudaClock(), 10_000_000
-    spin_s = timing.timed(lambda: torch.cuda._sleep(cycles), 10, clock) / 10
-    step_s = timing.timed(step, 50, clock) / 50
-    wait = round(cycles * share * step_s / spin_s)
+    spin_s = share * timing.timed(step, 50, clock) / 50
 
     def slower() -> object:
         output = step()
-        torch.cuda._sleep(wait)
+        queue.spin(spin_s)
         return output
 
     return Step({"slower": slower})

@@ -19,6 +19,7 @@ from pydantic.dataclasses import dataclass
 
 from attnbench.records.bounds import EXACT, STRICT, Environment, Figure, Seconds
 from attnbench.records.case import LIMITS
+from attnbench.records.device import Device
 from attnbench.records.evaluation import Weights
 from attnbench.records.trainings.recipe import MOST_EPOCHS, Recipe
 from attnbench.records.variants import CEILINGS, CONTROL, PLAIN
@@ -105,7 +106,7 @@ class Training:
     amp: Precision
     """What autocast computes in; weights are float32."""
     channels_last: bool
-    device: Literal["cpu", "cuda"]
+    device: Device
     threads: Annotated[int, Field(ge=1, le=LIMITS["threads"][1])]
     processes: _Count
     deterministic: bool

@@ -21,6 +21,7 @@ def command(run: Run) -> str:
     words += [word for name in custom for word in ("--module", name)]
     values = asdict(run.case)
     values |= {"budget_s": run.plan.budget_s, "processes": run.plan.processes}
+    values |= {"energy": run.plan.energy_rounds}
     for name, option in OPTIONS.items():
         if name not in values:  # the timeout is part of no record
             continue

@@ -43,6 +43,7 @@ def of_run(loaded: LoadedRun) -> list[Drawing]:
         mode=case.mode,
         control_fault=loaded.control_fault,
         device_control_fault=loaded.device_control_fault,
+        energy_control_fault=loaded.energy_control_fault,
     )
     several = f"; mean of {len(loaded.runs)} runs" if len(loaded.runs) > 1 else ""
     setting = f"{case.described}{several}"

@@ -46,17 +46,23 @@ def latency_overhead(table: pd.DataFrame, setting: str) -> Figure:
     return drawing.titled(figure, setting, table)
 
 
-DEVICE = "device_"
-
-
 def of_device(table: pd.DataFrame) -> pd.DataFrame:
     """Return the table with the device's own times as its latency."""
-    if "device_ratio" not in table:
+    return _in_place_of_latency(table, "device_")
+
+
+def of_energy(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the table with joules in the place of its latency."""
+    return _in_place_of_latency(table, "energy_")
+
+
+def _in_place_of_latency(table: pd.DataFrame, prefix: str) -> pd.DataFrame:
+    if f"{prefix}ratio" not in table:
         return table.iloc[:0]
-    keys = [str(key) for key in table if str(key).startswith(DEVICE)]
-    replaced = [*(key.removeprefix(DEVICE) for key in keys), "issued_share"]
+    keys = [str(key) for key in table if str(key).startswith(prefix)]
+    replaced = [*(key.removeprefix(prefix) for key in keys), "issued_share"]
     others = table.drop(columns=replaced, errors="ignore")
-    return others.rename(columns=lambda key: key.removeprefix(DEVICE))
+    return others.rename(columns=lambda key: key.removeprefix(prefix))
 
 
 def device_overhead(table: pd.DataFrame, setting: str) -> Figure:
@@ -64,6 +70,17 @@ def device_overhead(table: pd.DataFrame, setting: str) -> Figure:
     figure = latency_overhead(of_device(table), setting)
     figure.axes[0].set_xlabel("the device's own time over plain host (%)")
     return figure
+
+
+def energy_overhead(table: pd.DataFrame, setting: str) -> Figure:
+    """Plot energy over the plain host's in percent, as latency is plotted."""
+    figure = latency_overhead(of_energy(table), setting)
+    figure.axes[0].set_xlabel("energy over plain host (%)")
+    return figure
+
+
+def _describe_energy(table: pd.DataFrame) -> str:
+    return _describe_latency(of_energy(table)).replace("Latency", "Energy", 1)
 
 
 def _describe_device(table: pd.DataFrame) -> str:
@@ -188,6 +205,12 @@ PLOTS: dict[str, Plot] = {
         latency_overhead,
         lambda table: len(modules(table, "ratio")) > 0,
         _describe_latency,
+    ),
+    "energy_overhead": Plot(
+        "Energy over the plain host",
+        energy_overhead,
+        lambda table: "energy_ratio" in table and len(modules(table, "energy_ratio")) > 0,
+        _describe_energy,
     ),
     "accuracy_against_latency": ACCURACY,
     "paper_cost_against_latency": Plot(

@@ -20,9 +20,11 @@ from attnbench.records.schema import Count, Memory
 from attnbench.records.variants import CONTROL, PLAIN
 from attnbench.report import unknown_operators
 from attnbench.report.tables.columns import COLUMNS, CONFIGURATION, PARTS, PEAKS, RULES
-from attnbench.report.tables.table import figures, typed
+from attnbench.report.tables.table import ends_of, figures, typed
 from attnbench.stats import between_runs, interval, ratios, reasons
 from attnbench.stats.device_time import device_rounds, issued_share
+from attnbench.stats.energy import joules
+from attnbench.stats.energy.joules import as_energy
 from attnbench.stats.interval import Interval, percent_right
 from attnbench.stats.replicates import Replicates, began, control_fault
 from attnbench.stats.steps import single_steps
@@ -42,6 +44,7 @@ def frame(run: Run, *, verdicts: bool, scatter: float | None = None) -> pd.DataF
     of_device = device_times(run)
     code = None if verdicts else _control_code(run)
     device_code = None if control_fault(of_device) is None else _control_code(of_device)
+    of_energy = as_energy(run)
     recipe = published_accuracy.recipe(run.case.host, modules=run.modules)
     rows = [
         {
@@ -50,6 +53,7 @@ def frame(run: Run, *, verdicts: bool, scatter: float | None = None) -> pd.DataF
             **_latency(run, variant, scatter, code),
             **under_device_keys(_latency(of_device, variant, scatter, device_code)),
             "issued_share": issued_share(run.rounds, variant),
+            **_of_energy(run, of_energy, variant, scatter),
             **_parts(run, variant),
             "compile_s": run.compiled[variant].seconds if variant in run.compiled else None,
             **_exported(run, variant),
@@ -263,6 +267,25 @@ def under_device_keys(latency: Row) -> Row:
     """Return figures of latency under the keys of the device's own."""
     counted_once = {"rounds", "outliers"}
     return {f"device_{key}": value for key, value in latency.items() if key not in counted_once}
+
+
+def _of_energy(run: Run, of_energy: Run, variant: str, scatter: float | None) -> Row:
+    """Return figures of energy: those of latency, of joules in the place of seconds."""
+    known = [*joules.windows(run, variant)]
+    if not known:
+        return {}
+    code = None if control_fault(of_energy) is None else _control_code(of_energy)
+    latency = _latency(of_energy, variant, scatter, code)
+    mine, its = (("energy_j", *ends_of("energy_j")), ("latency_s", *ends_of("latency_s")))
+    row: Row = {one: latency[other] for one, other in zip(mine, its, strict=True)}
+    row |= {
+        f"energy_{key}": latency[key]
+        for key in latency
+        if key.startswith(("ratio", "verdict", "code"))
+    }
+    row |= {"power_w": joules.power_w(run, variant), "energy_windows": len(known)}
+    sensed = all(window.power_j is not None for window in known)
+    return row | ({"energy_apart": sum(map(joules.apart, known))} if sensed else {})
 
 
 def _verdict(within: Interval, between: Interval) -> str:

@@ -37,7 +37,7 @@ def tidy(runs: Runs) -> pd.DataFrame:
         facts = configuration(loaded.run, name, loaded.control_fault)
         repeated = pd.DataFrame([facts] * len(frame), index=frame.index)
         frames.append(pd.concat([repeated, frame], axis="columns"))
-    return pd.concat(frames, ignore_index=True)
+    return pd.concat(frames, ignore_index=True).copy()
 
 
 NOT_SETTINGS = ("run", "isolated", "time", "control_fault")

@@ -22,21 +22,22 @@ from attnbench.report.tables.dataframe import ONE, Row
 from attnbench.report.tables.run import LoadedRun, Runs
 from attnbench.report.tables.table import figures, interval, typed
 from attnbench.stats import between_runs, ratios, reasons
+from attnbench.stats.energy.joules import as_energy
 from attnbench.stats.interval import Interval
 from attnbench.stats.replicates import Replicates, alike
 
 MEANS = (
-    *("latency_s", "ratio", "device_latency_s", "device_ratio"),
+    *("latency_s", "ratio", "device_latency_s", "device_ratio", "energy_j", "energy_ratio"),
     *("images_per_s", "device_images_per_s"),
     *(f"{part}_ratio" for part in PARTS),
 )
 """Figures with intervals of which the mean over the runs is taken, with their rounds'."""
 
-SUMS = ("rounds", "outliers", "processes")
+SUMS = ("rounds", "outliers", "processes", "energy_windows", "energy_apart")
 LEVELS = ("ratio_rounds", "ratio_processes")
 """What the levels within a run leave open: of a mean of independent runs, less."""
 
-MEANS_ALONE = ("issued_share", *(f"{part}_s" for part in PARTS))
+MEANS_ALONE = ("issued_share", "power_w", *(f"{part}_s" for part in PARTS))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +87,21 @@ class PooledRun(LoadedRun):
         return self._device_replicates.control_fault
 
     @cached_property
+    def _energy_replicates(self) -> Replicates:
+        with_energy = tuple(run for run in map(as_energy, self.runs) if run.rounds)
+        return Replicates(with_energy or tuple(map(as_energy, self.runs)))
+
+    @cached_property
+    def energy_control_ratio(self) -> Interval | None:
+        """The mean ratio of the plain host's energy to itself."""
+        return self._energy_replicates.mean(CONTROL)
+
+    @cached_property
+    def energy_control_fault(self) -> str | None:
+        """Why energy allows no verdicts, or None where its control holds."""
+        return self._energy_replicates.control_fault
+
+    @cached_property
     def frame(self) -> pd.DataFrame:
         """One row a variant, columns as in ``columns.POOLED_COLUMNS``."""
         frames = [member.frame.set_index("variant", drop=False) for member in self.members]
@@ -94,7 +110,9 @@ class PooledRun(LoadedRun):
         for variant in dict.fromkeys(name for frame in frames for name in frame.index):
             known = [frame.loc[variant] for frame in frames if variant in frame.index]
             row = _first(known) | _means(known) | self._ratio(variant, known)
-            row |= self._device_ratio(variant, known) | self._single_steps(variant)
+            row |= self._other_ratio("device", variant, known, self._device_replicates)
+            row |= self._other_ratio("energy", variant, known, self._energy_replicates)
+            row |= self._single_steps(variant)
             row |= {
                 "tied_with": "",
                 "tied_between_runs": json.dumps(t) if (t := ties.get(variant, [])) else "",
@@ -116,18 +134,21 @@ class PooledRun(LoadedRun):
             row |= {"verdict": ratios.verdict(pooled), "code": reasons.of_ratio(pooled)}
         return row
 
-    def _device_ratio(self, variant: str, rows: Sequence[pd.Series[Any]]) -> Row:
-        intervals = [ratio for row in rows if (ratio := interval(row, "device_ratio"))]
-        row: Row = {"device_verdict": "", "device_code": ""}
+    def _other_ratio(
+        self, what: str, variant: str, rows: Sequence[pd.Series[Any]], replicates: Replicates
+    ) -> Row:
+        """Return the mean ratio of the device's own times, or of energy."""
+        key, verdict, code = f"{what}_ratio", f"{what}_verdict", f"{what}_code"
+        intervals = [ratio for row in rows if (ratio := interval(row, key))]
+        row: Row = {verdict: "", code: ""}
         if variant in self.run.modules and intervals:
-            row["device_code"] = self._device_replicates.control_code
+            row[code] = replicates.control_code
         if variant == PLAIN or not intervals:
-            return row | (figures("device_ratio_between_runs", ONE) if intervals else {})
+            return row | (figures(f"{key}_between_runs", ONE) if intervals else {})
         pooled = between_runs.known(intervals, self.scatter)
-        if variant != CONTROL and self.device_control_fault is None:
-            row["device_verdict"] = ratios.verdict(pooled)
-            row["device_code"] = reasons.of_ratio(pooled)
-        return row | figures("device_ratio_between_runs", pooled)
+        if variant != CONTROL and replicates.control_fault is None:
+            row |= {verdict: ratios.verdict(pooled), code: reasons.of_ratio(pooled)}
+        return row | figures(f"{key}_between_runs", pooled)
 
     def _single_steps(self, variant: str) -> Row:
         of_device = dataframe.single_steps_of([*map(dataframe.device_times, self.runs)], variant)

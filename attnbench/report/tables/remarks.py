@@ -13,6 +13,7 @@ from attnbench.records.case import RUNTIMES
 from attnbench.records.device import kind_of
 from attnbench.records.run import Run
 from attnbench.records.variants import PLAIN, STAGES, IsolatedModule
+from attnbench.report.tables.energy import notes as energy_notes
 from attnbench.report.tables.isolated import map_copies
 from attnbench.report.tables.pooled import PooledRun
 from attnbench.report.tables.run import WITHIN_RUN, LoadedRun
@@ -131,7 +132,8 @@ def notes(loaded: LoadedRun) -> list[str]:
         *(*_computed(run), *_unknown_operators(run)),
     )
     if isinstance(loaded, PooledRun):
-        of_runs = [*_of_several(loaded), *_scatter(loaded), *_device_times(loaded)]
+        of_runs = [*_of_several(loaded), *_scatter(loaded)]
+        of_runs += [*_device_times(loaded), *energy_notes.notes(loaded)]
         of_runs += [
             f"In the run of {began(run)}: {line}"
             for run in loaded.runs
@@ -147,6 +149,7 @@ def notes(loaded: LoadedRun) -> list[str]:
         *_intervals(loaded),
         *_ceilings(loaded),
         *_device_times(loaded),
+        *energy_notes.notes(loaded),
         *disturbances(run),
         *limits,
         *sources,

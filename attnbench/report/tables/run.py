@@ -20,6 +20,7 @@ from attnbench.report.tables.inside import shares as inside
 from attnbench.report.tables.table import Table, printed
 from attnbench.stats import ratios
 from attnbench.stats.device_time import device_rounds, has_device_times, waited
+from attnbench.stats.energy.joules import as_energy, energy_rounds
 from attnbench.stats.interval import Interval, median_interval
 from attnbench.stats.replicates import began, control_fault
 from attnbench.stats.steps.single_steps import PERCENTILES
@@ -43,6 +44,10 @@ SPEED = tuple(
     f"{whose}{figure}"
     for whose in ("", "device_")
     for figure in ("images_per_s", *(f"step_p{share}_s" for share in PERCENTILES))
+)
+ENERGY = (
+    *("energy_j", "energy_ratio_between_runs", "energy_verdict", "energy_ratio", "power_w"),
+    "energy_apart",
 )
 MEMORY = {
     device: tuple(f"peak_{peak}_{figure}" for peak in peaks for figure in ("bytes", "ratio"))
@@ -180,6 +185,22 @@ class LoadedRun:
         return any(has_device_times(run.rounds) for run in self.runs)
 
     @cached_property
+    def energy_control_ratio(self) -> Interval | None:
+        """The ratio of the control's energy to that of what it repeats."""
+        plan = self.run.plan
+        return ratios.ratio(energy_rounds(self.run), plan.control, baseline=plan.baseline)
+
+    @cached_property
+    def energy_control_fault(self) -> str | None:
+        """Why energy allows no verdicts, or None where its control holds."""
+        return control_fault(as_energy(self.run))
+
+    @cached_property
+    def has_energy(self) -> bool:
+        """Whether the energy of any step is known."""
+        return any(energy_rounds(run) for run in self.runs)
+
+    @cached_property
     def waited(self) -> tuple[str, ...]:
         """The variants whose steps the device waited for: their latency is that of issuing."""
         names = self.run.plan.variants
@@ -277,6 +298,7 @@ def _of_networks(loaded: LoadedRun) -> list[Table]:
                 *(of_device if loaded.has_device_times else ()),
                 (f"Latency {loaded.within}{note}", latency, frame),
                 *_speeds(frame),
+                *_energy(loaded),
                 *of_parts,
                 *_held(case, pool, networks),
             )
@@ -290,6 +312,14 @@ def _speeds(frame: pd.DataFrame) -> list[tuple[str, tuple[str, ...], pd.DataFram
     """Return the table of images a second and of single steps, where anything was timed."""
     caption = "Images a second, and single steps: what a share of them does not exceed"
     return [(caption, SPEED, frame)] if frame["images_per_s"].notna().any() else []
+
+
+def _energy(loaded: LoadedRun) -> list[tuple[str, tuple[str, ...], pd.DataFrame]]:
+    """Return the table of energy, where it was measured."""
+    if not loaded.has_energy:
+        return []
+    failed = "" if loaded.energy_control_fault is None else FAILED
+    return [(f"Energy{loaded.across}{failed}", ENERGY, loaded.frame)]
 
 
 def _held(

@@ -98,10 +98,13 @@ def wanted(device: str | None, on: Labels) -> str:
     return ", ".join([*asked, *([device] if device else [])]) or "any device"
 
 
-def here(name: str | None = None, device: str | None = None) -> list[Slot]:
+def here(
+    name: str | None = None, device: str | None = None, number: int | None = None
+) -> list[Slot]:
     """Return the slots of this machine: each GPU, or the CPU where there is none.
 
-    ``device``: ``cpu`` or ``cuda`` for those alone; empty where there is none of them.
+    ``device``: ``cpu`` or ``cuda`` for those alone; empty where there is none of them. ``number``:
+    of one GPU, among those that may be used.
     """
     shared: dict[str, str | int] = {
         "name": name or socket.gethostname(),
@@ -110,6 +113,8 @@ def here(name: str | None = None, device: str | None = None) -> list[Slot]:
         "platform": platform.platform(),
     }
     gpus = _gpus() if device != "cpu" else []
+    if number is not None:
+        gpus = gpus[number : number + 1]
     if gpus:
         return [Slot({"device": "cuda", **shared, **gpu}) for gpu in gpus]
     return [] if device == "cuda" else [Slot({"device": "cpu", **shared})]

@@ -304,20 +304,19 @@ def test_a_slower_step_takes_that_share_longer(monkeypatch):
     assert moves == ["moved"]
 
 
-def test_a_slower_step_on_a_gpu_spins_for_that_share(monkeypatch):
+def test_a_slower_step_on_a_gpu_spins_for_that_share():
     machine, spins = Machine(), []
 
-    def spin(cycles):
-        spins.append(cycles)
-        machine.now += cycles / 2**30
+    class Queue:
+        def spin(self, seconds):
+            spins.append(seconds)
+            machine.now += seconds
 
-    monkeypatch.setattr(selftest.timing, "CudaClock", lambda: machine)
-    monkeypatch.setattr(torch.cuda, "_sleep", spin)
-    slower = selftest._slower_cuda(machine.step(0.5), 0.25)
-    spins.clear()
+    slower = selftest._slower_device(machine.step(0.5), 0.25, machine, Queue())
+    assert spins == []
     before = machine.now
     slower()
-    assert spins == [2**27]  # a quarter of 0.5 s, at 2**30 a second
+    assert spins == [0.125]  # a quarter of 0.5 s
     assert machine.now - before == 0.625  # 0.5 + 0.125
 
 

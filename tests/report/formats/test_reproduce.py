@@ -46,6 +46,13 @@ def test_the_command_asks_for_the_very_configuration(run: Run, settings, monkeyp
     assert asdict(found) == asdict(case)
     assert asked.modules == again.modules
     assert asked.budget_s == run.plan.budget_s
+    assert asked.energy is None
+
+
+def test_the_command_asks_for_the_rounds_of_energy(run: Run) -> None:
+    assert "--energy" not in command(run)
+    again = replace(run, plan=replace(run.plan, energy_rounds=8))
+    assert "--processes 1 --energy 8 " in command(again)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""Counters of energy that hardware keeps; nothing is modelled."""

@@ -1,0 +1,1 @@
+"""Joules of variants by the hardware's own counter, in rounds apart from the timed ones."""

@@ -1,0 +1,1 @@
+"""Kinds of results that have a file of their own."""

@@ -1,0 +1,1 @@
+"""What tables say of energy beside its figures."""

@@ -1,0 +1,1 @@
+"""Figures of energy from raw joules; derived when read, never stored."""
