@@ -268,6 +268,7 @@ def _refused(limit: Limit, group: Sequence[Limit], why: str) -> Outcome:
         computed_text="none",
         rule=rule,
         verdict=refusal(limit.module, why),
+        code=reasons.REFUSED,
         expected="within",
         holds=False,
         file=str(limit.file),

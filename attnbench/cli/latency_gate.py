@@ -17,6 +17,7 @@ from attnbench.modules import SettingsError
 from attnbench.plugins.host_reference import HostReference, parse_host
 from attnbench.plugins.python_file import is_in_file
 from attnbench.records.case import RunOptions
+from attnbench.stats import reasons
 
 if TYPE_CHECKING:
     from attnbench.plugins.resolve import ModuleReference
@@ -71,6 +72,7 @@ def _refused(limit: LatencyLimit, verdict: str) -> Outcome:
         computed_text="none",
         rule="not timed",
         verdict=verdict,
+        code=reasons.REFUSED,
         expected="within",
         holds=False,
         file=str(limit.file),

@@ -204,18 +204,8 @@ def require_values(options: RunOptions) -> None:
         )
     if options.calibration and "int8" not in (options.dtype or ()):
         raise UserError("--calibrate takes the ranges of --dtype int8, and no other")
-    if options.energy and not LEAST_ROUNDS <= options.energy <= MOST_ROUNDS:
-        raise UserError(
-            f"energy must be at least {LEAST_ROUNDS} rounds, of which there is a 95% interval, and "
-            f"at most {MOST_ROUNDS}, not {options.energy}"
-        )
-    if options.energy and options.isolated:
-        raise UserError("--energy takes whole networks; leave --isolated or --energy out")
-    if options.energy and (options.timeout_s or LONGEST_S) < LEAST_TIMEOUT_S:
-        raise UserError(
-            f"--energy has windows of {LEAST_WINDOW_S:g} s, which --timeout {options.timeout_s:g} "
-            f"may end; allow {LEAST_TIMEOUT_S:g} s at least"
-        )
+    if options.energy:
+        _require_energy(options, options.energy)
     if not 1 <= (options.repeat or 0) <= MOST_RUNS:
         raise UserError(f"repeat must be at least 1 and at most {MOST_RUNS}, not {options.repeat}")
     if not 0 <= (options.every_minutes or 0.0) < LONGEST_S / 60:
@@ -229,6 +219,21 @@ def require_values(options: RunOptions) -> None:
         raise UserError("stages has no value")
     if options.blocks not in BLOCKS:
         raise UserError(unknown("blocks", str(options.blocks), BLOCKS))
+
+
+def _require_energy(options: RunOptions, rounds: int) -> None:
+    if not LEAST_ROUNDS <= rounds <= MOST_ROUNDS:
+        raise UserError(
+            f"energy must be at least {LEAST_ROUNDS} rounds, of which there is a 95% interval, and "
+            f"at most {MOST_ROUNDS}, not {rounds}"
+        )
+    if options.isolated:
+        raise UserError("--energy takes whole networks; leave --isolated or --energy out")
+    if (options.timeout_s or LONGEST_S) < LEAST_TIMEOUT_S:
+        raise UserError(
+            f"--energy has windows of {LEAST_WINDOW_S:g} s, which --timeout {options.timeout_s:g} "
+            f"may end; allow {LEAST_TIMEOUT_S:g} s at least"
+        )
 
 
 def require_spacing(options: RunOptions) -> None:

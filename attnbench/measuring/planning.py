@@ -171,7 +171,7 @@ def _prepare(options: RunOptions, out: Path | None) -> tuple[PlannedRuns, Path, 
     )
     facts = environment.of_case(first)
     if draft.plan.energy_rounds:
-        devices.kind_of(first.device).energy(facts)  # or refuse, before anything is written
+        kinds.kind_of(first.device).energy(facts)  # or refuse, before anything is written
     planned_runs = []
     for case, name in draft.cases:
         own_folder, plan = folder / name, draft.plan_of(case)

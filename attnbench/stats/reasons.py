@@ -24,7 +24,7 @@ WITHIN, OVER, UNDECIDED = "within", "over", "undecided"
 UNTIMED, FEW_ROUNDS, NOISY, CONTROL = "untimed", "few-rounds", "noisy", "control"
 SHARED, DISTURBED, THROTTLED = "shared", "disturbed", "throttled"
 SLOWER_IN_RUN, FASTER_IN_RUN, FIRST = "slower-in-run", "faster-in-run", "first"
-UNCOUNTED, UNEXECUTED = "uncounted", "unexecuted"
+UNCOUNTED, UNEXECUTED, REFUSED = "uncounted", "unexecuted", "refused"
 REPRODUCED, EXPLAINED, CONTRADICTED = "reproduced", "explained", "contradicted"
 PINNED, CHANGED, NOT_REFUTED = "pinned", "changed", "not-refuted"
 HELPS, HARMS, NO_GAIN, FEW_SEEDS = "helps", "harms", "no-gain", "few-seeds"
@@ -115,6 +115,10 @@ REASONS: Mapping[str, Reason] = {
         "The network cannot be exported, or the runtime does not execute it, or computes something "
         "else.",
         "The line beside it says where it failed; attnbench export shows the whole error.",
+    ),
+    REFUSED: Reason(
+        "The module cannot be measured as it is, or does not fit into the host.",
+        "The line beside it says why, and what would do.",
     ),
     REPRODUCED: Reason("The figure rounds to the published one.", "Nothing."),
     EXPLAINED: Reason(

@@ -121,7 +121,7 @@ def by_runtime(runs: Runs) -> list[Table]:
 
 
 def _side_by_side(
-    caption: str, runs: Runs, modules: Sequence[str], cell: Callable[[pd.Series[Any]], str]
+    caption: str, runs: Runs, modules: list[str], cell: Callable[[pd.Series[Any]], str]
 ) -> Table:
     frames = [loaded.frame.set_index("variant").reindex(modules) for loaded in runs.values()]
     cells = [[cell(row) for _, row in frame.iterrows()] for frame in frames]
@@ -129,7 +129,7 @@ def _side_by_side(
     return Table(caption, ("module", *runs), rows)
 
 
-def _operators(named: dict[str, LoadedRun], modules: Sequence[str]) -> Table:
+def _operators(named: dict[str, LoadedRun], modules: list[str]) -> Table:
     """Return the operators that modules add, before any fusing and after a runtime's own."""
     shown = {label: loaded for label, loaded in named.items() if not loaded.run.case.compiled}
     table = _side_by_side(
