@@ -307,7 +307,10 @@ def test_a_run_that_was_killed_within_its_first_line_begins_anew(tmp_path: Path)
         ({"batch_size": 8}, "batch_size: Input should be a valid tuple, not 8"),
         ({"image_size": ((64, 64),)}, "image_size is a single number where the image is square"),
         ({"modules": "sa"}, "modules: Input should be a valid tuple, not 'sa'"),
-        ({"dtype": ("int4",)}, "unknown dtype 'int4' .*; known: float32, bfloat16, float16, int8"),
+        (
+            {"dtype": ("int4",)},
+            "unknown dtype 'int4' .*; known: float32, bfloat16, float16, amp, amp-float16, int8",
+        ),
         ({"dtype": ("int8",)}, "eager PyTorch does not compute in int8"),
         ({"runtime": ("tpu",)}, "unknown runtime 'tpu'; known: eager, compile, cuda-graph, comp"),
         ({"mode": ("sleeping",)}, "unknown mode 'sleeping'; known: inference, training"),
