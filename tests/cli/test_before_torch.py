@@ -157,7 +157,7 @@ evaluate E --module sga                       | unknown attention module 'sga' (
 evaluate E --module nowhere.py:Mine           | there is no Python file
 evaluate E --dtype int4                       | --dtype: 'int4' is not one of
 evaluate E --dtype float31                    | (did you mean float32?)
-evaluate E --device tpu                       | 'tpu' is not one of
+evaluate E --device tpu                       | unknown device 'tpu'
 evaluate E --batch-size 0                     | batch_size must be at least 1
 evaluate E --batch-size many                  | --batch-size
 evaluate E --image-size 31                    | image_size must be at least 32
@@ -194,7 +194,7 @@ train --data digits --image-size 16           | image_size must be at least 32
 train --data digits --stages 5                | unknown stages [5]
 train --data digits --blocks first            | unknown blocks 'first'
 train --data digits --amp int8                | --amp: 'int8' is not one of
-train --data digits --device tpu              | 'tpu' is not one of
+train --data digits --device tpu              | unknown device 'tpu'
 train --data digits --threads 0               | threads must be at least 1
 train --data digits --workers -1              | workers must be at least 0
 train --data digits --save-minutes 0          | save-minutes must be a positive number
@@ -220,7 +220,7 @@ pick RUN --recipe nothing --max-memory 5%     | no recipe 'nothing'
 pick RUN --format junit                       | 'junit' is not one of
 selftest --simulated 3                        | --simulated
 selftest --real -1                            | --real
-selftest --device tpu                         | 'tpu' is not one of
+selftest --device tpu                         | unknown device 'tpu'
 report                                        | DIR
 report nowhere                                | cannot read nowhere
 report RUN RUN                                | give --out

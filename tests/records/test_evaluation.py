@@ -47,7 +47,7 @@ def test_a_line_that_was_cut_off_is_removed_before_the_next(tmp_path: Path) -> N
         ({"batch_size": 0}, "batch_size: Input should be greater than or equal to 1"),
         ({"environment": {"cores": float("nan")}}, r"environment\.cores: .*below 2"),
         ({"weights": {"name": "a", "sha256": "short"}}, "weights.sha256: String should match"),
-        ({"device": "abacus"}, "device: Input should be 'cpu' or 'cuda'"),
+        ({"device": "abacus"}, "device: Value error, unknown device 'abacus'"),
     ],
 )
 def test_a_line_that_is_no_evaluation_is_bad_input(

@@ -20,12 +20,13 @@ def selftest(
 
     Exit status 1 where they are not, such as on a machine too busy to see 5%.
     """
+    asked = options.device(device)  # or refuse it, before torch is imported
     from attnbench.measuring.selftest import selftest as measured
 
     console = output.console()
     findings = measured.Findings()
     with worker.time_limit(timeout), machine_lock.alone() if real else nullcontext():
-        for line in measured.run(simulated, real, options.device(device), findings):
+        for line in measured.run(simulated, real, asked, findings):
             console.print(line)
     console.print(output.table(findings.caption, measured.HEADINGS, findings.rows, ("what",)))
     output.complain(*findings.faults)

@@ -26,7 +26,7 @@ def here(monkeypatch, tmp_path):
         (["worker", "lab1"], "'lab1' is no address of a scheduler such as tcp://lab1:8786"),
         (["worker", "http://lab1:80"], "is no address of a scheduler"),
         (["worker", "tcp://lab1:8786", "--device", "cuda"], "no GPU that may be used"),
-        (["worker", "tcp://lab1:8786", "--device", "tpu"], "'tpu' is not one of"),
+        (["worker", "tcp://lab1:8786", "--device", "tpu"], "unknown device 'tpu'"),
         (["worker", "a:1", "--scheduler-file", "x"], "not by both"),
         (["worker", "--scheduler-file", "none.json"], "none.json holds no scheduler's address"),
         (["worker", "--scheduler-file", "empty.json"], "empty.json holds no scheduler's address"),
