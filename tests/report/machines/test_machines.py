@@ -53,14 +53,15 @@ def test_a_configuration_is_one_on_every_machine(loaded) -> None:
 def test_the_spread_is_of_machines_whose_control_holds(loaded) -> None:
     table = tables.spread(places.in_order(loaded.named))
     assert table.headings[2:] == ("AMD EPYC 7763", "NVIDIA H100", "Apple M2", "least to greatest")
-    # Only batch 2 was measured on several; there, +10% on the M2 is too noisy to judge.
+    # Only batch 2 was measured on several; there, SA on the M2 is too noisy to judge: 1.1 of one
+    # copy of the plain host and 1.1 / 1.3 of the other, so 1.1 / sqrt(1.3) = 0.9648 in the middle.
     (sa, se) = table.rows
     assert sa == (
         "SA",
         "batch 2",
         "+25.0% [+25.0, +25.0]",
         "+50.0% [+50.0, +50.0]",
-        "? +10.0% [+10.0, +10.0]",
+        "? -3.5% [-15.4, +10.0]",
         "+25.0% to +50.0%",
     )
     assert (se[0], se[-1]) == ("SE", "+5.0% to +5.0%")
@@ -100,7 +101,7 @@ def test_the_plot_has_a_panel_a_machine_and_a_line_a_module(loaded) -> None:
     assert [round(value) for value in lines[0]] == [20, 25, 30]
     words = plots.MACHINE_PLOTS["overhead_by_machine"].describe(frame)
     assert "NVIDIA H100: SA +50.0% [+50.0, +50.0] (batch 2)" in words
-    assert "SA +10.0% [+10.0, +10.0], no verdict (batch 2)" in words
+    assert "SA -3.5% [-15.4, +10.0], no verdict (batch 2)" in words
 
 
 def test_the_joint_report_has_them(loaded, tmp_path) -> None:
