@@ -39,6 +39,13 @@ def test_machines_are_told_apart_by_what_differs(loaded, tmp_path, case) -> None
     assert (known["few"], known["many"]) == ("AMD EPYC 9554 (cores 4)", "AMD EPYC 9554 (cores 64)")
 
 
+def test_runtimes_whose_versions_only_their_own_runs_state_are_on_one_machine(tmp_path, case):
+    for name in ("openvino", "onnxruntime"):
+        facts = {"cpu": "AMD EPYC 9554", name: "1.2.3"}
+        store_run(tmp_path, case, name, facts=facts, settings={"runtime": name}, sa=1.2)
+    assert {*places.machines(load(tmp_path).named).values()} == {"AMD EPYC 9554"}
+
+
 def test_a_configuration_is_one_on_every_machine(loaded) -> None:
     named = places.configurations(loaded.named)
     assert named == {
