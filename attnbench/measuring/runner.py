@@ -42,6 +42,7 @@ from attnbench.records.schema import (
     FailedStep,
     Failure,
     Memory,
+    Plan,
     Profile,
     Record,
     Results,
@@ -112,7 +113,7 @@ def run(
     with worker.time_limit(options.timeout_s):
         notify = progress or _unheard()
         turns = repetitions.Turns(options.if_busy or "wait", notify)
-        beside = _BesideThePlan(bool(options.profile), _wait_for_quiet_s(options))
+        beside = _BesideThePlan(bool(options.profile), options.wait_for_quiet_s)
         planned = replace(
             options, timeout_s=None, if_busy=None, profile=None, wait_for_quiet_s=None
         )
@@ -130,12 +131,13 @@ class _BesideThePlan:
     """Options that a run may be resumed without."""
 
     profiling: bool
-    wait_for_quiet_s: float
+    wait_for_quiet_s: float | None
 
-
-def _wait_for_quiet_s(options: RunOptions) -> float:
-    stated = options.wait_for_quiet_s
-    return OPTIONS["wait_for_quiet_s"].default if stated is None else stated  # type: ignore[no-any-return]
+    def wait_s(self, plan: Plan) -> float:
+        """Return for how long a run may be held back; by default no longer than its rounds take."""
+        if self.wait_for_quiet_s is not None:
+            return self.wait_for_quiet_s
+        return min(float(OPTIONS["wait_for_quiet_s"].default), plan.budget_s)
 
 
 def _unheard() -> Progress:
@@ -166,7 +168,7 @@ def _run(
     for planned in runs:
         planned.exports, planned.profiling = _exports(folder), beside.profiling
         planned.images = None if options.calibration is None else Path(options.calibration)
-        planned.wait_for_quiet_s = beside.wait_for_quiet_s
+        planned.wait_for_quiet_s = beside.wait_s(planned.plan)
     folders = {id(planned): its_folder for planned, its_folder in planned_runs}
     due = repetitions.paced(runs, 60 * (options.every_minutes or 0.0), notify)
     timed: MeasureLatency = lambda run: turns.marked(latency_apart(run))  # noqa: E731

@@ -4,6 +4,7 @@ from attnbench.errors import UserError
 from attnbench.measuring import runner
 from attnbench.measuring.events import Beginning, Waiting
 from attnbench.measuring.repetitions import Turns
+from attnbench.measuring.runner import _BesideThePlan
 from attnbench.records.case import RunOptions
 from attnbench.records.run import Run
 from attnbench.records.schema import Block, Counts, Plan, Record, Round
@@ -108,3 +109,12 @@ def test_a_folder_that_is_resumed_is_refused_at_its_first_run(other):
 def test_what_may_wait_or_share_plans_first(other, if_busy):
     assert other.devices == ()
     Turns(if_busy, lambda *_: None).require_free(lambda: ())
+
+
+def test_a_run_is_held_back_no_longer_than_its_rounds_take_unless_it_is_stated() -> None:
+    short, long = (Plan(variants=("plain", "control"), budget_s=s, target=0.1) for s in (5.0, 90.0))
+    unstated = _BesideThePlan(profiling=False, wait_for_quiet_s=None)
+    assert (unstated.wait_s(short), unstated.wait_s(long)) == (5.0, 60.0)
+    for stated in (0.0, 300.0):
+        beside = _BesideThePlan(profiling=False, wait_for_quiet_s=stated)
+        assert (beside.wait_s(short), beside.wait_s(long)) == (stated, stated)

@@ -108,7 +108,7 @@ OPTIONS = [  # flag, what stands for its value, default as shown, help
     (
         "--wait-for-quiet",
         "SECONDS",
-        "60",
+        "60; a shorter --budget",
         "Most time, in all rounds of a run together, to hold a round back while other programs use "
         "its cores; 0 does not wait. Rounds beside them are flagged.",
     ),
