@@ -85,7 +85,7 @@ def _parameter(parameter: inspect.Parameter) -> tuple[str, str, str] | None:
     kind, info = _declared(parameter)
     if info.hidden:
         return None
-    names = ", ".join(info.param_decls or [f"--{parameter.name.rstrip('_').replace('_', '-')}"])
+    names = ", ".join(_flags(parameter, info))
     value = info.metavar or _value(kind)
     if isinstance(info, ArgumentInfo):
         shown = value or parameter.name.upper()
@@ -96,6 +96,13 @@ def _parameter(parameter: inspect.Parameter) -> tuple[str, str, str] | None:
         _in_a_cell(_default(parameter, info)),
         _in_a_cell(info.help or ""),
     )
+
+
+def _flags(parameter: inspect.Parameter, info: OptionInfo | ArgumentInfo) -> list[str]:
+    """Return how an option is written; in ``Annotated`` typer has the first as its default."""
+    stated = [info.default, *(info.param_decls or ())]
+    flags = [flag for flag in stated if isinstance(flag, str) and flag.startswith("--")]
+    return flags or [f"--{parameter.name.rstrip('_').replace('_', '-')}"]
 
 
 def _declared(parameter: inspect.Parameter) -> tuple[Any, OptionInfo | ArgumentInfo]:

@@ -81,7 +81,7 @@ class Case:
     image_size: Size = option(  # noqa: RUF009  a field
         "--image-size N|HxW,...",
         help=f"A square's side, or height x width. {SEVERAL}",
-        default_text="224; 800x1333 for a detector",
+        default_text="the host's own, such as 224 or 800x1333",
         limits=(1, 2**16),  # each side
         text=image_size.option,
         meaning="Height and width of an image, or `800x1333` where they differ.",
@@ -187,7 +187,7 @@ class Case:
         "--device NAME",
         help="cpu, cuda, cuda:1, xpu, mps; auto takes a GPU where there is one.",
         default_text="auto",
-        meaning="`cpu`, `cuda`, or with a number where there are several: `cuda:1`.",
+        meaning="`cpu`, `cuda`, `xpu`, `mps`, or with a number where there are several: `cuda:1`.",
         words=str,
     )
     threads: int = option(

@@ -67,15 +67,15 @@ REASONS: Mapping[str, Reason] = {
         "Raise --budget, or measure fewer modules, a smaller image or a smaller batch.",
     ),
     NOISY: Reason(
-        "The control, the plain host against itself, is known no better than twice the target: a "
-        "difference of that size could not be seen.",
+        "The 95% interval of the control, the plain host against itself, is wider than twice the "
+        "target: a difference of the target's size could not be seen.",
         "Quiet the machine (attnbench doctor says what disturbs it), or raise --budget.",
     ),
     CONTROL: Reason(
         "The control failed: the plain host against itself is significantly different from 1, so "
         "any other ratio of this run may be off by as much.",
-        "Measure again, best on a quieter machine; where it fails again, attnbench selftest --real "
-        "says whether this machine can be measured at all.",
+        "Measure again, best on a quieter machine; where it fails again, attnbench selftest says "
+        "whether this machine can be measured at all.",
     ),
     SHARED: Reason(
         "The control failed, and another measurement ran on the same device in most rounds.",

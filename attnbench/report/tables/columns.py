@@ -247,8 +247,9 @@ COLUMNS = (
     ),
     *with_ends(
         "ratio",
-        "exp of the median over rounds of log(step / plain step of the same round), of several "
-        "processes the mean of their medians; `attnbench/stats/interval.py` and `processes.py` say "
+        "exp of the median over rounds of log(step / plain step of the same round), of a module to "
+        "both copies of the plain host; of several processes the mean of their medians; "
+        "`attnbench/stats/interval.py` and `processes.py` say "
         "how its interval is computed. It covers the rounds and processes of this run alone.",
         "1",
         "ratio within this run [95%]",

@@ -39,7 +39,7 @@ OPTIONS = [  # flag, what stands for its value, default as shown, help
     (
         "--image-size",
         "N|HxW,...",
-        "224; 800x1333 for a detector",
+        "the host's own, such as 224 or 800x1333",
         f"A square's side, or height x width. {SEVERAL}",
     ),
     (

@@ -39,7 +39,7 @@ def test_the_columns_before_those_of_a_run_letter_by_letter() -> None:
         (
             "device",
             "",
-            "`cpu`, `cuda`, or with a number where there are several: `cuda:1`.",
+            "`cpu`, `cuda`, `xpu`, `mps`, or with a number where there are several: `cuda:1`.",
         ),
         ("threads", "1", "Of a CPU."),
         ("seed", "", "Of weights, images and order."),
