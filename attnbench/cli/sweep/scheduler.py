@@ -30,12 +30,12 @@ def scheduler(  # noqa: PLR0913, PLR0917  an option each
 ) -> int:
     """Serve as the place where workers and sweeps meet, on loopback unless told.
 
-    Whoever reaches it can run code on every machine that has joined.
+    What reaches its port can run code on every machine that has joined.
     """
     security = fleet.security_of(tls_ca, tls_certificate, tls_key)
     if security is None and host not in LOOPBACK and not without_tls:
         raise UserError(
-            f"on {host} whoever reaches the port could run code on every machine that joins: state "
+            f"on {host} what reaches the port could run code on every machine that joins: state "
             "--tls-ca, --tls-certificate and --tls-key, or --without-tls in a network that you "
             "trust"
         )

@@ -31,7 +31,7 @@ def here(monkeypatch, tmp_path):
         (["worker", "--scheduler-file", "none.json"], "none.json holds no scheduler's address"),
         (["worker", "--scheduler-file", "empty.json"], "empty.json holds no scheduler's address"),
         (["worker", "a:1", "--tls-ca", "ca.pem"], "--tls-certificate is missing"),
-        (["scheduler", "--host", "0.0.0.0"], "whoever reaches the port could run code"),
+        (["scheduler", "--host", "0.0.0.0"], "what reaches the port could run code"),
         (["scheduler", "--port", "70000"], "--port"),
         (["sweep", "mine.toml", "--scheduler", "lab1"], "is no address of a scheduler"),
         (["sweep", "status", "x", "--scheduler", "a:1"], "sweep status takes one folder"),
