@@ -14,6 +14,7 @@ from attnbench.claims import published_accuracy
 from attnbench.claims.published_accuracy import Recipe
 from attnbench.errors import UserError
 from attnbench.records import precision
+from attnbench.records.case import Case
 from attnbench.records.variants import PLAIN
 from attnbench.stats import between_runs
 from attnbench.stats import reasons as codes
@@ -122,7 +123,7 @@ def pick(
     elif gains is not None:
         trained = gains.trainings.training.described
         candidates = [replace(known, gain=gains.gain(known.module)) for known in candidates]
-    evaluated = _box_precisions(folder, case.host, remarks)
+    evaluated = _box_precisions(folder, case, remarks)
     candidates = [replace(known, box_ap=evaluated.get(known.module)) for known in candidates]
     unlike = (published_accuracy.unlike_published(case, module) for module in modules)
     return Choice(
@@ -139,14 +140,20 @@ def pick(
     )
 
 
-def _box_precisions(folder: Path, host: str, remarks: list[str]) -> dict[str, float]:
-    """Return the box AP of each module's detector on the images of the last evaluation."""
+def _box_precisions(folder: Path, case: Case, remarks: list[str]) -> dict[str, float]:
+    """Return the box AP of each module's detector on the images of the last file.
+
+    Detectors are evaluated with the module at all of its sites, so there is none for a run with
+    fewer; and none of a module of which several files of weights were evaluated.
+    """
+    if not case.everywhere:
+        return {}
     inside = sorted(path for path in folder.iterdir() if path.is_dir())
     known = [
         result
         for place in (folder, *inside)
         for result in precision.read(place)
-        if result.host == host
+        if result.host == case.host
     ]
     if not known:
         return {}
@@ -156,10 +163,20 @@ def _box_precisions(folder: Path, host: str, remarks: list[str]) -> dict[str, fl
         remarks.append(
             f"precisions on other images than {data.name} ({data.sha256[:8]}) are not shown"
         )
+    weights: dict[str, set[str]] = {}
+    for result in alike:
+        if result.module is not None:
+            weights.setdefault(result.module, set()).add(result.weights.sha256)
+    if several := sorted(name for name, files in weights.items() if len(files) > 1):
+        remarks.append(
+            f"precisions of several files of weights are not shown: {formatting.joined(several)}"
+        )
     return {
         result.module: ap
         for result in alike
-        if result.module is not None and (ap := result.box.get("ap")) is not None
+        if result.module is not None
+        and result.module not in several
+        and (ap := result.box.get("ap")) is not None
     }
 
 

@@ -8,6 +8,7 @@ from attnbench.accuracy.options import EvaluationOptions
 from attnbench.cli import output
 from attnbench.errors import UserError
 from attnbench.records import precision, store
+from attnbench.records.device import in_a_path
 from attnbench.system import worker
 
 
@@ -23,7 +24,7 @@ def evaluate(options: EvaluationOptions, timeout: float | None, out: Path | None
 
     prepared = worker.time_limit(timeout)(prepare)(options)
     console = output.console()
-    name = f"{prepared.device}-{options.host}-precision"
+    name = f"{in_a_path(prepared.device)}-{options.host}-precision"
     try:
         with store.record_folder(precision.FILE, out, name) as folder:
             console.print(f"{prepared.described}; record in {folder}")

@@ -228,7 +228,7 @@ def _warm_up(run: Run, variant: str, clock: timing.Clock, warm: _Warm) -> float:
     ready = workload.exported_step(run, variant) if exported else step(run.case, variant)
     warm.steps[variant] = ready
     with ready.during():
-        _check_finite(ready())
+        check_finite(ready())
         first_s = clock.seconds(start, clock.mark())
         warm.block_steps[variant] = timing.warm_up(ready, clock)
     return first_s
@@ -260,7 +260,12 @@ def launches_of(run: Run, variant: str) -> int | None:
     return None if count is None else (count.details or {}).get("kernels")
 
 
-def _check_finite(output: object) -> None:
+def check_finite(output: object) -> None:
+    """Refuse outputs that are not finite.
+
+    Raises:
+        FloatingPointError: some are not.
+    """
     tensors = (leaf for leaf in tree_leaves(output) if isinstance(leaf, torch.Tensor))
     if not all(torch.isfinite(tensor).all() for tensor in tensors):
         raise FloatingPointError("the output is not finite: what follows would time a defect")

@@ -38,7 +38,7 @@ from attnbench.plugins import host_reference, resolve
 from attnbench.plugins.resolve import ModuleReference
 from attnbench.records import image_size, store
 from attnbench.records.case import Case, RunOptions
-from attnbench.records.device import kind_of
+from attnbench.records.device import in_a_path, kind_of
 from attnbench.records.run import Run, machine
 from attnbench.records.schema import Plan, Record
 from attnbench.records.variants import CONTROL, PLAIN, Map, alone
@@ -166,12 +166,11 @@ def _prepare(options: RunOptions, out: Path | None) -> tuple[PlannedRuns, Path, 
     draft = _draft(options, out)
     first = draft.cases[0][0]
     kind = "-isolated" if first.isolated else ""
-    folder = out or store.new_folder(
-        f"{first.device.replace(':', '')}-{_in_a_path(first.host)}{kind}"
-    )
     facts = environment.of_case(first)
     if draft.plan.energy_rounds:
         kinds.kind_of(first.device).energy(facts)  # or refuse, before anything is written
+    device = in_a_path(first.device)
+    folder = out or store.new_folder(f"{device}-{_in_a_path(first.host)}{kind}")
     planned_runs = []
     for case, name in draft.cases:
         own_folder, plan = folder / name, draft.plan_of(case)

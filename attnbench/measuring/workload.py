@@ -11,6 +11,7 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
+from attnbench.devices import table as devices
 from attnbench.errors import UserError
 from attnbench.hosts.build import CLASSES, build
 from attnbench.hosts.check_host import require_logits
@@ -100,6 +101,7 @@ def export(run: Run, variant: str) -> Export:
         OtherAnswersError: the runtime computes something else.
     """
     case = run.case
+    devices.select(case.device)
     torch.set_num_threads(case.threads)
     model = network(case, variant, "cpu", statistics=True).eval()
     sources = run.plan.sources

@@ -22,7 +22,7 @@ _FOLDERS: set[Path] = set()
 """The folders of the files that this process has loaded."""
 
 
-__all__ = ["is_in_file", "load", "origin"]
+__all__ = ["files", "is_in_file", "load", "origin"]
 
 
 def load(source: str, folder: Path, root: str | None = None) -> object:
@@ -68,6 +68,15 @@ def origin(source: str, folder: Path, root: str | None = None) -> str:
     """
     directory = None if root is None else import_root.folder_of(root, folder, source)
     return import_root.digest(_files(source, folder, directory), source)
+
+
+def files(source: str, folder: Path) -> list[Path]:
+    """Return the file of a module and those beside it that it imports, of which is its digest.
+
+    Raises:
+        SettingsError: there is no such file.
+    """
+    return _files(source, folder, None)
 
 
 def _files(source: str, folder: Path, root: Path | None) -> list[Path]:

@@ -338,6 +338,7 @@ class RunOptions:
         "5 s, one for each network, apart from the timing; at least 6.",
         default=0,
         default_text="none",
+        since=5,
         text=lambda rounds: str(rounds) if rounds else "",
     )
     timeout_s: float | None = option(

@@ -105,7 +105,7 @@ class Run:
 
         What was not exported cannot be timed; the control is the plain host's file again.
         """
-        if step == "latency" and self.case.exported:
+        if step in {"latency", "energy"} and self.case.exported:
             exported = PLAIN if variant == self.plan.control else variant
             if "export" in self.failures.get(exported, {}):
                 return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from importlib import import_module
@@ -132,9 +132,8 @@ def make(folder: Path, subject: Subject, network: nn.Module, images: Images) -> 
     case, row = subject.case, TABLE[subject.case.runtime]
     with torch.inference_mode():
         wanted = [network(image) for image in images.compared]
-    bound = BOUND["TF32" if row.tf32 and case.dtype == "float32" else case.dtype]
-    if case.dtype in HALVES:
-        bound = max(bound, TIMES_OWN * own_error(network, images.compared, wanted, case.dtype))
+    dtype = "TF32" if row.tf32 and case.dtype == "float32" else case.dtype
+    bound = most_allowed(network, images.compared, wanted, dtype)
     start = perf_counter()
     with writing_to(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -146,14 +145,17 @@ def make(folder: Path, subject: Subject, network: nn.Module, images: Images) -> 
     if made:
         _write(folder, subject, network, images)
     exported_s = perf_counter() - start if made else None
-    in_float32 = folder / subject.file_names[0]
-    if case.dtype != "float32" and not row.typed and in_float32.exists():
+    pairs = [*zip(images.compared, wanted, strict=True)]
+    if case.dtype != "float32" and not row.typed:
         same = replace(case, dtype="float32", calibration="")
-        _hold(same, load(in_float32, same), wanted, images, BOUND["float32"])
+        in_float32 = replace(subject, case=same)
+        if not (folder / in_float32.file_name).exists():  # deleted since
+            _write(folder, in_float32, network, images)
+        held(load(folder / in_float32.file_name, same), pairs, same, BOUND["float32"])
     start = perf_counter()
     prepared = load(file, case)
     loaded_s = perf_counter() - start
-    error = _hold(case, prepared, wanted, images, bound)
+    error = held(prepared, pairs, case, bound)
     data = file.read_bytes()
     calibrated: Environment = {}
     if case.dtype == "int8":
@@ -171,19 +173,32 @@ def make(folder: Path, subject: Subject, network: nn.Module, images: Images) -> 
     )
 
 
-def _hold(
-    case: Case, prepared: Prepared, wanted: Sequence[object], images: Images, bound: float
+def most_allowed(
+    network: nn.Module, images: Sequence[torch.Tensor], wanted: Sequence[object], dtype: str
 ) -> float:
-    """Return by how much the outputs differ from what is wanted.
+    """Return the bound for a network in a dtype, or in ``TF32``, whose float32 outputs are wanted.
+
+    What is off by half is no approximation in half precision either.
+    """
+    bound = BOUND[dtype]
+    if dtype not in HALVES:
+        return bound
+    return max(bound, min(TIMES_OWN * own_error(network, images, wanted, dtype), BOUND["int8"]))
+
+
+def held(
+    prepared: Prepared, pairs: Sequence[tuple[torch.Tensor, object]], case: Case, bound: float
+) -> float:
+    """Return by how much outputs differ from what is wanted, of pairs of an image and that.
 
     Raises:
         OtherAnswersError: by more than the bound.
     """
     with torch.inference_mode():
         # One after the other: a runtime may return the same memory every time.
-        error = max(
+        error = worst(
             relative_error(reference, prepared.call(image.to(case.device)))
-            for reference, image in zip(wanted, images.compared, strict=True)
+            for image, reference in pairs
         )
     if not error <= bound:  # NaN is no answer either
         raise OtherAnswersError(
@@ -191,6 +206,11 @@ def _hold(
             f"they differ by {error:.3%} of the largest, and {bound:.3%} is allowed"
         )
     return error
+
+
+def worst(errors: Iterable[float]) -> float:
+    """Return the largest error; NaN where one is."""
+    return max(errors, key=lambda error: (error != error, error))  # noqa: PLR0124
 
 
 def own_error(
@@ -207,7 +227,7 @@ def own_error(
             outputs = [rounded(image.to(wide)) for image in images]
     except Exception:  # of the user's module as well: it only widens a bound
         return 0.0
-    error = max(map(relative_error, wanted, outputs))
+    error = worst(map(relative_error, wanted, outputs))
     return error if isfinite(error) else 0.0
 
 
@@ -272,4 +292,4 @@ def relative_error(reference: object, output: object) -> float:
         difference = (given.cpu().double() - wanted.double()).abs().max().item()
         largest = wanted.double().abs().max().item()
         errors.append(difference / largest if largest else difference)
-    return max(errors, key=lambda error: (error != error, error))  # noqa: PLR0124  NaN first
+    return worst(errors)

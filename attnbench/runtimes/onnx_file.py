@@ -29,7 +29,7 @@ def export(network: nn.Module, example: torch.Tensor, dtype: str = "float32") ->
     """Return the network in evaluation mode as an ONNX file of static shapes, weights included.
 
     Images and outputs are float32. In another dtype the network itself is converted, and is so
-    afterwards: modules that stand by hooks could not be copied.
+    afterwards, which spares the memory of a copy.
 
     Raises:
         NotExportedError: the exporter cannot translate it.

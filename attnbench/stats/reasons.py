@@ -157,7 +157,8 @@ REASONS: Mapping[str, Reason] = {
         "More seeds make the interval narrower; the table says how many would.",
     ),
     FEW_SEEDS: Reason(
-        "Fewer than two seeds have trained both networks to the end: there is no interval.",
+        "Fewer than two seeds have trained both networks to the end, or all differ by exactly the "
+        "same: there is no interval.",
         "Train with more seeds: --seeds.",
     ),
     SEEDS_DIFFER: Reason(

@@ -80,3 +80,19 @@ def test_evaluated_precisions_are_shown(stored) -> None:
     choice = pick(folder, Limits(overhead=0.2))
     assert {known.module: known.box_ap for known in choice.candidates}["sa"] is None
     assert any("precisions on other images" in remark for remark in choice.remarks)
+
+
+def test_precisions_of_several_weights_or_other_places_are_not_shown(stored) -> None:
+    folder = stored(se=1.01, sa=1.05)
+    host = pick(folder, Limits(overhead=0.2)).configuration.partition(",")[0]
+    known = coco.record(host=host, module="sa")
+    other = replace(known, weights=replace(known.weights, sha256="d" * 64))
+    for each in (known, other, coco.record(host=host, module="se")):
+        precision.append(folder, each)
+    choice = pick(folder, Limits(overhead=0.2))
+    assert {one.module: one.box_ap for one in choice.candidates} == {"se": 0.3801, "sa": None}
+    assert "precisions of several files of weights are not shown: sa" in choice.remarks
+    last = stored("last", se=1.01, settings={"stages": (4,)})
+    precision.append(last, coco.record(host=host, module="se"))
+    (candidate,) = pick(last, Limits(overhead=0.2)).candidates
+    assert candidate.box_ap is None  # evaluated were networks with SE in all stages

@@ -231,3 +231,37 @@ def test_an_export_is_a_record(tmp_path, subject, exported, runtime):  # noqa: A
     assert json.dumps(made.settings) == '{"threads": 1}'
     with pytest.raises(ValueError, match="at most bound"):
         replace(made, relative_error=0.5)
+
+
+@pytest.mark.usefixtures("exported")
+def test_no_number_on_one_image_alone_is_no_answer(tmp_path, subject, runtime):
+    runtime(lambda image: [3 * image * (1.0 if image.max() == 1 else float("nan"))])
+    with pytest.raises(OtherAnswersError, match="differ by nan%"):
+        make(tmp_path, subject, Scale(), IMAGES)
+
+
+@pytest.mark.usefixtures("exported")
+def test_where_eager_half_precision_is_off_by_all_half_is_allowed(tmp_path, half):
+    class Chaotic(nn.Module):
+        def forward(self, image):
+            return 3 * image * (1 if image.dtype == torch.float32 else 2)
+
+    zeros = half(lambda x: [3 * x], lambda x: [0 * x])  # off by 100%
+    with pytest.raises(OtherAnswersError, match=r"differ by 100.000% .* 50.000% is"):
+        make(tmp_path, zeros, Chaotic(), IMAGES)
+
+
+def test_a_file_in_float32_that_was_deleted_is_made_and_held_again(
+    tmp_path, case, runtime, exported, monkeypatch
+):
+    tool = type("Tool", (), {"quantised": staticmethod(lambda *_, **__: b"cd")})
+    monkeypatch.setattr(artefact, "import_module", lambda _: tool)
+    runtime(lambda image: [3 * image])
+    subject = Subject(replace(case, runtime="onnxruntime", dtype="int8"), "sa", None)
+    made = make(tmp_path, subject, Scale(), IMAGES)
+    assert (tmp_path / made.file).read_bytes() == b"cd"
+    (tmp_path / subject.file_names[0]).unlink()
+    runtime(lambda image: [3.03 * image])  # 1%, of which int8 would allow fifty times as much
+    with pytest.raises(OtherAnswersError, match="ONNX Runtime in float32"):
+        make(tmp_path, subject, Scale(), IMAGES)
+    assert len(exported) == 2

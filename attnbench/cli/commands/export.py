@@ -9,7 +9,7 @@ from typing import Annotated
 
 from attnbench import formatting
 from attnbench.cli import options, output
-from attnbench.cli.options import OF_WEIGHTS, Timeout, choice, option, stated
+from attnbench.cli.options import OF_WEIGHTS, ImportRoot, Timeout, choice, option, stated
 from attnbench.errors import UserError
 from attnbench.records.case import EXPORTED, RUNTIMES, UNTRIED, RunOptions
 from attnbench.records.variants import PLAIN
@@ -22,6 +22,7 @@ def export(  # noqa: PLR0913, PLR0917  an option each
     module: Annotated[
         str | None, option("SPEC", "A module, as --module of run.", "the plain host")
     ] = None,
+    import_root: ImportRoot = None,
     host: Annotated[str | None, stated("host")] = None,
     batch_size: Annotated[int | None, option("N", "Images in one step.", "1")] = None,
     image_size: Annotated[
@@ -46,8 +47,9 @@ def export(  # noqa: PLR0913, PLR0917  an option each
     name = choice(runtime, "--runtime", EXPORTED)
     device = TABLE[name].devices[0]
     sizes = options.image_sizes(image_size, "--image-size")
+    named = options.imported_from(None if module is None else [module], import_root)
     wanted = RunOptions(
-        modules=None if module is None else (module,),
+        modules=None if named is None else tuple(named),
         host=host,
         device=device,
         batch_size=None if batch_size is None else (batch_size,),

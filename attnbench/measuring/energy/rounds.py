@@ -23,8 +23,9 @@ from attnbench.measuring.events import Beginning, Event, failure, record
 from attnbench.measuring.guard import Guard
 from attnbench.measuring.processes import variation
 from attnbench.modules import SettingsError
+from attnbench.records.device import number_of
 from attnbench.records.run import Run
-from attnbench.records.schema import EnergyRound, Record, Window
+from attnbench.records.schema import EnergyRound, Environment, Record, Window
 from attnbench.system import process_settings
 
 
@@ -45,11 +46,17 @@ def measure(run: Run, clock: Clock | None = None, meter: Meter | None = None) ->
 
 def _guarded(run: Run, clock: Clock | None, meter: Meter | None) -> Iterator[Event]:
     try:
-        counter = meter or Meter(kind_of(run.case.device).energy(run.environment))
+        counter = meter or Meter(kind_of(run.case.device).energy(_facts_now(run)))
         yield from _measure(run, clock or clock_for(run.case.device), counter, Guard(run))
     except (NoCounterError, StillError, SettingsError) as error:
         if not run.failed(run.plan.baseline, "energy"):
             yield record(run, run.plan.baseline, error=failure("energy", error))
+
+
+def _facts_now(run: Run) -> Environment:
+    """Return the facts of the device that computes now: a run may be resumed on another."""
+    device = run.case.device
+    return run.environment | kind_of(device).facts(number_of(device))
 
 
 @dataclass
@@ -110,6 +117,7 @@ def _warm_up(run: Run, variant: str, clock: Clock, warm: _Warm) -> None:
     exported = run.case.exported
     step = workload.exported_step(run, variant) if exported else latency.step(run.case, variant)
     with step.during():
+        latency.check_finite(step())
         steps = timing.warm_up(step, clock)
         block_s = timing.timed(step, steps, clock)
     warm.steps[variant], warm.chunks[variant] = step, max(1, ceil(steps * CHUNK_S / block_s))

@@ -50,7 +50,7 @@ def blocks(run: Run, clock: timing.Clock | None = None) -> Iterator[Block]:
         finally:
             gc.enable()
         yield Block(variant=run.plan.baseline, steps=steps, seconds=seconds)
-        if number % process_settings.MOVE_EVERY == 0:
+        if number % process_settings.moves_every(run.case) == 0:
             for step in (baseline, before):
                 if step.move:
                     step.move()

@@ -321,7 +321,7 @@ COLUMNS = (
     Column("rounds", "Rounds in which the variant ran.", "1"),
     Column(
         "outliers",
-        "Rounds in which its ratio lies beyond Tukey's outer fences; all kept.",
+        "Rounds in which its ratio to `plain` lies beyond Tukey's outer fences; all kept.",
         "1",
         "outliers",
         figure(whole),

@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from itertools import combinations
-from math import expm1, isfinite, nan
+from math import expm1, inf, isfinite, nan
 from typing import Any
 
 import pandas as pd
@@ -232,7 +232,8 @@ def _latency(run: Run, variant: str, scatter: float | None, control_code: str | 
 
 
 def _inverse(seconds: Interval) -> Interval:
-    return Interval(1 / seconds.median, 1 / seconds.high, 1 / seconds.low)
+    most = 1 / seconds.low if seconds.low > 0 else inf  # of few rounds no end is known
+    return Interval(1 / seconds.median, 1 / seconds.high, most)
 
 
 def single_steps_of(runs: Sequence[Run], variant: str) -> Row:

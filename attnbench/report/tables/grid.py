@@ -119,10 +119,9 @@ def by_runtime(runs: Runs) -> list[Table]:
             lambda row: formatting.error(row["relative_error"]),
         ),
     )
-    if not files:
-        return [_operators(named, modules)]
+    seen = {label: loaded for label, loaded in named.items() if not loaded.run.case.compiled}
     tables = [_side_by_side(caption, files, modules, cell) for caption, cell in shown]
-    return [_operators(named, modules), *tables]
+    return [*([_operators(seen, modules)] if seen else []), *(tables if files else [])]
 
 
 def _side_by_side(
@@ -134,9 +133,8 @@ def _side_by_side(
     return Table(caption, ("module", *runs), rows)
 
 
-def _operators(named: dict[str, LoadedRun], modules: list[str]) -> Table:
+def _operators(shown: dict[str, LoadedRun], modules: list[str]) -> Table:
     """Return the operators that modules add, before any fusing and after a runtime's own."""
-    shown = {label: loaded for label, loaded in named.items() if not loaded.run.case.compiled}
     table = _side_by_side(
         "Operators that each module adds; an exporting runtime's after its own optimisation, eager "
         "PyTorch's before any",

@@ -46,8 +46,8 @@ SPEED = tuple(
     for figure in ("images_per_s", *(f"step_p{share}_s" for share in PERCENTILES))
 )
 ENERGY = (
-    *("energy_j", "energy_ratio_between_runs", "energy_verdict", "energy_ratio", "power_w"),
-    "energy_apart",
+    *("energy_j", "energy_ratio_between_runs", "energy_verdict", "energy_code", "energy_ratio"),
+    *("power_w", "energy_apart"),
 )
 MEMORY = {
     device: tuple(f"peak_{peak}_{figure}" for peak in peaks for figure in ("bytes", "ratio"))

@@ -35,7 +35,7 @@ def energy_rounds(run: Run) -> list[Round]:
 
 def as_energy(run: Run) -> Run:
     """Return the run with joules in the place of seconds."""
-    return replace(run, rounds=energy_rounds(run))
+    return replace(run, rounds=energy_rounds(run), moments=[])
 
 
 def windows(run: Run, variant: str | None = None) -> Iterator[Window]:

@@ -11,6 +11,7 @@ from hashlib import sha256
 from typing import Any
 
 from attnbench.measuring.options import cases_of, cleaned, defaults, given
+from attnbench.measuring.processes.share import number_of
 from attnbench.records.case import OPTIONS, Case, RunOptions
 from attnbench.records.schema import Plan
 from attnbench.records.variants import CONTROL, PLAIN, alone
@@ -68,7 +69,14 @@ class Configuration:
         """About what will be planned; a module that does not fit the host is left out there."""
         names = self.modules
         variants = alone(names) if self.case.isolated else (PLAIN, CONTROL, *names)
-        return Plan(variants=variants, budget_s=self.filled.budget_s or 0.0, target=0.1)
+        budget_s = self.filled.budget_s or 0.0
+        return Plan(
+            variants=variants,
+            budget_s=budget_s,
+            target=0.1,
+            processes=number_of(self.filled.processes, self.case, budget_s),
+            energy_rounds=self.filled.energy or 0,
+        )
 
     @cached_property
     def digest(self) -> str:

@@ -54,8 +54,10 @@ class Shipped:
         files = self
         names = {name for known in configurations for name in known.modules}
         for name in sorted(names):
-            if path := _file(resolve.parse(name, self.folder)):
-                files = files.with_file(path)
+            module = resolve.parse(name, self.folder)
+            if _file(module):
+                for path in _files(module, self.folder):
+                    files = files.with_file(path)
         return files
 
     def write(self, folder: Path) -> None:
@@ -110,3 +112,22 @@ def require_below(module: ModuleReference) -> None:
 def _file(module: ModuleReference) -> str | None:
     source = module.spec.source
     return source.rpartition(":")[0] if python_file.is_in_file(source) else None
+
+
+def _files(module: ModuleReference, folder: Path) -> list[str]:
+    """Return the paths below a folder of all files that a module's digest is of.
+
+    Raises:
+        UserError: one does not lie there.
+    """
+    whole = folder.resolve()
+    try:
+        return [
+            path.relative_to(whole).as_posix()
+            for path in python_file.files(module.spec.source, folder)
+        ]
+    except ValueError as error:
+        raise UserError(
+            f"'{printable(module.name, 100)}' needs files that do not lie below the folder of the "
+            f"sweep: {printable(str(error), 200)}"
+        ) from error

@@ -54,6 +54,18 @@ def test_a_file_is_kept_with_what_is_known_of_it(tmp_path: Path, made, capsys) -
     assert "0.00020% of the largest output" in " ".join(printed.split())
 
 
+def test_a_module_of_an_import_root_is_exported(tmp_path: Path, made, monkeypatch) -> None:
+    (tmp_path / "vendor").mkdir()
+    (tmp_path / "vendor" / "gates.py").write_text(
+        "from torch import nn\n\nclass Gate(nn.Identity):\n    def __init__(self, channels):\n"
+        "        super().__init__()\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    words = ("--runtime", "onnxruntime", "--host", "resnet18", "--module", "gates:Gate")
+    assert call("export", *words, "--import-root", "vendor", "--out", "gate.onnx") == 0
+    assert [variant for _, variant in made] == ["gates:Gate,import_root=vendor"]
+
+
 def test_without_a_module_it_is_the_plain_host(tmp_path: Path, made) -> None:
     words = ("--runtime", "onnxruntime", "--host", "resnet18", "--out", str(tmp_path / "a.onnx"))
     assert call("export", *words) == 0

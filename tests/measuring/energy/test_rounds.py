@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import partial
 
 import pytest
+import torch
 from helpers.runs import TICK_S, VARIANTS, no_memory, undisturbed
 
 from attnbench.devices.energy.counter import NoCounterError
@@ -14,7 +15,7 @@ from attnbench.measuring.energy.window import Meter
 from attnbench.measuring.events import Beginning
 from attnbench.measuring.selftest.simulated import Machine
 from attnbench.measuring.timing import Step
-from attnbench.records.schema import End, EnergyRound, Record
+from attnbench.records.schema import End, EnergyRound, Failure, Record
 from attnbench.records.variants import CONTROL, PLAIN
 from attnbench.stats import ratios
 from attnbench.stats.energy.joules import energy_rounds
@@ -180,7 +181,9 @@ def test_a_counter_that_is_not_there_is_a_record(energy_run, powered):
     run, machine = energy_run(), powered()
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(
-            rounds.__dict__, "kind_of", lambda _: type("Kind", (), {"energy": staticmethod(refuse)})
+            rounds.__dict__,
+            "kind_of",
+            lambda _: type("Kind", (), {"energy": staticmethod(refuse), "facts": lambda _: {}}),
         )
         perform(run, machine, measure=partial(rounds.measure, clock=machine))
     assert failed(run) == {PLAIN: "--energy: no counter"}
@@ -224,3 +227,26 @@ def test_a_process_that_dies_again_and_again_ends_the_energy(energy_run, powered
     assert list(failed(run)) == ["eca", PLAIN]
     assert len(started) == 2
     assert run.finished
+
+
+def test_what_would_be_a_defect_at_latency_takes_no_energy(energy_run, powered, monkeypatch):
+    run, machine = energy_run(), powered()
+
+    def network(case, variant):
+        step = machine.network(case, variant)
+        (run_step,) = step.parts.values()
+        value = float("nan") if variant == "se" else 1.0
+        return Step({"step": lambda: (run_step(), torch.tensor(value))[1]})
+
+    monkeypatch.setattr(latency, "step", network)
+    perform(run, machine)
+    assert run.failures["se"]["energy"].message.startswith("the output is not finite")
+    assert {window.variant for window in run.energy[0].windows} == {*VARIANTS} - {"se"}
+
+
+def test_what_was_not_exported_has_no_failure_of_its_own_at_energy(new_run):
+    run = new_run()
+    run.case = replace(run.case, runtime="onnxruntime")
+    run.failures["se"] = {"export": Failure(step="export", type="E", message="no")}
+    assert run.failed("se", "energy")
+    assert not run.failed("eca", "energy")

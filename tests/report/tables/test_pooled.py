@@ -166,3 +166,14 @@ def test_a_run_began_at_its_first_step_where_others_ran_before_it(stored):
         ("12:00", "2026-01-02T10:00:00+00:00"),
     ):
         assert began(replace(known, environment=planned, started=first)) == began_at
+
+
+def test_runs_of_too_few_rounds_for_an_interval_are_taken_together(stored, tmp_path):
+    """Images a second then have no end either: of an end at minus infinity, none at zero."""
+    for number in (1, 2):
+        few = {"control": [1.0] * 5, "sa": [1.1] * 5, "plain_s": 0.1}
+        stored(f"few/case-run{number}", facts={"time": f"{number}:00"}, **few)
+    for loaded in (*load(tmp_path / "few").pooled.values(), *load(tmp_path / "few").runs.values()):
+        sa = loaded.frame.set_index("variant").loc["sa"]
+        assert sa["images_per_s"] == pytest.approx(2 / 0.11)
+        assert (sa["images_per_s_low"], sa["images_per_s_high"]) == (0.0, float("inf"))

@@ -81,3 +81,14 @@ def test_an_option_of_a_later_version_at_its_default_changes_no_digest(monkeypat
     assert without != before  # here it was written
     assert of(blocks="all").digest == without
     assert of(blocks="last").digest != without
+
+
+def test_what_an_earlier_version_has_measured_keeps_its_name() -> None:
+    """The digest as it was before ``--energy`` and ``--calibrate``, on 2026-11-26."""
+    assert BASE.digest[:12] == "8b6ce6598ee6"
+
+
+def test_the_plan_holds_what_takes_time() -> None:
+    assert of(energy=6).plan.energy_rounds == 6
+    assert of(budget_s=100.0).plan.processes == 6
+    assert of(budget_s=10.0).plan.processes == 1
