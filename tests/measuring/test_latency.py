@@ -47,8 +47,8 @@ def test_every_variant_and_the_control_are_timed_in_every_round(
 def test_every_tensor_of_an_output_must_be_finite(nested):
     output = tree_map(torch.tensor, nested)
     with pytest.raises(FloatingPointError, match="not finite"):
-        latency._check_finite(output)
-    latency._check_finite(tree_map(torch.zeros_like, output))
+        latency.check_finite(output)
+    latency.check_finite(tree_map(torch.zeros_like, output))
 
 
 def test_a_run_sets_the_cases_threads(new_run, perform, machine):

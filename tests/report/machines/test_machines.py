@@ -40,8 +40,8 @@ def test_machines_are_told_apart_by_what_differs(loaded, tmp_path, case) -> None
 
 
 def test_runtimes_whose_versions_only_their_own_runs_state_are_on_one_machine(tmp_path, case):
-    for name in ("openvino", "onnxruntime"):
-        facts = {"cpu": "AMD EPYC 9554", name: "1.2.3"}
+    for every, name in enumerate(("openvino", "onnxruntime", "eager"), start=1):
+        facts = {"cpu": "AMD EPYC 9554", name: "1.2.3", "moves_weights_every_rounds": every}
         store_run(tmp_path, case, name, facts=facts, settings={"runtime": name}, sa=1.2)
     assert {*places.machines(load(tmp_path).named).values()} == {"AMD EPYC 9554"}
 
