@@ -30,6 +30,13 @@ class IntervalText(str):
         return text
 
 
+def at_least(text: str) -> str:
+    """Return a printed figure as one that may be larger: ``≥ 12.3``."""
+    if isinstance(text, IntervalText):
+        return IntervalText(f"≥ {text}", f"≥ {text.plus_minus}")
+    return f"≥ {text}"
+
+
 def _number(value: float | None, spec: str, unit: float = 1, *, signed: bool = False) -> str:
     if value is None or not isfinite(value):
         return NOTHING

@@ -38,6 +38,9 @@ KILLS_PER_RUN = 20
 MARK = "ATTNBENCH_ATTACK"
 """A variable of the environment by which the processes of a command are found."""
 
+LOCKS = "ATTNBENCH_LOCKS"
+"""The variable that names the folder of a machine's locks."""
+
 STARTS_PER_RUN = 4 * KILLS_PER_RUN
 MOST_TEXT = 2_000
 LOOK_S = 0.01
@@ -241,6 +244,7 @@ class KilledRun:
         if not self.process:
             os.setsid()
             os.environ[MARK] = mark
+            os.environ[LOCKS] = str(self.lane.folder)  # lanes measure at the same time
             with self.printed.open("wb") as file:
                 os.dup2(file.fileno(), 1)
                 os.dup2(file.fileno(), 2)

@@ -70,8 +70,8 @@ main()
 """
 """The command line, but for the tables and plots after a run, which take as long as the run."""
 
-STEP_S = 40
-"""The timeout of a step, many times what an honest one takes."""
+LEAST_STEP_S, MOST_STEP_S = 10, 40
+"""The timeout of a step is within these twice what a whole run without hostile modules takes."""
 
 BAD_INPUT = 2
 """The status of a command that was asked for what cannot be done."""
@@ -86,6 +86,9 @@ VICTIM = "victim.txt"
 
 TOKEN = "ATTNBENCH_ATTACK"
 """A variable of the environment that all processes of one attack inherit."""
+
+LOCKS = "ATTNBENCH_LOCKS"
+"""The variable that names the folder of a machine's locks."""
 
 FAULTS = ("hang", "traceback", "survivor", "victims", "ending")
 
@@ -131,6 +134,7 @@ def command(folder: Path, *words: str, limit_s: float = LIMIT_S) -> Done:
     token = uuid.uuid4().hex
     path = os.pathsep.join(filter(None, [str(TABLE.parents[1]), os.environ.get("PYTHONPATH")]))
     environment = os.environ | {TOKEN: token, "OMP_NUM_THREADS": "1", "PYTHONPATH": path}
+    environment[LOCKS] = str(folder)  # lanes measure at the same time
     with (folder / "stdout").open("w+") as out, (folder / "stderr").open("w+") as errors:
         process = subprocess.Popen(
             [sys.executable, "-c", WITHOUT_TABLES, *words],
@@ -206,13 +210,13 @@ def written(folder: Path, name: str) -> str:
     return f"{file}:Gate"
 
 
-def listed(base: Path, names: list[str]) -> list[Result]:
+def listed(base: Path, names: list[str], step_s: int) -> list[Result]:
     """List several modules in one command; return of each how it ended, refused or nothing yet."""
     folder = base / f"list-{names[0]}"
     folder.mkdir()
     specs = {name: written(base / name, name) for name in names}
     words = [word for spec in specs.values() for word in ("--module", spec)]
-    done = command(folder, "list", *words, "--timeout", str(STEP_S))
+    done = command(folder, "list", *words, "--timeout", str(step_s))
     results = [Result(name) for name in names]
     lines = {line for line in done.errors.splitlines() if line.startswith("attnbench: ")}
     for result in results:
@@ -224,13 +228,13 @@ def listed(base: Path, names: list[str]) -> list[Result]:
     return results
 
 
-def measured(base: Path, result: Result, without: Run, budget_s: float = 1.0) -> None:
+def measured(base: Path, result: Result, without: Run, step_s: int, budget_s: float = 1.0) -> None:
     """Measure a module that was listed, beside SE; its result then says how that ended."""
     begun_s, folder = monotonic(), base / result.name
     spec, out = f"{folder / 'hostile.py'}:Gate", folder / "out-1"
     (folder / "hostile.py").write_text(code(modules()[result.name]))
     words = ("--modules", "se", "--module", spec, *HOST, "--budget", str(budget_s))
-    done = command(folder, "run", *words, "--timeout", str(STEP_S), "--out", str(out))
+    done = command(folder, "run", *words, "--timeout", str(step_s), "--out", str(out))
     _judge(result, done)
     run = read(out)
     result.ending = ending(run, done, spec)
@@ -290,14 +294,15 @@ def attack(  # noqa: PLR0913  all that a caller may change
     chosen = names or random.Random(seed).sample(sorted(modules()), len(modules()))
     deadline = monotonic() + seconds
     with tempfile.TemporaryDirectory() as temporary:
-        base = Path(temporary)
+        base, begun_s = Path(temporary), monotonic()
         done = command(base, "run", "--modules", "se", *HOST, "--budget", "1", "--out", "out")
         if (without := read(base / "out")) is None:
             raise SystemExit(f"the run without hostile modules failed: {done.errors}")
+        step_s = round(min(max(2 * (monotonic() - begun_s), LEAST_STEP_S), MOST_STEP_S))
 
         def finished(result: Result) -> Result:
             if not result.ending:
-                measured(base, result, without)
+                measured(base, result, without, step_s)
             if (base / result.name / VICTIM).read_text() != "untouched":
                 result.faults["victims"] += 1
             if result.ending not in modules()[result.name]["ends"].split():
@@ -312,7 +317,7 @@ def attack(  # noqa: PLR0913  all that a caller may change
             if monotonic() > deadline:
                 return []
             if lists:
-                return [finished(result) for result in listed(base, names)]
+                return [finished(result) for result in listed(base, names, step_s)]
             for name in names:
                 written(base / name, name)
             return [finished(Result(name)) for name in names]

@@ -3,7 +3,8 @@
 Prints for each module of the runs in FOLDER the scatter of its ratio between the runs, beside the
 one that the rounds of a run state, and the scatter of the plain host's latency; then, for all pairs
 of runs, how often the interval of a change holds 1, since nothing has changed: from the rounds
-alone, and with what ``attnbench.stats.between_runs`` adds for the runs.
+alone, and with what ``attnbench.stats.between_runs`` adds for the runs; and how often the interval
+of one run holds the median of all, again by both.
 
 With ``--run N`` it first measures: the main job, each run in its own folder within FOLDER, every
 EVERY seconds, until FOLDER holds N of them (existing ones count).
@@ -18,7 +19,7 @@ import time
 from itertools import combinations
 from math import log, sqrt
 from pathlib import Path
-from statistics import NormalDist, fmean, stdev
+from statistics import NormalDist, fmean, median, stdev
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # so that --help answers at once
@@ -81,9 +82,34 @@ def show(runs: Replicates) -> None:
             held["rounds alone"] += not change(old, new).excludes_one
             held["rounds and runs"] += not between_runs.change([old], [new]).excludes_one
     print(f"{row(PLAIN, runs.latencies(PLAIN), scale=1e3)}  (ms/image)")
+    show_coverage(runs)
     print("pairs of runs between which the interval of the change holds 1:")
     for source, count in held.items():
-        print(f"by {source}: {count} of {pairs}" + (f" ({count / pairs:.0%})" if pairs else ""))
+        print(f"by {source}: {count} of {pairs}" + _share(count, pairs))
+
+
+def show_coverage(runs: Replicates) -> None:
+    """Print how often the interval of one run holds the median of all."""
+    from attnbench.stats import between_runs
+
+    within = across = of = 0
+    for name in runs.modules:
+        intervals = runs.intervals(name)
+        if not intervals:
+            continue
+        middle = median(interval.median for interval in intervals)
+        of += len(intervals)
+        for interval in intervals:
+            within += interval.low <= middle <= interval.high
+            known = between_runs.known([interval])
+            across += known.low <= middle <= known.high
+    print("intervals of one run that hold the median of all runs of the module:")
+    for source, count in (("rounds and processes", within), ("these and other times", across)):
+        print(f"by {source}: {count} of {of}" + _share(count, of))
+
+
+def _share(count: int, of: int) -> str:
+    return f" ({count / of:.0%})" if of else ""
 
 
 def main() -> None:

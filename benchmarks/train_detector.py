@@ -1,8 +1,8 @@
-"""Train a small detector on composed digits, and print its average precision after each epoch.
+"""Train a small detector on composed digits by ``attnbench train``'s own engine, on a CPU.
 
 ``python benchmarks/train_detector.py --module eca``. The data are scikit-learn's real digits
 (coco_digits.py), the backbone a ResNet-50 with one narrow block a stage, the images 96x96: minutes
-on one core. The last line holds the precision of chance: of the same detector with its initial
+on two cores. The last line holds the precision of chance: of the same detector with its initial
 weights.
 """
 
@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-from dataclasses import replace
-from math import ceil
+from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -25,8 +24,9 @@ FEW = {
 }
 """torchvision's settings of its two-stage detectors, for images of few objects."""
 
-CLASSES, HIDDEN = 10, 64
-"""Digits; and channels of the heads on single proposals, which torchvision has at 256 and 1024."""
+CLASSES, HIDDEN, SHORTER = 10, 64, 96
+"""Digits; channels of the heads on single proposals, which torchvision has at 256 and 1024; and
+pixels."""
 
 
 def narrow(network: Any) -> None:
@@ -42,116 +42,94 @@ def narrow(network: Any) -> None:
         heads.mask_predictor = MaskRCNNPredictor(HIDDEN, HIDDEN, CLASSES + 1)
 
 
-def precisions(network: Any, images: Any, kinds: tuple[str, ...]) -> str:
-    """Return every average precision of a detector, in percent."""
-    from attnbench.detection.evaluate import detections, of_kind
-    from attnbench.detection.package import precision
-    from attnbench.hosts.conditions import BASE
+@dataclass
+class Printer:
+    """A listener of the trainer: prints each epoch."""
 
-    found = detections(network.eval(), images, BASE, lambda *_: None)
-    texts = []
-    for kind in kinds:
-        figures = precision(images.annotations.data, of_kind(found, kind), kind)
-        shown = (f"{key} {100 * value:.1f}" for key, value in figures.items() if value is not None)
-        texts.append(f"{kind} {', '.join(shown)}")
-    return "; ".join(texts)
+    begun_s: float = field(default_factory=perf_counter)
 
+    def stop(self) -> bool:
+        """Never ask to stop."""
+        return False
 
-def batches(images: Any, schedule: Any, order: Any, *, masks: bool) -> Any:
-    """Yield the images and targets of one epoch, in an order drawn from ``order``."""
-    import torch
+    def moved(self, *_: object) -> None:
+        """Say nothing within an epoch."""
 
-    places = torch.randperm(len(images), generator=order).tolist()
-    for start in range(0, len(places), schedule.batch_size):
-        batch = places[start : start + schedule.batch_size]
-        flips = (torch.rand(len(batch), generator=order) < schedule.flip).tolist()
-        samples = [
-            images.sample(place, with_masks=masks, flipped=flipped)
-            for place, flipped in zip(batch, flips, strict=True)
-        ]
-        yield zip(*samples, strict=True)
+    def told(self, epoch: Any) -> None:
+        """Print an epoch's loss and precisions."""
+        spent_s = perf_counter() - self.begun_s
+        print(
+            f"epoch {epoch.number}: loss {epoch.loss:.3f}; {shown(epoch.figures)}; {spent_s:.0f} s",
+            flush=True,
+        )
 
 
-def train(network: Any, parts: Any, schedule: Any, options: argparse.Namespace) -> None:
-    """Train by the schedule; print the loss of each epoch, and precisions."""
-    import torch
-
-    from attnbench.detection.networks import train_mode
-    from attnbench.detection.options import has_masks
-    from attnbench.detection.training import optimiser, step
-
-    masks = has_masks(options.host)
-    kinds = ("box", "mask") if masks else ("box",)
-    chance = precisions(network, parts["val"], kinds)
-    optimizer, order = optimiser(network, schedule), torch.Generator().manual_seed(options.seed)
-    begun_s, taken = perf_counter(), 0
-    steps = ceil(len(parts["train"]) / schedule.batch_size)
-    for epoch in range(1, schedule.epochs + 1):
-        train_mode(network, fixed_norms=schedule.norms == "fixed")
-        total = 0.0
-        for images, targets in batches(parts["train"], schedule, order, masks=masks):
-            rate = schedule.rate(taken, steps)
-            total += step(network, images, targets, optimizer, schedule, rate)
-            taken += 1
-        spent_s = perf_counter() - begun_s
-        print(f"epoch {epoch}: loss {total / steps:.3f}, {spent_s:.0f} s", flush=True)
-        if epoch % options.every == 0 or epoch == schedule.epochs:
-            print(f"epoch {epoch}: {precisions(network, parts['val'], kinds)}", flush=True)
-    print(f"initial weights: {chance}")
+def shown(figures: Any) -> str:
+    """Return average precisions in percent."""
+    return ", ".join(f"{name} {100 * value:.1f}" for name, value in figures.items())
 
 
 def main() -> None:
-    """Read the options, compose, build, train."""
+    """Read the options, compose, train and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--host", default="maskrcnn_resnet50_fpn")
-    parser.add_argument("--module", help="of the suite, such as eca; none by default")
-    parser.add_argument("--train", type=int, default=120, help="images to train on (120)")
+    parser.add_argument("--module", default="plain", help="of the suite, such as eca (plain)")
+    parser.add_argument("--train", type=int, default=200, help="images to train on (200)")
     parser.add_argument("--val", type=int, default=30, help="images to test on (30)")
-    parser.add_argument("--schedule", default="short", help="1x, 2x, 2x-retinanet or short (short)")
-    parser.add_argument("--epochs", type=int, help="in proportion to the schedule's")
-    parser.add_argument("--rate", type=float, help="learning rate, other than the schedule's")
-    parser.add_argument("--every", type=int, default=2, help="epochs between evaluations (2)")
+    parser.add_argument("--set", action="append", default=[], help="FIELD=VALUE of short-detector")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
 
     import torch
     from coco_digits import compose
 
-    from attnbench.detection import annotations
-    from attnbench.detection.classes import labels_of
-    from attnbench.detection.images import DetectionImages
-    from attnbench.detection.networks import detector
-    from attnbench.detection.options import family
-    from attnbench.detection.schedules import SCHEDULES
+    from attnbench.detection.options import family, has_masks
     from attnbench.hosts.build import HOSTS, Host
+    from attnbench.hosts.conditions import Conditions
+    from attnbench.hosts.placement.choice import Choice
+    from attnbench.system import process_settings
+    from attnbench.training import recipes
+    from attnbench.training.detection import files
+    from attnbench.training.detection.data import read_data
+    from attnbench.training.detection.task import Detection
+    from attnbench.training.engine import Setting, Trainer
+    from attnbench.training.processes import Processes
 
-    schedule = SCHEDULES[options.schedule]
-    schedule = replace(schedule, learning_rate=options.rate or schedule.learning_rate)
-    if options.epochs:
-        share = options.epochs / schedule.epochs
-        milestones = tuple(round(share * epoch) for epoch in schedule.milestones)
-        schedule = replace(schedule, epochs=options.epochs, milestones=milestones)
-    HOSTS["resnet50"] = Host((1, 1, 1, 1), width_per_group=16)
     one_stage = family(options.host) == "retinanet"
+
+    class Narrow(Detection):
+        def network(self, variant: str) -> Any:
+            network = super().network(variant)
+            if not one_stage:
+                narrow(network)
+            return network
+
+    process_settings.settle_arithmetic(options.threads)
+    HOSTS["resnet50"] = Host((1, 1, 1, 1), width_per_group=16)
+    recipe = recipes.recipe("short-detector", options.set)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         compose(folder, {"train": options.train, "val": options.val}, seed=options.seed)
-        parts = {}
-        for part in ("train", "val"):
-            known = annotations.read(folder / f"{part}.json")
-            parts[part] = DetectionImages(known, folder / part, labels_of(known, CLASSES))
-        torch.manual_seed(options.seed)
-        network = detector(
-            options.host,
-            options.module,
-            CLASSES,
-            size=(96, 160),
-            frozen=schedule.frozen,
-            **({} if one_stage else FEW),
+        images = read_data(files.found(name, None, None, None), with_masks=has_masks(options.host))
+        task = Narrow(
+            images=images,
+            recipe=recipe,
+            size=SHORTER,
+            host=options.host,
+            where=Choice(),
+            settings={} if one_stage else FEW,
         )
-        if not one_stage:
-            narrow(network)
-        train(network, parts, schedule, options)
+        setting = Setting(recipe, Conditions(options.device), "float32", folder / "out", last=1)
+        printer = Printer()
+        trainer = Trainer(
+            task, options.module, options.seed, setting, Processes(device=options.device), printer
+        )
+        chance = trainer._test()
+        for epoch in trainer.epochs():
+            printer.told(epoch)
+    print(f"initial weights: {shown(chance.figures)}; torch {torch.__version__}")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import copies
 import reference_page
 from claims_page import page
 
@@ -19,11 +20,16 @@ from attnbench.claims import claim as claims
 from attnbench.errors import UserError
 from attnbench.records import run as runs
 from attnbench.records.run import Run
+from attnbench.records.trainings import store as training_store
 from attnbench.report.formats.markdown import markdown
+from attnbench.report.load import load
 from attnbench.report.tables import isolated, stages
 from attnbench.report.tables.columns import COLUMNS, CONFIGURATION
+from attnbench.report.tables.grid import by_runtime, grid, turned
 from attnbench.report.tables.remarks import control, remarks
 from attnbench.report.tables.run import LoadedRun, tables
+from attnbench.report.tables.trainings import gains as gain_tables
+from attnbench.report.write import write_loaded
 from attnbench.stats.interval import Interval
 
 PUBLISHED = Path("reports/2026-11-25-cpu-resnet50")
@@ -43,6 +49,14 @@ LATENCY_LIMITS = Path("docs/latency_limits.txt")
 
 REPORTS = (PUBLISHED, Path("reports/2026-11-25-cpu-resnet50-isolated"), OWN)
 """The published runs, whose tables, plots and pages are written anew."""
+
+RUNTIMES = "*-cpu-resnet50-runtimes*"
+"""The folders in reports/ with the published runs of runtimes, each named by its day first."""
+
+
+def trained() -> list[Path]:
+    """Return the folders of published trainings, from the oldest."""
+    return sorted(file.parent for file in Path("reports").glob(f"*/{training_store.FILE_NAME}"))
 
 
 def filled(text: str, name: str, content: str) -> str:
@@ -66,6 +80,23 @@ def own_row() -> str:
     """Return what a run says of it, at a glance."""
     loaded = LoadedRun(runs.read(OWN))
     return "\n\n".join([f"{loaded.run.case.described}. {control(loaded)}", _at_a_glance(loaded)])
+
+
+def runtimes() -> str:
+    """Return the tables of the newest published runs of runtimes, all on one page."""
+    folders = runtime_folders(Path("reports"))
+    if not folders:
+        return "None is published yet."
+    together = load(*folders).pooled
+    named = ", ".join(f"[{folder.name}](../{folder.as_posix()})" for folder in folders)
+    printed = [turned(grid(together)), *by_runtime(together)]
+    return "\n\n".join([f"{named}.", *(markdown(table).strip() for table in printed)])
+
+
+def runtime_folders(reports: Path) -> list[Path]:
+    """Return the published folders of the newest day on which there are some."""
+    folders = sorted(reports.glob(RUNTIMES))
+    return [folder for folder in folders if folder.name[:10] == folders[-1].name[:10]]
 
 
 def limits(path: Path = LIMITS) -> str:
@@ -95,6 +126,21 @@ def result() -> str:
     loaded = LoadedRun(_published())
     notes = "\n".join([f"{loaded.run.case.described}.", *remarks(loaded)])
     return "\n\n".join([notes, _at_a_glance(loaded)])
+
+
+def digits() -> str:
+    """Return the gains of the last published training on the digits; nothing before there is one.
+
+    Raises:
+        UserError: a file of trainings that cannot be read.
+    """
+    loaded = [gains for folder in trained() for gains in load(folder).trainings]
+    known = [gains for gains in loaded if gains.trainings.training.data.name == "digits"]
+    if not known or (table := gain_tables.table(known[-1])) is None:
+        return ""
+    command = gain_tables.command(known[-1].trainings)
+    notes = " ".join(gain_tables.notes(known[-1]))
+    return "\n\n".join([f"```\n{command}\n```", markdown(table).strip(), notes])
 
 
 def _at_a_glance(loaded: LoadedRun) -> str:
@@ -167,8 +213,10 @@ PARTS: dict[Path, dict[str, Callable[[], str]]] = {
         "own module": own_module,
         "own row": own_row,
     },
-    Path("docs/modules.md"): {"modules": seven},
+    Path("docs/modules.md"): {"modules": seven, "copies": copies.of_timm},
+    Path("docs/runtimes.md"): {"runtimes": runtimes},
     Path("docs/hosts.md"): {"classifiers": classifiers, "detectors": detectors},
+    Path("docs/training.md"): {"digits": digits},
     Path("docs/reference.md"): {
         "commands": reference_page.commands,
         "limits": limits,
@@ -199,6 +247,8 @@ def main() -> None:
     CLAIMS.write_text(claims_page(), encoding="utf-8")
     for folder in REPORTS:
         report.write(runs.read(folder), folder)
+    for folder in (*trained(), *runtime_folders(Path("reports"))):
+        write_loaded(load(folder), folder)
     write_parts()
 
 

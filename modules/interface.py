@@ -32,6 +32,9 @@ class Site(StrEnum):
     REPLACE_CONV2 = "replace_conv2"
     """Replaces conv2, bn2 and their ReLU. Built with ``channels`` and ``stride``."""
 
+    AFTER_STAGE = "after_stage"
+    """On the output of each stage's last block, behind its addition and ReLU: once a stage."""
+
 
 @dataclass(frozen=True)
 class AttentionSpec:
@@ -59,6 +62,13 @@ class AttentionSpec:
     """Settings of published networks that are not the defaults: host, setting, value by stage."""
     added_params: Mapping[str, int] = field(default_factory=dict)
     """Learnable parameters that the module adds to a host, listed without torch and tested."""
+    place: tuple[str, ...] = ()
+    """What ``build`` takes of the map at its site beside the channels: ``height``, ``width``."""
+
+    def of_place(self, height: int, width: int) -> dict[str, int]:
+        """Return what ``build`` takes of a map of these sides, by keyword."""
+        sides = {"height": height, "width": width}
+        return {name: sides[name] for name in self.place}
 
     def settings(self, host: str, stage: int) -> dict[str, Any]:
         """Return the published settings for stage 1 to 4 of a host; empty for the defaults."""

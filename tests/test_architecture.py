@@ -46,8 +46,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "accuracy": {"devices", "hosts", "plugins", "records", "runtimes", "system", "modules"},
     "detection": {"accuracy", "devices", "hosts", "plugins", "records", "system", "modules"},
     "training": {
-        *("accuracy", "devices", "hosts", "measuring", "plugins", "records", "stats", "system"),
-        "modules",
+        *("accuracy", "detection", "devices", "hosts", "measuring", "modules"),
+        *("plugins", "records", "stats", "system"),
     },
     "claims": {"records", "stats"},
     "analysis": {"records", "stats", "claims", "formatting"},
@@ -81,8 +81,8 @@ WITHOUT_TORCH = (
     *("text", "files", "host_names", "records", "stats", "formatting", "analysis", "report"),
     *("sweeps", "runtimes/table.py"),
     *("claims/claim.py", "measuring/options.py", "accuracy/options.py"),
-    *("detection/options.py", "detection/annotations.py", "detection/schedules.py"),
-    "training/options.py",
+    *("detection/options.py", "detection/annotations.py"),
+    *("training/options.py", "training/detection/files.py"),
 )
 """Read by machines that have no torch: neither they nor what they import may import it."""
 

@@ -4,12 +4,16 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from random import Random
 
 import pytest
 import torch
 from helpers.simulated_device import SimulatedDevice
 
 from attnbench.measuring.timing import Step
+from attnbench.records.run import Run
+from attnbench.records.schema import Block, Case, Plan, Round
+from attnbench.stats.interval import Interval
 
 ROOT = Path(__file__).parents[1]
 BENCHMARKS = ROOT / "benchmarks"
@@ -18,8 +22,11 @@ sys.path.append(str(BENCHMARKS))
 
 import attack_kills  # noqa: E402  found by the line above
 import attack_writes  # noqa: E402
+import calibration  # noqa: E402
 import gpu_probe  # noqa: E402
 import hours  # noqa: E402
+import identity  # noqa: E402
+import time_to_target  # noqa: E402
 
 
 def test_help_answers_at_once() -> None:
@@ -148,3 +155,91 @@ def test_without_a_gpu_the_probe_is_one_line() -> None:
     )
     assert done.returncode == 1
     assert done.stderr == "error: no CUDA device is available to torch; use --device cpu\n"
+
+
+def test_an_identity_that_is_not_timed_as_one_fails_where_the_control_holds(capsys) -> None:
+    one, above = Interval(1.001, 0.99, 1.01), Interval(1.02, 1.01, 1.03)
+    tried: list[tuple[str, str, int]] = []
+
+    def measured(known: dict[str, list[tuple[Interval, Interval]]]) -> int:
+        def measure(host: str, at: str, number: int) -> tuple[Interval, Interval]:
+            tried.append((host, at, number))
+            return known[host][number - 1]
+
+        tried.clear()
+        return identity.examine([*known], measure)
+
+    # By chance one interval in twenty leaves 1: the second measurement decides.
+    chance = {"swin_t": [(one, above), (one, one)], "resnet50": [(one, one)]}
+    assert measured(chance) == 0
+    assert tried == [
+        ("swin_t", "features.*.*.mlp", 1),
+        ("swin_t", "features.*.*.mlp", 2),
+        ("resnet50", "", 1),
+    ]
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].endswith("control 1.001 [0.990, 1.010], identity 1.020 [1.010, 1.030]: NOT 1")
+    assert lines[-1] == "2 of 2 networks take as long with an identity"
+    assert measured({"resnet50": [(one, above), (one, above)]}) == 1
+    assert measured({"resnet50": [(above, above), (above, one)]}) == 3
+    both = {"resnet50": [(above, one), (above, one)], "swin_t": [(one, above), (one, above)]}
+    assert measured(both) == 1
+
+
+def test_a_coverage_counts_the_intervals_of_one_run(capsys: pytest.CaptureFixture[str]) -> None:
+    """Medians 1.0, 1.1 and 1.2, known to ±0.05: one of three holds 1.1; by ±3% more, one as well.
+
+    What is assumed of other times is 2.447 * 1.3% = 3.2%, in quadrature with 5%: 5.9%.
+    """
+
+    class Runs:
+        modules = ("sa",)
+
+        def intervals(self, _: str) -> list[Interval]:
+            return [Interval(m, m - 0.05, m + 0.05) for m in (1.0, 1.1, 1.2)]
+
+    hours.show_coverage(Runs())  # type: ignore[arg-type]
+    shown = capsys.readouterr().out
+    assert "by rounds and processes: 1 of 3 (33%)" in shown
+    assert "by these and other times: 1 of 3 (33%)" in shown
+
+
+def test_time_to_target_reads_when_a_run_was_known(case: Case) -> None:
+    steady = [
+        Round(
+            number=number,
+            process=number // 10,
+            blocks=tuple(
+                Block(variant=v, steps=1, seconds=1.0) for v in ("plain", "control", "sa")
+            ),
+        )
+        for number in range(40)
+    ]
+    run = Run(case, Plan(variants=("plain", "control", "sa"), budget_s=9.0, target=0.01), {})
+    run.rounds.extend(steady)
+    for definition in time_to_target.DEFINITIONS.values():
+        assert time_to_target.reached_s(run, definition) == 90  # 30 rounds of three seconds
+    run.rounds[20:] = []
+    assert time_to_target.reached_s(run, time_to_target.one_copy) == float("inf")
+    assert time_to_target.seconds(float("inf"), 60.0) == ">60"
+
+
+def test_the_runs_of_time_to_target_fit_into_its_minutes() -> None:
+    # 1200 s for four runs: 300 s each, of which 30 s and 15 s for each process are none of rounds.
+    assert time_to_target.budget(1200.0, 4, 1) == 255
+    assert time_to_target.budget(1200.0, 4, 6) == 180
+    assert time_to_target.budget(0.0, 1, 6) == time_to_target.LEAST_BUDGET_S
+
+
+def test_calibration_replays_the_steps_of_a_run_in_their_order() -> None:
+    noise = calibration.noise_of(ROOT / "tests" / "data" / "small-run")
+    assert all(len(known) == len(noise[0]) for known in noise)
+    rounds = [[10.0 * number, 10.0 * number + 1] for number in range(calibration.STRETCH)]
+    steps = calibration.replayed(rounds, Random(0))
+    assert [next(steps) for _ in range(16)] == [step for known in rounds for step in known]
+
+
+def test_calibration_says_how_far_the_mean_of_two_copies_leads_away() -> None:
+    # Of steps 0, 0 and 3, the slow one is 3 above the mean of the others, in either order; each
+    # other one is 1.5 below the mean of 0 and 3, four times in all.
+    assert calibration.offset_of_mean([[0.0, 0.0, 3.0]]) == -1.5

@@ -219,6 +219,9 @@ def test_the_facts_of_the_device_come_from_a_process_of_their_own() -> None:
         ["--dtype", "bfloat16", "--channels-last"],
         ["--mode", "training", "--batch-size", "2"],
         ["--cuda-graph"],
+        ["--dtype", "amp"],
+        ["--dtype", "amp", "--mode", "training", "--cuda-graph"],
+        ["--dtype", "amp-float16", "--compile"],
         ["--cudnn-benchmark"],
         ["--compile"],
         ["--compile", "--cuda-graph"],
@@ -236,8 +239,20 @@ def test_the_main_job_small_on_the_device(tmp_path: Path, options: list[str]) ->
     assert rounds_in(tmp_path / "run")
 
 
-def test_modules_alone_on_the_device(tmp_path: Path) -> None:
-    small = ["--modules", "sa", "--isolated", "--budget", "0.5", "--device", "cuda"]
+def test_training_with_a_gradient_scaler_has_latency_and_says_why_no_device_time(
+    tmp_path: Path,
+) -> None:
+    small = ["--modules", "se", "--image-size", "64", "--budget", "0.5", "--device", "cuda"]
+    options = ["--dtype", "amp-float16", "--mode", "training", "--batch-size", "2"]
+    call(*small, *options, "--out", str(tmp_path / "run"))
+    records = store.read(tmp_path / "run")
+    assert {record.error.step for record in records if record.error} <= {"device time"}
+    assert rounds_in(tmp_path / "run")
+
+
+@pytest.mark.parametrize("captured", [[], ["--cuda-graph"]], ids=["eager", "captured"])
+def test_modules_alone_on_the_device(tmp_path: Path, captured: list[str]) -> None:
+    small = ["--modules", "sa", "--isolated", "--budget", "0.5", "--device", "cuda", *captured]
     assert call(*small, "--out", str(tmp_path / "run")) == 0
     end = store.read(tmp_path / "run")[-1].results
     assert isinstance(end, End)

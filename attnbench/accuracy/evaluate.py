@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout, suppress
+from contextlib import AbstractContextManager, contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ from attnbench.records.device import in_a_path
 from attnbench.records.evaluation import Calibration, Data, Evaluation, Weights
 from attnbench.records.schema import Environment
 from attnbench.records.variants import PLAIN
+from attnbench.runtimes.int8 import images as runtime_images
 from attnbench.runtimes.prepared import Settings
 from attnbench.runtimes.table import TABLE, versions
 from attnbench.system import environment, process_settings
@@ -94,7 +95,8 @@ def prepare(options: EvaluationOptions) -> Prepared:
         chosen = {"key": options.key, "prefix": options.prefix}
         classes = classes_of(state_dict, **chosen)
         with redirect_stdout(sys.stderr):  # stdout is for results, not for a module's own prints
-            network = build(options.host, attention, classes=classes)
+            size = (options.image_size, options.image_size)
+            network = build(options.host, attention, size=size, classes=classes)
         load_authors_state_dict(network, state_dict, **chosen)
     except (UserError, RuntimeError) as error:  # torch's: sparse tensors, or meta ones
         raise UserError(f"{options.weights}: {error}") from error
@@ -115,30 +117,15 @@ def prepare(options: EvaluationOptions) -> Prepared:
     )
 
 
-@contextmanager
-def record_folder(prepared: Prepared, out: Path | None) -> Iterator[Path]:
-    """Make the folder for the record before anything is computed; a new one under ``reports/``.
-
-    If the body raises, remove the files and folders created here that are still empty.
+def record_folder(prepared: Prepared, out: Path | None) -> AbstractContextManager[Path]:
+    """Return the folder for the record, as of :func:`store.record_folder`.
 
     Raises:
         UserError: a folder of other files, or one that cannot be written to.
     """
     require_place(out)
-    device = in_a_path(prepared.device)
-    folder = out or store.new_folder(f"{device}-{prepared.options.host}-accuracy")
-    made = [folder] if out is None else [p for p in (out, *out.parents) if not p.exists()]
-    try:
-        evaluation.begin(folder)
-        yield folder
-    except BaseException:
-        file = folder / evaluation.FILE_NAME
-        with suppress(OSError):
-            if file.stat().st_size == 0:
-                file.unlink()
-            for path in made:
-                path.rmdir()  # raises if it is not empty
-        raise
+    name = f"{in_a_path(prepared.device)}-{prepared.options.host}-accuracy"
+    return store.record_folder(evaluation.FILE, out, name)
 
 
 def evaluate(prepared: Prepared, progress: Progress) -> Evaluation:
@@ -157,7 +144,7 @@ def evaluate(prepared: Prepared, progress: Progress) -> Evaluation:
     calibrated: Calibration | None = None
     batches: list[torch.Tensor] = []
     if options.calibrate is not None:
-        calibrated, batches = executed.calibration(
+        calibrated, batches = runtime_images.batches(
             options.calibrate, folder.transform, options.batch_size
         )
     forward = _Forward(prepared, batches)
@@ -233,7 +220,7 @@ class _Forward:
         if self._call is None:  # a file is exported for the first batch, whose shape it has
             options = self._prepared.options
             settings = Settings(self._prepared.threads, options.dtype)
-            batch = executed.filled(images, options.batch_size)
+            batch = runtime_images.filled(images, options.batch_size)
             made = executed.execute(
                 self._prepared.network, batch, options.runtime, settings, self._calibration
             )

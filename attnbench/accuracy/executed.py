@@ -1,30 +1,23 @@
-"""A checkpoint's network in a runtime that executes a file, and the images that int8 needs."""
+"""A checkpoint's network in a runtime that executes a file."""
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import torch
-from PIL import Image
 from torch import nn
-from torchvision.datasets.folder import IMG_EXTENSIONS
 
 from attnbench.errors import UserError
 from attnbench.files import write_whole
-from attnbench.records.evaluation import Calibration
 from attnbench.runtimes import onnx_file
 from attnbench.runtimes.artefact import BOUND, INT8, relative_error
+from attnbench.runtimes.int8.images import filled
 from attnbench.runtimes.prepared import Settings
 from attnbench.runtimes.table import TABLE
-
-MOST_IMAGES = 64
-"""Of the folder for calibration, evenly over its sorted paths."""
 
 
 @dataclass(frozen=True)
@@ -71,38 +64,3 @@ def execute(
         return logits[: len(images)]
 
     return Executed(call, difference)
-
-
-def filled(images: torch.Tensor, size: int) -> torch.Tensor:
-    """Return a batch of that size, the last image repeated: a file has one shape."""
-    more = images[-1:].expand(size - len(images), *images.shape[1:])
-    return torch.cat((images, more)).contiguous()
-
-
-def calibration(
-    folder: Path, transform: Callable[[Any], torch.Tensor], size: int
-) -> tuple[Calibration, list[torch.Tensor]]:
-    """Read images anywhere in a folder; return what is recorded of them, and batches of a size.
-
-    Raises:
-        UserError: there is none, or one that cannot be read.
-    """
-    try:
-        files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMG_EXTENSIONS)
-    except OSError as error:
-        raise UserError(f"cannot take images from {folder}: {error.strerror}") from error
-    if not files:
-        raise UserError(f"{folder} holds no images to calibrate int8 on")
-    step = max(1, len(files) / MOST_IMAGES)
-    chosen = [files[int(number * step)] for number in range(min(len(files), MOST_IMAGES))]
-    images, digest = [], hashlib.sha256()
-    for path in chosen:
-        try:
-            digest.update(path.read_bytes())
-            with Image.open(path) as image:
-                images.append(transform(image.convert("RGB")))
-        except Exception as error:  # Pillow raises many kinds for malformed files
-            raise UserError(f"{path} cannot be read as an image: {error}") from error
-    batches = [filled(part, size) for part in torch.stack(images).split(size)]
-    known = Calibration(name=folder.resolve().name, images=len(images), sha256=digest.hexdigest())
-    return known, batches

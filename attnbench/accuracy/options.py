@@ -12,12 +12,13 @@ from attnbench.errors import UserError
 from attnbench.modules import SettingsError
 from attnbench.plugins import resolve
 from attnbench.records import case, evaluation, store
-from attnbench.records.case import EXPORTED, LIMITS, Case
+from attnbench.records.case import EXPORTED, LIMITS
+from attnbench.records.evaluation import Evaluation
 from attnbench.runtimes.table import TABLE, require_installed
 from attnbench.text import unknown
 
-DTYPES = get_args(get_type_hints(Case)["dtype"])
-RUNTIMES = ("eager", *EXPORTED)
+DTYPES = get_args(get_type_hints(Evaluation)["dtype"])
+RUNTIMES = ("eager", *(name for name in EXPORTED if "cpu" in TABLE[name].devices))
 """The runtimes that accuracy is counted in."""
 
 

@@ -13,7 +13,7 @@ from attnbench.records.run import Run
 from attnbench.records.run import read as read_run
 from attnbench.stats import between_runs, ratios, reasons
 from attnbench.stats.interval import Interval
-from attnbench.stats.replicates import Replicates, began, configuration, is_copy
+from attnbench.stats.replicates import Replicates, began, configuration, originals
 from attnbench.text import printable
 
 HARDWARE = ("cpu", "cpu_id", "cores", "cores_allowed", "gpu", "gpu_uuid")
@@ -111,13 +111,12 @@ def _read(folders: Sequence[Path]) -> tuple[list[tuple[str, Run]], list[str]]:
     if not networks:
         raise UserError("these runs hold modules alone; only runs in a host have an overhead")
     remarks = [f"{name} is left out: its modules ran alone" for name in isolated]
-    known: list[tuple[str, Run]] = []
-    for name, run in networks:
-        if any(is_copy(run, other) for _, other in known):
-            remarks.append(f"a second copy of the run in {name} is left out")
-        else:
-            known.append((name, run))
-    return known, remarks
+    known = originals({number: run for number, (_, run) in enumerate(networks)})
+    copies = sorted(number for same in known.values() for number in same)
+    remarks += [
+        f"a second copy of the run in {networks[number][0]} is left out" for number in copies
+    ]
+    return [networks[number] for number in known], remarks
 
 
 def _series(group: Sequence[tuple[str, Run]], scatter: float) -> Iterator[Series]:

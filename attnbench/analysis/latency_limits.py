@@ -94,9 +94,15 @@ def _variant(group: Replicates, limit: LatencyLimit, origin: str | None) -> str 
 
 
 def _tail(name: str) -> str:
-    """Return a module's name without the folders of its file: ``mine.py:Mine,size=3``."""
-    path, colon, rest = name.partition(".py:")
-    return f"{PurePosixPath(path).name}{colon}{rest}"
+    """Return a name without the folders of its file and import root: ``mine.py:Mine,size=3``."""
+    settings = (
+        f"import_root={PurePosixPath(part.removeprefix('import_root=')).name}"
+        if part.startswith("import_root=")
+        else part
+        for part in name.split(",")
+    )
+    path, colon, rest = ",".join(settings).partition(".py:")
+    return f"{PurePosixPath(path).name}{colon}{rest}" if colon else path
 
 
 def _outcome(

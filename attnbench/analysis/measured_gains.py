@@ -19,8 +19,10 @@ def of(folder: Path, case: Case, modules: Sequence[str]) -> Gains | None:
     alike = [
         Gains(known)
         for known in store.in_folder(folder).values()
-        if (known.training.host, known.training.stages, known.training.blocks)
-        == (case.host, case.stages, case.blocks)
+        if all(
+            getattr(known.training, name) == getattr(case, name)
+            for name in ("host", "stages", "blocks", "at", "replace")
+        )
     ]
     known = [gains for gains in alike if any(gains.gain(module) for module in modules)]
     return max(known, key=lambda gains: sum(map(bool, map(gains.gain, modules))), default=None)

@@ -13,8 +13,10 @@ from attnbench.analysis import measured_gains, replicates
 from attnbench.claims import published_accuracy
 from attnbench.claims.published_accuracy import Recipe
 from attnbench.errors import UserError
+from attnbench.records import precision
 from attnbench.records.variants import PLAIN
 from attnbench.stats import between_runs
+from attnbench.stats import reasons as codes
 from attnbench.stats.gains import Gain
 from attnbench.stats.interval import Interval
 from attnbench.stats.replicates import Replicates
@@ -22,8 +24,8 @@ from attnbench.stats.replicates import Replicates
 Answer = Literal["in", "out", "cannot tell"]
 ORDER: tuple[Answer, ...] = ("in", "cannot tell", "out")
 
-Judgement = tuple[Answer, str]
-"""The answer by one limit, and the reason unless it is "in"."""
+Judgement = tuple[Answer, str, str]
+"""The answer by one limit, the reason unless it is "in", and its code."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +45,8 @@ class Candidate:
 
     module: str
     answer: Answer
+    code: str
+    """Of the answer: that of the limit that decides it, latency first."""
     reasons: tuple[str, ...]
     interval_holds_limit: bool
     """Whether the interval of its latency, and nothing that failed, leaves the answer open."""
@@ -53,6 +57,8 @@ class Candidate:
     top1: float | None
     gain: Gain | None = None
     """Over the plain host at equal training, where the folder holds that."""
+    box_ap: float | None = None
+    """Of the detector with given weights, from 0 to 1, where the folder holds its evaluation."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,6 +122,8 @@ def pick(
     elif gains is not None:
         trained = gains.trainings.training.described
         candidates = [replace(known, gain=gains.gain(known.module)) for known in candidates]
+    evaluated = _box_precisions(folder, case.host, remarks)
+    candidates = [replace(known, box_ap=evaluated.get(known.module)) for known in candidates]
     unlike = (published_accuracy.unlike_published(case, module) for module in modules)
     return Choice(
         configuration=case.described,
@@ -129,6 +137,30 @@ def pick(
         remarks=tuple(remarks),
         trained=trained,
     )
+
+
+def _box_precisions(folder: Path, host: str, remarks: list[str]) -> dict[str, float]:
+    """Return the box AP of each module's detector on the images of the last evaluation."""
+    inside = sorted(path for path in folder.iterdir() if path.is_dir())
+    known = [
+        result
+        for place in (folder, *inside)
+        for result in precision.read(place)
+        if result.host == host
+    ]
+    if not known:
+        return {}
+    data = known[-1].data
+    alike = [result for result in known if result.data.sha256 == data.sha256]
+    if len(alike) < len(known):
+        remarks.append(
+            f"precisions on other images than {data.name} ({data.sha256[:8]}) are not shown"
+        )
+    return {
+        result.module: ap
+        for result in alike
+        if result.module is not None and (ap := result.box.get("ap")) is not None
+    }
 
 
 def _place(candidate: Candidate) -> tuple[int, float, float, float]:
@@ -152,11 +184,12 @@ def _candidate(
             "activation memory", memory and memory - 1, limits.memory, formatting.stated_percent
         ),
     )
-    answer = max((judged for judged, _ in judgements), key=ORDER.index)
-    reasons = [reason for judged, reason in judgements if judged == answer and reason]
+    answer = max((judged for judged, _, _ in judgements), key=ORDER.index)
+    reasons = [reason for judged, reason, _ in judgements if judged == answer and reason]
     return Candidate(
         module=module,
         answer=answer,
+        code=next(code for judged, _, code in judgements if judged == answer),
         reasons=(*reasons, *_errors(measured, module)),
         interval_holds_limit=answer == "cannot tell"
         and measured.control_fault is None
@@ -170,16 +203,18 @@ def _candidate(
 
 def _by_latency(measured: Replicates, ratio: Interval | None, limit: float | None) -> Judgement:
     if limit is None:
-        return "in", ""
+        return "in", "", codes.WITHIN
     if ratio is None:
-        return "cannot tell", "it was not timed"
+        return "cannot tell", "it was not timed", codes.UNTIMED
     if measured.control_fault is not None:
-        return "cannot tell", f"the control failed: {measured.control_fault}"
+        code = measured.control_code or codes.CONTROL
+        return "cannot tell", f"the control failed: {measured.control_fault}", code
+    stated = formatting.stated_percent(limit)
     if ratio.low > 1 + limit:
-        return "out", f"latency is more than {formatting.stated_percent(limit)} over plain"
+        return "out", f"latency is more than {stated} over plain", codes.OVER
     if _holds(ratio, limit):
-        return "cannot tell", f"too close to {formatting.stated_percent(limit)} to call"
-    return "in", ""
+        return "cannot tell", f"too close to {stated} to call", codes.UNDECIDED
+    return "in", "", codes.WITHIN
 
 
 def _holds(ratio: Interval | None, limit: float | None) -> bool:
@@ -190,10 +225,12 @@ def _by_value(
     name: str, value: float | None, limit: float | None, written: Callable[[float], str]
 ) -> Judgement:
     if limit is None:
-        return "in", ""
+        return "in", "", codes.WITHIN
     if value is None:
-        return "cannot tell", f"no {name} in the records"
-    return ("out", f"{name} above {written(limit)}") if value > limit else ("in", "")
+        return "cannot tell", f"no {name} in the records", codes.UNCOUNTED
+    if value > limit:
+        return "out", f"{name} above {written(limit)}", codes.OVER
+    return "in", "", codes.WITHIN
 
 
 def _added_params(measured: Replicates, module: str) -> int | None:

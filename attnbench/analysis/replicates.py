@@ -15,7 +15,7 @@ from attnbench.stats.replicates import (
     began,
     configuration,
     differences,
-    is_copy,
+    originals,
     other_code,
 )
 from attnbench.text import has_words, printable
@@ -45,13 +45,9 @@ def read(folder: Path, on: str | None = None) -> tuple[list[Replicates], list[st
             raise UserError(f"no run in {folder} is on '{printable(on, 80)}'; there are {known}")
         runs = chosen
     isolated = [path.name for path, run in runs.items() if run.case.isolated]
-    networks: list[Run] = []
-    copies: list[str] = []
-    for path, run in runs.items():
-        if any(is_copy(run, other) for other in networks):
-            copies.append(path.name)
-        elif not run.case.isolated:
-            networks.append(run)
+    copies_of = originals({path: run for path, run in runs.items() if not run.case.isolated})
+    networks = [runs[path] for path in copies_of]
+    copies = [path.name for same in copies_of.values() for path in same]
     if not networks:
         raise UserError(f"{folder} holds modules alone; only runs in a host have an overhead")
     groups: dict[tuple[object, ...], list[Run]] = {}

@@ -12,6 +12,7 @@ from attnbench.claims.check import NetworkCounts
 from attnbench.claims.outcome import Outcome
 from attnbench.claims.pins import HOSTS, OF_TORCH, OUTPUT, QUANTITIES, UNITS, stated
 from attnbench.modules import ATTENTION
+from attnbench.stats import reasons
 
 CHANNELS, SIDE, DIGITS = 256, 8, 9
 """Of the map that a module's output is computed of; and of the figure that it becomes."""
@@ -38,6 +39,7 @@ def check(names: Iterable[str]) -> list[Outcome]:
                 computed_text=_shown(figure),
                 rule=rule,
                 verdict=verdict,
+                code=reasons.PINNED if holds else reasons.CHANGED,
                 expected="as pinned",
                 holds=holds,
                 seconds=seconds,

@@ -131,6 +131,7 @@ class Finding:
             computed_text=figure,
             rule=claim.rule or "",
             verdict=self.verdict,
+            code=self.verdict,
             expected=expected,
             holds=self.holds,
             seconds=self.seconds,

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from attnbench.claims import latency_limit
 from attnbench.claims.latency_limit import LatencyLimit
-from attnbench.claims.outcome import Outcome
+from attnbench.claims.outcome import Outcome, refusal
 from attnbench.errors import UserError
 from attnbench.modules import SettingsError
 from attnbench.plugins import host_reference
@@ -34,7 +34,8 @@ from attnbench.records.case import EXPORTED, Runtime
 from attnbench.records.image_size import Size, sides
 from attnbench.records.schema import Export
 from attnbench.records.variants import STAGES
-from attnbench.runtimes.table import require_installed
+from attnbench.runtimes.table import TABLE, require_installed
+from attnbench.stats import reasons
 from attnbench.system import worker
 from attnbench.text import error_text, unknown
 
@@ -172,10 +173,12 @@ def _parse(text: str, file: Path, number: int) -> list[Limit | LatencyLimit]:
 def _runtime(word: str | None, where: str) -> Runtime | None:
     if word is None:
         return None
-    for name in EXPORTED:
+    # TensorRT chooses by what it times: its figures differ from build to build.
+    able = [name for name in EXPORTED if "cpu" in TABLE[name].devices]
+    for name in able:
         if word.lower() == name:
             return name
-    raise UserError(f"{where}: {unknown('runtime', word, EXPORTED)}")
+    raise UserError(f"{where}: {unknown('runtime', word, able)}")
 
 
 def _where(metric: str, runtime: str | None) -> str:
@@ -209,10 +212,11 @@ class Placement:
 def check(limits: Sequence[Limit], placement: Placement | None = None) -> list[Outcome]:
     """Hold every limit against the code, for one image.
 
-    Each custom module is loaded, checked and counted in a child process, which it may end.
+    Each custom module is loaded, checked and counted in a child process, which it may end. Where
+    one is refused, its limits do not hold, and those of the others are checked all the same.
 
     Raises:
-        UserError: a line names an unknown module or host, or a module that cannot be loaded.
+        UserError: a line names an unknown module or host, or a file that is not there.
     """
     from attnbench.hosts import check_module
 
@@ -222,6 +226,7 @@ def check(limits: Sequence[Limit], placement: Placement | None = None) -> list[O
     for limit in limits:
         try:
             module = parse(limit.module, limit.folder)
+            module.origin()
         except SettingsError as error:
             raise UserError(f"{limit.where}: {error}") from error
         foreign = module.is_custom or _is_foreign(limit)
@@ -232,7 +237,12 @@ def check(limits: Sequence[Limit], placement: Placement | None = None) -> list[O
         groups.setdefault(key, (module, []))[1].append(limit)
     for module, group in groups.values():
         compare, place = (_on_runtime if group[0].runtime else _compared), group[0].where
-        if module.is_custom or _is_foreign(group[0]):
+        if module.is_custom:
+            try:
+                results = check_module.in_subprocess(compare, module, group, where)
+            except UserError as error:
+                results = [_refused(limit, group, str(error)) for limit in group]
+        elif _is_foreign(group[0]):
             results = check_module.in_subprocess(compare, module, group, where, where=place)
         elif group[0].runtime:
             results = worker.call(compare, module, group, where)
@@ -240,6 +250,30 @@ def check(limits: Sequence[Limit], placement: Placement | None = None) -> list[O
             results = compare(module, group, where)
         outcomes |= zip(group, results, strict=True)
     return [outcomes[limit] for limit in limits]
+
+
+def _refused(limit: Limit, group: Sequence[Limit], why: str) -> Outcome:
+    """Return that a limit does not hold, as its module is refused."""
+    for other in group:  # the error may begin with the line that was tried
+        why = why.removeprefix(f"{other.where}: ")
+    rule, quantity = METRICS.get(limit.metric, (limit.runtime or "", limit.metric))
+    return Outcome(
+        kind="limit",
+        name=limit.where,
+        subject=limit.subject,
+        stated=limit.most,
+        computed=None,
+        unit=UNITS[quantity],
+        stated_text=f"<= {limit.most:,}",
+        computed_text="none",
+        rule=rule,
+        verdict=refusal(limit.module, why),
+        code=reasons.REFUSED,
+        expected="within",
+        holds=False,
+        file=str(limit.file),
+        line=limit.line,
+    )
 
 
 def _is_foreign(limit: Limit) -> bool:
@@ -299,6 +333,7 @@ def _compared(
                 computed_text=f"{figure:,}",
                 rule=rule,
                 verdict=verdict,
+                code=_code(doubt, within=within),
                 expected="within",
                 holds=within,
                 file=str(limit.file),
@@ -361,6 +396,7 @@ def _on_runtime(
                 computed_text="none" if figure is None else f"{figure:,}",
                 rule=runtime,
                 verdict="within" if within else over,
+                code=reasons.UNEXECUTED if figure is None else _code(None, within=within),
                 expected="within",
                 holds=within,
                 file=str(limit.file),
@@ -369,6 +405,12 @@ def _on_runtime(
             )
         )
     return outcomes
+
+
+def _code(doubt: str | None, *, within: bool) -> str:
+    if doubt is not None:
+        return reasons.UNCOUNTED
+    return reasons.WITHIN if within else reasons.OVER
 
 
 def _figures(export: Export) -> dict[str, int]:

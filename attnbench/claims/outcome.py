@@ -6,6 +6,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 
+def refusal(module: str, why: str) -> str:
+    """Return the verdict on a module that is refused."""
+    return f"refused: {why.removeprefix(f'{module} is refused: ').removeprefix(f'{module}: ')}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
     """A stated figure or limit, what was computed for it, and whether that is as expected.
@@ -26,8 +31,8 @@ class Outcome:
     verdict: str
     expected: str
     holds: bool
-    code: str | None = None
-    """Of a measured figure's verdict, as of ``attnbench explain``."""
+    code: str
+    """Of the verdict, as of ``attnbench explain``."""
     undecided: bool = False
     """Whether what is known allows neither to say that it holds nor that it does not."""
     low: float | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 
 from attnbench.analysis import latency_limits
 from attnbench.claims.latency_limit import LatencyLimit
-from attnbench.claims.outcome import Outcome
+from attnbench.claims.outcome import Outcome, refusal
 from attnbench.cli import output
 from attnbench.errors import UserError
 from attnbench.modules import SettingsError
 from attnbench.plugins.host_reference import HostReference, parse_host
 from attnbench.plugins.python_file import is_in_file
 from attnbench.records.case import RunOptions
+from attnbench.stats import reasons
 
 if TYPE_CHECKING:
     from attnbench.plugins.resolve import ModuleReference
@@ -42,12 +43,41 @@ def check(
         wanted = list(dict.fromkeys(limit for limit in limits if limit.host == host))
         names = dict.fromkeys(_from_here(modules[limit.module]) for limit in wanted)
         start = perf_counter()
-        folder = _measured(tuple(names), _host_from_here(hosts[host]))
-        judged = latency_limits.check(folder, wanted, origins, scatter)
+        folder, left_out = _measured(tuple(names), _host_from_here(hosts[host]))
+        timed = []
+        for limit in wanted:
+            name = _from_here(modules[limit.module])
+            if name not in left_out:
+                timed.append(limit)
+            elif not modules[limit.module].is_custom:  # the file asks for what cannot be
+                raise UserError(f"{limit.where}: {left_out[name]}")
+            else:
+                outcomes[limit] = [_refused(limit, refusal(name, left_out[name]))]
+        judged = latency_limits.check(folder, timed, origins, scatter) if timed else []
         seconds = (perf_counter() - start) / len(wanted)
-        for limit, rows in zip(wanted, judged, strict=True):
+        for limit, rows in zip(timed, judged, strict=True):
             outcomes[limit] = [replace(row, seconds=seconds) for row in rows]
     return [outcomes[limit] for limit in limits]
+
+
+def _refused(limit: LatencyLimit, verdict: str) -> Outcome:
+    return Outcome(
+        kind="limit",
+        name=limit.where,
+        subject=f"{limit.module} in {limit.host}: {limit.quantity}",
+        stated=limit.most,
+        computed=None,
+        unit=limit.unit,
+        stated_text=limit.written,
+        computed_text="none",
+        rule="not timed",
+        verdict=verdict,
+        code=reasons.REFUSED,
+        expected="within",
+        holds=False,
+        file=str(limit.file),
+        line=limit.line,
+    )
 
 
 def _parsed(limit: LatencyLimit) -> ModuleReference:
@@ -84,17 +114,28 @@ def _from_here(module: ModuleReference) -> str:
     """Return the name by which ``run`` finds the module: paths relative to the working folder."""
     from attnbench.plugins import python_file
 
-    if not python_file.is_in_file(module.spec.source) or module.name.startswith("~"):
-        return module.name
-    path, _, rest = module.name.partition(".py:")
+    name, root = module.name, module.spec.import_root
+    if root is not None and not root.startswith("~"):
+        name = name.replace(f"import_root={root}", f"import_root={module.folder / root}")
+    if not python_file.is_in_file(module.spec.source) or name.startswith("~"):
+        return name
+    path, _, rest = name.partition(".py:")
     return f"{module.folder / path}.py:{rest}"
 
 
-def _measured(modules: tuple[str, ...], host: str) -> Path:
-    """Time the modules in a host with the defaults of ``run``; return the folder of the records."""
+def _measured(modules: tuple[str, ...], host: str) -> tuple[Path, Mapping[str, str]]:
+    """Time the modules in a host with the defaults of ``run``.
+
+    Returns the folder of the records, of no meaning where all are refused; and why modules were
+    left out.
+    """
     from attnbench import measuring
+    from attnbench.measuring.planning import NoModuleError
 
     output.complain(f"timing {', '.join(modules)} in {host} for the limits of latency")
-    measured = measuring.run(RunOptions(modules=modules, host=host))
+    try:
+        measured = measuring.run(RunOptions(modules=modules, host=host))
+    except NoModuleError as error:
+        return Path(), error.left_out
     output.complain(f"records are in {measured.folder}")
-    return measured.folder
+    return measured.folder, measured.left_out

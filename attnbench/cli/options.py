@@ -13,15 +13,19 @@ import typer
 from attnbench.errors import UserError
 from attnbench.modules import ATTENTION
 from attnbench.plugins.resolve import written
+from attnbench.plugins.spec import is_code
 from attnbench.records import case, image_size
 from attnbench.records import device as names
-from attnbench.records.case import OPTIONS, Case
+from attnbench.records.case import AUTOCAST, OPTIONS, Case
 from attnbench.records.image_size import Size
 from attnbench.text import LONGEST_WORD, near, printable
 
 T = TypeVar("T")
 
 DTYPES, MODES = (get_args(get_type_hints(Case)[name]) for name in ("dtype", "mode"))
+
+OF_WEIGHTS = tuple(name for name in DTYPES if name not in AUTOCAST)
+"""Dtypes without those of autocast, which belong to ``run`` alone."""
 
 
 NoWait = Annotated[
@@ -102,11 +106,45 @@ CustomModules = Annotated[
     list[str] | None,
     option(
         "SPEC",
-        "A custom module, whose code is run: file.py:ClassName, timm:NAME, or an entry point; "
+        "A custom module, whose code is run: file.py:ClassName, package.module:ClassName with "
+        "--import-root, timm:NAME, or an entry point; "
         "with ,site=after_bn3 and ,key=value for its settings. May be repeated; without --modules "
         "alone.",
     ),
 ]
+
+ImportRoot = Annotated[
+    str | None,
+    option(
+        "DIR",
+        "Folder that package.module:ClassName, and the files of --module, are imported from; on "
+        "the path of the process that tries the module alone.",
+    ),
+]
+
+
+def imported_from(custom: Sequence[str] | None, root: str | None) -> list[str] | None:
+    """Return custom modules with the folder that they are imported from in their names.
+
+    Raises:
+        UserError: there is no module of a file or package, or the folder's name has a comma.
+    """
+    if root is None:
+        return None if custom is None else list(custom)
+    if "," in root or not root.strip():
+        raise UserError(f"--import-root: '{_shown(root)}' is no name of a folder without commas")
+    rooted = {
+        spec: f"{spec.strip()},import_root={root}"
+        for spec in custom or ()
+        if is_code(spec.partition(",")[0].strip()) and ",import_root=" not in spec
+    }
+    if not rooted:
+        raise UserError(
+            "--import-root goes with a module of a package or file: --module "
+            "package.module:ClassName"
+        )
+    return [rooted.get(spec, spec) for spec in custom or ()]
+
 
 BetweenRuns = Annotated[
     float | None,

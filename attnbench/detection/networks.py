@@ -6,6 +6,7 @@ with the module in it, gets torchvision's proposals, losses, thresholds and non-
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import torch
@@ -13,9 +14,10 @@ from torch import nn
 from torchvision.models.detection import FasterRCNN, MaskRCNN, RetinaNet
 
 from attnbench.detection.options import family
-from attnbench.hosts.build import build
+from attnbench.hosts.build import Blocks, build
 from attnbench.hosts.detection import body
 from attnbench.modules import AttentionSpec
+from attnbench.records.variants import STAGES
 
 FAMILIES: dict[str, type[nn.Module]] = {
     "fasterrcnn": FasterRCNN,
@@ -26,23 +28,26 @@ FAMILIES: dict[str, type[nn.Module]] = {
 MOST_SEED = 2**62
 
 
-def detector(
+def detector(  # noqa: PLR0913  each says what is built
     host: str,
     attention: str | AttentionSpec | None,
     classes: int,
     *,
     size: tuple[int, int] = (800, 1333),
     frozen: bool = True,
+    stages: Collection[int] = STAGES,
+    blocks: Blocks = "all",
     **settings: Any,
 ) -> nn.Module:
     """Build a detector in training mode that takes and returns what torchvision's do.
 
     ``classes`` are without the background; ``size`` is the shorter side and the most of the longer
-    to which images are resized; ``settings`` are torchvision's. The heads' initial values are the
+    to which images are resized; ``stages`` and ``blocks`` carry the module; ``settings`` are
+    torchvision's. The heads' initial values are the
     same with any module, under one seed; without ``frozen`` the first stage learns too.
     """
     seed = int(torch.randint(MOST_SEED, ()))
-    backbone = build(host, attention).backbone
+    backbone = build(host, attention, stages=stages, blocks=blocks).backbone
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = FAMILIES[family(host) or ""](

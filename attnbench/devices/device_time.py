@@ -7,8 +7,10 @@ takes, all launches are in the queue when the first begins, and the seconds are 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
 
 from attnbench.devices.clocks import Clock, Queue
 from attnbench.records.schema import DeviceTime
@@ -37,11 +39,15 @@ class NotAheadError(RuntimeError):
 
 @dataclass
 class Ahead:
-    """How the device time of a variant is taken: steps behind a spin of that many seconds."""
+    """How the device time of a variant is taken: steps behind a spin of that many seconds.
+
+    With ``each`` a mark stands behind every step, so that each has its own seconds too.
+    """
 
     steps: int
     spin_s: float
     most_s: float = float("inf")
+    each: bool = False
 
     def raise_spin(self) -> None:
         """Let the next spin last longer, within limits."""
@@ -49,17 +55,23 @@ class Ahead:
 
 
 def calibrate(
-    step: Callable[[], object], clock: Clock, launches: int | None, most_steps: int
+    step: Callable[[], object],
+    clock: Clock,
+    launches: int | None,
+    most_steps: int,
+    *,
+    each: bool = False,
 ) -> Ahead:
     """Find how many steps of a warm step fit into the queue, and a spin that outlasts issuing.
 
-    ``launches`` are those of one step, None where they are not known.
+    ``launches`` are those of one step, None where they are not known; ``each`` marks every step,
+    and a mark stands in the queue as a launch does.
 
     Raises:
         NotAheadError: the spin was over before one step was issued, however long it was.
     """
     queue = _queue(clock)
-    fitting = most_steps if launches is None else (QUEUE_LAUNCHES - 1) // max(launches, 1)
+    fitting = most_steps if launches is None else (QUEUE_LAUNCHES - 1) // max(launches + each, 1)
     steps = max(1, min(fitting, most_steps))
     while True:
         clock.synchronize()
@@ -69,8 +81,9 @@ def calibrate(
         issued_s = queue.host_s() - begun
         first = MARGIN * issued_s + LEAST_SPIN_S
         for times in RAISES:
-            if _behind_spin(step, steps, times * first, clock) is not None:
-                return Ahead(steps, times * first, MOST_RAISED * times * first)
+            ahead = Ahead(steps, times * first, MOST_RAISED * times * first, each)
+            if _behind_spin(step, ahead, clock) is not None:
+                return ahead
         if steps == 1:
             raise NotAheadError(
                 "no device time: one step could not be issued while the device was busy with "
@@ -86,26 +99,47 @@ def measure(step: Callable[[], object], ahead: Ahead, clock: Clock) -> DeviceTim
     It is tried a few times, with a longer spin each time.
     """
     for _ in range(TRIES):
-        seconds = _behind_spin(step, ahead.steps, ahead.spin_s, clock)
-        if seconds is not None:
-            return DeviceTime(steps=ahead.steps, seconds=seconds, spin_s=ahead.spin_s)
+        marks = _behind_spin(step, ahead, clock)
+        if marks is not None:
+            return DeviceTime(
+                steps=ahead.steps,
+                seconds=clock.seconds(marks[0], marks[-1]),
+                spin_s=ahead.spin_s,
+                each_s=each_s(marks, clock) if len(marks) > BOTH_ENDS else None,
+            )
         ahead.raise_spin()
     return None
 
 
-def _behind_spin(
-    step: Callable[[], object], steps: int, spin_s: float, clock: Clock
-) -> float | None:
-    """Return the seconds of steps behind a spin; None where it ended before they were issued."""
+BOTH_ENDS = 2
+"""Marks around steps that have none between them."""
+
+SHOWN_DIGITS = 9
+"""Of the seconds of single steps: to the nanosecond, no clock is finer."""
+
+
+def each_s(marks: Sequence[Any], clock: Clock) -> tuple[float, ...]:
+    """Return the seconds between each mark and the next."""
+    return tuple(round(clock.seconds(one, next_), SHOWN_DIGITS) for one, next_ in pairwise(marks))
+
+
+def _behind_spin(step: Callable[[], object], ahead: Ahead, clock: Clock) -> list[Any] | None:
+    """Return marks around steps behind a spin; None where it ended before they were issued.
+
+    All have passed.
+    """
     queue = _queue(clock)
     clock.synchronize()
-    queue.spin(spin_s)
-    start = clock.mark()
-    for _ in range(steps):
+    queue.spin(ahead.spin_s)
+    marks = [clock.mark()]
+    for number in range(ahead.steps):
         step()
-    ahead = not queue.passed(start)  # the device is still before it, in the spin
-    seconds = clock.seconds(start, clock.mark())
-    return seconds if ahead else None
+        if ahead.each and number + 1 < ahead.steps:
+            marks.append(clock.mark())
+    in_time = not queue.passed(marks[0])  # the device is still before it, in the spin
+    marks.append(clock.mark())
+    clock.seconds(marks[0], marks[-1])  # waits
+    return marks if in_time else None
 
 
 def _queue(clock: Clock) -> Queue:

@@ -12,10 +12,10 @@ from attnbench import host_names
 from attnbench.hosts.detection import DETECTORS, body, freeze
 from attnbench.hosts.networks import default_size, plain
 from attnbench.hosts.placement import fitting
-from attnbench.hosts.placement.blocks import SITES
+from attnbench.hosts.placement.blocks import LAST_NORM, SITES
 from attnbench.hosts.placement.choice import Blocks, Choice, Size
 from attnbench.hosts.placement.insert import insert
-from attnbench.hosts.positions import positions
+from attnbench.hosts.positions import positions, sides_in_block
 from attnbench.hosts.resnets import CLASSES, HOSTS, Host, base_of, is_resnet
 from attnbench.modules import AttentionSpec, SettingsError, Site
 from attnbench.plugins.host_reference import parse_host
@@ -65,10 +65,10 @@ def build(  # noqa: PLR0913  each says where the module is placed
         row = parse(attention).load() if isinstance(attention, str) else attention
         choice = Choice(stages, blocks, at, replace)
         if is_resnet(host) and not (at or replace):
-            _put_into_blocks(network, base_of(host), row, choice, settings)
+            _put_into_blocks(network, host, row, choice, settings, size)
         else:
             where = positions(host, choice, size or default_size(host))
-            modules = iter(fitting.modules(row, where, host, settings))
+            modules = iter(fitting.modules(row, where, host, settings, choice))
             insert(network, where, lambda _: next(modules))
     elif settings:
         raise SettingsError(f"settings without a module: {', '.join(settings)}")
@@ -77,16 +77,28 @@ def build(  # noqa: PLR0913  each says where the module is placed
     return network
 
 
-def _put_into_blocks(
-    network: nn.Module, base: str, row: AttentionSpec, choice: Choice, settings: dict[str, Any]
+def _put_into_blocks(  # noqa: PLR0913, PLR0917  what build was asked for
+    network: nn.Module,
+    host: str,
+    row: AttentionSpec,
+    choice: Choice,
+    settings: dict[str, Any],
+    size: Size | None,
 ) -> None:
+    base = base_of(host)
     wrap = _wrapper(base, row)
+    last_alone = choice.blocks == "last" or row.site is Site.AFTER_STAGE
+    part = "bn1" if row.site is Site.REPLACE_CONV2 else LAST_NORM[HOSTS[base].block]
     for number in sorted(set(choice.stages)):
         stage = body(network).get_submodule(f"layer{number}")
         of_stage = row.settings(base, number) | settings
         children = list(stage.named_children())
-        for name, block in children if choice.blocks == "all" else children[-1:]:
-            stage.register_module(name, wrap(block, row, of_stage))
+        for name, block in children[-1:] if last_alone else children:
+            of_map = {}
+            if row.place:
+                where = f"layer{number}.{name}", part, size or default_size(host)
+                of_map = row.of_place(*sides_in_block(host, *where))
+            stage.register_module(name, wrap(block, row, of_map | of_stage))
 
 
 def _wrapper(host: str, attention: AttentionSpec) -> Callable[..., nn.Module]:

@@ -131,7 +131,7 @@ def check(trial: HostTrial, modules: Iterable[ModuleReference]) -> Checked:
     for module in modules:
         try:
             with torch.device("meta"):
-                fitting.modules(module.load(), where, host, {})
+                fitting.modules(module.load(), where, host, {}, trial.choice)
         except SettingsError as error:
             left_out[module.name] = str(error)
     return Checked(len(where), left_out)

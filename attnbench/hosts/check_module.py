@@ -20,11 +20,11 @@ from attnbench.errors import UserError
 from attnbench.hosts import trial
 from attnbench.hosts.build import build
 from attnbench.hosts.conditions import Conditions
-from attnbench.hosts.placement.choice import EVERYWHERE, Choice
+from attnbench.hosts.placement.choice import EVERYWHERE, Choice, Size
 from attnbench.hosts.placement.fitting import require_site
 from attnbench.hosts.positions import positions
-from attnbench.hosts.resnets import is_resnet
-from attnbench.modules import AttentionSpec, SettingsError
+from attnbench.hosts.resnets import HOSTS, base_of, is_resnet
+from attnbench.modules import AttentionSpec, SettingsError, Site
 from attnbench.plugins.resolve import ModuleReference
 from attnbench.plugins.watch.integrity import InterferenceError, require_unchanged
 from attnbench.records.schema import Shape
@@ -81,11 +81,11 @@ def check(
     images: Iterable[Shape],
     conditions: Collection[Conditions] = (),
     choice: Choice = EVERYWHERE,
-) -> None:
+) -> int:
     """Load a module and check it at its places in the host, for each shape of image.
 
     An image is a shape (batch, 3, height, width); the batch does not matter. ``conditions`` are
-    those of the run, tried beside float32 on the CPU.
+    those of the run, tried beside float32 on the CPU. Return at how many sites it stands.
 
     Raises:
         SettingsError: it cannot be loaded or is not fit to be measured; the message says why.
@@ -104,6 +104,17 @@ def check(
     except SettingsError as error:
         why = ". ".join(filter(None, [str(error), module.hint()]))
         raise SettingsError(f"{module.name} is refused: {why}") from error
+    return sites(attention, host, choice, (image[2], image[3]))
+
+
+def sites(attention: AttentionSpec, host: str, choice: Choice, size: Size) -> int:
+    """Return at how many sites of a host a choice puts a module."""
+    if not is_resnet(host) or choice.at or choice.replace:
+        return len(positions(host, choice, size))
+    stages = {*choice.stages}
+    if choice.blocks == "last" or attention.site is Site.AFTER_STAGE:
+        return len(stages)
+    return sum(HOSTS[base_of(host)].layers[stage - 1] for stage in stages)
 
 
 def places(
@@ -131,16 +142,20 @@ def places(
 
     with torch.device("meta"), torch.no_grad():
         stand_in = replace(attention, build=StandIn)
-        network = build(host, stand_in, stages=choice.stages, blocks=choice.blocks)
+        size = image[2], image[3]
+        network = build(host, stand_in, stages=choice.stages, blocks=choice.blocks, size=size)
         network.eval()(torch.empty(image))
     return seen
 
 
 def _of_any_host(attention: AttentionSpec, host: str, image: Shape, choice: Choice) -> list[Place]:
     """Return the places in any network, one for each site."""
-    require_site(attention, host)
+    require_site(attention, host, choice)
     sites = positions(host, choice, (image[2], image[3]))
-    return [Place(where.channels, {}, where.shape) for where in sites]
+    return [
+        Place(where.channels, attention.of_place(where.height, where.width), where.shape)
+        for where in sites
+    ]
 
 
 def _fits_at(attention: AttentionSpec, host: str, image: Shape, choice: Choice) -> str:

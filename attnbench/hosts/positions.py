@@ -72,6 +72,18 @@ def _positions(key: Key, choice: Choice) -> tuple[Position, ...]:
     return where
 
 
+def sides_in_block(host: str, block: str, part: str, size: Size) -> Size:
+    """Return height and width of the map that a part of a ResNet's block returns.
+
+    Raises:
+        SettingsError: as :func:`surveyed`.
+    """
+    known = surveyed(host, size)
+    path = f"{block}.{part}"
+    where = known.position(next(p for p in known.kinds if f".{p}".endswith(f".{path}")))
+    return where.height, where.width
+
+
 def last_path(host: str, choice: Choice, size: Size, stage: int) -> str:
     """Return the path of the attention module at the last position of a stage."""
     where = positions(host, choice, size)

@@ -87,11 +87,15 @@ def _require_fit(build: Build, shape: Shape, returned: Shape, conditions: Condit
 
 
 def _require_runs(build: Build, shape: Shape, returned: Shape, conditions: Conditions) -> None:
-    """Check the shape and dtype of its output, in what the run will use."""
+    """Check the shape and dtype of its output, in what the run will use.
+
+    Under autocast an output may be of either dtype, as torch's own operators give either.
+    """
     try:
-        x = _images(shape, conditions)
+        x = conditions.place_map(_images(shape, BASE))
         out = _output(_built(build, conditions), x)
-        _require_output(out, (IMAGES, *returned), x.dtype)
+        free = bool(conditions.autocast) and isinstance(out, Tensor) and out.is_floating_point()
+        _require_output(out, (IMAGES, *returned), out.dtype if free else x.dtype)
     except Exception as error:
         raise SettingsError(f"{conditions.described} {reason(error)}") from error
 
@@ -133,7 +137,21 @@ def _built(build: Build, conditions: Conditions) -> nn.Module:
     tensors = chain(module.named_parameters(), module.named_buffers())
     lazy = [name for name, tensor in tensors if is_lazy(tensor)]  # not counted before a forward
     require(not lazy, f"it is built without the sizes of {_listed(lazy)} (a lazy layer)")
+    for part in module.modules():
+        _require_own_class(part)
     return module if conditions == BASE else conditions.place(module)
+
+
+def _require_own_class(part: nn.Module) -> None:
+    """Refuse a class that misleads ``isinstance``, by which counters know layers."""
+    try:
+        stated = part.__class__
+    except Exception as error:
+        raise SettingsError(f"its __class__ cannot be read: {_one_line(error)}") from error
+    kind = type(part)
+    require(
+        stated is kind, f"its __class__ is not {kind.__name__}, so it may be counted as another"
+    )
 
 
 def _output(module: nn.Module, x: Tensor) -> Any:

@@ -32,6 +32,10 @@ class Waiting:
     """Which process that is."""
 
 
+HELD = "waiting for other programs, round"
+"""The kind of what begins where a round is held back because others use its cores."""
+
+
 @dataclass(frozen=True)
 class Beginning:
     """The kind of step that begins, and its variant, or None for all of them."""

@@ -17,7 +17,7 @@ from attnbench.plugins.watch.integrity import (
     require_unchanged,
 )
 from attnbench.records.run import Run
-from attnbench.records.variants import RESERVED, piece
+from attnbench.records.variants import is_reserved, piece
 
 
 class Guard:
@@ -81,7 +81,7 @@ def watched(variant: str, *, isolated: bool = False) -> Iterator[None]:
 
 def is_custom(variant: str, isolated: bool) -> bool:
     """Return whether the variant runs code that is not the suite's."""
-    if variant in RESERVED:
+    if is_reserved(variant):
         return False
     alone = piece(variant) if isolated else None
     return resolve.parse(alone.module if alone else variant).is_custom

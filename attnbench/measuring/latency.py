@@ -14,15 +14,25 @@ from attnbench.devices.device_time import Ahead, NotAheadError, calibrate
 from attnbench.devices.recovery import recover
 from attnbench.errors import UserError
 from attnbench.measuring import isolated, timing, workload
-from attnbench.measuring.events import Beginning, Event, failure, record
+from attnbench.measuring.events import HELD, Beginning, Event, failure, record
 from attnbench.measuring.guard import Guard
 from attnbench.measuring.processes import variation
 from attnbench.measuring.processes.share import Share
 from attnbench.modules import SettingsError
 from attnbench.plugins import host_reference, resolve
 from attnbench.records.run import Run
-from attnbench.records.schema import Case, Compiled, End, Environment, Failure, Record, Round
-from attnbench.system import child, disturbance, environment, process_settings
+from attnbench.records.schema import (
+    Case,
+    Compiled,
+    Disturbance,
+    End,
+    Environment,
+    Failure,
+    Record,
+    Round,
+)
+from attnbench.system import busy, child, disturbance, environment, process_settings
+from attnbench.system.busy import Others
 
 NO_BLOCK = 2**16 - 1
 """What is marked between blocks."""
@@ -42,6 +52,7 @@ def measure(
     run: Run,
     clock: timing.Clock | None = None,
     look: Callable[[], disturbance.Counters] = disturbance.read,
+    others: Others | None = None,
 ) -> Iterator[Event]:
     """Warm every variant up, then time this process's share of the rounds.
 
@@ -56,18 +67,30 @@ def measure(
     if of_modules | host_reference.origins(run.case.host) != run.plan.sources:
         raise UserError("the code of its modules or its host has changed since the run began")
     process_settings.settle(run.case)
-    for event in _guarded(run, clock or timing.clock_for(run.case.device), look, Guard(run)):
+    others = others or busy.others_of(run.case, _quiet_left_s(run))
+    clock = clock or timing.clock_for(run.case.device)
+    for event in _guarded(run, clock, look, Guard(run), others):
         if isinstance(event, Record):
             run.add(event)
         yield event
 
 
+def _quiet_left_s(run: Run) -> float | None:
+    """Return for how long rounds may still be held back; None where others are not looked at."""
+    most_s = run.wait_for_quiet_s
+    return None if most_s is None else max(most_s - run.held_s, 0.0)
+
+
 def _guarded(
-    run: Run, clock: timing.Clock, look: Callable[[], disturbance.Counters], guard: Guard
+    run: Run,
+    clock: timing.Clock,
+    look: Callable[[], disturbance.Counters],
+    guard: Guard,
+    others: Others,
 ) -> Iterator[Event]:
     """End the run where a custom module changes what the others are timed with."""
     try:
-        yield from _measure(run, clock, look, guard)
+        yield from _measure(run, clock, look, guard, others)
     except SettingsError as error:
         end = End(reason="failed", rounds=len(run.rounds), message=str(error))
         yield record(run, None, results=end)
@@ -84,7 +107,11 @@ class _Warm:
 
 
 def _measure(
-    run: Run, clock: timing.Clock, look: Callable[[], disturbance.Counters], guard: Guard
+    run: Run,
+    clock: timing.Clock,
+    look: Callable[[], disturbance.Counters],
+    guard: Guard,
+    others: Others,
 ) -> Iterator[Event]:
     """Warm up and time. It ends without End where another process is to go on.
 
@@ -118,14 +145,15 @@ def _measure(
             yield record(run, variant, results=Compiled(seconds=first_s))
         if no_device_time:
             yield record(run, variant, error=no_device_time)
-    yield from _rounds(run, clock, look, guard, warm)
+    yield from _rounds(run, clock, look, guard, others, warm)
 
 
-def _rounds(
+def _rounds(  # noqa: PLR0913, PLR0917  the machine is simulated in tests
     run: Run,
     clock: timing.Clock,
     look: Callable[[], disturbance.Counters],
     guard: Guard,
+    others: Others,
     warm: _Warm,
 ) -> Iterator[Event]:
     first, share = run.rounds[-1].number + 1 if run.rounds else 0, warm.share
@@ -152,17 +180,29 @@ def _rounds(
         guard.inspect,
         mark_block,
         warm.ahead,
+        move_every=process_settings.moves_every(run.case),
     )
     series = rounds.events()
     resting: dict[str, timing.Step] = {}  # they keep their place in memory
     process_facts = variation.facts(run, share.process)
+    if run.wait_for_quiet_s is not None:
+        process_facts["wait_for_quiet_s"] = run.wait_for_quiet_s
     while (reason := _reason_to_stop(run, warm)) is None:
         resting |= {name: warm.steps.pop(name) for name in share.resting if name in warm.steps}
+        for _ in others.wait():
+            yield Beginning(HELD, None)
         yield Beginning("round", None)
+        others.begin()
         for event in series:
             if isinstance(event, Round):
                 sits_out = tuple(name for name in run.plan.variants if name in share.resting)
-                finished = replace(event, process=share.process, sits_out=sits_out or None)
+                finished = replace(
+                    event,
+                    process=share.process,
+                    sits_out=sits_out or None,
+                    held_s=others.held_s,
+                    disturbance=_beside(event.disturbance, others.end()),
+                )
                 yield record(run, None, results=finished, facts=driver_facts | process_facts)
                 process_facts = {}
                 break
@@ -172,6 +212,10 @@ def _rounds(
     if reason == "process":
         return
     yield record(run, None, results=End(reason=reason, rounds=len(run.rounds)))
+
+
+def _beside(lost: Disturbance | None, others_s: float | None) -> Disturbance | None:
+    return lost and replace(lost, others_s=others_s)
 
 
 def _warm_up(run: Run, variant: str, clock: timing.Clock, warm: _Warm) -> float:
@@ -197,7 +241,8 @@ def _calibrate(run: Run, variant: str, clock: timing.Clock, warm: _Warm) -> Fail
     ready, most = warm.steps[variant], warm.block_steps[variant]
     try:
         with ready.during():
-            warm.ahead[variant] = calibrate(ready, clock, launches_of(run, variant), most)
+            launches = launches_of(run, variant)
+            warm.ahead[variant] = calibrate(ready, clock, launches, most, each=ready.each)
     except NotAheadError as error:
         return failure("device time", error)
     return None
@@ -207,6 +252,8 @@ def launches_of(run: Run, variant: str) -> int | None:
     """Return the kernels that one step launches, as counted; None where that is not known."""
     if run.case.cuda_graph:
         return 1
+    if run.case.exported:
+        return None  # counted are the eager network's
     counted = run.plan.baseline if variant == run.plan.control else variant
     rule = "executed, training step" if run.case.mode == "training" else "executed"
     count = run.counts.get(counted, {}).get(rule)

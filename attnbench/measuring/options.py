@@ -26,8 +26,9 @@ from attnbench.records.case import CASE_OPTIONS, GRID, OPTIONS, RUNTIMES, Case, 
 from attnbench.records.options import site_patterns
 from attnbench.records.results.energy import LEAST_ROUNDS, LEAST_WINDOW_S, MOST_ROUNDS
 from attnbench.records.run import Run, can_be_profiled, gather
-from attnbench.records.variants import STAGES
+from attnbench.records.variants import STAGES, alone
 from attnbench.runtimes import table
+from attnbench.runtimes.int8 import calibration
 from attnbench.text import near, unknown
 
 T = TypeVar("T", Case, RunOptions)
@@ -158,6 +159,8 @@ def cleaned(options: RunOptions) -> RunOptions:
             values["at"] = site_patterns.written(options.at)
         except ValueError as error:
             raise UserError(str(error)) from error
+    if options.calibration is not None:
+        values["calibration"] = calibration.identify(Path(options.calibration))
     if options.modules is not None:
         values["modules"] = tuple(dict.fromkeys(map(resolve.written, options.modules)))
     options = replace(options, **values)
@@ -190,22 +193,19 @@ def require_values(options: RunOptions) -> None:
             f"the budget must be a positive number of seconds below {LONGEST_S:g}, not "
             f"{options.budget_s}"
         )
+    if not 0 <= (options.wait_for_quiet_s or 0.0) < LONGEST_S:
+        raise UserError(
+            f"--wait-for-quiet must be a number of seconds, at least 0 and below {LONGEST_S:g}, "
+            f"not {options.wait_for_quiet_s}"
+        )
     if not 1 <= (1 if options.processes is None else options.processes) <= MOST_PROCESSES:
         raise UserError(
             f"processes must be at least 1 and at most {MOST_PROCESSES}, not {options.processes}"
         )
-    if options.energy and not LEAST_ROUNDS <= options.energy <= MOST_ROUNDS:
-        raise UserError(
-            f"energy must be at least {LEAST_ROUNDS} rounds, of which there is a 95% interval, and "
-            f"at most {MOST_ROUNDS}, not {options.energy}"
-        )
-    if options.energy and options.isolated:
-        raise UserError("--energy takes whole networks; leave --isolated or --energy out")
-    if options.energy and (options.timeout_s or LONGEST_S) < LEAST_TIMEOUT_S:
-        raise UserError(
-            f"--energy has windows of {LEAST_WINDOW_S:g} s, which --timeout {options.timeout_s:g} "
-            f"may end; allow {LEAST_TIMEOUT_S:g} s at least"
-        )
+    if options.calibration and "int8" not in (options.dtype or ()):
+        raise UserError("--calibrate takes the ranges of --dtype int8, and no other")
+    if options.energy:
+        _require_energy(options, options.energy)
     if not 1 <= (options.repeat or 0) <= MOST_RUNS:
         raise UserError(f"repeat must be at least 1 and at most {MOST_RUNS}, not {options.repeat}")
     if not 0 <= (options.every_minutes or 0.0) < LONGEST_S / 60:
@@ -219,6 +219,21 @@ def require_values(options: RunOptions) -> None:
         raise UserError("stages has no value")
     if options.blocks not in BLOCKS:
         raise UserError(unknown("blocks", str(options.blocks), BLOCKS))
+
+
+def _require_energy(options: RunOptions, rounds: int) -> None:
+    if not LEAST_ROUNDS <= rounds <= MOST_ROUNDS:
+        raise UserError(
+            f"energy must be at least {LEAST_ROUNDS} rounds, of which there is a 95% interval, and "
+            f"at most {MOST_ROUNDS}, not {rounds}"
+        )
+    if options.isolated:
+        raise UserError("--energy takes whole networks; leave --isolated or --energy out")
+    if (options.timeout_s or LONGEST_S) < LEAST_TIMEOUT_S:
+        raise UserError(
+            f"--energy has windows of {LEAST_WINDOW_S:g} s, which --timeout {options.timeout_s:g} "
+            f"may end; allow {LEAST_TIMEOUT_S:g} s at least"
+        )
 
 
 def require_spacing(options: RunOptions) -> None:
@@ -239,7 +254,10 @@ def cases_of(options: RunOptions) -> Iterable[Case]:
     """
     values = {name: getattr(options, name) for name in CASE_OPTIONS}
     for chosen in product(*(values[name] for name in GRID)):
-        yield _valid(Case, values | dict(zip(GRID, chosen, strict=True)))
+        of_case = values | dict(zip(GRID, chosen, strict=True))
+        if of_case["dtype"] != "int8":
+            of_case["calibration"] = ""  # the others of a grid take no ranges
+        yield _valid(Case, of_case)
 
 
 def check_case(case: Case) -> None:
@@ -270,9 +288,36 @@ def check_case(case: Case) -> None:
         raise UserError("--cudnn-benchmark needs a CUDA device")
     if case.isolated and case.stages != STAGES:
         raise UserError("--isolated measures all stages; leave --stages out")
+    if case.autocast:
+        _check_autocast(case)
     if case.isolated and case.mode == "training":
         raise UserError("--isolated times the eager forward: no --mode training")
     table.check(case)
+
+
+AUTOCAST_ON = {"amp": ("cpu", "cuda", "xpu"), "amp-float16": ("cuda",)}
+"""Kinds of devices by dtype: where torch casts to it, and people train so."""
+
+
+def _check_autocast(case: Case) -> None:
+    """Refuse autocast where a device or a run of modules alone does not have it.
+
+    Raises:
+        UserError: it is so.
+    """
+    able = AUTOCAST_ON[case.dtype]
+    if device.kind_of(case.device) not in able:
+        raise UserError(f"--dtype {case.dtype} runs on {', '.join(able)}, not on {case.device}")
+    if case.isolated:
+        raise UserError(
+            f"--isolated has no --dtype {case.dtype}: a whole network decides what is cast; "
+            f"use --dtype {case.autocast}"
+        )
+    if case.cuda_graph and case.mode == "training" and case.autocast == "float16":
+        raise UserError(
+            f"--dtype {case.dtype} has no --cuda-graph in training: the gradient scaler asks the "
+            "device after every step"
+        )
 
 
 def gathered(folders: Sequence[Path]) -> list[Run]:
@@ -357,9 +402,11 @@ def _valid(kind: type[T], values: dict[str, Any]) -> T:
 def _recorded(runs: Sequence[Run]) -> dict[str, Any]:
     """Return the options that made these runs."""
     first = runs[0]
-    shared = {name: getattr(first.case, name) for name in GRID}
-    plans = {id(run): replace(run.plan, processes=1) for run in runs}  # fewer where compiled
-    if any(
+    shared = {name: getattr(first.case, name) for name in (*GRID, "calibration")}
+    calibrations = {run.case.calibration for run in runs if run.case.dtype == "int8"} or {""}
+    # Fewer processes where compiled; and modules alone see other maps of other images.
+    plans = {id(run): replace(run.plan, processes=1, variants=_compared(run)) for run in runs}
+    if len(calibrations) > 1 or any(
         replace(run.case, **shared) != first.case or plans[id(run)] != plans[id(first)]
         for run in runs
     ):
@@ -371,11 +418,16 @@ def _recorded(runs: Sequence[Run]) -> dict[str, Any]:
     options = asdict(first.case) | {"modules": first.modules, "budget_s": first.plan.budget_s}
     options["repeat"] = counted[first.case]
     processes = {run.plan.processes: None for run in runs}
+    (options["calibration"],) = calibrations
     options["energy"] = first.plan.energy_rounds
     options["processes"] = first.plan.processes if len(processes) == 1 else tuple(processes)
     return options | {
         option: in_order(option, [getattr(run.case, option) for run in runs]) for option in GRID
     }
+
+
+def _compared(run: Run) -> tuple[str, ...]:
+    return alone(run.modules) if run.case.isolated else run.plan.variants
 
 
 def in_order(option: str, values: Iterable[Any]) -> tuple[Any, ...]:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
 
-from attnbench.devices import table as devices
+from attnbench.devices import table as kinds
 from attnbench.errors import UserError
 from attnbench.hosts import check_host, check_module
 from attnbench.hosts.build import build
 from attnbench.hosts.placement.choice import Choice
 from attnbench.hosts.resnets import is_resnet
+from attnbench.measuring import isolated, repetitions
 from attnbench.measuring.options import (
     all_finished,
     cases_of,
@@ -39,10 +41,10 @@ from attnbench.records.case import Case, RunOptions
 from attnbench.records.device import kind_of
 from attnbench.records.run import Run, machine
 from attnbench.records.schema import Plan, Record
-from attnbench.records.variants import CONTROL, PLAIN, alone
+from attnbench.records.variants import CONTROL, PLAIN, Map, alone
 from attnbench.runtimes import table
 from attnbench.stats.ratios import TARGET
-from attnbench.system import environment
+from attnbench.system import environment, worker
 
 MOVES = "moves_weights_every_rounds"
 
@@ -51,6 +53,14 @@ PlannedRuns = list[tuple[Run, Path]]
 
 LeftOut = dict[str, str]
 """Modules that do not fit the host or are refused, and why."""
+
+
+class NoModuleError(UserError):
+    """None of the modules can be in the host; ``left_out`` says why each cannot."""
+
+    def __init__(self, left_out: LeftOut) -> None:
+        super().__init__("; ".join(left_out.values()))
+        self.left_out = left_out
 
 
 def prepare(options: RunOptions, out: Path | None) -> tuple[PlannedRuns, Path, LeftOut]:
@@ -71,6 +81,22 @@ def prepare(options: RunOptions, out: Path | None) -> tuple[PlannedRuns, Path, L
         return _prepare(cleaned(options), out)
     except SettingsError as error:
         raise UserError(str(error)) from error
+
+
+def devices(options: RunOptions, out: Path | None) -> tuple[str, ...] | None:
+    """Return the names of the devices that new runs would lock; None where a folder is resumed.
+
+    Raises:
+        UserError: options that cannot be.
+    """
+    if out is not None and store.runs_in(out):
+        return None
+    try:
+        case = next(iter(cases_of(filled(cleaned(options)))))
+    except SettingsError as error:
+        raise UserError(str(error)) from error
+    _check(case)
+    return repetitions.devices_of(case, environment.of_case(case))
 
 
 @dataclass(frozen=True)
@@ -111,16 +137,21 @@ class _Draft:
     processes: int | None
     """As stated; None for what is usual for a case."""
     left_out: LeftOut
+    modules: tuple[ModuleReference, ...]
 
     def plan_of(self, case: Case) -> Plan:
         """Return the plan of one of the cases."""
-        return replace(self.plan, processes=number_of(self.processes, case, self.plan.budget_s))
+        plan = replace(self.plan, processes=number_of(self.processes, case, self.plan.budget_s))
+        if not case.isolated:
+            return plan
+        names = [module.name for module in self.modules]
+        return replace(plan, variants=alone(names, _maps(case, self.modules)))
 
 
 def filled(options: RunOptions) -> RunOptions:
     """Fill in the defaults of options that were left out, and what they are on this machine."""
     # A runtime may have no such device: then what is not stated is the CPU.
-    device = table.device_for(options.runtime or (), devices.automatic())
+    device = table.device_for(options.runtime or (), kinds.automatic())
     standard = defaults(options.host, device=device, threads=torch.get_num_threads())
     if options.host and options.image_size is None and host_reference.is_custom(options.host):
         size = image_size.of(*check_host.size_apart(options.host))
@@ -140,7 +171,7 @@ def _prepare(options: RunOptions, out: Path | None) -> tuple[PlannedRuns, Path, 
     )
     facts = environment.of_case(first)
     if draft.plan.energy_rounds:
-        devices.kind_of(first.device).energy(facts)  # or refuse, before anything is written
+        kinds.kind_of(first.device).energy(facts)  # or refuse, before anything is written
     planned_runs = []
     for case, name in draft.cases:
         own_folder, plan = folder / name, draft.plan_of(case)
@@ -164,19 +195,31 @@ def _draft(options: RunOptions, out: Path | None) -> _Draft:
     for case in cases:
         _check(case)
     require_place(out)
-    left_out = _left_out(cases, asked)
+    sites, left_out = _tried(cases, asked)
     modules = [module for module in asked if module.name not in left_out]
     if not modules:
-        raise UserError("; ".join(left_out.values()))
+        raise NoModuleError(left_out)
     names = [module.name for module in modules]
     plan = Plan(
         variants=alone(names) if options.isolated else (PLAIN, CONTROL, *names),
         budget_s=options.budget_s or 0.0,
         target=TARGET[kind_of(cases[0].device)],
         sources=of_host | {name: origin for name, origin in sources.items() if name in names},
+        sites=sites,
         energy_rounds=options.energy or 0,
     )
-    return _Draft(_named(cases, options.repeat or 1), plan, options.processes, left_out)
+    named = _named(cases, options.repeat or 1)
+    return _Draft(named, plan, options.processes, left_out, (*modules,))
+
+
+def _maps(case: Case, modules: Iterable[ModuleReference]) -> tuple[Map, ...]:
+    """Return what the modules see of one image at each stage; custom code is loaded apart."""
+    maps: dict[Map, None] = {}
+    for module in modules:
+        custom = module.is_custom or host_reference.is_custom(case.host)
+        find = partial(worker.call, isolated.maps) if custom else isolated.maps
+        maps |= dict.fromkeys(find(case, (module.name,)))
+    return (*maps,)
 
 
 def _in_a_path(host: str) -> str:
@@ -218,29 +261,43 @@ def _resumed(options: RunOptions, folders: Sequence[Path]) -> tuple[PlannedRuns,
         _check(run.case)
         if resolve.origins(modules) | host_reference.origins(run.case.host) != run.plan.sources:
             raise UserError(f"{folder} was begun with other code of its modules or its host")
+        _require_images(run, folder, options)
         known = here | table.facts(run.case, here.get(MOVES))
         require_same(f"{folder} was begun on another machine", run.environment, machine(known))
         store.repair(folder)
     return planned_runs, left_out
 
 
+def _require_images(run: Run, folder: Path, options: RunOptions) -> None:
+    """Refuse to go on without the images that int8 still takes its ranges from."""
+    left = [name for name in run.networks if not run.has(name, "export")]
+    if run.case.calibration and left and not options.calibration:
+        raise UserError(
+            f"{folder} was begun with ranges from {run.case.calibration}; name that folder again "
+            "with --calibrate"
+        )
+
+
 def _recorded(options: RunOptions, folders: Sequence[Path]) -> tuple[list[Run], LeftOut]:
     runs = gathered(folders)
     others = [name for name in options.modules or () if name not in runs[0].modules]
-    left_out = _left_out([run.case for run in runs], [resolve.parse(name) for name in others])
+    _, left_out = _tried([run.case for run in runs], [resolve.parse(name) for name in others])
     require_same_options(runs, folders, options, [*left_out])
     return runs, left_out
 
 
 def _check(case: Case) -> None:
     check_case(case)
-    if (why := devices.fault(case.device)) is not None:
+    if (why := kinds.fault(case.device)) is not None:
         raise UserError(why)
 
 
-def _left_out(cases: Sequence[Case], modules: Iterable[ModuleReference]) -> LeftOut:
-    """Return why modules cannot be in the host, at any input size and dtype of the runs.
+def _tried(
+    cases: Sequence[Case], modules: Iterable[ModuleReference]
+) -> tuple[dict[str, int], LeftOut]:
+    """Return at how many sites modules stand, and why others cannot be in the host.
 
+    They are tried at every input size and dtype of the runs.
     Custom ones are checked in child processes, which they may end, and so are custom hosts.
     """
     first, asked = cases[0], [*modules]
@@ -248,6 +305,7 @@ def _left_out(cases: Sequence[Case], modules: Iterable[ModuleReference]) -> Left
     conditions = dict.fromkeys(conditions_of(case) for case in cases)
     choice = Choice.of(first)
     where = ([*images.values()], [*conditions], choice)
+    sites: dict[str, int] = {}
     left_out: LeftOut = {}
     of_table = [module for module in asked if not module.is_custom]
     if not is_resnet(first.host) or choice.at or choice.replace:
@@ -256,14 +314,22 @@ def _left_out(cases: Sequence[Case], modules: Iterable[ModuleReference]) -> Left
         trial = check_host.HostTrial(host, choice, where[0], training, first.isolated)
         checked = check_host.apart(trial, of_table)
         left_out |= checked.left_out
+        sites = {module.name: checked.sites for module in of_table}
         of_table = []
     for module in asked:
         try:
             if module.is_custom:
-                check_module.in_subprocess(check_module.check, module, first.host, *where)
+                sites[module.name] = check_module.in_subprocess(
+                    check_module.check, module, first.host, *where
+                )
             elif module in of_table:
+                row = module.load()
                 with torch.device("meta"):
-                    build(first.host, module.load(), stages=first.stages, blocks=first.blocks)
+                    build(first.host, row, stages=first.stages, blocks=first.blocks)
+                size = image_size.sides(first.image_size)
+                sites[module.name] = check_module.sites(row, first.host, choice, size)
         except (SettingsError, UserError) as error:
             left_out[module.name] = str(error)
-    return {module.name: left_out[module.name] for module in asked if module.name in left_out}
+    names = [module.name for module in asked]
+    kept = {name: sites[name] for name in names if name in sites and name not in left_out}
+    return kept, {name: left_out[name] for name in names if name in left_out}

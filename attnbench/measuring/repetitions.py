@@ -12,7 +12,7 @@ from math import inf
 from attnbench.measuring.events import Event, Waiting
 from attnbench.records.case import Case
 from attnbench.records.run import Run
-from attnbench.records.schema import EnergyRound, Record, Round
+from attnbench.records.schema import EnergyRound, Environment, Record, Round
 from attnbench.system import machine_lock
 from attnbench.system.machine_lock import IfBusy, Turn
 
@@ -73,6 +73,11 @@ def _age_s(run: Run, now: datetime) -> float | None:
         return 0.0
 
 
+def devices_of(case: Case, facts: Environment) -> tuple[str, ...]:
+    """Return the names by which the devices of a case are locked, from their facts."""
+    return () if case.device == "cpu" else (str(facts.get("gpu_uuid")),)
+
+
 class Turns:
     """The machine's lock around each run, and whether a round ran beside another measurement."""
 
@@ -85,6 +90,23 @@ class Turns:
         self._if_busy, self._notify, self._sleep = if_busy, notify, sleep
         self._turn = Turn()
 
+    def require_free(self, devices: Callable[[], tuple[str, ...] | None]) -> None:
+        """Take the turn of these devices before anything is planned, if none may be waited for.
+
+        So a refusal leaves no folder behind; the first run measures in this turn.
+
+        Raises:
+            UserError: another measures.
+        """
+        if self._if_busy == "refuse" and (names := devices()) is not None:
+            self._turn = Turn(names)
+            for _ in machine_lock.begin(self._turn, self._if_busy):
+                pass
+
+    def end(self) -> None:
+        """Release the turn."""
+        self._turn.end()
+
     def each(self, runs: Iterable[Run]) -> Iterator[Run]:
         """Yield each run once it may measure; its turn ends when the next one is asked for.
 
@@ -92,8 +114,10 @@ class Turns:
             UserError: another measures, and that is to be refused.
         """
         for run in runs:
-            gpu = run.environment.get("gpu_uuid")
-            self._turn = Turn(() if run.case.device == "cpu" else (str(gpu),))
+            turn = Turn(devices_of(run.case, run.environment))
+            if turn.devices != self._turn.devices:
+                self._turn.end()
+                self._turn = turn
             try:
                 for holder in machine_lock.begin(self._turn, self._if_busy):
                     self._notify(run, Waiting(holder=str(holder)))

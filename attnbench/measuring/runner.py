@@ -33,7 +33,7 @@ from attnbench.measuring.processes.share import next_process
 from attnbench.measuring.workload import image_for, network
 from attnbench.plugins import host_reference
 from attnbench.records import store
-from attnbench.records.case import Case, RunOptions
+from attnbench.records.case import OPTIONS, Case, RunOptions
 from attnbench.records.run import Run
 from attnbench.records.schema import (
     Counts,
@@ -46,7 +46,7 @@ from attnbench.records.schema import (
     Record,
     Results,
 )
-from attnbench.records.variants import RESERVED
+from attnbench.records.variants import is_reserved
 from attnbench.stats.witness import custom_modules
 from attnbench.system import worker
 from attnbench.system.worker import ChildDiedError
@@ -112,11 +112,30 @@ def run(
     with worker.time_limit(options.timeout_s):
         notify = progress or _unheard()
         turns = repetitions.Turns(options.if_busy or "wait", notify)
-        planned = replace(options, timeout_s=None, if_busy=None, profile=None)
-        measured = _run(planned, out, notify, turns, profiling=bool(options.profile))
+        beside = _BesideThePlan(bool(options.profile), _wait_for_quiet_s(options))
+        planned = replace(
+            options, timeout_s=None, if_busy=None, profile=None, wait_for_quiet_s=None
+        )
+        try:
+            measured = _run(planned, out, notify, turns, beside)
+        finally:
+            turns.end()
     if measured.left_out and progress is None:
         warn(f"left out: {'; '.join(measured.left_out.values())}", stacklevel=2)
     return measured
+
+
+@dataclass(frozen=True)
+class _BesideThePlan:
+    """Options that a run may be resumed without."""
+
+    profiling: bool
+    wait_for_quiet_s: float
+
+
+def _wait_for_quiet_s(options: RunOptions) -> float:
+    stated = options.wait_for_quiet_s
+    return OPTIONS["wait_for_quiet_s"].default if stated is None else stated  # type: ignore[no-any-return]
 
 
 def _unheard() -> Progress:
@@ -136,15 +155,18 @@ def _run(
     out: str | PathLike[str] | None,
     notify: Progress,
     turns: repetitions.Turns,
-    *,
-    profiling: bool = False,
+    beside: _BesideThePlan,
 ) -> Measured:
-    planned_runs, folder, left_out = planning.prepare(options, None if out is None else Path(out))
+    place = None if out is None else Path(out)
+    turns.require_free(partial(planning.devices, options, place))
+    planned_runs, folder, left_out = planning.prepare(options, place)
     for planned, its_folder in planned_runs:
         notify(planned, Planned(its_folder, left_out))
     runs = tuple(planned for planned, _ in planned_runs)
     for planned in runs:
-        planned.exports, planned.profiling = _exports(folder), profiling
+        planned.exports, planned.profiling = _exports(folder), beside.profiling
+        planned.images = None if options.calibration is None else Path(options.calibration)
+        planned.wait_for_quiet_s = beside.wait_for_quiet_s
     folders = {id(planned): its_folder for planned, its_folder in planned_runs}
     due = repetitions.paced(runs, 60 * (options.every_minutes or 0.0), notify)
     timed: MeasureLatency = lambda run: turns.marked(latency_apart(run))  # noqa: E731
@@ -305,7 +327,7 @@ def _counts(case: Case, variant: str, count: CountNetwork) -> Counts:
         return _alone(case, variant)
     # A grid's configurations share the counts of what only memory and time depend on.
     same: dict[str, Any] = {"threads": 1, "device": "cpu", "runtime": "eager"}
-    same |= {"dtype": "float32"} if case.exported else {}
+    same |= {"dtype": "float32", "calibration": ""} if case.exported else {}
     forward = replace(case, batch_size=1, mode="inference", **same)
     if case.mode == "inference":
         return Counts(rules=count(forward, variant))
@@ -380,7 +402,7 @@ def _latency(run: Run, measure: MeasureLatency) -> Iterator[Event]:
                 variant = _variant_at(run, error) if last.kind == "round" else None
                 where = f"{last.kind}, block of {variant}" if variant else last.kind
                 message = f"{where}: {error}"
-                if variant and variant not in RESERVED:
+                if variant and not is_reserved(variant):
                     died = Failure(step="latency", type=error_name(error), message=message)
                     yield record(run, variant, error=died)
                     continue

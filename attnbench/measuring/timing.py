@@ -32,12 +32,14 @@ class Step:
 
     ``move`` copies the tensors that the work reads to other addresses, where that can be done;
     ``network`` is what computes, if it is one; ``during`` sets what holds for its blocks alone.
+    ``each``: every step of a block is timed too, as it is long beside reading the clock.
     """
 
     parts: Mapping[str, Callable[[], object]]
     move: Callable[[], None] | None = None
     network: nn.Module | None = None
     during: Callable[[], AbstractContextManager[object]] = nullcontext
+    each: bool = False
 
     def __call__(self) -> object:
         """Run the whole step; return the last part's output."""
@@ -102,6 +104,7 @@ class _Timed:
     parts: Mapping[str, float] | None
     issued_s: float | None
     device: DeviceTime | None
+    each_s: tuple[float, ...] | None
 
 
 @dataclass
@@ -112,10 +115,10 @@ class Rounds:
     on its neighbours: before each the device is synchronised and nothing is queued, and an error
     that a device reports late is that of the block that it waits for. Variants in ``ahead`` also
     have their device time taken, in a second block behind a spin. Steps move in memory every
-    MOVE_EVERY rounds. ``watch`` is read before and after a round; ``busy`` is called when the work
-    of the last block is issued, before waiting for it; ``begin`` is called with the variant's name
-    before each block, and with None after the last; ``inspect`` is called with the variant's name
-    after each block, outside of what is timed, and what it raises ends the series without that
+    ``move_every`` rounds. ``watch`` is read before and after a round; ``busy`` is called when the
+    work of the last block is issued, before waiting for it; ``begin`` is called with the variant's
+    name before each block, and with None after the last; ``inspect`` is called with its name after
+    each block, outside of what is timed, and what it raises ends the series without that
     round. A variant whose step raises leaves the series, and its error is in ``failures``.
     """
 
@@ -130,6 +133,7 @@ class Rounds:
     begin: Callable[[str | None], None] | None = None
     ahead: Mapping[str, Ahead] = field(default_factory=dict)
     failures: dict[str, Exception] = field(default_factory=dict)
+    move_every: int = MOVE_EVERY
 
     def __iter__(self) -> Iterator[Round]:
         return (event for event in self.events() if isinstance(event, Round))
@@ -145,7 +149,7 @@ class Rounds:
             order = list(self.steps)
             # Seeded by the round too: a resumed run does not repeat its first orders.
             Random(f"{self.seed} {number}").shuffle(order)
-            if number % MOVE_EVERY == 0 and number > self.first:
+            if number % self.move_every == 0 and number > self.first:
                 for name in order:
                     if move := self.steps[name].move:
                         move()
@@ -199,16 +203,24 @@ class Rounds:
             busy()
         seconds = self.clock.seconds(marks[0], marks[-1])
         parts = None if len(step.parts) == 1 else self._parts(step, marks)
+        # The last mark of each step, behind that before the first.
+        between = marks[:: len(step.parts)] if step.each and steps > 1 else []
+        each_s = device_time.each_s(between, self.clock) if between else None
         self.clock.synchronize()  # finds an error in work that the marks do not wait for
         ahead = self.ahead.get(name)
         device = device_time.measure(step, ahead, self.clock) if ahead else None
-        return _Timed(seconds, parts, issued_s, device)
+        return _Timed(seconds, parts, issued_s, device, each_s)
 
     def _marked(self, step: Step, steps: int) -> tuple[list[Any], float | None]:
-        """Issue a block; return the marks around it and between several parts, and its seconds."""
+        """Issue a block; return its marks and the seconds that issuing took.
+
+        They stand around it, behind each part where there are several, and behind each step where
+        each is timed.
+        """
         marks, queue = [self.clock.mark()], self.clock.queue
         begun = queue.host_s() if queue else 0.0
-        if len(step.parts) == 1:
+        whole = len(step.parts) == 1 and not step.each
+        if whole:
             for _ in range(steps):
                 step()
         else:
@@ -217,7 +229,7 @@ class Rounds:
                     part()
                     marks.append(self.clock.mark())
         issued_s = queue.host_s() - begun if queue else None
-        if len(step.parts) == 1:
+        if whole:
             marks.append(self.clock.mark())
         return marks, issued_s
 

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
+from attnbench.errors import UserError
 from attnbench.hosts.build import CLASSES, build
 from attnbench.hosts.check_host import require_logits
 from attnbench.hosts.conditions import Conditions
@@ -24,6 +25,8 @@ from attnbench.records.run import Run
 from attnbench.records.schema import Case, Export
 from attnbench.records.variants import CONTROL, PLAIN
 from attnbench.runtimes import artefact, cuda_graph
+from attnbench.runtimes.int8 import calibration
+from attnbench.runtimes.int8 import images as folder_images
 from attnbench.runtimes.prepared import Forward
 from attnbench.runtimes.table import RENEW_EVERY, TABLE
 
@@ -68,7 +71,8 @@ def step(case: Case, variant: str, device: str | None = None, *, statistics: boo
     Inference is a forward and returns the logits (batch, 1000), or the outputs of a detector's
     heads. Training is a forward, a backward and an optimiser's step (SGD with momentum, and the
     release of the gradients), and returns the loss. Its learning rate is 0: the arithmetic is
-    that of any step, and the weights stay, so that every step does the same work.
+    that of any step, and the weights stay, so that every step does the same work. Under autocast
+    to float16 on a GPU the loss is scaled and the gradients unscaled.
 
     Raises:
         RuntimeError: what torch raises where the device cannot hold or capture it.
@@ -85,7 +89,7 @@ def step(case: Case, variant: str, device: str | None = None, *, statistics: boo
     ready = _step(case, model, runtime.prepare()(model, image).call, image)
     if not runtime.captures:
         return ready
-    return Step({"step": cuda_graph.capture(ready)}, network=ready.network)
+    return Step({"step": cuda_graph.capture(ready)}, network=ready.network, each=True)
 
 
 def export(run: Run, variant: str) -> Export:
@@ -101,21 +105,21 @@ def export(run: Run, variant: str) -> Export:
     sources = run.plan.sources
     module = None if variant == PLAIN else sources.get(variant)
     subject = artefact.Subject(case, variant, module, sources.get(PLAIN))
-    return artefact.make(_exports(run), subject, model, _images(case))
+    return artefact.make(_exports(run), subject, model, _images(run))
 
 
 def exported_step(run: Run, variant: str) -> Step:
     """Build one inference of a variant's file; the control's is the plain host's, loaded again."""
     exported = PLAIN if variant == CONTROL else variant
     prepared = artefact.load_same(_exports(run), run.case, run.export[exported])
-    image = _image(run.case, 0)
+    image = _image(run.case, 0).to(run.case.device)
     moves = count(1)
 
     def move() -> None:
         if prepared.renew and next(moves) % RENEW_EVERY == 0:
             prepared.renew()
 
-    return Step({"forward": lambda: prepared.call(image)}, move)
+    return Step({"forward": lambda: prepared.call(image)}, move, each=True)
 
 
 def _exports(run: Run) -> Path:
@@ -128,9 +132,24 @@ COMPARED, CALIBRATED = 2, 8
 """Images, each of another seed."""
 
 
-def _images(case: Case) -> artefact.Images:
-    images = [_image(case, number) for number in range(COMPARED + CALIBRATED)]
-    return artefact.Images(images[:COMPARED], images[COMPARED:])
+def _images(run: Run) -> artefact.Images:
+    """Return noise, or the user's images: int8 knows no other range than those that it has seen."""
+    example, *others = (_image(run.case, number) for number in range(COMPARED + CALIBRATED))
+    if run.case.calibration:
+        batches = _calibrated_on(run)
+        return artefact.Images(batches[:COMPARED], batches, run.case.calibration, example)
+    compared, noise = [example, *others][:COMPARED], others[COMPARED - 1 :]
+    return artefact.Images(compared, noise, f"{len(noise)} batches of noise of other seeds")
+
+
+def _calibrated_on(run: Run) -> list[torch.Tensor]:
+    if run.images is None:
+        raise UserError(f"calibrated on {run.case.calibration}: name the folder with --calibrate")
+    size, _, *sides = run.case.input_shape
+    known, batches = folder_images.batches(run.images, folder_images.cropped(*sides), size)
+    if calibration.described(known) != run.case.calibration:
+        raise UserError(f"{run.images} holds other images than when the run began")
+    return batches
 
 
 def _image(case: Case, number: int) -> torch.Tensor:
@@ -143,8 +162,9 @@ def _step(case: Case, model: nn.Module, forward: Forward, image: torch.Tensor) -
     if case.mode == "inference":
         parts = inference(model, forward, image)
     else:
-        parts = _training(model, forward, image, classes_of(case))
-    return Step(parts, moving(case, *model.parameters(), *model.buffers(), image), model)
+        parts = _training(model, forward, image, classes_of(case), _scaler(case, image))
+    move = moving(case, *model.parameters(), *model.buffers(), image)
+    return Step(parts, move, model, each=True)
 
 
 def image_for(case: Case, shape: tuple[int, ...], device: str) -> torch.Tensor:
@@ -161,8 +181,8 @@ def conditions_of(case: Case, device: str | None = None) -> Conditions:
 
     What is exported is in float32, whatever its runtime computes in.
     """
-    dtype = "float32" if case.exported else case.dtype
-    return Conditions(device or case.device, dtype, case.channels_last)
+    dtype = "float32" if case.exported or case.autocast else case.dtype
+    return Conditions(device or case.device, dtype, case.channels_last, case.autocast)
 
 
 def moving(case: Case, *tensors: torch.Tensor) -> Callable[[], None] | None:
@@ -194,8 +214,30 @@ def classes_of(case: Case) -> int:
     return CLASSES if is_resnet(case.host) else require_logits(case.host, case.input_shape)
 
 
+def _scaler(case: Case, image: torch.Tensor) -> torch.amp.GradScaler:
+    """Return what scales the loss where gradients in float16 would vanish; else it does nothing.
+
+    Its scale falls until gradients are finite, as in any training, and never rises again: so every
+    step does the same work. What is counted on a CPU does without.
+    """
+    kind, needed = image.device.type, case.autocast == "float16"
+    if kind == "cpu" or not needed:
+        return NO_SCALER
+    return torch.amp.GradScaler(kind, growth_interval=NEVER)
+
+
+NO_SCALER = torch.amp.GradScaler(enabled=False)
+
+NEVER = 2**31 - 1
+"""Steps after which a scale rises: more than any run has."""
+
+
 def _training(
-    model: nn.Module, forward: Forward, image: torch.Tensor, classes: int = CLASSES
+    model: nn.Module,
+    forward: Forward,
+    image: torch.Tensor,
+    classes: int = CLASSES,
+    scaler: torch.amp.GradScaler = NO_SCALER,
 ) -> Parts:
     model.train()
     labels = torch.arange(image.shape[0], device=image.device) % classes
@@ -206,11 +248,12 @@ def _training(
         losses.append(cross_entropy(forward(image).float(), labels))
 
     def differentiate() -> None:
-        losses[-1].backward()  # type: ignore[no-untyped-call]
+        scaler.scale(losses[-1]).backward()  # type: ignore[no-untyped-call]
         losses[-1] = losses[-1].detach()
 
     def update() -> torch.Tensor:
-        optimizer.step()
+        scaler.step(optimizer)
+        scaler.update()
         optimizer.zero_grad()
         return losses.pop()
 

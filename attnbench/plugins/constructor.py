@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from inspect import Parameter, Signature, signature
+from inspect import Parameter, Signature, isfunction, signature
 from typing import Any
 
 from attnbench.modules import SettingsError
-from attnbench.plugins.spec import Given, follows_channels
+from attnbench.plugins.spec import CHANNELS as OF_THE_MAP
+from attnbench.plugins.spec import Given, facts_of
 from attnbench.text import printable
 
 CHANNELS = (
@@ -27,6 +28,9 @@ CHANNELS = (
 
 Not ``in_features``, ``features`` or ``c``: collections use them for sizes and constants too.
 """
+
+SHORT = "c"
+"""Taken for the number of channels where it is a function's only parameter: ``lambda c: ...``."""
 
 PAIRS = {
     "inp": "oup",
@@ -104,14 +108,14 @@ def constructor(
     elif channels is Given.NOTHING:
         takes = ()
     else:
-        takes = tuple(name for name in free if name in CHANNELS)[:1]
+        takes = tuple(name for name in free if name in CHANNELS)[:1] or _only_one(target, own)
     partner = PAIRS.get(takes[0]) if takes else None
     if partner in free and _is_required(parameters[partner]):
         takes = (*takes, partner)
     passed = {*takes, *stated, *by_host}
     required = [name for name in free if name in own and _is_required(own[name])]
     lacking = [name for name in required if name not in passed]
-    if not takes and channels is None and not any(map(follows_channels, stated.values())):
+    if not takes and channels is None and OF_THE_MAP.fact not in facts_of(stated):
         raise ConstructorError(f"{problem} {_no_channels(source, lacking, free)}")
     unknown = [name for name in (*takes, *stated, *by_host) if name not in parameters]
     if unknown and not _takes_any(known.parameters.values()):
@@ -162,6 +166,12 @@ def require_takes_channels(build: Callable[..., Any], source: str) -> None:
         f"{source}: the row's build takes {first} first, where the number of channels is passed; "
         "write build=lambda channels, **settings: ..."
     )
+
+
+def _only_one(target: Callable[..., Any], own: Mapping[str, Parameter]) -> tuple[str, ...]:
+    """Return the parameter of ``lambda c: ...``, a function of one parameter of that name."""
+    is_only = isfunction(target) and [*own] == [SHORT] and _is_required(own[SHORT])
+    return (SHORT,) if is_only else ()
 
 
 def _inherited(target: Callable[..., Any], known: Signature) -> dict[str, Parameter]:

@@ -12,7 +12,8 @@ from pathlib import Path
 from types import ModuleType
 
 from attnbench.modules import SettingsError
-from attnbench.plugins import foreign
+from attnbench.plugins import foreign, import_root
+from attnbench.plugins.spec import is_in_file
 from attnbench.text import error_line
 
 INIT = "__init__.py"
@@ -21,20 +22,33 @@ _FOLDERS: set[Path] = set()
 """The folders of the files that this process has loaded."""
 
 
-def is_in_file(source: str) -> bool:
-    """Return whether ``source`` is of the form ``path/to/file.py:ClassName``."""
-    return source.rpartition(":")[0].endswith(".py")
+__all__ = ["is_in_file", "load", "origin"]
 
 
-def load(source: str, folder: Path) -> object:
+def load(source: str, folder: Path, root: str | None = None) -> object:
     """Return the object of that name from the file, whose path is relative to ``folder``.
 
     A file in a package (a folder with ``__init__.py``) that imports relatively is imported as
-    part of that package, whose ``__init__.py`` files run first.
+    part of that package, whose ``__init__.py`` files run first. With an import root, a source
+    ``package.module:ClassName`` is imported from there, and a file may import from there.
 
     Raises:
         SettingsError: there is no such file, its code fails, or it does not define the name.
     """
+    if root is None:
+        return _loaded(source, folder)
+    directory = import_root.folder_of(root, folder, source)
+    if not is_in_file(source):
+        dotted, _, name = source.rpartition(":")
+        return import_root.load(dotted, name, directory, source)
+    before = {*sys.modules}
+    with import_root.on_path(directory):
+        target = _loaded(source, folder)
+    import_root.require_covered(_files(source, folder, directory), before, directory, source)
+    return target
+
+
+def _loaded(source: str, folder: Path) -> object:
     path, name = _parts(source, folder)
     if not name.isidentifier():
         raise SettingsError(
@@ -46,10 +60,24 @@ def load(source: str, folder: Path) -> object:
     return target
 
 
-def origin(source: str, folder: Path) -> str:
-    """Return the digest of the file's content."""
+def origin(source: str, folder: Path, root: str | None = None) -> str:
+    """Return the digest of the file, with those beside it and in the root that it imports.
+
+    Raises:
+        SettingsError: there is no such file or folder.
+    """
+    directory = None if root is None else import_root.folder_of(root, folder, source)
+    return import_root.digest(_files(source, folder, directory), source)
+
+
+def _files(source: str, folder: Path, root: Path | None) -> list[Path]:
+    if root is not None and not is_in_file(source):
+        path = import_root.path_of(source.rpartition(":")[0], root, source)
+        return import_root.files(path, [root], whole=root)
     path, _ = _parts(source, folder)
-    return f"sha256 {sha256(_content(path, source)).hexdigest()}"
+    _content(path, source)
+    roots = [path.parent] if root is None else [root, path.parent]
+    return import_root.files(path, roots, whole=root)
 
 
 def _parts(source: str, folder: Path) -> tuple[Path, str]:

@@ -2,19 +2,21 @@
 
     sa                          a row of the table
     path/to/file.py:ClassName   a class or function in a file
+    package.module:ClassName    the same, imported from an import root
     timm:eca                    a layer of timm's factory
     name                        an entry point in the group ``attnbench.modules``
 
 Each may be followed by ``,site=...`` and by settings, ``,key=value``; a class also by
 ``,channels=NAME``, the parameter that takes the number of channels, and a custom module by how it
-is called: ``,layout=tokens``, ``,inputs=3``, ``,take=0``. The name as given is the
-variant's name in the records, so that every process can find the module again by it.
+is called: ``,layout=tokens``, ``,inputs=3``, ``,take=0``. ``package.module:Class`` is imported
+from a folder that ``,import_root=DIR`` names. The name as given is the variant's name in the
+records, so that every process can find the module again by it.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from functools import partial
@@ -23,8 +25,13 @@ from typing import Any
 
 from attnbench.modules import ATTENTION, AttentionSpec, SettingsError, Site
 from attnbench.plugins import entry_points, foreign, python_file, timm
-from attnbench.plugins.constructor import constructor, require_no_parameter, require_takes_channels
-from attnbench.plugins.spec import Spec, filled, follows_channels, parse_spec
+from attnbench.plugins.constructor import (
+    Constructor,
+    constructor,
+    require_no_parameter,
+    require_takes_channels,
+)
+from attnbench.plugins.spec import CHANNELS, IMPORTED, Spec, facts_of, filled, parse_spec
 from attnbench.records.variants import RESERVED
 from attnbench.text import error_line
 
@@ -54,8 +61,8 @@ class ModuleReference:
             return None
         if source.startswith(timm.PREFIX):
             return timm.origin()
-        if python_file.is_in_file(source):
-            return python_file.origin(source, self.folder)
+        if self.spec.is_code:
+            return python_file.origin(source, self.folder, self.spec.import_root)
         return entry_points.origin(entry_points.get(source))
 
     def load(self) -> AttentionSpec:
@@ -72,8 +79,10 @@ class ModuleReference:
             _require_unadapted(self.spec)
         row = ATTENTION.get(self.spec.source) or self._row()
         build: Callable[..., Any] = partial(row.build, **stated)
-        if any(map(follows_channels, stated.values())):
-            build = partial(_built_with_channels, row.build, stated)
+        facts = facts_of(stated)
+        if facts:
+            taken = {*row.place, *(() if isinstance(row.build, Constructor) else ("stride",))}
+            build = partial(_built_for_the_map, row.build, stated, facts, facts - taken)
         if self.spec.adapter.stated:
             from attnbench.plugins.adapter import adapted
 
@@ -88,6 +97,7 @@ class ModuleReference:
                 for host, settings in row.published.items()
             },
             added_params={},
+            place=tuple(dict.fromkeys((*row.place, *sorted(facts & {"height", "width"})))),
         )
 
     def hint(self) -> str:
@@ -118,8 +128,8 @@ class ModuleReference:
         source = self.spec.source
         if source.startswith(timm.PREFIX):
             return timm.row(source)
-        if python_file.is_in_file(source):
-            return python_file.load(source, self.folder)
+        if self.spec.is_code:
+            return python_file.load(source, self.folder, self.spec.import_root)
         return entry_points.load(entry_points.get(source))
 
 
@@ -136,8 +146,13 @@ def parse(name: str, folder: Path = Path()) -> ModuleReference:
     source = spec.source
     if source in RESERVED:
         raise SettingsError(f"no module can have the name '{source}': records use it")
-    plugin = source.startswith(timm.PREFIX) or python_file.is_in_file(source)
+    plugin = source.startswith(timm.PREFIX) or spec.is_code
     if source not in ATTENTION and not plugin:
+        if IMPORTED.fullmatch(source):
+            raise SettingsError(
+                f"'{source}' is imported from a folder that has to be named: --import-root DIR, or "
+                f"'{source},import_root=DIR', where DIR holds {source.partition('.')[0]}"
+            )
         entry_points.get(source)
     return ModuleReference(name, spec, folder)
 
@@ -184,7 +199,8 @@ def _as_row(target: object, spec: Spec) -> AttentionSpec:
             f"{source} is neither a class that takes channels nor an AttentionSpec, but a {kind}"
         )
     site = spec.site or Site.AFTER_BN3
-    by_host = ("stride",) if site is Site.REPLACE_CONV2 else ()
+    gives_stride = site is Site.REPLACE_CONV2 and "stride" not in facts_of(spec.settings)
+    by_host = ("stride",) if gives_stride else ()
     require_no_parameter(target, source, spec.adapter.stated)
     build = constructor(target, source, spec.channels, spec.settings, by_host)
     title = str(getattr(target, "__name__", source))
@@ -207,8 +223,21 @@ def _require_unadapted(spec: Spec) -> None:
         )
 
 
-def _built_with_channels(
-    build: Callable[..., Any], stated: Mapping[str, Any], channels: int, /, **settings: Any
+def _built_for_the_map(
+    build: Callable[..., Any],
+    stated: Mapping[str, Any],
+    facts: Collection[str],
+    not_taken: Collection[str],
+    channels: int,
+    /,
+    **settings: Any,
 ) -> Any:
-    known = {key: filled(value, channels) for key, value in stated.items()}
-    return build(channels, **known | settings)
+    """Build with the settings that follow from the map, of which hosts pass all but channels.
+
+    ``not_taken`` are those of the facts that ``build`` itself does not take.
+    """
+    place = {CHANNELS.fact: channels, "stride": 1}
+    place |= {name: settings[name] for name in facts if name in settings}
+    known = {key: filled(value, place) for key, value in stated.items()}
+    passed = {name: value for name, value in settings.items() if name not in not_taken}
+    return build(channels, **known | passed)

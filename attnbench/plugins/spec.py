@@ -31,40 +31,65 @@ class Given(Enum):
         return self.value
 
 
-EXPRESSION = re.compile(r"@channels(?:\s*(//|\*)\s*([1-9]\d{0,5}))?")
-"""The number of channels, a whole part of it, or a multiple."""
+FACTS = ("channels", "height", "width", "stride")
+"""What is known of the map at a module's site; ``stride`` is that of the convolution that the
+module replaces, and 1 elsewhere."""
+
+EXPRESSION = re.compile(rf"@({'|'.join(FACTS)})(?:\s*(//|\*)\s*([1-9]\d{{0,5}}))?")
+"""One of these numbers, a whole part of it, or a multiple."""
+
+IMPORTED = re.compile(r"(?!timm:)[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
+"""``package.module:Class``, as a source beside ``import_root``."""
 
 
 @dataclass(frozen=True)
-class FromChannels:
-    """A setting that follows from the number of channels: ``@channels//16``."""
+class FromPlace:
+    """A setting that follows from the map at the module's site: ``@channels//16``, ``@height``."""
 
-    operator: str
-    number: int
+    fact: str
+    operator: str = "*"
+    number: int = 1
 
-    def of(self, channels: int) -> int:
-        """Return the value for that many channels.
+    def of(self, place: Mapping[str, int]) -> int:
+        """Return the value for a map.
 
         Raises:
-            SettingsError: they cannot be divided without a rest.
+            SettingsError: the number is not known there, or cannot be divided without a rest.
         """
+        if self.fact not in place:
+            raise SettingsError(f"@{self.fact} is known at a site in a host alone")
+        value = place[self.fact]
         if self.operator == "*":
-            return channels * self.number
-        if channels % self.number:
-            raise SettingsError(f"@channels//{self.number} is not whole for {channels} channels")
-        return channels // self.number
+            return value * self.number
+        if value % self.number:
+            of = f"{value} channels" if self.fact == "channels" else f"a {self.fact} of {value}"
+            raise SettingsError(f"@{self.fact}//{self.number} is not whole for {of}")
+        return value // self.number
 
 
-def follows_channels(value: object) -> bool:
-    """Return whether a setting is known only where the module is built."""
-    return value is Given.CHANNELS or isinstance(value, FromChannels)
+CHANNELS = FromPlace("channels")
 
 
-def filled(value: object, channels: int) -> object:
-    """Return a setting's value for that many channels."""
-    if isinstance(value, FromChannels):
-        return value.of(channels)
-    return channels if value is Given.CHANNELS else value
+def facts_of(settings: Mapping[str, Any]) -> set[str]:
+    """Return which facts of the map these settings follow from."""
+    given = {CHANNELS.fact for value in settings.values() if value is Given.CHANNELS}
+    return given | {value.fact for value in settings.values() if isinstance(value, FromPlace)}
+
+
+def filled(value: object, place: Mapping[str, int]) -> object:
+    """Return a setting's value for a map."""
+    value = CHANNELS if value is Given.CHANNELS else value
+    return value.of(place) if isinstance(value, FromPlace) else value
+
+
+def is_in_file(source: str) -> bool:
+    """Return whether ``source`` is of the form ``path/to/file.py:ClassName``."""
+    return source.rpartition(":")[0].endswith(".py")
+
+
+def is_code(source: str) -> bool:
+    """Return whether ``source`` is of a file, or of a module that a folder would hold."""
+    return is_in_file(source) or IMPORTED.fullmatch(source) is not None
 
 
 Layout = Literal["tokens", "bhwc"]
@@ -101,6 +126,13 @@ class Spec:
     channels: str | Given | None = None
     """The parameter that takes the number of channels, NOTHING where none does; None if unsaid."""
     adapter: Adapter = Adapter()
+    import_root: str | None = None
+    """The folder from which ``source`` is imported, or its file imports."""
+
+    @property
+    def is_code(self) -> bool:
+        """Whether ``source`` is a file's, or imported from a folder."""
+        return self.import_root is not None or is_in_file(self.source)
 
 
 def parse_spec(text: str) -> Spec:
@@ -108,12 +140,13 @@ def parse_spec(text: str) -> Spec:
 
     A fraction is of whole numbers (``1/16``) and becomes Python's float. The word ``channels`` or
     ``@channels`` stands for the number of channels, ``@channels//16`` and ``@channels*2`` for what
-    follows from it; in quotes these are texts.
+    follows from it, and so do ``@height``, ``@width`` and ``@stride``; in quotes these are texts.
 
     Raises:
         SettingsError: the source is missing, a value is missing or stated twice, the site is
-            unknown, a fraction has no value, or the text cannot be printed or stored: line
-            breaks, control characters, bytes that are no UTF-8.
+            unknown, a fraction has no value, the import root goes with no file or module, or the
+            text cannot be printed or stored: line breaks, control characters, bytes that are no
+            UTF-8.
     """
     if text.encode(errors="replace").decode() != text:
         raise SettingsError(f"{text!a} holds bytes that are not UTF-8")
@@ -135,11 +168,15 @@ def parse_spec(text: str) -> Spec:
         adapter = _adapter(settings)
     except ValueError as error:
         raise SettingsError(f"'{text}': {error}") from error
-    site = settings.pop("site", None)
+    site, root = settings.pop("site", None), settings.pop("import_root", None)
+    if root is not None and not (is_in_file(source) or IMPORTED.fullmatch(source)):
+        raise SettingsError(
+            f"'{text}': import_root goes with package.module:ClassName or file.py:ClassName"
+        )
     channels = _named(settings)
     try:
         place = None if site is None else Site(site)
-        return Spec(source, place, settings, channels, adapter)
+        return Spec(source, place, settings, channels, adapter, None if root is None else str(root))
     except ValueError:
         raise SettingsError(f"'{text}': unknown site '{site}'; known: {', '.join(Site)}") from None
 
@@ -179,11 +216,14 @@ def _value(text: str) -> Any:
     if text.startswith("@"):
         expression = EXPRESSION.fullmatch(text)
         if expression is None:
-            known = "@channels, @channels//16 and @channels*2"
+            known = (
+                f"{', '.join(f'@{fact}' for fact in FACTS)}, and such as @channels//16, @width*2"
+            )
             raise ValueError(f"'{text}' is no expression; known are {known}; quote it for a text")
-        if expression[1] is None:
-            return Given.CHANNELS
-        return FromChannels(expression[1], int(expression[2]))
+        fact, operator, number = expression.groups()
+        if operator is None:
+            return Given.CHANNELS if fact == CHANNELS.fact else FromPlace(fact)
+        return FromPlace(fact, operator, int(number))
     if fraction := FRACTION.fullmatch(text):
         return int(fraction[1]) / int(fraction[2])
     try:

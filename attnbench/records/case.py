@@ -17,11 +17,19 @@ DTYPES = {
     "bf16": "bfloat16",
     "fp16": "float16",
     "half": "float16",
+    "amp-bf16": "amp",
+    "amp-bfloat16": "amp",
+    "amp-fp16": "amp-float16",
 }
-"""Other names of dtypes -> torch's."""
+"""Other names of dtypes -> the suite's."""
+
+AUTOCAST = {"amp": "bfloat16", "amp-float16": "float16"}
+"""Dtypes that are none of weights: float32 weights under autocast to that dtype."""
 
 
-Runtime = Literal["eager", "compile", "cuda-graph", "compile+cuda-graph", "onnxruntime", "openvino"]
+Runtime = Literal[
+    "eager", "compile", "cuda-graph", "compile+cuda-graph", "onnxruntime", "openvino", "tensorrt"
+]
 """What executes a network; ``attnbench.runtimes`` has a file for each."""
 
 RUNTIMES: dict[str, str] = {
@@ -31,12 +39,16 @@ RUNTIMES: dict[str, str] = {
     "compile+cuda-graph": "compiled, CUDA graphs",
     "onnxruntime": "ONNX Runtime",
     "openvino": "OpenVINO",
+    "tensorrt": "TensorRT",
 }
 """Runtimes in the order of tables, each in words."""
 
 
-EXPORTED: tuple[Runtime, ...] = ("onnxruntime", "openvino")
+EXPORTED: tuple[Runtime, ...] = ("onnxruntime", "openvino", "tensorrt")
 """The runtimes that execute files."""
+
+UNTRIED = "tensorrt has not run on a GPU yet: it is written by its documentation."
+"""What help says of it."""
 
 
 def written(word: str) -> str:
@@ -76,11 +88,13 @@ class Case:
         unit="pixel",
         words=image_size.written,
     )
-    dtype: Literal["float32", "bfloat16", "float16", "int8"] = option(
+    dtype: Literal["float32", "bfloat16", "float16", "amp", "amp-float16", "int8"] = option(
         "--dtype NAME,...",
-        help="float32, bfloat16, float16; int8 where --runtime has it",
+        help="float32, bfloat16, float16; amp: float32 under autocast to bfloat16; amp-float16: to "
+        "float16, with a gradient scaler in training (CUDA); int8 where --runtime has it",
         default="float32",
-        meaning="Of weights and images.",
+        meaning="Of weights and images; `amp` and `amp-float16`: float32, computed under autocast "
+        "to bfloat16 or float16.",
         words=str,
     )
     channels_last: bool = switch(
@@ -100,10 +114,22 @@ class Case:
         "--runtime NAME,...",
         absent="eager",
         since=5,
-        help=f"What executes the networks: {', '.join(RUNTIMES)}. {SEVERAL}",
+        help=f"What executes the networks: {', '.join(RUNTIMES)}. {SEVERAL} {UNTRIED}",
         default="eager",
         meaning="What executes the networks.",
         words=lambda runtime: "" if runtime == "eager" else RUNTIMES[runtime],
+    )
+    calibration: str = option(
+        "--calibrate DIR",
+        absent="",
+        since=5,
+        help="int8: images to take its ranges from, anywhere in a folder; at most 64.",
+        default="",
+        default_text="noise of other seeds",
+        text=lambda known: known.partition(": ")[0],
+        meaning="int8: the folder of images that its ranges are from, how many, and their SHA-256; "
+        "empty where they are from noise.",
+        words=lambda known: f"calibrated on {known[:-52]}" if known else "",
     )
     cudnn_benchmark: bool = switch(
         "--cudnn-benchmark",
@@ -197,8 +223,15 @@ class Case:
             raise ValueError(f"device is written {device.written(self.device)}, not {self.device}")
         if not self.host.strip():
             raise ValueError("host is the name of a network")
+        if self.calibration and self.dtype != "int8":
+            raise ValueError(f"calibration is of int8 alone, not of {self.dtype}")
         if self.at and self.at != site_patterns.written(self.at):
             raise ValueError(f"at is written without spaces: {site_patterns.written(self.at)}")
+
+    @property
+    def autocast(self) -> str:
+        """The dtype to which torch casts operators of float32 networks; empty where it does not."""
+        return AUTOCAST.get(self.dtype, "")
 
     @property
     def input_shape(self) -> tuple[int, int, int, int]:
@@ -276,6 +309,8 @@ class RunOptions:
     channels_last: bool | None = None
     mode: tuple[str, ...] | None = None
     runtime: tuple[str, ...] | None = None
+    calibration: str | None = None
+    """A folder of images that int8 takes its ranges from."""
     cudnn_benchmark: bool | None = None
     isolated: bool | None = None
     stages: tuple[int, ...] | None = None
@@ -294,7 +329,7 @@ class RunOptions:
         absent=None,
         help="Fresh processes that share the rounds of a run, one after the other; what differs "
         "between them is in the intervals.",
-        default_text="6; 1 with --compile or a budget below 60 s",
+        default_text="6; 1 with --compile, --isolated or a budget below 60 s",
     )
     energy: int | None = option(
         "--energy ROUNDS",
@@ -311,6 +346,14 @@ class RunOptions:
         help="Most time for one step of a child process: a trial, a count, a memory peak, a "
         "warm-up, a round. What takes longer is ended, and has failed.",
         default=600.0,
+        text="{:g}".format,
+    )
+    wait_for_quiet_s: float | None = option(
+        "--wait-for-quiet SECONDS",
+        absent=None,
+        help="Most time, in all rounds of a run together, to hold a round back while other "
+        "programs use its cores; 0 does not wait. Rounds beside them are flagged.",
+        default=60.0,
         text="{:g}".format,
     )
     if_busy: Literal["wait", "refuse", "share"] | None = None

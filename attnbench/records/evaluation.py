@@ -7,8 +7,6 @@ meaning raises :data:`SCHEMA`.
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -149,25 +147,5 @@ class Evaluation:
 
 FILE_NAME = "evaluations.jsonl"
 
-_FILE = JsonLines(FILE_NAME, Evaluation, SCHEMA, "evaluation", oldest=OLDEST)
-begin, exist = _FILE.begin, _FILE.exist
-
-
-def append(folder: Path, evaluation: Evaluation) -> None:
-    """Append one line; an unfinished last one is removed first.
-
-    Raises:
-        UserError: the folder cannot be written to.
-    """
-    if _FILE.exist(folder):
-        _FILE.repair(folder)
-    _FILE.append(folder, asdict(evaluation))
-
-
-def read(folder: Path) -> tuple[Evaluation, ...]:
-    """Return the evaluations in a folder, none where it has no such file.
-
-    Raises:
-        UserError: a file that cannot be read.
-    """
-    return tuple(_FILE.read(folder)) if _FILE.exist(folder) else ()
+FILE = JsonLines(FILE_NAME, Evaluation, SCHEMA, "evaluation", oldest=OLDEST)
+begin, append, read, exist = FILE.begin, FILE.add, FILE.stored, FILE.exist

@@ -84,6 +84,16 @@ class JsonLines(Generic[T]):
         with writing_to(folder):
             append_whole(folder / self.file_name, line + b"\n")
 
+    def add(self, folder: Path, item: T) -> None:
+        """Append an object as one line; an unfinished last line is removed first."""
+        if self.exist(folder):
+            self.repair(folder)
+        self.append(folder, self._reader.dump_python(item))
+
+    def stored(self, folder: Path) -> tuple[T, ...]:
+        """Return the objects of the folder's file, none where it has no such file."""
+        return tuple(self.read(folder)) if self.exist(folder) else ()
+
     def read(self, folder: Path) -> list[T]:
         """Return the objects of the folder's file, which must exist."""
         return [self.parse(*line) for line in self.lines(folder)]

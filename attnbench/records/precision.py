@@ -5,8 +5,6 @@ One line an evaluation. ``reports/README.md`` explains every field.
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
@@ -68,25 +66,5 @@ class Precision:
 
 FILE_NAME = "precisions.jsonl"
 
-_FILE = JsonLines(FILE_NAME, Precision, SCHEMA, "evaluation")
-begin, exist = _FILE.begin, _FILE.exist
-
-
-def append(folder: Path, precision: Precision) -> None:
-    """Append one line; an unfinished last one is removed first.
-
-    Raises:
-        UserError: the folder cannot be written to.
-    """
-    if _FILE.exist(folder):
-        _FILE.repair(folder)
-    _FILE.append(folder, asdict(precision))
-
-
-def read(folder: Path) -> tuple[Precision, ...]:
-    """Return the evaluations of detectors in a folder, none where it has no such file.
-
-    Raises:
-        UserError: a file that cannot be read.
-    """
-    return tuple(_FILE.read(folder)) if _FILE.exist(folder) else ()
+FILE = JsonLines(FILE_NAME, Precision, SCHEMA, "evaluation")
+append, read, exist = FILE.add, FILE.stored, FILE.exist

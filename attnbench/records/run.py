@@ -18,7 +18,7 @@ MACHINE = (
     *("cpu", "cores", "cores_allowed", "platform", "python", "torch", "torchvision", "fvcore"),
     *("thop", "gpu", "cuda", "gpu_driver", "cudnn", "cudnn_benchmark", "cudnn_allow_tf32"),
     *("matmul_allow_tf32", "keeps_freed_memory", "moves_weights_every_rounds", "attnbench"),
-    *("cpu_id", "onnx", "onnxscript", "onnxruntime", "openvino"),
+    *("cpu_id", "onnx", "onnxscript", "onnxruntime", "openvino", "tensorrt"),
 )
 """The facts of an environment that must agree within a run."""
 
@@ -46,8 +46,13 @@ class Run:
     """The time of the first record after the plan: of several runs, all are planned at once."""
     exports: Path | None = field(default=None, compare=False)
     """The folder of the files that ``export`` names, while they are measured."""
+    images: Path | None = field(default=None, compare=False)
+    """The folder that int8 is calibrated on, while it is measured; of a record its digest is."""
     profiling: bool = field(default=False, compare=False)
     """Whether networks are profiled, while they are measured: not part of the plan."""
+    wait_for_quiet_s: float | None = field(default=None, compare=False)
+    """For how long rounds are held back in all, while they are measured: not part of the plan.
+    None: other programs are not looked at."""
     evaluations: tuple[Evaluation, ...] = ()
     """Accuracies counted in the run's folder; not part of its records."""
 
@@ -89,6 +94,11 @@ class Run:
     def timed_s(self) -> float:
         """Seconds of all rounds together."""
         return sum(timed.seconds for timed in self.rounds)
+
+    @property
+    def held_s(self) -> float:
+        """Seconds for which rounds were held back because other programs used the cores."""
+        return sum(timed.held_s for timed in self.rounds)
 
     def failed(self, variant: str, step: str) -> bool:
         """Return whether that step of the variant ended in an error, or cannot be for one.

@@ -35,7 +35,7 @@ from attnbench.records.case import Case as Case
 from attnbench.records.results.energy import EnergyRound as EnergyRound
 from attnbench.records.results.energy import EnergyRounds
 from attnbench.records.results.energy import Window as Window
-from attnbench.records.variants import COPY, PLAIN, piece
+from attnbench.records.variants import PLAIN, is_ceiling, piece
 
 SCHEMA = 5
 
@@ -87,6 +87,8 @@ class Plan:
     of a custom host."""
     processes: Processes = 1
     """Fresh processes, one after the other, over which the rounds are spread at least."""
+    sites: Mapping[str, Figure] = field(default_factory=dict)
+    """At how many sites of the host each module stands; empty of runs that did not record it."""
     energy_rounds: EnergyRounds = 0
     """Rounds of windows in which energy is measured, apart from the timed ones."""
 
@@ -210,23 +212,34 @@ class Profile:
             raise ValueError("host_s, attention_s and plain_s have a figure for each step")
 
 
+def _require_each(each_s: tuple[float, ...] | None, steps: int) -> None:
+    if each_s is not None and len(each_s) != steps:
+        raise ValueError(f"each_s has a figure for each of {steps} steps, not {len(each_s)}")
+
+
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class DeviceTime:
     """The seconds that a device itself took for consecutive steps, which all lay in its queue.
 
     They were issued while it was busy with a spin of about ``spin_s``, which outlasted issuing.
+    ``each_s`` splits the seconds by step, as in a block.
     """
 
     steps: Steps
     seconds: Seconds
     spin_s: Seconds
+    each_s: tuple[Seconds, ...] | None = None
+
+    def __post_init__(self) -> None:
+        _require_each(self.each_s, self.steps)
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class Block:
     """Consecutive steps of one variant within a round, and the seconds they took together.
 
-    ``parts`` splits the seconds of training steps: forward, backward, optimizer. Where a device
+    ``parts`` splits the seconds of training steps: forward, backward, optimizer. ``each_s`` splits
+    them by step, where there are several; None where that was not taken. Where a device
     executes behind the host, ``issued_s`` are the seconds in which the host issued the steps, to an
     idle device, and ``device`` the device's own time, of other steps of the same round; None where
     it could not be taken.
@@ -238,6 +251,10 @@ class Block:
     parts: Mapping[str, Seconds] | None = None
     issued_s: Seconds | None = None
     device: DeviceTime | None = None
+    each_s: tuple[Seconds, ...] | None = None
+
+    def __post_init__(self) -> None:
+        _require_each(self.each_s, self.steps)
 
     @property
     def spent_s(self) -> float:
@@ -252,12 +269,15 @@ class Disturbance:
     ``asleep_s``: the machine was suspended. ``waited_s``: runnable threads of this process had no
     core (summed over threads). ``stolen_s``: steal time of the hypervisor (summed over cores).
     ``elapsed_s``: the round's length by a clock that also runs while the machine is suspended.
+    ``others_s``: other programs ran on the run's cores (summed over cores, beyond those that the
+    run leaves free).
     """
 
     elapsed_s: Lost
     asleep_s: Lost | None = None
     waited_s: Lost | None = None
     stolen_s: Lost | None = None
+    others_s: Lost | None = None
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -268,7 +288,8 @@ class Round:
     not run because they had the rounds that they need; None where there were none.
     ``witness``: the baseline's block, right after the round, in a process without custom modules.
     ``shared``: another measurement of this suite ran on the same device, as far as was seen when
-    the round had ended.
+    the round had ended. ``held_s``: for how long it was held back before it began, as other
+    programs used the run's cores.
     """
 
     kind: Literal["round"] = "round"
@@ -279,6 +300,7 @@ class Round:
     sits_out: tuple[str, ...] | None = None
     witness: Block | None = None
     shared: bool = False
+    held_s: Lost = 0.0
 
     @property
     def seconds(self) -> float:
@@ -346,7 +368,8 @@ class Record(Entry):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if isinstance(self.results, Plan) and self.case.isolated != (self.results.baseline == COPY):
+        plan = self.results if isinstance(self.results, Plan) else None
+        if plan and self.case.isolated != is_ceiling(plan.baseline):
             raise ValueError("results.variants are those of an isolated run, or case.isolated is")
 
     def as_json(self) -> dict[str, Any]:

@@ -7,7 +7,8 @@ adds, and the facts that have changed. Records in memory are whole.
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import count
@@ -174,3 +175,28 @@ def new_folder(what: str) -> Path:
             folder.mkdir(parents=True)
             return folder
     raise AssertionError("count() has no end")
+
+
+@contextmanager
+def record_folder(file: JsonLines[Any], out: Path | None, name: str) -> Iterator[Path]:
+    """Make the folder for a file's record before anything is computed.
+
+    Without ``out`` it is a new one under ``reports/``, named by the date and ``name``. If the body
+    raises, remove the files and folders created here that are still empty.
+
+    Raises:
+        UserError: the folder cannot be made or written to.
+    """
+    folder = out or new_folder(name)
+    created = [folder] if out is None else [p for p in (out, *out.parents) if not p.exists()]
+    try:
+        file.begin(folder)
+        yield folder
+    except BaseException:
+        path = folder / file.file_name
+        with suppress(OSError):
+            if path.stat().st_size == 0:
+                path.unlink()
+            for made in created:
+                made.rmdir()  # raises if it is not empty
+        raise

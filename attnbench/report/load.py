@@ -13,13 +13,15 @@ from pathlib import Path
 import pandas as pd
 
 from attnbench.errors import UserError
-from attnbench.records import evaluation, run, store
+from attnbench.records import evaluation, precision, run, store
 from attnbench.records.evaluation import Evaluation
+from attnbench.records.precision import Precision
 from attnbench.records.trainings import store as training_store
 from attnbench.report.tables.grid import tidy
 from attnbench.report.tables.pooled import pooled
 from attnbench.report.tables.run import LoadedRun, Runs
-from attnbench.stats.gains import Gains
+from attnbench.stats.gains import Gains, each_metric
+from attnbench.stats.replicates import originals
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,9 @@ class Loaded:
     runs: Mapping[Path, LoadedRun]
     evaluations: Sequence[Evaluation]
     trainings: Sequence[Gains] = ()
-    """Each file of trainings, with the gains that are derived from it."""
+    """Each file of trainings and metric, with the gains that are derived from it."""
+    precisions: Sequence[Precision] = ()
+    """Of detectors with given weights."""
 
     @property
     def single(self) -> bool:
@@ -65,7 +69,8 @@ def load(*folders: Path, scatter: float | None = None) -> Loaded:
     """
     paths: list[Path] = []
     evaluations: dict[Path, tuple[Evaluation, ...]] = {}
-    trainings: dict[Path, Gains] = {}
+    trainings: dict[Path, list[Gains]] = {}
+    precisions: dict[Path, tuple[Precision, ...]] = {}
     for folder in folders:
         inside: list[Path] = []
         with suppress(OSError):
@@ -73,14 +78,32 @@ def load(*folders: Path, scatter: float | None = None) -> Loaded:
         places = [place for place in (folder, *inside) if not store.holds_a_file(place)]
         apart = {place.resolve(): evaluation.read(place) for place in places}
         trained = training_store.in_folder(folder)
-        trainings |= {place.resolve(): Gains(known) for place, known in trained.items()}
-        paths += store.runs_in(folder) or ([] if any(apart.values()) or trained else [folder])
+        trainings |= {place.resolve(): each_metric(known) for place, known in trained.items()}
+        precise = {place.resolve(): precision.read(place) for place in (folder, *inside)}
+        others = any(apart.values()) or trained or any(precise.values())
+        paths += store.runs_in(folder) or ([] if others else [folder])
         evaluations |= apart
+        precisions |= precise
     if len({path.resolve() for path in paths}) < len(paths):
         raise UserError("a run was given twice")
-    runs = {path: LoadedRun(run.read(path), scatter) for path in paths}
+    found = {path: run.read(path) for path in paths}
+    runs = {
+        path: LoadedRun(found[path], scatter, _named(path, copies))
+        for path, copies in originals(found).items()
+    }
     apart_from_runs = [known for place in evaluations.values() for known in place]
-    return Loaded(folders, runs, apart_from_runs, [*trainings.values()])
+    return Loaded(
+        folders,
+        runs,
+        apart_from_runs,
+        [gains for place in trainings.values() for gains in place],
+        [known for place in precisions.values() for known in place],
+    )
+
+
+def _named(original: Path, copies: Sequence[Path]) -> tuple[str, ...]:
+    """Return the names of copies: of their folders, or whole paths where all have one name."""
+    return tuple(copy.as_posix() if copy.name == original.name else copy.name for copy in copies)
 
 
 def read(*folders: str | PathLike[str]) -> pd.DataFrame:
@@ -92,12 +115,17 @@ def read(*folders: str | PathLike[str]) -> pd.DataFrame:
     Text is as the records have it: a foreign name or message may hold control characters, or what
     a spreadsheet takes for a formula. Files and terminal output of the suite show it escaped.
 
+    A copy of a run is no second measurement: it is left out with a warning.
+
     Raises:
         UserError: no run there, records that cannot be read, or isolated runs beside networks
             that were each named. Isolated ones in a folder of others are left out with a warning.
     """
     paths = [Path(folder) for folder in folders]
     loaded = load(*paths)
+    for known in loaded.runs.values():
+        for sentence in known.left_out:
+            warnings.warn(sentence.removesuffix("."), stacklevel=2)
     alone = [path for path, known in loaded.runs.items() if known.run.case.isolated]
     if len(alone) < len(loaded.runs):
         left_out = [path for path in alone if path not in paths]

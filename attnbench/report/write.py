@@ -56,6 +56,7 @@ def write_loaded(loaded: Loaded, out: Path) -> None:
         UserError: a folder cannot be written to.
     """
     trained = trainings.sections(loaded.trainings, loaded.pooled)
+    trained += trainings.of_precisions(loaded.precisions)
     if not loaded.runs:
         write_evaluations(loaded.evaluations, out, trained)
     elif loaded.single:
@@ -190,6 +191,8 @@ def write_joint(  # noqa: PLR0913, PLR0917  what a joint page may hold
             for run in repeated.values()
             for note in (f"{run.run.case.described}.", *remarks(run))
         ]
+        alone = (run for name, run in together.items() if name not in repeated)
+        notes += [sentence for run in alone for sentence in run.left_out]
         files = _tables("grid", printed, setting, evaluated, notes) | render.files(joint)
         files["grid.csv"] = csv(tidy(networks))
     links = _links("grid", *(TABLES if networks else ())) | _links_of(trained)
@@ -206,7 +209,7 @@ def _links(stem: str, *endings: str) -> dict[str, str]:
 
 
 def _links_of(trained: Sequence[Section]) -> dict[str, str]:
-    return {trainings.STEM: f"{trainings.STEM}.md"} if trained else {}
+    return {stem: f"{stem}.md" for stem in trainings.stems(trained)}
 
 
 def csv(frame: pd.DataFrame) -> str:

@@ -12,6 +12,7 @@ from threading import RLock
 
 import torch
 from torch import nn
+from torch.utils._pytree import tree_map
 from tqdm import tqdm  # type: ignore[import-untyped]
 
 from attnbench.text import printable
@@ -24,8 +25,11 @@ class NotExportedError(Exception):
     """The network has no such file; the message is the exporter's, with the operator if known."""
 
 
-def export(network: nn.Module, example: torch.Tensor) -> bytes:
+def export(network: nn.Module, example: torch.Tensor, dtype: str = "float32") -> bytes:
     """Return the network in evaluation mode as an ONNX file of static shapes, weights included.
+
+    Images and outputs are float32. In another dtype the network itself is converted, and is so
+    afterwards: modules that stand by hooks could not be copied.
 
     Raises:
         NotExportedError: the exporter cannot translate it.
@@ -33,13 +37,29 @@ def export(network: nn.Module, example: torch.Tensor) -> bytes:
     tqdm.set_lock(RLock())  # its own would be shared between processes, of which there is one
     try:
         with _quiet():
+            typed = _in(network.eval(), dtype)
             program = torch.onnx.export(
-                network.eval(), (example,), dynamo=True, verbose=False, input_names=[INPUT]
+                typed, (example,), dynamo=True, verbose=False, input_names=[INPUT]
             )
     except Exception as error:  # of many types, and of the network's own code
         raise NotExportedError(reason(error)) from None
     assert program is not None
     return bytes(program.model_proto.SerializeToString())
+
+
+class _Typed(nn.Module):
+    """A network in a dtype of its own, from and to float32."""
+
+    def __init__(self, network: nn.Module, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.network, self.dtype = network.to(dtype), dtype
+
+    def forward(self, image: torch.Tensor) -> object:
+        return tree_map(lambda output: output.float(), self.network(image.to(self.dtype)))
+
+
+def _in(network: nn.Module, dtype: str) -> nn.Module:
+    return network if dtype == "float32" else _Typed(network, getattr(torch, dtype)).eval()
 
 
 def reason(error: BaseException) -> str:

@@ -23,6 +23,7 @@ class Settings:
     threads: int
     dtype: str
     """In which it computes; images and outputs are float32."""
+    device: str = "cpu"
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,9 @@ class Prepared:
 
 Prepare = Callable[[nn.Module, torch.Tensor], Prepared]
 """From a network and an example of its images to what executes it."""
+
+Build = Callable[[Path, Settings], bytes]
+"""From a network's ONNX file to the runtime's own file."""
 
 Load = Callable[[Path, Settings], Prepared]
 """From a network's file to what executes it."""

@@ -10,12 +10,12 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, cast
 
 from attnbench.errors import UserError
-from attnbench.records.case import RUNTIMES, Case
+from attnbench.records.case import AUTOCAST, RUNTIMES, Case
 from attnbench.records.device import kind_of
 from attnbench.records.schema import Environment
 
 if TYPE_CHECKING:
-    from attnbench.runtimes.prepared import Load, Prepare
+    from attnbench.runtimes.prepared import Build, Load, Prepare
 
 RENEW_EVERY = 10
 """Of the moves of a step's tensors, those at which a file's network is made anew: that takes longer
@@ -34,7 +34,15 @@ class Runtime:
     """What has to be installed; a runtime that needs some executes a file that is exported once."""
     extra: str = ""
     """The suite's extra that installs them."""
-    dtypes: tuple[str, ...] = ("float32", "bfloat16", "float16")
+    builds: bool = False
+    """Whether it executes a file of its own, which its ``build`` makes of the ONNX file, for what
+    ``built_for`` returns."""
+    typed: bool = False
+    """Whether it computes in the dtypes that its file states, and int8 in symmetric ranges alone:
+    then there is an ONNX file for each dtype. Else there is one, in float32, and one in int8."""
+    tf32: bool = False
+    """Whether its products in float32 may use TF32."""
+    dtypes: tuple[str, ...] = ("float32", "bfloat16", "float16", *AUTOCAST)
     devices: tuple[str, ...] = ("cpu", "cuda", "xpu", "mps")
     """Kinds of devices: see ``records.device``."""
 
@@ -47,10 +55,23 @@ class Runtime:
         """Import the runtime and return its function that makes a network executable."""
         return cast("Prepare", import_module(f"attnbench.runtimes.{self.home}").prepare)
 
+    def build(self) -> Build:
+        """Import the runtime and return its function that makes its own file of an ONNX file."""
+        return cast("Build", import_module(f"attnbench.runtimes.{self.home}").build)
+
+    def built_for(self, device: str) -> list[object]:
+        """Return what a file of its own is valid for, on a device."""
+        if not self.builds:
+            return []
+        return list(import_module(f"attnbench.runtimes.{self.home}").built_for(device))
+
     def load(self) -> Load:
         """Import the runtime and return its function that makes a file executable."""
         return cast("Load", import_module(f"attnbench.runtimes.{self.home}").load)
 
+
+ALONE = ("eager", "cuda-graph")
+"""The runtimes of modules alone."""
 
 _CPU = ("cpu",)
 _EXPORTER = ("onnx", "onnxscript")
@@ -74,6 +95,16 @@ TABLE: dict[str, Runtime] = {
         dtypes=("float32", "bfloat16", "int8"),
         devices=_CPU,
     ),
+    "tensorrt": Runtime(
+        home="tensor_rt",
+        packages=("tensorrt", *_EXPORTER),
+        extra="tensorrt",
+        builds=True,
+        typed=True,
+        tf32=True,
+        dtypes=("float32", "bfloat16", "float16", "int8"),
+        devices=("cuda",),
+    ),
 }
 
 
@@ -84,13 +115,16 @@ def check(case: Case) -> None:
         UserError: its dtype, device or mode, or a package is missing.
     """
     name, runtime = case.runtime, TABLE[case.runtime]
-    if case.isolated and name != "eager":
+    if case.isolated and name not in ALONE:
         raise UserError(
-            "--isolated times the eager forward: no --runtime, --compile or --cuda-graph"
+            "--isolated times the eager forward, also captured as a CUDA graph: no --compile, no "
+            f"--runtime but {' and '.join(ALONE)}"
         )
     kind = kind_of(case.device)
     if runtime.captures and kind not in runtime.devices:
         raise UserError("--cuda-graph needs a CUDA device")
+    if kind not in runtime.devices and runtime.devices == ("cuda",):
+        raise UserError(f"{RUNTIMES[name]} needs an NVIDIA GPU, and --device cuda")
     if kind not in runtime.devices:
         raise UserError(f"{RUNTIMES[name]} runs on {runtime.devices[0]} here: --device cpu")
     if case.dtype not in runtime.dtypes:
@@ -107,7 +141,7 @@ def check(case: Case) -> None:
         raise UserError(f"{RUNTIMES[name]} chooses the layout itself: leave --channels-last out")
     require_installed(name)
     if case.dtype == "int8":
-        require_installed("onnxruntime")  # whose tool quantises the file for both
+        require_installed("onnxruntime")  # whose tool quantises the files
 
 
 def require_installed(name: str) -> None:

@@ -24,12 +24,15 @@ their code. Beyond a limit it would silently fall back to eager; here that is an
 
 
 @cache
-def _start_compiler() -> None:
-    """Import it and start its workers, which would else count for the first network."""
-    torch.compile(torch.relu)(torch.ones(2))
+def _start_compiler(device: str) -> None:
+    """Import it and start its workers, which would else count for the first network.
+
+    On the run's own device: a GPU has another compiler than the CPU, and starts it too.
+    """
+    torch.compile(torch.relu)(torch.ones(2, device=device))
 
 
-def prepare(network: nn.Module, example: torch.Tensor) -> Prepared:  # noqa: ARG001
+def prepare(network: nn.Module, example: torch.Tensor) -> Prepared:
     """Return the forward through ``torch.compile``.
 
     As a whole: where the compiler would leave a part to Python, it raises when called.
@@ -39,5 +42,5 @@ def prepare(network: nn.Module, example: torch.Tensor) -> Prepared:  # noqa: ARG
     for name, limit in LIMITS.items():
         if hasattr(torch._dynamo.config, name):
             setattr(torch._dynamo.config, name, limit)
-    _start_compiler()
+    _start_compiler(str(example.device))
     return Prepared(torch.compile(network, fullgraph=True, dynamic=False))

@@ -20,14 +20,12 @@ from statistics import NormalDist, fmean, variance
 import numpy as np
 
 from attnbench.stats import between_runs, processes
-from attnbench.stats.interval import CONFIDENCE
+from attnbench.stats.interval import CONFIDENCE, Samples, by_round
 from attnbench.stats.processes import LEAST_ROUNDS
+from attnbench.stats.ratios import Sample
 from attnbench.stats.student import quantile
 
 Z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
-
-Sample = tuple[float, int]
-"""A round's log-ratio, and the number of its process."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,7 @@ def components(runs: Sequence[Sequence[Sample]]) -> Components | None:
     freedoms: list[int] = []
     centres, of_mean = [], []
     for samples in known:
-        values, ran_in = [value for value, _ in samples], [process for _, process in samples]
+        values, ran_in = [each for each, _ in samples], [process for _, process in samples]
         parts = processes.parts(values, ran_in)
         centres.append(parts.interval.median)
         of_round = (parts.rounds / Z) ** 2 * len(samples)
@@ -73,16 +71,15 @@ def components(runs: Sequence[Sequence[Sample]]) -> Components | None:
     return Components(rounds, of_processes, of_runs)
 
 
-def _processes(values: Sequence[float], ran_in: Sequence[int], rounds: float) -> tuple[float, int]:
+def _processes(values: Samples, ran_in: Sequence[int], rounds: float) -> tuple[float, int]:
     """Return the variance between the processes of a run, which may be negative, and its freedom.
 
     The analysis of variance of groups of several sizes (Searle, Casella and McCulloch 1992,
     section 3.6), of medians: n (median - mean)^2 adds up over the processes to
     (K - 1) rounds + (N - sum of n^2 / N) processes.
     """
-    groups: dict[int, list[float]] = {}
-    for value, process in zip(values, ran_in, strict=True):
-        groups.setdefault(process, []).append(value)
+    every, known_in = by_round(values), np.asarray(ran_in)
+    groups = {process: every[known_in == process] for process in dict.fromkeys(ran_in)}
     total = len(values)
     medians = {process: float(np.median(group)) for process, group in groups.items()}
     centre = fsum(len(groups[p]) * medians[p] for p in groups) / total

@@ -30,7 +30,8 @@ def has_device_time(block: Block) -> bool:
 
 def _of_device(block: Block) -> Block:
     assert block.device is not None
-    return Block(variant=block.variant, steps=block.device.steps, seconds=block.device.seconds)
+    own = block.device
+    return Block(variant=block.variant, steps=own.steps, seconds=own.seconds, each_s=own.each_s)
 
 
 def has_device_times(rounds: Sequence[Round]) -> bool:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from attnbench.records.trainings.schema import Trainings
 from attnbench.records.variants import CONTROL, PLAIN
-from attnbench.stats import student
+from attnbench.stats import reasons, student
 from attnbench.stats.interval import CONFIDENCE, Interval
 
 Verdict = Literal["helps", "harms", "no significant difference", "none"]
@@ -34,44 +34,55 @@ LARGE = 1000
 """From so many seeds on, Student's t is the normal distribution to 0.1%."""
 
 
-def paired(differences: Sequence[float], images: int) -> Interval:
-    """Return the mean of differences of two shares of ``images`` with Student's 95% interval.
+def paired(differences: Sequence[float], images: int | None) -> Interval:
+    """Return the mean of differences of two figures with Student's 95% interval.
 
-    A share is a whole number of images. Where all seeds agree by chance, that number alone leaves
-    each difference unknown by the deviation of two roundings, sqrt(1/6) of an image: their
-    standard deviation is taken to be at least that. One difference has no interval.
+    A share of ``images`` is a whole number of them. Where all seeds agree by chance, that number
+    alone leaves each difference unknown by the deviation of two roundings, sqrt(1/6) of an image:
+    their standard deviation is taken to be at least that. For figures that count no images, None,
+    there is no such bound, and no interval where all seeds agree: networks that find nothing all
+    have a precision of 0. One difference has no interval either.
 
     Raises:
         ValueError: no differences.
     """
     mean = fmean(differences)
-    if len(differences) == 1:
+    deviation = _deviation(differences, images)
+    if deviation is None:
         return Interval(mean, -inf, inf)
-    reach = student.quantile(len(differences) - 1) * _deviation(differences, images)
-    reach /= sqrt(len(differences))
+    reach = student.quantile(len(differences) - 1) * deviation / sqrt(len(differences))
     return Interval(mean, mean - reach, mean + reach)
 
 
-def _deviation(differences: Sequence[float], images: int) -> float:
-    return max(stdev(differences), sqrt(1 / 6) / images)
-
-
-def seeds_to_settle(differences: Sequence[float], images: int, half_width: float) -> int | None:
-    """Return how many seeds would make the interval that narrow, at the scatter of these.
-
-    None where there is no scatter yet: a single seed.
-    """
+def _deviation(differences: Sequence[float], images: int | None) -> float | None:
+    """Return the deviation that is known of the differences; None where none is."""
     if len(differences) < 2:  # noqa: PLR2004  a deviation needs two
         return None
+    deviation = stdev(differences)
+    if images is not None:
+        return max(deviation, sqrt(1 / 6) / images)
+    return deviation or None
+
+
+def seeds_to_settle(
+    differences: Sequence[float], images: int | None, half_width: float
+) -> int | None:
+    """Return how many seeds would make the interval that narrow, at the scatter of these.
+
+    None where there is no scatter yet, as of a single seed; ``images`` as of :func:`paired`.
+    """
     deviation = _deviation(differences, images)
+    if deviation is None:
+        return None
+    known = deviation
 
     def settled(seeds: int) -> bool:
-        return student.quantile(seeds - 1) * deviation / sqrt(seeds) <= half_width
+        return student.quantile(seeds - 1) * known / sqrt(seeds) <= half_width
 
     if settled(LARGE):
         return bisect_left(range(LARGE), True, lo=2, key=settled)
     z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
-    return min(MOST_SEEDS, int((z * deviation / half_width) ** 2) + 1)
+    return min(MOST_SEEDS, int((z * known / half_width) ** 2) + 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,18 +98,30 @@ class Gain:
     sampling: float | None
     """How far the gain may be off because the test has no more images than it has (95%)."""
     verdict: Verdict
+    code: str
+    """Of the verdict, or why there is none, as of ``attnbench explain``."""
     to_settle: int | None
     best: float
     """Mean of the best epochs, each chosen on the images that it is given for."""
     best_gain: float
 
 
+FURTHER = {"box_ap": "mask_ap"}
+"""The metric of trainings -> another one whose gains are told too, where every epoch has it."""
+
+
+COUNTED = ("top1", "top5")
+"""Metrics that are shares of the test images."""
+
+
 class Gains:
-    """All gains of a file of trainings."""
+    """All gains of a file of trainings, by its metric."""
 
     def __init__(self, trainings: Trainings) -> None:
         self.trainings = trainings
         self.images = trainings.training.data.test_images
+        counted = trainings.training.metric in COUNTED
+        self._of = self.images if counted else None
 
     def pairs(self, variant: str) -> list[int]:
         """Return the seeds with which both the variant and the plain host are done."""
@@ -129,7 +152,7 @@ class Gains:
         differences = self.differences(CONTROL)
         if len(differences) < 2:  # noqa: PLR2004  an interval needs two
             return "two seeds at least have to be done, with plain host and control"
-        if _excludes_zero(paired(differences, self.images)):
+        if _excludes_zero(paired(differences, self._of)):
             return "the plain host with other seeds is significantly different from itself"
         return None
 
@@ -148,7 +171,7 @@ class Gains:
 
     def _gain(self, variant: str) -> Gain:
         differences, seeds = self.differences(variant), self.pairs(variant)
-        interval = paired(differences, self.images)
+        interval = paired(differences, self._of)
         best = fmean(self.trainings.best(variant, seed) or 0.0 for seed in seeds)
         plain_best = fmean(self.trainings.best(PLAIN, seed) or 0.0 for seed in seeds)
         return Gain(
@@ -158,7 +181,8 @@ class Gains:
             gain=interval,
             sampling=self._sampling(variant, seeds),
             verdict=self._verdict(variant, interval),
-            to_settle=seeds_to_settle(differences, self.images, SETTLED),
+            code=self._code(interval),
+            to_settle=seeds_to_settle(differences, self._of, SETTLED),
             best=best,
             best_gain=best - plain_best,
         )
@@ -169,6 +193,15 @@ class Gains:
         if not _excludes_zero(interval):
             return "no significant difference"
         return "helps" if interval.low > 0 else "harms"
+
+    def _code(self, interval: Interval) -> str:
+        if len(self.differences(CONTROL)) < 2 or interval.low == -inf:  # noqa: PLR2004
+            return reasons.FEW_SEEDS
+        if self.control_fault is not None:
+            return reasons.SEEDS_DIFFER
+        if not _excludes_zero(interval):
+            return reasons.NO_GAIN
+        return reasons.HELPS if interval.low > 0 else reasons.HARMS
 
     def _sampling(self, variant: str, seeds: Sequence[int]) -> float | None:
         """Return the 95% reach of the mean over images, from each image's own mean difference."""
@@ -190,6 +223,15 @@ class Gains:
         ]
         whole: NDArray[np.float64] = np.mean(bits, axis=0)[: self.images]
         return whole
+
+
+def each_metric(trainings: Trainings) -> list[Gains]:
+    """Return the gains by a file's metric, then those by the further one that it has."""
+    further = FURTHER.get(trainings.training.metric)
+    epochs = [epoch for known in trainings.epochs.values() for epoch in known]
+    if further is None or not epochs or any(further not in epoch.figures for epoch in epochs):
+        return [Gains(trainings)]
+    return [Gains(trainings), Gains(trainings.by(further))]
 
 
 def _excludes_zero(interval: Interval) -> bool:

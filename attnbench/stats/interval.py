@@ -53,28 +53,44 @@ class Interval:
         return cls(exp(middle), exp(middle - below), exp(middle + above))
 
 
-def median_interval(samples: Sequence[float], resamples: int = RESAMPLES) -> Interval:
+Samples = Sequence[float] | Sequence[tuple[float, ...]]
+"""One of each round, or as many of each: a module's ratios to the copies of its baseline."""
+
+
+def median_interval(samples: Samples, resamples: int = RESAMPLES) -> Interval:
     """Return the median of a series in time order, with its interval. Deterministic.
+
+    Where a round has several samples, the median is of all, and rounds stay whole.
+
+    Raises:
+        ValueError: no samples.
+    """
+    rounds = by_round(samples)
+    return _median_interval(tuple(rounds.ravel().tolist()), rounds.shape[1], resamples)
+
+
+def by_round(samples: Samples) -> NDArray[np.float64]:
+    """Return samples as an array with a row for each round.
 
     Raises:
         ValueError: no samples.
     """
     if not samples:
         raise ValueError("no samples")
-    return _median_interval(tuple(samples), resamples)
+    return np.asarray(samples, dtype=float).reshape(len(samples), -1)
 
 
 @lru_cache(maxsize=256)  # tables, plots and page ask for the same intervals
-def _median_interval(samples: tuple[float, ...], resamples: int) -> Interval:
-    series = np.asarray(samples, dtype=float)
-    median = float(np.median(series))
-    if len(series) < FEWEST:
+def _median_interval(samples: tuple[float, ...], of_round: int, resamples: int) -> Interval:
+    rounds = np.asarray(samples, dtype=float).reshape(-1, of_round)
+    median = float(np.median(rounds))
+    if len(rounds) < FEWEST:
         return Interval(median, float("-inf"), float("inf"))
-    medians = np.median(_resampled(series, resamples), axis=1)
+    medians = np.median(_resampled(rounds, resamples), axis=1)
     tail = (1 - CONFIDENCE) / 2
     low, high = np.quantile(medians, (tail, 1 - tail))
-    rank = _widened(_rank(len(series)), series)
-    ordered = np.sort(series)
+    rank = _widened(_rank(len(rounds)), rounds)
+    ordered = np.sort(rounds, axis=None)
     return Interval(median, float(min(low, ordered[rank])), float(max(high, ordered[-1 - rank])))
 
 
@@ -93,34 +109,43 @@ def _rank(size: int) -> int:
     return 0
 
 
-def _widened(rank: int, series: NDArray[np.float64]) -> int:
-    """Move the rank outwards where neighbouring rounds correlate, as if there were fewer rounds.
+def _widened(rank: int, rounds: NDArray[np.float64]) -> int:
+    """Return the rank among all samples: further outwards where neighbouring rounds correlate.
 
-    A median depends on which side of it the rounds lie. The variance of their number on one side
-    grows by 1 + 2 * (the sum of the autocorrelations of the sides), summed while they are positive
-    (Geyer 1992) and corrected by 1/n because the median is estimated from the same rounds.
+    A median depends on which side of it the samples lie. The variance of their number on one side
+    grows by 1 + 2 * (the sum of the autocorrelations of the rounds' sides), summed while they are
+    positive (Geyer 1992) and corrected by 1/n because the median is estimated from the same rounds.
     """
-    size = len(series)
-    sides = np.where(series > np.median(series), 1.0, -1.0)
+    size, of_round = len(rounds), int(rounds.shape[1])
+    sides = np.where(rounds > np.median(rounds), 1.0, -1.0).mean(axis=1)
+    spread = max(float(np.mean(sides**2)), _least_spread(of_round))
     sides -= sides.mean()
     inflation, variance = 1.0, float(sides @ sides)
-    if variance == 0:  # all rounds alike
-        return rank
-    for lag in range(1, size // 2):
+    for lag in range(1, size // 2 if variance else 0):  # none where all rounds are alike
         correlation = float(sides[:-lag] @ sides[lag:]) / variance + 1 / size
         if correlation <= 0:
             break
         inflation += 2 * correlation
-    return max(0, floor(size / 2 - (size / 2 - rank) * sqrt(inflation)))
+    reach = (size / 2 - rank) * sqrt(spread * inflation)
+    return max(0, floor(of_round * (size / 2 - reach)))
 
 
-def _resampled(series: NDArray[np.float64], resamples: int) -> NDArray[np.float64]:
-    size = len(series)
+def _least_spread(of_round: int) -> float:
+    """Return the mean square of a round's mean side, where its samples share one network's time.
+
+    Of three times without a difference each is the middle one equally often, and only then the two
+    ratios of one to the others have different sides: two sides correlate by 2/3 - 1/3.
+    """
+    return (1 + (of_round - 1) / 3) / of_round
+
+
+def _resampled(rounds: NDArray[np.float64], resamples: int) -> NDArray[np.float64]:
+    size = len(rounds)
     length = ceil(size ** (1 / 3))
     blocks = ceil(size / length)
     starts = np.random.default_rng(0).integers(0, size - length + 1, (resamples, blocks))
     indices = (starts[:, :, None] + np.arange(length)).reshape(resamples, -1)[:, :size]
-    return np.take(series, indices)
+    return np.take(rounds, indices, axis=0).reshape(resamples, -1)
 
 
 def change(old: Interval, new: Interval) -> Interval:

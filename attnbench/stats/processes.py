@@ -19,7 +19,7 @@ from math import fsum, inf, sqrt
 
 import numpy as np
 
-from attnbench.stats.interval import RESAMPLES, Interval, median_interval
+from attnbench.stats.interval import RESAMPLES, Interval, Samples, by_round, median_interval
 from attnbench.stats.student import quantile
 
 FEWEST_PROCESSES = 3
@@ -45,31 +45,28 @@ def effective(sizes: Sequence[int]) -> float:
     return sum(sizes) ** 2 / sum(size**2 for size in sizes) if sizes else 0.0
 
 
-def parts(samples: Sequence[float], processes: Sequence[int], resamples: int = RESAMPLES) -> Parts:
-    """Return the median of samples in time order, each with the number of its process.
+def parts(samples: Samples, processes: Sequence[int], resamples: int = RESAMPLES) -> Parts:
+    """Return the median of samples in time order, those of each round with its process.
 
     Of fewer than :data:`FEWEST_PROCESSES` processes (of equal size, or as many as would average as
     well) the rounds are one series, as if all were of one process.
 
     Raises:
-        ValueError: no samples.
+        ValueError: no samples, or not as many processes.
     """
-    groups: dict[int, list[float]] = {}
-    for sample, process in zip(samples, processes, strict=True):
-        groups.setdefault(process, []).append(sample)
+    rounds, ran_in = by_round(samples), np.asarray(processes)
+    groups = {process: rounds[ran_in == process] for process in dict.fromkeys(processes)}
     count = effective([len(group) for group in groups.values()])
     if round(count) < FEWEST_PROCESSES:
         alone = median_interval(samples, resamples)
         return Parts(alone, alone.half_width, None)
     medians = {process: float(np.median(group)) for process, group in groups.items()}
-    weights = {process: len(group) / len(samples) for process, group in groups.items()}
+    weights = {process: len(group) / len(rounds) for process, group in groups.items()}
     centre = fsum(weights[process] * median for process, median in medians.items())
-    residuals = [
-        sample - medians[process] for sample, process in zip(samples, processes, strict=True)
-    ]
-    within = median_interval(residuals, resamples)
+    residuals = rounds - np.array([[medians[process]] for process in processes])
+    within = median_interval([tuple(row) for row in residuals.tolist()], resamples)
     # Each process's median is taken from the same rounds, which lie too close to it.
-    lost = sqrt(len(samples) / max(len(samples) - len(groups), 1))
+    lost = sqrt(len(rounds) / max(len(rounds) - len(groups), 1))
     below, above = ((within.median - within.low) * lost, (within.high - within.median) * lost)
     # Unbiased where the variance of a median is in inverse proportion to its rounds.
     variance = fsum(
@@ -78,6 +75,6 @@ def parts(samples: Sequence[float], processes: Sequence[int], resamples: int = R
     )
     reach = quantile(round(count) - 1) * sqrt(variance)
     interval = Interval(centre, centre - max(below, reach), centre + max(above, reach))
-    rounds = (below + above) / 2
-    added = inf if rounds == inf else sqrt(max(interval.half_width**2 - rounds**2, 0.0))
-    return Parts(interval, rounds, added)
+    of_rounds = (below + above) / 2
+    added = inf if of_rounds == inf else sqrt(max(interval.half_width**2 - of_rounds**2, 0.0))
+    return Parts(interval, of_rounds, added)

@@ -1,10 +1,13 @@
 """Ratios with their uncertainty from raw seconds. Derived when read, never stored.
 
 A sample is the log-ratio of a variant to the plain host in the same round, so that what slows the
-whole machine cancels. Each end of the interval is the wider of two: a moving-block bootstrap of the
-median (Kuensch 1989), because neighbouring rounds correlate and resampling them one by one gives
-intervals that are too narrow; and order statistics, exact for independent rounds and widened for
-correlated ones, because with few or strongly correlated rounds the bootstrap is too narrow as well.
+whole machine cancels. A module has two of each round, to either copy of the plain host, and its
+ratio is the median of all: not of the ratio to the mean of both copies, which would be off where
+slow steps are further from the median than fast ones. Each end of the interval is the wider of two:
+a moving-block bootstrap of the median (Kuensch 1989), because neighbouring rounds correlate and
+resampling them one by one gives intervals that are too narrow; and order statistics, exact for
+independent rounds and widened for correlated ones, because with few or strongly correlated rounds
+the bootstrap is too narrow as well.
 Where the rounds ran in several processes, the interval covers what differs between these as well
 (``attnbench.stats.processes``).
 """
@@ -33,22 +36,40 @@ def seconds_per_step(rounds: Sequence[Round], variant: str, part: str | None = N
     return [seconds for seconds in by_round if seconds is not None]
 
 
+Sample = tuple[tuple[float, ...], int]
+"""The log-ratios of a round, to each copy of the baseline, and the number of its process."""
+
+
 def log_ratios(
     rounds: Sequence[Round], variant: str, baseline: str = PLAIN, part: str | None = None
 ) -> list[float]:
     """Return log(variant / baseline) of steps, or a part of them, of rounds in which both ran."""
-    return [value for value, _ in samples(rounds, variant, baseline, part)]
+    return [values[0] for values, _ in _samples(rounds, variant, (baseline,), part)]
 
 
 def samples(
     rounds: Sequence[Round], variant: str, baseline: str = PLAIN, part: str | None = None
-) -> list[tuple[float, int]]:
-    """Return each round's log-ratio with the number of its process."""
-    both, found = {variant, baseline}, []
+) -> list[Sample]:
+    """Return each round's log-ratios with the number of its process.
+
+    A module is compared with both copies of the plain host, if both ran in all of these rounds.
+    """
+    found = _samples(rounds, variant, (baseline,), part)
+    if baseline == PLAIN and variant not in (PLAIN, CONTROL):
+        with_both = _samples(rounds, variant, (PLAIN, CONTROL), part)
+        return with_both if len(with_both) == len(found) else found
+    return found
+
+
+def _samples(
+    rounds: Sequence[Round], variant: str, baselines: tuple[str, ...], part: str | None
+) -> list[Sample]:
+    needed, found = {variant, *baselines}, []
     for timed in rounds:
         step = _step_s(timed, part)
-        if both <= step.keys():
-            found.append((log(step[variant] / step[baseline]), timed.process))
+        if needed <= step.keys():
+            values = tuple(log(step[variant] / step[baseline]) for baseline in baselines)
+            found.append((values, timed.process))
     return found
 
 
@@ -90,7 +111,7 @@ def parts(
     known = samples(rounds, variant, baseline, part)
     if not known:
         return None
-    logs, ran_in = [value for value, _ in known], [process for _, process in known]
+    logs, ran_in = [values for values, _ in known], [process for _, process in known]
     return processes.parts(logs, ran_in, resamples)
 
 
@@ -159,6 +180,8 @@ def outliers(samples: Sequence[float]) -> int:
 FLAGS: dict[str, Callable[[Disturbance], bool]] = {
     "asleep": lambda lost: (lost.asleep_s or 0) > 0.1 * max(lost.elapsed_s, 1.0),
     "waiting for a core": lambda lost: (lost.waited_s or 0) > 0.1 * lost.elapsed_s,
+    # Below half a second the counters' ticks are too coarse.
+    "beside other programs": lambda lost: (lost.others_s or 0) > 0.1 * max(lost.elapsed_s, 0.5),
     "CPU time stolen": lambda lost: (lost.stolen_s or 0) > 0.1 * lost.elapsed_s,
 }
 """The flags of a round, by what kept the machine from its work."""

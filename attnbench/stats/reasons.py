@@ -23,6 +23,12 @@ SLOWER, FASTER, TIE = "slower", "faster", "tie"
 WITHIN, OVER, UNDECIDED = "within", "over", "undecided"
 UNTIMED, FEW_ROUNDS, NOISY, CONTROL = "untimed", "few-rounds", "noisy", "control"
 SHARED, DISTURBED, THROTTLED = "shared", "disturbed", "throttled"
+SLOWER_IN_RUN, FASTER_IN_RUN, FIRST = "slower-in-run", "faster-in-run", "first"
+UNCOUNTED, UNEXECUTED, REFUSED = "uncounted", "unexecuted", "refused"
+REPRODUCED, EXPLAINED, CONTRADICTED = "reproduced", "explained", "contradicted"
+PINNED, CHANGED, NOT_REFUTED = "pinned", "changed", "not-refuted"
+HELPS, HARMS, NO_GAIN, FEW_SEEDS = "helps", "harms", "no-gain", "few-seeds"
+SEEDS_DIFFER = "seeds-differ"
 
 REASONS: Mapping[str, Reason] = {
     SLOWER: Reason(
@@ -85,6 +91,80 @@ REASONS: Mapping[str, Reason] = {
         "heat or power.",
         "Cool it, lock its clock, or raise its power limit.",
     ),
+    SLOWER_IN_RUN: Reason(
+        "The 95% interval of the ratio within this run lies above 1, but not the one that also "
+        "covers the variation between runs: another run may show no difference.",
+        "Repeat the run at other times (--repeat) before you rely on it.",
+    ),
+    FASTER_IN_RUN: Reason(
+        "The 95% interval of the ratio within this run lies below 1, but not the one that also "
+        "covers the variation between runs.",
+        "Repeat the run at other times (--repeat) before you rely on it.",
+    ),
+    FIRST: Reason(
+        "The first run of a history, or the first with a ratio: there is none before it to compare "
+        "it with.",
+        "Nothing.",
+    ),
+    UNCOUNTED: Reason(
+        "The figure is not known: it could not be counted, or not as a whole, or is not in the "
+        "records.",
+        "The line beside it, the run's tables or its records say what was not counted.",
+    ),
+    UNEXECUTED: Reason(
+        "The network cannot be exported, or the runtime does not execute it, or computes something "
+        "else.",
+        "The line beside it says where it failed; attnbench export shows the whole error.",
+    ),
+    REFUSED: Reason(
+        "The module cannot be measured as it is, or does not fit into the host.",
+        "The line beside it says why, and what would do.",
+    ),
+    REPRODUCED: Reason("The figure rounds to the published one.", "Nothing."),
+    EXPLAINED: Reason(
+        "The figure does not round to the published one, but that of another rule of counting, "
+        "which is named, does.",
+        "Compare the published figure with others of its own rule only.",
+    ),
+    CONTRADICTED: Reason(
+        "No rule of counting that is known gives the published figure.",
+        "docs/claims.md says what is known of it.",
+    ),
+    NOT_REFUTED: Reason(
+        "What contradicts the published figure, a head that the network lacks, is not so here.",
+        "Look at the entry in attnbench/claims/claims.toml: it says what was found.",
+    ),
+    PINNED: Reason(
+        "The exact figure is the one that is stored with the suite, or may differ, as another "
+        "torch runs.",
+        "Nothing.",
+    ),
+    CHANGED: Reason(
+        "An exact figure of a module is not the one that is stored with the suite.",
+        "Where no change of the module was meant, it is a fault; else make pins stores it anew.",
+    ),
+    HELPS: Reason(
+        "The 95% interval of the gain over the plain host at equal training lies above 0.",
+        "Read how much from the interval. It is of this data, recipe and network.",
+    ),
+    HARMS: Reason(
+        "The 95% interval of the gain over the plain host at equal training lies below 0.",
+        "It is of this data, recipe and network.",
+    ),
+    NO_GAIN: Reason(
+        "The 95% interval of the gain holds 0: these seeds cannot tell the module from the plain "
+        "host. It is no proof that it does not help.",
+        "More seeds make the interval narrower; the table says how many would.",
+    ),
+    FEW_SEEDS: Reason(
+        "Fewer than two seeds have trained both networks to the end: there is no interval.",
+        "Train with more seeds: --seeds.",
+    ),
+    SEEDS_DIFFER: Reason(
+        "The plain host with other seeds is significantly different from itself, so a gain may be "
+        "one of seeds.",
+        "Train with more seeds: --seeds.",
+    ),
 }
 """In the order in which documents list them."""
 
@@ -94,6 +174,13 @@ def of_ratio(interval: Interval) -> str:
     if not interval.excludes_one:
         return TIE
     return SLOWER if interval.low > 1 else FASTER
+
+
+def of_run(within: Interval, between: Interval) -> str:
+    """Return the code of a ratio by its interval of any run, else by that of its own run alone."""
+    if within.excludes_one and not between.excludes_one:
+        return SLOWER_IN_RUN if within.low > 1 else FASTER_IN_RUN
+    return of_ratio(between)
 
 
 def of_control(

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from attnbench.records.run import Run, machine
 from attnbench.records.schema import Case
 from attnbench.records.variants import CONTROL, PLAIN
 from attnbench.stats import between_runs, ratios, reasons
 from attnbench.stats.interval import Interval, median_interval
+
+Name = TypeVar("Name", bound=Hashable)
 
 FREE = ("seed", "attnbench")
 """Settings and facts that may differ between replicates."""
@@ -142,6 +145,18 @@ def is_copy(one: Run, other: Run) -> bool:
         (one.plan, one.case, one.environment, one.rounds)
         == (other.plan, other.case, other.environment, other.rounds)
     )
+
+
+def originals(runs: Mapping[Name, Run]) -> dict[Name, list[Name]]:
+    """Return the names of these runs without those of copies, each with its copies' names."""
+    known: dict[Name, list[Name]] = {}
+    for name, run in runs.items():
+        first = next((other for other in known if is_copy(run, runs[other])), None)
+        if first is None:
+            known[name] = []
+        else:
+            known[first].append(name)
+    return known
 
 
 def other_code(one: Run, other: Run) -> list[str]:

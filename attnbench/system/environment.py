@@ -18,6 +18,8 @@ from attnbench.records.device import kind_of, number_of
 from attnbench.records.schema import Case, Environment
 from attnbench.system import process_settings, worker
 
+MOVES = "moves_weights_every_rounds"
+
 PACKAGES = ("torchvision", "fvcore", "thop", "numpy")
 
 
@@ -38,6 +40,8 @@ def describe_apart(device: str) -> Environment:
 def of_case(case: Case) -> Environment:
     """Return the facts about the device of a case, apart, and the settings that a case chooses."""
     facts = describe_apart(case.device)
+    if MOVES in facts:
+        facts[MOVES] = process_settings.moves_every(case)
     return facts | {"cudnn_benchmark": True} if case.cudnn_benchmark else facts
 
 

@@ -20,6 +20,10 @@ repeatedly, this becomes scatter that the interval includes; otherwise it would 
 to process and no interval would show it. ``benchmarks/processes.py`` measures both.
 """
 
+MOVE_ISOLATED_EVERY = 1
+"""The same of modules alone and of the maps that are copied beside them: steps of microseconds,
+which depend on addresses more, in rounds that take as long as those of networks."""
+
 CUDNN = {"enabled": True, "benchmark": False, "deterministic": False, "allow_tf32": True}
 """PyTorch's defaults. With ``benchmark`` (``--cudnn-benchmark``) each process could choose other
 algorithms."""
@@ -29,6 +33,11 @@ MATMUL_TF32 = False
 
 OF_TIMING = ("cache_state", "keeps_freed_memory", "moves_weights_every_rounds")
 """Facts about timing only: they do not affect a network's outputs."""
+
+
+def moves_every(case: Case) -> int:
+    """Return the rounds after which what a case's steps read moves in memory."""
+    return MOVE_ISOLATED_EVERY if case.isolated else MOVE_EVERY
 
 
 def settle(case: Case) -> None:

@@ -22,6 +22,7 @@ from typing import TypeVar
 
 from attnbench.errors import UserError
 from attnbench.system import child, messages, strays
+from attnbench.system.child_warnings import OnceFilter
 from attnbench.system.messages import ChildDiedError as ChildDiedError
 
 T = TypeVar("T")
@@ -123,6 +124,7 @@ class _Worker:
         self._marks, self._child_marks = context.Pipe(duplex=False)
         os.set_blocking(self._marks.fileno(), False)
         self._output_left = MOST_OUTPUT
+        self._once = OnceFilter()
         self._token = token_hex(16)
         self._process = self._new_process()
 
@@ -236,9 +238,7 @@ class _Worker:
             self._output_left -= len(shown)
         else:
             shown = b""
-        with suppress(OSError):  # there is no stderr
-            while shown:
-                shown = shown[os.write(2, shown) :]
+        _write(self._once.passed(shown))
 
     def _death(self) -> str:
         _await_end(self._process)
@@ -258,8 +258,15 @@ class _Worker:
             strays.end(self._token)
             while self._output_left >= 0 and not self._output.closed and self._output.poll():
                 self._show()
+            _write(self._once.rest())
         for end in (self._socket, self._output, self._marks, *self._child_ends):
             end.close()
+
+
+def _write(text: bytes) -> None:
+    with suppress(OSError):  # there is no stderr
+        while text:
+            text = text[os.write(2, text) :]
 
 
 def _whole(received: bytearray) -> bytes | None:

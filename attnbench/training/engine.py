@@ -132,7 +132,7 @@ class Trainer:
         loaded = loading.training(
             self._task, self._draws, self._epoch, shares, self._setting.workers
         )
-        self.network.train()
+        self._task.begin_training(self.network)
         for batch, loaded_batch in zip(left, loaded, strict=True):
             step = self._epoch * per_epoch + self._progress.step
             self._agree(loaded_batch)

@@ -25,6 +25,27 @@ _IMAGENET: dict[str, Any] = {
     "flip": 0.5,
 }
 
+# Of mmdetection, in whose configurations the papers trained detectors on COCO.
+_COCO: dict[str, Any] = {
+    "task": "detection",
+    "batch_size": 16,
+    "learning_rate": 0.02,
+    "momentum": 0.9,
+    "weight_decay": 1e-4,
+    "schedule": "step",
+    "factor": 0.1,
+    "warm_up_steps": 500,
+    "warm_up_from": 1 / 3,
+    "clip_norm": 35.0,
+    "crop_least": 1.0,
+    "flip": 0.5,
+    "norms": "fixed",
+    "frozen": True,
+}
+
+_GCNET = "xvjiarui/GCNet @029db54, configs/gcnet/r50/mask_rcnn_r16_gcb_c3-c5_r50_fpn_1x.py, _2x.py"
+_INSIGHT = "implus/PytorchInsight @2864528, detection/local_configs"
+
 _TABLE = (
     Recipe(
         name="pytorchinsight",
@@ -70,13 +91,53 @@ _TABLE = (
         crop_least=0.6,
         flip=0.0,
     ),
+    Recipe(
+        name="1x",
+        source=_GCNET,
+        epochs=12,
+        milestones=(8, 11),
+        **_COCO,
+    ),
+    Recipe(
+        name="2x",
+        source=f"{_INSIGHT}; {_GCNET}",
+        epochs=24,
+        milestones=(16, 22),
+        **_COCO,
+    ),
+    Recipe(
+        name="2x-retinanet",
+        source=_INSIGHT,
+        epochs=24,
+        milestones=(16, 22),
+        **_COCO | {"learning_rate": 0.01},
+    ),
+    Recipe(
+        name="short-detector",
+        source="attnbench, for small data and networks without pretrained weights",
+        task="detection",
+        epochs=12,
+        batch_size=4,
+        learning_rate=0.01,
+        weight_decay=1e-4,
+        schedule="step",
+        milestones=(9, 11),
+        warm_up_steps=20,
+        warm_up_from=1 / 3,
+        clip_norm=10.0,
+        crop_least=1.0,
+        flip=0.0,
+    ),
 )
 
 RECIPES = {recipe.name: recipe for recipe in _TABLE}
-DEFAULT = "short"
+DEFAULT = {"classification": "short", "detection": "short-detector"}
+"""Task -> recipe."""
 
 CHANGEABLE = tuple(
-    known.name for known in fields(Recipe) if known.name not in {"name", "source", "changed"}
+    known.name
+    for known in fields(Recipe)
+    if known.name not in {"name", "source", "changed", "task"}
 )
 
 

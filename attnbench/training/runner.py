@@ -13,7 +13,7 @@ import torch
 
 from attnbench.errors import UserError
 from attnbench.hosts.conditions import Conditions
-from attnbench.plugins import resolve
+from attnbench.plugins import host_reference, resolve
 from attnbench.records import store as run_store
 from attnbench.records.device import in_a_path
 from attnbench.records.trainings import store
@@ -195,8 +195,9 @@ def _kind(error: Exception) -> engine.Kind:
 
 
 def _require_same_code(training: Training) -> None:
-    if resolve.origins(map(resolve.parse, training.modules)) != training.sources:
-        raise UserError("the code of its modules has changed since the trainings began")
+    modules = resolve.origins(map(resolve.parse, training.modules))
+    if host_reference.origins(training.host) | modules != training.sources:
+        raise UserError("the code of its host or modules has changed since the trainings began")
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from torch import Tensor, nn
 
 from attnbench.hosts.conditions import Conditions
+from attnbench.hosts.placement.choice import Choice
 from attnbench.records.trainings.schema import TrainingData
 
 
@@ -51,6 +52,24 @@ class Task(Protocol):
         The engine has seeded it, equally for all variants of a seed. The host's own weights must
         be drawn before a module's.
         """
+
+    @property
+    def size(self) -> int:
+        """Side of the images, in pixels; of detectors the shorter one."""
+
+    @property
+    def host(self) -> str:
+        """The network that carries the modules."""
+
+    @property
+    def where(self) -> Choice:
+        """At which of its positions."""
+
+    def trial(self) -> Any:
+        """Return a training batch of two random images."""
+
+    def begin_training(self, network: nn.Module) -> None:
+        """Set training mode, before every epoch and when one is resumed."""
 
     def training_sample(self, index: int) -> Any:
         """Return one training image, augmented by draws from torch's generator.

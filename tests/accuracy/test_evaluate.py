@@ -17,7 +17,6 @@ from attnbench.accuracy.evaluate import (
 from attnbench.errors import UserError
 from attnbench.hosts.build import build
 from attnbench.modules import ATTENTION, SettingsError
-from attnbench.records import evaluation
 from attnbench.records.evaluation import Evaluation
 from attnbench.system import process_settings
 
@@ -278,21 +277,6 @@ def test_an_image_that_changes_meanwhile_is_one_line(wanted, workers: int) -> No
 
     with pytest.raises(UserError, match=r"^the evaluation failed: .*cannot identify image file"):
         evaluate(prepared, spoil)
-
-
-def test_a_place_is_taken_back_where_nothing_was_written(wanted, tmp_path: Path) -> None:
-    prepared = prepare(wanted())
-    with pytest.raises(KeyboardInterrupt), record_folder(prepared, tmp_path / "a" / "b"):
-        raise KeyboardInterrupt
-    assert not (tmp_path / "a").exists()
-
-
-def test_a_place_that_others_have_written_to_is_left_alone(wanted, tmp_path: Path) -> None:
-    prepared, result = prepare(wanted()), evaluated(wanted())
-    evaluation.append(tmp_path / "a", result)
-    with pytest.raises(KeyboardInterrupt), record_folder(prepared, tmp_path / "a"):
-        raise KeyboardInterrupt
-    assert evaluation.read(tmp_path / "a") == (result,)
 
 
 def test_without_out_a_new_folder_says_what_is_in_it(

@@ -1,6 +1,5 @@
 """Accuracy of a network that a runtime executes from a file."""
 
-import hashlib
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,6 @@ from attnbench.accuracy import executed
 from attnbench.accuracy.evaluate import EvaluationOptions, evaluate, prepare
 from attnbench.accuracy.options import checked
 from attnbench.errors import UserError
-from attnbench.records.evaluation import Calibration
 from attnbench.report.tables import accuracy
 from attnbench.runtimes import onnx_file
 from attnbench.runtimes.prepared import Prepared, Settings
@@ -69,32 +67,6 @@ def test_an_int8_file_gives_the_known_answers_and_says_what_it_was_calibrated_on
 def test_what_cannot_be_is_refused(wanted, changes: dict, message: str) -> None:
     with pytest.raises(UserError, match=message):
         checked(wanted(**changes))
-
-
-def test_a_batch_is_filled_with_its_last_image() -> None:
-    images = torch.tensor([[1.0], [2.0]])
-    assert executed.filled(images, 4).tolist() == [[1.0], [2.0], [2.0], [2.0]]
-    assert executed.filled(images, 2).tolist() == images.tolist()
-
-
-def test_images_to_calibrate_on_lie_anywhere_in_a_folder(tmp_path: Path, monkeypatch) -> None:
-    for name in ("b/1.png", "a.png", "c.png"):
-        colours.image(tmp_path / name, "red")
-    (tmp_path / "note.txt").write_text("no image")
-    files = [tmp_path / name for name in ("a.png", "b/1.png", "c.png")]
-    digest = hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
-    known, batches = executed.calibration(tmp_path, lambda _: torch.ones(3, 2, 2), 2)
-    assert known == Calibration(name=tmp_path.name, images=3, sha256=digest)
-    assert [tuple(batch.shape) for batch in batches] == [(2, 3, 2, 2)] * 2  # the last one filled
-    monkeypatch.setattr(executed, "MOST_IMAGES", 2)
-    few, _ = executed.calibration(tmp_path, lambda _: torch.ones(3, 2, 2), 2)
-    assert few.images == 2
-    (tmp_path / "c.png").write_text("no image")
-    monkeypatch.setattr(executed, "MOST_IMAGES", 64)
-    with pytest.raises(UserError, match=r"c\.png cannot be read as an image"):
-        executed.calibration(tmp_path, lambda _: torch.ones(3, 2, 2), 2)
-    with pytest.raises(UserError, match="holds no images to calibrate int8 on"):
-        executed.calibration(tmp_path / "b" / "none", lambda _: torch.ones(1), 2)
 
 
 def test_other_logits_are_refused(monkeypatch) -> None:

@@ -10,6 +10,7 @@ from attnbench.records import store
 from attnbench.records.schema import Failure, Plan, Record
 from attnbench.records.variants import alone
 from attnbench.stats import between_runs
+from attnbench.stats.reasons import REASONS
 
 
 @pytest.fixture
@@ -88,6 +89,28 @@ def test_what_was_not_measured_cannot_be_said_with_its_error(stored):
     assert (candidate.ratio, candidate.added_params, candidate.memory_ratio, candidate.top1) == (
         None,
     ) * 4
+
+
+@pytest.mark.parametrize(
+    ("measured", "limits", "code"),
+    [
+        ({"sa": 1.01}, Limits(overhead=0.1), "within"),
+        ({"sa": 1.5}, Limits(overhead=0.1), "over"),
+        ({"sa": SIX}, Limits(overhead=0.1), "undecided"),
+        ({"sa": 1.1, "control": 1.05}, Limits(overhead=0.5), "control"),
+        ({"sa": 1.1, "control": 1.05}, Limits(memory=0.6), "within"),  # it asks for no latency
+        ({"sa": 1.1}, Limits(added_params=707), "over"),
+        ({"mine": []}, Limits(overhead=0.5), "untimed"),
+        ({"mine": []}, Limits(memory=0.5), "uncounted"),
+        ({"mine": []}, Limits(overhead=0.5, memory=0.5), "untimed"),  # latency stands first
+    ],
+)
+def test_every_answer_carries_a_code_that_explain_knows(stored, measured, limits, code):
+    failure = Failure(step="latency", type="MemoryError", message="no room")
+    failures = [("mine", failure)] if "mine" in measured else []
+    (candidate,) = pick(stored(**measured, failures=failures), limits).candidates
+    assert candidate.code == code
+    assert code in REASONS
 
 
 def test_the_surest_stand_first_and_of_them_the_most_accurate(stored):

@@ -1,13 +1,15 @@
 """``pick`` orders by gains that were measured in the same networks."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from helpers import trainings
+from helpers import coco, trainings
 from helpers.command_line import call
 
 from attnbench.analysis.pick import Limits, pick
-from attnbench.cli.answers.pick import GAIN, sentences, with_gains
+from attnbench.cli.answers.pick import GAIN, PRECISION, sentences, with_gains
+from attnbench.records import precision
 
 RIGHTS = {
     "plain": [300, 300, 301],
@@ -50,3 +52,31 @@ def test_it_is_shown(stored, capsys: pytest.CaptureFixture[str]) -> None:
     trainings.stored(folder, RIGHTS)
     assert call("pick", str(folder), "--max-overhead", "20%") == 0
     assert GAIN in " ".join(capsys.readouterr().out.split())
+
+
+def test_modules_that_stand_elsewhere_are_other_networks(stored) -> None:
+    folder = stored(se=1.01, sa=1.05)
+    trainings.stored(folder, RIGHTS, at="layer2.*")
+    assert pick(folder, Limits(overhead=0.2)).trained is None
+
+
+def test_evaluated_precisions_are_shown(stored) -> None:
+    folder = stored(se=1.01, sa=1.05)
+    host = pick(folder, Limits(overhead=0.2)).configuration.partition(",")[0]
+    of_host = coco.record(host=host, module="sa")
+    for known in (coco.record(), coco.record(host=host, module=None), of_host):
+        precision.append(folder, known)
+    choice = pick(folder, Limits(overhead=0.2))
+    assert {known.module: known.box_ap for known in choice.candidates} == {
+        "se": None,
+        "sa": 0.3801,
+    }
+    headings, rows = with_gains(choice)
+    shown = {row[0]: row[headings.index(PRECISION)] for row in rows}
+    assert shown == {"se": "–", "sa": "38.0"}
+    # Those of other images are not beside these.
+    other = coco.record(host=host, module="se")
+    precision.append(folder, replace(other, data=replace(other.data, sha256="c" * 64)))
+    choice = pick(folder, Limits(overhead=0.2))
+    assert {known.module: known.box_ap for known in choice.candidates}["sa"] is None
+    assert any("precisions on other images" in remark for remark in choice.remarks)

@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -253,33 +254,40 @@ def test_a_class_in_a_file_of_ones_own_can_be_limited(file, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("module", "message"),
     [
-        ("none.py:Mine", "line 1: none.py:Mine: there is no Python file"),
-        ("broken.py:Mine", r"line 1: broken.py:Mine: the file cannot be loaded: ZeroDivisionError"),
-        ("empty.py:Mine", "line 1: empty.py:Mine: there is no Mine in"),
+        ("broken.py:Mine", r"refused: the file cannot be loaded: ZeroDivisionError"),
+        ("empty.py:Mine", "refused: there is no Mine in"),
         (
             "other.py:Other",
-            r"line 1: other.py:Other: Other\(\) has no parameter known to take the number of",
+            r"refused: Other\(\) has no parameter known to take the number of",
         ),
     ],
 )
-def test_a_file_that_cannot_be_loaded_is_named(
+def test_a_module_that_cannot_be_loaded_does_not_hold_and_the_other_lines_are_held(
     file, tmp_path: Path, module: str, message: str
 ) -> None:
     (tmp_path / "broken.py").write_text("1 / 0\n")
     (tmp_path / "empty.py").write_text("")
     (tmp_path / "other.py").write_text("def Other(): ...\n")
-    with pytest.raises(UserError, match=message):
-        check(read(file(f"{module} in resnet50: params <= 1")))
+    text = f"{module} in resnet18: params <= 1\neca in resnet18: added params <= 44\n"
+    refused, held = check(read(file(text)))
+    assert refused.verdict.startswith(re.search(message, refused.verdict)[0])
+    assert (refused.computed, refused.holds, refused.line) == (None, False, 1)
+    assert held.holds
+
+
+def test_a_file_that_is_not_there_is_named_before_anything_is_tried(file) -> None:
+    with pytest.raises(UserError, match=r"line 2: none.py:Mine: there is no Python file"):
+        check(read(file("sa in resnet50: params <= 1\nnone.py:Mine in resnet50: params <= 1")))
 
 
 @pytest.mark.parametrize(
     ("forward", "message"),
     [
-        ("os._exit(0)", "line 2: mine.py:Mine is refused: the worker process ended with status 0"),
-        ("raise KeyboardInterrupt", "line 2: mine.py:Mine is refused: .* KeyboardInterrupt"),
+        ("os._exit(0)", "refused: the worker process ended with status 0"),
+        ("raise KeyboardInterrupt", "refused: .*KeyboardInterrupt"),
         (
             "os._exit(0) if 'Fake' in type(x).__name__ else None; return x",
-            "is refused: the worker process ended with",
+            "refused: the worker process ended with",
         ),
     ],
 )
@@ -290,9 +298,11 @@ def test_a_module_cannot_end_the_gate(file, tmp_path: Path, forward: str, messag
         "class Mine(nn.Identity):\n"
         f"    def forward(self, x): {forward}\n"
     )
-    path = file("sa in resnet50: params <= 1\nmine.py:Mine in resnet18: executed kernels <= 1\n")
-    with pytest.raises(UserError, match=message):
-        check(read(path))
+    path = file("eca in resnet50: added params <= 80\nmine.py:Mine in resnet18: macs <= 1\n")
+    held, refused = check(read(path))
+    assert held.holds
+    assert re.match(message, refused.verdict)
+    assert (refused.holds, refused.computed_text) == (False, "none")
 
 
 def test_outcomes_have_the_order_of_the_lines(file, tmp_path: Path) -> None:

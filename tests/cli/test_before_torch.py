@@ -126,7 +126,7 @@ run --cuda-graph --device CPU                 | --cuda-graph needs a CUDA device
 run --isolated --compile                      | --isolated times the eager forward
 run --isolated --mode training                | --isolated times the eager forward
 run --isolated --stages 2                     | --isolated measures all stages
-run --isolated --cuda-graph                   | --isolated times the eager forward
+run --isolated --cuda-graph --device cpu      | --cuda-graph needs a CUDA device
 run --host retinanet_resnet50_fpn --mode training | has no --mode training
 run --out FILE                                | cannot write to
 run --out FILE/run                            | cannot write to
@@ -169,8 +169,14 @@ evaluate E --kye model                        | --key
 train                                         | --data
 train --data nowhere                          | cannot take images from nowhere: No such file
 train --data FILE                             | cannot take images from
-train --data digits --host resnet51           | unknown classifier 'resnet51' (did you mean
-train --data digits --host maskrcnn_resnet50_fpn | unknown classifier 'maskrcnn_resnet50_fpn'
+train --data digits --host resnet51           | unknown host 'resnet51' (did you mean
+train --data digits --host maskrcnn_resnet50_fpn | digits have no boxes
+train --data digits --host resnet50_backbone  | resnet50_backbone cannot be trained here
+train --data DATA --host maskrcnn_resnet50_fpn | no annotations in a layout that is known
+train --data digits --recipe 2x               | recipe 2x is of detection
+train --data digits --backbone FILE           | --backbone goes with a detector
+train --data digits --annotations FILE        | --annotations goes with a detector
+train --data digits --host vgg11 --capacity-control | widens these hosts alone
 train --data digits --recipe shrt             | unknown recipe 'shrt' (did you mean short?)
 train --data digits --set epoch=1             | unknown field of a recipe 'epoch' (did you mean
 train --data digits --set epochs              | is not FIELD=VALUE

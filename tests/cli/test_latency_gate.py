@@ -10,6 +10,7 @@ from helpers.command_line import call
 from helpers.stored_runs import SIX
 
 from attnbench import measuring
+from attnbench.measuring.planning import NoModuleError
 
 
 @pytest.fixture
@@ -88,7 +89,7 @@ def test_without_a_run_one_is_made_for_each_host(
         sources = {key: parse(key).origin() for key in options.modules if ":" in key}
         ratios = dict.fromkeys(options.modules, 1.1)
         folder = stored(name, **ratios, sources=sources, settings={"host": name})
-        return SimpleNamespace(folder=folder)
+        return SimpleNamespace(folder=folder, left_out={})
 
     monkeypatch.setattr(measuring, "run", run)
     assert call("check", "--limits", "gates/limits.txt", "--format", "json") == 1
@@ -117,7 +118,9 @@ def test_an_unknown_module_is_one_line(limits, capsys, module: str, message: str
 def test_a_host_lies_beside_the_file_of_limits(limits, tmp_path, monkeypatch, capsys) -> None:
     asked = []
     monkeypatch.setattr(
-        measuring, "run", lambda options: asked.append(options.host) or SimpleNamespace(folder=None)
+        measuring,
+        "run",
+        lambda options: asked.append(options.host) or SimpleNamespace(folder=None, left_out={}),
     )
     monkeypatch.setattr("attnbench.analysis.latency_limits.check", lambda *_: [[]])
     path = limits("sa in nets.py:net: latency <= 9 s", "gates/limits.txt")
@@ -127,3 +130,30 @@ def test_a_host_lies_beside_the_file_of_limits(limits, tmp_path, monkeypatch, ca
     (tmp_path / "gates" / "nets.py").unlink()
     assert call("check", "--limits", path) == 2
     assert "nets.py:net: there is no Python file" in capsys.readouterr().err
+
+
+def test_a_module_that_is_refused_fails_its_own_limits_alone(
+    limits, tmp_path, stored, monkeypatch, capsys
+) -> None:
+    (tmp_path / "bad.py").write_text("from torch.nn import Identity as Bad")
+    bad = f"{tmp_path}/bad.py:Bad"
+
+    def run(options):
+        names = [name for name in options.modules if name != bad]
+        if not names:
+            raise NoModuleError({bad: f"{bad} is refused: it fails"})
+        folder = stored("run", **dict.fromkeys(names, 1.1), settings={"host": options.host})
+        return SimpleNamespace(folder=folder, left_out={bad: f"{bad} is refused: it fails"})
+
+    monkeypatch.setattr(measuring, "run", run)
+    path = limits("bad.py:Bad in resnet50: latency <= 9 s\nsa in resnet50: latency ratio <= 1.2")
+    assert call("check", "--limits", path, "--format", "json") == 1
+    rows = json.loads(capsys.readouterr().out)
+    assert [(row["holds"], row["verdict"]) for row in rows] == [
+        (False, "refused: it fails"),
+        (True, "within"),
+    ]
+    path = limits("bad.py:Bad in resnet50: latency <= 9 s")
+    assert call("check", "--limits", path, "--format", "json") == 1
+    (row,) = json.loads(capsys.readouterr().out)
+    assert (row["computed"], row["verdict"]) == (None, "refused: it fails")

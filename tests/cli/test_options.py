@@ -4,6 +4,7 @@ from attnbench.cli.options import (
     choices,
     if_busy,
     image_sizes,
+    imported_from,
     modules,
     named,
     numbers,
@@ -133,3 +134,18 @@ def test_what_is_no_share_is_bad_input(text):
 def test_a_bare_number_that_would_be_all_and_more_is_refused(text, meant):
     with pytest.raises(UserError, match=f"'{text}' would be {text}00%; write {meant}"):
         share(text)
+
+
+def test_an_import_root_is_written_into_the_modules_of_files_and_packages():
+    custom = [" a.b:C,k=3", "mine.py:M", "timm:eca", "x.y:Z,import_root=other"]
+    assert imported_from(custom, "lib") == [
+        "a.b:C,k=3,import_root=lib",
+        "mine.py:M,import_root=lib",
+        "timm:eca",
+        "x.y:Z,import_root=other",
+    ]
+    assert imported_from(custom, None) == custom
+    assert imported_from(None, None) is None
+    for given, root in ((["timm:eca"], "lib"), (None, "lib"), (["a.b:C"], "a,b"), (["a.b:C"], " ")):
+        with pytest.raises(UserError, match="--import-root"):
+            imported_from(given, root)

@@ -205,3 +205,17 @@ def test_the_parts_of_a_step_are_those_of_the_host_bound_block():
     (block,) = next(iter(rounds)).blocks
     assert block.parts["backward"] == pytest.approx(2 * block.parts["forward"], rel=0.02)
     assert block.device.seconds == pytest.approx(2 * 150 * 5e-6, rel=0.02)
+
+
+@pytest.mark.parametrize("regime", LOADS)
+def test_single_steps_have_both_times_too(regime):
+    device, work = SimulatedDevice(), LOADS[regime]["se"]
+    step = Step(device.step(*work).parts, each=True)
+    steps = warm_up(step, device)
+    ahead = calibrate(step, device, work[0], steps, each=True)
+    assert (work[0] + 1) * ahead.steps < 900  # a mark is issued, too
+    rounds = Rounds({"se": step}, {"se": steps}, device, 0, ahead={"se": ahead})
+    (block,) = next(iter(rounds)).blocks
+    assert block.device.each_s == pytest.approx([execute_s(work)] * ahead.steps, rel=1e-3)
+    slower = max(issue_s(work) + MARK_S, execute_s(work))
+    assert block.each_s[1:] == pytest.approx([slower] * (steps - 1), rel=0.02)

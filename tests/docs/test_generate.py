@@ -1,3 +1,4 @@
+import json
 import re
 import shutil
 import subprocess
@@ -6,11 +7,16 @@ from pathlib import Path
 
 import generate
 import pytest
+from helpers.trainings import stored
 
 from attnbench import report
 from attnbench.errors import UserError
 from attnbench.records import run
 from attnbench.records.run import Run
+from attnbench.records.trainings import store
+from attnbench.records.trainings.schema import TrainingData
+from attnbench.report.load import load
+from attnbench.report.write import write_loaded
 
 ROOT = Path(__file__).parents[2]
 
@@ -41,6 +47,92 @@ def test_the_published_reports_come_from_the_published_records(
     for path in written:
         if path.suffix != ".png":  # pixels differ between builds of a font library
             assert path.read_text() == (folder / path.name).read_text(), f"{path.name}: make docs"
+
+
+@pytest.mark.usefixtures("published")
+@pytest.mark.parametrize("folder", sorted((ROOT / "reports").glob(f"*/{store.FILE_NAME}")))
+def test_the_published_trainings_come_from_their_records(folder: Path, tmp_path: Path) -> None:
+    copy = tmp_path / folder.parent.name
+    copy.mkdir()
+    shutil.copy(folder, copy)
+    write_loaded(load(copy), copy)
+    assert {path.name for path in copy.iterdir()} == {path.name for path in folder.parent.iterdir()}
+    for path in copy.iterdir():
+        if path.suffix != ".png":
+            printed = (folder.parent / path.name).read_text()
+            assert path.read_text() == printed, f"{path.name}: make docs"
+
+
+def test_the_last_training_on_the_digits_is_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert generate.digits() == ""
+    data = TrainingData(
+        name="digits",
+        sha256="a" * 64,
+        split="of each class the first of every 5 images is tested on",
+        train_images=1433,
+        test_images=364,
+        classes=10,
+    )
+    rights = {"plain": [350, 351, 350], "control": [351, 350, 350], "sa": [340, 341, 340]}
+    stored(tmp_path / "reports" / "2026-01-01-photographs", rights)
+    stored(tmp_path / "reports" / "2026-01-01-digits", rights, data=data)
+    stored(tmp_path / "reports" / "2026-01-02-digits", rights | {"se": [350, 350, 350]}, data=data)
+    shown = generate.digits()
+    assert shown.startswith("```\nattnbench train --data digits --host resnet50 --modules sa,se")
+    assert "| SA | 93.50 " in shown  # 1021 of 3 * 364
+    assert "the last epoch's" in shown
+    assert generate.filled("<!-- d -->\n<!-- end of d -->", "d", shown).count(shown) == 1
+
+
+def test_the_reports_of_published_runtimes_come_from_their_records(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(ROOT)
+    for folder in generate.runtime_folders(Path("reports")):
+        for file in folder.rglob("records.jsonl"):
+            copy = tmp_path / file
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(file, copy)
+        write_loaded(load(tmp_path / folder), tmp_path / folder)
+        for path in (tmp_path / folder).rglob("*.*"):
+            if path.suffix not in {".png", ".jsonl"}:
+                shown = ROOT / path.relative_to(tmp_path)
+                assert path.read_text() == shown.read_text(), f"{shown}: make docs"
+
+
+def test_the_newest_runs_of_runtimes_are_shown_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The published eager run twice, once as if ONNX Runtime had executed it, and an older one."""
+    monkeypatch.chdir(tmp_path)
+    assert generate.runtimes() == "None is published yet."
+    whole = (ROOT / generate.PUBLISHED / "records.jsonl").read_text().splitlines(keepends=True)
+    rounds = [line for line in whole if '"kind":"round"' in line]
+    others = [line for line in whole if '"kind":"round"' not in line and '"kind":"end"' not in line]
+    lines = others + rounds[:8]
+    first, *later = [line for line in lines if '"kind":"memory"' not in line]
+    plan = json.loads(first)
+    old = {"compiled", "cuda_graph"}
+    case = {key: value for key, value in plan["case"].items() if key not in old}
+    new = {"at": "", "replace": "", "calibration": "", "cudnn_benchmark": False}
+    plan |= {"schema": 5, "case": case | new | {"runtime": "onnxruntime"}}
+    deployed = [json.dumps(plan) + "\n", *later]
+    for name, text in {
+        "2026-11-20-cpu-resnet50-runtimes": "",
+        "2026-11-26-cpu-resnet50-runtimes-float32": "".join(lines),
+        "2026-11-26-cpu-resnet50-runtimes-onnxruntime": "".join(deployed),
+    }.items():
+        folder = tmp_path / "reports" / name
+        folder.mkdir(parents=True)
+        (folder / "records.jsonl").write_text(text)
+    shown = generate.runtimes()
+    assert "2026-11-20" not in shown
+    assert shown.count("](../reports/2026-11-26-cpu-resnet50-runtimes-") == 2
+    assert "ONNX Runtime" in shown
+    assert "Operators that each module adds" in shown
 
 
 def test_the_published_run_is_the_main_job_and_finished(published: Run) -> None:

@@ -12,6 +12,7 @@ from PIL import Image
 from torch import nn
 
 from attnbench.errors import UserError
+from attnbench.hosts.placement.choice import Choice
 from attnbench.records.trainings.recipe import Recipe
 from attnbench.records.trainings.schema import Epoch, Fault, TrainingData, Trainings
 from attnbench.training import checkpoints, planning, recipes, runner
@@ -134,8 +135,8 @@ def use(monkeypatch: pytest.MonkeyPatch, squares: Squares | None = None, **netwo
 
     def small(given: TrainOptions, recipe: Recipe) -> SmallTask:
         images = squares or Squares()
-        where = (given.host, given.stages, given.blocks)
-        return SmallTask(images, recipe, SIDE, *where, **network)  # type: ignore[arg-type]
+        where = Choice(tuple(given.stages or ()), given.blocks)  # type: ignore[arg-type]
+        return SmallTask(images, recipe, SIDE, given.host, where, **network)  # type: ignore[arg-type]
 
     monkeypatch.setattr(planning, "task_of", small)
 

@@ -429,3 +429,80 @@ def test_what_stands_in_place_of_conv2_frees_what_conv2_would():
         return nn.Conv2d(channels, channels, 3, stride, padding=1)
 
     assert live(build("resnet50", entry(conv2, Site.REPLACE_CONV2))) == live(build("resnet50"))
+
+
+class Seen(nn.Module):
+    """Holds a parameter of the sides that it is built for, and adds it to a map of just these."""
+
+    def __init__(self, channels: int, height: int, width: int, stride: int = 1) -> None:
+        super().__init__()
+        self.stride, self.p = stride, nn.Parameter(torch.zeros(1, channels, height, width))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return (x + self.p)[..., :: self.stride, :: self.stride]
+
+
+@pytest.mark.parametrize(
+    ("host", "site", "stages", "sides"),
+    [
+        # 65x97 is 33x49 behind the stem's convolution, 17x25 behind its pooling, then half of it,
+        # rounded up, in each of stages 2 to 4.
+        ("resnet18", Site.AFTER_BN3, (1, 4), [(17, 25)] * 2 + [(3, 4)] * 2),
+        # Before the stride of stage 2, and behind it in the other blocks.
+        ("resnet50", Site.REPLACE_CONV2, (2,), [(17, 25)] + [(9, 13)] * 3),
+        ("resnet50", Site.AFTER_STAGE, (1, 3), [(17, 25), (5, 7)]),
+    ],
+)
+def test_a_module_of_one_size_gets_that_of_its_map(host, site, stages, sides) -> None:
+    row = replace(entry(Seen, site), place=("height", "width"))
+    network = build(host, row, stages=stages, size=(65, 97)).eval()
+    found = [part for part in network.modules() if isinstance(part, Seen)]
+    assert [tuple(part.p.shape[2:]) for part in found] == sides
+    with torch.inference_mode():
+        assert network(torch.zeros(1, 3, 65, 97)).shape == (1, 1000)
+
+
+def test_a_module_after_a_stage_sees_the_output_of_its_last_block_once() -> None:
+    for host, name in (("resnet18", "layer1.1"), ("resnet50", "layer1.2")):
+        torch.manual_seed(0)
+        plain = build(host).eval()
+        outputs = []
+        plain.get_submodule(name).register_forward_hook(lambda _, __, out: outputs.append(out))  # noqa: B023
+        row = entry(lambda channels: nn.BatchNorm2d(channels), Site.AFTER_STAGE)
+        torch.manual_seed(0)
+        network = build(host, row).eval()
+        added = [key for key in network.state_dict() if key not in plain.state_dict()]
+        assert len({key.rpartition(".")[0] for key in added}) == 4
+        network.load_state_dict(plain.state_dict(), strict=False)
+        attention = network.get_submodule(f"{name}.attention")
+        attention.register_forward_hook(lambda _, given, __: outputs.append(given[0]))  # noqa: B023
+        with torch.inference_mode():
+            for each in (plain, network):
+                each(torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(1)))
+        assert torch.equal(*outputs)
+        assert outputs[0].min() == 0  # behind the ReLU
+
+
+def test_an_identity_after_stages_changes_no_bit() -> None:
+    row = entry(lambda _: nn.Identity(), Site.AFTER_STAGE)
+    outputs = []
+    for attention in (None, row):
+        torch.manual_seed(0)
+        network = build("resnet50", attention).eval()
+        with torch.inference_mode():
+            outputs.append(network(torch.ones(1, 3, 64, 64)))
+    assert torch.equal(*outputs)
+
+
+def test_in_other_networks_a_module_after_stages_asks_where_these_end() -> None:
+    row = entry(lambda channels: nn.BatchNorm2d(channels), Site.AFTER_STAGE)
+    with pytest.raises(
+        SettingsError, match=r"name the ends of the stages of mobilenet_v2 with --at"
+    ):
+        build("mobilenet_v2", row, size=(64, 64))
+    with torch.device("meta"):
+        network = build("mobilenet_v2", row, at="features.3,features.6", size=(64, 64))
+    # The blocks stand in a container, so that the network itself is the nearest that holds them.
+    added = [path for path, _ in network.named_modules() if "attention" in path]
+    assert added == ["attention", "attention2"]
+    assert [network.get_submodule(path).num_features for path in added] == [24, 32]

@@ -146,7 +146,7 @@ ALL = [
     Conditions(dtype=dtype, channels_last=last)
     for dtype in ("float32", "bfloat16", "float16")
     for last in (False, True)
-]
+] + [Conditions(autocast=dtype) for dtype in ("bfloat16", "float16")]
 
 
 @pytest.mark.parametrize(
@@ -159,6 +159,10 @@ def test_what_is_counted_as_it_is_passes_in_every_dtype_and_layout(build):
 class InFloat32(Scale):
     def forward(self, x: Tensor) -> Tensor:
         return x.float() * self.weight.float()
+
+
+def test_under_autocast_an_output_may_be_of_either_dtype():
+    tried(InFloat32, Conditions(autocast="bfloat16"))
 
 
 class Viewing(Scale):
@@ -182,6 +186,11 @@ class Overflowing(Scale):
         (Caching, Conditions(dtype="float16"), "in float16 it returns torch.float32"),
         (Viewing, Conditions(channels_last=True), "in float32, channels last it fails: Runtime"),
         (Overflowing, Conditions(dtype="float16"), "in float16 it returns numbers that are not fi"),
+        (
+            Overflowing,
+            Conditions(autocast="float16"),
+            "under autocast to float16 it returns numbers that are not finite",
+        ),
     ],
 )
 def test_what_holds_in_float32_alone_is_refused_where_the_run_is_not(build, conditions, why: str):
@@ -243,6 +252,33 @@ def test_a_module_that_fails_on_the_runs_device_is_refused():
     tried(OnCpuAlone)
     with pytest.raises(SettingsError, match="in float32, on cuda it fails: RuntimeError: its grid"):
         tried(OnCpuAlone, Conditions("cuda"))
+
+
+class WithoutClass(Scale):
+    __class__ = property(lambda _: 1 / 0)
+
+
+class AsConvolution(Scale):
+    __class__ = property(lambda _: nn.Conv2d)
+
+
+class Holding(Scale):
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels)
+        self.inner = WithoutClass(channels)
+
+
+@pytest.mark.parametrize(
+    ("build", "why"),
+    [
+        (WithoutClass, "its __class__ cannot be read: ZeroDivisionError: division by zero"),
+        (Holding, "it fails: ZeroDivisionError: division by zero"),
+        (AsConvolution, "its __class__ is not AsConvolution, so it may be counted as another"),
+    ],
+)
+def test_a_class_that_misleads_counters_is_refused(build, why: str):
+    with pytest.raises(SettingsError, match=why):
+        tried(build)
 
 
 class UnspeakableError(Exception):

@@ -4,14 +4,18 @@ from dataclasses import replace
 
 import pytest
 import torch
+from helpers import colours
 from helpers.runs import TICK_S, VARIANTS, kinds, names, ran
 
+from attnbench.errors import UserError
 from attnbench.measuring import runner, workload
 from attnbench.measuring.latency import step
 from attnbench.records.schema import Failure
 from attnbench.records.variants import CONTROL, PLAIN
 from attnbench.runtimes import artefact, onnx_file
+from attnbench.runtimes.int8 import calibration
 from attnbench.runtimes.prepared import Prepared
+from attnbench.runtimes.table import TABLE, Runtime
 
 pytestmark = pytest.mark.usefixtures("small_host", "counted", "one_process")
 
@@ -21,7 +25,7 @@ def runtime(monkeypatch):
     """A runtime that executes files which name a network, with what each is multiplied by."""
     networks, factors, loaded = {}, {}, []
 
-    def export(network, _):
+    def export(network, *_):
         name = f"network {len(networks)}"
         networks[name] = network
         return name.encode()
@@ -37,9 +41,9 @@ def runtime(monkeypatch):
         return Prepared(call, renew=lambda: loaded.append(f"{name} anew"))
 
     monkeypatch.setattr(onnx_file, "export", export)
-    stub = type("Stub", (), {"load": lambda _: load, "exports": True})()
+    known = {"networks": networks, "factors": factors, "loaded": loaded, "load": lambda _: load}
+    stub = type("Stub", (Runtime,), known)(**vars(TABLE["onnxruntime"]))
     monkeypatch.setitem(artefact.TABLE, "onnxruntime", stub)
-    stub.networks, stub.factors, stub.loaded = networks, factors, loaded
     return stub
 
 
@@ -88,7 +92,7 @@ def test_what_cannot_be_exported_is_a_record_and_the_others_go_on(
 ):
     export = onnx_file.export
 
-    def fails(network, image):
+    def fails(network, image, _):
         if len(runtime.networks) == 2:
             raise onnx_file.NotExportedError("no ONNX operator for aten.airy: none")
         return export(network, image)
@@ -149,3 +153,31 @@ def test_what_is_exported_is_in_float32(case, dtype):
 
 def test_only_exported_cases_are_built_from_files(case):
     assert step(replace(case, runtime="eager"), "se").network is not None
+
+
+def test_ranges_of_int8_are_from_the_users_images(exported_run, tmp_path, monkeypatch):
+    """Three images in batches of two; what is exported is noise, what is compared is theirs."""
+    for name in ("a.png", "b.png", "c.png"):
+        colours.image(tmp_path / "photos" / name, "red")
+    photos = calibration.identify(tmp_path / "photos")
+    run = exported_run()
+    run.case = replace(run.case, dtype="int8", calibration=photos, batch_size=2)
+    run.images = tmp_path / "photos"
+    seen = []
+    monkeypatch.setattr(artefact, "make", lambda *given: seen.append(given))
+    workload.export(run, PLAIN)
+    ((_, subject, _, images),) = seen
+    assert [batch.shape for batch in images.calibration] == [run.case.input_shape] * 2
+    assert torch.equal(images.compared[0], images.calibration[0])
+    assert torch.equal(images.example, workload.image_for(run.case, run.case.input_shape, "cpu"))
+    assert images.calibrated_on == photos
+    # Another folder's ranges are another file.
+    others = replace(subject, case=replace(run.case, calibration=photos.replace("3 im", "4 im")))
+    assert others.file_name != subject.file_name
+
+    colours.image(tmp_path / "photos" / "c.png", "blue")
+    with pytest.raises(UserError, match="photos holds other images than when the run began"):
+        workload.export(run, PLAIN)
+    run.images = None
+    with pytest.raises(UserError, match=r"calibrated on photos: .*--calibrate"):
+        workload.export(run, PLAIN)

@@ -5,7 +5,8 @@ import torch
 
 from attnbench.devices.table import KINDS
 from attnbench.measuring import isolated
-from attnbench.measuring.isolated import attention, count, input_shape, step
+from attnbench.measuring.isolated import attention, count, input_shape, maps, step
+from attnbench.measuring.options import check_case
 from attnbench.records.variants import COPY, COPY_AGAIN, LAUNCH, PRODUCT, IsolatedModule
 from attnbench.system import process_settings
 
@@ -128,3 +129,60 @@ def test_the_ceilings_work_on_noise(alone):
     # Normal values of mean 0 and deviation 1: the sum of 32 products of two has 32 of variance.
     assert product.std().item() == pytest.approx(32**0.5, rel=0.1)
     assert copied.std().item() == pytest.approx(1, rel=0.05)
+
+
+def test_the_maps_are_what_the_modules_see_each_size_once(alone):
+    assert maps(replace(alone, image_size=64), ("sa", "se", "sk")) == (
+        (256, 16, 16),
+        (512, 8, 8),
+        (1024, 4, 4),
+        (2048, 2, 2),
+        (64, 16, 16),
+        (128, 16, 16),  # the last block here is the first, whose 3x3 has the stride
+        (256, 8, 8),
+        (512, 4, 4),
+    )
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_a_map_copy_copies_what_the_module_sees(alone, dtype, channels_last):
+    wanted = replace(alone, image_size=64, dtype=dtype, channels_last=channels_last)
+    seen = isolated.image_for(wanted, input_shape(wanted, IsolatedModule("eca", 1)), "cpu")
+    for name in ("copy 256x16x16", "copy 256x16x16 again"):
+        ready = step(wanted, name)
+        made = ready()
+        assert torch.equal(made, seen)
+        assert (made.dtype, made.stride()) == (seen.dtype, seen.stride())
+        place = made.data_ptr()
+        ready.move()
+        assert made.data_ptr() != place
+        assert torch.equal(ready(), seen)
+    counted = count(wanted, "copy 256x16x16")
+    size = 2 * 256 * 16 * 16 * seen.element_size()
+    assert counted.shape == (2, 256, 16, 16)
+    assert counted.rules["executed"].details == {
+        "macs": 0,
+        "bytes_read": size,
+        "bytes_written": size,
+        "kernels": 1,
+    }
+
+
+@pytest.mark.parametrize("variant", ["sa layer1", "launch", "product"])
+def test_what_is_alone_is_captured_where_the_case_says_so(alone, monkeypatch, variant):
+    captured = []
+
+    def capture(step):
+        captured.append(list(step.parts))
+        return lambda: "replayed"
+
+    monkeypatch.setattr(isolated.cuda_graph, "capture", capture)
+    alone = replace(alone, image_size=32)
+    eager = isolated.step(alone, variant)
+    assert captured == []
+    ready = isolated.step(replace(alone, runtime="cuda-graph"), variant)
+    assert captured == [[*eager.parts]]
+    assert ready() == "replayed"
+    assert [*ready.parts] == ["step"]
+    check_case(replace(alone, device="cuda", runtime="cuda-graph"))

@@ -1,11 +1,13 @@
 """Rounds on a simulated device that executes behind the host: two times, and failures."""
 
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
+from types import SimpleNamespace
 
 import pytest
 import torch
-from helpers.runs import VARIANTS, kinds, rounds_in
+from helpers.runs import VARIANTS, kinds, raise_, rounds_in
 from helpers.simulated_device import SimulatedDevice
 
 from attnbench.devices import recovery
@@ -14,6 +16,7 @@ from attnbench.measuring.latency import launches_of
 from attnbench.measuring.timing import Step
 from attnbench.records.schema import Count, End, Record
 from attnbench.records.variants import CONTROL, PLAIN
+from attnbench.runtimes import cuda_graph
 from attnbench.stats import ratios
 from attnbench.stats.device_time import device_rounds
 
@@ -252,6 +255,58 @@ def test_recovery_survives_what_release_and_probe_raise(monkeypatch, name, calle
     monkeypatch.setattr(recovery.torch, "ones", lambda size, **_: ones(size))
     assert recovery.recover("cuda") is alive
     assert asked == called
+
+
+def test_a_capture_that_cannot_end_is_its_variants_failure_alone(
+    new_run, perform, device, monkeypatch
+):
+    """The suite's own capture, with torch's graph as a stub."""
+
+    class Graph:
+        def capture_begin(self):
+            pass
+
+        def capture_end(self):
+            pass
+
+    @contextmanager
+    def graph(made, pool):  # noqa: ARG001
+        made.capture_begin()
+        try:
+            yield
+        finally:
+            made.capture_end()
+
+    stream = SimpleNamespace(wait_stream=lambda _: None)
+    for name, stub in {
+        "CUDAGraph": Graph,
+        "graph": graph,
+        "Stream": lambda: stream,
+        "current_stream": lambda: stream,
+        "stream": lambda _: nullcontext(),
+        "graph_pool_handle": object,
+    }.items():
+        monkeypatch.setattr(torch.cuda, name, stub)
+    monkeypatch.setattr(cuda_graph, "_pool", cache(torch.cuda.graph_pool_handle))
+    build = latency.step
+
+    def built(case, variant):
+        step = build(case, variant)
+        with monkeypatch.context() as patched:
+            if variant == "se":
+                why = RuntimeError("operation failed due to a previous error during capture")
+                patched.setattr(Graph, "capture_end", lambda _: raise_(why))
+            cuda_graph.capture(step)
+        return step
+
+    monkeypatch.setattr(latency, "step", built)
+    run = new_run(device="cuda", runtime="cuda-graph", budget_s=BUDGET_S)
+    perform(run, clock=device)
+    assert run.failures["se"]["latency"].message.startswith("operation failed due to a previous")
+    assert list(run.failures) == ["se"]
+    assert device.released == ["cuda"]
+    assert {block.variant for block in run.rounds[0].blocks} == {PLAIN, CONTROL, "eca"}
+    assert run.end.reason == "budget"
 
 
 def test_a_device_that_computes_wrong_numbers_is_lost(monkeypatch):

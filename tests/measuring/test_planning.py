@@ -3,6 +3,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from helpers import colours
 
 from attnbench import modules
 from attnbench.errors import UserError
@@ -214,10 +215,20 @@ def test_another_grid_is_refused_and_of_a_finished_one_nothing_is_left(tmp_path:
 
 def test_modules_alone_are_a_plan_of_ceilings_and_pieces(tmp_path: Path) -> None:
     run, _ = single(replace(SMALL, isolated=True), tmp_path / "run")
-    assert run.plan.variants == alone(("sa",))
+    maps = ((256, 16, 16), (512, 8, 8), (1024, 4, 4), (2048, 2, 2))
+    assert run.plan.variants == alone(("sa",), maps)
+    assert run.plan.processes == 1
     assert run.case.isolated
     again, _ = single(replace(SMALL, isolated=True), tmp_path / "run")
     assert again.modules == ("sa",)
+
+
+def test_modules_alone_see_other_maps_of_other_images_in_one_grid(tmp_path: Path) -> None:
+    options = replace(SMALL, isolated=True, image_size=(64, 96))
+    runs = [run for run, _ in prepare(options, tmp_path / "run")[0]]
+    assert [run.plan.baseline for run in runs] == ["copy 256x16x16", "copy 256x24x24"]
+    again = [run for run, _ in prepare(options, tmp_path / "run")[0]]
+    assert [run.plan for run in again] == [run.plan for run in runs]
 
 
 def test_facts_of_a_gpu_are_asked_for_in_another_process(
@@ -296,7 +307,10 @@ def test_a_run_that_was_killed_within_its_first_line_begins_anew(tmp_path: Path)
         ({"batch_size": 8}, "batch_size: Input should be a valid tuple, not 8"),
         ({"image_size": ((64, 64),)}, "image_size is a single number where the image is square"),
         ({"modules": "sa"}, "modules: Input should be a valid tuple, not 'sa'"),
-        ({"dtype": ("int4",)}, "unknown dtype 'int4' .*; known: float32, bfloat16, float16, int8"),
+        (
+            {"dtype": ("int4",)},
+            "unknown dtype 'int4' .*; known: float32, bfloat16, float16, amp, amp-float16, int8",
+        ),
         ({"dtype": ("int8",)}, "eager PyTorch does not compute in int8"),
         ({"runtime": ("tpu",)}, "unknown runtime 'tpu'; known: eager, compile, cuda-graph, comp"),
         ({"mode": ("sleeping",)}, "unknown mode 'sleeping'; known: inference, training"),
@@ -484,3 +498,36 @@ def test_a_run_that_failed_is_taken_up_again(tmp_path: Path) -> None:
 def test_a_name_that_no_system_takes_is_bad_input(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot read"):
         prepare(SMALL, tmp_path / ("a" * 300))
+
+
+def test_ranges_of_int8_are_from_images_that_are_there(tmp_path: Path) -> None:
+    colours.image(tmp_path / "photos" / "a.png", "red")
+    photos = str(tmp_path / "photos")
+    wanted = replace(SMALL, runtime=("openvino",), dtype=("bfloat16", "int8"), calibration=photos)
+    with pytest.raises(UserError, match="--calibrate takes the ranges of --dtype int8, and no"):
+        check(replace(wanted, dtype=("bfloat16",)), None)
+    with pytest.raises(UserError, match=r"cannot take images from .*none: no such folder"):
+        check(replace(wanted, calibration=str(tmp_path / "none")), None)
+    (tmp_path / "photos" / "b.png").write_text("no image")
+    with pytest.raises(UserError, match=r"b\.png cannot be read as an image"):
+        check(wanted, None)
+
+
+def test_a_run_with_ranges_from_images_is_resumed_with_the_same_images(tmp_path: Path) -> None:
+    colours.image(tmp_path / "photos" / "a.png", "red")
+    digest = sha256((tmp_path / "photos" / "a.png").read_bytes()).hexdigest()
+    photos = str(tmp_path / "photos")
+    wanted = replace(SMALL, runtime=("openvino",), dtype=("bfloat16", "int8"), calibration=photos)
+    runs, folder, _ = prepare(wanted, tmp_path / "run")
+    known = f"photos: 1 images, SHA-256 {digest}"
+    assert {run.case.dtype: run.case.calibration for run, _ in runs} == {
+        "bfloat16": "",
+        "int8": known,
+    }
+    again, _, _ = prepare(wanted, folder)
+    assert [run.case for run, _ in again] == [run.case for run, _ in runs]
+    with pytest.raises(UserError, match=r"was begun with ranges from photos: 1 .*--calibrate"):
+        prepare(RunOptions(), folder)
+    colours.image(tmp_path / "photos" / "b.png", "blue")
+    with pytest.raises(UserError, match=r"calibration is photos: 1 images.* there and photos: 2"):
+        prepare(wanted, folder)

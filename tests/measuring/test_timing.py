@@ -350,3 +350,54 @@ def test_garbage_collection_that_a_step_turns_on_is_off_for_the_next():
     steps = {name: step_of(step) for name in ("a", "b")}
     next(iter(Rounds(steps, {"a": 1, "b": 1}, machine, seed=0)))
     assert seen == [False, False]
+
+
+def test_each_step_of_a_block_is_timed_where_it_is_asked_for():
+    clock, costs = SlowClock(), iter([1.0, 3.0, 2.0])
+    step = Step({"step": lambda: clock.pass_by(next(costs))}, each=True)
+    (block,) = next(iter(Rounds({"se": step}, {"se": 3}, clock, 0))).blocks
+    assert block.each_s == (1.0, 3.0, 2.0)
+    assert block.seconds == 6.0
+    assert block.parts is None
+
+
+def test_each_step_of_several_parts_is_the_sum_of_its_parts():
+    clock = SlowClock()
+    parts = {"forward": 1.0, "backward": 2.0}
+    step = Step(
+        {name: lambda cost=cost: clock.pass_by(cost) for name, cost in parts.items()}, each=True
+    )
+    (block,) = next(iter(Rounds({"se": step}, {"se": 2}, clock, 0))).blocks
+    assert block.each_s == (3.0, 3.0)
+    assert block.parts == {"forward": 2.0, "backward": 4.0}
+
+
+@pytest.mark.parametrize(("each", "steps"), [(False, 3), (True, 1)])
+def test_short_steps_and_a_single_one_have_no_times_of_their_own(each, steps):
+    clock = SlowClock()
+    step = Step({"step": lambda: clock.pass_by(1.0)}, each=each)
+    (block,) = next(iter(Rounds({"se": step}, {"se": steps}, clock, 0))).blocks
+    assert block.each_s is None
+    assert clock.marks == 2
+
+
+class SlowClock:
+    """A clock that moves as it is told."""
+
+    queue = None
+
+    def __init__(self):
+        self.now, self.marks = 0.0, 0
+
+    def synchronize(self):
+        pass
+
+    def pass_by(self, seconds):
+        self.now += seconds
+
+    def mark(self):
+        self.marks += 1
+        return self.now
+
+    def seconds(self, start, end):
+        return end - start

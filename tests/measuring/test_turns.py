@@ -1,8 +1,10 @@
 import pytest
 
 from attnbench.errors import UserError
+from attnbench.measuring import runner
 from attnbench.measuring.events import Beginning, Waiting
 from attnbench.measuring.repetitions import Turns
+from attnbench.records.case import RunOptions
 from attnbench.records.run import Run
 from attnbench.records.schema import Block, Counts, Plan, Record, Round
 from attnbench.system.machine_lock import Turn
@@ -73,3 +75,36 @@ def test_rounds_beside_another_measurement_are_marked(run, other):
     assert not next(events).results.shared
     assert next(events, None) is None
     series.close()
+
+
+def test_a_refusal_comes_before_anything_is_planned_and_leaves_no_folder(other, tmp_path):
+    assert other.devices == ()
+    options = RunOptions(modules=("sa",), device="cpu", if_busy="refuse")
+    with pytest.raises(UserError, match="measures on this machine"):
+        runner.run(options, tmp_path / "reports" / "mine")
+    assert not (tmp_path / "reports").exists()
+    other.end()
+    assert other.take() is None  # the refused one holds no lock
+
+
+def test_the_first_run_measures_in_the_turn_that_was_taken_before_it_was_planned(run):
+    turns = Turns("refuse", lambda *_: None)
+    turns.require_free(lambda: ())
+    assert Turn().take() is not None
+    series = turns.each([run])
+    assert next(series) is run
+    assert next(series, None) is None
+    turn = Turn()
+    assert turn.take() is None
+    turn.end()
+
+
+def test_a_folder_that_is_resumed_is_refused_at_its_first_run(other):
+    assert other.devices == ()
+    Turns("refuse", lambda *_: None).require_free(lambda: None)
+
+
+@pytest.mark.parametrize("if_busy", ["wait", "share"])
+def test_what_may_wait_or_share_plans_first(other, if_busy):
+    assert other.devices == ()
+    Turns(if_busy, lambda *_: None).require_free(lambda: ())

@@ -9,7 +9,7 @@ from torch import nn
 from attnbench.modules import SettingsError
 from attnbench.plugins.adapter import Adapted
 from attnbench.plugins.resolve import parse
-from attnbench.plugins.spec import Adapter, FromChannels, Given, parse_spec
+from attnbench.plugins.spec import Adapter, FromPlace, Given, facts_of, filled, parse_spec
 
 CODE = """
 import torch
@@ -96,9 +96,9 @@ def test_a_module_that_returns_otherwise_is_named():
 def test_a_specification_says_how_a_module_is_called_and_what_follows_from_channels(file):
     spec = parse_spec("a.py:B,layout=tokens,inputs=3,take=0,inp=@channels,planes=@channels//16")
     assert spec.adapter == Adapter("tokens", 3, 0)
-    assert spec.settings == {"inp": Given.CHANNELS, "planes": FromChannels("//", 16)}
+    assert spec.settings == {"inp": Given.CHANNELS, "planes": FromPlace("channels", "//", 16)}
     assert parse_spec("a.py:B,n=@channels*2,text='@channels'").settings == {
-        "n": FromChannels("*", 2),
+        "n": FromPlace("channels", "*", 2),
         "text": "@channels",
     }
     row = parse(f"{file}:Tokens,layout=tokens,planes=@channels//16,oup=@channels*2").load()
@@ -117,7 +117,10 @@ def test_a_specification_says_how_a_module_is_called_and_what_follows_from_chann
         ("inputs=0", "inputs is a number from 1 to 9, not 0"),
         ("inputs=True", "inputs is a number from 1 to 9, not True"),
         ("take=-1", "take is a number from 0 to 9, not -1"),
-        ("size=@height", "'@height' is no expression; known are @channels, @channels//16 and"),
+        (
+            "size=@depth",
+            "'@depth' is no expression; known are @channels, @height, @width, @stride, and",
+        ),
         ("size=@channels//0", "'@channels//0' is no expression"),
     ],
 )
@@ -131,3 +134,36 @@ def test_a_word_that_could_mean_two_things_is_refused(file):
         parse(f"{file}:Takes,take=1").load()
     with pytest.raises(SettingsError, match="layout, inputs and take are for custom modules"):
         parse("sa,inputs=2").load()
+
+
+def test_expressions_are_of_the_map_at_the_site():
+    spec = parse_spec("a.py:B,size=@height,w=@width//2,s=@stride,n=@channels//4")
+    place = {"channels": 8, "height": 7, "width": 14, "stride": 2}
+    assert [filled(value, place) for value in spec.settings.values()] == [7, 7, 2, 2]
+    assert facts_of(spec.settings) == {"channels", "height", "width", "stride"}
+    with pytest.raises(SettingsError, match="@width//2 is not whole for a width of 7"):
+        filled(spec.settings["w"], place | {"width": 7})
+    with pytest.raises(SettingsError, match="@height is known at a site in a host alone"):
+        filled(spec.settings["size"], {"channels": 8})
+    with pytest.raises(SettingsError, match="'@depth' is no expression; known are @channels, @hei"):
+        parse_spec("a.py:B,size=@depth")
+
+
+def test_the_row_says_what_of_its_map_it_is_built_with(tmp_path):
+    (tmp_path / "sized.py").write_text(
+        "class Sized:\n"
+        "    def __init__(self, channels, size, s=3): self.built = (channels, size, s)\n"
+        "def build(c): return Sized(c, 1)\n"
+        "short = lambda c: Sized(c, 2)\n"
+        "def other(groups, c): ...\n"
+    )
+    row = parse("sized.py:Sized,size=@height,s=@stride", tmp_path).load()
+    assert row.place == ("height",)
+    assert row.of_place(5, 9) == {"height": 5}
+    assert row.build(8, height=5).built == (8, 5, 1)  # nothing is replaced
+    assert row.build(8, height=5, stride=2).built == (8, 5, 2)
+    # A function's only parameter is the number of channels where it is called c.
+    assert parse("sized.py:build", tmp_path).load().build(8).built == (8, 1, 3)
+    assert parse("sized.py:short", tmp_path).load().build(8).built == (8, 2, 3)
+    with pytest.raises(SettingsError, match="has no parameter known to take the number"):
+        parse("sized.py:other", tmp_path).load()

@@ -1,4 +1,5 @@
 import importlib.metadata
+from dataclasses import replace
 
 import pytest
 import torch
@@ -6,6 +7,7 @@ from torch import nn
 
 from attnbench.hosts import check_module
 from attnbench.hosts.check_module import Place, require_fit
+from attnbench.measuring import workload
 from attnbench.modules import SettingsError, Site
 from attnbench.plugins import timm
 from attnbench.plugins.resolve import parse
@@ -85,3 +87,12 @@ def test_where_timms_defaults_do_not_do_its_settings_are_named(
     monkeypatch.setattr(check_module, "places", lambda *_: [Place(64, {}, (64, size, size))])
     with pytest.raises(SettingsError, match=f"^timm:{name} is refused: on an input of .*{message}"):
         check_module.check(parse(f"timm:{name}"), "resnet50", [(1, 3, 64, 64)])
+
+
+def test_the_lambda_layer_overflows_an_untrained_host_but_not_one_with_statistics(case):
+    deep = replace(case, batch_size=1)  # ResNet-50 with its 16 blocks
+    before, now = (
+        workload.step(deep, "timm:lambda", statistics=known)() for known in (False, True)
+    )
+    assert not torch.isfinite(before).all()
+    assert torch.isfinite(now).all()

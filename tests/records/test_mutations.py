@@ -5,6 +5,7 @@ from random import Random
 
 import attack_records
 import pytest
+from damage.records import KEEPS_VALUES
 
 from attnbench.errors import UserError
 from attnbench.records import run as run_records
@@ -25,7 +26,7 @@ def test_what_only_moves_lines_is_refused_or_changes_nothing(tmp_path):
     before = attack_records.figures(path.parent)
     whole, random = [json.loads(line) for line in content.splitlines()], Random(0)
     assert whole[-1]["results"] == {"kind": "end", "reason": "budget", "rounds": 8}
-    for kind in attack_records.KEEPS_VALUES[4:]:  # of lines
+    for kind in KEEPS_VALUES[4:]:  # of lines
         for _ in range(8):
             data = json.loads(json.dumps(whole))
             kind(random, data, whole)

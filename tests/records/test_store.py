@@ -5,9 +5,10 @@ from dataclasses import replace
 from random import Random
 
 import pytest
+from helpers.evaluations import evaluation as an_evaluation
 
 from attnbench.errors import UserError
-from attnbench.records import store
+from attnbench.records import evaluation, precision, store
 from attnbench.records.schema import (
     SCHEMA,
     Block,
@@ -334,3 +335,31 @@ def _of_schema_4(folder, case, **switches):
     line["case"] |= switches
     file.write_text(json.dumps(line | {"schema": 4}) + "\n")
     return folder
+
+
+@pytest.mark.parametrize("kind", [evaluation, precision])
+def test_a_folder_for_a_record_is_taken_back_where_nothing_was_written(kind, tmp_path):
+    out = tmp_path / "a" / "b"
+    with pytest.raises(KeyboardInterrupt), store.record_folder(kind.FILE, out, "name"):
+        raise KeyboardInterrupt
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_folder_for_a_record_that_holds_one_is_left_alone(tmp_path):
+    evaluation.append(tmp_path / "a", an_evaluation())
+    holder = store.record_folder(evaluation.FILE, tmp_path / "a", "name")
+    with pytest.raises(KeyboardInterrupt), holder:
+        raise KeyboardInterrupt
+    assert evaluation.read(tmp_path / "a") == (an_evaluation(),)
+
+
+def test_without_out_a_record_has_a_new_folder_that_is_taken_back_too(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with store.record_folder(evaluation.FILE, None, "cpu-x") as folder:
+        assert folder.match("reports/*-cpu-x")
+        assert evaluation.exist(folder)
+        (folder / evaluation.FILE_NAME).unlink()
+        folder.rmdir()
+    with pytest.raises(KeyboardInterrupt), store.record_folder(evaluation.FILE, None, "cpu-x"):
+        raise KeyboardInterrupt
+    assert list((tmp_path / "reports").iterdir()) == []

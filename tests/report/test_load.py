@@ -16,9 +16,11 @@ SMALL_RUN = Path(__file__).parent.parent / "data" / "small-run"
 
 @pytest.fixture
 def two(tmp_path: Path) -> Path:
-    for name in ("b", "a"):
+    records = (SMALL_RUN / "records.jsonl").read_text()
+    for name, year in (("b", "2026"), ("a", "2027")):
         (tmp_path / name).mkdir()
-        shutil.copy(SMALL_RUN / "records.jsonl", tmp_path / name)
+        begun = records.replace('"time":"2026', f'"time":"{year}')
+        (tmp_path / name / "records.jsonl").write_text(begun)
     return tmp_path
 
 
@@ -41,6 +43,13 @@ def test_several_runs_are_told_apart_by_their_folders(two: Path) -> None:
 def test_a_run_that_is_given_twice_is_refused(two: Path) -> None:
     with pytest.raises(UserError, match="given twice"):
         attnbench.read(two, two / "a")
+
+
+def test_a_copy_of_a_run_is_no_second_run(two: Path) -> None:
+    shutil.copytree(two / "a", two / "copy")
+    with pytest.warns(UserWarning, match=r"^copy is left out: it is a copy of the run that began"):
+        table = attnbench.read(two)
+    assert list(dict.fromkeys(table["run"])) == ["a", "b"]
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:

@@ -96,8 +96,11 @@ def test_of_every_run_the_records_are_read_and_the_frame_is_computed_once(
     monkeypatch.setattr(
         dataframe, "frame", lambda run, **how: (calls.append("frame"), frame(run, **how))[1]
     )
-    for name in ("one", "two"):
-        shutil.copytree(SMALL_RUN, tmp_path / name)
+    records = (SMALL_RUN / store.FILE_NAME).read_text()
+    for name, year in (("one", "2026"), ("two", "2027")):
+        (tmp_path / name).mkdir()
+        begun = records.replace('"time":"2026', f'"time":"{year}')
+        (tmp_path / name / store.FILE_NAME).write_text(begun)
     for folders, out in (([tmp_path / "one"], "one"), ([tmp_path], ".")):
         calls.clear()
         with pytest.raises(SystemExit):

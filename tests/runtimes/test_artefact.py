@@ -33,7 +33,7 @@ def exported(monkeypatch):
     """Files of two bytes instead of exports; a list of what was exported."""
     made = []
     monkeypatch.setattr(
-        onnx_file, "export", lambda network, image: made.append((network, image)) or b"ab"
+        onnx_file, "export", lambda network, image, _: made.append((network, image)) or b"ab"
     )
     return made
 
@@ -45,8 +45,8 @@ def runtime(monkeypatch):
     def stub(call):
         row = table.TABLE["onnxruntime"]
         prepared = Prepared(call, facts=FACTS, operators=lambda: {"Mul": 1})
-        stubbed = type("Stub", (), {"load": lambda _: lambda *_: prepared, "dtypes": row.dtypes})
-        monkeypatch.setitem(artefact.TABLE, "onnxruntime", stubbed())
+        stubbed = type("Stub", (table.Runtime,), {"load": lambda _: lambda *_: prepared})
+        monkeypatch.setitem(artefact.TABLE, "onnxruntime", stubbed(**vars(row)))
 
     return stub
 
@@ -81,6 +81,64 @@ def test_a_runtime_that_adds_one_percent_is_caught(tmp_path, subject, runtime):
     message = r"ONNX Runtime in float32 gives other outputs .* differ by 1.000% .* 0.100% is"
     with pytest.raises(OtherAnswersError, match=message):
         make(tmp_path, subject, Scale(), IMAGES)
+
+
+class Rounded(nn.Module):
+    """Returns a sixteenth more in bfloat16 than in float32."""
+
+    def forward(self, image):
+        return 3 * image * (1 if image.dtype == torch.float32 else 1 + 2**-4)
+
+
+@pytest.fixture
+def half(case, monkeypatch):
+    """Return a function that makes OpenVINO compute something else in float32 and in bfloat16."""
+
+    def stub(in_float32, in_bfloat16):
+        calls = {"float32": in_float32, "bfloat16": in_bfloat16}
+        row = table.TABLE["openvino"]
+        load = lambda _, settings: Prepared(calls[settings.dtype])  # noqa: E731
+        stubbed = type("Stub", (table.Runtime,), {"load": lambda _: load})
+        monkeypatch.setitem(artefact.TABLE, "openvino", stubbed(**vars(row)))
+        return Subject(replace(case, runtime="openvino", dtype="bfloat16"), "sa", None)
+
+    return stub
+
+
+@pytest.mark.usefixtures("exported")
+def test_rounding_to_half_precision_is_allowed_twice_what_eager_pytorch_makes_of_it(tmp_path, half):
+    export = make(tmp_path, half(lambda x: [3 * x], lambda x: [3.3 * x]), Rounded(), IMAGES)
+    assert export.relative_error == pytest.approx(0.1)
+    assert export.bound == 2 * 2**-4
+    subject = half(lambda x: [3 * x], lambda x: [3.4 * x])  # 13.3%
+    message = r"OpenVINO in bfloat16 gives other outputs .* differ by 13.333% .* 12.500% is"
+    with pytest.raises(OtherAnswersError, match=message):
+        make(tmp_path, subject, Rounded(), IMAGES)
+    exact = make(tmp_path, half(lambda x: [3 * x], lambda x: [3 * x]), Scale(), IMAGES)
+    assert exact.bound == artefact.BOUND["bfloat16"]
+
+
+@pytest.mark.usefixtures("exported")
+def test_one_percent_that_rounding_would_hide_is_caught_in_float32(tmp_path, half):
+    subject = half(lambda x: [3.03 * x], lambda x: [3.03 * x])
+    message = r"OpenVINO in float32 gives other outputs .* differ by 1.000% .* 0.100% is"
+    with pytest.raises(OtherAnswersError, match=message):
+        make(tmp_path, subject, Rounded(), IMAGES)
+
+
+def test_an_own_error_that_cannot_be_known_widens_nothing():
+    class Fails(nn.Module):
+        def forward(self, image):
+            if image.dtype != torch.float32:
+                raise RuntimeError("not implemented for 'BFloat16'")
+            return image
+
+    class Overflows(nn.Module):
+        def forward(self, image):
+            return image if image.dtype == torch.float32 else image * float("inf")
+
+    for network in (Fails(), Overflows()):
+        assert artefact.own_error(network, [ONES], [ONES], "bfloat16") == 0.0
 
 
 @pytest.mark.usefixtures("exported")

@@ -93,7 +93,7 @@ def test_openvino_states_its_threads_and_the_precision_that_was_asked_for(file, 
 
 
 def test_both_read_one_int8_file(network, file, tmp_path):
-    from attnbench.runtimes.int8 import quantised
+    from attnbench.runtimes.int8.quantise import quantised
 
     path = tmp_path / "int8.onnx"
     path.write_bytes(quantised(file, [noise(seed) for seed in range(2, 6)]))

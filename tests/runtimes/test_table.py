@@ -25,8 +25,10 @@ def test_every_runtime_of_a_record_has_a_row_and_words():
         ({"runtime": "openvino", "dtype": "float16"}, "OpenVINO does not compute in float16"),
         (
             {"dtype": "int8"},
-            "eager PyTorch does not .* int8 here.*: onnxruntime, openvino$",
+            "eager PyTorch does not .* int8 here.*: onnxruntime, openvino, tensorrt$",
         ),
+        ({"runtime": "tensorrt"}, "TensorRT needs an NVIDIA GPU, and --device cuda"),
+        ({"runtime": "tensorrt", "device": "cuda", "mode": "training"}, "has no --mode training"),
         ({"runtime": "openvino", "mode": "training"}, "OpenVINO has no --mode training"),
         ({"runtime": "openvino", "channels_last": True}, "chooses the layout itself"),
         ({"runtime": "openvino", "isolated": True}, "--isolated times the eager forward"),
@@ -45,6 +47,13 @@ def test_a_runtime_that_is_not_installed_says_how_it_is(case, monkeypatch):
         check(replace(case, runtime="openvino"))
 
 
+def test_tensorrt_without_its_package_says_how_it_is_installed(case, monkeypatch):
+    monkeypatch.setattr(table, "find_spec", lambda name: None if name == "tensorrt" else name)
+    message = r"TensorRT needs tensorrt, .*: python -m pip install 'attnbench\[tensorrt\]'"
+    with pytest.raises(UserError, match=message):
+        check(replace(case, runtime="tensorrt", device="cuda"))
+
+
 def test_int8_needs_the_tool_that_quantises(case, monkeypatch):
     monkeypatch.setattr(table, "find_spec", lambda name: None if name == "onnxruntime" else name)
     check(replace(case, runtime="openvino"))
@@ -55,6 +64,7 @@ def test_int8_needs_the_tool_that_quantises(case, monkeypatch):
 def test_a_device_that_is_not_stated_is_one_that_all_have():
     assert device_for((), "cuda") == device_for(("eager", "cuda-graph"), "cuda") == "cuda"
     assert device_for(("eager", "onnxruntime"), "cuda") == "cpu"
+    assert device_for(("eager", "tensorrt"), "cuda") == "cuda"
 
 
 def test_a_files_facts_are_versions_and_how_often_it_is_made_anew(case):

@@ -3,8 +3,10 @@ from functools import cache, partial
 import pytest
 import torch
 from torch import nn
+from torch._dynamo.testing import CompileCounter
 from torch._inductor import config
 
+from attnbench.hosts.conditions import Conditions
 from attnbench.runtimes import torch_compile
 from attnbench.runtimes.torch_compile import prepare
 
@@ -16,7 +18,7 @@ NAMES = [name for name in torch_compile.LIMITS if hasattr(torch._dynamo.config, 
 @pytest.fixture(autouse=True)
 def started(monkeypatch):
     """The compiler is warm: how often it is started is a test of its own."""
-    monkeypatch.setattr(torch_compile, "_start_compiler", lambda: None)
+    monkeypatch.setattr(torch_compile, "_start_compiler", lambda _: None)
 
 
 @pytest.fixture
@@ -42,6 +44,19 @@ def test_a_network_is_compiled_whole_and_for_its_own_shapes(monkeypatch):
     model = nn.Identity()
     assert prepare(model, IMAGE).call == "compiled"
     assert asked == [(model, {"fullgraph": True, "dynamic": False})]
+
+
+def test_the_compiler_is_started_on_the_device_of_the_run_once(monkeypatch):
+    started = []
+
+    def compiled(function, **_):
+        return lambda tensor: started.append((function, tensor.device.type))
+
+    monkeypatch.setattr(torch, "compile", compiled)
+    monkeypatch.setattr(torch_compile, "_start_compiler", cache(START))
+    for device in ("meta", "meta", "cpu"):  # meta in the place of a GPU
+        prepare(nn.Identity(), torch.ones(1, device=device))
+    assert started == [(torch.relu, "meta"), (torch.relu, "cpu")]
 
 
 @pytest.mark.usefixtures("limits")
@@ -119,3 +134,19 @@ def test_the_compiler_is_started_once_before_its_first_network(monkeypatch):
     for network in networks:
         prepare(network, IMAGE)
     assert asked == [torch.relu, *networks]
+
+
+@pytest.mark.usefixtures("limits")
+@pytest.mark.parametrize("conditions", [Conditions(), Conditions(autocast="bfloat16")])
+def test_the_control_runs_the_plain_hosts_kernels(monkeypatch, conditions):
+    """Compiled once for both: what autotuning chose for the one is what the other runs."""
+    compiled, compiler = CompileCounter(), torch.compile
+    monkeypatch.setattr(torch, "compile", partial(compiler, backend=compiled))
+    image = torch.ones(1, 2)
+    with torch.no_grad():
+        for _ in ("plain", "control"):
+            network = conditions.place(Stack(2).eval())
+            prepare(network, image).call(image)
+        assert compiled.frame_count == 1
+        prepare(conditions.place(Stack(3).eval()), image).call(image)  # a module's
+    assert compiled.frame_count == 2

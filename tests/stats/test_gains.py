@@ -10,6 +10,7 @@ from helpers.trainings import IMAGES, bits, done, epoch, training, trainings
 from attnbench.records.trainings.schema import Entry, Fault, Trainings
 from attnbench.stats import student
 from attnbench.stats.gains import Gains, paired, seeds_to_settle
+from attnbench.stats.interval import Interval
 
 Z = NormalDist().inv_cdf(0.975)
 
@@ -141,3 +142,12 @@ def test_planted_gains_are_found_and_absent_ones_are_not() -> None:
     # A gain of half a deviation is within what three seeds leave open, and found with fifty.
     assert planted(0.005, 0.01, seeds=3, times=200)["helps"] < 0.2
     assert planted(0.005, 0.01, seeds=50, times=200)["helps"] > 0.9
+
+
+def test_precisions_count_no_images() -> None:
+    """4.303 / sqrt(3) deviations of 0.01 about 0.04; and nothing where all seeds agree."""
+    interval = paired([0.03, 0.04, 0.05], None)
+    assert interval.median == pytest.approx(0.04)
+    assert interval.high - interval.median == pytest.approx(4.3027 * 0.01 / 3**0.5, rel=1e-4)
+    assert paired([0.0, 0.0, 0.0], None) == Interval(0.0, -inf, inf)
+    assert seeds_to_settle([0.0, 0.0, 0.0], None, 0.005) is None

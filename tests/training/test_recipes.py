@@ -2,6 +2,7 @@ import pytest
 
 from attnbench.errors import UserError
 from attnbench.training.recipes import RECIPES, recipe
+from attnbench.training.schedule import learning_rate
 
 
 def test_recipes_are_as_their_sources_print_them() -> None:
@@ -19,6 +20,37 @@ def test_recipes_are_as_their_sources_print_them() -> None:
     assert (light.learning_rate, light.weight_decay, light.batch_size) == (0.045, 4e-5, 96)
     assert (light.epochs, light.schedule, light.factor) == (400, "exponential", 0.98)
     assert all(known.source and not known.changed for known in RECIPES.values())
+
+
+def test_the_papers_schedules_on_coco() -> None:
+    """``published.md``: 0.02 for 16 images, warm-up of 500 from a third, gradients to 35."""
+    for name, epochs, milestones in (
+        ("1x", 12, (8, 11)),
+        ("2x", 24, (16, 22)),
+        ("2x-retinanet", 24, (16, 22)),
+    ):
+        known = RECIPES[name]
+        assert (known.task, known.epochs, known.milestones) == ("detection", epochs, milestones)
+        assert (known.batch_size, known.momentum, known.weight_decay) == (16, 0.9, 1e-4)
+        assert (known.clip_norm, known.flip, known.norms, known.frozen) == (35, 0.5, "fixed", True)
+        assert (known.warm_up_steps, known.warm_up_from) == (500, pytest.approx(1 / 3))
+    assert RECIPES["1x"].learning_rate == RECIPES["2x"].learning_rate == 0.02
+    assert RECIPES["2x-retinanet"].learning_rate == 0.01
+
+
+@pytest.mark.parametrize(
+    ("step", "rate"),
+    [
+        (0, 0.02 / 3),  # warm-up begins at a third
+        (250, 0.02 * (1 - 1 / 2 * 2 / 3)),  # half way
+        (500, 0.02),
+        (8 * 1000 - 1, 0.02),
+        (8 * 1000, 0.002),
+        (11 * 1000, 0.0002),
+    ],
+)
+def test_the_rate_of_a_step_on_coco(step: int, rate: float) -> None:
+    assert learning_rate(RECIPES["1x"], step, 1000) == pytest.approx(rate)
 
 
 def test_a_field_can_be_stated_otherwise() -> None:

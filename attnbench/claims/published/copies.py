@@ -10,6 +10,7 @@ import torch
 from attnbench.claims.claim import Claim, catalogue
 from attnbench.claims.outcome import Outcome
 from attnbench.hosts.build import build
+from attnbench.stats import reasons
 
 
 def check(claims: Iterable[Claim]) -> list[Outcome]:
@@ -36,6 +37,7 @@ def check(claims: Iterable[Claim]) -> list[Outcome]:
                 computed_text=f"{found}; {original.id} is {original.printed}",
                 rule="mask head",
                 verdict="contradicted" if contradicted else "not refuted",
+                code=reasons.CONTRADICTED if contradicted else reasons.NOT_REFUTED,
                 expected=claim.verdict,
                 holds=contradicted,
                 seconds=perf_counter() - begun_s,

@@ -19,11 +19,11 @@ from attnbench.records.evaluation import PUBLISHED_SIZE
 
 ChoiceFormat = StrEnum("ChoiceFormat", ["TEXT", "JSON"])
 HEADINGS = (
-    *("module", "answer", "published top-1 (%)", "latency over plain [95%]"),
+    *("module", "answer", "code", "published top-1 (%)", "latency over plain [95%]"),
     *("added parameters", "activation memory over plain", "why"),
 )
 GAIN = "measured gain (points) [95%]"
-"""A further column, behind the answer, where gains were measured."""
+"""A further column, behind the code of the answer, where gains were measured."""
 
 
 def cells(candidate: Candidate) -> tuple[str, ...]:
@@ -32,6 +32,7 @@ def cells(candidate: Candidate) -> tuple[str, ...]:
     return (
         candidate.module,
         candidate.answer,
+        candidate.code,
         formatting.hundredths(candidate.top1),
         formatting.overhead(candidate.ratio),
         formatting.whole(candidate.added_params, signed=True),
@@ -40,19 +41,29 @@ def cells(candidate: Candidate) -> tuple[str, ...]:
     )
 
 
+PRECISION = "evaluated box AP (%)"
+"""Another, where detectors with given weights were evaluated."""
+
+
 def with_gains(choice: Choice) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """Return headings and rows, with a column of gains where they give the order."""
+    """Return headings and rows, with columns of what was measured of accuracy."""
+    further: dict[str, list[str]] = {}
+    if choice.trained is not None:
+        further[GAIN] = [
+            formatting.points(None if candidate.gain is None else candidate.gain.gain)
+            for candidate in choice.candidates
+        ]
+    if any(candidate.box_ap is not None for candidate in choice.candidates):
+        further[PRECISION] = [
+            formatting.NOTHING if candidate.box_ap is None else f"{100 * candidate.box_ap:.1f}"
+            for candidate in choice.candidates
+        ]
     rows = [cells(candidate) for candidate in choice.candidates]
-    if choice.trained is None:
-        return HEADINGS, rows
-    texts = [
-        formatting.points(None if candidate.gain is None else candidate.gain.gain)
-        for candidate in choice.candidates
-    ]
-    place = HEADINGS.index("answer") + 1
+    place = HEADINGS.index("code") + 1
+    texts = [*zip(*further.values(), strict=True)] or [()] * len(rows)
     return (
-        (*HEADINGS[:place], GAIN, *HEADINGS[place:]),
-        [(*row[:place], text, *row[place:]) for row, text in zip(rows, texts, strict=True)],
+        (*HEADINGS[:place], *further, *HEADINGS[place:]),
+        [(*row[:place], *text, *row[place:]) for row, text in zip(rows, texts, strict=True)],
     )
 
 
@@ -80,6 +91,7 @@ def sentences(choice: Choice) -> Iterator[str]:
     )
     for remark in choice.remarks:
         yield f"Remark: {remark}."
+    yield "attnbench explain CODE says what a code means, and what to do."
 
 
 def _order(choice: Choice) -> str:
@@ -163,7 +175,7 @@ def pick(  # noqa: PLR0913, PLR0917  an option each
         console = output.console()
         headings, rows = with_gains(choice)
         caption = f"Modules and the limits: {choice.configuration}"
-        console.print(output.table(caption, headings, rows, words=("answer", "why")))
+        console.print(output.table(caption, headings, rows, words=("answer", "code", "why")))
         for sentence in sentences(choice):
             console.print(sentence)
     return 0 if choice.of("in") else 1

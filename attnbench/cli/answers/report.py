@@ -14,6 +14,7 @@ from attnbench.cli.options import BetweenRuns, option
 from attnbench.errors import UserError
 
 if TYPE_CHECKING:
+    from attnbench.records.precision import Precision
     from attnbench.report.load import Loaded
     from attnbench.report.tables.table import Table
 
@@ -58,6 +59,7 @@ def show(
     accuracies = accuracy.tables(loaded.evaluations)
     print_tables([*joint, *accuracies], accuracy.notes(loaded.evaluations), console)
     print_trainings(loaded, console)
+    print_precisions(loaded.precisions, console)
     write(loaded, out, console)
     if written:
         listed = " and ".join(path.name for path in written)
@@ -84,6 +86,18 @@ def print_trainings(loaded: Loaded, console: Console) -> None:
             console.print(output.table(printed.caption, printed.headings, printed.rows, words))
         for sentence in gains.notes(known):
             console.print(sentence)
+
+
+def print_precisions(precisions: Sequence[Precision], console: Console) -> None:
+    """Print how precise detectors with given weights are, those on the same images together."""
+    from attnbench.report.tables.detectors import precisions as tables
+
+    for table in tables.tables(precisions):
+        console.print()
+        words = tables.HEADINGS[:2]
+        console.print(output.table(table.caption, table.headings, table.rows, words))
+    for sentence in dict.fromkeys(note for known in precisions for note in tables.notes(known)):
+        console.print(sentence)
 
 
 def print_tables(tables: Iterable[Table], sentences: Iterable[str], console: Console) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -17,12 +17,13 @@ from attnbench.claims.outcome import Outcome
 from attnbench.cli import output
 from attnbench.cli.options import BetweenRuns, Timeout, option, stated
 from attnbench.errors import UserError
+from attnbench.plugins.spec import is_in_file
 from attnbench.system import worker
-from attnbench.text import visible
+from attnbench.text import unknown, visible
 
 Format = StrEnum("Format", ["TEXT", "JSON", "JUNIT", "GITHUB"])
 CLAIMS = ("name", "what", "stated", "computed", "rule", "verdict", "as expected")
-LIMITS = ("where", "what", "limit", "computed", "rule", "verdict")
+LIMITS = ("where", "what", "limit", "computed", "rule", "verdict", "code")
 CANNOT_TELL = 3
 """Exit status where no limit is exceeded, but of one it cannot be told whether it is."""
 
@@ -37,7 +38,7 @@ def cells(outcome: Outcome) -> tuple[str, ...]:
     figures = (outcome.stated_text, outcome.computed_text, outcome.rule, outcome.verdict)
     row = (outcome.name, outcome.subject, *figures)
     if outcome.kind == "limit":
-        return row
+        return (*row, outcome.code)
     return (*row, "yes" if outcome.holds else f"NO: {outcome.expected}")
 
 
@@ -136,6 +137,14 @@ def check(  # noqa: PLR0913, PLR0917  an option each
         ),
     ] = None,
     between_runs: BetweenRuns = None,
+    host: Annotated[
+        str | None,
+        option(
+            "NAME",
+            "Hold the limits in this host in place of theirs; without --limits, check the figures "
+            "of this host alone.",
+        ),
+    ] = None,
     image_size: Annotated[str | None, stated("image_size")] = None,
     stages: Annotated[str | None, stated("stages")] = None,
     blocks: Annotated[str | None, stated("blocks")] = None,
@@ -159,9 +168,10 @@ def check(  # noqa: PLR0913, PLR0917  an option each
         raise UserError("--image-size, --stages and --blocks go with --limits")
     if path:
         with worker.time_limit(timeout):
-            caption, outcomes = f"Limits of {path}", _limits(path, run, between_runs, where)
+            outcomes = _limits(path, run, between_runs, host, where)
+            caption = f"Limits of {path}" + (f" in {host}" if host else "")
     else:
-        caption, outcomes = "Published and pinned figures, computed", _claims(only)
+        caption, outcomes = "Published and pinned figures, computed", _claims(only, host)
     if format_ is Format.TEXT:
         words, console = ("what", "rule", "verdict", "as expected"), output.console()
         console.print(output.table(caption, headings(outcomes), map(cells, outcomes), words))
@@ -175,7 +185,7 @@ def check(  # noqa: PLR0913, PLR0917  an option each
     return 1
 
 
-def _claims(only: str | None) -> list[Outcome]:
+def _claims(only: str | None, host: str | None) -> list[Outcome]:
     from attnbench.claims import claim, pins
 
     pinned = pins.select(only)
@@ -185,6 +195,14 @@ def _claims(only: str | None) -> list[Outcome]:
         if not pinned:
             raise
         claims = []
+    if host is not None:
+        known = {figure.host for figure in claim.catalogue()} | {*pins.HOSTS}
+        if host not in known:
+            raise UserError(unknown("host of figures", host, sorted(known)))
+        claims = [figure for figure in claims if figure.host == host]
+        pinned = [name for name in pinned if f"-{host}-" in name]
+        if not (claims or pinned):
+            raise UserError(f"--only: no figure of {host} matches '{only}'")
 
     from attnbench.claims import check as claims_check  # and torch
     from attnbench.claims import check_pins
@@ -196,7 +214,11 @@ def _claims(only: str | None) -> list[Outcome]:
 
 
 def _limits(
-    path: Path, run: Path | None, between_runs: float | None, where: dict[str, str | None]
+    path: Path,
+    run: Path | None,
+    between_runs: float | None,
+    host: str | None,
+    where: dict[str, str | None],
 ) -> list[Outcome]:
     """Return the outcome of every limit of a file, in the order of its lines."""
     from attnbench.claims import limits as limits_file
@@ -205,6 +227,9 @@ def _limits(
     from attnbench.cli.placement import cases
 
     lines = limits_file.read(path)
+    if host is not None:
+        named = str(Path(host).expanduser().resolve()) if is_in_file(host) else host
+        lines = [replace(limit, host=named) for limit in lines]
     timed = [limit for limit in lines if isinstance(limit, LatencyLimit)]
     counted = [limit for limit in lines if not isinstance(limit, LatencyLimit)]
     if not timed and (run or between_runs is not None):

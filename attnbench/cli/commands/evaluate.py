@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 from attnbench.cli import options, output
-from attnbench.cli.options import DTYPES, Timeout, option, stated
+from attnbench.cli.options import OF_WEIGHTS, Timeout, option, stated
 from attnbench.records.evaluation import PUBLISHED_SIZE
 from attnbench.system import worker
 
@@ -49,7 +49,7 @@ def evaluate(  # noqa: PLR0913, PLR0917  an option each
             "224; 800 for detectors",
         ),
     ] = None,
-    dtype: Annotated[str, option("NAME", ", ".join(DTYPES))] = "float32",
+    dtype: Annotated[str, option("NAME", ", ".join(OF_WEIGHTS))] = "float32",
     runtime: Annotated[str, option("NAME", "eager, onnxruntime, openvino")] = "eager",
     calibrate: Annotated[
         Path | None, option("DIR", "Images that --dtype int8 takes its ranges from.")
@@ -85,7 +85,7 @@ def evaluate(  # noqa: PLR0913, PLR0917  an option each
             key=key,
             prefix=prefix,
             device=options.device(device),
-            dtype=options.choice(dtype, "--dtype", DTYPES),
+            dtype=options.choice(dtype, "--dtype", OF_WEIGHTS),
             runtime=runtime,
             calibrate=calibrate,
             channels_last=channels_last,

@@ -9,14 +9,15 @@ from typing import Annotated
 
 from attnbench import formatting
 from attnbench.cli import options, output
-from attnbench.cli.options import DTYPES, Timeout, choice, option, stated
+from attnbench.cli.options import OF_WEIGHTS, Timeout, choice, option, stated
 from attnbench.errors import UserError
-from attnbench.records.case import EXPORTED, RUNTIMES, RunOptions
+from attnbench.records.case import EXPORTED, RUNTIMES, UNTRIED, RunOptions
 from attnbench.records.variants import PLAIN
+from attnbench.runtimes.table import TABLE
 
 
 def export(  # noqa: PLR0913, PLR0917  an option each
-    runtime: Annotated[str, option("NAME", f"{', '.join(EXPORTED)}.")],
+    runtime: Annotated[str, option("NAME", f"{', '.join(EXPORTED)}. {UNTRIED}")],
     out: Annotated[Path, option("FILE", "The file; FILE.json beside it says what is known of it.")],
     module: Annotated[
         str | None, option("SPEC", "A module, as --module of run.", "the plain host")
@@ -24,7 +25,8 @@ def export(  # noqa: PLR0913, PLR0917  an option each
     host: Annotated[str | None, stated("host")] = None,
     batch_size: Annotated[int | None, option("N", "Images in one step.", "1")] = None,
     image_size: Annotated[str | None, option("N|HxW", "Of the images.", "224")] = None,
-    dtype: Annotated[str, option("NAME", ", ".join(DTYPES))] = "float32",
+    dtype: Annotated[str, option("NAME", ", ".join(OF_WEIGHTS))] = "float32",
+    calibrate: Annotated[Path | None, stated("calibration")] = None,
     stages: Annotated[str | None, stated("stages")] = None,
     blocks: Annotated[str | None, stated("blocks")] = None,
     threads: Annotated[int | None, stated("threads")] = None,
@@ -33,21 +35,24 @@ def export(  # noqa: PLR0913, PLR0917  an option each
 ) -> int:
     """Export a network to the file that a runtime executes, and compare it with eager PyTorch.
 
-    The file is ONNX, which both runtimes read. Exit status 1 where the network cannot be exported,
-    or the runtime computes something else: then there is no file.
+    The file is ONNX, which ONNX Runtime and OpenVINO read, or TensorRT's engine. Exit status 1
+    where the network cannot be exported, or the runtime computes something else: then there is no
+    file.
     """
     from attnbench.measuring.options import check, cleaned
 
     name = choice(runtime, "--runtime", EXPORTED)
+    device = TABLE[name].devices[0]
     sizes = options.image_sizes(image_size, "--image-size")
     wanted = RunOptions(
         modules=None if module is None else (module,),
         host=host,
-        device="cpu",
+        device=device,
         batch_size=None if batch_size is None else (batch_size,),
         image_size=sizes,
-        dtype=(choice(dtype, "--dtype", DTYPES),),
+        dtype=(choice(dtype, "--dtype", OF_WEIGHTS),),
         runtime=(name,),
+        calibration=None if calibrate is None else str(calibrate),
         stages=options.stages(stages),
         blocks=blocks,
         threads=threads,
@@ -69,7 +74,7 @@ def export(  # noqa: PLR0913, PLR0917  an option each
         if module is not None and variant in known.left_out:
             raise UserError(known.left_out[variant])
         run = known.runs[0]
-        run.exports = Path(folder)
+        run.exports, run.images = Path(folder), calibrate
         try:
             made = runner.export_apart(run, variant)
         except UserError:
@@ -79,7 +84,7 @@ def export(  # noqa: PLR0913, PLR0917  an option each
             return 1
         write_whole(out, (run.exports / made.file).read_bytes())
     facts = {"case": asdict(run.case), "variant": variant, "sources": run.plan.sources}
-    facts |= {"export": asdict(made), "environment": environment.describe("cpu")}
+    facts |= {"export": asdict(made), "environment": environment.describe(device)}
     write_whole(_beside(out), (output.json_text(facts) + "\n").encode())
     console = output.console()
     console.print(f"{variant} in {run.case.described}: {out}, {made.bytes:,} bytes")

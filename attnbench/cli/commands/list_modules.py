@@ -11,7 +11,7 @@ from typing import Annotated
 
 from attnbench import formatting
 from attnbench.cli import output
-from attnbench.cli.options import CustomModules, Timeout, stated
+from attnbench.cli.options import CustomModules, ImportRoot, Timeout, imported_from, stated
 from attnbench.cli.placement import cases
 from attnbench.errors import UserError
 from attnbench.host_names import default_size
@@ -158,6 +158,7 @@ def _added_params(attention: AttentionSpec, case: Case) -> int:
 
 def list_modules(  # noqa: PLR0913, PLR0917  an option each
     module: CustomModules = None,
+    import_root: ImportRoot = None,
     host: Annotated[str | None, stated("host")] = None,
     image_size: Annotated[str | None, stated("image_size")] = None,
     stages: Annotated[str | None, stated("stages")] = None,
@@ -174,7 +175,8 @@ def list_modules(  # noqa: PLR0913, PLR0917  an option each
     chosen = any(value is not None for value in (host, image_size, stages, blocks))
     places = cases(host.split(",") if host else HOSTS, image_size, stages, blocks)
     with worker.time_limit(timeout):
-        listed = list(rows(module or (), places if chosen else ()))
+        custom = imported_from(module, import_root) or ()
+        listed = list(rows(custom, places if chosen else ()))
     console.print(output.table(caption, headings(places), listed, words=("site", "paper")))
     for remark in remarks():
         console.print(remark)

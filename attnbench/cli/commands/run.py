@@ -16,6 +16,7 @@ from attnbench.cli.options import (
     DTYPES,
     MODES,
     CustomModules,
+    ImportRoot,
     NoWait,
     Share,
     Timeout,
@@ -37,6 +38,7 @@ RunFormat = StrEnum("RunFormat", ["TEXT", "JSON"])
 def run(  # noqa: PLR0913, PLR0917  one parameter an option
     modules: Annotated[str | None, option(None, "Names, comma-separated.", "all seven")] = None,
     module: CustomModules = None,
+    import_root: ImportRoot = None,
     host: Annotated[str | None, stated("host")] = None,
     device: Annotated[str | None, stated("device")] = None,
     batch_size: Annotated[str | None, stated("batch_size")] = None,
@@ -55,6 +57,7 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
         bool | None,
         typer.Option("--cuda-graph", help="Short for --runtime cuda-graph, also with --compile."),
     ] = None,
+    calibrate: Annotated[Path | None, stated("calibration")] = None,
     cudnn_benchmark: Annotated[bool | None, stated("cudnn_benchmark")] = None,
     isolated: Annotated[bool | None, stated("isolated")] = None,
     stages: Annotated[str | None, stated("stages")] = None,
@@ -65,6 +68,7 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
     processes: Annotated[int | None, stated("processes")] = None,
     energy: Annotated[int | None, stated("energy")] = None,
     timeout: Timeout = None,
+    wait_for_quiet: Annotated[float | None, stated("wait_for_quiet_s")] = None,
     threads: Annotated[int | None, stated("threads")] = None,
     seed: Annotated[int | None, stated("seed")] = None,
     repeat: Annotated[int | None, stated("repeat")] = None,
@@ -110,6 +114,7 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
     from attnbench.measuring.options import check
 
     as_json = format_ is RunFormat.JSON
+    module = options.imported_from(module, import_root)
 
     stated_options = RunOptions(
         modules=options.modules(modules, module),
@@ -121,6 +126,7 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
         channels_last=channels_last,
         mode=options.choices(mode, "--mode", MODES),
         runtime=options.runtimes(runtime, compile_, eager, cuda_graph),
+        calibration=None if calibrate is None else str(calibrate),
         cudnn_benchmark=cudnn_benchmark,
         isolated=isolated,
         stages=options.stages(stages),
@@ -131,6 +137,7 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
         processes=processes,
         energy=energy,
         timeout_s=timeout,
+        wait_for_quiet_s=wait_for_quiet,
         threads=threads,
         seed=seed,
         repeat=repeat,

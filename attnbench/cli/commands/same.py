@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from attnbench.cli import output
-from attnbench.cli.options import Timeout, choice, option
+from attnbench.cli.options import ImportRoot, Timeout, choice, imported_from, option
 from attnbench.errors import UserError
 
 FORMATS = ("text", "json")
@@ -16,6 +16,7 @@ FORMATS = ("text", "json")
 def same(  # noqa: PLR0913, PLR0917  an option each
     one: Annotated[str, typer.Argument(metavar="A", help="A module, as --module of run.")],
     other: Annotated[str, typer.Argument(metavar="B", help="Another one.")],
+    import_root: ImportRoot = None,
     channels: Annotated[int, option("N", "Channels of the map.", min=1)] = 256,
     map_: Annotated[
         list[str] | None,
@@ -37,6 +38,7 @@ def same(  # noqa: PLR0913, PLR0917  an option each
     from attnbench.plugins.resolve import parse
     from attnbench.system import worker
 
+    one, other = imported_from((one, other), import_root) or (one, other)
     references = (parse(one), parse(other))
     with worker.time_limit(timeout):
         found: Comparison = worker.call(compare, references, channels, mapped)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from attnbench.cli import options, output
 from attnbench.cli.interrupts import INTERRUPTS
-from attnbench.cli.options import CustomModules, Timeout, option, stated
+from attnbench.cli.options import CustomModules, ImportRoot, Timeout, option, stated
 from attnbench.cli.training_progress import TrainingProgress
 from attnbench.errors import UserError
 from attnbench.modules import SettingsError
@@ -27,19 +27,42 @@ def train(  # noqa: PLR0913, PLR0917  one parameter an option
         str,
         option(
             "DIR",
-            "A folder with train/ and val/, in each a folder of images a class; or the word "
-            "digits: 1,797 handwritten digits that scikit-learn ships.",
+            "A folder with train/ and val/, in each a folder of images a class; the word digits: "
+            "1,797 handwritten digits that scikit-learn ships; for detectors a folder with COCO's "
+            "files, or that of the images of --annotations.",
         ),
     ],
+    annotations: Annotated[
+        Path | None, option("FILE", "COCO-format annotations of the images to train on.")
+    ] = None,
+    val_data: Annotated[Path | None, option("DIR", "The images to test a detector on.")] = None,
+    val_annotations: Annotated[Path | None, option("FILE", "Their annotations.")] = None,
     modules: Annotated[str | None, option(None, "Names, comma-separated.", "all seven")] = None,
     module: CustomModules = None,
+    import_root: ImportRoot = None,
     host: Annotated[
         str | None,
-        option(None, "A ResNet or ResNeXt of torchvision, sknet50 or sknet101.", "resnet50"),
+        option(
+            None,
+            "Any classifier that run takes, or a fasterrcnn_, maskrcnn_ or retinanet_ detector.",
+            "resnet50",
+        ),
+    ] = None,
+    backbone: Annotated[
+        list[str] | None,
+        option(
+            "[MODULE=]FILE",
+            "Pretrained weights of a detector's backbone: of the plain host, or of that with the "
+            "module. May be repeated.",
+        ),
     ] = None,
     recipe: Annotated[
         str | None,
-        option("NAME", "Of training: short, or as published; see docs/training.md.", "short"),
+        option(
+            "NAME",
+            "Of training: as published, or for small data; see docs/training.md.",
+            "short; short-detector",
+        ),
     ] = None,
     set_: Annotated[
         list[str] | None,
@@ -69,10 +92,17 @@ def train(  # noqa: PLR0913, PLR0917  one parameter an option
         ),
     ] = None,
     image_size: Annotated[
-        int | None, option("N", "Side of the images, in pixels.", "224; 32 for digits")
+        int | None,
+        option(
+            "N",
+            "Side of the images, in pixels; of a detector's the shorter one.",
+            "that of the host; 32 for digits",
+        ),
     ] = None,
     stages: Annotated[str | None, stated("stages")] = None,
     blocks: Annotated[str | None, stated("blocks")] = None,
+    at: Annotated[str | None, stated("at")] = None,
+    replace: Annotated[str | None, stated("replace")] = None,
     device: options.DeviceName = "auto",
     amp: Annotated[
         str | None,
@@ -112,8 +142,13 @@ def train(  # noqa: PLR0913, PLR0917  one parameter an option
     """
     from attnbench.training.options import TrainOptions, checked
 
+    module = options.imported_from(module, import_root)
     stated_options = TrainOptions(
         data=data,
+        annotations=annotations,
+        val_data=val_data,
+        val_annotations=val_annotations,
+        backbones=tuple(backbone or ()),
         modules=options.modules(modules, module),
         host=host,
         recipe=recipe,
@@ -124,6 +159,8 @@ def train(  # noqa: PLR0913, PLR0917  one parameter an option
         image_size=image_size,
         stages=options.stages(stages),
         blocks=blocks,
+        at=at,
+        replace=replace,
         device=options.device(device),
         amp=None if amp is None else options.choice(amp, "--amp", AMP),
         channels_last=channels_last,
@@ -161,8 +198,7 @@ def _train(
             trained = runner.run(filled, recipe, out, listener)
     except KeyboardInterrupt:
         if not quiet and listener.folder is not None:
-            again = ["attnbench", "train", "--data", filled.data, "--out", str(listener.folder)]
-            output.complain(f"interrupted; resume with: {shlex.join(again)}")
+            output.complain(f"interrupted; resume with: {_again(filled, listener.folder)}")
         return 130
     except runner.OfFirstError:
         return 2
@@ -175,3 +211,17 @@ def _train(
     output.complain(*failures)
     refused = trained.trainings.training.left_out.keys() & named
     return 1 if failures or refused else 0
+
+
+def _again(options: TrainOptions, folder: Path) -> str:
+    """Return the command that goes on: what the folder does not say, and the folder."""
+    words = ["attnbench", "train", "--data", options.data]
+    for flag, path in (
+        ("--annotations", options.annotations),
+        ("--val-data", options.val_data),
+        ("--val-annotations", options.val_annotations),
+    ):
+        words += [] if path is None else [flag, str(path)]
+    for file in options.backbones:
+        words += ["--backbone", file]
+    return shlex.join([*words, "--out", str(folder)])

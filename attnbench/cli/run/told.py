@@ -24,7 +24,7 @@ class Told:
 
     def __init__(self, console: Console, every_s: float = 0.0) -> None:
         self._console, self._every_s = console, every_s
-        self._waiting = False
+        self._waiting = self._held = False
         self._runs: Sequence[Run] = ()
         self._timed: list[int] = []
         self._begun_s = self._earlier_s = 0.0
@@ -56,7 +56,15 @@ class Told:
 
     def after(self, run: Run, event: Event) -> None:
         """Say after a run's first round of this call what can be expected of it."""
+        from attnbench.measuring.events import HELD, Beginning
+
         self._waiting = False
+        if isinstance(event, Beginning) and event.kind == HELD and not self._held:
+            self._held = True
+            output.complain(
+                "other programs use the cores of this run: rounds are held back, for "
+                f"{run.wait_for_quiet_s:g} s in all at most (--wait-for-quiet 0 goes on)"
+            )
         a_round = isinstance(event, Record) and isinstance(event.results, Round)
         if a_round and id(run) not in self._timed:
             self._timed.append(id(run))

@@ -82,9 +82,31 @@ class ReplaceConv2(nn.Module):
         return self.relu(out)  # type: ignore[no-any-return]
 
 
+class AfterStage(AfterBn2):
+    """torchvision's last block of a stage; its output, behind addition and ReLU, passes through."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = self.conv1(x)
+        out = self.bn1(out)
+        out = self.relu(out)
+        out = self.conv2(out)
+        out = self.bn2(out)
+        if hasattr(self, "conv3"):  # a bottleneck
+            out = self.relu(out)
+            out = self.conv3(out)
+            out = self.bn3(out)
+        out += x if self.downsample is None else self.downsample(x)
+        return self.attention(self.relu(out))  # type: ignore[no-any-return]
+
+
+LAST_NORM: dict[type[BasicBlock | Bottleneck], str] = {BasicBlock: "bn2", Bottleneck: "bn3"}
+"""What ends the residual branch of a block."""
+
 SITES: dict[tuple[type[BasicBlock | Bottleneck], Site], Callable[..., nn.Module]] = {
     (BasicBlock, Site.AFTER_BN2): AfterBn2,
     (BasicBlock, Site.AFTER_BN3): AfterBn2,  # as there: behind the last norm
     (Bottleneck, Site.AFTER_BN3): AfterBn3,
     (Bottleneck, Site.REPLACE_CONV2): ReplaceConv2,
+    (BasicBlock, Site.AFTER_STAGE): AfterStage,
+    (Bottleneck, Site.AFTER_STAGE): AfterStage,
 }

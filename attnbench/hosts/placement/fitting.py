@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from attnbench.hosts.placement.choice import EVERYWHERE, Choice
 from attnbench.hosts.placement.position import Position
 from attnbench.modules import AttentionSpec, SettingsError, Site
 
@@ -18,6 +19,7 @@ def modules(
     positions: Sequence[Position],
     host: str,
     settings: Mapping[str, Any],
+    choice: Choice = EVERYWHERE,
 ) -> list[nn.Module]:
     """Build the module for every position, in order.
 
@@ -25,11 +27,12 @@ def modules(
         SettingsError: it does not fit some of them; the message says at how many of them it fits,
             and which setting would fit all.
     """
-    require_site(attention, host)
+    require_site(attention, host, choice)
     made, refused = [], {}
     for where in positions:
         try:
-            made.append(attention.build(where.channels, **settings))
+            of_map = attention.of_place(where.height, where.width)
+            made.append(attention.build(where.channels, **of_map | settings))
         except SettingsError as error:
             refused[where] = str(error)
     if refused:
@@ -37,12 +40,20 @@ def modules(
     return made
 
 
-def require_site(attention: AttentionSpec, host: str) -> None:
+def require_site(attention: AttentionSpec, host: str, choice: Choice = EVERYWHERE) -> None:
     """Refuse a module that replaces the 3x3 convolution of ResNet's bottlenecks.
+
+    And one that stands after stages, where no patterns say what these are.
 
     Raises:
         SettingsError: it is one.
     """
+    if attention.site is Site.AFTER_STAGE and not choice.at:
+        raise SettingsError(
+            f"{attention.name} stands once behind each stage of a ResNet (site {attention.site}): "
+            f"name the ends of the stages of {host} with --at; 'attnbench places --host {host}' "
+            "lists what is there"
+        )
     if attention.site is Site.REPLACE_CONV2:
         raise SettingsError(
             f"{attention.name} replaces conv2 of a ResNet's bottlenecks (site {attention.site}): "

@@ -15,6 +15,7 @@ from typing import Literal
 
 from attnbench.records.run import Run
 from attnbench.records.schema import Case, Round
+from attnbench.records.variants import is_ceiling
 from attnbench.stats import ratios
 from attnbench.stats.device_time import device_rounds, has_device_times
 from attnbench.stats.interval import RESAMPLES
@@ -26,6 +27,10 @@ DEFAULT = 6
 
 COMPILED = 1
 """Processes where networks are compiled: each further one would compile all of them again."""
+
+ISOLATED = 1
+"""Processes of modules alone: each further one would take 20 s to build and warm up about forty
+variants, and leave Student's t fewer rounds of each; what they read moves in every round."""
 
 FOR_ROUNDS = 0.75
 """Share of the target that rounds alone may leave open when a module has its rounds: what differs
@@ -42,6 +47,8 @@ def number_of(stated: int | None, case: Case, budget_s: float) -> int:
         return stated
     if case.compiled:
         return COMPILED
+    if case.isolated:
+        return ISOLATED
     return DEFAULT if budget_s >= SHORT_S else 1
 
 
@@ -56,6 +63,11 @@ not tell from 1."""
 
 FEW_RESAMPLES = 200
 """Of the bootstrap, where an interval only says how many rounds are still needed."""
+
+FOR_CONTROL = 0.25
+"""Share of a process's time that is for the control alone where it still needs rounds by then: no
+ratio is believed without it, and rounds of two networks are short. A module, which has two samples
+of each round, needs two thirds of its rounds."""
 
 
 class Share:
@@ -75,7 +87,10 @@ class Share:
         self._whole = ratios.whole_processes(run.rounds)
         left = run.plan.processes - self._whole
         self._further = left < 1
-        self._budget_s = max(run.plan.budget_s - run.timed_s, 0.0) / left if left > 1 else inf
+        share_s = inf if self._further else max(run.plan.budget_s - run.timed_s, 0.0) / left
+        self._budget_s = share_s if left > 1 else inf
+        self._modules_s = inf if run.case.isolated else (1 - FOR_CONTROL) * share_s
+        self._late = False
         self._most = ceil(self._first / self._whole) if self._further else inf
         able = self._able(run) if self._further else ()
         self._resting = {name for name in able if name in _modules(run) and _known(run, name)}
@@ -118,11 +133,20 @@ class Share:
             return False
         if rounds >= self._most or run.timed_s - self._timed_s >= self._budget_s:
             return True
-        if rounds % LEAST_ROUNDS or self._further:
+        late = run.timed_s - self._timed_s >= self._modules_s
+        due = rounds % LEAST_ROUNDS == 0 or late > self._late
+        if not due or self._further:
             return False
-        ready = {name for name in self._able(run) if self._has_rounds(run, name)}
+        self._late = late
+        waiting = {*self._able(run)} - self._resting
+        ready = {name for name in waiting if self._has_rounds(run, name)}
         self._resting |= ready & _modules(run)
-        return ready == {*self._able(run)}
+        able = {*self._able(run)}
+        if run.plan.control in ready or run.plan.control not in able:
+            return able <= ready | self._resting
+        if late:
+            self._resting |= able & _modules(run)
+        return False
 
     @staticmethod
     def _able(run: Run) -> list[str]:
@@ -157,8 +181,8 @@ def _has_device(run: Run, name: str) -> bool:
 
 
 def _modules(run: Run) -> set[str]:
-    """Return the variants that may sit out: all but the baseline and its control."""
-    return {*run.plan.variants[2:]}
+    """Return the variants that may sit out: all but the baseline, its control and ceilings."""
+    return {name for name in run.plan.variants[2:] if not is_ceiling(name)}
 
 
 def _known(run: Run, name: str) -> bool:

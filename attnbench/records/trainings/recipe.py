@@ -32,6 +32,8 @@ class Recipe:
     name: Annotated[str, Field(min_length=1)]
     source: Annotated[str, Field(min_length=1)]
     """Where the values are printed."""
+    task: Literal["classification", "detection"] = "classification"
+    """What it trains."""
     changed: tuple[str, ...] = ()
     """The fields that the user has stated otherwise than the source."""
     epochs: _Epoch
@@ -55,10 +57,19 @@ class Recipe:
     of it. Its sides relate as 3:4 to 4:3, as in torchvision."""
     flip: _Share
     """Share of the images that are mirrored left to right."""
+    norms: Literal["trained", "fixed"] = "trained"
+    """Whether a detector's backbone keeps the running statistics of its batch norms; their weights
+    and biases learn all the same."""
+    frozen: bool = False
+    """Whether a detector's stem and first stage keep their weights."""
 
     def __post_init__(self) -> None:
         if self.schedule == "step" and not self.milestones:
             raise ValueError("the schedule 'step' needs milestones")
+        if self.task == "detection" and (self.crop_least, self.label_smoothing) != (1, 0):
+            raise ValueError("detectors are trained on whole images, and on labels as they are")
+        if self.task == "classification" and (self.norms, self.frozen) != ("trained", False):
+            raise ValueError("norms and frozen are of detectors, which start from trained weights")
         if any(later <= earlier for earlier, later in pairwise(self.milestones)):
             raise ValueError(f"milestones must rise, not {self.milestones}")
         if self.schedule == "step" and self.milestones[-1] >= self.epochs:

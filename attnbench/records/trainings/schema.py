@@ -8,7 +8,9 @@ file is read. ``reports/README.md`` explains every field. A change of meaning ra
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import asdict, field
 from typing import Annotated, Literal, get_args
 
@@ -18,6 +20,7 @@ from pydantic.dataclasses import dataclass
 from attnbench.records.bounds import EXACT, STRICT, Environment, Figure, Seconds
 from attnbench.records.case import LIMITS
 from attnbench.records.device import Device
+from attnbench.records.evaluation import Weights
 from attnbench.records.trainings.recipe import MOST_EPOCHS, Recipe
 from attnbench.records.variants import CEILINGS, CONTROL, PLAIN
 
@@ -43,7 +46,8 @@ class TrainingData:
     """What was trained and tested on.
 
     ``sha256``: of a package's data the digest of pixels and labels; of folders that of the lines
-    ``SIZE PATH`` of all images, sorted by path. ``split`` says in words what is tested on.
+    ``SIZE PATH`` of all images, sorted by path; of COCO-format data that of the digests of both
+    files of annotations and of these lines. ``split`` says in words what is tested on.
     """
 
     name: _Name
@@ -52,6 +56,8 @@ class TrainingData:
     train_images: _Count
     test_images: _Count
     classes: _Count
+    files: Mapping[str, str] = field(default_factory=dict)
+    """Of COCO-format data that options named one by one: each option, and the name it was given."""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -93,6 +99,10 @@ class Training:
     image_size: Annotated[int, Field(ge=1, le=LIMITS["image_size"][1])]
     stages: tuple[int, ...]
     blocks: Literal["all", "last"]
+    at: str = ""
+    """Patterns of the parts that modules stand behind; empty for the host's own sites."""
+    replace: str = ""
+    """The kind of the host's own modules that give way to them."""
     amp: Precision
     """What autocast computes in; weights are float32."""
     channels_last: bool
@@ -106,6 +116,8 @@ class Training:
     left_out: Mapping[str, str] = field(default_factory=dict)
     """Modules that do not fit, and why."""
     width: Width | None = None
+    pretrained: Mapping[str, Weights] = field(default_factory=dict)
+    """Files of detectors' backbones; under ``plain`` that of all that have none of their own."""
     environment: Environment
 
     def __post_init__(self) -> None:
@@ -135,8 +147,14 @@ class Training:
             self.host,
             placed,
             "last blocks" if self.blocks == "last" else "",
-            f"trained on {self.data.name}, {self.data.train_images:,} images of "
-            f"{self.image_size}x{self.image_size}",
+            f"at {self.at}" if self.at else "",
+            f"in the place of {self.replace}" if self.replace else "",
+            f"trained on {self.data.name}, {self.data.train_images:,} images "
+            + (
+                f"with a shorter side of {self.image_size}"
+                if self.task == "detection"
+                else f"of {self.image_size}x{self.image_size}"
+            ),
             f"recipe {recipe.name}{changed}, {recipe.epochs} epoch{'s' * (recipe.epochs > 1)}, "
             f"batch {recipe.batch_size}",
             "" if self.amp == "float32" else f"autocast {self.amp}",
@@ -263,6 +281,12 @@ class Trainings:
             raise ValueError(f"answers have {digits} digits, not {len(epoch.answers)}")
         known.append(epoch)
         self.faults.pop(key, None)  # it was resumed
+
+    def by(self, metric: str) -> Trainings:
+        """Return the same trainings, with another figure that gains are of."""
+        other = copy(self)
+        other.training = dataclasses.replace(self.training, metric=metric)
+        return other
 
     def finished(self, variant: str, seed: int) -> bool:
         """Return whether a training has had all of its epochs."""

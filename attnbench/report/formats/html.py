@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from attnbench import formatting
 from attnbench.modules import ATTENTION
-from attnbench.records import evaluation, store
+from attnbench.records import evaluation, precision, store
 from attnbench.records.evaluation import Evaluation
 from attnbench.records.run import Run
 from attnbench.records.trainings import store as training_store
@@ -80,7 +80,8 @@ def page(  # noqa: PLR0913, PLR0917  what a page may hold
     sources = {
         store.FILE_NAME: bool(runs),
         evaluation.FILE_NAME: evaluated,
-        training_store.FILE_NAME: bool(trainings),
+        training_store.FILE_NAME: any(section.is_training for section in trainings),
+        precision.FILE_NAME: not all(section.is_training for section in trainings),
     }
     joined = [*map(_repeated, repeated), *_machines(by_machine)]
     return _TEMPLATES.get_template("page.html").render(
@@ -202,6 +203,7 @@ def _trained(trainings: Sequence[Section]) -> list[dict[str, object]]:
     return [
         {
             "heading": section.heading,
+            "is_training": section.is_training,
             "table": section.table,
             "notes": section.notes,
             "command": section.command,

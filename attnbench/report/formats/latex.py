@@ -49,6 +49,7 @@ _ESCAPES = str.maketrans(
         ">": r"\textgreater{}",
         "|": r"\textbar{}",
         "±": r"$\pm$",
+        "≥": r"$\geq$",
     }
 )
 _UNSURE = re.compile("[^\0-\N{LATIN SMALL LETTER LONG S}–…]")

@@ -30,8 +30,10 @@ def roofline(table: pd.DataFrame, setting: str) -> Figure:
     """Plot multiply-accumulates a second against multiply-accumulates a byte, both logarithmic.
 
     The roofline of Williams, Waterman and Patterson (2009): it rises with the bandwidth of a large
-    copy, and is level at the rate of a large product. A module without multiply-accumulates has no
-    place in it and is named below. ``table`` is that of an isolated run.
+    copy, and is level at the rate of a large product. A dash is a module's own roof: the rate of a
+    copy of the very map that it sees, which may lie in a cache. A module without
+    multiply-accumulates has no place in it and is named below. ``table`` is that of an isolated
+    run.
     """
     known = table.dropna(subset=["bytes_per_s"])
     bandwidth, rate = ceilings(known)
@@ -47,12 +49,19 @@ def roofline(table: pd.DataFrame, setting: str) -> Figure:
             f"{x:.3g} multiply-accumulates a byte, {row['bytes_per_s'] / GIGA:.1f} GB/s"
         )
         point(axes, x, y, look[row["module"]], words, pale=not sure(row))
+        own = _own_roof(row, rate)
+        if np.isfinite(own):
+            colour, _ = look[row["module"]]
+            axes.plot([x], [own], color=colour, marker="_", markersize=9, markeredgecolor=colour)
+            axes.lines[-1].set_markeredgewidth(1.4)
     intensities = [x for x, _ in points] or [1.0]
     ridge = rate / bandwidth if np.isfinite(rate) else max(intensities)
     left, right = min(*intensities, ridge) / 3, max(*intensities, ridge) * 6
     along = np.geomspace(left, right, 200)
     roof = np.minimum(bandwidth * along, rate) / GIGA
     axes.plot(along, roof, color=REFERENCE, linewidth=1.2, label="large copy,\nlarge product")
+    if known["copy_bytes_per_s"].notna().any():
+        axes.plot([], [], color=REFERENCE, marker="_", linestyle="none", label="copy of its map")
     for module in names:
         colour, marker = look[module]
         axes.plot([], [], color=colour, marker=marker, linestyle="none", label=written(module))
@@ -61,7 +70,7 @@ def roofline(table: pd.DataFrame, setting: str) -> Figure:
     legend = axes.legend(
         loc="upper left", bbox_to_anchor=(1, 1), title="number: stage", title_fontsize=7
     )
-    tooltips(legend.get_texts()[1:], names)
+    tooltips(legend.get_texts()[-len(names) :] if names else [], names)
     noted(figure, _notes(known))
     titled(figure, setting, table).draw_without_rendering()
     label(
@@ -84,6 +93,12 @@ def _place(row: pd.Series[Any]) -> tuple[float, Span]:
     return intensity, (median, low, high)
 
 
+def _own_roof(row: pd.Series[Any], rate: float) -> float:
+    """Return the module's 1e9 multiply-accumulates a second at its copy's rate; NaN without one."""
+    own: float = row["copy_bytes_per_s"] * row["macs"] / row["moved_bytes"]
+    return min(own, rate) / GIGA
+
+
 def _placed(known: pd.DataFrame) -> list[pd.Series[Any]]:
     return [row for _, row in known[known["macs"] > 0].iterrows()]
 
@@ -98,8 +113,13 @@ def _notes(known: pd.DataFrame) -> str:
     notes = "Vertical intervals: within this run."
     without = _without(known)
     bandwidth, rate = ceilings(known)
-    if any(y[1] > min(bandwidth * x, rate) / GIGA for x, y in map(_place, _placed(known))):
+    if known["copy_bytes_per_s"].notna().any():
+        notes += " Dashes: the roof of each, a copy of the map that it sees."
+    elif any(y[1] > min(bandwidth * x, rate) / GIGA for x, y in map(_place, _placed(known))):
         notes += " Above the roof: probably from a cache, faster than a large copy."
+    low = known.loc[known["unknown_operators"] != "", "module"]
+    if modules := list(dict.fromkeys(low)):
+        notes += f" Not fully counted, so higher than drawn: {joined(map(title, modules))}."
     if without:
         notes += f" No multiply-accumulates, so no place here: {joined(map(title, without))}."
     return notes
@@ -108,11 +128,11 @@ def _notes(known: pd.DataFrame) -> str:
 def ceilings(known: pd.DataFrame) -> tuple[float, float]:
     """Return bytes a second of the copy and multiply-accumulates a second of the product.
 
-    A share is the ceiling's time over the module's own, so the ceiling's rate is the module's over
+    A share is the ceiling's time over the module's own, so the product's rate is the module's over
     its share; the median of all rows that have one.
     """
     multiplied = known[known["macs"] > 0]
-    bandwidth = known["bytes_per_s"] / known["bandwidth_share"]
+    bandwidth = known["memory_bytes_per_s"]
     rate = multiplied["macs"] / multiplied["latency_s"] / multiplied["compute_share"]
     return float(bandwidth.median()), float(rate.median()) if len(rate) else np.inf
 
@@ -121,9 +141,11 @@ def _describe(table: pd.DataFrame) -> str:
     known = table.dropna(subset=["bytes_per_s"])
     bandwidth, rate = ceilings(known)
     placed = _placed(known)
+    roofs = [_own_roof(row, rate) for row in placed]
+    below = [f" below {own:,.3g}" if np.isfinite(own) else "" for own in roofs]
     points = ", ".join(
-        f"{title(row['module'])} stage {row['stage']:.0f} {y[0]:,.3g} at {x:.3g}"
-        for row, (x, y) in zip(placed, map(_place, placed), strict=True)
+        f"{title(row['module'])} stage {row['stage']:.0f} {y[0]:,.3g}{roof} at {x:.3g}"
+        for row, roof, (x, y) in zip(placed, below, map(_place, placed), strict=True)
     )
     product = f", a large product {rate / GIGA:.1f} GMAC/s" if np.isfinite(rate) else ""
     return (
@@ -136,7 +158,7 @@ ISOLATED_PLOTS: dict[str, Plot] = {
     "roofline": Plot(
         "Isolated modules below the machine's roofline",
         roofline,
-        lambda table: bool(table[["bytes_per_s", "bandwidth_share"]].notna().all(axis=1).any()),
+        lambda table: bool(table[["bytes_per_s", "memory_bytes_per_s"]].notna().all(axis=1).any()),
         _describe,
     )
 }

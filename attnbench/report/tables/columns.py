@@ -11,7 +11,17 @@ from attnbench import formatting
 from attnbench.formatting import fraction, giga, mebibytes, mega, thousandths, whole
 from attnbench.records.case import CASE_OPTIONS
 from attnbench.records.variants import PLAIN
-from attnbench.report.tables.table import Column, figure, names, with_doubt, with_ends, words
+from attnbench.report.tables.table import (
+    TOO_LOW,
+    UNKNOWN_OPERATORS,
+    Column,
+    figure,
+    names,
+    with_doubt,
+    with_ends,
+    words,
+)
+from attnbench.stats.steps.single_steps import PERCENTILES
 
 RULES = {
     "macs": "multiply-accumulates of convolutions and matrix products",
@@ -84,6 +94,24 @@ def _part(part: str) -> Iterator[Column]:
     yield Column(f"{part}_s", meaning, "s", f"{part} (ms/image)", figure(thousandths))
     meaning = f"As `ratio`, for the {part} alone."
     yield from with_ends(f"{part}_ratio", meaning, "1", f"{part} ratio [95%]", _ratio)
+
+
+def _speed(prefix: str, of: str) -> Iterator[Column]:
+    """Yield images a second, and percentiles of single steps, of users' or the device's time."""
+    words = "device: " if prefix else ""
+    meaning = f"Images of a step over its median seconds, {of}; not of steps that overlap."
+    yield from with_ends(
+        f"{prefix}images_per_s", meaning, "1/s", f"{words}images/s", figure(formatting.tenths)
+    )
+    for share in PERCENTILES:
+        least = 100 // (100 - share)
+        meaning = (
+            f"Seconds that {share}% of single steps do not exceed, {of}, for the whole batch, by "
+            f"nearest rank over all rounds; without an interval. Empty below {least} steps."
+        )
+        heading = f"{words}p{share} (ms/step)"
+        show = figure(formatting.thousandths)
+        yield Column(f"{prefix}step_p{share}_s", meaning, "s", heading, show)
 
 
 def _peak(peak: str) -> Iterator[Column]:
@@ -174,6 +202,7 @@ ENERGY = (
         _ratio,
     ),
     Column("energy_verdict", "As `verdict`, of joules.", "", "energy", words),
+    Column("energy_code", "As `code`, of joules.", "", "energy code", words),
     Column(
         "power_w",
         "Median over windows of their mean power: joules over seconds.",
@@ -264,7 +293,10 @@ COLUMNS = (
         "device ratio [95%]",
         _ratio,
     ),
+    *_speed("", "as a user has them"),
+    *_speed("device_", "the device's own"),
     Column("device_verdict", "As `verdict`, of the device's own times.", "", "device", words),
+    Column("device_code", "As `code`, of the device's own times.", "", "device code", words),
     Column(
         "issued_share",
         "Median over rounds of the share of its seconds in which the host issued the steps. Above "
@@ -297,6 +329,13 @@ COLUMNS = (
         "control fails.",
         "",
         "verdict",
+        words,
+    ),
+    Column(
+        "code",
+        "Of the verdict, or why there is none; `attnbench explain CODE` says what to do.",
+        "",
+        "code",
         words,
     ),
     Column(
@@ -349,6 +388,8 @@ COLUMNS = (
     ),
     *with_ends("measured_top5", "Top-5 of the same.", "percent"),
     Column("measured_on", "The folder of images of `measured_top1`, and the file of weights."),
+    TOO_LOW,
+    UNKNOWN_OPERATORS,
     Column("error", "What failed, and why."),
 )
 

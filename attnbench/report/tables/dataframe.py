@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from itertools import combinations
 from math import expm1, isfinite, nan
@@ -18,14 +18,16 @@ from attnbench.records import image_size
 from attnbench.records.run import Run
 from attnbench.records.schema import Count, Memory
 from attnbench.records.variants import CONTROL, PLAIN
+from attnbench.report import unknown_operators
 from attnbench.report.tables.columns import COLUMNS, CONFIGURATION, PARTS, PEAKS, RULES
 from attnbench.report.tables.table import ends_of, figures, typed
-from attnbench.stats import between_runs, interval, ratios
+from attnbench.stats import between_runs, interval, ratios, reasons
 from attnbench.stats.device_time import device_rounds, issued_share
 from attnbench.stats.energy import joules
 from attnbench.stats.energy.joules import as_energy
 from attnbench.stats.interval import Interval, percent_right
-from attnbench.stats.replicates import began, control_fault
+from attnbench.stats.replicates import Replicates, began, control_fault
+from attnbench.stats.steps import single_steps
 
 Row = dict[str, object]
 
@@ -40,15 +42,16 @@ def frame(run: Run, *, verdicts: bool, scatter: float | None = None) -> pd.DataF
     """
     ties = _ties(run, scatter, verdicts=verdicts)
     of_device = device_times(run)
-    device_verdicts = control_fault(of_device) is None
+    code = None if verdicts else _control_code(run)
+    device_code = None if control_fault(of_device) is None else _control_code(of_device)
     of_energy = as_energy(run)
     recipe = published_accuracy.recipe(run.case.host, modules=run.modules)
     rows = [
         {
             "variant": variant,
             **_counts(run, variant),
-            **_latency(run, variant, scatter, verdicts=verdicts),
-            **_of_device(_latency(of_device, variant, scatter, verdicts=device_verdicts)),
+            **_latency(run, variant, scatter, code),
+            **under_device_keys(_latency(of_device, variant, scatter, device_code)),
             "issued_share": issued_share(run.rounds, variant),
             **_of_energy(run, of_energy, variant, scatter),
             **_parts(run, variant),
@@ -58,6 +61,8 @@ def frame(run: Run, *, verdicts: bool, scatter: float | None = None) -> pd.DataF
             **_memory(run.memory.get(variant)),
             **_published(run, recipe, variant),
             **measured(run, variant),
+            "too_low": _listed(unknown_operators.too_low(run, variant, tuple(RULES))),
+            "unknown_operators": unknown_operators.written(unknown_operators.unknown(run, variant)),
             "error": errors(run, variant),
         }
         for variant in run.plan.variants
@@ -70,7 +75,13 @@ def frame(run: Run, *, verdicts: bool, scatter: float | None = None) -> pd.DataF
     for peak in PEAKS:
         key = f"peak_{peak}_bytes"
         table[f"peak_{peak}_ratio"] = table[key] / _base(peak, plain[key])
-    return table.copy()
+    return table.copy()  # pandas warns of columns that each lie apart
+
+
+def _listed(keys: Sequence[str]) -> str:
+    known = {column.key for column in COLUMNS}
+    mine = [key for key in keys if key in known]
+    return json.dumps(mine) if mine else ""
 
 
 SEGMENTS = {"reserved", "reserved_above"}
@@ -187,14 +198,21 @@ def work(sums: Mapping[str, int]) -> dict[str, int]:
     return {"kernels": sums["kernels"], "moved_bytes": moved, "macs": sums["macs"]}
 
 
-def _latency(run: Run, variant: str, scatter: float | None, *, verdicts: bool) -> Row:
+def _control_code(run: Run) -> str:
+    return Replicates((run,)).control_code or reasons.CONTROL
+
+
+def _latency(run: Run, variant: str, scatter: float | None, control_code: str | None) -> Row:
+    """Return figures, verdict and code; where the control fails, ``control_code`` alone."""
     samples = ratios.seconds_per_step(run.rounds, variant)
     if not samples:
-        return {}
+        return {"code": reasons.UNTIMED} if run.rounds and variant in run.modules else {}
     step, images = interval.median_interval(samples), run.case.batch_size
     latency = Interval(step.median / images, step.low / images, step.high / images)
     row: Row = {
         **figures("latency_s", latency),
+        **figures("images_per_s", _inverse(latency)),
+        **single_steps_of([run], variant),
         "rounds": len(samples),
         "outliers": ratios.outliers(ratios.log_ratios(run.rounds, variant)),
     }
@@ -204,9 +222,25 @@ def _latency(run: Run, variant: str, scatter: float | None, *, verdicts: bool) -
         within, between = (ONE, ONE) if variant == PLAIN else (ratio, known)
         row |= figures("ratio", within) | figures("ratio_between_runs", between)
         row |= _levels(run, variant)
-        if verdicts and variant not in (PLAIN, CONTROL):
-            row["verdict"] = _verdict(within, between)
+        if variant not in (PLAIN, CONTROL):
+            row["code"] = control_code or reasons.of_run(within, between)
+            if control_code is None:
+                row["verdict"] = _verdict(within, between)
     return row
+
+
+def _inverse(seconds: Interval) -> Interval:
+    return Interval(1 / seconds.median, 1 / seconds.high, 1 / seconds.low)
+
+
+def single_steps_of(runs: Sequence[Run], variant: str) -> Row:
+    """Return percentiles of a variant's single steps in all of these runs."""
+    rounds = [timed for run in runs for timed in run.rounds]
+    known = single_steps.seconds_of_steps(rounds, variant)
+    return {
+        f"step_p{share}_s": single_steps.percentile(known, share)
+        for share in single_steps.PERCENTILES
+    }
 
 
 def _levels(run: Run, variant: str) -> Row:
@@ -229,7 +263,7 @@ def device_times(run: Run) -> Run:
     return replace(run, rounds=device_rounds(run.rounds))
 
 
-def _of_device(latency: Row) -> Row:
+def under_device_keys(latency: Row) -> Row:
     """Return figures of latency under the keys of the device's own."""
     counted_once = {"rounds", "outliers"}
     return {f"device_{key}": value for key, value in latency.items() if key not in counted_once}
@@ -237,14 +271,18 @@ def _of_device(latency: Row) -> Row:
 
 def _of_energy(run: Run, of_energy: Run, variant: str, scatter: float | None) -> Row:
     """Return figures of energy: those of latency, of joules in the place of seconds."""
-    verdicts = bool(of_energy.rounds) and control_fault(of_energy) is None
-    latency = _latency(of_energy, variant, scatter, verdicts=verdicts)
     known = [*joules.windows(run, variant)]
     if not known:
         return {}
+    code = None if control_fault(of_energy) is None else _control_code(of_energy)
+    latency = _latency(of_energy, variant, scatter, code)
     mine, its = (("energy_j", *ends_of("energy_j")), ("latency_s", *ends_of("latency_s")))
     row: Row = {one: latency[other] for one, other in zip(mine, its, strict=True)}
-    row |= {f"energy_{key}": latency[key] for key in latency if key.startswith(("ratio", "verd"))}
+    row |= {
+        f"energy_{key}": latency[key]
+        for key in latency
+        if key.startswith(("ratio", "verdict", "code"))
+    }
     row |= {"power_w": joules.power_w(run, variant), "energy_windows": len(known)}
     sensed = all(window.power_j is not None for window in known)
     return row | ({"energy_apart": sum(map(joules.apart, known))} if sensed else {})

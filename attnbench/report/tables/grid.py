@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from math import isnan
 from typing import Any
 
@@ -16,7 +17,7 @@ from attnbench.records.variants import CONTROL, PLAIN
 from attnbench.report.tables.columns import CONFIGURATION
 from attnbench.report.tables.dataframe import configuration
 from attnbench.report.tables.run import BETWEEN_RUNS, LoadedRun, Runs
-from attnbench.report.tables.table import Table, interval
+from attnbench.report.tables.table import Table, interval, marked
 from attnbench.stats.interval import Interval
 
 
@@ -83,38 +84,82 @@ def grid(runs: Runs) -> Table:
     return Table(caption, headings, rows, definitions)
 
 
+MOST_TYPES = 4
+"""Of the operators that a module adds, in the table of all runtimes."""
+
+
 def by_runtime(runs: Runs) -> list[Table]:
-    """Return what each runtime made of each module, where runs differ in it: a row a module."""
+    """Return what each runtime made of each module, where runs differ in it: a row a module.
+
+    That is why a module costs there what it costs: operators that were not fused, and of which
+    types; bytes of the files; and how far the outputs are those of eager PyTorch.
+    """
     if len({loaded.run.case.runtime for loaded in runs.values()}) == 1:
         return []
     named = dict(zip(labels(runs).values(), runs.values(), strict=True))
     files = {label: loaded for label, loaded in named.items() if loaded.run.case.exported}
-    shown: tuple[tuple[str, dict[str, LoadedRun], Callable[[pd.Series[Any]], str]], ...] = (
+    modules = list(dict.fromkeys(name for run in runs.values() for name in run.run.modules))
+    shown: tuple[tuple[str, Callable[[pd.Series[Any]], str]], ...] = (
         (
-            "Operators that each module adds; an exporting runtime's after its own optimisation, "
-            "eager PyTorch's before any",
-            {label: loaded for label, loaded in named.items() if not loaded.run.case.compiled},
-            lambda row: formatting.whole(
-                row["added_kernels"] if isnan(row["added_nodes"]) else row["added_nodes"],
-                signed=True,
-            ),
+            f"Types of the operators added; the {MOST_TYPES} of which there are most more",
+            _first_types,
+        ),
+        (
+            "What each module adds to the file (MiB)",
+            lambda row: formatting.mebibytes(row["added_artefact_bytes"], signed=True),
         ),
         (
             "Largest difference to the outputs of eager PyTorch in float32, as a share of the "
             "largest output",
-            files,
             lambda row: formatting.error(row["relative_error"]),
         ),
     )
-    modules = list(dict.fromkeys(name for run in runs.values() for name in run.run.modules))
-    tables = []
-    for caption, columns, cell in shown:
-        frames = [loaded.frame.set_index("variant").reindex(modules) for loaded in columns.values()]
-        cells = [[cell(row) for _, row in frame.iterrows()] for frame in frames]
-        if columns:
-            rows = tuple(zip(map(title, modules), *cells, strict=True))
-            tables.append(Table(caption, ("module", *columns), rows))
-    return tables
+    if not files:
+        return [_operators(named, modules)]
+    tables = [_side_by_side(caption, files, modules, cell) for caption, cell in shown]
+    return [_operators(named, modules), *tables]
+
+
+def _side_by_side(
+    caption: str, runs: Runs, modules: list[str], cell: Callable[[pd.Series[Any]], str]
+) -> Table:
+    frames = [loaded.frame.set_index("variant").reindex(modules) for loaded in runs.values()]
+    cells = [[cell(row) for _, row in frame.iterrows()] for frame in frames]
+    rows = tuple(zip(map(title, modules), *cells, strict=True))
+    return Table(caption, ("module", *runs), rows)
+
+
+def _operators(named: dict[str, LoadedRun], modules: list[str]) -> Table:
+    """Return the operators that modules add, before any fusing and after a runtime's own."""
+    shown = {label: loaded for label, loaded in named.items() if not loaded.run.case.compiled}
+    table = _side_by_side(
+        "Operators that each module adds; an exporting runtime's after its own optimisation, eager "
+        "PyTorch's before any",
+        shown,
+        modules,
+        _added_operators,
+    )
+    eager = "Operators of one forward that launch work: nothing is fused."
+    runtime = (
+        "Where there are fewer than in eager PyTorch, the runtime has fused some of them; where "
+        "there are as many or more, none, and changes of layout may have come on top."
+    )
+    meanings = (runtime if loaded.run.case.exported else eager for loaded in shown.values())
+    return replace(table, definitions=("Its operators less the plain host's.", *meanings))
+
+
+def _first_types(row: pd.Series[Any]) -> str:
+    """Return the types of operators of which a module adds most, largest first."""
+    listed = row["added_operators"]
+    if not isinstance(listed, str) or not listed:
+        return formatting.NOTHING
+    more = [part for part in listed.split(", ") if "+" in part]
+    return ", ".join(more[:MOST_TYPES]) or formatting.NOTHING
+
+
+def _added_operators(row: pd.Series[Any]) -> str:
+    key = "added_kernels" if isnan(row["added_nodes"]) else "added_nodes"
+    return marked(formatting.whole(row[key], signed=True), row, key)
 
 
 def turned(table: Table) -> Table:

@@ -3,6 +3,7 @@ of them limits it."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from math import inf, prod
 from typing import Any
@@ -11,14 +12,38 @@ import pandas as pd
 
 from attnbench import formatting
 from attnbench.records.run import Run
-from attnbench.records.variants import COPY, LAUNCH, PRODUCT, STAGES, IsolatedModule
+from attnbench.records.variants import (
+    COPY,
+    LAUNCH,
+    PRODUCT,
+    STAGES,
+    IsolatedModule,
+    map_copy,
+    map_of,
+)
+from attnbench.report import unknown_operators
 from attnbench.report.tables.columns import KERNELS, MOVED
-from attnbench.report.tables.dataframe import ONE, Row, errors, executed
-from attnbench.report.tables.table import Column, figures, typed, with_doubt, with_ends, words
+from attnbench.report.tables.dataframe import Row, errors, executed
+from attnbench.report.tables.table import (
+    TOO_LOW,
+    UNKNOWN_OPERATORS,
+    Column,
+    figures,
+    typed,
+    with_doubt,
+    with_ends,
+    words,
+)
 from attnbench.stats import ratios
-from attnbench.stats.interval import Interval, change, median_interval
+from attnbench.stats.interval import Interval, median_interval
 
 ELEMENT_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
+
+TOO_LOW_ALONE = (
+    *("kernels", "moved_bytes", "macs", "bytes_per_s"),
+    *("launch_share", "bandwidth_share", "compute_share"),
+)
+"""Columns of a module alone whose figures may be larger, where unknown operators ran."""
 
 LEAST_SHARE = 1 / 3
 """Of a module's time, for a ceiling to be called its bound."""
@@ -58,26 +83,50 @@ COLUMNS = (
         with_doubt(formatting.giga_with_doubt),
     ),
     *with_ends(
+        "copy_bytes_per_s",
+        "Bytes a second that a copy of its input reads and writes.",
+        "byte/s",
+        "copy of its map (GB/s) [95%]",
+        with_doubt(formatting.giga_with_doubt),
+    ),
+    Column(
+        "memory_bytes_per_s",
+        "Bytes a second that a large copy reads and writes, of more than most caches hold.",
+        "byte/s",
+    ),
+    *with_ends(
         "map_copies",
-        "`latency_s` over the time that a large copy takes for its input's bytes.",
+        "`latency_s` over the time of a copy of its input in the same rounds.",
         "1",
         "copies of its map [95%]",
         with_doubt(formatting.with_interval),
     ),
-    *_share("launch", "Time of as many smallest operators as `kernels`, over `latency_s`."),
-    *_share("bandwidth", "Time to copy as many bytes as `moved_bytes`, over `latency_s`."),
+    *_share(
+        "launch",
+        "Time of as many smallest operators as `kernels`, over `latency_s`; of one where the "
+        "module is captured, as it is launched once.",
+    ),
+    *_share(
+        "bandwidth",
+        "Time in which a copy of its input would move `moved_bytes`, over `latency_s`.",
+    ),
     *_share("compute", "Time of a product with as many `macs`, over `latency_s`."),
     Column(
         "bound",
-        "The largest share, where the ceilings' intervals tell which; none where it is below 1/3.",
+        "The largest share, where the ceilings' intervals tell which and all operators are known; "
+        "none where it is below 1/3.",
         "",
         "bound",
         words,
     ),
     Column("rounds", "Rounds in which it ran.", "1"),
+    TOO_LOW,
+    UNKNOWN_OPERATORS,
     Column("error", "What failed, and why."),
 )
-"""The ceilings (a large copy, a large product, the smallest operator) run in the same rounds."""
+"""The ceilings (a copy of its input, a large product, the smallest operator) run in the same
+rounds, and shares are medians of ratios within a round. Runs without copies of the inputs have a
+large copy in their place, which a map that fits into a cache can outrun."""
 
 
 def frame(run: Run) -> pd.DataFrame:
@@ -90,6 +139,9 @@ def _row(run: Run, isolated: IsolatedModule) -> Row:
     variant = isolated.name
     shape, work = run.shapes.get(variant), executed(run, variant)
     row: Row = {"module": isolated.module, "stage": isolated.stage, "error": errors(run, variant)}
+    unknown = unknown_operators.unknown(run, variant)
+    row["too_low"] = json.dumps(TOO_LOW_ALONE) if unknown else ""
+    row["unknown_operators"] = unknown_operators.written(unknown)
     if shape is not None:
         row |= dict(zip(("channels", "height", "width"), shape[1:], strict=True)) | work
     samples = ratios.seconds_per_step(run.rounds, variant)
@@ -97,43 +149,83 @@ def _row(run: Run, isolated: IsolatedModule) -> Row:
         return row
     step = median_interval(samples)
     row |= {**figures("latency_s", step), "rounds": len(samples)}
-    ratio, copy = ratios.ratio(run.rounds, variant, baseline=COPY), executed(run, COPY)
-    if not (shape and work and ratio and copy):
+    if not (shape and work):
         return row
-    map_bytes = prod(shape) * ELEMENT_BYTES[run.case.dtype]
-    per_map = copy["moved_bytes"] / (2 * map_bytes)  # a copy reads and writes
     row |= figures("bytes_per_s", rate(work["moved_bytes"], step))
-    row |= figures("map_copies", scaled(ratio, per_map))
-    explained = _explained(run, work)
-    shares = {ceiling: change(ratio, time) for ceiling, time in explained.items()}
-    for ceiling, share in shares.items():
-        row |= figures(f"{ceiling}_share", share)
-    return row | {"bound": _bound(explained, shares)}
+    ceiling = bandwidth_ceiling(run, shape)
+    if memory := ceiling_rate(run, COPY, "moved_bytes"):
+        row["memory_bytes_per_s"] = memory.median
+    if ceiling != COPY and (copied := ceiling_rate(run, ceiling, "moved_bytes")):
+        row |= figures("copy_bytes_per_s", copied)
+    ratio, copy = ratios.ratio(run.rounds, variant, baseline=ceiling), executed(run, ceiling)
+    if ratio and copy:
+        map_bytes = prod(shape) * ELEMENT_BYTES[run.case.dtype]
+        row |= figures("map_copies", scaled(ratio, copy["moved_bytes"] / (2 * map_bytes)))
+    limits = _limits(run, work, ceiling)
+    shares = _over(run, limits, variant, 1.0)
+    for name, share in shares.items():
+        row |= figures(f"{name}_share", share)
+    return row | {"bound": None if unknown else _bound(run, limits, shares)}
 
 
-def _explained(run: Run, work: Mapping[str, int]) -> dict[str, Interval]:
-    """Return the time that each ceiling alone would take for that work, in large copies."""
-    explained = {}
-    for name, ceiling, amount in (
+def bandwidth_ceiling(run: Run, shape: tuple[int, ...]) -> str:
+    """Return the variant whose rate of bytes is the ceiling of a module with inputs of a shape."""
+    seen = map_copy((shape[1], shape[2], shape[3]))
+    return seen if seen in run.plan.variants else COPY
+
+
+def ceiling_rate(run: Run, ceiling: str, amount: str) -> Interval | None:
+    """Return how much of an amount a ceiling does a second; None where it was not timed."""
+    samples, work = ratios.seconds_per_step(run.rounds, ceiling), executed(run, ceiling)
+    return rate(work[amount], median_interval(samples)) if samples and work else None
+
+
+def map_copies(run: Run) -> tuple[str, ...]:
+    """Return the variants that copy maps, the baseline first and without its control."""
+    named = (name for name in run.plan.variants if map_of(name) is not None)
+    return tuple(name for name in named if name != run.plan.control)
+
+
+Limits = Mapping[str, tuple[str, float]]
+"""Ceiling -> its variant, and how many of its steps make a module's work."""
+
+
+def _limits(run: Run, work: Mapping[str, int], copy: str) -> Limits:
+    """Return the ceilings of that work that were counted."""
+    limits = {}
+    for name, variant, amount in (
         ("launch", LAUNCH, "kernels"),
-        ("bandwidth", COPY, "moved_bytes"),
+        ("bandwidth", copy, "moved_bytes"),
         ("compute", PRODUCT, "macs"),
     ):
-        best = ONE if ceiling == COPY else ratios.ratio(run.rounds, ceiling, baseline=COPY)
-        most = executed(run, ceiling)
-        if best and most and most[amount]:
-            explained[name] = scaled(best, work[amount] / most[amount])
-    return explained
+        most = executed(run, variant)
+        if most and most[amount]:
+            # A captured module is launched once, as a graph, however many kernels it holds.
+            done = 1 if name == "launch" and run.case.cuda_graph else work[amount]
+            limits[name] = variant, done / most[amount]
+    return limits
 
 
-def _bound(explained: Mapping[str, Interval], shares: Mapping[str, Interval]) -> str | None:
+def _over(run: Run, limits: Limits, variant: str, steps: float) -> dict[str, Interval]:
+    """Return each ceiling's time over that of so many steps of a variant in the same rounds."""
+    over = {}
+    for name, (ceiling, needed) in limits.items():
+        if ratio := ratios.ratio(run.rounds, ceiling, baseline=variant):
+            over[name] = scaled(ratio, needed / steps)
+    return over
+
+
+def _bound(run: Run, limits: Limits, shares: Mapping[str, Interval]) -> str | None:
     """Return what explains most; "none" if too little, None where two could explain as much."""
-    if not explained:
+    if not shares:
         return None
-    first, *rest = sorted(explained, key=lambda name: explained[name].median, reverse=True)
+    first = max(shares, key=lambda name: shares[name].median)
     if shares[first].median < LEAST_SHARE:
         return "none"
-    return first if all(explained[first].low > explained[name].high for name in rest) else None
+    variant, needed = limits[first]
+    others = {name: limits[name] for name in shares if name != first and limits[name][1]}
+    over = _over(run, others, variant, needed)
+    return first if all(share.high < 1 for share in over.values()) else None
 
 
 def rate(amount: float, step: Interval) -> Interval:
@@ -143,5 +235,7 @@ def rate(amount: float, step: Interval) -> Interval:
 
 
 def scaled(interval: Interval, by: float) -> Interval:
-    """Return the interval of the figure times a positive factor."""
+    """Return the interval of the figure times a factor, at least 0."""
+    if by == 0:  # an end may be infinite
+        return Interval(0.0, 0.0, 0.0)
     return Interval(interval.median * by, interval.low * by, interval.high * by)

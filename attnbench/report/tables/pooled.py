@@ -21,13 +21,14 @@ from attnbench.report.tables.columns import PARTS, POOLED_COLUMNS
 from attnbench.report.tables.dataframe import ONE, Row
 from attnbench.report.tables.run import LoadedRun, Runs
 from attnbench.report.tables.table import figures, interval, typed
-from attnbench.stats import between_runs, ratios
+from attnbench.stats import between_runs, ratios, reasons
 from attnbench.stats.energy.joules import as_energy
 from attnbench.stats.interval import Interval
 from attnbench.stats.replicates import Replicates, alike
 
 MEANS = (
     *("latency_s", "ratio", "device_latency_s", "device_ratio", "energy_j", "energy_ratio"),
+    *("images_per_s", "device_images_per_s"),
     *(f"{part}_ratio" for part in PARTS),
 )
 """Figures with intervals of which the mean over the runs is taken, with their rounds'."""
@@ -55,6 +56,11 @@ class PooledRun(LoadedRun):
     def runs(self) -> tuple[Run, ...]:
         """The runs that are taken together."""
         return self.replicates.runs
+
+    @property
+    def left_out(self) -> list[str]:
+        """A sentence for each copy of one of these runs that is left out."""
+        return [sentence for member in self.members for sentence in member.left_out]
 
     @cached_property
     def control_ratio(self) -> Interval | None:
@@ -104,8 +110,9 @@ class PooledRun(LoadedRun):
         for variant in dict.fromkeys(name for frame in frames for name in frame.index):
             known = [frame.loc[variant] for frame in frames if variant in frame.index]
             row = _first(known) | _means(known) | self._ratio(variant, known)
-            row |= self._other_ratio("device", variant, known, self.device_control_fault)
-            row |= self._other_ratio("energy", variant, known, self.energy_control_fault)
+            row |= self._other_ratio("device", variant, known, self._device_replicates)
+            row |= self._other_ratio("energy", variant, known, self._energy_replicates)
+            row |= self._single_steps(variant)
             row |= {
                 "tied_with": "",
                 "tied_between_runs": json.dumps(t) if (t := ties.get(variant, [])) else "",
@@ -116,28 +123,38 @@ class PooledRun(LoadedRun):
     def _ratio(self, variant: str, rows: Sequence[pd.Series[Any]]) -> Row:
         intervals = [ratio for row in rows if (ratio := interval(row, "ratio"))]
         row: Row = {"runs": len(intervals), "verdict": ""}
+        if variant in self.run.modules:
+            row["code"] = self.replicates.control_code if intervals else reasons.UNTIMED
         if variant == PLAIN or not intervals:
             return row | (figures("ratio_between_runs", ONE) if intervals else {})
         pooled = between_runs.known(intervals, self.scatter)
         row |= figures("ratio_between_runs", pooled)
         row["run_to_run"] = expm1(between_runs.of_runs(intervals, self.scatter))
         if variant != CONTROL and self.control_fault is None:
-            row["verdict"] = ratios.verdict(pooled)
+            row |= {"verdict": ratios.verdict(pooled), "code": reasons.of_ratio(pooled)}
         return row
 
     def _other_ratio(
-        self, what: str, variant: str, rows: Sequence[pd.Series[Any]], fault: str | None
+        self, what: str, variant: str, rows: Sequence[pd.Series[Any]], replicates: Replicates
     ) -> Row:
         """Return the mean ratio of the device's own times, or of energy."""
-        key, verdict = f"{what}_ratio", f"{what}_verdict"
+        key, verdict, code = f"{what}_ratio", f"{what}_verdict", f"{what}_code"
         intervals = [ratio for row in rows if (ratio := interval(row, key))]
-        row: Row = {verdict: ""}
+        row: Row = {verdict: "", code: ""}
+        if variant in self.run.modules and intervals:
+            row[code] = replicates.control_code
         if variant == PLAIN or not intervals:
             return row | (figures(f"{key}_between_runs", ONE) if intervals else {})
         pooled = between_runs.known(intervals, self.scatter)
-        if variant != CONTROL and fault is None:
-            row[verdict] = ratios.verdict(pooled)
+        if variant != CONTROL and replicates.control_fault is None:
+            row |= {verdict: ratios.verdict(pooled), code: reasons.of_ratio(pooled)}
         return row | figures(f"{key}_between_runs", pooled)
+
+    def _single_steps(self, variant: str) -> Row:
+        of_device = dataframe.single_steps_of([*map(dataframe.device_times, self.runs)], variant)
+        return dataframe.single_steps_of(self.runs, variant) | dataframe.under_device_keys(
+            of_device
+        )
 
     def _ties(self) -> dict[str, list[str]]:
         """Return for each module those whose latency does not differ from its own significantly."""

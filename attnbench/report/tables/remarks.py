@@ -14,8 +14,10 @@ from attnbench.records.device import kind_of
 from attnbench.records.run import Run
 from attnbench.records.variants import PLAIN, STAGES, IsolatedModule
 from attnbench.report.tables.energy import notes as energy_notes
+from attnbench.report.tables.isolated import map_copies
 from attnbench.report.tables.pooled import PooledRun
 from attnbench.report.tables.run import WITHIN_RUN, LoadedRun
+from attnbench.report.unknown_operators import AT_LEAST, beyond_plain, unknown, written
 from attnbench.stats import between_runs, ratios, witness
 from attnbench.stats.interval import Interval
 from attnbench.stats.processes import FEWEST_PROCESSES
@@ -64,20 +66,22 @@ def uncounted(run: Run) -> list[str]:
 
 def _unknown_operators(run: Run) -> list[str]:
     """Return which operators of a module no table knows: its counts are too low by them."""
-    plain = run.counts.get(PLAIN, {}).get("executed")
-    base = plain.not_counted if plain else None
     lines = []
-    for variant in run.modules:
-        count = run.counts.get(variant, {}).get("executed")
-        if count is None:
-            continue
-        more = Counter(count.not_counted or {}) - Counter(base or {})
+    for module in run.modules:
+        pieces = [IsolatedModule(module, stage).name for stage in STAGES]
+        more = beyond_plain(run, module)
+        for piece in pieces if run.case.isolated else ():
+            more |= unknown(run, piece)
         if more:
-            listed = ", ".join(f"{name} x{times}" for name, times in sorted(more.items()))
             lines.append(
-                f"{title(variant)} is not fully counted, so its kernels and memory traffic are "
-                f"too low, and other counts may be: {listed}."
+                f"{title(module)} is not fully counted, so its kernels and memory traffic are "
+                f"too low, and other counts may be (marked {AT_LEAST}): {written(more)}."
             )
+    if of_host := unknown(run, PLAIN):
+        lines.append(
+            "The host runs operators that no table knows, so what is marked "
+            f"{AT_LEAST} may be larger: {written(of_host)}."
+        )
     return lines
 
 
@@ -124,7 +128,7 @@ def notes(loaded: LoadedRun) -> list[str]:
         for name, origin in run.plan.sources.items()
     )
     limits = (
-        *(*_limits(run), *_executed_by(run)),
+        *(*_sites(run), *_limits(run), *_executed_by(run)),
         *(*_computed(run), *_unknown_operators(run)),
     )
     if isinstance(loaded, PooledRun):
@@ -139,9 +143,11 @@ def notes(loaded: LoadedRun) -> list[str]:
         return [*of_runs, *limits, *sources, *failures]
     return [
         _rounds(run),
+        *loaded.left_out,
         *_processes(run),
         *_witness(run),
         *_intervals(loaded),
+        *_ceilings(loaded),
         *_device_times(loaded),
         *energy_notes.notes(loaded),
         *disturbances(run),
@@ -160,6 +166,7 @@ def _of_several(loaded: PooledRun) -> list[str]:
         f"The run that began at {began(run)} is left out: its control failed: {fault}."
         for run, fault in loaded.replicates.left_out
     ]
+    lines += loaded.left_out
     plain = [formatting.thousandths(step.median) for step in loaded.replicates.latencies(PLAIN)]
     lines.append(f"Plain host: {joined(plain)} ms/image in these runs.")
     lines.append(f"Counts, memory and machine are those of the run that began at {began(first)}.")
@@ -222,6 +229,31 @@ def _intervals(loaded: LoadedRun) -> list[str]:
         "Intervals of latency ratios include the variation between runs, a standard deviation of "
         f"{deviation} until repeated runs show it; tables captioned '{WITHIN_RUN}' leave it out."
     ]
+
+
+def _ceilings(loaded: LoadedRun) -> list[str]:
+    """Return what the ceiling of bandwidth is, and which modules exceed one beyond the interval."""
+    run = loaded.run
+    if not run.case.isolated or not run.rounds:
+        return []
+    lines = []
+    if not map_copies(run):
+        lines.append(
+            "This run has no copies of the maps that modules see, so its ceiling of bandwidth is "
+            "that of a large copy, which a map in a cache exceeds."
+        )
+    above = [
+        f"{title(row['module'])} stage {row['stage']:.0f} ({ceiling})"
+        for _, row in loaded.frame.iterrows()
+        for ceiling in ("launch", "bandwidth", "compute")
+        if row[f"{ceiling}_share_low"] > 1
+    ]
+    if above:
+        lines.append(
+            f"Above a ceiling, beyond the interval: {joined(above)}. It is no ceiling of these; "
+            "reading alone can be faster than copying."
+        )
+    return lines
 
 
 def control(loaded: LoadedRun) -> str:
@@ -298,6 +330,12 @@ def _limits(run: Run) -> list[str]:
     of_networks = {
         f"Fixed work, the same for every variant: {work}. {NOT_MEASURED}": work,
         "Counts, kernels and activation memory are those of the eager networks.": case.compiled,
+        f"Weights are in float32, and torch casts to {case.autocast} what suits it (autocast), "
+        "weights anew in every step. Counts, bytes and activation memory hold these casts, by the "
+        "operators that torch casts on a CPU.": bool(case.autocast),
+        "Counts leave out the gradient scaler.": (
+            case.autocast == "float16" and case.mode == "training"
+        ),
         "Counts and kernels are those of the eager networks in float32. A runtime's own memory is "
         "not measured.": case.exported,
     }
@@ -314,6 +352,19 @@ def _limits(run: Run) -> list[str]:
     }
     limits = of_any if case.isolated else of_networks | of_any
     return [sentence for sentence, applies in limits.items() if applies]
+
+
+def _sites(run: Run) -> list[str]:
+    """Return at how many sites each module stands, where these are not as many for all."""
+    modules: dict[int, list[str]] = {}
+    for name, number in run.plan.sites.items():
+        modules.setdefault(number, []).append(title(name))
+    if len(modules) < 2:  # noqa: PLR2004  nothing to tell apart
+        return []
+    listed = joined(
+        f"{joined(names)} at {_counted(number, 'site')}" for number, names in modules.items()
+    )
+    return [f"Modules stand at different numbers of sites of the host: {listed}."]
 
 
 def _executed_by(run: Run) -> list[str]:
@@ -345,6 +396,11 @@ def disturbances(run: Run) -> list[str]:
     if flagged:
         listed = ", ".join(f"{count} {name}" for name, count in flagged.items())
         lines.append(f"Rounds flagged, none dropped: {listed}.")
+    if held := sum(timed.held_s > 0 for timed in run.rounds):
+        lines.append(
+            f"Held back while other programs used the cores: {_counted(held, 'round')}, for "
+            f"{formatting.seconds(run.held_s)} in all."
+        )
     reasons = (moment.get("gpu_throttle") for moment in run.moments)
     throttles = Counter(str(reason) for reason in reasons if reason)
     lines += [

@@ -12,24 +12,27 @@ from attnbench import formatting
 from attnbench.records.case import RUNTIMES, Case
 from attnbench.records.device import kind_of
 from attnbench.records.run import Run
-from attnbench.records.variants import CONTROL, COPY, LAUNCH, PLAIN, PRODUCT
+from attnbench.records.variants import CONTROL, COPY, LAUNCH, PLAIN, PRODUCT, map_of
 from attnbench.report.tables import columns, dataframe, isolated, stages
 from attnbench.report.tables.columns import PARTS, RULES
 from attnbench.report.tables.dataframe import executed
 from attnbench.report.tables.inside import shares as inside
-from attnbench.report.tables.isolated import rate
 from attnbench.report.tables.table import Table, printed
 from attnbench.stats import ratios
 from attnbench.stats.device_time import device_rounds, has_device_times, waited
 from attnbench.stats.energy.joules import as_energy, energy_rounds
 from attnbench.stats.interval import Interval, median_interval
-from attnbench.stats.replicates import control_fault
+from attnbench.stats.replicates import began, control_fault
+from attnbench.stats.steps.single_steps import PERCENTILES
+from attnbench.text import printable
 
 AT_A_GLANCE = (
-    *("added_params", "added_leaf_operations", "ratio_between_runs", "verdict", "peak_live_ratio"),
+    *("added_params", "added_leaf_operations", "ratio_between_runs", "verdict", "code"),
+    "peak_live_ratio",
 )
 AT_A_GLANCE_OF_DEVICE = (
-    *("device_ratio_between_runs", "device_verdict", "ratio_between_runs", "verdict"),
+    *("device_ratio_between_runs", "device_verdict", "device_code"),
+    *("ratio_between_runs", "verdict", "code"),
     *("issued_share", "added_params", "added_leaf_operations", "peak_live_ratio"),
 )
 COUNTED = ("params", *(f"{rule}_operations" for rule in RULES))
@@ -37,6 +40,11 @@ ADDED = ("added_params", *(f"added_{rule}_operations" for rule in RULES))
 WORK = ("kernels", "added_kernels", "moved_bytes", "added_moved_bytes")
 LATENCY = ("latency_s", "ratio", "ratio_rounds", "tied_with", "outliers")
 LATENCY_OF_DEVICE = ("device_latency_s", "device_ratio", "latency_s", "ratio", "issued_share")
+SPEED = tuple(
+    f"{whose}{figure}"
+    for whose in ("", "device_")
+    for figure in ("images_per_s", *(f"step_p{share}_s" for share in PERCENTILES))
+)
 ENERGY = (
     *("energy_j", "energy_ratio_between_runs", "energy_verdict", "energy_ratio", "power_w"),
     "energy_apart",
@@ -51,7 +59,10 @@ MEMORY = {
     )
 }
 EXPORTED = (*("nodes", "added_nodes", "artefact_bytes", "added_artefact_bytes", "relative_error"),)
-REACHED = ("channels", "kernels", "moved_bytes", "latency_s", "bytes_per_s", "map_copies")
+REACHED = (
+    *("channels", "kernels", "moved_bytes", "latency_s", "bytes_per_s", "copy_bytes_per_s"),
+    "map_copies",
+)
 EXPLAINED = ("channels", "launch_share", "bandwidth_share", "compute_share", "bound")
 """The columns of each printed table; ``columns`` and ``isolated`` have their headings."""
 
@@ -62,17 +73,19 @@ CEILINGS = (
 """The definitions of the table of ceilings."""
 
 OVERVIEW = (
-    *("ratio_between_runs", "verdict", "tied_between_runs", "added_params"),
+    *("ratio_between_runs", "verdict", "code", "tied_between_runs", "added_params"),
     *("added_leaf_operations", "added_kernels", "added_nodes", "peak_live_ratio", "relative_error"),
     "published_top1",
 )
 OVERVIEW_OF_DEVICE = (
-    *("device_ratio_between_runs", "device_verdict", "ratio_between_runs", "verdict"),
+    *("device_ratio_between_runs", "device_verdict", "device_code"),
+    *("ratio_between_runs", "verdict", "code"),
     *("issued_share", "tied_between_runs", "added_params", "added_leaf_operations"),
     *("added_kernels", "peak_live_ratio", "published_top1"),
 )
 ISOLATED_OVERVIEW = (
-    *("channels", "latency_s", "bound", "bytes_per_s", "map_copies", "kernels", "moved_bytes"),
+    *("channels", "latency_s", "bound", "bandwidth_share", "bytes_per_s", "map_copies"),
+    *("kernels", "moved_bytes"),
 )
 """The columns of the table at the top of a page."""
 
@@ -108,11 +121,22 @@ class LoadedRun:
     run: Run
     scatter: float | None = None
     """Standard deviation of log-ratios between runs; None for that of ``stats.between_runs``."""
+    copies: tuple[str, ...] = ()
+    """The names of folders that hold this run again, which are left out."""
 
     @property
     def runs(self) -> tuple[Run, ...]:
         """The runs that the figures are of; several where they are taken together."""
         return (self.run,)
+
+    @property
+    def left_out(self) -> list[str]:
+        """A sentence for each copy of the run that is left out."""
+        began_at = began(self.run)
+        return [
+            f"{printable(name)} is left out: it is a copy of the run that began at {began_at}."
+            for name in self.copies
+        ]
 
     @cached_property
     def timed(self) -> Run:
@@ -273,6 +297,7 @@ def _of_networks(loaded: LoadedRun) -> list[Table]:
                 ("Kernels and memory traffic of one forward pass, one image", WORK, networks),
                 *(of_device if loaded.has_device_times else ()),
                 (f"Latency {loaded.within}{note}", latency, frame),
+                *_speeds(frame),
                 *_energy(loaded),
                 *of_parts,
                 *_held(case, pool, networks),
@@ -281,6 +306,12 @@ def _of_networks(loaded: LoadedRun) -> list[Table]:
         + ([step] if step else [])
         + inside.tables(loaded.run)
     )
+
+
+def _speeds(frame: pd.DataFrame) -> list[tuple[str, tuple[str, ...], pd.DataFrame]]:
+    """Return the table of images a second and of single steps, where anything was timed."""
+    caption = "Images a second, and single steps: what a share of them does not exceed"
+    return [(caption, SPEED, frame)] if frame["images_per_s"].notna().any() else []
 
 
 def _energy(loaded: LoadedRun) -> list[tuple[str, tuple[str, ...], pd.DataFrame]]:
@@ -328,16 +359,23 @@ def _isolated_note(loaded: LoadedRun) -> str:
 
 def _ceilings(run: Run) -> tuple[tuple[str, str], ...]:
     rows = []
-    for variant, ceiling, unit, amount in (
-        (COPY, "bytes read and written by a large copy", "GB/s", "moved_bytes"),
-        (PRODUCT, "multiply-accumulates of a large matrix product", "GMAC/s", "macs"),
-        (LAUNCH, "the smallest operator", "us", ""),
-    ):
-        samples, work = ratios.seconds_per_step(run.rounds, variant), executed(run, variant)
-        best = formatting.NOTHING
-        if samples and work:
-            step = median_interval(samples)
-            figure, scale = (rate(work[amount], step), 1e-9) if amount else (step, 1e6)
-            best = formatting.with_interval(figure, scale=scale, unit=f" {unit}")
-        rows.append((ceiling, best))
-    return tuple(rows)
+    for variant in isolated.map_copies(run):
+        size = "x".join(map(str, map_of(variant) or ()))
+        rows.append((f"copy of a map of {size}", variant, "GB/s", "moved_bytes"))
+    rows += [
+        ("large copy, of more than caches hold", COPY, "GB/s", "moved_bytes"),
+        ("multiply-accumulates of a large matrix product", PRODUCT, "GMAC/s", "macs"),
+    ]
+    best = [
+        (ceiling, _best(isolated.ceiling_rate(run, variant, amount), unit, 1e-9))
+        for ceiling, variant, unit, amount in rows
+    ]
+    samples = ratios.seconds_per_step(run.rounds, LAUNCH)
+    launch = median_interval(samples) if samples and executed(run, LAUNCH) else None
+    return (*best, ("the smallest operator", _best(launch, "us", 1e6)))
+
+
+def _best(figure: Interval | None, unit: str, scale: float) -> str:
+    if figure is None:
+        return formatting.NOTHING
+    return formatting.with_interval(figure, scale=scale, unit=f" {unit}")

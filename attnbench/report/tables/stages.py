@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
+
 import pandas as pd
 
 from attnbench.formatting import giga, mebibytes, mega, percent, whole
 from attnbench.records.run import Run
 from attnbench.records.schema import Count
 from attnbench.report.tables.dataframe import Row, work
-from attnbench.report.tables.table import Column, Table, figure, printed, typed, words
+from attnbench.report.tables.table import TOO_LOW, Column, Table, figure, printed, typed, words
+from attnbench.report.unknown_operators import OF_EXECUTED, beyond_plain, unknown
 
 COLUMNS = (
     Column("variant", "The module.", heading="module"),
@@ -36,6 +39,7 @@ COLUMNS = (
         "share of its traffic",
         figure(percent),
     ),
+    TOO_LOW,
 )
 
 
@@ -44,16 +48,18 @@ def frame(run: Run) -> pd.DataFrame:
     rows: list[Row] = []
     for variant in run.modules:
         parts = run.counts.get(variant, {}).get("executed", Count()).parts or {}
+        too_low = json.dumps(OF_EXECUTED) if beyond_plain(run, variant) else ""
         for part, cost in parts.items():
             stage, _, owner = part.rpartition(" ")
             if owner == "attention":
-                row: Row = {"variant": variant, "stage": stage}
+                row: Row = {"variant": variant, "stage": stage, "too_low": too_low}
                 if cost.keys() >= {"elementwise", "reductions"}:
                     row["other_operations"] = cost["elementwise"] + cost["reductions"]
                 rows.append(row | work(cost))
     table = typed(rows, COLUMNS)
     moved = table.groupby("variant")["moved_bytes"].transform("sum")
-    return table.assign(moved_share=table["moved_bytes"] / moved)
+    shares = table["moved_bytes"] / moved
+    return table.assign(moved_share=shares.where(table["too_low"] == ""))
 
 
 def table(run: Run) -> Table | None:
@@ -95,6 +101,7 @@ STEP_COLUMNS = (
         "activation memory (MiB)",
         figure(mebibytes),
     ),
+    TOO_LOW,
 )
 
 
@@ -104,6 +111,7 @@ def step_frame(run: Run) -> pd.DataFrame:
     for variant in run.networks:
         rules = run.counts.get(variant, {})
         by_torch = rules.get(TORCH, Count()).parts or {}
+        too_low = json.dumps(OF_EXECUTED) if unknown(run, variant, EXECUTED) else ""
         for part, cost in (rules.get(EXECUTED, Count()).parts or {}).items():
             row: Row = {
                 "variant": variant,
@@ -111,6 +119,7 @@ def step_frame(run: Run) -> pd.DataFrame:
                 "torch": by_torch.get(part, {}).get("operations"),
                 "other_operations": cost["elementwise"] + cost["reductions"],
                 "peak_bytes": cost["peak_live_bytes"],
+                "too_low": too_low,
             }
             rows.append(row | work(cost))
     return typed(rows, STEP_COLUMNS)

@@ -83,8 +83,26 @@ def interval(row: pd.Series[Any], key: str) -> Interval | None:
 def typed(rows: Sequence[Mapping[str, object]], columns: Sequence[Column]) -> pd.DataFrame:
     """Return those columns of the rows: numbers, NaN where missing; text if there is no unit."""
     table = pd.DataFrame(rows, columns=[column.key for column in columns])
-    # Copied, so that the columns lie together: pandas warns of adding to those that lie apart.
-    return table.astype({column.key: float for column in columns if column.unit}).copy()
+    numbers = {column.key: float for column in columns if column.unit}
+    return table.astype(numbers).copy()  # pandas warns of columns that each lie apart
+
+
+TOO_LOW = Column(
+    "too_low",
+    "The columns whose figures may be larger, as operators ran that no table knows: a list in "
+    "JSON. Tables print these figures with ≥.",
+)
+UNKNOWN_OPERATORS = Column(
+    "unknown_operators", "These operators, with how often they ran; empty where all are known."
+)
+
+
+def marked(text: str, row: pd.Series[Any], key: str) -> str:
+    """Return a printed figure, with a mark where it may be larger (:data:`TOO_LOW`)."""
+    listed = row.get(TOO_LOW.key)
+    if not isinstance(listed, str) or not listed or text == formatting.NOTHING:
+        return text
+    return formatting.at_least(text) if key in json.loads(listed) else text
 
 
 @dataclass(frozen=True)
@@ -116,7 +134,7 @@ def printed(
     rows = list(frame.iterrows())
     names = tuple(title(row.iloc[0]) for _, row in rows)
     every = {
-        key: tuple(show(row, key) for _, row in rows)
+        key: tuple(marked(show(row, key), row, key) for _, row in rows)
         for key in keys
         if (show := known[key].show) is not None
     }

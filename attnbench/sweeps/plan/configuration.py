@@ -83,7 +83,7 @@ class Configuration:
             for name, value in asdict(self.filled).items()
             if value is not None and not _came_later(name, value)
         }
-        for name in ("timeout_s", "repeat", "every_minutes"):
+        for name in ("timeout_s", "wait_for_quiet_s", "repeat", "every_minutes"):
             options.pop(name, None)
         for name in ("device", "threads"):
             options[name] = getattr(self.options, name)
@@ -160,6 +160,6 @@ def single(values: Mapping[str, Any]) -> RunOptions:
 KEYS = {
     known.flag.removeprefix("--"): name
     for name, known in OPTIONS.items()
-    if name != "every_minutes"
+    if name not in {"every_minutes", "calibration"}  # no folder of images goes to a machine
 }
 """The keys of a grid that are options of ``run``, and the names of their fields."""

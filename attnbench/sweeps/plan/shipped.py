@@ -97,6 +97,12 @@ def require_below(module: ModuleReference) -> None:
     Raises:
         UserError: it does not.
     """
+    if root := module.spec.import_root:
+        raise UserError(
+            f"'{printable(module.name, 100)}' is imported from {printable(root, 100)}, a folder, "
+            "and files alone go to other machines: write a file below the folder of the sweep that "
+            "holds what the module needs"
+        )
     if path := _file(module):
         require_inside(path)
 

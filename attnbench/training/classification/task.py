@@ -13,8 +13,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from attnbench.hosts.build import Blocks, build
+from attnbench.hosts.build import build
 from attnbench.hosts.conditions import Conditions
+from attnbench.hosts.placement.choice import Choice
+from attnbench.plugins.host_reference import is_custom
 from attnbench.records.trainings.recipe import Recipe
 from attnbench.records.trainings.schema import WIDER, TrainingData
 from attnbench.records.variants import CONTROL, PLAIN
@@ -33,8 +35,7 @@ class Classification:
     recipe: Recipe
     size: int
     host: str
-    stages: tuple[int, ...]
-    blocks: Blocks
+    where: Choice
     width: int | None = None
     """Channels in the stem of the wider plain host, where there is one."""
 
@@ -58,7 +59,21 @@ class Classification:
             return build_wider(self.host, self.width, classes)
         module = None if variant in {PLAIN, CONTROL} else variant
         with redirect_stdout(sys.stderr):  # stdout is for results, not for a module's own prints
-            return build(self.host, module, stages=self.stages, blocks=self.blocks, classes=classes)
+            return build(
+                self.host,
+                module,
+                **vars(self.where),
+                size=(self.size, self.size),
+                classes=None if is_custom(self.host) else classes,
+            )
+
+    def trial(self) -> tuple[Tensor, Tensor]:
+        """Return two images of noise, of the first two classes."""
+        return torch.randn(2, 3, self.size, self.size), torch.tensor([0, 1])
+
+    def begin_training(self, network: nn.Module) -> None:
+        """Set training mode."""
+        network.train()
 
     def training_sample(self, index: int) -> tuple[Tensor, int]:
         """Return an augmented image and its class."""

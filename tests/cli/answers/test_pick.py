@@ -106,12 +106,14 @@ def test_json_is_strict_and_whole(stored):
     assert data["recipe"]["source"].startswith("implus/PytorchInsight")
     assert data["candidates"][0]["ratio"]["high"] is None
     assert data["candidates"][1]["answer"] == "in"
+    assert [known["code"] for known in data["candidates"]] == ["within"] * len(data["candidates"])
 
 
 def test_a_row_has_a_cell_for_every_heading(stored):
     (candidate,) = pick(stored(sa=1.1), Limits(overhead=0.2)).candidates
     assert len(cells(candidate)) == len(HEADINGS)
-    assert cells(candidate) == ("sa", "in", "77.88", "+10.0% [+10.0, +10.0]", "+708", "+50.0%", "")
+    figures = ("77.88", "+10.0% [+10.0, +10.0]", "+708", "+50.0%")
+    assert cells(candidate) == ("sa", "in", "within", *figures, "")
 
 
 def test_a_figure_that_there_is_not_is_a_dash(stored):
@@ -119,7 +121,7 @@ def test_a_figure_that_there_is_not_is_a_dash(stored):
     (candidate,) = pick(
         stored(mine=[], failures=[("mine", failure)]), Limits(overhead=0.5)
     ).candidates
-    assert cells(candidate)[2:6] == ("–", "–", "–", "–")
+    assert cells(candidate)[2:7] == ("untimed", "–", "–", "–", "–")
 
 
 def test_a_module_without_an_accuracy_has_no_place(stored):

@@ -1,5 +1,4 @@
 import json
-import shutil
 from pathlib import Path
 
 import pytest
@@ -14,8 +13,11 @@ def test_runs_of_several_folders_have_a_page_of_their_own(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folders = [tmp_path / name for name in ("laptop", "server")]
-    for folder in folders:
-        shutil.copytree(SMALL_RUN, folder)
+    records = (SMALL_RUN / store.FILE_NAME).read_text()
+    for folder, year in zip(folders, ("2026", "2027"), strict=True):
+        folder.mkdir()
+        begun = records.replace('"time":"2026', f'"time":"{year}')
+        (folder / store.FILE_NAME).write_text(begun)
     both = [str(folder) for folder in folders]
     assert call("report", *both, "--out", str(tmp_path / "both")) == 0
     assert {path.name for path in (tmp_path / "both").iterdir()} == {

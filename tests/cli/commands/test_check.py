@@ -22,6 +22,7 @@ GOOD = Outcome(
     computed_text="708",
     rule="learnable",
     verdict="reproduced",
+    code="reproduced",
     expected="reproduced",
     holds=True,
 )
@@ -37,6 +38,7 @@ BAD = Outcome(
     rule="leaf",
     seconds=0.25,
     verdict="contradicted",
+    code="contradicted",
     expected="reproduced",
     holds=False,
 )
@@ -228,3 +230,21 @@ def test_a_place_that_cannot_be_is_refused(
     assert message in capsys.readouterr().err
     assert call("check", *arguments) == 2
     assert "go with --limits" in capsys.readouterr().err
+
+
+def test_limits_hold_in_the_host_that_is_asked_for(tmp_path: Path, capsys) -> None:
+    """ECA in ResNet-18 has kernels of 3, 5, 7 and 7 in two blocks each."""
+    file = tmp_path / "limits.txt"
+    file.write_text("eca in resnet50: added params <= 44\n")
+    assert call("check", "--limits", str(file), "--host", "resnet18") == 0
+    assert "eca in resnet18: added params" in capsys.readouterr().out
+    assert call("check", "--limits", str(file)) == 1
+
+
+def test_figures_are_those_of_the_host_that_is_asked_for(capsys) -> None:
+    only = ("--only", "pin-eca-*-added-params", "--format", "json")
+    assert call("check", "--host", "resnet101", *only) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert row["computed"] == 157
+    assert call("check", "--host", "resnet102") == 2
+    assert "did you mean resnet1" in capsys.readouterr().err

@@ -5,9 +5,9 @@ import torch
 from helpers import coco
 from helpers.command_line import call
 
-from attnbench.cli.detection import rows
 from attnbench.detection.networks import detector
 from attnbench.records import precision
+from attnbench.report.tables.detectors.precisions import rows
 
 pytestmark = pytest.mark.usefixtures("small_host")
 

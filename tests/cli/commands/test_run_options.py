@@ -14,7 +14,8 @@ SEVERAL = "One, or several with commas."
 
 RUNTIME_HELP = (
     "What executes the networks: eager, compile, cuda-graph, compile+cuda-graph, onnxruntime, "
-    f"openvino. {SEVERAL}"
+    f"openvino, tensorrt. {SEVERAL} tensorrt has not run on a GPU yet: it is written by its "
+    "documentation."
 )
 OPTIONS = [  # flag, what stands for its value, default as shown, help
     ("--modules", None, "all seven", "Names, comma-separated."),
@@ -40,6 +41,12 @@ OPTIONS = [  # flag, what stands for its value, default as shown, help
     ("--compile", None, True, "Short for --runtime compile."),
     ("--eager", None, True, "With --compile: the eager ones as well."),
     ("--cuda-graph", None, True, "Short for --runtime cuda-graph, also with --compile."),
+    (
+        "--calibrate",
+        "DIR",
+        "noise of other seeds",
+        "int8: images to take its ranges from, anywhere in a folder; at most 64.",
+    ),
     (
         "--cudnn-benchmark",
         None,

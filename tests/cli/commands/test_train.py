@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from helpers import small_training
+from helpers import small_detection, small_training
 from helpers.command_line import call
 
 from attnbench.cli.commands import train as command
@@ -134,3 +134,45 @@ def test_autocast_computes_in_no_integers(
     assert "--amp: 'int8' is not one of float32, bfloat16, float16" in error
     assert error.count("\n") == 1
     assert not (tmp_path / "no").exists()
+
+
+@pytest.mark.parametrize(
+    ("stated", "message"),
+    [
+        (["--host", "maskrcnn_resnet50_fpn", "--data", "none"], "no annotations in a layout"),
+        (["--host", "maskrcnn_resnet50_fpn", "--data", "digits"], "digits have no boxes"),
+        (["--recipe", "1x", "--data", "digits"], "recipe 1x is of detection"),
+        (["--at", "layer1.*", "--replace", "squeeze-excite", "--data", "digits"], "leave one out"),
+        (["--replace", "conv", "--data", "digits"], "unknown kind to replace 'conv'"),
+        (["--backbone", "w.pth", "--data", "digits"], "--backbone goes with a detector"),
+    ],
+)
+def test_options_that_do_not_go_together_are_one_line(
+    stated: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("train", *stated, "--out", str(tmp_path / "no")) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "no").exists()
+
+
+def test_an_interrupted_detector_names_its_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    @contextmanager
+    def deferred() -> Iterator[Callable[[], bool]]:
+        yield lambda: True
+
+    small_detection.use(monkeypatch, tmp_path)
+    monkeypatch.setattr(command.INTERRUPTS, "deferred", deferred)
+    one, two, out = tmp_path / "one", tmp_path / "two", tmp_path / "out"
+    files = ["--annotations", f"{one}/annotations.json", "--val-data", f"{two}/images"]
+    files += ["--val-annotations", f"{two}/annotations.json"]
+    arguments = ["--host", "fasterrcnn_resnet50_fpn", "--data", f"{one}/images", *files]
+    arguments += ["--modules", "eca", "--set", "batch_size=2", "--device", "cpu", "--threads", "1"]
+    assert call("train", *arguments, "--out", str(out)) == 130
+    assert capsys.readouterr().err == (
+        f"attnbench: interrupted; resume with: attnbench train --data {one}/images "
+        f"{' '.join(files)} --out {out}\n"
+    )

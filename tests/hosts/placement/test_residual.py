@@ -48,6 +48,25 @@ def test_the_modules_stand_last_on_the_residual_branches(name, sites, first, las
     assert {addition.before for addition in every} == {before}
 
 
+@pytest.mark.parametrize(
+    ("name", "sites"),
+    [
+        # The ResNet-50 within adds 16 times; its heads add nothing, and there is no pyramid.
+        ("fcn_resnet50", 16),
+        ("deeplabv3_resnet50", 16),
+        # 2, 4, 4, 6, 9 and 15 blocks (arXiv 2104.00298, table 4), of which the first of each stage
+        # but the first halves the map or widens it: 2 + 3 + 3 + 5 + 8 + 14.
+        ("efficientnet_v2_s", 35),
+    ],
+)
+def test_other_networks_that_hosts_md_names_have_as_many_sites_and_nothing_is_refused(name, sites):
+    with torch.device("meta"):
+        options = {"weights_backbone": None} if "resnet" in name else {}
+        every = found(torchvision.models.get_model(name, weights=None, **options))
+    assert not refusals(every)
+    assert len({addition.site for addition in every}) == len(every) == sites
+
+
 def test_the_additions_of_a_feature_pyramid_are_none():
     with torch.device("meta"):
         every = found(build("maskrcnn_resnet50_fpn"))

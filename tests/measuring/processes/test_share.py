@@ -186,10 +186,31 @@ def test_a_ratio_close_to_1_is_known_at_half_the_target(run, ratio, half_width, 
     # Of 30 rounds in turn, the interval reaches from the lower to the upper value.
     values = (ratio - half_width, ratio + half_width)
     for process in range(3):
-        add(run, 30, process=process, sa=values, control=(0.991, 1.009))
+        add(run, 30, process=process, sa=values)
     assert (Share(run).resting == {"sa", "se"}) is reached
     assert "se" in Share(run).resting
 
 
 def test_the_values_of_a_noisy_module_are_what_the_tests_say():
     assert list(islice(cycle(NOISY), 3)) == [0.8, 1.25, 0.8]
+
+
+def test_the_last_quarter_of_a_process_is_for_a_control_that_still_needs_rounds(run):
+    noisy = {"control": NOISY, "sa": NOISY[::-1]}
+    share = Share(run)
+    # A third of 240 s is 80 s, three quarters of that 60 s. No module has its rounds, as all are
+    # compared with the noisy control: 15 rounds of 4.05 s. Then plain and control alone, 2.25 and
+    # 1.8 s in turn, for the 19.25 s that are left: ten rounds.
+    assert lasts(run, share, **noisy) == (25, "process")
+    assert share.resting == {"sa", "se"}
+    run.rounds.clear()
+    without = Share(run)
+    lasts(run, without, sa=NOISY)
+    assert without.resting == {"se"}
+
+
+def test_modules_alone_do_not_sit_out_for_the_control(run):
+    isolated = replace(run, case=replace(run.case, isolated=True))
+    share = Share(isolated)
+    lasts(isolated, share, control=NOISY, sa=NOISY[::-1])
+    assert "sa" not in share.resting

@@ -35,6 +35,7 @@ def test_latex_escapes_every_special_character() -> None:
     [
         ("Äçő ± µ – …", r"Äçő $\pm$ µ – …"),
         ("A\N{COMBINING DIAERESIS}", "Ä"),
+        ("≥ 12.3", r"$\geq$ 12.3"),
         ("λΣ", r"\attnbenchchar{λ}{03BB}\attnbenchchar{Σ}{03A3}"),
         ("注", r"\attnbenchchar{注}{6CE8}"),
         ("Ệ", r"\attnbenchchar{Ệ}{1EC6}"),

@@ -12,7 +12,7 @@ from attnbench.report.tables.run import LoadedRun
 def test_a_row_has_its_figures_its_doubt_and_its_citation(run: Run) -> None:
     text = paper.table(LoadedRun(run), paper.columns("added_params,ratio,peak_live_ratio"))
     lines = [line.strip() for line in text.splitlines()]
-    # 1.2 [1.19, 1.21] within the run, and 1.3% between runs: 1.2 [1.161, 1.240].
+    # 1.2 [1.19, 1.211] within the run, and 1.3% between runs: 1.2 [1.161, 1.240].
     assert r"SA~\cite{sa2021} & +708 & 1.200 $\pm$ 0.040 & 1.500 \\" in lines
     assert r"plain & +0 & 1 & 1.000 \\" in lines
     (caption,) = [line for line in lines if line.startswith(r"\caption{")]

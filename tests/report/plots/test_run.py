@@ -102,9 +102,9 @@ def test_the_latency_plot_shows_the_ratio_in_the_modules_colour(table: pd.DataFr
     assert point.get_xdata()[0] == pytest.approx(20)  # a ratio of 1.20
     assert matplotlib.colors.same_color(point.get_color(), MODULES["sa"][0])
     assert "(%)" in axes.get_xlabel()
-    # 1.20 [1.19, 1.21] within the run; between runs of sd 1.3%, Student's t with six degrees of
-    # freedom: exp(log 1.2 +- hypot(log(1.21 / 1.2), 2.4469 * 0.013)).
-    within = "within this run [+19.0, +21.0]"
+    # 1.20 [1.19, 1.211] within the run; between runs of sd 1.3%, Student's t with six degrees of
+    # freedom: exp(log 1.2 +- hypot(log(1.2112 / 1.2), 2.4469 * 0.013)).
+    within = "within this run [+19.0, +21.1]"
     assert point.get_gid() == f"{SPOKEN}SA +20.0% [+16.1, +24.0]; {within}"
 
 
@@ -417,6 +417,8 @@ ALONE = pd.DataFrame(
         "bytes_per_s": [1e10, 1e10],
         "bytes_per_s_low": [0.9e10, 0.9e10],
         "bytes_per_s_high": [1.1e10, np.inf],
+        "copy_bytes_per_s": [np.nan, np.nan],
+        "memory_bytes_per_s": [2e10, 2e10],
         "bandwidth_share": [0.5, 0.5],
         "compute_share": [0.0, 0.8],
     }
@@ -424,7 +426,7 @@ ALONE = pd.DataFrame(
 
 
 def test_the_roofs_are_the_rates_of_the_ceilings() -> None:
-    # SA reaches half of the copy's rate; SK 2e9 in 1e-2 s, 0.8 of the product's.
+    # SK: 2e9 in 1e-2 s, 0.8 of the product's.
     assert ceilings(ALONE) == (pytest.approx(2e10), pytest.approx(2.5e11))
     assert ceilings(ALONE[:1]) == (pytest.approx(2e10), np.inf)
 
@@ -446,6 +448,22 @@ def test_a_roofline_rises_with_the_copy_and_is_level_at_the_product() -> None:
     assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
     # SK: 2e9 multiply-accumulates over 1e8 bytes at 1e10 bytes a second.
     assert spoken(figure) == ["SK, stage 1: 200 GMAC/s, 20 multiply-accumulates a byte, 10.0 GB/s"]
+
+
+def test_a_dash_is_the_roof_of_a_copy_of_the_map_and_the_product_bounds_it() -> None:
+    # SK: 20 multiply-accumulates a byte, at 1.25e10 bytes a second of the copy of its map.
+    table = ALONE.assign(copy_bytes_per_s=1.25e10)
+    figure = roofline(table, "setting")
+    (axes,) = figure.axes
+    dashes = [line for line in axes.lines if line.get_marker() == "_" and len(line.get_xdata())]
+    assert [(line.get_xdata()[0], line.get_ydata()[0]) for line in dashes] == [(20, 250)]
+    legend = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert legend == ["large copy,\nlarge product", "copy of its map", "SK"]
+    assert "Dashes: the roof of each" in figure.get_supxlabel()
+    assert "SK stage 1 200 below 250 at 20" in ISOLATED_PLOTS["roofline"].describe(table)
+    slower = roofline(ALONE.assign(copy_bytes_per_s=1.1e10), "setting").axes[0]
+    (dash,) = [line for line in slower.lines if line.get_marker() == "_" and len(line.get_xdata())]
+    assert dash.get_ydata()[0] == pytest.approx(220)
 
 
 def test_a_module_without_multiplications_is_named_and_has_no_place() -> None:

@@ -11,7 +11,12 @@ def test_the_columns_before_those_of_a_run_letter_by_letter() -> None:
             "pixel",
             "Height and width of an image, or `800x1333` where they differ.",
         ),
-        ("dtype", "", "Of weights and images."),
+        (
+            "dtype",
+            "",
+            "Of weights and images; `amp` and `amp-float16`: float32, computed under autocast "
+            "to bfloat16 or float16.",
+        ),
         ("channels_last", "", "Whether images lie in memory with their channels last."),
         ("mode", "", "`inference`, or `training`: forward, backward and optimiser step."),
         ("runtime", "", "What executes the networks."),

@@ -7,10 +7,15 @@ import pytest
 
 from attnbench.records.run import Run
 from attnbench.records.schema import Block, Compiled, Count, Disturbance, End, Failure, Round
+from attnbench.records.variants import CONTROL, PLAIN
+from attnbench.report.formats.latex import latex
+from attnbench.report.formats.markdown import markdown
 from attnbench.report.tables.columns import COLUMNS, PARTS
+from attnbench.report.tables.dataframe import frame
 from attnbench.report.tables.remarks import control, remarks
 from attnbench.report.tables.run import LoadedRun, tables
 from attnbench.report.tables.table import Table
+from attnbench.stats.reasons import REASONS
 
 # The stored run: plain takes 100 ms a step of two images, except 110 and 90 ms in rounds 1 and
 # 3; SA takes 1.20, 1.21, 1.19, 1.20, 1.22, 1.18, 1.20, 1.21, 1.19 times as long.
@@ -38,6 +43,36 @@ def test_latency_is_the_median_step_for_one_image(table: pd.DataFrame) -> None:
     assert table.loc["plain", "latency_s"] == pytest.approx(0.100 / 2)
     # SA's steps: 120, 133.1, 119, 108, 122, 118, 120, 121, 119 ms.
     assert table.loc["sa", "latency_s"] == pytest.approx(0.120 / 2)
+
+
+def test_images_a_second_are_those_of_the_median_step(table: pd.DataFrame) -> None:
+    assert table.loc["plain", "images_per_s"] == pytest.approx(2 / 0.100)
+    assert table.loc["sa", "images_per_s"] == pytest.approx(2 / 0.120)
+    low, high = (table.loc["sa", f"images_per_s_{end}"] for end in ("low", "high"))
+    assert low == pytest.approx(1 / table.loc["sa", "latency_high_s"])
+    assert low < table.loc["sa", "images_per_s"] < high
+
+
+def test_percentiles_are_of_single_steps_and_blank_where_few_are_known(run: Run) -> None:
+    fast, slow = (0.010,) * 11, (0.010,) * 10 + (0.050,)
+    each = {PLAIN: fast, CONTROL: fast, "sa": slow}
+    of_several = [
+        replace(
+            timed,
+            blocks=tuple(
+                replace(block, steps=11, seconds=sum(steps), each_s=steps)
+                for block in timed.blocks
+                for steps in [each[block.variant]]
+            ),
+        )
+        for timed in run.rounds
+    ]
+    table = frame(replace(run, rounds=of_several), verdicts=False).set_index("variant")
+    known = table.loc["sa", [f"step_p{share}_s" for share in (50, 90, 99)]]
+    # Nine of 99 steps are slow: 90% are not, which the 90th step is, and 99 are one too few.
+    assert list(known[:2]) == [0.010, 0.010]
+    assert pd.isna(known.iloc[2])
+    assert table["device_step_p50_s"].isna().all()
 
 
 def test_the_ratio_is_the_median_of_the_rounds_own_ratios(table: pd.DataFrame) -> None:
@@ -137,7 +172,10 @@ def test_a_control_that_fails_takes_all_verdicts_away(run: Run) -> None:
             for block in each.blocks
         ]
         run.rounds[number] = replace(each, blocks=tuple(blocks))
-    assert LoadedRun(run).frame["verdict"].isna().all()
+    frame = LoadedRun(run).frame.set_index("variant")
+    assert frame["verdict"].isna().all()
+    assert frame.loc["sa", "code"] == "control"
+    assert frame.loc[["plain", "control"], "code"].isna().all()
     assert any("Too noisy to judge" in remark for remark in remarks(LoadedRun(run)))
     assert any("too noisy to judge" in sheet.caption for sheet in tables(LoadedRun(run)))
 
@@ -198,21 +236,25 @@ def test_the_interval_between_runs_is_that_of_pick(run: Run) -> None:
     (latency,) = captioned(run, "Latency within this run")
     assert glance.rows[0][glance.headings.index("latency ratio [95%]")] == "1.200 [1.161, 1.240]"
     within = latency.headings.index("ratio within this run [95%]")
-    assert latency.rows[2][within] == "1.200 [1.190, 1.210]"
+    assert latency.rows[2][within] == "1.200 [1.190, 1.211]"
 
 
 @pytest.mark.parametrize(
-    ("ratio", "verdict"),
+    ("ratio", "verdict", "code"),
     [
-        (1.05, "slower"),
-        (1.02, "slower in this run"),  # 1.02 / 1.0323 is below 1
-        (1.0, "no significant difference"),
-        (0.98, "faster in this run"),
-        (0.95, "faster"),
+        (1.05, "slower", "slower"),
+        (1.02, "slower in this run", "slower-in-run"),  # 1.02 / 1.0323 is below 1
+        (1.0, "no significant difference", "tie"),
+        (0.98, "faster in this run", "faster-in-run"),
+        (0.95, "faster", "faster"),
     ],
 )
-def test_a_verdict_says_where_it_is_of_one_run_alone(run: Run, ratio: float, verdict: str) -> None:
-    assert of_ratio(run, ratio)["verdict"] == verdict
+def test_a_verdict_says_where_it_is_of_one_run_alone(
+    run: Run, ratio: float, verdict: str, code: str
+) -> None:
+    row = of_ratio(run, ratio)
+    assert (row["verdict"], row["code"]) == (verdict, code)
+    assert code in REASONS
 
 
 COMMAS = "file.py:C,sizes=(3, 5)"
@@ -249,6 +291,7 @@ def test_a_run_without_any_result_is_still_a_table(run: Run) -> None:
     table = LoadedRun(Run(run.case, run.plan, run.environment)).frame
     assert table["params"].isna().all()
     assert table["verdict"].isna().all()
+    assert table["code"].isna().all()
 
 
 def captioned(run: Run, beginning: str) -> list[Table]:
@@ -269,9 +312,8 @@ def test_a_round_in_which_a_ratio_is_far_off_is_counted_and_kept(run: Run) -> No
     assert table.loc["sa", "outliers"] == 1
     assert table.loc["sa", "rounds"] == 9
     assert table.loc["sa", "ratio"] == pytest.approx(1.20)
-    assert table.loc["sa", "ratio_high"] == pytest.approx(
-        1.22
-    )  # its interval reaches to the second largest
+    # Its interval reaches to the largest sample of the second largest round.
+    assert table.loc["sa", "ratio_high"] == pytest.approx(1.22 / 0.999)
     assert table.loc["control", "outliers"] == 0
     assert isnan(table.loc["sk", "outliers"])  # it was never timed
     (latency,) = captioned(run, "Latency")
@@ -480,8 +522,57 @@ def test_operators_that_no_table_knows_are_remarked_on(run: Run) -> None:
     marked = replace(run, counts={"plain": {"executed": base}, "sa": {"executed": more}})
     remark = (
         "SA is not fully counted, so its kernels and memory traffic are too low, and other counts "
-        "may be: aten.erfinv x2, mine.gate x1."
+        "may be (marked ≥): aten.erfinv x2, mine.gate x1."
     )
     assert remark in remarks(LoadedRun(marked))
     alike = replace(run, counts={"plain": {"executed": base}, "sa": {"executed": base}})
     assert not [line for line in remarks(LoadedRun(alike)) if "not fully counted" in line]
+
+
+def test_what_unknown_operators_may_lower_is_marked_wherever_it_is_printed(run: Run) -> None:
+    def counts(**unknown: int) -> dict[str, Count]:
+        details = {"macs": 3, "bytes_read": 4, "bytes_written": 4, "kernels": 5}
+        return {
+            "learnable": Count(params=9),
+            "executed": Count(operations=8, details=details, not_counted=unknown),
+            # It lists what it leaves out by definition too, and what it left out unknowingly.
+            "macs": Count(operations=3, not_counted={"aten.add": 2, **unknown}),
+            "thop": Count(operations=3, not_counted={"aten.add": 2}),
+        }
+
+    marked = replace(run, counts={"plain": counts(), "sa": counts(**{"mine.gate": 1})})
+    loaded = LoadedRun(marked)
+    row = loaded.frame.set_index("variant").loc["sa"]
+    assert (row["kernels"], row["unknown_operators"]) == (5, "mine.gate x1")
+    assert {"kernels", "added_kernels", "moved_bytes", "macs_operations"} <= {
+        *json.loads(row["too_low"])
+    }
+    assert "thop_operations" not in row["too_low"]
+    shown = {}
+    for table in tables(loaded):
+        for line in table.rows:
+            if line[0] == "SA":
+                shown |= dict(zip(table.headings, line, strict=True))
+    assert (shown["kernels"], shown["added kernels"]) == ("≥ 5", "≥ +0")
+    assert shown["macs (G)"].startswith("≥ ")
+    assert not shown["thop (G)"].startswith("≥ ")
+    assert not any(
+        "≥" in cell for cell in (shown["parameters"], shown["ratio within this run [95%]"])
+    )
+    for text in (markdown(tables(loaded)[2]), latex(tables(loaded)[3], "")):
+        assert "≥" in text or r"$\geq$" in text
+    # A difference to a host that runs as many of them is exact.
+    alike = replace(run, counts={name: counts(**{"mine.gate": 1}) for name in ("plain", "sa")})
+    row = LoadedRun(alike).frame.set_index("variant").loc["sa"]
+    assert json.loads(row["too_low"]) == ["kernels", "moved_bytes", "macs_operations"]
+
+
+def test_modules_at_different_numbers_of_sites_are_told_apart(run: Run) -> None:
+    def lines(**sites: int) -> list[str]:
+        known = LoadedRun(replace(run, plan=replace(run.plan, sites=sites)))
+        return [line for line in remarks(known) if "sites" in line]
+
+    assert lines(sa=4, sk=16) == [
+        "Modules stand at different numbers of sites of the host: SA at 4 sites, SK at 16 sites."
+    ]
+    assert lines(sa=16, sk=16) == lines() == []

@@ -57,6 +57,7 @@ def test_both_times_have_their_figures(waiting: LoadedRun) -> None:
     assert frame.loc["sa", "ratio"] == pytest.approx(1.2)
     assert frame.loc["plain", "device_ratio"] == 1
     assert frame.loc["sa", "device_verdict"] == "slower"
+    assert frame.loc["sa", "device_code"] == "slower"
     assert frame.loc["sa", "issued_share"] == pytest.approx(0.97)
     low, high = (frame.loc["sa", f"device_ratio_between_runs_{end}"] for end in ("low", "high"))
     assert low < 1.5 < high  # the rounds agree exactly, runs need not
@@ -112,7 +113,8 @@ def test_a_device_control_that_fails_gives_no_device_verdict(run: Run) -> None:
     loaded = LoadedRun(replace(waits, rounds=rounds))
     frame = loaded.frame.set_index("variant")
     assert not isinstance(frame.loc["sa", "device_verdict"], str)
-    assert frame.loc["sa", "verdict"] == "slower"
+    assert frame.loc["sa", "device_code"] in {"control", "noisy"}
+    assert (frame.loc["sa", "verdict"], frame.loc["sa", "code"]) == ("slower", "slower")
     assert any("own times" in line and "too noisy" in line for line in remarks(loaded))
 
 

@@ -1,3 +1,4 @@
+import shutil
 from dataclasses import replace
 from math import exp, sqrt
 
@@ -48,7 +49,9 @@ def test_runs_of_one_configuration_are_one_row_with_rounds_and_runs(repeated):
     assert sa["run_to_run"] == pytest.approx(exp(PART) - 1, abs=1e-5)
     assert (sa["runs"], sa["rounds"], sa["verdict"]) == (3, 18, "slower")
     assert (sa["added_params"], sa["peak_live_ratio"]) == (708, 1.5)
-    assert loaded.frame.set_index("variant").loc["se", "verdict"] == "no significant difference"
+    assert sa["code"] == "slower"
+    se = loaded.frame.set_index("variant").loc["se"]
+    assert (se["verdict"], se["code"]) == ("no significant difference", "tie")
     (candidate, _) = analysis.pick(repeated, Limits(overhead=0.001), scatter=0.01).candidates[::-1]
     assert candidate.ratio.high == sa["ratio_between_runs_high"]  # one interval under one name
 
@@ -80,6 +83,7 @@ def test_where_every_control_fails_there_is_no_verdict(stored, tmp_path):
     loaded = only(tmp_path / "runs")
     assert loaded.control_fault is not None
     assert not loaded.frame["verdict"].any()
+    assert loaded.frame.set_index("variant").loc["sa", "code"] == "control"
 
 
 def test_other_code_of_a_module_and_other_machines_are_never_taken_together(stored, tmp_path):
@@ -94,11 +98,34 @@ def test_other_code_of_a_module_and_other_machines_are_never_taken_together(stor
     assert len(load(tmp_path / "others").pooled) == 2
 
 
+def test_a_copied_run_is_no_second_run_in_any_table(repeated, tmp_path):
+    """A mean of two equal runs would have too narrow an interval."""
+    shutil.copytree(repeated / "case-run2", repeated / "elsewhere")
+    shutil.copytree(repeated / "case-run1", tmp_path / "one" / "case")
+    shutil.copytree(repeated / "case-run1", tmp_path / "one" / "copy")
+    loaded = only(repeated)
+    sa = loaded.frame.set_index("variant").loc["sa"]
+    assert (sa["runs"], sa["rounds"]) == (3, 18)
+    assert sa["run_to_run"] == pytest.approx(exp(PART) - 1, abs=1e-5)
+    sentence = "elsewhere is left out: it is a copy of the run that began at 2:00."
+    assert sentence in remarks(loaded)
+    write_loaded(load(repeated, scatter=0.01), repeated)
+    for name in ("grid.md", "grid.tex", "report.html", "case-run2/comparison.md"):
+        assert sentence in (repeated / name).read_text()
+    single = only(tmp_path / "one")
+    assert len(single.runs) == 1
+    sentence = "copy is left out: it is a copy of the run that began at 1:00."
+    write_loaded(load(tmp_path / "one"), tmp_path / "one")
+    for name in ("grid.md", "grid.tex", "report.html", "case/comparison.md", "case/report.html"):
+        assert sentence in (tmp_path / "one" / name).read_text()
+
+
 def test_measured_top_1_reaches_the_plot_of_several_runs(stored, tmp_path):
     """Evaluated into the folder of all, or of one of them."""
     settings = {"image_size": 224}
     for number in (1, 2):
-        stored(f"runs/case-run{number}", sa=1.1, settings=settings)
+        begun = {"time": f"{number}:00"}
+        stored(f"runs/case-run{number}", sa=1.1, settings=settings, facts=begun)
     evaluations.append(tmp_path / "runs", evaluation())
     plain = evaluation(module=None, top1_right=38_000)
     evaluations.append(tmp_path / "runs" / "case-run2", plain)

@@ -78,16 +78,30 @@ def test_the_settings_of_a_runtime_are_stated(exported: Run) -> None:
 
 def test_runtimes_stand_beside_each_other(eager: Run, exported: Run) -> None:
     runs = {"a": LoadedRun(eager), "b": LoadedRun(exported)}
-    added, errors = by_runtime(runs)
+    added, kinds, sizes, errors = by_runtime(runs)
     assert (added.headings, added.rows) == (
         ("module", "eager PyTorch", "ONNX Runtime"),
         (("SA", "+3", "+160"), ("SK", "–", "–")),
     )
+    assert "nothing is fused" in added.definitions[1]
+    assert "fewer than in eager PyTorch, the runtime has fused" in added.definitions[2]
+    assert kinds.rows == (("SA", "Reshape +80, Mul +80"), ("SK", "–"))
+    assert sizes.rows == (("SA", "+2.0"), ("SK", "–"))
     assert (errors.headings, errors.rows) == (
         ("module", "ONNX Runtime"),
         (("SA", "2.0%"), ("SK", "–")),
     )
     assert by_runtime({"a": LoadedRun(eager)}) == []
+
+
+def test_of_many_types_the_table_of_all_runtimes_names_those_added_most(
+    eager: Run, exported: Run
+) -> None:
+    added = {"Conv": 52, "Mul": 5, "Slice": 4, "Concat": 3, "Add": 2, "Transpose": 1}
+    export = {"plain": EXPORT, "sa": replace(SA_EXPORT, operators=added)}
+    runs = {"a": LoadedRun(eager), "b": LoadedRun(replace(exported, export=export))}
+    kinds = by_runtime(runs)[1]
+    assert kinds.rows[0] == ("SA", "Mul +5, Slice +4, Concat +3, Add +2")
 
 
 def test_the_plot_has_a_position_a_runtime_with_the_plain_hosts_latency(

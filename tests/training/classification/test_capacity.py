@@ -9,6 +9,7 @@ from torch import nn
 
 from attnbench.hosts.build import HOSTS, Host, build
 from attnbench.hosts.conditions import BASE as PLACE
+from attnbench.hosts.placement.choice import Choice
 from attnbench.stats.interval import Interval
 from attnbench.training.classification import capacity
 from attnbench.training.classification.task import Classification
@@ -19,7 +20,7 @@ from attnbench.training.recipes import recipe
 @pytest.fixture
 def task(monkeypatch: pytest.MonkeyPatch) -> Classification:
     monkeypatch.setitem(HOSTS, "resnet18", Host((1, 1, 1, 1), block=HOSTS["resnet18"].block))
-    return Classification(Squares(), recipe("short"), 32, "resnet18", (1, 2, 3, 4), "all")
+    return Classification(Squares(), recipe("short"), 32, "resnet18", Choice())
 
 
 @pytest.mark.parametrize("host", ["resnet18", "resnet50", "resnext50_32x4d"])

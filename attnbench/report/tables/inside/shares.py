@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from functools import partial
@@ -26,6 +27,7 @@ from attnbench.records.variants import COPY, PLAIN, PRODUCT
 from attnbench.report.tables.dataframe import Row, executed, work
 from attnbench.report.tables.inside.kinds import ORDER, kind_of, plain_name
 from attnbench.report.tables.table import (
+    TOO_LOW,
     Column,
     Table,
     ends_of,
@@ -37,6 +39,7 @@ from attnbench.report.tables.table import (
     with_ends,
     words,
 )
+from attnbench.report.unknown_operators import unknown
 from attnbench.stats.interval import Interval, median_interval
 from attnbench.stats.ratios import seconds_per_step
 
@@ -46,6 +49,9 @@ MOST_NAMED = 3
 """Operators that a row names."""
 
 GIGA = 1e9
+
+MOVES = "moves_weights_every_rounds"
+"""Not the same for modules alone, whose ceilings are those of the same machine all the same."""
 
 
 def _share(value: float) -> str:
@@ -157,6 +163,7 @@ COLUMNS = (
         "large product GMAC/s",
         figure(giga),
     ),
+    TOO_LOW,
 )
 
 SECONDS = (
@@ -181,7 +188,8 @@ def frame(run: Run, others: Iterable[Run] = ()) -> pd.DataFrame:
 def _ceilings(run: Run, others: Iterable[Run]) -> Row:
     """Return the rates of a large copy and a large product under the same conditions."""
     for other in others:
-        alike = machine(other.environment) == machine(run.environment) and all(
+        here, there = machine(run.environment), machine(other.environment)
+        alike = there | {MOVES: here[MOVES]} == here and all(
             getattr(other.case, name) == getattr(run.case, name)
             for name in ("device", "threads", "dtype")
         )
@@ -244,9 +252,11 @@ def _row(run: Run, variant: str) -> Row:
             row[f"{owner}_macs_per_s"] = cost["macs"] * run.case.batch_size / spent_s[owner]
             if run.case.batch_size == 1:  # weights are read once whatever the batch
                 row[f"{owner}_bytes_per_s"] = cost["moved_bytes"] / spent_s[owner]
+    fully = not unknown(run, variant)
+    row["too_low"] = "" if fully else json.dumps(RATES)
     for share, amount in (("macs_share", "macs"), ("moved_share", "moved_bytes")):
         total = sum(cost[amount] for cost in counted.values())
-        if "attention" in counted and total:
+        if "attention" in counted and total and fully:
             row[share] = counted["attention"][amount] / total
     return row
 

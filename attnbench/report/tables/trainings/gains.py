@@ -14,14 +14,14 @@ from attnbench.records.trainings.schema import WIDER, Trainings
 from attnbench.records.variants import CONTROL, PLAIN, STAGES
 from attnbench.report.tables.run import LoadedRun
 from attnbench.report.tables.table import Table
-from attnbench.stats.gains import SETTLED, Gain, Gains
+from attnbench.stats.gains import FURTHER, SETTLED, Gain, Gains
 from attnbench.stats.interval import Interval
 from attnbench.text import printable
 
-METRICS = {"top1": "top-1"}
+METRICS = {"top1": "top-1", "box_ap": "box AP", "mask_ap": "mask AP"}
 
 HEADINGS = (
-    *("network", "{metric} (%)", "gain (points) [95%]", "verdict", "test set alone (±)"),
+    *("network", "{metric} (%)", "gain (points) [95%]", "verdict", "code", "test set alone (±)"),
     *("seeds", "seeds for ±{settled}", "best epoch, chosen on this set (%)", "its gain"),
 )
 
@@ -30,6 +30,7 @@ DEFINITIONS = (
     "Mean over the seeds of the last epoch's figure, or of the last epochs' mean.",
     "Difference to the plain host of the same seed: mean, with Student's interval over the seeds.",
     "Whether the interval excludes 0; none where the control fails or one seed is done.",
+    "Of the verdict, or why there is none; attnbench explain CODE says what to do.",
     "How far the gain may be off because there are no more test images (95%).",
     "How many have trained both networks to the end.",
     "How many would make the interval that narrow, at the scatter of these.",
@@ -44,6 +45,13 @@ def metric(trainings: Trainings) -> str:
     return METRICS.get(name, printable(name))
 
 
+def heading(gains: Gains) -> str:
+    """Return what was trained in one line, and the metric where there are several."""
+    training = gains.trainings.training
+    several = training.task == "detection"
+    return training.described + (f"; {metric(gains.trainings)}" if several else "")
+
+
 def table(gains: Gains) -> Table | None:
     """Return one row a network; None before any has a figure."""
     plain = gains.plain
@@ -56,8 +64,8 @@ def table(gains: Gains) -> Table | None:
     best = sum(trainings.best(PLAIN, seed) or 0.0 for seed in seeds) / len(seeds)
     dash = formatting.NOTHING
     first = (
-        *(title(PLAIN), _percent(sum(plain) / len(plain)), dash, dash, dash, str(len(plain))),
-        *(dash, _percent(best), dash),
+        *(title(PLAIN), _percent(sum(plain) / len(plain)), dash, dash, dash, dash),
+        *(str(len(plain)), dash, _percent(best), dash),
     )
     caption = f"Gain in {metric(trainings)} over the plain host at equal training"
     if gains.control_fault is not None:
@@ -72,6 +80,7 @@ def _row(gain: Gain) -> tuple[str, ...]:
         _percent(gain.mean),
         formatting.points(gain.gain),
         gain.verdict if gain.variant != CONTROL and gain.verdict != "none" else formatting.NOTHING,
+        formatting.NOTHING if gain.variant == CONTROL else gain.code,
         formatting.hundredths(None if gain.sampling is None else 100 * gain.sampling),
         str(gain.seeds),
         formatting.whole(gain.to_settle),
@@ -90,7 +99,15 @@ def _percent(share: float) -> str:
 
 def notes(gains: Gains) -> list[str]:
     """Return what must be known to believe the table, and to make it again."""
-    return [printable(f"{sentence}.") for sentence in _sentences(gains)]
+    further = gains.trainings.training.metric in FURTHER.values()
+    sentences = _of_metric(gains) if further else _sentences(gains)
+    return [printable(f"{sentence}.") for sentence in sentences]
+
+
+def _of_metric(gains: Gains) -> Iterator[str]:
+    """Yield what the notes of the file's own metric do not say yet."""
+    for sentence in _control(gains):
+        yield f"By {metric(gains.trainings)}: {sentence[0].lower()}{sentence[1:]}"
 
 
 def _sentences(gains: Gains) -> Iterator[str]:
@@ -111,10 +128,18 @@ def _sentences(gains: Gains) -> Iterator[str]:
         "chosen on the test images and so too good"
     )
     yield from _control(gains)
-    yield (
-        "Intervals cover other seeds on the same test images; the test set's own error stands "
-        "beside. One in twenty modules without any effect gets a verdict by chance"
+    own_error = (
+        "the error of the test set itself is not known for an average precision"
+        if training.task == "detection"
+        else "the test set's own error stands beside"
     )
+    yield (
+        f"Intervals cover other seeds on the same test images; {own_error}. One in twenty modules "
+        "without any effect gets a verdict by chance"
+    )
+    for name, weights in training.pretrained.items():
+        whose = "of every network without a file of its own" if name == PLAIN else f"of {name}"
+        yield f"The backbone {whose} began with {weights.name}, sha256 {weights.sha256}"
     for name, why in training.left_out.items():
         yield f"{_named(name)} was left out: {why.removeprefix(f'{name}: ')}"
     for (variant, seed), fault in gains.trainings.faults.items():
@@ -183,7 +208,12 @@ def command(trainings: Trainings) -> str:
         [name for name in training.modules if (name in training.sources) is is_custom]
         for is_custom in (False, True)
     )
-    words = ["attnbench", "train", "--data", training.data.name, "--host", training.host]
+    words = ["attnbench", "train", "--data", training.data.name]
+    for option, name in training.data.files.items():
+        words += [f"--{option}", name]
+    words += ["--host", training.host]
+    for name, weights in training.pretrained.items():
+        words += ["--backbone", weights.name if name == PLAIN else f"{name}={weights.name}"]
     words += ["--modules", ",".join(suite)] if suite else []
     for name in custom:
         words += ["--module", name]
@@ -196,6 +226,8 @@ def command(trainings: Trainings) -> str:
         ("--last", training.last, 1),
         ("--stages", ",".join(map(str, training.stages)), ",".join(map(str, STAGES))),
         ("--blocks", training.blocks, "all"),
+        ("--at", training.at, ""),
+        ("--replace", training.replace, ""),
         ("--amp", training.amp, "float32"),
     ):
         words += [] if value == default else [flag, str(value)]
@@ -231,10 +263,11 @@ def frame(gains: Gains, run: LoadedRun | None = None) -> pd.DataFrame:
                 "gain_high": high,
                 "seeds": gain.seeds,
                 "verdict": gain.verdict,
+                "code": "" if gain.variant == CONTROL else gain.code,
                 **{key: nan if known is None else known[key] for key in keys},
             }
         )
-    columns = ("variant", "gain", "gain_low", "gain_high", "seeds", "verdict", *keys)
+    columns = ("variant", "gain", "gain_low", "gain_high", "seeds", "verdict", "code", *keys)
     fault = gains.control_fault or (None if run is None else run.control_fault)
     return pd.DataFrame(rows, columns=list(columns)).assign(control_fault=fault)
 
@@ -242,5 +275,8 @@ def frame(gains: Gains, run: LoadedRun | None = None) -> pd.DataFrame:
 def of_host(trainings: Trainings, run: LoadedRun) -> bool:
     """Return whether a run timed the networks that were trained."""
     training, case = trainings.training, run.run.case
-    same = (training.host, training.stages, training.blocks)
-    return not case.isolated and same == (case.host, case.stages, case.blocks)
+    same = all(
+        getattr(training, name) == getattr(case, name)
+        for name in ("host", "stages", "blocks", "at", "replace")
+    )
+    return not case.isolated and same

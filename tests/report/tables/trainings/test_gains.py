@@ -43,8 +43,8 @@ def test_a_row_a_network() -> None:
     assert list(cells) == ["plain", "control", "SE", "SA"]
     # 901 of 3 * 400 images.
     assert cells["plain"]["top-1 (%)"] == "75.08"
-    assert cells["SA"]["verdict"] == "helps"
-    assert cells["SE"]["verdict"] == "harms"
+    assert (cells["SA"]["verdict"], cells["SA"]["code"]) == ("helps", "helps")
+    assert (cells["SE"]["verdict"], cells["SE"]["code"]) == ("harms", "harms")
     assert cells["control"]["verdict"] == "–"
     # 40, 41 and 39 images of 400: 4.303 * 1 / sqrt(3) images about 40.
     assert cells["SA"]["gain (points) [95%]"] == "+10.00 [+9.38, +10.62]"

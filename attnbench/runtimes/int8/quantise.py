@@ -35,8 +35,13 @@ class _Images(CalibrationDataReader):  # type: ignore[misc]  # which has no type
         return None if image is None else {INPUT: image.numpy()}
 
 
-def quantised(file: Path, images: Sequence[torch.Tensor]) -> bytes:
-    """Return a float32 ONNX file in int8, calibrated on the images."""
+def quantised(file: Path, images: Sequence[torch.Tensor], *, symmetric: bool = False) -> bytes:
+    """Return a float32 ONNX file in int8, calibrated on the images.
+
+    Symmetric: activations as signed integers around 0 too, and biases in float32, which is all that
+    TensorRT reads.
+    """
+    extra = {"ActivationSymmetric": True, "QuantizeBias": False} if symmetric else {}
     with tempfile.TemporaryDirectory() as folder, _silent():
         made = Path(folder) / "int8.onnx"
         quantize_static(
@@ -45,9 +50,10 @@ def quantised(file: Path, images: Sequence[torch.Tensor]) -> bytes:
             _Images(images),
             quant_format=QuantFormat.QDQ,
             per_channel=True,
-            activation_type=QuantType.QUInt8,
+            activation_type=QuantType.QInt8 if symmetric else QuantType.QUInt8,
             weight_type=QuantType.QInt8,
             calibrate_method=CalibrationMethod.MinMax,
+            extra_options=extra,
         )
         return made.read_bytes()
 

@@ -1,0 +1,1 @@
+"""Tables of detectors: how precise given weights are."""

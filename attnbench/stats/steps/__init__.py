@@ -1,0 +1,1 @@
+"""Single steps, where medians over rounds hide the slow ones."""

@@ -1,0 +1,1 @@
+"""What is settled before anything is trained: the task that options state, and what fits it."""

@@ -1,0 +1,1 @@
+"""Ways to damage what the suite has written."""

@@ -1,0 +1,100 @@
+"""What of a run works in a process of its own."""
+
+import os
+from dataclasses import replace
+from itertools import groupby
+
+import pytest
+from helpers.runs import (
+    TICK_S,
+    VARIANTS,
+    first_records,
+    no_memory,
+    ran,
+)
+
+from attnbench.measuring import latency, runner
+from attnbench.measuring.events import Beginning
+from attnbench.measuring.processes import variation
+from attnbench.measuring.runner import execute, latency_apart, memory_apart
+from attnbench.records.run import gather
+from attnbench.records.schema import (
+    End,
+    Record,
+    Round,
+)
+from attnbench.records.variants import CONTROL, PLAIN
+from attnbench.system import worker
+
+pytestmark = pytest.mark.usefixtures("small_host", "counted")
+
+
+def test_memory_and_rounds_are_measured_in_processes_of_their_own(case, new_run, monkeypatch):
+    monkeypatch.setattr(worker, "call", lambda *call: call)
+    monkeypatch.setattr(worker, "stream", lambda *call: iter(call))
+    run = new_run()
+    assert memory_apart(case, "se") == (runner.memory.measure, case, "se")
+    assert tuple(latency_apart(run)) == (latency.measure, run)
+
+
+def test_each_further_process_starts_with_a_larger_environment(new_run, monkeypatch):
+    sizes = []
+
+    def stream(*_):
+        sizes.append(len(os.environ.get(variation.PADDING, "")))  # the process starts here
+        yield "first"
+        assert variation.PADDING not in os.environ
+        yield "second"
+
+    monkeypatch.setattr(worker, "stream", stream)
+    run = new_run()
+    for process in range(3):
+        assert list(latency_apart(run)) == ["first", "second"]
+        run.rounds.append(Round(number=process, blocks=(), process=process))
+    assert sizes == [variation.padding_bytes(run.case.seed, process) for process in range(3)]
+    assert sizes[0] == 0 < sizes[1] != sizes[2]
+
+
+def test_processes_follow_each_other_until_the_run_ends(new_run, events, machine):
+    machine.cost_s["se"] = 2 * TICK_S
+    machine.noise = 0.5  # no ratio is known well enough
+    run = new_run(processes=3, budget_s=30 * 5 * TICK_S)
+    told = events([run], machine)
+    begun = [event.kind for _, event in told if isinstance(event, Beginning)]
+    assert begun.count("warm-up") == 3 * len(VARIANTS)
+    sizes = [len([*rounds]) for _, rounds in groupby(run.rounds, lambda timed: timed.process)]
+    assert len(sizes) == 3
+    assert min(sizes) >= 6
+    assert run.end == End(reason="budget", rounds=sum(sizes))
+    assert (
+        gather([*first_records(run), *(e for _, e in told if isinstance(e, Record))], "file") == run
+    )
+
+
+def test_a_process_that_does_nothing_is_the_last(new_run):
+    def nothing(_):
+        return iter(())
+
+    run = new_run()
+    list(execute([run], measure_memory=no_memory, measure_latency=nothing))
+    assert run.end is None
+
+
+def test_what_nobody_has_seen_is_counted_in_a_process_of_its_own(case, monkeypatch):
+    own = "mine.py:Mine"
+    monkeypatch.setattr(worker, "call", lambda *call: call)
+    case = replace(case, host="resnet18", image_size=64)
+    assert runner.count_apart(case, own) == (runner._count_watched, case, own)
+    piece = f"{own} layer2"
+    asked = runner._alone(replace(case, isolated=True), piece)
+    assert asked == (runner._alone_watched, replace(case, isolated=True), piece)
+    for variant in ("plain", "eca"):
+        assert isinstance(runner.count_apart(case, variant), dict)
+
+
+def test_a_real_run_is_timed_in_another_process(new_run):
+    run = new_run(variants=(PLAIN, CONTROL, "se"), budget_s=0.01)
+    events = list(execute([run], measure_memory=no_memory))
+    assert run.end.reason == "budget"
+    assert ran(run) == [{PLAIN, CONTROL, "se"}]
+    assert all(pair[0] is run for pair in events)
