@@ -230,7 +230,7 @@ def simulated() -> Iterator[None]:
         (timing, "clock_for", lambda _: machine),
         (process_settings, "settle", lambda _: None),
         (render, "drawn", lambda *_: [render.Drawing("plot", "A plot", "", "<svg></svg>", b"PNG")]),
-        (planning, "_left_out", lambda *_: {}),
+        (planning, "_tried", lambda *_: ({}, {})),
         (store, "_LOCKED", {}),
     )
     with ExitStack() as stack:

@@ -82,10 +82,10 @@ def show(runs: Replicates) -> None:
             held["rounds alone"] += not change(old, new).excludes_one
             held["rounds and runs"] += not between_runs.change([old], [new]).excludes_one
     print(f"{row(PLAIN, runs.latencies(PLAIN), scale=1e3)}  (ms/image)")
-    show_coverage(runs)
     print("pairs of runs between which the interval of the change holds 1:")
     for source, count in held.items():
         print(f"by {source}: {count} of {pairs}" + _share(count, pairs))
+    show_coverage(runs)
 
 
 def show_coverage(runs: Replicates) -> None:

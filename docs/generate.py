@@ -47,6 +47,8 @@ LIMITS = Path("docs/limits.txt")
 LATENCY_LIMITS = Path("docs/latency_limits.txt")
 """An example of one with limits of latency."""
 
+NONE_PUBLISHED = "None is published yet."
+
 REPORTS = (PUBLISHED, Path("reports/2026-11-25-cpu-resnet50-isolated"), OWN)
 """The published runs, whose tables, plots and pages are written anew."""
 
@@ -86,11 +88,17 @@ def runtimes() -> str:
     """Return the tables of the newest published runs of runtimes, all on one page."""
     folders = runtime_folders(Path("reports"))
     if not folders:
-        return "None is published yet."
+        return NONE_PUBLISHED
     together = load(*folders).pooled
     named = ", ".join(f"[{folder.name}](../{folder.as_posix()})" for folder in folders)
     printed = [turned(grid(together)), *by_runtime(together)]
     return "\n\n".join([f"{named}.", *(markdown(table).strip() for table in printed)])
+
+
+def deployed() -> str:
+    """Return the ratios of those runs in one table, a column each."""
+    folders = runtime_folders(Path("reports"))
+    return markdown(turned(grid(load(*folders).pooled))).strip() if folders else NONE_PUBLISHED
 
 
 def runtime_folders(reports: Path) -> list[Path]:
@@ -210,10 +218,10 @@ PARTS: dict[Path, dict[str, Callable[[], str]]] = {
     Path("README.md"): {
         "finding": finding,
         "result": result,
+        "deployed": deployed,
         "own module": own_module,
-        "own row": own_row,
     },
-    Path("docs/modules.md"): {"modules": seven, "copies": copies.of_timm},
+    Path("docs/modules.md"): {"modules": seven, "own row": own_row, "copies": copies.of_timm},
     Path("docs/runtimes.md"): {"runtimes": runtimes},
     Path("docs/hosts.md"): {"classifiers": classifiers, "detectors": detectors},
     Path("docs/training.md"): {"digits": digits},

@@ -205,21 +205,25 @@ def test_seed_version_and_the_moment_may_differ(stored, other):
 
 
 @pytest.mark.parametrize(
-    ("control", "fault"),
+    ("control", "copies", "fault"),
     [
-        (1.01, "the plain host against itself is significantly different from 1"),
-        ([1.0] * 5, "fewer than 6 rounds"),
-        ([0.9, 1.1] * 3, "the plain host against itself is known no better than ±10.0%"),
+        # The copies are 1 and 1.01: half of a module's samples are to each, and their median lies
+        # half-way between, at the ratio to sqrt(1.01).
+        (1.01, 1.01**0.5, "the plain host against itself is significantly different from 1"),
+        # A copy that lacks rounds is left out.
+        ([1.0] * 5, 1.0, "fewer than 6 rounds"),
+        # To the first copy six samples are 9, to the other three are 10 and three 8.2: median 9.
+        ([0.9, 1.1] * 3, 1.0, "the plain host against itself is known no better than ±10.0%"),
     ],
 )
 @pytest.mark.parametrize("which", ["old", "new"])
-def test_a_failed_control_gives_no_verdict_and_never_fails(stored, which, control, fault):
+def test_a_failed_control_gives_no_verdict_and_never_fails(stored, which, control, copies, fault):
     controls = {"old": 1.0, "new": 1.0} | {which: control}
     old = stored("old", sa=1.0, control=controls["old"])
     new = stored("new", sa=9.0, control=controls["new"])
     comparison = compare(old, new, LIMIT)
     change = the_only(comparison.changes)
-    assert change.change.median == pytest.approx(9.0)
+    assert change.change.median == pytest.approx(9.0 * copies if which == "old" else 9.0 / copies)
     assert (change.verdict, change.fails, change.judged) == ("none", False, False)
     said = f"the control of the {which} failed: {fault}"
     assert remarks(comparison) == (said,)

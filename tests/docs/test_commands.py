@@ -12,6 +12,7 @@ from pathlib import Path
 import generate
 import pytest
 import torch
+from PIL import Image
 
 import attnbench
 from attnbench.analysis import baselines
@@ -19,6 +20,7 @@ from attnbench.cli import app
 from attnbench.hosts.build import HOSTS, Host
 from attnbench.hosts.conditions import BASE
 from attnbench.measuring import planning, runner
+from attnbench.runtimes import table
 from attnbench.system import environment
 
 ROOT = Path(__file__).parents[2]
@@ -42,6 +44,21 @@ NOT_A_PROGRAM = {
     'AttentionSpec("mine"': "a row for the table of modules; test_generate puts it there",
 }
 """Python blocks that are not executed, by what stands in them, and why."""
+
+
+GATE = """\
+from torch import nn
+
+
+class Gate(nn.Module):
+    def __init__(self, channels):
+        super().__init__()
+        self.scale = nn.Conv2d(channels, channels, 1, groups=channels)
+
+    def forward(self, x):
+        return x * self.scale(x).sigmoid()
+"""
+"""The class that a page imports from a folder of the user."""
 
 
 class PlannedError(Exception):
@@ -93,7 +110,7 @@ OTHERS = [(page, *words) for page in PAGES for words in lines(page) if arguments
 
 @pytest.fixture
 def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with what the documents name: published runs, two sides, files of the docs."""
+    """A folder with what the documents name: runs, two sides, files of the docs, photos, code."""
     for folder in generate.REPORTS:
         shutil.copytree(ROOT / folder, tmp_path / folder)
     for side in ("old", "new"):
@@ -102,6 +119,10 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for file in (generate.EXAMPLE, generate.LIMITS, generate.LATENCY_LIMITS):
         (tmp_path / file).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / file, tmp_path / file)
+    (tmp_path / "photos").mkdir()
+    Image.new("RGB", (8, 8)).save(tmp_path / "photos" / "one.png")
+    (tmp_path / "vendor" / "models").mkdir(parents=True)
+    (tmp_path / "vendor" / "models" / "attention.py").write_text(GATE)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -124,6 +145,9 @@ def parsed(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(environment, "describe_apart", describe)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    # TensorRT is installed where a GPU is; whether other packages are is looked up.
+    installed = table.find_spec
+    monkeypatch.setattr(table, "find_spec", lambda name: name == "tensorrt" or installed(name))
     # Child processes, in which custom modules are tried, see that there is none.
     monkeypatch.setattr(planning, "conditions_of", lambda _: BASE)
 
@@ -163,7 +187,7 @@ def test_a_shown_command_is_understood(
 @pytest.mark.usefixtures("workplace", "one_process")
 @pytest.mark.parametrize(
     ("file", "figures"),
-    [(generate.LIMITS, ["30,208"]), (generate.LATENCY_LIMITS, ["1.151 [", "1.058 [", "ms/image"])],
+    [(generate.LIMITS, ["30,208"]), (generate.LATENCY_LIMITS, ["1.156 [", "1.062 [", "ms/image"])],
     ids=["limits", "limits of latency"],
 )
 def test_the_shown_limits_hold(

@@ -77,10 +77,12 @@ def test_a_number_of_processes_that_cannot_be_is_refused(tmp_path: Path, stated:
 def test_the_plan_is_on_the_disk_before_anything_is_measured(tmp_path: Path) -> None:
     run, folder = single(SMALL, tmp_path / "run")
     (record,) = store.read(folder)
+    in_each_block = {"sa": 3 + 4 + 6 + 3}  # of ResNet-50
+    variants = ("plain", "control", "sa")
     assert (
         record.results
         == run.plan
-        == Plan(variants=("plain", "control", "sa"), budget_s=1.0, target=0.01, processes=1)
+        == Plan(variants=variants, budget_s=1.0, target=0.01, processes=1, sites=in_each_block)
     )
 
 
@@ -393,9 +395,9 @@ def test_a_file_is_first_loaded_in_a_process_that_it_may_end(
 
 
 NO_SITE = (
-    "sk: the blocks of resnet18 have no site replace_conv2; known: after_bn2, after_bn3; hosts "
-    "that have it: resnet50, resnet101, resnet152, wide_resnet50_2, wide_resnet101_2, sknet50, "
-    "sknet101"
+    "sk: the blocks of resnet18 have no site replace_conv2; known: after_bn2, after_bn3, "
+    "after_stage; hosts that have it: resnet50, resnet101, resnet152, wide_resnet50_2, "
+    "wide_resnet101_2, sknet50, sknet101"
 )
 NARROW = "64 channels do not divide by 128; 128 would, and 32 in the place of 64 fits these"
 

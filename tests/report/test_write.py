@@ -65,7 +65,7 @@ def test_the_setting_is_the_first_line(run: Run, folder: Path) -> None:
     assert (folder / "comparison.md").read_text().splitlines()[0] == f"{setting}."
     latex = (folder / "comparison.tex").read_text()
     assert latex.splitlines()[0] == f"% {setting}."
-    assert latex.count(f"{setting}.") - 1 == latex.count(r"\caption{") == 6
+    assert latex.count(f"{setting}.") - 1 == latex.count(r"\caption{") == 7
 
 
 def test_an_unwritable_folder_is_bad_input(run: Run, tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def modules(
     for where in positions:
         try:
             of_map = attention.of_place(where.height, where.width)
-            made.append(attention.build(where.channels, **of_map | settings))
+            made.append(attention.build(where.channels, **{**of_map, **settings}))
         except SettingsError as error:
             refused[where] = str(error)
     if refused:

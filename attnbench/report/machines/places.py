@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
@@ -37,10 +37,15 @@ def machines(runs: Runs) -> dict[str, str]:
     for name, loaded in runs.items():
         processor = _processor(loaded.run)
         alike = [facts[other] for other in runs if _processor(runs[other].run) == processor]
-        differing = [key for key in FACTS if len({str(known[key]) for known in alike}) > 1]
+        differing = [key for key in FACTS if len(_stated(key, alike)) > 1]
         told = ", ".join(f"{key} {facts[name][key]}" for key in differing)
         labels[name] = f"{processor} ({told})" if told else processor
     return labels
+
+
+def _stated(key: str, facts: Sequence[Mapping[str, object]]) -> set[str]:
+    """Return the values of a fact; a run states the packages of its own runtime alone."""
+    return {str(known[key]) for known in facts if known[key] is not None}
 
 
 def _facts(run: Run) -> dict[str, object]:

@@ -22,6 +22,7 @@ from attnbench.report.plots.drawing import (
     written,
 )
 from attnbench.report.plots.style import REFERENCE, looks
+from attnbench.report.tables.table import UNKNOWN_OPERATORS
 
 GIGA = 1e9
 
@@ -109,6 +110,12 @@ def _without(known: pd.DataFrame) -> list[str]:
     return [str(module) for module in most.index[most == 0]]
 
 
+def _not_fully_counted(known: pd.DataFrame) -> list[str]:
+    """Return the modules with unknown operators; tables from files have NaN for empty text."""
+    rows = [(row["module"], row.get(UNKNOWN_OPERATORS.key)) for _, row in known.iterrows()]
+    return list(dict.fromkeys(name for name, ran in rows if isinstance(ran, str) and ran))
+
+
 def _notes(known: pd.DataFrame) -> str:
     notes = "Vertical intervals: within this run."
     without = _without(known)
@@ -117,8 +124,7 @@ def _notes(known: pd.DataFrame) -> str:
         notes += " Dashes: the roof of each, a copy of the map that it sees."
     elif any(y[1] > min(bandwidth * x, rate) / GIGA for x, y in map(_place, _placed(known))):
         notes += " Above the roof: probably from a cache, faster than a large copy."
-    low = known.loc[known["unknown_operators"] != "", "module"]
-    if modules := list(dict.fromkeys(low)):
+    if modules := _not_fully_counted(known):
         notes += f" Not fully counted, so higher than drawn: {joined(map(title, modules))}."
     if without:
         notes += f" No multiply-accumulates, so no place here: {joined(map(title, without))}."

@@ -62,6 +62,12 @@ PEAKS = {
 """The peaks of memory by their keys: the words of their headings, and what they mean."""
 
 
+def _another_word(row: pd.Series[Any], key: str) -> str:
+    """Return the code of a verdict; nothing where the verdict is the same word."""
+    same = row[key] == row[key.replace("code", "verdict")]
+    return formatting.NOTHING if same else words(row, key)
+
+
 def _ratio(row: pd.Series[Any], key: str) -> str:
     """Return a cell with a measured ratio; that of the plain host to itself is 1 by definition."""
     if row["variant"] == PLAIN:
@@ -202,7 +208,7 @@ ENERGY = (
         _ratio,
     ),
     Column("energy_verdict", "As `verdict`, of joules.", "", "energy", words),
-    Column("energy_code", "As `code`, of joules.", "", "energy code", words),
+    Column("energy_code", "As `code`, of joules.", "", "energy code", _another_word),
     Column(
         "power_w",
         "Median over windows of their mean power: joules over seconds.",
@@ -296,7 +302,13 @@ COLUMNS = (
     *_speed("", "as a user has them"),
     *_speed("device_", "the device's own"),
     Column("device_verdict", "As `verdict`, of the device's own times.", "", "device", words),
-    Column("device_code", "As `code`, of the device's own times.", "", "device code", words),
+    Column(
+        "device_code",
+        "As `code`, of the device's own times.",
+        "",
+        "device code",
+        _another_word,
+    ),
     Column(
         "issued_share",
         "Median over rounds of the share of its seconds in which the host issued the steps. Above "
@@ -333,10 +345,11 @@ COLUMNS = (
     ),
     Column(
         "code",
-        "Of the verdict, or why there is none; `attnbench explain CODE` says what to do.",
+        "Of the verdict, or why there is none; `attnbench explain CODE` says what to do. Printed "
+        "where it is another word.",
         "",
         "code",
-        words,
+        _another_word,
     ),
     Column(
         "tied_with",

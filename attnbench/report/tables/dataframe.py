@@ -22,7 +22,7 @@ from attnbench.report import unknown_operators
 from attnbench.report.tables.columns import COLUMNS, CONFIGURATION, PARTS, PEAKS, RULES
 from attnbench.report.tables.table import ends_of, figures, typed
 from attnbench.stats import between_runs, interval, ratios, reasons
-from attnbench.stats.device_time import device_rounds, issued_share
+from attnbench.stats.device_time import device_rounds, has_device_times, issued_share
 from attnbench.stats.energy import joules
 from attnbench.stats.energy.joules import as_energy
 from attnbench.stats.interval import Interval, percent_right
@@ -41,7 +41,7 @@ def frame(run: Run, *, verdicts: bool, scatter: float | None = None) -> pd.DataF
     standard deviation of log-ratios between runs; by default that of ``stats.between_runs``.
     """
     ties = _ties(run, scatter, verdicts=verdicts)
-    of_device = device_times(run)
+    of_device, own = device_times(run), has_device_times(run.rounds)
     code = None if verdicts else _control_code(run)
     device_code = None if control_fault(of_device) is None else _control_code(of_device)
     of_energy = as_energy(run)
@@ -51,7 +51,9 @@ def frame(run: Run, *, verdicts: bool, scatter: float | None = None) -> pd.DataF
             "variant": variant,
             **_counts(run, variant),
             **_latency(run, variant, scatter, code),
-            **under_device_keys(_latency(of_device, variant, scatter, device_code)),
+            **(
+                under_device_keys(_latency(of_device, variant, scatter, device_code)) if own else {}
+            ),
             "issued_share": issued_share(run.rounds, variant),
             **_of_energy(run, of_energy, variant, scatter),
             **_parts(run, variant),

@@ -72,6 +72,7 @@ def grid(runs: Runs) -> Table:
         (label, *_cells(loaded, modules))
         for label, loaded in zip(labels(runs).values(), runs.values(), strict=True)
     )
+    errors = tuple(_largest_error(loaded) for loaded in runs.values())
     caption = "Latency ratio to the plain host of the same configuration"
     signs = "= no significant difference, ? too noisy to judge"
     definitions = (
@@ -80,6 +81,10 @@ def grid(runs: Runs) -> Table:
         "The plain host against itself, within this run.",
         *(f"Latency with {name} over the plain host's." for name in headings[3:]),
     )
+    if set(errors) != {formatting.NOTHING}:  # never a ratio of int8 without its error
+        headings = (*headings, "outputs off by at most")
+        rows = tuple((*row, error) for row, error in zip(rows, errors, strict=True))
+        definitions = (*definitions, LARGEST_ERROR)
     caption = f"{caption}{BETWEEN_RUNS}; {signs}. {shared(runs)}"
     return Table(caption, headings, rows, definitions)
 
@@ -155,6 +160,16 @@ def _first_types(row: pd.Series[Any]) -> str:
         return formatting.NOTHING
     more = [part for part in listed.split(", ") if "+" in part]
     return ", ".join(more[:MOST_TYPES]) or formatting.NOTHING
+
+
+LARGEST_ERROR = (
+    "Of all networks of the run: the largest difference of an output to that of eager PyTorch in "
+    "float32, as a share of the largest output."
+)
+
+
+def _largest_error(loaded: LoadedRun) -> str:
+    return formatting.error(loaded.frame["relative_error"].max())
 
 
 def _added_operators(row: pd.Series[Any]) -> str:

@@ -11,7 +11,6 @@ from attnbench.records import precision
 
 
 def test_report_shows_precisions_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    precision.begin(tmp_path)
     precision.append(tmp_path, coco.record())
     assert call("report", str(tmp_path)) == 0
     assert "Average precision (%) on val2017" in capsys.readouterr().out

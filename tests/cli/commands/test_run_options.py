@@ -3,8 +3,9 @@ import typer
 from attnbench.cli.app import app
 
 MODULE_HELP = (
-    "A custom module, whose code is run: file.py:ClassName, timm:NAME, or an entry point; with "
-    ",site=after_bn3 and ,key=value for its settings. May be repeated; without --modules alone."
+    "A custom module, whose code is run: file.py:ClassName, package.module:ClassName with "
+    "--import-root, timm:NAME, or an entry point; with ,site=after_bn3 and ,key=value for its "
+    "settings. May be repeated; without --modules alone."
 )
 HOST_HELP = (
     "A network of torchvision by its name there, sknet50, resnet50_backbone, ...; "
@@ -20,6 +21,13 @@ RUNTIME_HELP = (
 OPTIONS = [  # flag, what stands for its value, default as shown, help
     ("--modules", None, "all seven", "Names, comma-separated."),
     ("--module", "SPEC", True, MODULE_HELP),
+    (
+        "--import-root",
+        "DIR",
+        True,
+        "Folder that package.module:ClassName, and the files of --module, are imported from; on "
+        "the path of the process that tries the module alone.",
+    ),
     ("--host", None, "resnet50", HOST_HELP),
     (
         "--device",
@@ -34,7 +42,13 @@ OPTIONS = [  # flag, what stands for its value, default as shown, help
         "224; 800x1333 for a detector",
         f"A square's side, or height x width. {SEVERAL}",
     ),
-    ("--dtype", "NAME,...", "float32", "float32, bfloat16, float16; int8 where --runtime has it"),
+    (
+        "--dtype",
+        "NAME,...",
+        "float32",
+        "float32, bfloat16, float16; amp: float32 under autocast to bfloat16; amp-float16: to "
+        "float16, with a gradient scaler in training (CUDA); int8 where --runtime has it",
+    ),
     ("--channels-last", None, True, "NHWC memory layout."),
     ("--mode", "NAME,...", "inference", "inference, training"),
     ("--runtime", "NAME,...", "eager", RUNTIME_HELP),
@@ -73,9 +87,16 @@ OPTIONS = [  # flag, what stands for its value, default as shown, help
     (
         "--processes",
         "N",
-        "6; 1 with --compile or a budget below 60 s",
+        "6; 1 with --compile, --isolated or a budget below 60 s",
         "Fresh processes that share the rounds of a run, one after the other; what differs between "
         "them is in the intervals.",
+    ),
+    (
+        "--energy",
+        "ROUNDS",
+        "none",
+        "Also measure joules an image, from the hardware's own counter: rounds of windows of 5 s, "
+        "one for each network, apart from the timing; at least 6.",
     ),
     (
         "--timeout",
@@ -83,6 +104,13 @@ OPTIONS = [  # flag, what stands for its value, default as shown, help
         "600",
         "Most time for one step of a child process: a trial, a count, a memory peak, a warm-up, a "
         "round. What takes longer is ended, and has failed.",
+    ),
+    (
+        "--wait-for-quiet",
+        "SECONDS",
+        "60",
+        "Most time, in all rounds of a run together, to hold a round back while other programs use "
+        "its cores; 0 does not wait. Rounds beside them are flagged.",
     ),
     ("--threads", None, "torch's choice", "Threads that a CPU computes with."),
     ("--seed", None, "0", "Of weights, input and order."),

@@ -183,9 +183,12 @@ def test_on_a_calm_machine_the_truth_is_held_and_the_slowdowns_are_found(calm_ru
 def test_a_ruler_that_finds_its_control_slower_is_found_out(calm_runs):
     findings = Findings()
     findings.take("bent", [intervals(bent(run, 1.02)) for run in calm_runs], 11 / 12, 1.0)
-    (fault,) = findings.faults
+    fault, unseen = findings.faults
     assert fault.startswith("bent: intervals that hold 1: ")
     assert fault.endswith(" of 12, at least 11 must")
+    # To the bent copy +2% takes as long, to the other 1.02 times: half-way there, some miss it.
+    assert unseen.startswith("bent: runs that find +2%: ")
+    assert unseen.endswith(" of 12, at least 12 must")
 
 
 def bent(run, by):

@@ -1,4 +1,5 @@
 import json
+from io import StringIO
 from pathlib import Path
 
 import matplotlib.colors
@@ -49,7 +50,7 @@ def row(
     return {
         "variant": variant,
         **latency,
-        **{f"device_{key}": value for key, value in latency.items()},
+        **{f"{of}_{key}": value for of in ("device", "energy") for key, value in latency.items()},
         "added_params": 100.0,
         "added_leaf_operations": 2e6,
         "peak_live_bytes": 30 * 2**20,
@@ -421,6 +422,7 @@ ALONE = pd.DataFrame(
         "memory_bytes_per_s": [2e10, 2e10],
         "bandwidth_share": [0.5, 0.5],
         "compute_share": [0.0, 0.8],
+        "unknown_operators": ["", ""],
     }
 )
 
@@ -476,6 +478,19 @@ def test_a_module_without_multiplications_is_named_and_has_no_place() -> None:
     assert plot.fits(ALONE)
     assert not plot.fits(ALONE.assign(bytes_per_s=np.nan))
     assert spoken(roofline(ALONE[:1], "setting")) == []  # no module with any
+
+
+def test_a_module_with_unknown_operators_is_named_as_higher_than_drawn() -> None:
+    low = ALONE.assign(unknown_operators=["", "aten::fold x1"])
+    note = "Not fully counted, so higher than drawn: SK."
+    assert note in roofline(low, "setting").get_supxlabel().replace("\n", " ")
+    describe = ISOLATED_PLOTS["roofline"].describe
+    assert note in describe(low)
+    # A table from a file has NaN for empty text, and an older one has no such column.
+    read = pd.read_csv(StringIO(ALONE.to_csv(index=False)))
+    assert read["unknown_operators"].isna().all()
+    for all_known in (ALONE, read, ALONE.drop(columns="unknown_operators")):
+        assert "Not fully counted" not in describe(all_known)
 
 
 LONG = "a/long/path/of_mine.py:WithALongClassName,groups=32"

@@ -20,6 +20,12 @@ def test_the_columns_before_those_of_a_run_letter_by_letter() -> None:
         ("channels_last", "", "Whether images lie in memory with their channels last."),
         ("mode", "", "`inference`, or `training`: forward, backward and optimiser step."),
         ("runtime", "", "What executes the networks."),
+        (
+            "calibration",
+            "",
+            "int8: the folder of images that its ranges are from, how many, and their SHA-256; "
+            "empty where they are from noise.",
+        ),
         ("cudnn_benchmark", "", "Whether cuDNN's benchmark is on."),
         ("isolated", "", "Whether modules run alone."),
         ("stages", "", "Of the host, those that carry the module, with spaces."),

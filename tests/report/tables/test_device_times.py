@@ -63,6 +63,14 @@ def test_both_times_have_their_figures(waiting: LoadedRun) -> None:
     assert low < 1.5 < high  # the rounds agree exactly, runs need not
 
 
+def test_without_times_of_its_own_a_device_has_no_code(run: Run) -> None:
+    of_cpu = LoadedRun(run).frame.set_index("variant")
+    assert of_cpu["device_code"].isna().all()
+    assert of_cpu.loc[["sa", "sk"], "code"].tolist() == ["slower", "untimed"]  # SK failed
+    of_gpu = LoadedRun(on_a_device(run, issued=0.5)).frame.set_index("variant")
+    assert of_gpu.loc[["sa", "sk"], "device_code"].tolist() == ["slower", "untimed"]
+
+
 def test_where_the_gpu_waited_the_device_ratio_stands_first(waiting: LoadedRun) -> None:
     glance, top = tables(waiting)[0], overview(waiting)
     for table in (glance, top):

@@ -141,7 +141,10 @@ def test_a_control_that_failed_is_marked_and_then_nothing_is_a_tie() -> None:
     failed, held = grid(
         named(run_of(control=1.05, sa=WIDE, batch_size=1), run_of(sa=WIDE, batch_size=8))
     ).rows
-    assert failed[2:] == ("1.050 [1.050, 1.050] too noisy", "? 1.000 [0.896, 1.106]")
+    # To the copy of 1.05 too: 0.9 / 1.05 = 0.857, 1 / 1.05 = 0.952, 1.1 / 1.05 = 1.048, each twice.
+    # The middle two of twelve are 0.952 and 1: sqrt(0.952) = 0.976. The ends are 0.857 and 1.1:
+    # exp(log 0.976 - hypot(log(0.976 / 0.857), log 1.0323)) = 0.854, and 1.105 likewise.
+    assert failed[2:] == ("1.050 [1.050, 1.050] too noisy", "? 0.976 [0.854, 1.105]")
     assert held[2:] == ("1.000 [1.000, 1.000]", "= 1.000 [0.896, 1.106]")
 
 
@@ -181,7 +184,9 @@ def test_a_grid_is_written_for_people_and_for_programs(tmp_path: Path) -> None:
     assert lines[4].startswith("| batch 1 | 100.00 | ")
     table = pd.read_csv(tmp_path / "grid.csv")
     assert list(table["batch_size"]) == [1] * 3 + [8] * 4
-    assert list(table["ratio"]) == pytest.approx([1, 1, 1, 1, 1.05, 1.2, 1.1])
+    # Of both copies of the plain host, the second at 1.05.
+    both = [1.2 / 1.05**0.5, 1.1 / 1.05**0.5]
+    assert list(table["ratio"]) == pytest.approx([1, 1, 1, 1, 1.05, *both])
     assert table["verdict"].dropna().to_dict() == {2: "no significant difference"}
 
 
