@@ -132,7 +132,7 @@ def kernels(step: Step) -> tuple[float, int] | None:
     """Return the seconds and the number of the kernels of one step, as the profiler has them."""
     from torch.profiler import ProfilerActivity, profile
 
-    with profile(activities=[ProfilerActivity.CUDA]) as seen:
+    with profile(activities=[ProfilerActivity.CUDA], acc_events=True) as seen:
         for _ in range(PROFILED):
             step()
         torch.cuda.synchronize()

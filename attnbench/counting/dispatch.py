@@ -18,6 +18,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from attnbench.counting.gaps import may_multiply
+from attnbench.counting.masks import as_computed, is_number
 from attnbench.counting.operators.cost import Cost, Operator, cost
 from attnbench.counting.twin import is_scripted, mode_of
 
@@ -193,11 +194,14 @@ class Trace(TorchDispatchMode):
         made = out
         if name in MASKED:  # fake tensors also make the gradients that are not asked for
             made = [gradient for gradient, asked in zip(out, args[-1], strict=True) if asked]
+        if is_number(name, out):
+            return out
         for tensor in _tensors(made):
             self._keep(tensor, inputs)
         self.peak = max(self.peak, self.live)
         if func.is_view or name in FREE:
             return out
+        name, args = as_computed(name, args, kwargs)
         path, covered = self._modules[-1]
         self.peaks[path, name] = max(self.peaks.get((path, name), 0), self.live)
         if name in self._table:

@@ -90,7 +90,29 @@ BY_HAND = {
         *(0, 4 * 210, 4 * 210),
     ),
     "mask": ("masked_fill_", lambda x: x.clone().masked_fill_(x > 0, 0), 0, 144, 0),
+    # A number under one mask fills, however it is written; what adds, or selects rows, does not.
     "boolean mask": ("masked_fill_", lambda x: x.clone().__setitem__(x > 0, 0), 0, 144, 0),
+    "boolean mask of rows": (
+        "masked_fill_",
+        lambda x: x.clone().__setitem__((slice(None), x[0, :, :, 0] > 0), 0),
+        *(0, 144, 0),
+    ),
+    "boolean mask by index": (
+        "masked_fill_",
+        lambda x: x.clone().index_put_((x > 0,), x.new_zeros(())),
+        *(0, 144, 0),
+    ),
+    "boolean mask of a copy": (
+        "masked_fill",
+        lambda x: x.index_put((x > 0,), x.new_zeros(())),
+        *(0, 144, 0),
+    ),
+    "boolean mask, added": (
+        "index_put_",
+        lambda x: x.clone().index_put_((x > 0,), x.new_zeros(()), accumulate=True),
+        *(0, 0, 0),
+    ),
+    "filled rows": ("index_fill_", lambda x: x.clone().index_fill_(0, index(1), 0), 0, 0, 0),
     "topk": ("topk", lambda x: x.topk(2).values, 0, 0, 144),
     # rows of 6: log2(6) = 2.58, rounded up
     "sort": ("sort", lambda x: x.sort(-1).values, 0, 0, 144 * 3),
@@ -300,6 +322,7 @@ def test_what_is_counted_without_data_is_what_a_cpu_runs(what, layout):
     assert counted.rows == real.rows
     assert counted.not_counted == real.not_counted == {}
     # Where the function makes an index, the fake one is kept; and a CPU folds in channels_last.
-    if not {what} & {"index", "gather", "scatter", "indexed sum", "scattered sum", "col2im"}:
+    made = {"index", "gather", "scatter", "indexed sum", "scattered sum", "filled rows"}
+    if not {what} & (made | {"col2im"}):
         assert counted.peak == real.peak
     assert counted.total != Cost()

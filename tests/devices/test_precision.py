@@ -53,6 +53,7 @@ def test_the_warning_of_torch_2_9_is_not_shown(backends):
     assert seen == []
 
 
+@pytest.mark.filterwarnings("ignore:Please use the new API settings")  # torch 2.9.0, of reading
 def test_what_is_set_can_be_read_both_ways():
     before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
     try:

@@ -17,7 +17,9 @@ class Profile:
 
 def profiled(function: Callable[[], object]) -> Profile:
     """Run a function on the CPU and return what ran; what it returns stays alive until then."""
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as recorded:
+    # One cycle: torch 2.11 warns that without acc_events only the last one's events are kept.
+    cpu = [ProfilerActivity.CPU]
+    with profile(activities=cpu, profile_memory=True, acc_events=True) as recorded:
         kept = function()
     events = recorded.profiler.kineto_results.events()
     changes = [event.nbytes() for event in events if event.name() == "[memory]"]

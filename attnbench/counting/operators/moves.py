@@ -7,9 +7,9 @@ from attnbench.counting.operators.cost import Operator, rows
 MOVES: dict[str, Operator] = {
     **rows(
         """
-        _upsample_nearest_exact2d diag_embed diagonal_copy logspace masked_select rot90
-        _to_copy arange cat channel_shuffle clone complex constant_pad_nd embedding eye flip full
-        full_like gather im2col index index_copy index_fill index_put index_put_ index_select
+        _upsample_nearest_exact2d diag_embed diagonal_copy logspace masked_select rot90 _to_copy
+        arange cat channel_shuffle clone complex constant_pad_nd embedding eye flip full full_like
+        gather im2col index index_copy index_fill index_fill_ index_put index_put_ index_select
         linspace max_unpool2d new_full new_ones new_zeros nonzero ones ones_like pixel_shuffle
         pixel_unshuffle reflection_pad2d repeat replication_pad2d roll scalar_tensor scatter
         scatter_ stack tril triu upsample_nearest1d upsample_nearest2d upsample_nearest3d zeros

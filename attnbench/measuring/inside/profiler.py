@@ -74,7 +74,8 @@ def measure(case: Case, variant: str) -> Profile:
 def _profiled(built: Mapping[str, Step], *, on_device: bool) -> Iterable[Range]:
     """Return the events of alternating steps of these networks."""
     recorded = profile(
-        activities=[ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_device else [])]
+        activities=[ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_device else [])],
+        acc_events=True,  # torch 2.11 warns without it, though there is one cycle
     )
     with ExitStack() as open_ranges:
         for step in built.values():

@@ -7,6 +7,7 @@ would change the measurements of all of them, while the records state what was a
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Callable
 from functools import lru_cache
 
@@ -95,7 +96,9 @@ WATCHED: dict[str, Callable[[], object]] = {
 def read(setting: Callable[[], object]) -> str | None:
     """Return a setting as text; None where it is UNKNOWN."""
     try:
-        value = setting()
+        with warnings.catch_warnings():  # torch 2.9.0 warns of reading TF32 in the older way
+            warnings.filterwarnings("ignore", message="Please use the new API settings")
+            value = setting()
         return None if value is UNKNOWN else str(value)
     except AttributeError:  # this version of torch has no such setting
         return "none"

@@ -1,5 +1,6 @@
 """What is set for a whole process is set in another one here."""
 
+import os
 import random
 import sys
 import threading
@@ -8,6 +9,7 @@ from functools import partial
 import pytest
 import torch
 from helpers import processes
+from torch.utils._device import DeviceContext
 
 from attnbench.counting import count_all
 from attnbench.modules import SettingsError
@@ -17,10 +19,15 @@ from attnbench.plugins.watch.integrity import require_unchanged
 from attnbench.plugins.watch.torch_state import WATCHED
 from attnbench.system import worker
 
+# A file is loaded within a context of the CPU. In torch 2.9.0 such a context stays in force
+# within it and hides the new default, which is found as one mode more.
+SEEN_WITHIN = hasattr(DeviceContext("cpu"), "prev_mode")
+DEFAULT_DEVICE = "default device from cpu to meta" if SEEN_WITHIN else "functions from 1 to 2"
+
 CHANGES = {
     "torch.set_num_threads(torch.get_num_threads() + 1)": "number of threads from",
     "torch.set_default_dtype(torch.float64)": "default dtype from torch.float32 to torch.float64",
-    "torch.set_default_device('meta')": "default device from cpu to meta",
+    "torch.set_default_device('meta')": DEFAULT_DEVICE,
     "torch.set_grad_enabled(False)": "grad mode from True to False",
     "torch.autograd.set_detect_anomaly(True)": "anomaly detection from False to True",
     "torch.use_deterministic_algorithms(True)": "deterministic algorithms from 0 to 2",
@@ -103,7 +110,9 @@ def test_what_a_file_prints_goes_to_stderr(written, capsys: pytest.CaptureFixtur
 
 
 def test_what_only_a_privileged_process_could_undo_is_found_too():
-    with pytest.raises(SettingsError, match=r"^it changes the process's niceness from 0 to 3$"):
+    nice = os.nice(0)  # 0, or what the tests were started with
+    what = f"^it changes the process's niceness from {nice} to {min(nice + 3, 19)}$"
+    with pytest.raises(SettingsError, match=what):
         worker.call(processes.renice)
 
 
