@@ -125,11 +125,22 @@ def compare(whole: Path, killed: Path) -> Counter[str]:
             counts["weights"] += 1
             continue
         one, two = (torch.load(file, weights_only=True) for file in (path, other))
-        same = one.keys() == two.keys() and all(torch.equal(one[key], two[key]) for key in one)
-        counts["weights"] += not same
+        counts["weights"] += not _same(one, two)
     wanted, found = epochs(whole), epochs(killed)
     counts["epochs"] = sum(((wanted - found) + (found - wanted)).values())
     return counts
+
+
+def _same(one: object, two: object) -> bool:
+    """Return whether two files hold the same, tensors bit for bit."""
+    import torch
+    from torch.utils._pytree import tree_flatten
+
+    (leaves, shape), (others, other_shape) = tree_flatten(one), tree_flatten(two)
+    return shape == other_shape and all(
+        torch.equal(leaf, other) if isinstance(leaf, torch.Tensor) else leaf == other
+        for leaf, other in zip(leaves, others, strict=True)
+    )
 
 
 def epochs(folder: Path) -> Counter[str]:
