@@ -121,8 +121,8 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         shutil.copy(ROOT / file, tmp_path / file)
     (tmp_path / "photos").mkdir()
     Image.new("RGB", (8, 8)).save(tmp_path / "photos" / "one.png")
-    (tmp_path / "vendor" / "models").mkdir(parents=True)
-    (tmp_path / "vendor" / "models" / "attention.py").write_text(GATE)
+    (tmp_path / "vendor" / "gates").mkdir(parents=True)
+    (tmp_path / "vendor" / "gates" / "attention.py").write_text(GATE)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
