@@ -9,8 +9,9 @@ their number. Device, graph and kernels should agree; latency is the greater of 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -149,33 +150,34 @@ def table(rows: list[tuple[str, str, Row]], where: str) -> str:
     return "\n".join([*lines, ""])
 
 
+def cases(device: str, batches: Sequence[int]) -> Iterator[tuple[str, Case]]:
+    """Yield each setting as text and as the case of its eager network."""
+    for dtype, last in SETTINGS:
+        for batch in batches:
+            case = Case(
+                host="resnet50", batch_size=batch, image_size=224, dtype=dtype, channels_last=last,
+                mode="inference", device=device, threads=torch.get_num_threads(), seed=0,
+            )  # fmt: skip
+            yield f"{dtype}{', channels last' if last else ''}, batch {batch}", case
+
+
 def main(options: argparse.Namespace) -> None:
     """Print the table, and write it where a file is named."""
     if (why := fault(options.device)) is not None:
         raise UserError(why)
-    base = Case(
-        host="resnet50", batch_size=1, image_size=224, dtype="float32", channels_last=False,
-        mode="inference", device=options.device, threads=torch.get_num_threads(), seed=0,
-    )  # fmt: skip
     rows = []
-    for dtype, last in SETTINGS:
-        for batch in map(int, options.batches.split(",")):
-            case = replace(base, batch_size=batch, dtype=dtype, channels_last=last)
-            process_settings.settle(case)
-            for variant in VARIANTS:
-                step = workload.step(case, variant)
-                graph = replace(case, cuda_graph=True)
-                row = probe(
-                    step,
-                    clock_for(case.device),
-                    kernels,
-                    lambda graph=graph, variant=variant: workload.step(graph, variant),  # type: ignore[misc]
-                )
-                setting = f"{dtype}{', channels last' if last else ''}, batch {batch}"
-                rows.append((setting, variant, row))
-                print(" ".join((setting, variant, *row.cells)), flush=True)
-                del step
-                recover(case.device)
+    for setting, case in cases(
+        options.device, [int(batch) for batch in options.batches.split(",")]
+    ):
+        process_settings.settle(case)
+        for variant in VARIANTS:
+            captured = partial(workload.step, replace(case, runtime="cuda-graph"), variant)
+            step = workload.step(case, variant)
+            row = probe(step, clock_for(case.device), kernels, captured)
+            rows.append((setting, variant, row))
+            print(" ".join((setting, variant, *row.cells)), flush=True)
+            del step
+            recover(case.device)
     text = table(rows, f"{torch.cuda.get_device_name()}, torch {torch.__version__}")
     print(text)
     if options.out:

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -144,6 +145,16 @@ def test_the_probe_says_what_it_could_not_know() -> None:
 
     row = gpu_probe.probe(Step({"it": waits}), device, lambda _: None, None)
     assert row.cells.count("–") == 5  # all but issuing and latency
+
+
+def test_the_probe_times_networks_that_the_suite_knows() -> None:
+    settings = dict(gpu_probe.cases("cuda", [1, 8]))
+    assert list(settings) == [
+        *("float32, batch 1", "float32, batch 8"),
+        *("bfloat16, channels last, batch 1", "bfloat16, channels last, batch 8"),
+    ]
+    captured = replace(settings["float32, batch 8"], runtime="cuda-graph")
+    assert (captured.batch_size, captured.runtime, captured.device) == (8, "cuda-graph", "cuda")
 
 
 def test_without_a_gpu_the_probe_is_one_line() -> None:
