@@ -42,7 +42,7 @@ def step(case: Case, variant: str) -> Step:
         return ready
     with ready.during():  # a graph keeps what holds while it is captured
         captured = cuda_graph.capture(ready)
-    return replace(ready, parts={"step": captured})
+    return replace(ready, parts={"step": captured}, move=None)  # it reads where its tensors were
 
 
 def _step(case: Case, variant: str) -> Step:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
@@ -214,7 +215,8 @@ def _links_of(trained: Sequence[Section]) -> dict[str, str]:
 
 def csv(frame: pd.DataFrame) -> str:
     """Return the frame as CSV: figures as they are, text as no spreadsheet takes for a formula."""
-    table = frame.convert_dtypes()
+    with np.errstate(invalid="ignore"):  # some versions of pandas cast what is missing to integers
+        table = frame.convert_dtypes()
     for key in table:
         if not is_numeric_dtype(table[key]):
             table[key] = table[key].map(

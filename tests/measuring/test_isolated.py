@@ -185,4 +185,5 @@ def test_what_is_alone_is_captured_where_the_case_says_so(alone, monkeypatch, va
     assert captured == [[*eager.parts]]
     assert ready() == "replayed"
     assert [*ready.parts] == ["step"]
+    assert ready.move is None  # the graph would go on reading at the old addresses
     check_case(replace(alone, device="cuda", runtime="cuda-graph"))

@@ -6,10 +6,12 @@ setting is changed.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
 from attnbench.system.doctor.activity import Activity, Machine
+from attnbench.text import printable
 
 State = Literal["good", "note", "warning", "unknown"]
 
@@ -194,4 +196,5 @@ def _driver(machine: Machine) -> Finding:
     version = (machine.text("proc/driver/nvidia/version") or "").partition("\n")[0]
     if not version:
         return Finding("NVIDIA driver", "none found", "note", "--device cuda cannot be used")
-    return Finding("NVIDIA driver", version.removeprefix("NVRM version:").strip(), "good")
+    number = re.search(r"\d+(\.\d+)+", version)
+    return Finding("NVIDIA driver", number[0] if number else printable(version), "good")

@@ -9,7 +9,8 @@ QUIET = {
     "proc/loadavg": "0.10 0.20 0.30 1/94 19122\n",
     "proc/cpuinfo": "model name : Some CPU\nflags : fpu avx2\n",
     "proc/meminfo": "MemTotal: 8388608 kB\nMemAvailable: 4194304 kB\n",
-    "proc/driver/nvidia/version": "NVRM version: NVIDIA 550.54\nGCC version: 12\n",
+    "proc/driver/nvidia/version": "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  "
+    "580.159.04  Release Build  (builder@)\nGCC version: 12\n",
     "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor": "performance\n",
     "sys/devices/system/cpu/cpu1/cpufreq/scaling_governor": "performance\n",
     "sys/devices/system/cpu/intel_pstate/no_turbo": "1\n",
