@@ -103,8 +103,10 @@ def accuracy_against_latency(table: pd.DataFrame, setting: str) -> Figure:
     """Plot top-1, measured or published, against measured latency, with the Pareto front.
 
     Hollow: dominated, that is another one is at least as accurate and its interval ends before
-    this one's begins. Where the run is too noisy there is neither front nor dominance.
+    this one's begins. Where the run is too noisy there is neither front nor dominance. Latency is
+    the device's own time where the device waited for the host.
     """
+    table, what_time = drawing.foremost(table)
     drawing.of_one_run(table[table["variant"] != CONTROL].dropna(subset=["ratio"]))
     shown = panels(table)
     heights = [1.3 + 0.25 * len(panel.rows) for panel in shown]
@@ -112,7 +114,7 @@ def accuracy_against_latency(table: pd.DataFrame, setting: str) -> Figure:
     look = {PLAIN: (INK, "*")} | looks(modules(table, "ratio")["variant"])
     for axes, panel in zip(canvases, shown, strict=True):
         _draw(axes, panel, look)
-    canvases[-1].set_xlabel("latency over plain host (%), measured here")
+    canvases[-1].set_xlabel(f"{what_time} over plain host (%), measured here")
     drawing.noted(figure, _notes(table, shown))
     drawing.titled(figure, setting, table).draw_without_rendering()
     for axes, panel in zip(canvases, shown, strict=True):
@@ -192,6 +194,7 @@ def dominated(row: pd.Series[Any], known: pd.DataFrame) -> bool:
 
 def _fits(table: pd.DataFrame) -> bool:
     """Return whether anything can be compared: a module beside another network, or measured."""
+    table, _ = drawing.foremost(table)
     return any(
         len(modules(panel.rows)) > 0 and (panel.measured or len(panel.rows) > 1)
         for panel in panels(table)
@@ -200,6 +203,7 @@ def _fits(table: pd.DataFrame) -> bool:
 
 
 def _describe(table: pd.DataFrame) -> str:
+    table, what_time = drawing.foremost(table)
     sentences = []
     for panel in panels(table):
         rows = [row for _, row in panel.rows.sort_values("ratio").iterrows()]
@@ -208,7 +212,7 @@ def _describe(table: pd.DataFrame) -> str:
         if panel.judged:
             front = joined(map(title, pareto(panel.rows)["variant"]))
             sentences.append(f"On the Pareto front: {front}.")
-    return f"Top-1 against latency over the plain host. {' '.join(sentences)}"
+    return f"Top-1 against {what_time} over the plain host. {' '.join(sentences)}"
 
 
 ACCURACY = Plot("Accuracy against measured latency", accuracy_against_latency, _fits, _describe)

@@ -64,6 +64,32 @@ def of_issuing(row: pd.Series[Any]) -> bool:
     return bool(row.get("issued_share", 0.0) > WAITS)
 
 
+def of_device(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the table with the device's own times as its latency."""
+    return in_place_of_latency(table, "device_")
+
+
+def in_place_of_latency(table: pd.DataFrame, prefix: str) -> pd.DataFrame:
+    """Return the table with the columns that begin so as those of its latency."""
+    if f"{prefix}ratio" not in table:
+        return table.iloc[:0]
+    keys = [str(key) for key in table if str(key).startswith(prefix)]
+    replaced = [*(key.removeprefix(prefix) for key in keys), "issued_share"]
+    others = table.drop(columns=replaced, errors="ignore")
+    return others.rename(columns=lambda key: key.removeprefix(prefix))
+
+
+def foremost(table: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+    """Return the table with the time to compare by as its latency, and what that is called.
+
+    It is the device's own where the device waited for the host in any row.
+    """
+    waited = any(of_issuing(row) for _, row in table.iterrows())
+    if waited and "device_ratio" in table and table["device_ratio"].notna().any():
+        return of_device(table), "the device's own time"
+    return table, "latency"
+
+
 def percent(ratio: Any) -> Any:
     """Return a ratio, or several, as overhead in percent: 1.2 is 20."""
     return (ratio - 1) * 100

@@ -15,7 +15,16 @@ from attnbench.formatting import MIB, title
 from attnbench.records.variants import CONTROL
 from attnbench.report.plots import drawing
 from attnbench.report.plots.accuracy import ACCURACY
-from attnbench.report.plots.drawing import Plot, modules, overhead, percent, point, spoken, sure
+from attnbench.report.plots.drawing import (
+    Plot,
+    modules,
+    of_device,
+    overhead,
+    percent,
+    point,
+    spoken,
+    sure,
+)
 from attnbench.report.plots.style import REFERENCE, looks, say
 
 
@@ -46,23 +55,9 @@ def latency_overhead(table: pd.DataFrame, setting: str) -> Figure:
     return drawing.titled(figure, setting, table)
 
 
-def of_device(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the table with the device's own times as its latency."""
-    return _in_place_of_latency(table, "device_")
-
-
 def of_energy(table: pd.DataFrame) -> pd.DataFrame:
     """Return the table with joules in the place of its latency."""
-    return _in_place_of_latency(table, "energy_")
-
-
-def _in_place_of_latency(table: pd.DataFrame, prefix: str) -> pd.DataFrame:
-    if f"{prefix}ratio" not in table:
-        return table.iloc[:0]
-    keys = [str(key) for key in table if str(key).startswith(prefix)]
-    replaced = [*(key.removeprefix(prefix) for key in keys), "issued_share"]
-    others = table.drop(columns=replaced, errors="ignore")
-    return others.rename(columns=lambda key: key.removeprefix(prefix))
+    return drawing.in_place_of_latency(table, "energy_")
 
 
 def device_overhead(table: pd.DataFrame, setting: str) -> Figure:
@@ -88,7 +83,11 @@ def _describe_device(table: pd.DataFrame) -> str:
 
 
 def paper_cost_against_latency(table: pd.DataFrame, setting: str) -> Figure:
-    """Plot latency over the plain host in percent against added parameters and GFLOPs."""
+    """Plot latency over the plain host in percent against added parameters and GFLOPs.
+
+    It is the device's own time where the device waited for the host.
+    """
+    table, what_time = drawing.foremost(table)
     known = drawing.of_one_run(modules(table, "ratio"))
     figure, panels = drawing.canvas(3.2, columns=2)
     look = looks(known["variant"])
@@ -106,8 +105,8 @@ def paper_cost_against_latency(table: pd.DataFrame, setting: str) -> Figure:
         costs = counted[key] / scale
         axes.set_xscale("symlog", linthresh=threshold)
         axes.set(xlim=(min([0, *costs]), max([threshold, *costs]) * 12), xlabel=what)
-    panels[0].set_ylabel("latency over plain host (%)")
-    notes = f"Latency: {drawing.WIDEST_INTERVALS}."
+    panels[0].set_ylabel(f"{what_time} over plain host (%)")
+    notes = f"{what_time[:1].upper()}{what_time[1:]}: {drawing.WIDEST_INTERVALS}."
     drawing.titled(figure, setting, table)
     if max(map(len, map(drawing.written, known["variant"]))) > drawing.LONGEST_BESIDE:
         drawing.legend_below(figure, look, list(known["variant"]), notes)
@@ -176,13 +175,15 @@ def _describe_latency(table: pd.DataFrame) -> str:
 
 
 def _describe_paper_cost(table: pd.DataFrame) -> str:
+    table, what_time = drawing.foremost(table)
     known = modules(table, "ratio").sort_values("ratio")
     points = (
         f"{spoken(row)}, {row['added_params']:+,.0f} parameters, "
         f"{row['added_leaf_operations'] / 1e9:+.4f} GFLOPs"
         for _, row in known.iterrows()
     )
-    return f"Added parameters and GFLOPs against latency over the plain host: {'; '.join(points)}."
+    listed = "; ".join(points)
+    return f"Added parameters and GFLOPs against {what_time} over the plain host: {listed}."
 
 
 def _describe_memory(table: pd.DataFrame) -> str:

@@ -1,0 +1,54 @@
+"""Where the GPU waited for Python, plots against other figures show the device's own time."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from attnbench.report.plots.drawing import foremost
+from attnbench.report.plots.run import PLOTS
+
+
+def network(variant: str, ratio: float, device_ratio: float, issued: float) -> dict[str, object]:
+    figures = {"ratio": ratio, "ratio_between_runs": ratio}
+    figures |= {f"device_{key}": device_ratio for key in list(figures)}
+    return {
+        "variant": variant,
+        **{f"{key}{end}": value for key, value in figures.items() for end in ("", "_low", "_high")},
+        "issued_share": issued,
+        "added_params": 100.0,
+        "added_leaf_operations": 2e6,
+        "published_by_recipe": json.dumps({"a recipe": 77.0}),
+    }
+
+
+def of_run(issued: float) -> pd.DataFrame:
+    networks = (("plain", 1.0, 1.0), ("se", 1.6, 1.3), ("sa", 2.0, 1.7))
+    return pd.DataFrame([network(*each, issued) for each in networks])
+
+
+@pytest.mark.parametrize("name", ["paper_cost_against_latency", "accuracy_against_latency"])
+@pytest.mark.parametrize(
+    ("issued", "what", "se"),
+    [(0.95, "the device's own time", "+30.0%"), (0.5, "latency", "+60.0%")],
+)
+def test_what_lies_against_time_lies_against_that_of_the_gpu_where_it_waited(
+    name: str, issued: float, what: str, se: str
+) -> None:
+    plot = PLOTS[name]
+    table = of_run(issued)
+    axes = plot.draw(table, "a run").axes
+    labels = {text for each in axes for text in (each.get_xlabel(), each.get_ylabel())}
+    assert any(label.startswith(f"{what} over plain host (%)") for label in labels)
+    words = plot.describe(table)
+    assert f"against {what} over the plain host" in words
+    assert f"SE {se}" in words
+    assert "of issuing" not in words
+
+
+def test_without_the_devices_own_time_latency_is_shown_as_what_it_is() -> None:
+    table = of_run(0.95).drop(columns=["device_ratio"])
+    shown, what = foremost(table)
+    assert what == "latency"
+    assert shown is table
+    assert "of issuing" in PLOTS["paper_cost_against_latency"].describe(table)
