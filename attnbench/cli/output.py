@@ -97,8 +97,10 @@ class SecondsLeft(ProgressColumn):
 
     def render(self, task: Task) -> Text:
         """Return ``0:01:40``; nothing where the length is not known."""
-        left = "-:--:--" if task.remaining is None else str(timedelta(seconds=ceil(task.remaining)))
-        return Text(left, style="progress.remaining")
+        if task.remaining is None:
+            return Text("-:--:--", style="progress.remaining")
+        seconds = max(0, ceil(task.remaining))  # the last round ends after the budget
+        return Text(str(timedelta(seconds=seconds)), style="progress.remaining")
 
 
 def progress_bar(console: Console, *, in_seconds: bool = False) -> Progress:

@@ -84,10 +84,10 @@ def test_what_is_left_of_a_bar_in_seconds_does_not_depend_on_the_last_step():
     task = bar.add_task("", total=100)
     left = next(column for column in bar.columns if isinstance(column, output.SecondsLeft))
     seen = []
-    for done in (0, 30, 30.5, 100):
+    for done in (0, 30, 30.5, 100, 108):  # the last round ends after the budget
         bar.update(task, completed=done)
         seen.append(left.render(bar.tasks[0]).plain)
-    assert seen == ["0:01:40", "0:01:10", "0:01:10", "0:00:00"]
+    assert seen == ["0:01:40", "0:01:10", "0:01:10", "0:00:00", "0:00:00"]
 
 
 def test_a_name_between_colons_is_no_emoji(capsys: pytest.CaptureFixture[str]) -> None:

@@ -115,7 +115,7 @@ def _section(
         "anchor": anchor,
         "heading": heading,
         "isolated": isolated,
-        "holds": loaded.control_fault is None,
+        "holds": loaded.foremost_fault is None,
         "control": control(loaded),
         "machine": machine(run),
         "papers": _papers(run.modules),

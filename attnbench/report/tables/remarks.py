@@ -113,11 +113,15 @@ def _device_times(loaded: LoadedRun) -> list[str]:
             "device ratio is that of the GPU's own work."
         )
     if loaded.has_device_times:
-        fault = loaded.device_control_fault
-        figure = formatting.ratio(loaded.device_control_ratio)
-        held = "it holds." if fault is None else f"too noisy to judge: {fault}."
-        lines.append(f"Control of the device's own times: {figure}; {held}")
+        other = _host_control if loaded.leads_with_device else _device_control
+        lines.append(other(loaded))
     return lines
+
+
+def _device_control(loaded: LoadedRun) -> str:
+    fault, figure = loaded.device_control_fault, formatting.ratio(loaded.device_control_ratio)
+    held = "it holds." if fault is None else f"too noisy to judge: {fault}."
+    return f"Control of the device's own times: {figure}; {held}"
 
 
 def notes(loaded: LoadedRun) -> list[str]:
@@ -257,11 +261,16 @@ def _ceilings(loaded: LoadedRun) -> list[str]:
 
 
 def control(loaded: LoadedRun) -> str:
-    """Return whether the control holds, with its figure."""
+    """Return whether the control of the time that stands first holds, with its figure."""
+    return (_device_control if loaded.leads_with_device else _host_control)(loaded)
+
+
+def _host_control(loaded: LoadedRun) -> str:
     run, fault = loaded.run, loaded.control_fault
     baseline = run.plan.baseline
     ratio = loaded.control_ratio
-    figure = f"Control ({baseline} against {baseline}): {formatting.ratio(ratio)}"
+    what = "Control of issuing" if loaded.leads_with_device else "Control"
+    figure = f"{what} ({baseline} against {baseline}): {formatting.ratio(ratio)}"
     if fault is None:
         return f"{figure}; it holds."
     rest = "; bounds rest on their own intervals" if run.case.isolated else ""

@@ -207,6 +207,16 @@ class LoadedRun:
         return tuple(name for name in names if any(waited(run.rounds, name) for run in self.runs))
 
     @cached_property
+    def leads_with_device(self) -> bool:
+        """Whether the device's own times stand first, as it waited for the host that issued."""
+        return bool(self.waited) and self.has_device_times and not self.run.case.isolated
+
+    @property
+    def foremost_fault(self) -> str | None:
+        """Why the time that stands first allows no verdicts; None where its control holds."""
+        return self.device_control_fault if self.leads_with_device else self.control_fault
+
+    @cached_property
     def frame(self) -> pd.DataFrame:
         """One row a variant, or a module and stage of an isolated run."""
         if self.run.case.isolated:
@@ -239,7 +249,8 @@ def overview(loaded: LoadedRun) -> Table:
         return printed(caption, isolated.COLUMNS, ISOLATED_OVERVIEW, frame)
     networks = frame[frame["variant"] != CONTROL]  # the control stands above the table
     pinned = networks["variant"] == PLAIN
-    ordered = pd.concat([networks[pinned], networks[~pinned].sort_values("ratio")])
+    fastest_first = "device_ratio" if loaded.leads_with_device else "ratio"
+    ordered = pd.concat([networks[pinned], networks[~pinned].sort_values(fastest_first)])
     caption = f"Compared with the plain host{loaded.across}{_waited(loaded)}"
     keys = _with_runs(loaded, OVERVIEW_OF_DEVICE if loaded.has_device_times else OVERVIEW)
     headings = AS_PAPERS_COUNT | _of_issuing(loaded)
@@ -283,7 +294,8 @@ def _of_networks(loaded: LoadedRun) -> list[Table]:
         if frame[f"{part}_s"].notna().any()
     ]
     step = stages.step_table(loaded.run)
-    glance = f"At a glance, compared with the plain host{loaded.across}{note}{_waited(loaded)}"
+    failed = "" if loaded.foremost_fault is None else FAILED
+    glance = f"At a glance, compared with the plain host{loaded.across}{failed}{_waited(loaded)}"
     at_a_glance = AT_A_GLANCE_OF_DEVICE if loaded.has_device_times else AT_A_GLANCE
     glanced, headings = _with_runs(loaded, at_a_glance), OF_SEVERAL if len(loaded.runs) > 1 else {}
     glance_headings = AS_PAPERS_COUNT | _of_issuing(loaded)

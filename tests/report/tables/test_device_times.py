@@ -7,11 +7,12 @@ import pytest
 
 from attnbench.records.run import Run
 from attnbench.records.schema import DeviceTime
+from attnbench.records.variants import CONTROL
 from attnbench.report.formats.html import page
 from attnbench.report.plots import render
 from attnbench.report.plots.run import PLOTS
 from attnbench.report.tables.pooled import pooled
-from attnbench.report.tables.remarks import remarks
+from attnbench.report.tables.remarks import control, remarks
 from attnbench.report.tables.run import LoadedRun, overview, tables
 
 # The stored run: plain takes 100 ms a step of two images, SA 1.20 times as long, in nine rounds.
@@ -80,7 +81,32 @@ def test_where_the_gpu_waited_the_device_ratio_stands_first(waiting: LoadedRun) 
         assert "latency ratio [95%]" not in table.headings
     lines = remarks(waiting)
     assert any("GPU waited for Python in plain, control, SA" in line for line in lines), lines
-    assert any(line.startswith("Control of the device's own times: 1.000") for line in lines)
+    assert control(waiting).startswith("Control of the device's own times: 1.000")
+    (of_issuing,) = (line for line in lines if line.startswith("Control of issuing"))
+    assert of_issuing.startswith("Control of issuing (plain against plain): 1.000")
+
+
+def test_the_control_that_stands_first_is_that_of_the_ratio_that_does(run: Run) -> None:
+    def later(block):  # issuing the second plain network takes a tenth longer
+        return replace(block, seconds=1.1 * block.seconds) if block.variant == CONTROL else block
+
+    waits = on_a_device(run, issued=0.97)
+    rounds = [replace(each, blocks=tuple(map(later, each.blocks))) for each in waits.rounds]
+    loaded = LoadedRun(replace(waits, rounds=rounds))
+    assert loaded.control_fault is not None
+    assert loaded.foremost_fault is None
+    assert control(loaded).endswith("it holds.")
+    assert "too noisy to judge" not in tables(loaded)[0].caption
+    assert "control holds" in page({"run": loaded}, {"run": render.of_run(loaded)})
+
+
+def test_the_page_has_the_fastest_of_the_device_first_where_it_waited(run: Run) -> None:
+    for issued, first in ((0.97, "SK"), (0.5, "SA")):
+        loaded = LoadedRun(on_a_device(run, issued))
+        frame = loaded.frame
+        places = frame["variant"] == "sk"
+        frame.loc[places, "ratio"], frame.loc[places, "device_ratio"] = 1.3, 1.25
+        assert [row[0] for row in overview(loaded).rows][:2] == ["plain", first]
 
 
 def test_where_it_did_not_nothing_is_called_issuing(run: Run) -> None:
