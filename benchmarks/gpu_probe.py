@@ -3,7 +3,8 @@
 ``python benchmarks/gpu_probe.py 1,8,32 --out FOLDER/probe.md``: a table, in milliseconds a step.
 *host* is issuing alone; *latency* the suite's block on an idle device; *device* its block behind a
 spin; *graph* a captured step, replayed; *kernels* the sum of all kernels in torch.profiler, with
-their number. Device, graph and kernels should agree; latency is the greater of host and device.
+their number. Latency is the greater of host and device. Device is what the GPU takes with all
+launches waiting: the kernels and the gaps between them; a graph has shorter gaps.
 """
 
 from __future__ import annotations
@@ -165,10 +166,9 @@ def main(options: argparse.Namespace) -> None:
     """Print the table, and write it where a file is named."""
     if (why := fault(options.device)) is not None:
         raise UserError(why)
-    rows = []
-    for setting, case in cases(
-        options.device, [int(batch) for batch in options.batches.split(",")]
-    ):
+    where = f"{torch.cuda.get_device_name()}, torch {torch.__version__}"
+    batches, rows, text = [int(batch) for batch in options.batches.split(",")], [], ""
+    for setting, case in cases(options.device, batches):
         process_settings.settle(case)
         for variant in VARIANTS:
             captured = partial(workload.step, replace(case, runtime="cuda-graph"), variant)
@@ -178,10 +178,10 @@ def main(options: argparse.Namespace) -> None:
             print(" ".join((setting, variant, *row.cells)), flush=True)
             del step
             recover(case.device)
-    text = table(rows, f"{torch.cuda.get_device_name()}, torch {torch.__version__}")
+            text = table(rows, where)
+            if options.out:  # after each row: what is interrupted leaves what it has
+                write_whole(options.out, text.encode())
     print(text)
-    if options.out:
-        write_whole(options.out, text.encode())
 
 
 if __name__ == "__main__":
