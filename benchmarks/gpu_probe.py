@@ -34,7 +34,7 @@ import torch  # noqa: E402  after the options
 from attnbench.devices import device_time  # noqa: E402
 from attnbench.devices.device_time import NotAheadError  # noqa: E402
 from attnbench.devices.recovery import recover  # noqa: E402
-from attnbench.devices.table import clock_for, fault  # noqa: E402
+from attnbench.devices.table import clock_for, fault, kind_of  # noqa: E402
 from attnbench.errors import UserError  # noqa: E402
 from attnbench.files import write_whole  # noqa: E402
 from attnbench.measuring import timing, workload  # noqa: E402
@@ -164,6 +164,8 @@ def cases(device: str, batches: Sequence[int]) -> Iterator[tuple[str, Case]]:
 
 def main(options: argparse.Namespace) -> None:
     """Print the table, and write it where a file is named."""
+    if kind_of(options.device).name != "cuda":
+        raise UserError(f"--device {options.device}: only CUDA has all that is compared here")
     if (why := fault(options.device)) is not None:
         raise UserError(why)
     where = f"{torch.cuda.get_device_name()}, torch {torch.__version__}"

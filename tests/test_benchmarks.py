@@ -157,17 +157,24 @@ def test_the_probe_times_networks_that_the_suite_knows() -> None:
     assert (captured.batch_size, captured.runtime, captured.device) == (8, "cuda-graph", "cuda")
 
 
-def test_without_a_gpu_the_probe_is_one_line() -> None:
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ([], "no CUDA device is available to torch; use --device cpu"),
+        (["--device", "cpu"], "--device cpu: only CUDA has all that is compared here"),
+    ],
+)
+def test_without_a_gpu_the_probe_is_one_line(options: list[str], error: str) -> None:
     if torch.cuda.is_available():
         pytest.skip("there is one")
     done = subprocess.run(
-        [sys.executable, str(BENCHMARKS / "gpu_probe.py")],
+        [sys.executable, str(BENCHMARKS / "gpu_probe.py"), *options],
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 1
-    assert done.stderr == "error: no CUDA device is available to torch; use --device cpu\n"
+    assert done.stderr == f"error: {error}\n"
 
 
 def test_an_identity_that_is_not_timed_as_one_fails_where_the_control_holds(capsys) -> None:
