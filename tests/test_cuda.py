@@ -21,8 +21,11 @@ from attnbench.measuring.workload import step
 from attnbench.modules import ATTENTION
 from attnbench.records import evaluation, store
 from attnbench.records.run import Run
+from attnbench.records.run import read as read_run
 from attnbench.records.schema import Case, End, Memory, Plan, Record, Round
 from attnbench.records.variants import CONTROL, PLAIN
+from attnbench.stats.device_time import device_rounds
+from attnbench.stats.runtimes import paired
 from attnbench.system import environment, process_settings
 
 pytestmark = [
@@ -237,6 +240,23 @@ def test_the_main_job_small_on_the_device(tmp_path: Path, options: list[str]) ->
     peaks = [record.results for record in records if isinstance(record.results, Memory)]
     assert all(peak.peak_allocated_bytes and peak.peak_reserved_bytes for peak in peaks)
     assert rounds_in(tmp_path / "run")
+
+
+def test_eager_and_captured_steps_share_their_rounds(tmp_path: Path) -> None:
+    small = ["--modules", "se", "--image-size", "64", "--budget", "2", "--device", "cuda"]
+    assert call(*small, "--cuda-graph", "--eager", "--out", str(tmp_path / "run")) == 0
+    eager, graph = (read_run(folder) for folder in sorted(store.runs_in(tmp_path / "run")))
+    assert (eager.case.runtime, graph.case.runtime) == ("eager", "cuda-graph")
+    assert not eager.failures
+    assert not graph.failures
+    shared = paired.paired(eager.rounds, graph.rounds)
+    assert len(shared) >= 6
+    between = paired.ratio(eager.rounds, graph.rounds)
+    assert between is not None
+    assert between.high < 1  # at this size eager PyTorch waits for Python
+    own = paired.ratio(device_rounds(eager.rounds), device_rounds(graph.rounds))
+    assert own is not None
+    assert own.median == pytest.approx(1.0, rel=0.2)
 
 
 def test_training_with_a_gradient_scaler_has_latency_and_says_why_no_device_time(

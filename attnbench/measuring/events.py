@@ -36,12 +36,18 @@ HELD = "waiting for other programs, round"
 """The kind of what begins where a round is held back because others use its cores."""
 
 
+APART = "timing each runtime by itself"
+"""The kind of what begins where runs that shared their rounds no longer can."""
+
+
 @dataclass(frozen=True)
 class Beginning:
     """The kind of step that begins, and its variant, or None for all of them."""
 
     kind: str
     variant: str | None
+    why: str = ""
+    """The reason, of what begins where something else has failed."""
 
 
 Event = Beginning | Record

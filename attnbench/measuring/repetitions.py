@@ -128,10 +128,15 @@ class Turns:
 
     def marked(self, events: Iterable[Event]) -> Iterator[Event]:
         """Yield the events; a round says where another measurement was seen beside it."""
-        for event in events:
-            if not (isinstance(event, Record) and isinstance(event.results, EnergyRound | Round)):
-                yield event
-            elif self._turn.shared():
-                yield replace(event, results=replace(event.results, shared=True))
-            else:
-                yield event
+        return map(self._marked, events)
+
+    def marked_together(self, events: Iterable[tuple[int, Event]]) -> Iterator[tuple[int, Event]]:
+        """Do the same for events that come with the position of their run."""
+        return ((position, self._marked(event)) for position, event in events)
+
+    def _marked(self, event: Event) -> Event:
+        if not (isinstance(event, Record) and isinstance(event.results, EnergyRound | Round)):
+            return event
+        if not self._turn.shared():
+            return event
+        return replace(event, results=replace(event.results, shared=True))

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import multiprocessing
 import sys
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from itertools import chain
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from warnings import warn
 
 from attnbench.counting import NotCountedError, count_all, training
@@ -28,7 +28,7 @@ from attnbench.measuring.energy import rounds as energy_rounds
 from attnbench.measuring.events import Beginning, Event, Planned, Waiting, failure, record
 from attnbench.measuring.guard import is_custom, watched
 from attnbench.measuring.inside import profiler
-from attnbench.measuring.processes import variation, witness
+from attnbench.measuring.processes import together, variation, witness
 from attnbench.measuring.processes.share import next_process
 from attnbench.measuring.workload import image_for, network
 from attnbench.plugins import host_reference
@@ -56,6 +56,8 @@ from attnbench.text import error_line, error_name
 worker.PRELOAD.append(memory.__name__)
 
 EXPORTS = "exports"
+
+T = TypeVar("T")
 
 CountNetwork = Callable[[Case, str], dict[str, Count]]
 MeasureMemory = Callable[[Case, str], Memory]
@@ -171,10 +173,15 @@ def _run(
         planned.wait_for_quiet_s = beside.wait_s(planned.plan)
     folders = {id(planned): its_folder for planned, its_folder in planned_runs}
     due = repetitions.paced(runs, 60 * (options.every_minutes or 0.0), notify)
-    timed: MeasureLatency = lambda run: turns.marked(latency_apart(run))  # noqa: E731
-    energy: MeasureLatency = lambda run: turns.marked(energy_apart(run))  # noqa: E731
+    executed = execute(
+        turns.each(due),
+        together.companies(runs),
+        measure_latency=lambda run: turns.marked(latency_apart(run)),
+        measure_energy=lambda run: turns.marked(energy_apart(run)),
+        measure_together=lambda members: turns.marked_together(together_apart(members)),
+    )
     # Closed, which ends the child process, whatever is raised.
-    with closing(execute(turns.each(due), measure_latency=timed, measure_energy=energy)) as events:
+    with closing(executed) as events:
         for planned, event in events:
             if isinstance(event, Record):
                 store.append(folders[id(planned)], event)
@@ -208,8 +215,14 @@ def latency_apart(run: Run) -> Iterator[Event]:
 
     Beside custom modules, the plain host is also timed in a process that never runs their code.
     """
-    events = _shares_apart(run)
+    events = _begun(run, worker.stream(latency.measure, run))
     return witness.witnessed(run, events) if custom_modules(run) else events
+
+
+def together_apart(runs: Sequence[Run]) -> Iterator[tuple[int, Event]]:
+    """Do the same for runs that share a process; each event comes with the position of its run."""
+    events = _begun(runs[0], worker.stream(latency.measure_together, tuple(runs)))
+    return witness.witnessed_together(runs, events) if custom_modules(runs[0]) else events
 
 
 def energy_apart(run: Run) -> Iterator[Event]:
@@ -217,14 +230,14 @@ def energy_apart(run: Run) -> Iterator[Event]:
     return worker.stream(energy_rounds.measure, run)
 
 
-def _shares_apart(run: Run) -> Iterator[Event]:
+def _begun(run: Run, items: Iterator[T]) -> Iterator[T]:
+    """Pass on what the run's next process yields, whose environment is as large as it should be."""
     size = variation.padding_bytes(run.case.seed, next_process(run))
-    events = worker.stream(latency.measure, run)
     with variation.padded(size):
-        first = next(events, None)  # which starts the process
+        first = next(items, None)  # which starts the process
     if first is not None:
         yield first
-        yield from events
+        yield from items
 
 
 def count_network(case: Case, variant: str) -> dict[str, Count]:
@@ -275,27 +288,49 @@ def _alone_watched(case: Case, variant: str) -> Counts:
         return isolated.count(case, variant)
 
 
-def execute(
+def execute(  # noqa: PLR0913  each is simulated in tests
     runs: Iterable[Run],
+    companies: together.Companies | None = None,
     *,
     measure_memory: MeasureMemory = memory_apart,
     measure_latency: MeasureLatency = latency_apart,
     measure_energy: MeasureLatency = energy_apart,
+    measure_together: together.MeasureTogether = together_apart,
 ) -> Generator[tuple[Run, Event], None, None]:
     """Do what the runs still lack, one after the other; yield each event with its run.
 
-    Records are first added to their run. What fails is a record, and the rest is still done.
+    Of the runs of one of the ``companies`` the rest is done when the first is due, and their rounds
+    are the same. Records are first added to their run. What fails is a record, and the rest is
+    still done.
     """
     count = cache(count_apart)  # a grid's configurations share their networks
+    done: list[Run] = []
     for run in runs:
-        if run.finished:
-            continue
-        run.end = None
-        before = chain(_results(run, count, measure_memory), _energy(run, measure_energy))
-        for event in chain(before, _latency(run, measure_latency)):
+        company = (companies or {}).get(id(run), (run,))
+        members = [known for known in company if not (known.finished or _is_in(known, done))]
+        done += members
+        for member in members:
+            member.end = None
+        steps = chain(
+            *(
+                _apart(m, chain(_results(m, count, measure_memory), _energy(m, measure_energy)))
+                for m in members
+            ),
+            together.rounds(members, measure_together),
+            *(_apart(m, _latency(m, measure_latency)) for m in members),
+        )
+        for member, event in steps:
             if isinstance(event, Record):
-                run.add(event)
-            yield run, event
+                member.add(event)
+            yield member, event
+
+
+def _is_in(run: Run, runs: Iterable[Run]) -> bool:
+    return any(known is run for known in runs)
+
+
+def _apart(run: Run, events: Iterator[Event]) -> Iterator[tuple[Run, Event]]:
+    return ((run, event) for event in events)
 
 
 def _results(run: Run, count: CountNetwork, measure_memory: MeasureMemory) -> Iterator[Event]:

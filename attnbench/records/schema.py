@@ -289,7 +289,8 @@ class Round:
     ``witness``: the baseline's block, right after the round, in a process without custom modules.
     ``shared``: another measurement of this suite ran on the same device, as far as was seen when
     the round had ended. ``held_s``: for how long it was held back before it began, as other
-    programs used the run's cores.
+    programs used the run's cores. ``together``: a name that the rounds of other runs have which
+    ran in the same one, with other runtimes; None where there were none.
     """
 
     kind: Literal["round"] = "round"
@@ -301,6 +302,7 @@ class Round:
     witness: Block | None = None
     shared: bool = False
     held_s: Lost = 0.0
+    together: str | None = None
 
     @property
     def seconds(self) -> float:

@@ -56,7 +56,7 @@ class Told:
 
     def after(self, run: Run, event: Event) -> None:
         """Say after a run's first round of this call what can be expected of it."""
-        from attnbench.measuring.events import HELD, Beginning
+        from attnbench.measuring.events import APART, HELD, Beginning
 
         self._waiting = False
         if isinstance(event, Beginning) and event.kind == HELD and not self._held:
@@ -65,6 +65,8 @@ class Told:
                 "other programs use the cores of this run: rounds are held back, for "
                 f"{run.wait_for_quiet_s:g} s in all at most (--wait-for-quiet 0 goes on)"
             )
+        if isinstance(event, Beginning) and event.kind == APART:
+            output.complain(f"runtimes no longer share their rounds: {event.why}")
         a_round = isinstance(event, Record) and isinstance(event.results, Round)
         if a_round and id(run) not in self._timed:
             self._timed.append(id(run))

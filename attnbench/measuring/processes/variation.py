@@ -9,13 +9,16 @@ the plan.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from random import Random
+from typing import TypeVar
 
 from attnbench.measuring.guard import is_custom
 from attnbench.records.run import Run
 from attnbench.records.schema import Environment
+
+T = TypeVar("T")
 
 PADDING = "ATTNBENCH_PADDING"
 """A variable that no program reads."""
@@ -56,11 +59,24 @@ def build_order(run: Run, process: int) -> list[str]:
     return sorted(variants, key=lambda name: is_custom(name, run.case.isolated))
 
 
-def facts(run: Run, process: int) -> Environment:
-    """Return what is recorded of a process with its first round; nothing of a run's first."""
+def turned(members: Sequence[T], process: int) -> list[T]:
+    """Return the runs that share a process in the order in which it builds them: another first."""
+    first = process % len(members)
+    return [*members[first:], *members[:first]]
+
+
+def facts(run: Run, process: int, runtimes: Sequence[str] = ()) -> Environment:
+    """Return what is recorded of a process with its first round; nothing of a run's first.
+
+    But where runs of several ``runtimes`` share it, it is recorded of each process which they are,
+    in the order in which they are built.
+    """
+    shared: Environment = {}
+    if len(runtimes) > 1:
+        shared["runtimes_in_process"] = ", ".join(turned(runtimes, process))
     if process == 0:
-        return {}
-    return {
+        return shared
+    return shared | {
         "environment_padding_bytes": padding_bytes(run.case.seed, process),
         "build_order": ", ".join(build_order(run, process)),
     }

@@ -9,7 +9,7 @@ control, asked for one block after every round.
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import count
 
@@ -56,11 +56,15 @@ def blocks(run: Run, clock: timing.Clock | None = None) -> Iterator[Block]:
                     step.move()
 
 
-def witnessed(
-    run: Run,
-    events: Iterator[Event],
-    begin: Callable[[Run], Iterator[Block]] = lambda run: worker.stream(blocks, run),
-) -> Iterator[Event]:
+Begin = Callable[[Run], Iterator[Block]]
+"""Starts a witness, which gives a block each time that it is asked."""
+
+
+def _begin(run: Run) -> Iterator[Block]:
+    return worker.stream(blocks, run)
+
+
+def witnessed(run: Run, events: Iterator[Event], begin: Begin = _begin) -> Iterator[Event]:
     """Pass on the events of a process, each round with the witness's block right after it.
 
     An end becomes a failure where the witness shows that custom code changes the plain host.
@@ -68,17 +72,35 @@ def witnessed(
     Raises:
         WitnessError: the witness has failed.
     """
-    beside = begin(run)
-    _next(beside)  # it starts, builds and warms up before the process that it stands beside
-    for event in events:
-        results = event.results if isinstance(event, Record) else None
-        if isinstance(event, Record) and isinstance(results, Round):
-            yield replace(event, results=replace(results, witness=_next(beside)))
-        elif isinstance(results, End) and results.reason != "failed" and (found := fault(run)):
-            end = End(reason="failed", rounds=results.rounds, message=found)
-            yield record(run, None, results=end)
-        else:
-            yield event
+    of_one = ((0, event) for event in events)
+    return (event for _, event in witnessed_together((run,), of_one, begin))
+
+
+def witnessed_together(
+    runs: Sequence[Run], events: Iterator[tuple[int, Event]], begin: Begin = _begin
+) -> Iterator[tuple[int, Event]]:
+    """Do the same for runs that share a process, each with a witness of its own.
+
+    Each event comes with the position of its run.
+
+    Raises:
+        WitnessError: a witness has failed.
+    """
+    beside = [begin(run) for run in runs]
+    for blocks_of_run in beside:  # they build and warm up before the process that they stand beside
+        _next(blocks_of_run)
+    for position, event in events:
+        yield position, _seen(event, runs[position], beside[position])
+
+
+def _seen(event: Event, run: Run, beside: Iterator[Block]) -> Event:
+    results = event.results if isinstance(event, Record) else None
+    if isinstance(event, Record) and isinstance(results, Round):
+        return replace(event, results=replace(results, witness=_next(beside)))
+    if isinstance(results, End) and results.reason != "failed" and (found := fault(run)):
+        end = End(reason="failed", rounds=results.rounds, message=found)
+        return record(run, None, results=end)
+    return event
 
 
 def _next(beside: Iterator[Block]) -> Block:

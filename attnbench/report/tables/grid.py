@@ -17,6 +17,7 @@ from attnbench.records.variants import CONTROL, PLAIN
 from attnbench.report.tables.columns import CONFIGURATION
 from attnbench.report.tables.dataframe import configuration
 from attnbench.report.tables.run import BETWEEN_RUNS, LoadedRun, Runs
+from attnbench.report.tables.runtimes import paired
 from attnbench.report.tables.table import Table, interval, marked
 from attnbench.stats.interval import Interval
 
@@ -96,8 +97,9 @@ MOST_TYPES = 4
 def by_runtime(runs: Runs) -> list[Table]:
     """Return what each runtime made of each module, where runs differ in it: a row a module.
 
-    That is why a module costs there what it costs: operators that were not fused, and of which
-    types; bytes of the files; and how far the outputs are those of eager PyTorch.
+    First the plain host's own latency, where runtimes shared rounds. Then why a module costs there
+    what it costs: operators that were not fused, and of which types; bytes of the files; and how
+    far the outputs are those of eager PyTorch.
     """
     if len({loaded.run.case.runtime for loaded in runs.values()}) == 1:
         return []
@@ -121,7 +123,8 @@ def by_runtime(runs: Runs) -> list[Table]:
     )
     seen = {label: loaded for label, loaded in named.items() if not loaded.run.case.compiled}
     tables = [_side_by_side(caption, files, modules, cell) for caption, cell in shown]
-    return [*([_operators(seen, modules)] if seen else []), *(tables if files else [])]
+    operators = [_operators(seen, modules)] if seen else []
+    return [*paired.tables(named), *operators, *(tables if files else [])]
 
 
 def _side_by_side(

@@ -1,0 +1,1 @@
+"""Tables of the runtimes beside each other."""

@@ -1,0 +1,1 @@
+"""Runtimes beside each other, of rounds that they ran in together."""
