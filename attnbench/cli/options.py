@@ -241,10 +241,14 @@ def runtimes(
         if compiled or eager or cuda_graph:
             raise UserError("--runtime names all: leave --compile, --eager and --cuda-graph out")
         return choices(listed, "--runtime", tuple(case.RUNTIMES))
-    if eager and not compiled:
-        raise UserError("--eager goes with --compile; without it every network is eager")
     if not (compiled or cuda_graph):
+        if eager:
+            raise UserError(
+                "--eager goes with --compile or --cuda-graph; without them every network is eager"
+            )
         return None
+    if eager and not compiled:
+        return ("eager", "cuda-graph")
     chosen = ["eager"] * bool(eager or not compiled) + ["compile"] * bool(compiled)
     if cuda_graph:
         chosen = [f"{name}+cuda-graph".removeprefix("eager+") for name in chosen]

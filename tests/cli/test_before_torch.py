@@ -120,7 +120,7 @@ run --threads 99999                           | threads must be at least 1 and a
 run --seed -1                                 | seed must be at least 0
 run --seed x                                  | --seed
 run --seed 99999999999999999999               | seed must be at least 0 and at most
-run --eager                                   | --eager goes with --compile
+run --eager                                   | --eager goes with --compile or --cuda-graph
 run --cuda-graph --device cpu                 | --cuda-graph needs a CUDA device
 run --cuda-graph --device CPU                 | --cuda-graph needs a CUDA device
 run --isolated --compile                      | --isolated times the eager forward

@@ -53,7 +53,7 @@ OPTIONS = [  # flag, what stands for its value, default as shown, help
     ("--mode", "NAME,...", "inference", "inference, training"),
     ("--runtime", "NAME,...", "eager", RUNTIME_HELP),
     ("--compile", None, True, "Short for --runtime compile."),
-    ("--eager", None, True, "With --compile: the eager ones as well."),
+    ("--eager", None, True, "With --compile or --cuda-graph: the eager ones as well."),
     ("--cuda-graph", None, True, "Short for --runtime cuda-graph, also with --compile."),
     (
         "--calibrate",
