@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import copies
 import reference_page
@@ -32,8 +33,17 @@ from attnbench.report.tables.trainings import gains as gain_tables
 from attnbench.report.write import write_loaded
 from attnbench.stats.interval import Interval
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 PUBLISHED = Path("reports/2026-11-25-cpu-resnet50")
 """The run that the README shows."""
+
+ON_GPU = Path("reports/2026-11-26-h100-resnet50")
+"""The run on a GPU that it shows first."""
+
+PROBE = ON_GPU / "probe.md"
+"""What its clock measured beside other ways to time the same steps: benchmarks/gpu_probe.py."""
 
 OWN = Path("reports/2026-11-25-cpu-resnet50-own")
 """A run of the README's custom module beside SA."""
@@ -49,7 +59,7 @@ LATENCY_LIMITS = Path("docs/latency_limits.txt")
 
 NONE_PUBLISHED = "None is published yet."
 
-REPORTS = (PUBLISHED, Path("reports/2026-11-25-cpu-resnet50-isolated"), OWN)
+REPORTS = (PUBLISHED, ON_GPU, Path("reports/2026-11-25-cpu-resnet50-isolated"), OWN)
 """The published runs, whose tables, plots and pages are written anew."""
 
 RUNTIMES = "*-cpu-resnet50-runtimes*"
@@ -116,22 +126,27 @@ def finding() -> str:
     """Return what the paper of SA prints, beside what SA costs in the published run."""
     networks = LoadedRun(_published()).frame.set_index("variant")
     plain, sa = networks.loc["plain"], networks.loc["sa"]
+    on_gpu = LoadedRun(runs.read(ON_GPU)).frame.set_index("variant").loc["sa"]
     printed = {claim.id: claim.printed for claim in claims.catalogue()}
-    ends = (sa[f"ratio_between_runs{end}"] for end in ("", "_low", "_high"))
-    latency = formatting.overhead(Interval(*ends))
     counted = formatting.percent(sa["added_leaf_operations"] / plain["leaf_operations"], 2)
     return (
         f"**SA in ResNet-50 adds {sa['added_params']:,.0f} parameters, not the "
         f"{printed['sa-abstract-module-params']} that its abstract prints.** Its "
         f"{printed['sa-abstract-module-gflops']}\nGFLOPs are right as papers count them and nearly "
-        f"free: +{counted}. **Measured on two cores of a CPU,\nlatency is {latency}** (95%, runs "
-        f"at other hours included), activation memory {sa['peak_live_ratio'] - 1:+.1%}."
+        f"free: +{counted}. **It takes an H100\n{_overhead(on_gpu, 'device_ratio')} longer, and "
+        f"two cores of a CPU {_overhead(sa, 'ratio')}** (95%,\nruns at other hours included), with "
+        f"{sa['peak_live_ratio'] - 1:+.1%} of activation memory."
     )
 
 
-def result() -> str:
-    """Return the published run at a glance."""
-    loaded = LoadedRun(_published())
+def _overhead(network: pd.Series[Any], key: str) -> str:
+    ends = (network[f"{key}_between_runs{end}"] for end in ("", "_low", "_high"))
+    return formatting.overhead(Interval(*ends))
+
+
+def result(folder: Path = PUBLISHED) -> str:
+    """Return a published run at a glance."""
+    loaded = LoadedRun(runs.read(folder))
     notes = "\n".join([f"{loaded.run.case.described}.", *remarks(loaded)])
     return "\n\n".join([notes, _at_a_glance(loaded)])
 
@@ -218,10 +233,12 @@ PARTS: dict[Path, dict[str, Callable[[], str]]] = {
     Path("README.md"): {
         "finding": finding,
         "result": result,
+        "gpu": partial(result, ON_GPU),
         "deployed": deployed,
         "own module": own_module,
     },
     Path("docs/modules.md"): {"modules": seven, "own row": own_row, "copies": copies.of_timm},
+    Path("docs/measuring.md"): {"probe": partial(PROBE.read_text, encoding="utf-8")},
     Path("docs/runtimes.md"): {"runtimes": runtimes},
     Path("docs/hosts.md"): {"classifiers": classifiers, "detectors": detectors},
     Path("docs/training.md"): {"digits": digits},
