@@ -66,17 +66,19 @@ def origin(source: str, folder: Path, root: str | None = None) -> str:
     Raises:
         SettingsError: there is no such file or folder.
     """
-    directory = None if root is None else import_root.folder_of(root, folder, source)
-    return import_root.digest(_files(source, folder, directory), source)
+    return import_root.digest(files(source, folder, root), source)
 
 
-def files(source: str, folder: Path) -> list[Path]:
-    """Return the file of a module and those beside it that it imports, of which is its digest.
+def files(source: str, folder: Path, root: str | None = None) -> list[Path]:
+    """Return the file of a module and those that it imports, of which is its digest.
+
+    They lie beside it and, if there is one, in the import root.
 
     Raises:
-        SettingsError: there is no such file.
+        SettingsError: there is no such file or folder.
     """
-    return _files(source, folder, None)
+    directory = None if root is None else import_root.folder_of(root, folder, source)
+    return _files(source, folder, directory)
 
 
 def _files(source: str, folder: Path, root: Path | None) -> list[Path]:
