@@ -147,7 +147,7 @@ def require_covered(
 
 def digest(found: Sequence[Path], source: str) -> str:
     """Return what identifies the content of these files: of one file, the digest of its content."""
-    contents = [_content(path, source) for path in found]
+    contents = [content(path, source) for path in found]
     if len(found) == 1:
         return f"sha256 {sha256(contents[0]).hexdigest()}"
     common = Path(commonpath([path.parent for path in found]))
@@ -251,7 +251,12 @@ def _is_installed(path: Path) -> bool:
     return any(part == PACKAGES or part.startswith(".") for part in path.parts[:-1])
 
 
-def _content(path: Path, source: str) -> bytes:
+def content(path: Path, source: str) -> bytes:
+    """Return what a file of code holds.
+
+    Raises:
+        SettingsError: it cannot be read.
+    """
     try:
         return path.read_bytes()
     except (OSError, ValueError) as error:

@@ -86,7 +86,7 @@ def _files(source: str, folder: Path, root: Path | None) -> list[Path]:
         path = import_root.path_of(source.rpartition(":")[0], root, source)
         return import_root.files(path, [root], whole=root)
     path, _ = _parts(source, folder)
-    _content(path, source)
+    import_root.content(path, source)
     roots = [path.parent] if root is None else [root, path.parent]
     return import_root.files(path, roots, whole=root)
 
@@ -99,16 +99,9 @@ def _parts(source: str, folder: Path) -> tuple[Path, str]:
         raise SettingsError(f"{source!a}: there is no Python file of that name: {error}") from error
 
 
-def _content(path: Path, source: str) -> bytes:
-    try:
-        return path.read_bytes()
-    except (OSError, ValueError) as error:
-        raise SettingsError(f"{source}: there is no Python file {path}") from error
-
-
 @cache
 def _executed(path: Path, source: str) -> ModuleType:
-    content = _content(path, source)
+    content = import_root.content(path, source)
     folder = path.parent
     if str(folder) not in sys.path:
         sys.path.append(str(folder))  # for its own imports; last, so that it hides nothing
@@ -191,7 +184,7 @@ def _imported(path: Path, source: str) -> ModuleType:
     parent, name = ".".join([top, *inner[:-1]]), ".".join([top, *inner])
     try:
         if top not in sys.modules:
-            _run(root / INIT, top, _content(root / INIT, source), [str(root)])
+            _run(root / INIT, top, import_root.content(root / INIT, source), [str(root)])
         package = import_module(parent)
     except foreign.RAISED as error:
         message = error_line(error)
@@ -201,7 +194,7 @@ def _imported(path: Path, source: str) -> ModuleType:
     if path.name == INIT:
         return package
     try:
-        return sys.modules.get(name) or _run(path, name, _content(path, source))
+        return sys.modules.get(name) or _run(path, name, import_root.content(path, source))
     except ImportError as error:
         if "beyond top-level package" not in str(error):
             raise

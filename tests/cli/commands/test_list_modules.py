@@ -53,6 +53,13 @@ def test_a_refused_module_fails_the_list(monkeypatch, capsys, cell: str, status:
     assert shown == ("attnbench: mine.py:Mine is refused; the table says why\n" if status else "")
 
 
+def test_a_hosts_code_that_ends_its_process_does_not_end_the_list() -> None:
+    file = Path(__file__).parents[2] / "helpers" / "small_hosts.py"
+    places = list_modules.cases([f"{file}:ends"], "64", None, None)
+    with pytest.raises(UserError, match=r"host .*small_hosts.py:ends is refused: "):
+        list(list_modules.rows((), places))
+
+
 def test_a_host_size_and_blocks_may_be_chosen(tmp_path: Path) -> None:
     path = tmp_path / "mine.py"
     path.write_text(
