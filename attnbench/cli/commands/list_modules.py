@@ -18,7 +18,7 @@ from attnbench.host_names import default_size
 from attnbench.modules import ATTENTION, AttentionSpec, SettingsError
 from attnbench.plugins import entry_points, timm
 from attnbench.plugins.constructor import ConstructorError
-from attnbench.plugins.host_reference import parse_host
+from attnbench.plugins.host_reference import is_custom, parse_host
 from attnbench.plugins.resolve import ModuleReference, origins, parse
 from attnbench.records.case import Case
 from attnbench.records.image_size import of as image_size_of
@@ -44,7 +44,8 @@ def headings(hosts: Collection[Case]) -> tuple[str, ...]:
 def _heading(case: Case) -> str:
     size = image_size_option(case.image_size)
     usual = image_size_option(image_size_of(*default_size(case.host)))
-    parts = [f"in {case.host}", *([] if size == usual else [size])]
+    is_usual = size == usual and not is_custom(case.host)
+    parts = [f"in {case.host}", *([] if is_usual else [size])]
     if case.stages != STAGES:
         parts.append(f"stages {','.join(map(str, case.stages))}")
     return ", ".join([*parts, *(["last blocks"] if case.blocks == "last" else [])])

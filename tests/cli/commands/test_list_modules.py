@@ -60,6 +60,14 @@ def test_a_hosts_code_that_ends_its_process_does_not_end_the_list() -> None:
         list(list_modules.rows((), places))
 
 
+def test_a_custom_hosts_own_size_is_taken_and_shown(monkeypatch) -> None:
+    monkeypatch.setattr("attnbench.hosts.check_host.size_apart", lambda _: (640, 640))
+    places = list_modules.cases(["ultralytics:yolo11n.yaml"], None, None, None)
+    assert list_modules.headings(places)[2] == "in ultralytics:yolo11n.yaml, 640"
+    chosen = list_modules.cases(["ultralytics:yolo11n.yaml"], "224", None, None)
+    assert list_modules.headings(chosen)[2] == "in ultralytics:yolo11n.yaml, 224"
+
+
 def test_a_host_size_and_blocks_may_be_chosen(tmp_path: Path) -> None:
     path = tmp_path / "mine.py"
     path.write_text(
