@@ -8,7 +8,8 @@ times in 20 each, one in twenty leaves 1 by chance, so that a network whose iden
 measured once more, and only both count. Eight networks take about 15 minutes with the defaults.
 
 Exit status 1 where an identity's interval leaves 1 twice while the control's holds it; else 3 where
-a control leaves 1, so that it cannot be told; else 0. Runs that are there already are not repeated.
+it cannot be told, as a control leaves 1 or the budget gives too few rounds; else 0. Runs that are
+there already are not repeated.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from math import isinf
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,8 +39,9 @@ FAMILIES = {
 TRIES = 2
 
 HOLDS, FAILS, CANNOT_TELL = "holds", "NOT 1", "cannot tell: the control is not 1"
+TOO_FEW = "cannot tell: too few rounds for an interval"
 
-STATUS = {HOLDS: 0, FAILS: 1, CANNOT_TELL: 3}
+STATUS = {HOLDS: 0, FAILS: 1, CANNOT_TELL: 3, TOO_FEW: 3}
 
 Measure = Callable[[str, str, int], "tuple[Interval, Interval]"]
 """From a host, where the identity stands, and the number of the try to the control's ratio to the
@@ -47,6 +50,8 @@ plain host and the identity's."""
 
 def verdict(control: Interval, identity: Interval) -> str:
     """Return whether the identity's interval holds 1, where the control's does."""
+    if isinf(control.half_width) or isinf(identity.half_width):
+        return TOO_FEW
     if control.excludes_one:
         return CANNOT_TELL
     return FAILS if identity.excludes_one else HOLDS
@@ -67,7 +72,7 @@ def examine(hosts: Sequence[str], measure: Measure) -> int:
                 break
         verdicts.append(of_host)
     print(f"{verdicts.count(HOLDS)} of {len(hosts)} networks take as long with an identity")
-    return next((STATUS[word] for word in (FAILS, CANNOT_TELL) if word in verdicts), 0)
+    return next((STATUS[word] for word in (FAILS, CANNOT_TELL, TOO_FEW) if word in verdicts), 0)
 
 
 def measure_in(folder: Path, budget_s: float) -> Measure:

@@ -202,6 +202,8 @@ def test_an_identity_that_is_not_timed_as_one_fails_where_the_control_holds(caps
     assert lines[-1] == "2 of 2 networks take as long with an identity"
     assert measured({"resnet50": [(one, above), (one, above)]}) == 1
     assert measured({"resnet50": [(above, above), (above, one)]}) == 3
+    unknown = Interval(0.9, 0.0, float("inf"))
+    assert measured({"resnet50": [(one, unknown), (unknown, one)]}) == 3
     both = {"resnet50": [(above, one), (above, one)], "swin_t": [(one, above), (one, above)]}
     assert measured(both) == 1
 

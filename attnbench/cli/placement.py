@@ -11,7 +11,9 @@ from attnbench.errors import UserError
 from attnbench.measuring import RunOptions
 from attnbench.measuring import options as run_options
 from attnbench.modules import SettingsError
+from attnbench.plugins.host_reference import is_custom
 from attnbench.records.case import Case
+from attnbench.records.image_size import of as image_size_of
 
 
 def cases(
@@ -20,7 +22,7 @@ def cases(
     """Return what these options of ``run`` ask for, one for each host and size.
 
     Raises:
-        UserError: a host, size or stage that cannot be.
+        UserError: a host, size or stage that cannot be, or a custom host that cannot be built.
     """
     found: list[Case] = []
     for name in hosts:
@@ -35,6 +37,10 @@ def cases(
         except SettingsError as error:
             raise UserError(str(error)) from error
         defaults = run_options.defaults(stated.host, device="cpu", threads=1)
+        if stated.host and stated.image_size is None and is_custom(stated.host):
+            from attnbench.hosts.check_host import size_apart  # and torch
+
+            defaults = replace(defaults, image_size=(image_size_of(*size_apart(stated.host)),))
         filled = replace(defaults, **run_options.given(stated))
         run_options.require_values(filled)
         found += run_options.cases_of(filled)

@@ -5,18 +5,23 @@ from __future__ import annotations
 import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch._ops import OpOverload
-from torch._subclasses.fake_tensor import FakeTensor, unset_fake_temporarily
-from torch.nn import functional
-from torch.overrides import TorchFunctionMode
+from torch._subclasses.fake_tensor import FakeTensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from attnbench.counting.as_without_mode import (
+    COMPOSITE,
+    as_viewed,
+    is_composite,
+    linear,
+    views_keep_their_base,
+)
 from attnbench.counting.gaps import may_multiply
 from attnbench.counting.masks import as_computed, is_number
 from attnbench.counting.operators.cost import Cost, Operator, cost
@@ -44,9 +49,6 @@ MASKED = {
     *("aten.native_group_norm_backward", "aten.native_layer_norm_backward"),
 }
 """Their last argument says which gradients are asked for."""
-
-COMPOSITE = torch._C.DispatchKey.CompositeImplicitAutograd
-VIEWS_OF_BASES = torch._C.DispatchKey.ADInplaceOrView
 
 OWN_PRODUCT: dict[type[nn.Module], set[str]] = {
     nn.modules.conv._ConvNd: {"aten.convolution"},
@@ -183,14 +185,14 @@ class Trace(TorchDispatchMode):
     ) -> Any:
         kwargs = kwargs or {}
         name = operator_name(func)
-        if torch.is_inference_mode_enabled() and _is_composite(func):  # it arrives whole
-            with self, nullcontext() if func.is_view else _views_keep_their_base():
-                out = _linear(*args) if name == "aten.linear" else None
+        if torch.is_inference_mode_enabled() and is_composite(func):  # it arrives whole
+            with self, nullcontext() if func.is_view else views_keep_their_base():
+                out = linear(*args) if name == "aten.linear" else None
                 return func._op_dk(COMPOSITE, *args, **kwargs) if out is None else out
         inputs = {tensor.untyped_storage()._cdata for tensor in _tensors((args, kwargs))}
         out = func(*args, **kwargs)
         if name in VIEWS and isinstance(out, FakeTensor):
-            out = _as_viewed(out, *args[:2])
+            out = as_viewed(out, *args[:2])
         made = out
         if name in MASKED:  # fake tensors also make the gradients that are not asked for
             made = [gradient for gradient, asked in zip(out, args[-1], strict=True) if asked]
@@ -222,60 +224,6 @@ class Trace(TorchDispatchMode):
     def _release(self, key: int, size: int) -> None:
         self._storages.discard(key)
         self.live -= size
-
-
-def _is_composite(func: OpOverload) -> bool:
-    """Return whether PyTorch defines the operator by others (by C++, not by a decomposition)."""
-    has_kernel = torch._C._dispatch_has_kernel_for_dispatch_key
-    return func.namespace != "prim" and has_kernel(func.name(), COMPOSITE)
-
-
-def _views_keep_their_base() -> AbstractContextManager[object]:
-    """Let views know their base, as outside a mode: a view of a weight then asks for a gradient.
-
-    By that a matrix product of a batch chooses between one product and many (``LinearAlgebra.cpp``,
-    ``should_fold``), in inference too.
-    """
-    excluded = torch._C._dispatch_tls_local_exclude_set().remove(VIEWS_OF_BASES)
-    return torch._C._ForceDispatchKeyGuard(torch._C._dispatch_tls_local_include_set(), excluded)
-
-
-class BiasInPlace(TorchFunctionMode):
-    """Take linear layers as a training step runs them: below gradients they are in parts."""
-
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Any,  # the signature is PyTorch's
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
-    ) -> Any:
-        kwargs = kwargs or {}
-        out = _linear(*args, **kwargs) if func is functional.linear else None
-        return func(*args, **kwargs) if out is None else out
-
-
-def _linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor | None:
-    """Add a bias in place, as PyTorch does where it cannot use one product with a sum.
-
-    Under a dispatch mode PyTorch itself would make a new tensor (``Linear.cpp``).
-    """
-    x = input
-    if bias is None or x.dim() == weight.dim() or x.is_contiguous():
-        return None
-    return torch.matmul(x, weight.t()).add_(bias)
-
-
-def _as_viewed(out: Tensor, x: Tensor, shape: list[int]) -> Tensor:
-    """Give a fake view the strides that PyTorch's kernel gives a real one.
-
-    They differ in sides of length 1, from which a later convolution chooses its memory layout.
-    """
-    if 1 not in out.shape:
-        return out
-    with unset_fake_temporarily():
-        strides = torch.empty_strided(x.shape, x.stride(), device="meta").view(shape).stride()
-    return out if out.stride() == strides else out.as_strided(out.shape, strides)
 
 
 def _tensors(tree: Any) -> list[Tensor]:

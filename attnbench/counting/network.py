@@ -11,7 +11,7 @@ from torch._subclasses.fake_tensor import (
     DynamicOutputShapeException,
 )
 
-from attnbench.counting.rule import Count, Input, NoHooksError
+from attnbench.counting.rule import WITHOUT_REMEDY, Count, Input
 from attnbench.counting.rules import RULES
 from attnbench.counting.twin import copy_with, has_data, tensors_of, warmed_up
 from attnbench.text import error_line, error_text
@@ -44,30 +44,33 @@ def count_all(model: nn.Module, given: Input, *, seed: int = 0) -> dict[str, Cou
     Raises:
         NotCountedError: a rule failed; all the others have been tried.
     """
-    counts, failed = _count(model, given)
-    without_data = [reason for reason in failed.values() if reason != str(NoHooksError())]
-    if without_data and all(has_data(tensor) for tensor in tensors_of(model)):
-        reason = str(NotCountedError(counts, failed))
-        counts, failed = _count(model, _noise(given, seed))
+    counts, for_want_of_data, failed = _count(model, given)
+    if for_want_of_data and all(has_data(tensor) for tensor in tensors_of(model)):
+        reason = str(NotCountedError(counts, for_want_of_data))
+        counts, for_want_of_data, failed = _count(model, _noise(given, seed))
         counts = {name: replace(count, computed=reason) for name, count in counts.items()}
-    if failed:
-        raise NotCountedError(counts, failed)
+    if for_want_of_data or failed:
+        raise NotCountedError(counts, for_want_of_data | failed)
     return counts
 
 
-def _count(model: nn.Module, given: Input) -> tuple[dict[str, Count], dict[str, str]]:
-    counts, failed = {}, {}
+def _count(
+    model: nn.Module, given: Input
+) -> tuple[dict[str, Count], dict[str, str], dict[str, str]]:
+    """Return the counts, why rules failed that data may help, and why the others failed."""
+    counts, for_want_of_data, failed = {}, {}, {}
     model = warmed_up(model, given)
     for name, rule in RULES.items():
         try:  # on a copy: a rule that fails may leave its marks
             counts[name] = rule.count(copy_with(model, torch.Tensor.detach), given)
         except DATA_DEPENDENT as error:
-            failed[name] = f"the forward depends on the values in its tensors ({error_text(error)})"
-        except NoHooksError as error:
+            why = f"the forward depends on the values in its tensors ({error_text(error)})"
+            for_want_of_data[name] = why
+        except WITHOUT_REMEDY as error:
             failed[name] = str(error)
         except Exception as error:
-            failed[name] = error_line(error)
-    return counts, failed
+            for_want_of_data[name] = error_line(error)
+    return counts, for_want_of_data, failed
 
 
 def _noise(given: Input, seed: int) -> torch.Tensor:

@@ -10,7 +10,7 @@ from torch import nn
 from attnbench.counting.twin import Input
 from attnbench.records.schema import Count, Shape
 
-__all__ = ["Count", "Input", "NoHooksError", "Rule", "Shape"]
+__all__ = ["Count", "Input", "NoHooksError", "OtherPackageError", "Rule", "Shape"]
 
 
 @dataclass(frozen=True)
@@ -33,3 +33,11 @@ class NoHooksError(Exception):
     def __str__(self) -> str:
         """Return the same words for every rule."""
         return "modules compiled by torch.jit take no hooks, by which this rule counts"
+
+
+class OtherPackageError(Exception):
+    """The package by which a rule counts is not installed: another one has taken its place."""
+
+
+WITHOUT_REMEDY = (NoHooksError, OtherPackageError)
+"""Errors that stay where the network is given data."""

@@ -17,7 +17,8 @@ from dataclasses import asdict
 
 from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
-from attnbench.counting.dispatch import BiasInPlace, Trace
+from attnbench.counting.as_without_mode import BiasInPlace
+from attnbench.counting.dispatch import Trace
 from attnbench.counting.operators import OPERATORS
 from attnbench.counting.operators.cost import Cost
 from attnbench.counting.rule import Count

@@ -63,7 +63,7 @@ def apart(trial: HostTrial, modules: Iterable[ModuleReference]) -> Checked:
     Raises:
         UserError: the host cannot be measured; the message says why.
     """
-    return _called(check, trial.host, trial, [*modules])
+    return called(check, trial.host, trial, [*modules])
 
 
 def size_apart(host: str) -> Size:
@@ -73,7 +73,7 @@ def size_apart(host: str) -> Size:
         UserError: the host cannot be built.
     """
     reference = parse_host(host)
-    return _called(default_size, reference, reference.name)
+    return called(default_size, reference, reference.name)
 
 
 def places_apart(options: RunOptions) -> Listing:
@@ -83,7 +83,7 @@ def places_apart(options: RunOptions) -> Listing:
         UserError: it cannot be built or run, or the options take none of its modules.
     """
     reference = parse_host(options.host or "")
-    return _called(_listed, reference, reference.name, options)
+    return called(_listed, reference, reference.name, options)
 
 
 def _listed(host: str, options: RunOptions) -> Listing:
@@ -92,7 +92,12 @@ def _listed(host: str, options: RunOptions) -> Listing:
     return listing(host, choice, size)
 
 
-def _called(function: Callable[..., T], reference: HostReference, *arguments: object) -> T:
+def called(function: Callable[..., T], reference: HostReference, *arguments: object) -> T:
+    """Call a function that builds the host; in a child process where its code is custom.
+
+    Raises:
+        UserError: the host is refused, or its code has ended the process.
+    """
     if not reference.is_custom:
         return function(*arguments)
     print(f"attnbench: trying host {reference.name}", file=sys.stderr, flush=True)

@@ -150,8 +150,8 @@ def places(
 
 def _of_any_host(attention: AttentionSpec, host: str, image: Shape, choice: Choice) -> list[Place]:
     """Return the places in any network, one for each site."""
-    require_site(attention, host, choice)
     sites = positions(host, choice, (image[2], image[3]))
+    require_site(attention, host, choice, sites)
     return [
         Place(where.channels, attention.of_place(where.height, where.width), where.shape)
         for where in sites

@@ -13,6 +13,7 @@ from types import ModuleType
 
 from attnbench.modules import SettingsError
 from attnbench.plugins import foreign, import_root
+from attnbench.plugins.code import digest, imports
 from attnbench.plugins.spec import is_in_file
 from attnbench.text import error_line
 
@@ -63,30 +64,44 @@ def _loaded(source: str, folder: Path) -> object:
 def origin(source: str, folder: Path, root: str | None = None) -> str:
     """Return the digest of the file, with those beside it and in the root that it imports.
 
+    And the versions of other packages that they import.
+
     Raises:
         SettingsError: there is no such file or folder.
     """
-    directory = None if root is None else import_root.folder_of(root, folder, source)
-    return import_root.digest(_files(source, folder, directory), source)
+    found = files(source, folder, root)
+    outside = imports.outside(found, _roots(source, folder, _directory(source, folder, root)))
+    return digest.identity(found, outside, source)
 
 
-def files(source: str, folder: Path) -> list[Path]:
-    """Return the file of a module and those beside it that it imports, of which is its digest.
+def files(source: str, folder: Path, root: str | None = None) -> list[Path]:
+    """Return the file of a module and those that it imports, of which is its digest.
+
+    They lie beside it and, if there is one, in the import root.
 
     Raises:
-        SettingsError: there is no such file.
+        SettingsError: there is no such file or folder.
     """
-    return _files(source, folder, None)
+    return _files(source, folder, _directory(source, folder, root))
+
+
+def _directory(source: str, folder: Path, root: str | None) -> Path | None:
+    return None if root is None else import_root.folder_of(root, folder, source)
 
 
 def _files(source: str, folder: Path, root: Path | None) -> list[Path]:
     if root is not None and not is_in_file(source):
-        path = import_root.path_of(source.rpartition(":")[0], root, source)
-        return import_root.files(path, [root], whole=root)
-    path, _ = _parts(source, folder)
-    _content(path, source)
-    roots = [path.parent] if root is None else [root, path.parent]
-    return import_root.files(path, roots, whole=root)
+        first = import_root.path_of(source.rpartition(":")[0], root, source)
+    else:
+        first, _ = _parts(source, folder)
+        digest.content(first, source)
+    return imports.files(first, _roots(source, folder, root), whole=root)
+
+
+def _roots(source: str, folder: Path, root: Path | None) -> list[Path]:
+    """Return the folders whose files a source's code imports."""
+    beside = [_parts(source, folder)[0].parent] if is_in_file(source) else []
+    return beside if root is None else [root, *beside]
 
 
 def _parts(source: str, folder: Path) -> tuple[Path, str]:
@@ -97,16 +112,9 @@ def _parts(source: str, folder: Path) -> tuple[Path, str]:
         raise SettingsError(f"{source!a}: there is no Python file of that name: {error}") from error
 
 
-def _content(path: Path, source: str) -> bytes:
-    try:
-        return path.read_bytes()
-    except (OSError, ValueError) as error:
-        raise SettingsError(f"{source}: there is no Python file {path}") from error
-
-
 @cache
 def _executed(path: Path, source: str) -> ModuleType:
-    content = _content(path, source)
+    content = digest.content(path, source)
     folder = path.parent
     if str(folder) not in sys.path:
         sys.path.append(str(folder))  # for its own imports; last, so that it hides nothing
@@ -189,7 +197,7 @@ def _imported(path: Path, source: str) -> ModuleType:
     parent, name = ".".join([top, *inner[:-1]]), ".".join([top, *inner])
     try:
         if top not in sys.modules:
-            _run(root / INIT, top, _content(root / INIT, source), [str(root)])
+            _run(root / INIT, top, digest.content(root / INIT, source), [str(root)])
         package = import_module(parent)
     except foreign.RAISED as error:
         message = error_line(error)
@@ -199,7 +207,7 @@ def _imported(path: Path, source: str) -> ModuleType:
     if path.name == INIT:
         return package
     try:
-        return sys.modules.get(name) or _run(path, name, _content(path, source))
+        return sys.modules.get(name) or _run(path, name, digest.content(path, source))
     except ImportError as error:
         if "beyond top-level package" not in str(error):
             raise

@@ -149,12 +149,19 @@ def parse(name: str, folder: Path = Path()) -> ModuleReference:
     plugin = source.startswith(timm.PREFIX) or spec.is_code
     if source not in ATTENTION and not plugin:
         if IMPORTED.fullmatch(source):
-            raise SettingsError(
-                f"'{source}' is imported from a folder that has to be named: --import-root DIR, or "
-                f"'{source},import_root=DIR', where DIR holds {source.partition('.')[0]}"
-            )
+            raise SettingsError(_without_root(source))
         entry_points.get(source)
     return ModuleReference(name, spec, folder)
+
+
+def _without_root(source: str) -> str:
+    dotted, _, target = source.partition(":")
+    top = dotted.partition(".")[0]
+    return (
+        f"'{source}' is imported from a folder that has to be named: --import-root DIR, or "
+        f"'{source},import_root=DIR', where DIR holds {top}; of an installed package, write a file "
+        f"that holds 'from {dotted} import {target}', and name FILE.py:{target}"
+    )
 
 
 def written(name: str) -> str:

@@ -120,6 +120,32 @@ BY_HAND = {
     "gather": ("gather", lambda x: x.gather(1, index(2, 1, 4, 6)), 0, 0, 0),
     "scatter": ("scatter", lambda x: x.scatter(1, index(2, 1, 4, 6), x), 0, 0, 0),
     "scattered sum": ("scatter_add", lambda x: x.scatter_add(1, index(2, 1, 4, 6), x), 0, 0, 48),
+    "scattered maximum": (
+        "scatter_reduce",
+        lambda x: x.scatter_reduce(1, index(2, 1, 4, 6), x, "amax"),
+        *(0, 0, 48),
+    ),
+    # 6 bounds have 7 places between and around them, told apart by 3 comparisons
+    "binary search": (
+        "bucketize",
+        lambda x: torch.bucketize(x.contiguous(), x[0, 0, 0].contiguous()),
+        0,
+        0,
+        3 * 144,
+    ),
+    "inverse search": (
+        "searchsorted",
+        lambda x: torch.searchsorted(x[0, 0, 0].contiguous(), x.contiguous()),
+        *(0, 0, 3 * 144),
+    ),
+    "mode": ("mode", lambda x: x.mode(-1).values, 0, 0, 3 * 144),  # rows of 6, sorted
+    # both coordinates of 4 * 6 places of 2 images: a row of 3 with (x, y, 1)
+    "affine grid": (
+        "affine_grid_generator",
+        lambda x: functional.affine_grid(x[:, :2, 0, :3], SHAPE, align_corners=False),
+        *(2 * (4 * 6) * 2 * 3, 0, 0),
+    ),
+    "log gamma": ("lgamma", lambda x: x.lgamma(), 0, 144, 0),
     "index": ("index", lambda x: x[:, index(5)], 0, 0, 0),
     "indexed sum": ("index_add", lambda x: x.index_add(1, index(2), x[:, :2]), 0, 0, 96),
     "roll": ("roll", lambda x: x.roll(1, 2), 0, 0, 0),
@@ -322,7 +348,15 @@ def test_what_is_counted_without_data_is_what_a_cpu_runs(what, layout):
     assert counted.rows == real.rows
     assert counted.not_counted == real.not_counted == {}
     # Where the function makes an index, the fake one is kept; and a CPU folds in channels_last.
-    made = {"index", "gather", "scatter", "indexed sum", "scattered sum", "filled rows"}
+    made = {
+        "index",
+        "gather",
+        "scattered maximum",
+        "scatter",
+        "indexed sum",
+        "scattered sum",
+        "filled rows",
+    }
     if not {what} & (made | {"col2im"}):
         assert counted.peak == real.peak
     assert counted.total != Cost()

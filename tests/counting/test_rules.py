@@ -12,6 +12,7 @@ from torch.utils._pytree import tree_leaves
 
 from attnbench.counting import EXTRA_RULES, RULES, NotCountedError, Rule, count_all
 from attnbench.counting.gaps import missed
+from attnbench.counting.rule import OtherPackageError
 from attnbench.counting.twin import has_data, twin
 from attnbench.hosts.build import build
 from attnbench.modules import create
@@ -272,6 +273,23 @@ def test_rules_that_fail_are_named_and_the_others_keep_their_counts(monkeypatch)
     assert set(error.failed) | set(error.counts) == {"first", *RULES}
     assert str(error).startswith("by first: ValueError: marked; by macs, ")
     assert str(error).count("the forward depends on the values in its tensors") == 1
+
+
+def test_a_package_that_is_not_there_is_no_reason_to_count_with_data(monkeypatch):
+    def replaced(*_):
+        raise OtherPackageError("another package")
+
+    rules = {name: RULES[name] for name in ("learnable", "macs")}
+    other = Rule("other", "Counts by a package.", "here", replaced)
+    monkeypatch.setattr("attnbench.counting.network.RULES", rules | {"other": other})
+    for model, data in ((nn.Conv2d(3, 4, 1), False), (nn.Sequential(Asking()), True)):
+        with pytest.raises(NotCountedError) as raised:
+            count_all(model, SHAPE)
+        assert raised.value.failed == {"other": "another package"}
+        assert set(raised.value.counts) == set(rules)
+        for count in raised.value.counts.values():
+            assert (count.computed is not None) == data
+            assert "another package" not in str(count.computed)
 
 
 @torch.jit.script

@@ -1,9 +1,12 @@
 """Hosts in a file, as a user would bring them: one small network of each family, and bad ones."""
 
+import os
 from functools import partial
 
 import timm
 import torch
+from timm.models.resnet import Bottleneck as TimmBottleneck
+from timm.models.resnet import ResNet as TimmResNet
 from torch import nn
 from torchvision.models.convnext import CNBlockConfig, ConvNeXt
 from torchvision.models.efficientnet import EfficientNet, MBConvConfig
@@ -62,6 +65,39 @@ def repvgg():
     return timm.create_model("repvgg_a0", pretrained=False, num_classes=5)
 
 
+def timm_resnet(attn_layer=None, first=64):
+    """Return timm's bottlenecks, by default without its own attention; four blocks."""
+    return TimmResNet(
+        TimmBottleneck,
+        (1, 1, 1, 1),
+        num_classes=5,
+        channels=(first, 64, 64, 64),
+        block_args={"attn_layer": attn_layer},
+    )
+
+
+def narrow_timm_resnet():
+    return timm_resnet(first=16)
+
+
+class Residual(nn.Module):
+    """A stem and one residual block, whose code calls ``attention`` itself if there is one."""
+
+    def __init__(self, attention=None):
+        super().__init__()
+        self.stem = nn.Conv2d(3, 8, 3, 1, 1, bias=False)
+        self.conv, self.bn = nn.Conv2d(8, 8, 3, 1, 1, bias=False), nn.BatchNorm2d(8)
+        self.written = attention
+
+    def forward(self, x):
+        x = self.stem(x)
+        out = self.conv(x)
+        out = self.bn(out)
+        if self.written is not None:
+            out = self.written(out)
+        return out + x
+
+
 class Pyramid(nn.Module):
     """Two levels: the coarser one, resized, is added to the finer one. Returns a dictionary."""
 
@@ -111,6 +147,10 @@ class Unstable(nn.Module):
 
     def forward(self, _):
         raise RuntimeError("two lines\nof text")
+
+
+def ends():
+    os._exit(3)
 
 
 def raises():

@@ -14,6 +14,7 @@ from torchvision.models.resnet import BasicBlock, Bottleneck
 import attnbench
 from attnbench.hosts.build import HOSTS as REGISTRY
 from attnbench.hosts.build import build, resnet
+from attnbench.hosts.placement import fitting
 from attnbench.hosts.placement.blocks import AfterBn2, AfterBn3, ReplaceConv2
 from attnbench.measuring.memory import peak_live_bytes
 from attnbench.modules import ATTENTION, AttentionSpec, SettingsError, Site
@@ -496,10 +497,14 @@ def test_an_identity_after_stages_changes_no_bit() -> None:
 
 def test_in_other_networks_a_module_after_stages_asks_where_these_end() -> None:
     row = entry(lambda channels: nn.BatchNorm2d(channels), Site.AFTER_STAGE)
-    with pytest.raises(
-        SettingsError, match=r"name the ends of the stages of mobilenet_v2 with --at"
-    ):
+    # Sandler et al., arXiv 1801.04381, table 2: of 17 blocks, number 17 widens to 320 channels and
+    # adds nothing; the others' last of each resolution are the 3rd, 6th, 13th and 16th.
+    blocks = "features.3,features.6,features.13,features.16"
+    found = rf"mobilenet_v2 with --at; the last residual block of each is --at '{blocks}'"
+    with pytest.raises(SettingsError, match=found):
         build("mobilenet_v2", row, size=(64, 64))
+    with pytest.raises(SettingsError, match="the stages of vgg11 with --at; 'attnbench places"):
+        fitting.require_site(row, "vgg11")
     with torch.device("meta"):
         network = build("mobilenet_v2", row, at="features.3,features.6", size=(64, 64))
     # The blocks stand in a container, so that the network itself is the nearest that holds them.

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from functools import partial
 from hashlib import sha256
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -35,7 +36,8 @@ def test_the_plan_names_the_hosts_code_and_who_is_left_out(planned, tmp_path):
     run, left_out = planned
     assert run.modules == ("eca",)
     assert left_out.keys() == {"sk"}
-    assert run.plan.sources == {"plain": f"sha256 {sha256(FILE.read_bytes()).hexdigest()}"}
+    digest = sha256(FILE.read_bytes()).hexdigest()
+    assert run.plan.sources == {"plain": f"sha256 {digest}, timm {version('timm')}"}
     ((again, _),), _, _ = prepare(RunOptions(), tmp_path / "run")
     assert (again.case, again.plan) == (run.case, run.plan)
 

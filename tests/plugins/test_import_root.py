@@ -138,6 +138,7 @@ def test_what_a_module_imports_is_not_taken_from_another_folder(root: Path, tmp_
     ("name", "message"),
     [
         (GATE, "has to be named: --import-root DIR"),
+        ("timm.layers.cbam:CbamModule", "a file that holds 'from timm.layers.cbam import CbamMod"),
         ("sa,import_root=collection", "goes with package.module:ClassName or file.py"),
         (f"{GATE},import_root=nowhere", "no folder 'nowhere' to import from"),
         ("gates.attention.gat:Gate,import_root=collection", r"no gates.attention.gat in .* gate\?"),

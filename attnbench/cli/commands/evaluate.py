@@ -24,6 +24,7 @@ def evaluate(  # noqa: PLR0913, PLR0917  an option each
         str | None,
         option("NAME", "A name, or a SPEC (see run): its code is run.", "none: the plain host"),
     ] = None,
+    import_root: options.ImportRoot = None,
     host: Annotated[
         str,
         option(
@@ -74,13 +75,14 @@ def evaluate(  # noqa: PLR0913, PLR0917  an option each
     from attnbench.detection import options as detection_options
 
     detects = annotations is not None
+    named = options.imported_from(None if module is None else [module], import_root)
     usual_size = detection_options.SHORTER if detects else PUBLISHED_SIZE
     check = detection_options.checked if detects else checked
     stated_options = check(
         EvaluationOptions(
             weights=weights,
             data=data,
-            module=module,
+            module=None if named is None else named[0],
             host=host,
             key=key,
             prefix=prefix,

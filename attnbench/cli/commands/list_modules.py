@@ -18,6 +18,7 @@ from attnbench.host_names import default_size
 from attnbench.modules import ATTENTION, AttentionSpec, SettingsError
 from attnbench.plugins import entry_points, timm
 from attnbench.plugins.constructor import ConstructorError
+from attnbench.plugins.host_reference import is_custom, parse_host
 from attnbench.plugins.resolve import ModuleReference, origins, parse
 from attnbench.records.case import Case
 from attnbench.records.image_size import of as image_size_of
@@ -43,7 +44,8 @@ def headings(hosts: Collection[Case]) -> tuple[str, ...]:
 def _heading(case: Case) -> str:
     size = image_size_option(case.image_size)
     usual = image_size_option(image_size_of(*default_size(case.host)))
-    parts = [f"in {case.host}", *([] if size == usual else [size])]
+    is_usual = size == usual and not is_custom(case.host)
+    parts = [f"in {case.host}", *([] if is_usual else [size])]
     if case.stages != STAGES:
         parts.append(f"stages {','.join(map(str, case.stages))}")
     return ", ".join([*parts, *(["last blocks"] if case.blocks == "last" else [])])
@@ -56,12 +58,14 @@ def rows(custom: Collection[str] = (), hosts: Collection[Case] = ()) -> Iterator
 
     Raises:
         SettingsError: the name of one of them cannot be read, or its file is not there.
+        UserError: a custom host cannot be built.
     """
     origin_of = origins(map(parse, custom))  # their names are known and their files there
     places = hosts or cases(HOSTS, None, None, None)
-    for entry in ATTENTION.values():
-        figures = [_counted(entry, case) if hosts else _stated(entry, case.host) for case in places]
-        yield _row(entry, figures)
+    counted = [_of_table(case) for case in hosts]
+    for number, entry in enumerate(ATTENTION.values()):
+        stated = [_stated(entry, case.host) for case in places]
+        yield _row(entry, [column[number] for column in counted] or stated)
     for name in custom:
         module = parse(name)
         yield _custom(module, origin_of.get(module.name), places)
@@ -113,6 +117,17 @@ def _row(entry: AttentionSpec, added: Iterable[str], origin: str | None = None) 
 
 def _stated(entry: AttentionSpec, host: str) -> str:
     return f"{entry.added_params[host]:,}" if host in entry.added_params else "not stated"
+
+
+def _of_table(case: Case) -> list[str]:
+    """Return what each module of the table adds; a custom host is built in a child process."""
+    from attnbench.hosts import check_host
+
+    return check_host.called(_counted_in, parse_host(case.host), case)
+
+
+def _counted_in(case: Case) -> list[str]:
+    return [_counted(entry, case) for entry in ATTENTION.values()]
 
 
 def _counted(entry: AttentionSpec, case: Case) -> str:

@@ -16,6 +16,11 @@ def sorting(out: Tensor, x: Tensor, dim: int = -1, *_: Any) -> int:
     return x.numel() * ceil(log2(max(x.shape[dim], 1))) if x.dim() else 0
 
 
+def binary_search(out: Tensor, bounds: Tensor) -> int:
+    """Compare each number with as many bounds as halving their length takes: log2, rounded up."""
+    return out.numel() * ceil(log2(bounds.shape[-1] + 1))
+
+
 def window(out: Tensor, x: Tensor, kernel: Any, *_: Any) -> int:
     """Count the elements of the window of each output."""
     sizes = [kernel, kernel] if isinstance(kernel, int) else list(kernel) * (3 - len(kernel))
@@ -43,10 +48,13 @@ FOLDING: dict[str, Operator] = {
         "cumsum cumprod cummax cummin nansum topk kthvalue median",
         Operator(reductions=per_input(1)),
     ),
-    "aten.sort": Operator(reductions=sorting),
+    **rows("sort mode", Operator(reductions=sorting)),
+    "aten._unique2": Operator(reductions=lambda out, x, *_: sorting(out, x.flatten())),
+    "aten.bucketize": Operator(reductions=lambda out, x, bounds, *_: binary_search(out, bounds)),
+    "aten.searchsorted": Operator(reductions=lambda out, bounds, *_: binary_search(out, bounds)),
     "aten.col2im": Operator(reductions=per_input(1)),
     **rows(
-        "scatter_add scatter_add_",
+        "scatter_add scatter_add_ scatter_reduce scatter_reduce_",
         Operator(reductions=lambda out, x, dim, index, *_: index.numel()),
     ),
     **rows(

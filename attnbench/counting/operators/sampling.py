@@ -81,6 +81,10 @@ SAMPLING: dict[str, Operator] = {
         reductions=sampled_neighbours,
         elementwise=lambda out, *args: sampled_neighbours(out, *args) + out.numel(),
     ),
+    # A row of the matrix, folded with each place's coordinates and a one.
+    "aten.affine_grid_generator": Operator(
+        macs=lambda out, theta, *_: out.numel() * theta.shape[-1]
+    ),
     "aten.upsample_linear1d": interpolation(2),
     "aten.upsample_bilinear2d": interpolation(4),
     "aten.upsample_trilinear3d": interpolation(8),

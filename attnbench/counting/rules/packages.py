@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
 from attnbench.counting.dispatch import trace
 from attnbench.counting.operators.cost import Operator
-from attnbench.counting.rule import Count, Input, NoHooksError, Rule
+from attnbench.counting.rule import Count, Input, NoHooksError, OtherPackageError, Rule
 from attnbench.counting.twin import copy_with, has_data, in_mode, is_scripted, twin
 
 if sys.version_info >= (3, 12):
@@ -131,11 +131,11 @@ def _require_thop() -> None:
     """Refuse to count by a package that stands in thop's place, and counts otherwise.
 
     Raises:
-        RuntimeError: it does.
+        OtherPackageError: it does.
     """
     with suppress(PackageNotFoundError):
         other = version(REPLACES_THOP)
-        raise RuntimeError(
+        raise OtherPackageError(
             f"{REPLACES_THOP} {other} is installed over thop and counts otherwise; "
             f"pip uninstall {REPLACES_THOP}, then pip install --force-reinstall --no-deps thop"
         )
@@ -145,7 +145,7 @@ def count_thop(model: nn.Module, given: Input) -> Count:
     """Count by ``thop.profile`` on a twin, because it leaves buffers behind in the network.
 
     Raises:
-        RuntimeError: another package has taken thop's place.
+        OtherPackageError: another package has taken thop's place.
     """
     _require_thop()
     _require_hooks(model)

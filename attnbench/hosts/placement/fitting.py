@@ -27,7 +27,7 @@ def modules(
         SettingsError: it does not fit some of them; the message says at how many of them it fits,
             and which setting would fit all.
     """
-    require_site(attention, host, choice)
+    require_site(attention, host, choice, positions)
     made, refused = [], {}
     for where in positions:
         try:
@@ -40,19 +40,28 @@ def modules(
     return made
 
 
-def require_site(attention: AttentionSpec, host: str, choice: Choice = EVERYWHERE) -> None:
+def require_site(
+    attention: AttentionSpec,
+    host: str,
+    choice: Choice = EVERYWHERE,
+    positions: Sequence[Position] = (),
+) -> None:
     """Refuse a module that replaces the 3x3 convolution of ResNet's bottlenecks.
 
-    And one that stands after stages, where no patterns say what these are.
+    And one that stands after stages, where no patterns say what these are: other networks change
+    resolution within blocks, so that their last residual blocks are named, and not taken.
 
     Raises:
         SettingsError: it is one.
     """
     if attention.site is Site.AFTER_STAGE and not choice.at:
+        last = {where.stage: where.block for where in positions if where.block}
+        blocks = ",".join(path for _, path in sorted(last.items()))
+        found = f"; the last residual block of each is --at '{blocks}'" if blocks else ""
         raise SettingsError(
             f"{attention.name} stands once behind each stage of a ResNet (site {attention.site}): "
-            f"name the ends of the stages of {host} with --at; 'attnbench places --host {host}' "
-            "lists what is there"
+            f"name the ends of the stages of {host} with --at{found}; 'attnbench places --host "
+            f"{host}' lists what is there"
         )
     if attention.site is Site.REPLACE_CONV2:
         raise SettingsError(

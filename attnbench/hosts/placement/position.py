@@ -36,6 +36,8 @@ class Position:
     """Whether the part's input is taken: the part hands it on unchanged."""
     replaces: bool = False
     """Whether the part gives way."""
+    block: str = ""
+    """The path of the residual block that it ends the branch of, where that returns such a map."""
 
     @property
     def shape(self) -> Shape:

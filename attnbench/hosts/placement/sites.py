@@ -57,7 +57,8 @@ def _residual(host: str, known: Survey) -> list[Position]:
         if not addition.site:
             continue
         try:
-            found.append(replace(known.position(addition.site), before=addition.before))
+            where = replace(known.position(addition.site), before=addition.before)
+            found.append(replace(where, block=_block(known, addition.module, where)))
         except NoPositionError as error:
             raise SettingsError(
                 f"{host}: no module can stand behind {addition.site}, where a residual branch "
@@ -71,6 +72,14 @@ def _residual(host: str, known: Survey) -> list[Position]:
             f"{_at(known)}. {PLACES.format(host=host)}"
         )
     return found
+
+
+def _block(known: Survey, path: str, site: Position) -> str:
+    """Return the path of a block that adds, if it returns maps of that shape; else nothing."""
+    try:
+        return path if path and known.position(path).shape == site.shape else ""
+    except NoPositionError:
+        return ""
 
 
 def _at(known: Survey) -> str:

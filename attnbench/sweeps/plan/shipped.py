@@ -55,7 +55,7 @@ class Shipped:
         names = {name for known in configurations for name in known.modules}
         for name in sorted(names):
             module = resolve.parse(name, self.folder)
-            if _file(module):
+            if module.spec.is_code:
                 for path in _files(module, self.folder):
                     files = files.with_file(path)
         return files
@@ -94,24 +94,16 @@ def require_inside(name: str) -> None:
 
 
 def require_below(module: ModuleReference) -> None:
-    """Refuse a module whose file does not lie below the folder of the sweep.
+    """Refuse a module whose file or import root does not lie below the folder of the sweep.
 
     Raises:
         UserError: it does not.
     """
-    if root := module.spec.import_root:
-        raise UserError(
-            f"'{printable(module.name, 100)}' is imported from {printable(root, 100)}, a folder, "
-            "and files alone go to other machines: write a file below the folder of the sweep that "
-            "holds what the module needs"
-        )
-    if path := _file(module):
-        require_inside(path)
-
-
-def _file(module: ModuleReference) -> str | None:
-    source = module.spec.source
-    return source.rpartition(":")[0] if python_file.is_in_file(source) else None
+    source, root = module.spec.source, module.spec.import_root
+    if root is not None:
+        require_inside(root)
+    if python_file.is_in_file(source):
+        require_inside(source.rpartition(":")[0])
 
 
 def _files(module: ModuleReference, folder: Path) -> list[str]:
@@ -124,7 +116,7 @@ def _files(module: ModuleReference, folder: Path) -> list[str]:
     try:
         return [
             path.relative_to(whole).as_posix()
-            for path in python_file.files(module.spec.source, folder)
+            for path in python_file.files(module.spec.source, folder, module.spec.import_root)
         ]
     except ValueError as error:
         raise UserError(

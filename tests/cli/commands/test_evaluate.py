@@ -87,6 +87,8 @@ def test_an_interrupted_evaluation_leaves_nothing(
     [
         (["--module", "sa"], "do not fit the network; missing: layer1.0.sa"),
         (["--module", "nothing"], "unknown attention module 'nothing'"),
+        (["--module", "a:B", "--import-root", "no"], "there is no folder 'no' to import from"),
+        (["--import-root", "no"], "--import-root goes with a module of a package or file"),
         (["--host", "alexnet"], "evaluate does not read the weights of alexnet; hosts it reads"),
         (["--host", "resnet51"], "unknown classifier 'resnet51'"),
         (["--dtype", "int4"], "--dtype: 'int4' is not one of"),

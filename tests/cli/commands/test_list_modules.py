@@ -53,6 +53,21 @@ def test_a_refused_module_fails_the_list(monkeypatch, capsys, cell: str, status:
     assert shown == ("attnbench: mine.py:Mine is refused; the table says why\n" if status else "")
 
 
+def test_a_hosts_code_that_ends_its_process_does_not_end_the_list() -> None:
+    file = Path(__file__).parents[2] / "helpers" / "small_hosts.py"
+    places = list_modules.cases([f"{file}:ends"], "64", None, None)
+    with pytest.raises(UserError, match=r"host .*small_hosts.py:ends is refused: "):
+        list(list_modules.rows((), places))
+
+
+def test_a_custom_hosts_own_size_is_taken_and_shown(monkeypatch) -> None:
+    monkeypatch.setattr("attnbench.hosts.check_host.size_apart", lambda _: (640, 640))
+    places = list_modules.cases(["ultralytics:yolo11n.yaml"], None, None, None)
+    assert list_modules.headings(places)[2] == "in ultralytics:yolo11n.yaml, 640"
+    chosen = list_modules.cases(["ultralytics:yolo11n.yaml"], "224", None, None)
+    assert list_modules.headings(chosen)[2] == "in ultralytics:yolo11n.yaml, 224"
+
+
 def test_a_host_size_and_blocks_may_be_chosen(tmp_path: Path) -> None:
     path = tmp_path / "mine.py"
     path.write_text(

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from attnbench.counting.rule import OtherPackageError
 from attnbench.counting.rules import packages
 from attnbench.counting.rules.packages import FVCORE, FVCORE_BY_MEAN, FVCORE_TRAINING, THOP
 from attnbench.hosts.build import build
@@ -215,5 +216,5 @@ def test_by_mean_leaves_out_the_pooling_of_a_module(name, shape, expected):
 
 def test_a_package_in_the_place_of_thop_does_not_count_in_its_name(monkeypatch):
     monkeypatch.setattr(packages, "version", lambda _: "2.2.3")
-    with pytest.raises(RuntimeError, match=r"ultralytics-thop 2\.2\.3 is installed over thop"):
+    with pytest.raises(OtherPackageError, match=r"ultralytics-thop 2\.2\.3 is installed over thop"):
         packages.count_thop(nn.Identity(), (1, 3, 8, 8))

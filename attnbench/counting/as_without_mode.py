@@ -1,0 +1,71 @@
+"""What PyTorch does otherwise below a dispatch mode, done as it does it without one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch._ops import OpOverload
+from torch._subclasses.fake_tensor import unset_fake_temporarily
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
+
+COMPOSITE = torch._C.DispatchKey.CompositeImplicitAutograd
+VIEWS_OF_BASES = torch._C.DispatchKey.ADInplaceOrView
+
+
+def is_composite(func: OpOverload) -> bool:
+    """Return whether PyTorch defines the operator by others (by C++, not by a decomposition)."""
+    has_kernel = torch._C._dispatch_has_kernel_for_dispatch_key
+    return func.namespace != "prim" and has_kernel(func.name(), COMPOSITE)
+
+
+def views_keep_their_base() -> AbstractContextManager[object]:
+    """Let views know their base, as outside a mode: a view of a weight then asks for a gradient.
+
+    By that a matrix product of a batch chooses between one product and many (``LinearAlgebra.cpp``,
+    ``should_fold``), in inference too.
+    """
+    excluded = torch._C._dispatch_tls_local_exclude_set().remove(VIEWS_OF_BASES)
+    return torch._C._ForceDispatchKeyGuard(torch._C._dispatch_tls_local_include_set(), excluded)
+
+
+class BiasInPlace(TorchFunctionMode):
+    """Take linear layers as a training step runs them: below gradients they are in parts."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Any,  # the signature is PyTorch's
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        kwargs = kwargs or {}
+        out = linear(*args, **kwargs) if func is functional.linear else None
+        return func(*args, **kwargs) if out is None else out
+
+
+def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor | None:
+    """Add a bias in place, as PyTorch does where it cannot use one product with a sum.
+
+    Under a dispatch mode PyTorch itself would make a new tensor (``Linear.cpp``).
+    """
+    x = input
+    if bias is None or x.dim() == weight.dim() or x.is_contiguous():
+        return None
+    return torch.matmul(x, weight.t()).add_(bias)
+
+
+def as_viewed(out: Tensor, x: Tensor, shape: list[int]) -> Tensor:
+    """Give a fake view the strides that PyTorch's kernel gives a real one.
+
+    They differ in sides of length 1, from which a later convolution chooses its memory layout.
+    """
+    if 1 not in out.shape:
+        return out
+    with unset_fake_temporarily():
+        strides = torch.empty_strided(x.shape, x.stride(), device="meta").view(shape).stride()
+    return out if out.stride() == strides else out.as_strided(out.shape, strides)

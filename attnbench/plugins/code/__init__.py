@@ -1,0 +1,1 @@
+"""Which code a custom module is: the files that it imports, and what identifies them."""
