@@ -11,10 +11,12 @@ from pathlib import Path
 
 import torch
 
+from attnbench.cli import app
 from attnbench.devices.clocks import CpuClock
 from attnbench.hosts.build import HOSTS, Host
 from attnbench.measuring import latency, memory
 from attnbench.plugins.watch.integrity import require_unchanged
+from attnbench.records import store
 from attnbench.records.run import Run
 from attnbench.records.schema import Record
 from attnbench.system import child
@@ -150,3 +152,17 @@ def give_what_fails_on_arrival():
 
 def throw(error: BaseException) -> None:
     raise error
+
+
+def die_at_record(number: int, arguments: list[str]) -> None:
+    """Run the command line until so many records are stored; then the process is killed."""
+    append, stored = store.append, []
+
+    def append_and_die(folder: Path, record: Record) -> None:
+        append(folder, record)
+        stored.append(record)
+        if len(stored) == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    store.append = append_and_die
+    app.main(arguments)
