@@ -134,7 +134,7 @@ def short_host(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def parsed(monkeypatch: pytest.MonkeyPatch) -> None:
+def parsed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Commands that are too slow are parsed; a run is planned, and then stops."""
     for command in app.app.registered_commands:
         if command.name not in (*CHEAP, "run"):
@@ -150,6 +150,9 @@ def parsed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(table, "find_spec", lambda name: name == "tensorrt" or installed(name))
     # Child processes, in which custom modules are tried, see that there is none.
     monkeypatch.setattr(planning, "conditions_of", lambda _: BASE)
+    app.built.cache_clear()
+    yield
+    app.built.cache_clear()
 
 
 def _idle(function):
