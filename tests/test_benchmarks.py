@@ -8,6 +8,8 @@ from random import Random
 
 import pytest
 import torch
+from helpers.prepared import completed
+from helpers.processes import run_script
 from helpers.simulated_device import SimulatedDevice
 
 from attnbench.measuring.timing import Step
@@ -149,12 +151,7 @@ def test_the_probe_says_what_it_could_not_know() -> None:
 def test_without_a_gpu_the_probe_is_one_line() -> None:
     if torch.cuda.is_available():
         pytest.skip("there is one")
-    done = subprocess.run(
-        [sys.executable, str(BENCHMARKS / "gpu_probe.py")],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = completed(run_script, str(BENCHMARKS / "gpu_probe.py"))
     assert done.returncode == 1
     assert done.stderr == "error: no CUDA device is available to torch; use --device cpu\n"
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import ctypes
 import os
 import resource
+import runpy
 import signal
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -166,3 +168,9 @@ def die_at_record(number: int, arguments: list[str]) -> None:
 
     store.append = append_and_die
     app.main(arguments)
+
+
+def run_script(path: str) -> None:
+    """Run a script without arguments, as its name in a terminal does."""
+    sys.argv = [path]
+    runpy.run_path(path, run_name="__main__")

@@ -64,7 +64,7 @@ def test_the_main_job_small_leaves_records_tables_and_plots(
     assert "Control (plain against plain)" in shown
     assert "At most 0 s of timed rounds; counts, memory and warm-up before them take about" in shown
     assert re.search(r"About \d+ rounds? fits? into the budget", shown)
-    assert re.search(r"It took \d+ s, of which \d+ s in timed rounds", shown)
+    assert re.search(r"It took (\d+ min )?\d+ s, of which \d+ s in timed rounds", shown)
     before = {path: path.read_bytes() for path in folder.iterdir()}
     for again in (SMALL, [], ["--modules", "SE"]):
         assert call("run", *again, "--out", str(folder)) == 0
