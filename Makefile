@@ -29,10 +29,11 @@ gpu: $(VENV)/for-testing
 	-$(BIN)/python benchmarks/gpu_probe.py 1,8,32 --out $(GPU_OUT)/probe.md
 	$(BIN)/python run_bench.py run --device cuda --budget $(GPU_BUDGET) --out $(GPU_OUT)/main
 
+# Compiled files are kept, whatever the environment says: the tests start many processes.
 test: $(VENV)/for-testing
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist worksteal
+	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

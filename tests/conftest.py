@@ -1,4 +1,8 @@
+"""What all rooms' tests share. Torch is imported where it is used: pytest-xdist's first process,
+which runs no test, reads this file too."""
+
 import fcntl
+import gc
 import os
 import pickle
 import sys
@@ -7,8 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from attnbench.claims import check, claim
-from attnbench.hosts.build import HOSTS, Host
 from attnbench.records.schema import Case
 from attnbench.stats import between_runs
 from attnbench.system import machine_lock, worker
@@ -21,6 +23,28 @@ sys.path.append(str(Path(__file__).parents[1] / "docs"))
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 
 worker.PRELOAD.append("attnbench.measuring.memory")  # as measuring does, for tests of no run
+# The processes of a stream are forked like the others: spawned, each would import torch itself.
+spawned_context = worker._spawned
+worker._spawned = worker._prepared
+
+# What is imported and collected stays until the end: looking through it again and again for what
+# is no longer used would take a third of the time until the first test.
+gc.disable()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest test, mypy's, on which another worker would wait at the end."""
+    items.sort(key=lambda item: "test_wheel" not in item.nodeid)
+
+
+def pytest_collection_finish() -> None:
+    gc.collect()
+    gc.freeze()
+    gc.enable()
+
+
+def pytest_unconfigure() -> None:
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -49,6 +73,8 @@ def case():
 @pytest.fixture(scope="session")
 def every_finding(once_a_session):
     """Compute every published figure that can be computed, once for all tests."""
+    from attnbench.claims import check, claim
+
     return once_a_session("findings", lambda: check.check(claim.select(None)))
 
 
@@ -73,6 +99,8 @@ def once_a_session(tmp_path_factory):
 @pytest.fixture
 def small_host(monkeypatch):
     """Give ResNet-50 one bottleneck a stage instead of 3, 4, 6 and 3: four times as fast."""
+    from attnbench.hosts.build import HOSTS, Host
+
     monkeypatch.setitem(HOSTS, "resnet50", Host((1, 1, 1, 1)))
 
 
@@ -81,6 +109,12 @@ def one_process(monkeypatch):
     """Run what runs in child processes in this one, where it sees what a test has changed."""
     monkeypatch.setattr(worker, "call", lambda function, *args: function(*args))
     monkeypatch.setattr(worker, "stream", lambda function, *args: function(*args))
+
+
+@pytest.fixture
+def spawned(monkeypatch):
+    """Spawn the processes of a stream, as the suite does: for tests of that, and of devices."""
+    monkeypatch.setattr(worker, "_spawned", spawned_context)
 
 
 @pytest.fixture

@@ -9,6 +9,8 @@ from random import Random
 
 import pytest
 import torch
+from helpers.prepared import completed
+from helpers.processes import run_script
 from helpers.simulated_device import SimulatedDevice
 
 from attnbench.measuring.timing import Step
@@ -167,12 +169,7 @@ def test_the_probe_times_networks_that_the_suite_knows() -> None:
 def test_without_a_gpu_the_probe_is_one_line(options: list[str], error: str) -> None:
     if torch.cuda.is_available():
         pytest.skip("there is one")
-    done = subprocess.run(
-        [sys.executable, str(BENCHMARKS / "gpu_probe.py"), *options],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = completed(run_script, str(BENCHMARKS / "gpu_probe.py"), *options)
     assert done.returncode == 1
     assert done.stderr == f"error: {error}\n"
 

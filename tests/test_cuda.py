@@ -30,6 +30,7 @@ from attnbench.system import environment, process_settings
 
 pytestmark = [
     pytest.mark.cuda,
+    pytest.mark.usefixtures("spawned"),
     pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no CUDA device"),
 ]
 

@@ -6,7 +6,8 @@ import os
 import sys
 from contextlib import suppress
 from errno import EDQUOT, EIO, ENOSPC
-from typing import Annotated
+from functools import cache
+from typing import Annotated, Any
 
 import typer
 
@@ -117,12 +118,18 @@ def _plainer(message: str) -> str:
     return message
 
 
+@cache
+def built() -> Any:  # a class of Typer's whose module has moved between versions
+    """Return all commands with their options, which are read from their functions once."""
+    return typer.main.get_command(app)
+
+
 def _status(arguments: list[str]) -> int | None:
     """Run a command; return its exit status. Standard output that cannot be written to ends it."""
     try:
         try:
             # Not by the command's main(), which takes an EOFError of any code for an interrupt.
-            command = typer.main.get_command(app)
+            command = built()
             with command.make_context("attnbench", arguments) as context:
                 status: int | None = command.invoke(context)
         except typer.Exit as stop:

@@ -3,8 +3,10 @@ import subprocess
 import sys
 from argparse import Namespace
 from collections import defaultdict, deque
+from copy import deepcopy
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import lru_cache
 from itertools import chain
 from pathlib import Path
 from types import SimpleNamespace
@@ -44,12 +46,17 @@ pytestmark = pytest.mark.usefixtures("small_host")
 
 def network(attention: str | None, seed: int) -> nn.Module:
     """A network in which nothing stands at an initial value that could hide a mistake."""
+    return deepcopy(filled(attention, seed))
+
+
+@lru_cache(maxsize=2)  # the two of SA, which most tests take
+def filled(attention: str | None, seed: int) -> nn.Module:
     torch.manual_seed(seed)
-    filled = build("resnet50", attention).double().eval()
-    for tensor in filled.state_dict().values():
+    built = build("resnet50", attention).double().eval()
+    for tensor in built.state_dict().values():
         if tensor.is_floating_point():
             tensor.copy_(torch.rand_like(tensor) * 0.2 + 0.1)
-    return filled
+    return built
 
 
 def images() -> torch.Tensor:

@@ -6,12 +6,14 @@ import shutil
 import tomllib
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import wraps
+from functools import cache, wraps
 from pathlib import Path
+from typing import Any
 
 import generate
 import pytest
 import torch
+import typer
 from PIL import Image
 
 import attnbench
@@ -133,12 +135,20 @@ def short_host(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(HOSTS, "resnet50", Host((2, 2, 2, 2)))
 
 
+@cache
+def mostly_idle() -> Any:
+    """The command line, whose commands are parsed alone if they are too slow."""
+    with pytest.MonkeyPatch.context() as patch:
+        for command in app.app.registered_commands:
+            if command.name not in (*CHEAP, "run"):
+                patch.setattr(command, "callback", _idle(command.callback))
+        return typer.main.get_command(app.app)
+
+
 @pytest.fixture
 def parsed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Commands that are too slow are parsed; a run is planned, and then stops."""
-    for command in app.app.registered_commands:
-        if command.name not in (*CHEAP, "run"):
-            monkeypatch.setattr(command, "callback", _idle(command.callback))
+    monkeypatch.setattr(app, "built", mostly_idle)
 
     def describe(*_: object) -> None:
         raise PlannedError

@@ -5,16 +5,20 @@ from __future__ import annotations
 import ctypes
 import os
 import resource
+import runpy
 import signal
+import sys
 from functools import partial
 from pathlib import Path
 
 import torch
 
+from attnbench.cli import app
 from attnbench.devices.clocks import CpuClock
 from attnbench.hosts.build import HOSTS, Host
 from attnbench.measuring import latency, memory
 from attnbench.plugins.watch.integrity import require_unchanged
+from attnbench.records import store
 from attnbench.records.run import Run
 from attnbench.records.schema import Record
 from attnbench.system import child
@@ -150,3 +154,23 @@ def give_what_fails_on_arrival():
 
 def throw(error: BaseException) -> None:
     raise error
+
+
+def die_at_record(number: int, arguments: list[str]) -> None:
+    """Run the command line until so many records are stored; then the process is killed."""
+    append, stored = store.append, []
+
+    def append_and_die(folder: Path, record: Record) -> None:
+        append(folder, record)
+        stored.append(record)
+        if len(stored) == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    store.append = append_and_die
+    app.main(arguments)
+
+
+def run_script(path: str, *arguments: str) -> None:
+    """Run a script as its name in a terminal does."""
+    sys.argv = [path, *arguments]
+    runpy.run_path(path, run_name="__main__")

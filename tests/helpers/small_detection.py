@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,9 @@ from helpers import coco
 from torch import nn
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
 from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
+from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
+from attnbench.hosts import detection
 from attnbench.hosts.build import HOSTS, Host
 from attnbench.hosts.placement.choice import Choice
 from attnbench.records.trainings.recipe import Recipe
@@ -33,17 +35,29 @@ FEW = {
 HIDDEN = 8
 
 
+class Backbone(nn.Module):
+    """A host without the heads that take fixed proposals: training has torchvision's instead."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.backbone = detection._pyramid(network, (1, 2, 3, 4), LastLevelMaxPool())
+
+
 @dataclass(frozen=True)
 class SmallDetection(Detection):
     settings: Mapping[str, Any] = field(default_factory=lambda: FEW)
 
+    def _built(self, module: str | None) -> nn.Module:
+        heads = {"box_head": TwoMLPHead(256 * 7 * 7, HIDDEN)}
+        if self._masks:
+            heads["mask_head"] = MaskRCNNHeads(256, (HIDDEN,), 1)
+        return Detection._built(replace(self, settings=dict(self.settings) | heads), module)
+
     def network(self, variant: str) -> nn.Module:
         network = super().network(variant)
         heads = network.roi_heads
-        heads.box_head = TwoMLPHead(256 * 7 * 7, HIDDEN)
         heads.box_predictor = FastRCNNPredictor(HIDDEN, self.data.classes + 1)
         if heads.has_mask():
-            heads.mask_head = MaskRCNNHeads(256, (HIDDEN,), 1)
             heads.mask_predictor = MaskRCNNPredictor(HIDDEN, HIDDEN, self.data.classes + 1)
         return network
 
@@ -57,6 +71,9 @@ def use(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     """Make the runner train the small task on a set in that folder, on a backbone as small."""
     places = files(folder)
     monkeypatch.setitem(HOSTS, "resnet50", Host((1, 1, 1, 1), width_per_group=8))
+    for name in ("fasterrcnn_resnet50_fpn", "maskrcnn_resnet50_fpn"):
+        row = detection.DETECTORS[name]
+        monkeypatch.setitem(detection.DETECTORS, name, replace(row, make=Backbone))
 
     def small(given: TrainOptions, recipe: Recipe) -> SmallDetection:
         return SmallDetection(

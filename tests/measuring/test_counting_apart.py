@@ -18,6 +18,7 @@ from attnbench.records.schema import Plan, Record, Round
 COUNTERS = ("attnbench.counting.", "torch.utils.flop_counter.", "fvcore.", "thop.")
 
 
+@pytest.mark.usefixtures("spawned")
 @pytest.mark.parametrize("name", ["eager", "compile"])
 def test_the_process_that_times_has_not_counted(case, name, tmp_path, monkeypatch):
     said = tmp_path / "said"

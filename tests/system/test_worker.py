@@ -15,13 +15,7 @@ from attnbench.records import store
 from attnbench.system import worker
 
 
-@pytest.fixture(autouse=True)
-def quick(monkeypatch, request):
-    """Fork children from a prepared process, which is faster, except where spawning is tested."""
-    if "spawned" not in request.node.name:
-        monkeypatch.setattr(worker, "_spawned", worker._prepared)
-
-
+@pytest.mark.usefixtures("spawned")
 def test_a_streams_process_is_spawned():
     assert worker._spawned().get_start_method() == "spawn"
     assert list(worker.stream(range, 3)) == [0, 1, 2]

@@ -2,13 +2,16 @@ import json
 import multiprocessing
 import re
 import shutil
-import subprocess
-import sys
+import signal
+from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import pytest
 from helpers.command_line import SMALL_RUN, call
+from helpers.prepared import completed
+from helpers.processes import die_at_record
 
 import attnbench
 from attnbench.cli.run import faults
@@ -23,6 +26,17 @@ from attnbench.records.schema import Counts, End, Memory, Record, Round
 
 SMALL = ["--modules", "se", "--image-size", "32", "--budget", "0.05", "--device", "cpu"]
 SMALL_HOST = ["--host", "resnet18"]  # in other processes, which do not see the fixture small_host
+
+
+@pytest.fixture(scope="module")
+def counts() -> Callable[..., object]:
+    return cache(runner.count_network)
+
+
+@pytest.fixture(autouse=True)
+def counted_once(monkeypatch: pytest.MonkeyPatch, counts: Callable[..., object]) -> None:
+    """A network of one configuration is counted for the first test that needs it, for real."""
+    monkeypatch.setattr(runner, "count_network", counts)
 
 
 def kinds(folder: Path) -> list[type]:
@@ -50,7 +64,7 @@ def test_the_main_job_small_leaves_records_tables_and_plots(
     assert "Control (plain against plain)" in shown
     assert "At most 0 s of timed rounds; counts, memory and warm-up before them take about" in shown
     assert re.search(r"About \d+ rounds? fits? into the budget", shown)
-    assert re.search(r"It took \d+ s, of which \d+ s in timed rounds", shown)
+    assert re.search(r"It took (\d+ min )?\d+ s, of which \d+ s in timed rounds", shown)
     before = {path: path.read_bytes() for path in folder.iterdir()}
     for again in (SMALL, [], ["--modules", "SE"]):
         assert call("run", *again, "--out", str(folder)) == 0
@@ -64,21 +78,8 @@ def test_the_main_job_small_leaves_records_tables_and_plots(
 def test_a_killed_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     killed_after = 3  # the plan and two lines of counts
-    code = (
-        "import os\n"
-        "from attnbench.records import store\n"
-        "from attnbench.cli.app import main\n"
-        "append, lines = store.append, []\n"
-        "def append_and_die(folder, record):\n"
-        "    append(folder, record)\n"
-        "    lines.append(record)\n"
-        f"    if len(lines) == {killed_after}:\n"
-        "        os.kill(os.getpid(), 9)\n"
-        "store.append = append_and_die\n"
-        f"main({[*SMALL, *SMALL_HOST, '--out', str(folder)]!r})\n"
-    )
-    killed = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
-    assert killed.returncode == -9
+    arguments = [*SMALL, *SMALL_HOST, "--out", str(folder)]
+    assert completed(die_at_record, killed_after, arguments).returncode == -signal.SIGKILL
     before = (folder / store.FILE_NAME).read_text()
     assert before.count("\n") == killed_after
     assert call("run", "--out", str(folder)) == 0

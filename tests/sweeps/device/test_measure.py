@@ -1,8 +1,11 @@
 """The process that measures, for real: one tiny configuration, with the modules of a file."""
 
 import os
+import sys
+from pathlib import Path
 
 import pytest
+from helpers import sweep_measure
 
 from attnbench.records import run
 from attnbench.sweeps.device import process
@@ -52,6 +55,13 @@ def measured(sweep, tmp_path, **more):
     return answer, told
 
 
+@pytest.fixture
+def forks(monkeypatch):
+    monkeypatch.setattr(process, "COMMAND", [sys.executable, "-m", "helpers.sweep_measure"])
+    monkeypatch.setenv("PYTHONPATH", str(Path(sweep_measure.__file__).parents[1]))
+
+
+@pytest.mark.usefixtures("forks")
 def test_a_configuration_is_measured_with_the_files_that_go_with_it(sweep, tmp_path) -> None:
     answer, told = measured(sweep, tmp_path)
     assert answer.error is None
