@@ -241,8 +241,12 @@ def runtimes(
         if compiled or eager or cuda_graph:
             raise UserError("--runtime names all: leave --compile, --eager and --cuda-graph out")
         return choices(listed, "--runtime", tuple(case.RUNTIMES))
+    if eager and cuda_graph and not compiled:
+        return ("eager", "cuda-graph")
     if eager and not compiled:
-        raise UserError("--eager goes with --compile; without it every network is eager")
+        raise UserError(
+            "--eager goes with --compile or --cuda-graph; without them every network is eager"
+        )
     if not (compiled or cuda_graph):
         return None
     chosen = ["eager"] * bool(eager or not compiled) + ["compile"] * bool(compiled)

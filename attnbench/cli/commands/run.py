@@ -51,7 +51,8 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
         bool | None, typer.Option("--compile", help="Short for --runtime compile.")
     ] = None,
     eager: Annotated[
-        bool | None, typer.Option("--eager", help="With --compile: the eager ones as well.")
+        bool | None,
+        typer.Option("--eager", help="With --compile or --cuda-graph: the eager ones as well."),
     ] = None,
     cuda_graph: Annotated[
         bool | None,
