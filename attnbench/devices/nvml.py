@@ -27,6 +27,9 @@ THROTTLES = {
 }
 """Bits of nvmlClocksEventReasons (nvml.h) that slow work down; idle and set clocks do not."""
 
+SET_CLOCK = 0x02
+"""The bit by which a clock that was set for applications holds the device at that moment."""
+
 
 @dataclass(frozen=True)
 class Device:
@@ -51,9 +54,14 @@ MOMENT: Reads = {
         pynvml.nvmlDeviceGetTemperature(of.gpu, pynvml.NVML_TEMPERATURE_GPU)
     ),
     "gpu_throttle": lambda of: throttles(_reasons(of.gpu)),
+    "gpu_clock_is_set": lambda of: bool(_reasons(of.gpu) & SET_CLOCK),
     "gpu_other_processes": lambda of: _others(of.own),
 }
-"""Facts that change during a run. ``gpu_power_w`` is a mean, of a second on some GPUs."""
+"""Facts that change during a run. ``gpu_power_w`` is a mean, of a second on some GPUs.
+
+Whether clocks are locked (``nvidia-smi --lock-gpu-clocks``) the driver does not say: known are the
+clock that is set for applications, whether it holds the device, the highest, and the present one.
+"""
 
 CONSTANT: Reads = {
     "gpu_power_limit_w": lambda of: float(pynvml.nvmlDeviceGetEnforcedPowerLimit(of.gpu) / 1e3),

@@ -39,14 +39,12 @@ from attnbench.plugins.resolve import ModuleReference
 from attnbench.records import image_size, store
 from attnbench.records.case import Case, RunOptions
 from attnbench.records.device import in_a_path, kind_of
-from attnbench.records.run import Run, machine
+from attnbench.records.run import MOVES, Run, machine
 from attnbench.records.schema import Plan, Record
 from attnbench.records.variants import CONTROL, PLAIN, Map, alone
 from attnbench.runtimes import table
 from attnbench.stats.ratios import TARGET
 from attnbench.system import environment, worker
-
-MOVES = "moves_weights_every_rounds"
 
 PlannedRuns = list[tuple[Run, Path]]
 """Runs, each with its folder."""

@@ -83,10 +83,10 @@ def run(
     Options that are left out have the defaults of ``attnbench run``. Without ``out`` a new folder
     under ``reports/``; a folder with unfinished runs is resumed. Modules that do not fit the host
     are left out, and ``left_out`` of what is returned says why. ``progress(run, event)`` is called
-    with Planned for every run, then, one run after the other, with Beginning before each step and
-    with each Record once it is stored; with Waiting every second until a repetition is due, and
-    while another process measures on this machine. What fails is a record too: a run whose
-    ``finished`` is false can be resumed by another call.
+    with Planned for every run, then, one run after the other but for runs that share their rounds,
+    with Beginning before each step and with each Record once it is stored; with Waiting every
+    second until a repetition is due, and while another process measures on this machine. What fails
+    is a record too: a run whose ``finished`` is false can be resumed by another call.
 
     Child processes import the script that calls this, so it needs the last line's guard::
 

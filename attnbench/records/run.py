@@ -14,10 +14,13 @@ from attnbench.records.jsonl import MOST
 from attnbench.records.variants import PLAIN, piece
 from attnbench.text import printable
 
+MOVES = "moves_weights_every_rounds"
+"""The fact that goes by the runtime too, and by whether modules are alone."""
+
 MACHINE = (
     *("cpu", "cores", "cores_allowed", "platform", "python", "torch", "torchvision", "fvcore"),
     *("thop", "gpu", "cuda", "gpu_driver", "cudnn", "cudnn_benchmark", "cudnn_allow_tf32"),
-    *("matmul_allow_tf32", "keeps_freed_memory", "moves_weights_every_rounds", "attnbench"),
+    *("matmul_allow_tf32", "keeps_freed_memory", MOVES, "attnbench"),
     *("cpu_id", "onnx", "onnxscript", "onnxruntime", "openvino", "tensorrt"),
 )
 """The facts of an environment that must agree within a run."""

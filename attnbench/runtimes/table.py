@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, cast
 from attnbench.errors import UserError
 from attnbench.records.case import AUTOCAST, RUNTIMES, Case
 from attnbench.records.device import kind_of
+from attnbench.records.run import MOVES
 from attnbench.records.schema import Environment
 
 if TYPE_CHECKING:
@@ -173,7 +174,7 @@ def facts(case: Case, moves_every: object) -> Environment:
     if not runtime.exports:
         return {}
     every = moves_every * RENEW_EVERY if isinstance(moves_every, int) else None
-    return versions(case.runtime) | {"moves_weights_every_rounds": every}
+    return versions(case.runtime) | {MOVES: every}
 
 
 def versions(name: str) -> Environment:

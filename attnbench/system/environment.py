@@ -15,10 +15,9 @@ from attnbench._version import __version__
 from attnbench.devices import nvml, table
 from attnbench.errors import UserError
 from attnbench.records.device import kind_of, number_of
+from attnbench.records.run import MOVES
 from attnbench.records.schema import Case, Environment
 from attnbench.system import process_settings, worker
-
-MOVES = "moves_weights_every_rounds"
 
 PACKAGES = ("torchvision", "fvcore", "thop", "numpy")
 

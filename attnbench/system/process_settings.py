@@ -10,6 +10,7 @@ import torch
 from attnbench.devices import table as devices
 from attnbench.devices.precision import set_tf32
 from attnbench.records.device import kind_of
+from attnbench.records.run import MOVES
 from attnbench.records.schema import Case, Environment
 
 MOVE_EVERY = 5
@@ -31,7 +32,7 @@ algorithms."""
 MATMUL_TF32 = False
 """PyTorch's default too."""
 
-OF_TIMING = ("cache_state", "keeps_freed_memory", "moves_weights_every_rounds")
+OF_TIMING = ("cache_state", "keeps_freed_memory", MOVES)
 """Facts about timing only: they do not affect a network's outputs."""
 
 
@@ -61,7 +62,7 @@ def facts(device: str) -> Environment:
     """Return the settings on a device, as facts of the environment."""
     shared: Environment = {"cache_state": "as the step before left it"}
     if device == "cpu":
-        kept = {"keeps_freed_memory": can_keep_memory(), "moves_weights_every_rounds": MOVE_EVERY}
+        kept = {"keeps_freed_memory": can_keep_memory(), MOVES: MOVE_EVERY}
         return shared | kept
     if kind_of(device) != "cuda":
         return shared

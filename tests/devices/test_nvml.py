@@ -89,6 +89,7 @@ FACTS = {
     "gpu_power_state": "P2",
     "gpu_temperature_c": 61,
     "gpu_throttle": "software power cap, software thermal slowdown",  # 0x04 + 0x20
+    "gpu_clock_is_set": False,  # no 0x02
     "gpu_other_processes": 2,  # 3 - 1
 }
 
@@ -119,6 +120,14 @@ def test_a_query_that_is_refused_is_unknown_and_the_others_stand(monkeypatch, qu
 def test_a_query_that_the_bindings_do_not_have_is_unknown_too(monkeypatch, query, facts):
     monkeypatch.delattr(nvml.pynvml, query)
     assert nvml.moment(UUID) == FACTS | dict.fromkeys(facts)
+
+
+@pytest.mark.usefixtures("driver")
+def test_a_set_clock_is_no_throttling_and_a_fact_of_its_own(monkeypatch):
+    monkeypatch.setattr(nvml.pynvml, "nvmlDeviceGetCurrentClocksEventReasons", lambda _: 0x02)
+    assert nvml.moment(UUID) == FACTS | {"gpu_throttle": "", "gpu_clock_is_set": True}
+    monkeypatch.setattr(nvml.pynvml, "nvmlDeviceGetCurrentClocksEventReasons", refused)
+    assert nvml.moment(UUID)["gpu_clock_is_set"] is None
 
 
 def test_what_throttles_has_an_old_name_where_the_new_one_is_missing(driver, monkeypatch):

@@ -16,7 +16,7 @@ from helpers.runs import (
 from attnbench.measuring import latency, runner
 from attnbench.measuring.events import Beginning
 from attnbench.measuring.processes import variation
-from attnbench.measuring.runner import execute, latency_apart, memory_apart
+from attnbench.measuring.runner import execute, latency_apart, memory_apart, together_apart
 from attnbench.records.run import gather
 from attnbench.records.schema import (
     End,
@@ -90,6 +90,19 @@ def test_what_nobody_has_seen_is_counted_in_a_process_of_its_own(case, monkeypat
     assert asked == (runner._alone_watched, replace(case, isolated=True), piece)
     for variant in ("plain", "eca"):
         assert isinstance(runner.count_apart(case, variant), dict)
+
+
+def test_what_shares_its_rounds_is_timed_in_another_process(new_run, monkeypatch):
+    run = new_run(variants=(PLAIN, CONTROL, "se"), budget_s=0.01)
+    told = list(together_apart([run]))
+    assert {position for position, _ in told} == {0}
+    assert told[-1][1].results == End(reason="budget", rounds=1)
+    sizes = []
+    run.rounds.append(Round(number=0, blocks=()))
+    stream = iter(lambda: (0, sizes.append(len(os.environ[variation.PADDING]))), None)
+    monkeypatch.setattr(worker, "stream", lambda *_: stream)
+    next(together_apart([run, run]))
+    assert sizes == [variation.padding_bytes(run.case.seed, 1)]
 
 
 def test_a_real_run_is_timed_in_another_process(new_run):

@@ -7,15 +7,12 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from attnbench.records import image_size
-from attnbench.records.run import MACHINE, Run
+from attnbench.records.run import MACHINE, MOVES, Run
 from attnbench.report.tables.grid import shared, tidy
 from attnbench.report.tables.run import Runs
 from attnbench.stats.replicates import FREE, configuration
 
-OF_METHOD = ("moves_weights_every_rounds",)
-"""A fact that goes by the runtime and by whether modules are alone."""
-
-FACTS = tuple(fact for fact in (*MACHINE, "gpu_uuid") if fact not in OF_METHOD)
+FACTS = tuple(fact for fact in (*MACHINE, "gpu_uuid") if fact != MOVES)
 """What tells machines apart, software included; of two that agree in all, records know one."""
 
 OF_MACHINES = ("device", "threads")

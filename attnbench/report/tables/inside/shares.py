@@ -21,7 +21,7 @@ from attnbench.formatting import (
     thousandths,
     with_interval,
 )
-from attnbench.records.run import Run, machine
+from attnbench.records.run import MOVES, Run, machine
 from attnbench.records.schema import Count, Profile
 from attnbench.records.variants import COPY, PLAIN, PRODUCT
 from attnbench.report.tables.dataframe import Row, executed, work
@@ -49,9 +49,6 @@ MOST_NAMED = 3
 """Operators that a row names."""
 
 GIGA = 1e9
-
-MOVES = "moves_weights_every_rounds"
-"""Not the same for modules alone, whose ceilings are those of the same machine all the same."""
 
 
 def _share(value: float) -> str:
