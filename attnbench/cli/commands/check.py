@@ -91,7 +91,7 @@ def as_junit(outcomes: Sequence[Outcome]) -> str:
         case = SubElement(suite, "testcase", attributes, time=f"{outcome.seconds:.3f}")
         if not outcome.holds:
             kind = "error" if outcome.undecided else "failure"
-            SubElement(case, kind, message=visible(outcome.fault))
+            SubElement(case, kind, type=outcome.code, message=visible(outcome.fault))
     indent(suite)
     return tostring(suite, encoding="unicode", xml_declaration=True)
 
