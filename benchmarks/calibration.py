@@ -237,7 +237,11 @@ def main() -> None:
     parser.add_argument("runs", type=int, nargs="?", default=200, help="of each machine; 200")
     parser.add_argument("--processes", type=int, help="of a run; as by default")
     parser.add_argument("--budget", type=float, default=BUDGET_S, help="seconds of rounds; 100")
+    parser.add_argument("--only", metavar="TEXT", default="", help="machines whose name has this")
     arguments = parser.parse_args()
+    machines = {what: known for what, known in MACHINES.items() if arguments.only in what}
+    if not machines:
+        parser.error(f"no machine has '{arguments.only}' in its name: {'; '.join(MACHINES)}")
     if arguments.runs < max(TOGETHER):
         parser.error(f"{max(TOGETHER)} runs are the fewest")
     from attnbench.measuring.processes.share import DEFAULT
@@ -251,7 +255,7 @@ def main() -> None:
         f"{'machine':27} control modules verdicts 1%found rounds processes "
         + " ".join(f"{rule:>11}" for rule in rules)
     )
-    for what, settings in MACHINES.items():
+    for what, settings in machines.items():
         seen = Seen()
         for seed in range(arguments.runs):
             machine = machine_of(settings, seed, noise)

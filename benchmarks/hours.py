@@ -13,6 +13,7 @@ EVERY seconds, until FOLDER holds N of them (existing ones count).
 from __future__ import annotations
 
 import argparse
+import shlex
 import subprocess
 import sys
 import time
@@ -30,20 +31,29 @@ FEWEST = 2
 """Runs that show a scatter."""
 
 
-def run_missing(folder: Path, count: int, every_s: float) -> None:
-    """Make the runs that are missing for that many in the folder."""
+def run_missing(folder: Path, wanted: int, every_s: float) -> None:
+    """Make the runs that are missing for that many in the folder; one that was killed goes on."""
     from attnbench.records import store
+    from attnbench.records.run import read
 
-    for number in range(len(store.runs_in(folder)) + 1, count + 1):
+    unfinished = [path for path in store.runs_in(folder) if not read(path).finished]
+    finished = len(store.runs_in(folder)) - len(unfinished)
+    for number in range(finished + 1, wanted + 1):
         start = time.monotonic()
-        subprocess.run(
-            [sys.executable, "-m", "attnbench", "run", "--out", str(folder / f"{number:02}")],
-            check=True,
-            stdout=subprocess.DEVNULL,
-        )
-        print(f"run {number} of {count}", flush=True)
-        if number < count:
+        out = unfinished.pop(0) if unfinished else _free(folder, number)
+        command = [sys.executable, "-m", "attnbench", "run", "--out", str(out)]
+        if subprocess.run(command, check=False, stdout=subprocess.DEVNULL).returncode:
+            sys.exit(f"hours.py: this has failed: {shlex.join(command)}")
+        print(f"run {number} of {wanted}", flush=True)
+        if number < wanted:
             time.sleep(max(0.0, every_s - (time.monotonic() - start)))
+
+
+def _free(folder: Path, number: int) -> Path:
+    """Return the first folder from that number on that is not there."""
+    while (path := folder / f"{number:02}").exists():
+        number += 1
+    return path
 
 
 def deviation(interval: Interval) -> float:

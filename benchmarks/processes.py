@@ -41,6 +41,14 @@ print(interval.median, interval.half_width)
 """
 
 
+def one_process(setting: str) -> tuple[float, float]:
+    """Return the ratio of SA in a fresh process, and the half-width that the process states."""
+    command = [sys.executable, "-c", ONE_PROCESS, setting, str(ROUNDS)]
+    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    ratio, half_width = map(float, printed.split())
+    return ratio, half_width
+
+
 def main() -> None:
     """Alternate the settings and print their series."""
     parser = argparse.ArgumentParser(
@@ -53,12 +61,12 @@ def main() -> None:
     series: dict[str, list[tuple[float, float]]] = {
         setting: [] for setting in ("default", "kept", "kept and moved")
     }
-    for _ in range(processes):
-        for setting, measured in series.items():
-            command = [sys.executable, "-c", ONE_PROCESS, setting, str(ROUNDS)]
-            printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-            ratio, half_width = map(float, printed.split())
-            measured.append((ratio, half_width))
+    from attnbench.system import machine_lock
+
+    with machine_lock.alone():
+        for _ in range(processes):
+            for setting, measured in series.items():
+                measured.append(one_process(setting))
     for setting, measured in series.items():
         listed = " ".join(f"{ratio:.3f}" for ratio, _ in measured)
         stated = mean(half_width for _, half_width in measured) / 1.96

@@ -74,10 +74,13 @@ def main() -> None:
     repeats = parser.parse_args().repeats
     if repeats < FEWEST:
         parser.error(f"{FEWEST} repeats are the fewest that scatter")
+    from attnbench.system import machine_lock
+
     in_turn, interleaved = [], []
-    for _ in range(repeats):
-        in_turn.append(once(IN_TURN))
-        interleaved.append(once(INTERLEAVED, str(in_turn[-1][1])))
+    with machine_lock.alone():
+        for _ in range(repeats):
+            in_turn.append(once(IN_TURN))
+            interleaved.append(once(INTERLEAVED, str(in_turn[-1][1])))
     scatter = {}
     for method, series in (("in turn", in_turn), ("interleaved", interleaved)):
         ratios = [ratio for ratio, _ in series]

@@ -59,9 +59,12 @@ def main() -> None:
     parser.add_argument("--main-job", action="store_true", help="time that, too")
     main_job = parser.parse_args().main_job
     taken: dict[str, list[float]] = {name: [] for name in COMMANDS}
-    for _ in range(REPEATS):
-        for name, arguments in COMMANDS.items():
-            taken[name].append(seconds(arguments))
+    from attnbench.system import machine_lock
+
+    with machine_lock.alone():  # the main job takes the lock itself
+        for _ in range(REPEATS):
+            for name, arguments in COMMANDS.items():
+                taken[name].append(seconds(arguments))
     medians = {name: median(times) for name, times in taken.items()}
     for name, value in medians.items():
         print(

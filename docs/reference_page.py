@@ -11,7 +11,7 @@ from typing import Any, get_args, get_origin
 
 from typer.models import ArgumentInfo, OptionInfo
 
-from attnbench.claims.limits import METRICS
+from attnbench.claims.limits.file import METRICS
 from attnbench.cli.app import app
 from attnbench.report.tables.table import Column
 

@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from random import Random
 
@@ -13,10 +14,13 @@ from helpers.prepared import completed
 from helpers.processes import run_script
 from helpers.simulated_device import SimulatedDevice
 
+from attnbench.errors import UserError
 from attnbench.measuring.timing import Step
+from attnbench.records import store
 from attnbench.records.run import Run
-from attnbench.records.schema import Block, Case, Plan, Round
+from attnbench.records.schema import Block, Case, End, Plan, Round
 from attnbench.stats.interval import Interval
+from attnbench.system import machine_lock
 
 ROOT = Path(__file__).parents[1]
 BENCHMARKS = ROOT / "benchmarks"
@@ -29,6 +33,9 @@ import calibration  # noqa: E402
 import gpu_probe  # noqa: E402
 import hours  # noqa: E402
 import identity  # noqa: E402
+import processes  # noqa: E402
+import scatter  # noqa: E402
+import speed  # noqa: E402
 import time_to_target  # noqa: E402
 
 
@@ -203,6 +210,66 @@ def test_an_identity_that_is_not_timed_as_one_fails_where_the_control_holds(caps
     assert measured({"resnet50": [(one, unknown), (unknown, one)]}) == 3
     both = {"resnet50": [(above, one), (above, one)], "swin_t": [(one, above), (one, above)]}
     assert measured(both) == 1
+
+
+@pytest.mark.parametrize(
+    ("script", "times", "taken"),
+    [
+        (scatter, "once", (1.2, 2.0)),
+        (speed, "seconds", 0.5),
+        (processes, "one_process", (1.2, 0.1)),
+    ],
+)
+def test_what_times_by_itself_keeps_other_measurements_out(
+    script, times, taken, monkeypatch, tmp_path
+) -> None:
+    monkeypatch.setenv("ATTNBENCH_LOCKS", str(tmp_path))
+    values = count(1)
+
+    def timed(*_):
+        beside = machine_lock.Turn()
+        with pytest.raises(UserError, match="measures"):
+            list(machine_lock.begin(beside, "refuse"))
+        number = next(values)  # a series without any scatter has none to print
+        return (taken[0] * number, taken[1]) if isinstance(taken, tuple) else taken
+
+    monkeypatch.setattr(script, times, timed)
+    monkeypatch.setattr(sys, "argv", ["script"])
+    script.main()
+    assert next(values) > 2
+    after = machine_lock.Turn()
+    assert list(machine_lock.begin(after, "refuse")) == []
+    after.end()
+
+
+@pytest.fixture
+def unfinished(stored, tmp_path: Path) -> Path:
+    """A folder with a finished run and one that was killed."""
+    for name in ("runs/01", "runs/02"):
+        stored(name, sa=1.2)
+    folder = tmp_path / "runs"
+    plan, *_ = store.read(folder / "01")
+    store.append(folder / "01", replace(plan, results=End(reason="budget", rounds=6)))
+    return folder
+
+
+def ended(status: int) -> "subprocess.CompletedProcess[str]":
+    return subprocess.CompletedProcess((), status)
+
+
+def test_hours_goes_on_with_a_run_that_was_killed(unfinished: Path, monkeypatch) -> None:
+    asked = []
+    monkeypatch.setattr(
+        hours.subprocess, "run", lambda command, **_: asked.append(command[-1]) or ended(0)
+    )
+    hours.run_missing(unfinished, 4, 0.0)
+    assert asked == [str(unfinished / name) for name in ("02", "03", "04")]
+
+
+def test_hours_says_which_run_has_failed(unfinished: Path, monkeypatch) -> None:
+    monkeypatch.setattr(hours.subprocess, "run", lambda *_, **__: ended(1))
+    with pytest.raises(SystemExit, match=r"this has failed: .* run --out .*02"):
+        hours.run_missing(unfinished, 2, 0.0)
 
 
 def test_a_coverage_counts_the_intervals_of_one_run(capsys: pytest.CaptureFixture[str]) -> None:

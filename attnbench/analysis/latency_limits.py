@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from attnbench import formatting
 from attnbench.analysis import replicates
-from attnbench.claims.latency_limit import LatencyLimit
+from attnbench.claims.limits.latency import LatencyLimit
 from attnbench.claims.outcome import Outcome
 from attnbench.errors import UserError
 from attnbench.records.variants import PLAIN

@@ -14,11 +14,11 @@ from attnbench.claims.published.networks import NETWORKS
 from attnbench.counting import EXTRA_RULES, RULES
 from attnbench.counting.rule import Count
 from attnbench.counting.twin import warmed_up
-from attnbench.hosts.build import Blocks, build, default_size
+from attnbench.hosts.build import build, default_size
 from attnbench.hosts.resnets import is_resnet
 from attnbench.modules import AttentionSpec
 from attnbench.records.image_size import Size, of, sides
-from attnbench.records.variants import STAGES
+from attnbench.records.variants import STAGES, Blocks
 from attnbench.text import error_line
 
 

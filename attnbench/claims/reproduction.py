@@ -15,6 +15,7 @@ from attnbench.records.evaluation import (
     Evaluation,
     Metric,
 )
+from attnbench.stats import reasons
 from attnbench.stats.interval import percent_right
 
 FOR_ORIENTATION = "for orientation only"
@@ -29,20 +30,36 @@ class Reproduction:
     claim: Claim | None
 
     @property
+    def code(self) -> str:
+        """The verdict's code, or why there is none."""
+        if self.claim is None:
+            return reasons.UNPUBLISHED
+        if unlike_published(self.evaluation) is not None:
+            return reasons.ORIENTATION
+        if rounds_to(self.claim, self._measured):
+            return reasons.REPRODUCED
+        interval = percent_right(self.evaluation, self.metric)
+        within = interval.low <= Decimal(self.claim.printed) <= interval.high
+        return reasons.AGREES if within else reasons.DIFFERS
+
+    @property
     def verdict(self) -> str | None:
         """The difference of the measured figure from the printed one; None if none is printed."""
         if self.claim is None:
             return None
-        if unlike_published(self.evaluation) is not None:
+        if self.code == reasons.ORIENTATION:
             return FOR_ORIENTATION
-        measured = Decimal(100 * self.evaluation.right(self.metric)) / self.evaluation.images
-        if rounds_to(self.claim, measured):
+        if self.code == reasons.REPRODUCED:
             return "reproduced"
-        printed = Decimal(self.claim.printed)
-        interval = percent_right(self.evaluation, self.metric)
-        side = "higher" if measured > printed else "lower"
-        within = "within" if interval.low <= printed <= interval.high else "beyond"
-        return f"{side} by {abs(measured - printed):.3f}, {within}"
+        above = self._measured - Decimal(self.claim.printed)
+        side = "higher" if above > 0 else "lower"
+        within = "within" if self.code == reasons.AGREES else "beyond"
+        return f"{side} by {abs(above):.3f}, {within}"
+
+    @property
+    def _measured(self) -> Decimal:
+        """The measured accuracy in percent, exactly."""
+        return Decimal(100 * self.evaluation.right(self.metric)) / self.evaluation.images
 
 
 def reproductions(evaluations: Iterable[Evaluation]) -> Iterator[Reproduction]:

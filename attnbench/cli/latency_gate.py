@@ -9,7 +9,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from attnbench.analysis import latency_limits
-from attnbench.claims.latency_limit import LatencyLimit
+from attnbench.claims.limits.latency import LatencyLimit
 from attnbench.claims.outcome import Outcome, refusal
 from attnbench.cli import output
 from attnbench.errors import UserError

@@ -14,10 +14,10 @@ from torch import nn
 from torchvision.models.detection import FasterRCNN, MaskRCNN, RetinaNet
 
 from attnbench.detection.options import family
-from attnbench.hosts.build import Blocks, build
+from attnbench.hosts.build import build
 from attnbench.hosts.detection import body
 from attnbench.modules import AttentionSpec
-from attnbench.records.variants import STAGES
+from attnbench.records.variants import STAGES, Blocks
 
 FAMILIES: dict[str, type[nn.Module]] = {
     "fasterrcnn": FasterRCNN,

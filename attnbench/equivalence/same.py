@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import product
 from math import isfinite
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -29,6 +30,9 @@ SAME = 1e-9
 """Largest difference, relative to the largest number, that rounding in float64 can explain."""
 
 
+Code = Literal["same", "different", "incomparable"]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
     """What two modules have in common. ``difference`` is None where they cannot be compared.
@@ -44,13 +48,15 @@ class Comparison:
     alone: tuple[tuple[str, ...], tuple[str, ...]]
     operators: Mapping[str, tuple[int, int]]
     difference: float | None
+    code: Code
+    """Of the verdict, as of ``attnbench explain``."""
     reason: str = ""
     """Why they cannot be compared."""
 
     @property
     def same(self) -> bool:
         """Whether both compute the same, up to rounding, from the same learnable tensors."""
-        return self.difference is not None and self.difference <= SAME
+        return self.code == "same"
 
 
 def compare(
@@ -101,8 +107,15 @@ def compare(
         alone=alone,
         operators=dict(_more_often(*calls)),
         difference=difference,
+        code=_code(difference),
         reason=reason,
     )
+
+
+def _code(difference: float | None) -> Code:
+    if difference is None:
+        return "incomparable"
+    return "same" if difference <= SAME else "different"
 
 
 def _built(reference: ModuleReference, channels: int) -> nn.Module:

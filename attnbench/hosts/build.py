@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from typing import Any, get_args
+from typing import Any
 
 from torch import nn
 from torchvision.models.resnet import ResNet
@@ -13,16 +13,16 @@ from attnbench.hosts.detection import DETECTORS, body, freeze
 from attnbench.hosts.networks import default_size, plain
 from attnbench.hosts.placement import fitting
 from attnbench.hosts.placement.blocks import LAST_NORM, SITES
-from attnbench.hosts.placement.choice import Blocks, Choice, Size
+from attnbench.hosts.placement.choice import Choice, Size
 from attnbench.hosts.placement.insert import insert
 from attnbench.hosts.positions import positions, sides_in_block
 from attnbench.hosts.resnets import CLASSES, HOSTS, Host, base_of, is_resnet
 from attnbench.modules import AttentionSpec, SettingsError, Site
 from attnbench.plugins.host_reference import parse_host
 from attnbench.plugins.resolve import parse
-from attnbench.records.variants import STAGES
+from attnbench.records.variants import BLOCKS, STAGES, Blocks
 
-__all__ = ["CLASSES", "HOSTS", "TOTAL_STRIDE", "Blocks", "Host", "build", "default_size", "resnet"]
+__all__ = ["CLASSES", "HOSTS", "TOTAL_STRIDE", "Host", "build", "default_size", "resnet"]
 
 
 TOTAL_STRIDE = host_names.TOTAL_STRIDE
@@ -58,8 +58,8 @@ def build(  # noqa: PLR0913  each says where the module is placed
     host = parse_host(host).name
     if not set(stages) <= set(STAGES):
         raise SettingsError(f"unknown stages {sorted(set(stages) - set(STAGES))}; known: 1 to 4")
-    if blocks not in get_args(Blocks):
-        raise SettingsError(f"unknown blocks '{blocks}'; known: {', '.join(get_args(Blocks))}")
+    if blocks not in BLOCKS:
+        raise SettingsError(f"unknown blocks '{blocks}'; known: {', '.join(BLOCKS)}")
     network = plain(host, classes)
     if attention is not None:  # last: the host draws its initial values as without a module
         row = parse(attention).load() if isinstance(attention, str) else attention

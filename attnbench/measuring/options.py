@@ -26,14 +26,12 @@ from attnbench.records.case import CASE_OPTIONS, GRID, OPTIONS, RUNTIMES, Case, 
 from attnbench.records.options import site_patterns
 from attnbench.records.results.energy import LEAST_ROUNDS, LEAST_WINDOW_S, MOST_ROUNDS
 from attnbench.records.run import Run, can_be_profiled, gather
-from attnbench.records.variants import STAGES, alone
+from attnbench.records.variants import BLOCKS, STAGES, alone
 from attnbench.runtimes import table
 from attnbench.runtimes.int8 import calibration
 from attnbench.text import near, unknown
 
 T = TypeVar("T", Case, RunOptions)
-
-BLOCKS = ("all", "last")
 
 REPLACED = ("squeeze-excite",)
 """Kinds of a host's own modules that can give way."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 PLAIN = "plain"
 CONTROL = "control"
@@ -15,6 +16,10 @@ COPY, COPY_AGAIN = "copy", "copy again"
 
 STAGES = (1, 2, 3, 4)
 """All stages of a host."""
+
+Blocks = Literal["all", "last"]
+BLOCKS: tuple[str, ...] = get_args(Blocks)
+"""The blocks of each stage that modules can stand in."""
 
 PRODUCT, LAUNCH = "product", "launch"
 CEILINGS = (COPY, COPY_AGAIN, PRODUCT, LAUNCH)

@@ -20,7 +20,7 @@ from attnbench.records.options import site_patterns
 from attnbench.records.trainings import store
 from attnbench.records.trainings.recipe import MOST_EPOCHS, Recipe
 from attnbench.records.trainings.schema import AMP, WIDER, Trainings
-from attnbench.records.variants import STAGES
+from attnbench.records.variants import BLOCKS, STAGES
 from attnbench.text import unknown
 from attnbench.training import recipes
 from attnbench.training.detection import files
@@ -33,7 +33,6 @@ DEFAULT_HOST = "resnet50"
 MOST_SEEDS = 1000
 DEFAULT_SEEDS = 3
 DEFAULT_SAVE_MINUTES = 10.0
-BLOCKS = ("all", "last")
 
 
 @dataclass(frozen=True, kw_only=True)

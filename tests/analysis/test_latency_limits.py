@@ -5,7 +5,7 @@ import pytest
 from helpers.stored_runs import SIX
 
 from attnbench.analysis.latency_limits import check
-from attnbench.claims.latency_limit import LatencyLimit, parse
+from attnbench.claims.limits.latency import LatencyLimit, parse
 from attnbench.errors import UserError
 from attnbench.stats import between_runs
 

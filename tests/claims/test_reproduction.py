@@ -5,6 +5,7 @@ from helpers.evaluations import evaluation
 
 from attnbench.claims.reproduction import reproductions, unlike_published
 from attnbench.records.evaluation import PUBLISHED_SIZE, Evaluation
+from attnbench.stats.explanations import REASONS
 
 
 def verdicts(measured: Evaluation) -> dict[tuple[str, str], str | None]:
@@ -12,6 +13,27 @@ def verdicts(measured: Evaluation) -> dict[tuple[str, str], str | None]:
         (row.metric, row.claim.printed if row.claim else ""): row.verdict
         for row in reproductions([measured])
     }
+
+
+@pytest.mark.parametrize(
+    ("measured", "printed", "code"),
+    [
+        (evaluation(), "77.882", "reproduced"),
+        # 93.586 to 94.007 by Wilson holds 93.892; from 93.992 on it does not.
+        (evaluation(), "93.892", "agrees"),
+        (evaluation(top5_right=47_100), "93.892", "differs"),
+        (evaluation(images=49_999), "93.892", "orientation"),
+        (evaluation(host="resnet18"), "", "unpublished"),
+    ],
+)
+def test_the_code_of_a_verdict_is_explained(measured, printed, code):
+    codes = {
+        row.code
+        for row in reproductions([measured])
+        if (row.claim.printed if row.claim else "") == printed
+    }
+    assert codes == {code}
+    assert code in REASONS
 
 
 def test_a_figure_that_rounds_to_the_printed_digits_is_reproduced() -> None:

@@ -19,7 +19,7 @@ from attnbench.text import markdown_text
 ChangeFormat = StrEnum("ChangeFormat", ["TEXT", "JSON", "GITHUB"])
 HEADINGS = (
     *("module", "old ratio, rounds alone", "new ratio, rounds alone", "change [95%]"),
-    *("run-to-run part", "verdict"),
+    *("run-to-run part", "verdict", "code"),
 )
 
 
@@ -51,6 +51,7 @@ def cells(change: Change) -> tuple[str, ...]:
         formatting.ratio(change.change),
         formatting.NOTHING if change.between is None else f"±{formatting.percent(change.between)}",
         change.verdict,
+        change.code,
     )
 
 
@@ -130,7 +131,7 @@ def compare(  # noqa: PLR0913, PLR0917  an option each
     if format_ is ChangeFormat.TEXT:
         console = output.console()
         for caption, rows, remarks in tables(comparison):
-            console.print(output.table(caption, HEADINGS, rows, words=("verdict",)))
+            console.print(output.table(caption, HEADINGS, rows, words=("verdict", "code")))
             for remark in remarks:
                 console.print(remark)
     else:

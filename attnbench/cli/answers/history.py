@@ -19,7 +19,10 @@ from attnbench.files import write_whole
 from attnbench.formatting import title
 
 HistoryFormat = StrEnum("HistoryFormat", ["TEXT", "JSON"])
-HEADINGS = ("began", "run", "ratio [95%]", "change since the last [95%]", "verdict", "what differs")
+HEADINGS = (
+    *("began", "run", "ratio [95%]", "change since the last [95%]", "verdict", "code"),
+    "what differs",
+)
 
 
 def history(
@@ -72,6 +75,7 @@ def _cells(point: Point) -> tuple[str, ...]:
         formatting.ratio(point.known),
         formatting.ratio(point.change),
         point.verdict,
+        point.code,
         "; ".join(point.differs) or formatting.NOTHING,
     )
 

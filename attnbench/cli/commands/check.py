@@ -91,7 +91,7 @@ def as_junit(outcomes: Sequence[Outcome]) -> str:
         case = SubElement(suite, "testcase", attributes, time=f"{outcome.seconds:.3f}")
         if not outcome.holds:
             kind = "error" if outcome.undecided else "failure"
-            SubElement(case, kind, message=visible(outcome.fault))
+            SubElement(case, kind, type=outcome.code, message=visible(outcome.fault))
     indent(suite)
     return tostring(suite, encoding="unicode", xml_declaration=True)
 
@@ -221,12 +221,14 @@ def _limits(
     where: dict[str, str | None],
 ) -> list[Outcome]:
     """Return the outcome of every limit of a file, in the order of its lines."""
-    from attnbench.claims import limits as limits_file
-    from attnbench.claims.latency_limit import LatencyLimit
+    from attnbench.claims.limits import check as limits_check
+    from attnbench.claims.limits import file
+    from attnbench.claims.limits.latency import LatencyLimit
+    from attnbench.claims.limits.placed import Placement
     from attnbench.cli import latency_gate
     from attnbench.cli.placement import cases
 
-    lines = limits_file.read(path)
+    lines = file.read(path)
     if host is not None:
         named = str(Path(host).expanduser().resolve()) if is_in_file(host) else host
         lines = [replace(limit, host=named) for limit in lines]
@@ -245,9 +247,9 @@ def _limits(
         if len({case.image_size for case in known}) > 1:
             raise UserError("--image-size takes one size here")
         size = known[0].image_size if known and where["image_size"] else None
-        places = [limits_file.Placement(case.stages, case.blocks, size) for case in known[:1]]
+        places = [Placement(case.stages, case.blocks, size) for case in known[:1]]
         placement = next(iter(places), None)
-    exact = iter(limits_file.check(counted, placement))
+    exact = iter(limits_check.check(counted, placement))
     measured = iter(latency_gate.check(timed, run, between_runs) if timed else [])
     groups = (
         next(measured) if isinstance(limit, LatencyLimit) else [next(exact)] for limit in lines

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated
 
 from attnbench.cli import output
@@ -20,7 +21,8 @@ def doctor_command(
     found = findings.examine(machine, activity.watch(machine))
     warnings = [finding for finding in found if finding.state == "warning"]
     if as_json:
-        print(output.json_text({"findings": found, "warnings": len(warnings)}))
+        coded = [asdict(finding) | {"code": finding.state} for finding in found]
+        print(output.json_text({"findings": coded, "warnings": len(warnings)}))
     else:
         rows = [(f.what, f.state, f.found, f.advice) for f in found]
         headings = ("what", "state", "found", "what to do")

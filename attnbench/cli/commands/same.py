@@ -54,12 +54,12 @@ def same(  # noqa: PLR0913, PLR0917  an option each
     if pairs:
         output.console().print(f"Made equal: {', '.join(pairs)}.")
     if found.difference is None:
-        output.complain(f"they cannot be compared: {found.reason}")
+        output.complain(f"they cannot be compared ({found.code}): {found.reason}")
         return 1
     verdict = "the same" if found.same else "NOT the same"
     output.console().print(
         f"Largest relative difference in float64: {found.difference:.2g}: {verdict} "
-        f"(rounding explains {SAME:g})."
+        f"(rounding explains {SAME:g}; code {found.code})."
     )
     return 0 if found.same else 1
 

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Literal
 
 from attnbench.records.case import Case
-from attnbench.records.variants import STAGES
-
-Blocks = Literal["all", "last"]
-"""Which blocks of a stage carry the module."""
+from attnbench.records.variants import STAGES, Blocks
 
 Size = tuple[int, int]
 """Height and width of an image."""

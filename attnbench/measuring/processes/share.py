@@ -83,7 +83,6 @@ class Share:
     def __init__(self, run: Run) -> None:
         self.process = next_process(run)
         self._first = len(run.rounds)
-        self._timed_s = run.timed_s
         self._whole = ratios.whole_processes(run.rounds)
         left = run.plan.processes - self._whole
         self._further = left < 1
@@ -131,9 +130,10 @@ class Share:
         rounds = len(run.rounds) - self._first
         if rounds < LEAST_ROUNDS:
             return False
-        if rounds >= self._most or run.timed_s - self._timed_s >= self._budget_s:
+        spent_s = sum(timed.seconds for timed in run.rounds[self._first :])
+        if rounds >= self._most or spent_s >= self._budget_s:
             return True
-        late = run.timed_s - self._timed_s >= self._modules_s
+        late = spent_s >= self._modules_s
         due = rounds % LEAST_ROUNDS == 0 or late > self._late
         if not due or self._further:
             return False

@@ -44,7 +44,7 @@ def run_in_processes(
 
 def _time_share(machine: Machine, cost_s: Mapping[str, float], run: Run) -> bool:
     """Add the rounds of one process; return whether another is to go on."""
-    share = Share(run)
+    share, spent_s = Share(run), run.timed_s
     built = {n: machine.step(s, n) for n, s in cost_s.items() if n not in share.resting}
     steps = dict(built)
     rounds = timing.Rounds(
@@ -53,7 +53,8 @@ def _time_share(machine: Machine, cost_s: Mapping[str, float], run: Run) -> bool
     for timed in rounds:
         resting = tuple(name for name in cost_s if name in share.resting) or None
         run.rounds.append(replace(timed, process=share.process, sits_out=resting))
-        over = "budget" if run.timed_s >= run.plan.budget_s else share.over(run)
+        spent_s += timed.seconds
+        over = "budget" if spent_s >= run.plan.budget_s else share.over(run)
         if over is not None:
             return over == "process"
         for name in share.resting & steps.keys():

@@ -23,7 +23,7 @@ from attnbench.records.case import RunOptions
 from attnbench.records.device import kind_of
 from attnbench.records.schema import Case, Round
 from attnbench.records.variants import CONTROL, PLAIN
-from attnbench.stats import between_runs, ratios
+from attnbench.stats import between_runs, ratios, reasons
 from attnbench.stats.interval import Interval
 from attnbench.stats.ratios import TARGET
 from attnbench.system import process_settings, worker
@@ -66,7 +66,10 @@ REAL_BUDGET_S = 30.0
 SIDES = (1, 3)
 """Numbers of old and new runs in a comparison, each tried."""
 
-HEADINGS = ("what", "runs", "interval holds 1", "+2% found", "+5% found", "median half-width")
+HEADINGS = (
+    *("what", "runs", "interval holds 1", "+2% found", "+5% found", "median half-width"),
+    "code",
+)
 
 VARIANTS = (PLAIN, CONTROL, *PLANTED)
 
@@ -83,26 +86,50 @@ class Findings:
 
     caption = "A against A, and against A with a planted slowdown"
 
-    def take(self, what: str, runs: Sequence[Intervals], held: float, found: float | None) -> None:
-        """Add the runs of one machine, with the shares that are required of it."""
-        slower = {name: sum(run[name].low > 1 for run in runs) for name in PLANTED}
-        self.take_controls(what, [run[CONTROL] for run in runs], held, *map(str, slower.values()))
-        for name, count in slower.items():
-            if found is not None:
-                self._require(what, f"runs that find {name}", count, len(runs), found)
-
-    def take_controls(
-        self, what: str, intervals: Sequence[Interval], held: float, *slower: str
+    def take(
+        self,
+        what: str,
+        runs: Sequence[Intervals],
+        held: float,
+        found: float | None,
+        *,
+        real: bool = False,
     ) -> None:
-        """Add intervals of which that share must hold 1, with cells about planted slowdowns."""
-        holding = sum(isfinite(i.half_width) and not i.excludes_one for i in intervals)
-        self._require(what, "intervals that hold 1", holding, len(intervals), held)
-        width = _width(intervals, digits=2).removeprefix("±")
-        cells = slower or (formatting.NOTHING,) * len(PLANTED)
-        self.rows.append((what, str(len(intervals)), str(holding), *cells, width))
+        """Add the runs of one machine, with the shares that are required of it.
 
-    def require_sight(self, runs: Sequence[Intervals]) -> None:
-        """Require of runs on this machine that they see a slowdown: else they say nothing."""
+        ``real``: it is this machine, which has to see a slowdown at all.
+        """
+        controls = [run[CONTROL] for run in runs]
+        slower = {name: sum(run[name].low > 1 for run in runs) for name in PLANTED}
+        codes = [self._held(what, controls, held)]
+        for name, count in slower.items():
+            which = f"runs that find {name}"
+            if found is not None and not self._meets(what, which, count, len(runs), found):
+                codes.append(reasons.MISSED)
+        if real and not self.require_sight(runs):
+            codes.append(reasons.BLIND)
+        self._add(what, controls, [str(count) for count in slower.values()], codes)
+
+    def take_controls(self, what: str, intervals: Sequence[Interval], held: float) -> None:
+        """Add intervals of which that share must hold 1; nothing was planted."""
+        nothing = [formatting.NOTHING] * len(PLANTED)
+        self._add(what, intervals, nothing, [self._held(what, intervals, held)])
+
+    def _add(
+        self, what: str, intervals: Sequence[Interval], cells: Sequence[str], codes: Sequence[str]
+    ) -> None:
+        width = _width(intervals, digits=2).removeprefix("±")
+        code = next((code for code in codes if code != reasons.CALIBRATED), reasons.CALIBRATED)
+        counts = (str(len(intervals)), str(_holding(intervals)))
+        self.rows.append((what, *counts, *cells, width, code))
+
+    def _held(self, what: str, intervals: Sequence[Interval], held: float) -> str:
+        which, holding = "intervals that hold 1", _holding(intervals)
+        enough = self._meets(what, which, holding, len(intervals), held)
+        return reasons.CALIBRATED if enough else reasons.OVERCONFIDENT
+
+    def require_sight(self, runs: Sequence[Intervals]) -> bool:
+        """Return whether runs on this machine see a slowdown: else they say nothing, a fault."""
         finding, least = sum(run[SEEN].low > 1 for run in runs), _least(REAL_FOUND, len(runs))
         if finding < least:
             width = _width([run[SEEN] for run in runs], digits=1)
@@ -112,11 +139,18 @@ class Findings:
                 f"{SEEN}, at least {least} must; half-width of its ratios: {width}. Stop other "
                 "programs and try again"
             )
+        return finding >= least
 
-    def _require(self, what: str, which: str, count: int, of: int, share: float) -> None:
+    def _meets(self, what: str, which: str, count: int, of: int, share: float) -> bool:
+        """Return whether a requirement is met; else add the fault."""
         least = _least(share, of)
         if count < least:
             self.faults.append(f"{what}: {which}: {count} of {of}, at least {least} must")
+        return count >= least
+
+
+def _holding(intervals: Sequence[Interval]) -> int:
+    return sum(isfinite(i.half_width) and not i.excludes_one for i in intervals)
 
 
 def _width(intervals: Sequence[Interval], digits: int) -> str:
@@ -152,8 +186,7 @@ def run(simulated: int, real: int, device: str | None, findings: Findings) -> It
         yield f"real run {number} of {real}, {rounds}: {', '.join(texts)}"
     if runs:
         known = [*map(intervals, runs)]
-        findings.take(f"this machine: {case.described}", known, REAL_HELD, None)
-        findings.require_sight(known)
+        findings.take(f"this machine: {case.described}", known, REAL_HELD, None, real=True)
     yield from _real_comparisons(runs, findings)
 
 

@@ -22,7 +22,7 @@ from attnbench.records.case import LIMITS
 from attnbench.records.device import Device
 from attnbench.records.evaluation import Weights
 from attnbench.records.trainings.recipe import MOST_EPOCHS, Recipe
-from attnbench.records.variants import CEILINGS, CONTROL, PLAIN
+from attnbench.records.variants import CEILINGS, CONTROL, PLAIN, Blocks
 
 SCHEMA = 1
 
@@ -98,7 +98,7 @@ class Training:
     data: TrainingData
     image_size: Annotated[int, Field(ge=1, le=LIMITS["image_size"][1])]
     stages: tuple[int, ...]
-    blocks: Literal["all", "last"]
+    blocks: Blocks
     at: str = ""
     """Patterns of the parts that modules stand behind; empty for the host's own sites."""
     replace: str = ""

@@ -18,7 +18,7 @@ CAPTION = "Accuracy: measured here, beside published figures"
 
 HEADINGS = (
     *("network", "data", "images", "metric", "measured (%) [95%]"),
-    *("published (%)", "verdict", "source"),
+    *("published (%)", "verdict", "code", "source"),
 )
 
 DEFINITIONS = (
@@ -29,6 +29,7 @@ DEFINITIONS = (
     "Share of images, with the interval for their number.",
     "As the source prints it.",
     "Whether both agree to the printed digits.",
+    "Of the verdict, or why there is none; `attnbench explain CODE` says more.",
     "Where it is printed, and how it was trained.",
 )
 
@@ -51,6 +52,7 @@ def tables(evaluations: Sequence[Evaluation]) -> list[Table]:
                 formatting.accuracy(percent_right(evaluation, reproduction.metric)),
                 claim.printed if claim else formatting.NOTHING,
                 reproduction.verdict or formatting.NOTHING,
+                reproduction.code,
                 claim.cited if claim else formatting.NOTHING,
             )
         )

@@ -276,7 +276,8 @@ def _of_energy(run: Run, of_energy: Run, variant: str, scatter: float | None) ->
     """Return figures of energy: those of latency, of joules in the place of seconds."""
     known = [*joules.windows(run, variant)]
     if not known:
-        return {}
+        untimed = bool(of_energy.rounds) and variant in run.modules
+        return {"energy_code": reasons.UNTIMED} if untimed else {}
     code = None if control_fault(of_energy) is None else _control_code(of_energy)
     latency = _latency(of_energy, variant, scatter, code)
     mine, its = (("energy_j", *ends_of("energy_j")), ("latency_s", *ends_of("latency_s")))

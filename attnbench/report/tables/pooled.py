@@ -109,9 +109,10 @@ class PooledRun(LoadedRun):
         rows = []
         for variant in dict.fromkeys(name for frame in frames for name in frame.index):
             known = [frame.loc[variant] for frame in frames if variant in frame.index]
-            row = _first(known) | _means(known) | self._ratio(variant, known)
-            row |= self._other_ratio("device", variant, known, self._device_replicates)
-            row |= self._other_ratio("energy", variant, known, self._energy_replicates)
+            row = _first(known) | _means(known) | self._of_runs(variant, known)
+            row |= self._ratio("", variant, known, self.replicates)
+            row |= self._ratio("device_", variant, known, self._device_replicates)
+            row |= self._ratio("energy_", variant, known, self._energy_replicates)
             row |= self._single_steps(variant)
             row |= {
                 "tied_with": "",
@@ -120,35 +121,33 @@ class PooledRun(LoadedRun):
             rows.append(row | dataframe.measured(self.run, variant))
         return typed(rows, POOLED_COLUMNS)
 
-    def _ratio(self, variant: str, rows: Sequence[pd.Series[Any]]) -> Row:
-        intervals = [ratio for row in rows if (ratio := interval(row, "ratio"))]
-        row: Row = {"runs": len(intervals), "verdict": ""}
-        if variant in self.run.modules:
-            row["code"] = self.replicates.control_code if intervals else reasons.UNTIMED
-        if variant == PLAIN or not intervals:
-            return row | (figures("ratio_between_runs", ONE) if intervals else {})
-        pooled = between_runs.known(intervals, self.scatter)
-        row |= figures("ratio_between_runs", pooled)
-        row["run_to_run"] = expm1(between_runs.of_runs(intervals, self.scatter))
-        if variant != CONTROL and self.control_fault is None:
-            row |= {"verdict": ratios.verdict(pooled), "code": reasons.of_ratio(pooled)}
-        return row
-
-    def _other_ratio(
+    def _ratio(
         self, what: str, variant: str, rows: Sequence[pd.Series[Any]], replicates: Replicates
     ) -> Row:
-        """Return the mean ratio of the device's own times, or of energy."""
-        key, verdict, code = f"{what}_ratio", f"{what}_verdict", f"{what}_code"
+        """Return the mean ratio to the plain host, with its verdict and code.
+
+        ``what``: empty for latency, ``device_`` for a device's own times, ``energy_``. As in the
+        frame of one run, a module without it is untimed where others have it.
+        """
+        key, verdict, code = f"{what}ratio", f"{what}verdict", f"{what}code"
         intervals = [ratio for row in rows if (ratio := interval(row, key))]
-        row: Row = {verdict: "", code: ""}
-        if variant in self.run.modules and intervals:
-            row[code] = replicates.control_code
+        row: Row = {verdict: None, code: None}
+        if variant in self.run.modules and _measured(replicates):
+            row[code] = replicates.control_code if intervals else reasons.UNTIMED
         if variant == PLAIN or not intervals:
             return row | (figures(f"{key}_between_runs", ONE) if intervals else {})
         pooled = between_runs.known(intervals, self.scatter)
         if variant != CONTROL and replicates.control_fault is None:
             row |= {verdict: ratios.verdict(pooled), code: reasons.of_ratio(pooled)}
         return row | figures(f"{key}_between_runs", pooled)
+
+    def _of_runs(self, variant: str, rows: Sequence[pd.Series[Any]]) -> Row:
+        """Return of how many runs the latency is, and what these leave open."""
+        intervals = [ratio for row in rows if (ratio := interval(row, "ratio"))]
+        row: Row = {"runs": len(intervals)}
+        if variant != PLAIN and intervals:
+            row["run_to_run"] = expm1(between_runs.of_runs(intervals, self.scatter))
+        return row
 
     def _single_steps(self, variant: str) -> Row:
         of_device = dataframe.single_steps_of([*map(dataframe.device_times, self.runs)], variant)
@@ -167,6 +166,11 @@ class PooledRun(LoadedRun):
                 ties.setdefault(one, []).append(other)
                 ties.setdefault(other, []).append(one)
         return ties
+
+
+def _measured(replicates: Replicates) -> bool:
+    """Return whether any variant was timed, or its energy taken, in any of the runs."""
+    return any(timed.blocks for run in replicates.runs for timed in run.rounds)
 
 
 def _first(rows: Sequence[pd.Series[Any]]) -> Row:

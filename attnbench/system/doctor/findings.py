@@ -14,6 +14,7 @@ from attnbench.system.doctor.activity import Activity, Machine
 from attnbench.text import printable
 
 State = Literal["good", "note", "warning", "unknown"]
+"""Each is also the code of the finding, as of ``attnbench explain``."""
 
 BUSY = 0.05
 """Share of one core from which another process is named, and steal time is a warning."""

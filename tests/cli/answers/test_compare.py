@@ -28,7 +28,8 @@ def test_a_module_that_was_never_timed_in_one_run_is_said_to_be_so(stored):
     old, new = stored("old", sa=1.2, se=1.1), stored("new", sa=[], se=1.1)
     sa, se = compare(old, new, LIMIT).changes
     assert (sa.new, sa.change, sa.fails) == (None, None, False)
-    assert cells(sa) == ("sa", "1.200 [1.200, 1.200]", "–", "–", "–", "was not timed in both")
+    untimed = ("was not timed in both", "untimed")
+    assert cells(sa) == ("sa", "1.200 [1.200, 1.200]", "–", "–", "–", *untimed)
     assert se.change is not None
 
 
@@ -50,6 +51,7 @@ def test_a_table_has_a_row_a_module_for_each_configuration(grid_of):
             "1.050 [1.050, 1.050]",
             "±0.0%",
             "slower by more than 3%",
+            "slower",
         )
     ]
     # A batch of eight in 0.1 s.

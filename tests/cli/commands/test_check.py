@@ -73,6 +73,7 @@ def test_junit_has_a_case_a_line_and_fails_those_that_do_not_hold() -> None:
     assert good.find("failure") is None
     assert bad.get("name") == BAD.name
     assert bad.find("failure").get("message") == BAD.fault
+    assert bad.find("failure").get("type") == BAD.code
     assert (good.get("time"), bad.get("time"), suite.get("time")) == ("0.000", "0.250", "0.250")
 
 

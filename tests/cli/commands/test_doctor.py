@@ -40,5 +40,6 @@ def test_json_holds_every_finding(finds, capsys):
         "found": "on battery",
         "state": "warning",
         "advice": "connect it",
+        "code": "warning",
     }
     assert call("doctor", "--format", "xml") == 2

@@ -28,7 +28,7 @@ def test_a_planted_slowdown_is_named_by_its_share():
 def test_runs_that_are_all_right_are_a_row_and_no_fault():
     findings = Findings()
     findings.take("calm", good(20), HELD, FOUND)
-    assert findings.rows == [("calm", "20", "20", "20", "20", "0.00%")]
+    assert findings.rows == [("calm", "20", "20", "20", "20", "0.00%", "calibrated")]
     assert findings.faults == []
     assert len(findings.rows[0]) == len(HEADINGS)
 
@@ -56,7 +56,7 @@ def test_runs_that_are_too_short_for_an_interval_hold_nothing():
     findings = Findings()
     findings.take("slow machine", [intervals(run_of(1.0, 1.0, 1.0))] * 20, REAL_HELD, None)
     assert findings.faults == ["slow machine: intervals that hold 1: 0 of 20, at least 18 must"]
-    assert findings.rows[0][-1] == "too few rounds"
+    assert findings.rows[0][-2:] == ("too few rounds", "overconfident")
     findings.require_sight([intervals(run_of(1.0, 1.0, 1.0))])
     assert "half-width of its ratios: too few rounds. Stop" in findings.faults[-1]
 
@@ -96,14 +96,14 @@ def test_slowdowns_that_are_not_found_are_counted(missing, faults):
 def test_a_slowdown_that_is_measured_as_a_gain_is_not_found():
     findings = Findings()
     findings.take("calm", [intervals(run_of(*[1.0] * 6, **{"+5%": 0.95}))] * 20, HELD, FOUND)
-    assert findings.rows == [("calm", "20", "20", "20", "0", "0.00%")]
+    assert findings.rows == [("calm", "20", "20", "20", "0", "0.00%", "missed")]
     assert findings.faults == ["calm: runs that find +5%: 0 of 20, at least 19 must"]
 
 
 def test_where_no_slowdown_must_be_found_it_is_counted_all_the_same():
     findings = Findings()
     findings.take("this machine", blind(20), REAL_HELD, None)
-    assert findings.rows == [("this machine", "20", "20", "0", "20", "0.00%")]
+    assert findings.rows == [("this machine", "20", "20", "0", "20", "0.00%", "calibrated")]
     assert findings.faults == []
 
 
@@ -114,12 +114,13 @@ def test_every_fault_names_its_machine():
     findings.take("blind", blind(20), HELD, FOUND)
     assert [row[0] for row in findings.rows] == ["calm", "windy", "blind"]
     assert [fault.split(":")[0] for fault in findings.faults] == ["windy", "blind"]
+    assert [row[-1] for row in findings.rows] == ["calibrated", "overconfident", "missed"]
 
 
 def test_the_width_is_the_median_of_the_runs():
     findings = Findings()
     findings.take("calm", [wide(1.01), wide(1.02), wide(1.08)], HELD, None)
-    assert findings.rows[0][-1] == "1.00%"  # (1.02 - 1) / 2
+    assert findings.rows[0][-2] == "1.00%"  # (1.02 - 1) / 2
     assert findings.rows[0][2] == "3"  # an interval that ends at 1 holds it
 
 
@@ -227,5 +228,5 @@ def test_simulated_runs_are_compared_one_and_three_a_side():
         "1 a side: 2 comparisons",
         "3 a side: 2 comparisons",
     ]
-    one, three = (float(row[-1].removesuffix("%")) for row in found.rows)
+    one, three = (float(row[-2].removesuffix("%")) for row in found.rows)
     assert three < 0.8 * one

@@ -50,9 +50,10 @@ def test_a_row_an_evaluation_metric_and_source() -> None:
         "measured (%) [95%]": "77.882 [77.516, 78.244]",
         "published (%)": "77.882",
         "verdict": "reproduced",
+        "code": "reproduced",
         "source": "wofmanaf/SA-Net README @00a6760",
     }
-    assert shown[1]["verdict"] == "lower by 0.092, within"
+    assert (shown[1]["verdict"], shown[1]["code"]) == ("lower by 0.092, within", "agrees")
     assert len(shown) == 2
 
 
@@ -63,7 +64,7 @@ def test_every_source_has_a_row_and_none_is_a_dash() -> None:
     timm = ["76.156", "80.382", "79.828", "78.052"]
     assert [row[5] for row in top1] == ["76.384", "75.90", "76.300", *timm, "–"]
     assert top1[-2][-1] == "huggingface/pytorch-image-models results csv @aa4b5850, a3"
-    assert top1[-1][6:] == ("–", "–")
+    assert top1[-1][6:] == ("–", "unpublished", "–")
     assert accuracy.tables([]) == []
 
 

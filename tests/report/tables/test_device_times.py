@@ -64,12 +64,32 @@ def test_both_times_have_their_figures(waiting: LoadedRun) -> None:
     assert low < 1.5 < high  # the rounds agree exactly, runs need not
 
 
-def test_without_times_of_its_own_a_device_has_no_code(run: Run) -> None:
-    of_cpu = LoadedRun(run).frame.set_index("variant")
+def taken_together(run: Run) -> LoadedRun:
+    (loaded,) = pooled({"one": LoadedRun(run), "two": LoadedRun(run)}).values()
+    return loaded
+
+
+@pytest.mark.parametrize("load", [LoadedRun, taken_together], ids=["one run", "two runs"])
+def test_a_module_without_a_devices_own_time_is_untimed_where_others_have_one(load, run) -> None:
+    of_cpu = load(run).frame.set_index("variant")
     assert of_cpu["device_code"].isna().all()
+    assert of_cpu["energy_code"].isna().all()
     assert of_cpu.loc[["sa", "sk"], "code"].tolist() == ["slower", "untimed"]  # SK failed
-    of_gpu = LoadedRun(on_a_device(run, issued=0.5)).frame.set_index("variant")
+    on_gpu = on_a_device(run, issued=0.5)
+    of_gpu = load(on_gpu).frame.set_index("variant")
     assert of_gpu.loc[["sa", "sk"], "device_code"].tolist() == ["slower", "untimed"]
+    of_sa = [
+        replace(
+            timed,
+            blocks=tuple(
+                replace(block, device=None) if block.variant == "sa" else block
+                for block in timed.blocks
+            ),
+        )
+        for timed in on_gpu.rounds
+    ]
+    without = load(replace(on_gpu, rounds=of_sa)).frame.set_index("variant")
+    assert without.loc["sa", ["code", "device_code"]].tolist() == ["slower", "untimed"]
 
 
 def test_where_the_gpu_waited_the_device_ratio_stands_first(waiting: LoadedRun) -> None:

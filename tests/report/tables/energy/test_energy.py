@@ -53,6 +53,7 @@ def test_every_figure_of_energy_is_that_of_its_windows(measured: LoadedRun) -> N
     assert sa["energy_windows"] == 6 * len(measured.runs)
     assert sa["energy_apart"] == 0
     assert isnan(frame.loc["sk", "energy_j"])
+    assert frame.loc["sk", "energy_code"] == "untimed"  # where others have theirs
     assert sa["ratio"] == pytest.approx(1.2)  # latency is as it was
 
 

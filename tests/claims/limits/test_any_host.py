@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from attnbench.claims import limits
+from attnbench.claims.limits.check import check
+from attnbench.claims.limits.file import read
+from attnbench.claims.limits.placed import Placement
 from attnbench.errors import UserError
 
-NETS = Path(__file__).parents[1] / "helpers" / "small_hosts.py"
+NETS = Path(__file__).parents[2] / "helpers" / "small_hosts.py"
 
 
 @pytest.mark.usefixtures("one_process")
@@ -17,7 +19,7 @@ def test_a_host_lies_beside_the_file_of_limits(tmp_path):
     # Kernels of 3, 5, 5 and 5 for 64, 128, 256 and 512 channels.
     text = "eca in nets.py:resnet: added params <= 18\neca in nets.py:resnet: added params <= 17\n"
     (tmp_path / "limits.txt").write_text(text)
-    within, over = limits.check(limits.read(tmp_path / "limits.txt"))
+    within, over = check(read(tmp_path / "limits.txt"))
     assert (within.computed, within.verdict) == (18, "within")
     assert (over.verdict, over.subject) == ("OVER by 1", "eca in nets.py:resnet: added params")
 
@@ -25,7 +27,7 @@ def test_a_host_lies_beside_the_file_of_limits(tmp_path):
 def test_an_unknown_host_is_named_with_its_line(tmp_path):
     (tmp_path / "limits.txt").write_text("eca in vgg17: added params <= 18\n")
     with pytest.raises(UserError, match=r"limits\.txt, line 1: unknown host 'vgg17' \(did you"):
-        limits.check(limits.read(tmp_path / "limits.txt"))
+        check(read(tmp_path / "limits.txt"))
 
 
 @pytest.mark.usefixtures("one_process")
@@ -35,11 +37,11 @@ def test_a_custom_module_is_placed_for_images_of_the_size_that_is_asked_for(tmp_
     (tmp_path / "mine.py").write_text(MINE)
     text = "mine.py:Mine in nets.py:net: added params <= 32, added macs <= 0\n"
     (tmp_path / "limits.txt").write_text(text)
-    known = limits.read(tmp_path / "limits.txt")
-    for refused in limits.check(known):
+    known = read(tmp_path / "limits.txt")
+    for refused in check(known):
         assert "fails on images of 224x224" in refused.verdict
         assert not refused.holds
-    params, macs = limits.check(known, limits.Placement(size=32))
+    params, macs = check(known, Placement(size=32))
     assert (params.computed, params.verdict) == (8 + 24, "within")
     assert macs.computed == 0
 
@@ -50,11 +52,11 @@ def test_a_map_whose_channels_are_not_known_is_no_place(tmp_path):
     cube = ONE_SIZE.replace("24", "16")
     (tmp_path / "nets.py").write_text(cube)
     (tmp_path / "limits.txt").write_text("eca in nets.py:net: added params <= 24\n")
-    known = limits.read(tmp_path / "limits.txt")
+    known = read(tmp_path / "limits.txt")
     with pytest.raises(
         UserError, match=r"behind second\.norm, .* which axis .* say where with --at"
     ):
-        limits.check(known, limits.Placement(size=32))
+        check(known, Placement(size=32))
 
 
 ONE_SIZE = """

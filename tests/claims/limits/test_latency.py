@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from attnbench.claims.latency_limit import LatencyLimit, is_latency, parse
-from attnbench.claims.limits import read
+from attnbench.claims.limits.file import read
+from attnbench.claims.limits.latency import LatencyLimit, is_latency, parse
 from attnbench.errors import UserError
 
 FILE = Path("gates/limits.txt")
