@@ -7,7 +7,7 @@ from random import Random
 import pytest
 import torch
 from helpers import small_training
-from helpers.small_training import Log, Squares, figures, same, train, weights
+from helpers.small_training import Log, Squares, Ticking, figures, same, train, weights
 
 from attnbench.accuracy.checkpoints import classes_of, read_weights
 from attnbench.errors import UserError
@@ -15,7 +15,7 @@ from attnbench.records.trainings import store
 from attnbench.records.trainings.schema import Epoch, Fault
 from attnbench.report.tables.trainings.gains import notes
 from attnbench.stats.gains import Gains
-from attnbench.system import environment
+from attnbench.system import environment, worker
 from attnbench.training import checkpoints, draws, runner
 
 
@@ -113,34 +113,39 @@ def test_killed_ten_times_it_ends_in_the_same_weights(
         if left[0] <= 0:
             raise KilledError
 
-    class Killing(Log):
-        def moved(self, *_: object) -> None:
-            tick()
-
-    for module, name in ((checkpoints, "write"), (store, "append"), (store, "begin")):
-        function = getattr(module, name)
-
-        def around(*given, function=function):
-            tick()  # before it, and after it
-            function(*given)
-            tick()
-
-        monkeypatch.setattr(module, name, around)
+    small_training.tick_at_writes(monkeypatch, tick)
     random, kills = Random(0), 0
     while kills < 10:
         left[0] = random.randint(1, 12)
         try:
             # A checkpoint before every step.
-            train(tmp_path / "killed", Killing(), save_minutes=1e-9)
+            train(tmp_path / "killed", Ticking(tick), save_minutes=1e-9)
         except KilledError:
             kills += 1
         else:
             pytest.fail("it was done before the tenth kill")
     left[0] = 10**9
-    resumed = train(tmp_path / "killed", Killing(), save_minutes=1e-9)
+    resumed = train(tmp_path / "killed", Ticking(tick), save_minutes=1e-9)
     assert figures(resumed) == figures(undisturbed) == figures(store.read(tmp_path / "killed"))
     for variant in ("plain", "control", "eca"):
         assert same(weights(tmp_path / "killed", variant), weights(tmp_path / "whole", variant))
+
+
+@pytest.mark.usefixtures("small")
+def test_killed_by_sigkill_it_ends_in_the_same_weights(tmp_path: Path) -> None:
+    """Processes that the system ends, one of them while it writes a checkpoint."""
+    undisturbed = train(tmp_path / "whole")
+    killed = tmp_path / "killed"
+    for ticks, in_a_checkpoint in ((9, False), (3, True), (20, False)):
+        with pytest.raises(worker.ChildDiedError, match="SIGKILL"):
+            worker.call(small_training.killed_at, ticks, in_a_checkpoint, str(killed))
+        unfinished = [path for path in (killed / "checkpoints").iterdir() if path.suffix != ".pth"]
+        assert len(unfinished) == in_a_checkpoint
+    assert 0 < sum(map(len, store.read(killed).epochs.values())) < 3 * 3
+    resumed = train(killed)
+    assert figures(resumed) == figures(undisturbed) == figures(store.read(killed))
+    for variant in ("plain", "control", "eca"):
+        assert same(weights(killed, variant), weights(tmp_path / "whole", variant))
 
 
 @pytest.mark.usefixtures("small")
