@@ -133,13 +133,23 @@ def compare(whole: Path, killed: Path) -> Counter[str]:
         if not other.exists():
             counts["weights"] += 1
             continue
-        one, two = (torch.load(file, weights_only=True) for file in (path, other))
+        one, two = (_timeless_state(torch.load(file, weights_only=True)) for file in (path, other))
         counts["weights"] += not _same(one, two)
     wanted, found = epochs(whole), epochs(killed)
     counts["faults"] = (killed / "trainings.jsonl").read_text(encoding="utf-8").count('"error":')
     counts["leftovers"] = sum(path.suffix != ".pth" for path in (killed / "checkpoints").iterdir())
     counts["epochs"] = sum(((wanted - found) + (found - wanted)).values())
     return counts
+
+
+def _timeless_state(state: dict[str, Any]) -> dict[str, Any]:
+    """Return a checkpoint's content without the seconds that its epochs took."""
+    progress = {key: value for key, value in state["progress"].items() if key != "seconds"}
+    epochs = [
+        {key: value for key, value in epoch.items() if key != "seconds"}
+        for epoch in progress["epochs"]
+    ]
+    return state | {"progress": progress | {"epochs": epochs}}
 
 
 def _same(one: object, two: object) -> bool:
