@@ -1,6 +1,8 @@
 """Trainings on a task of a few pixels: pairs, kills, stops and faults."""
 
 import json
+import os
+import signal
 from pathlib import Path
 from random import Random
 
@@ -8,6 +10,7 @@ import pytest
 import torch
 from helpers import small_training
 from helpers.small_training import Log, Squares, figures, same, train, weights
+from torch.utils.data import get_worker_info
 
 from attnbench.accuracy.checkpoints import classes_of, read_weights
 from attnbench.errors import UserError
@@ -16,7 +19,7 @@ from attnbench.records.trainings.schema import Epoch, Fault
 from attnbench.report.tables.trainings.gains import notes
 from attnbench.stats.gains import Gains
 from attnbench.system import environment, worker
-from attnbench.training import checkpoints, draws, runner
+from attnbench.training import checkpoints, draws, loading, runner
 
 
 @pytest.fixture
@@ -65,6 +68,25 @@ def test_other_processes_that_read_images_change_nothing(tmp_path: Path) -> None
     changes = ("epochs=1", "batch_size=8")
     alone = train(tmp_path / "alone", None, changes)
     assert figures(train(tmp_path / "with", None, changes, workers=2)) == figures(alone)
+
+
+def test_processes_that_read_images_outlive_signals(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A signal to the whole group ends a training by its checkpoint, not by a fault of readers."""
+    reading = Squares.training
+
+    def signalled(self, index):
+        assert get_worker_info() is not None
+        for name in loading.ENDING:
+            os.kill(os.getpid(), getattr(signal, name))
+        return reading(self, index)
+
+    monkeypatch.setattr(Squares, "training", signalled)
+    small_training.use(monkeypatch)
+    trainings = train(tmp_path, None, ("epochs=1", "batch_size=8"), workers=1)
+    assert not trainings.faults
+    assert trainings.finished("eca", 0)
 
 
 def test_variants_of_a_seed_draw_the_same(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -232,6 +254,21 @@ def test_a_full_disk_is_a_record_and_the_others_go_on(
     assert "No space left" in trainings.faults["control", 0].message
     assert trainings.finished("eca", 0)
     assert train(tmp_path).finished("control", 0)
+
+
+@pytest.mark.usefixtures("small")
+def test_a_stop_on_a_full_disk_stops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The checkpoint of the network that is trained cannot be written; no other is begun."""
+
+    def full(path: Path, *_: object) -> None:
+        raise UserError(f"cannot write {path}: No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(checkpoints, "write", full)
+        with pytest.raises(KeyboardInterrupt):
+            train(tmp_path, Log(stop_after=1))
+    assert list(store.read(tmp_path).faults) == [("plain", 0)]
+    assert train(tmp_path).finished("plain", 0)
 
 
 def test_a_module_that_raises_is_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
