@@ -2,20 +2,24 @@
 
 First ``attnbench train`` runs once without being disturbed, deterministic and small: the plain
 host, its control and one module on scikit-learn's digits. Then again in another folder, where it is
-killed ``--count`` times (SIGKILL, SIGTERM, SIGINT) and started again with the same ``--out`` until
-it has come to its end. Counted are
+killed ``--count`` times with all its processes (SIGKILL, SIGTERM, SIGINT) and started again with
+the same ``--out`` until it has come to its end. Another process reads the images, and checkpoints
+are written all the time, so that kills meet both. Counted are
 
 * *weights*: networks whose final weights differ from the undisturbed ones in any bit;
 * *epochs*: epochs whose figures differ, are missing, or stand there twice;
+* *faults*: records of a training that failed: none did;
+* *leftovers*: files beside the checkpoints at the end;
 * *status*: an end by SIGTERM or SIGINT without its exit status, or any but 0 at the end;
 * *tracebacks*: in anything that was printed;
-* *hangs*: a start that has not ended after five minutes.
+* *hangs*: a start that has not ended in ten times the undisturbed one's time.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -27,12 +31,14 @@ from time import monotonic, sleep
 from typing import Any
 
 OPTIONS = (
-    "train --data digits --host resnet18 --modules eca --stages 4 --recipe short --set epochs=2 "
-    "--seeds 1 --device cpu --threads 1 --deterministic --save-minutes 0.01"
+    "train --data digits --host shufflenet_v2_x0_5 --at stage4.*.branch2.*@BatchNorm2d "
+    "--modules eca --recipe short --set epochs=2 --seeds 1 --device cpu --threads 1 "
+    "--workers 1 --deterministic --save-minutes 0.005"
 )
-FAILURES = ("weights", "epochs", "status", "tracebacks", "hangs")
+FAILURES = ("weights", "epochs", "faults", "leftovers", "status", "tracebacks", "hangs")
 STATUS = {signal.SIGKILL: -9, signal.SIGTERM: 143, signal.SIGINT: 130}
-HANG_S = 300.0
+MOST_TIMES = 10
+"""The undisturbed training's time; one that takes longer hangs."""
 MOST_STARTS = 4
 """Of each kill: one whose moment comes after the end does not count."""
 
@@ -47,10 +53,12 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     ends = monotonic() + given.seconds
+    # A job in the background ignores it, and so would all that it starts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with tempfile.TemporaryDirectory() as folder:
         whole, killed = Path(folder) / "whole", Path(folder) / "killed"
         begun = monotonic()
-        status, printed = start(whole, None)
+        status, printed = start(whole, given.seconds)
         whole_s = monotonic() - begun
         if status:
             sys.exit(f"the undisturbed training ended with status {status}:\n{printed}")
@@ -60,7 +68,8 @@ def main() -> None:
             if counts["kills"] == given.count or monotonic() > ends:
                 break
             kill(killed, random, whole_s, counts)
-        status, printed = start(killed, None)
+        status, printed = start(killed, MOST_TIMES * whole_s)
+        counts["hangs"] += status is None
         counts["status"] += status != 0
         counts["tracebacks"] += "Traceback" in printed
         counts += compare(whole, killed)
@@ -69,13 +78,13 @@ def main() -> None:
     sys.exit(int(any(counts[name] for name in FAILURES)))
 
 
-def start(out: Path, most_s: float | None) -> tuple[int | None, str]:
+def start(out: Path, most_s: float) -> tuple[int | None, str]:
     """Run the command; return its status, None where it has not ended, and what it printed."""
     process = _begin(out)
     try:
-        printed, _ = process.communicate(timeout=most_s or HANG_S)
+        printed, _ = process.communicate(timeout=most_s)
     except subprocess.TimeoutExpired:
-        process.kill()
+        os.killpg(process.pid, signal.SIGKILL)
         printed, _ = process.communicate()
         return None, printed
     return process.returncode, printed
@@ -100,11 +109,11 @@ def kill(out: Path, random: Random, whole_s: float, counts: Counter[str]) -> Non
         counts["status"] += process.returncode != 0
         process.communicate()
         return
-    process.send_signal(sent)
+    os.killpg(process.pid, sent)
     try:
-        printed, _ = process.communicate(timeout=HANG_S)
+        printed, _ = process.communicate(timeout=MOST_TIMES * whole_s)
     except subprocess.TimeoutExpired:
-        process.kill()
+        os.killpg(process.pid, signal.SIGKILL)
         printed, _ = process.communicate()
         counts["hangs"] += 1
     counts["kills"] += 1
@@ -124,11 +133,23 @@ def compare(whole: Path, killed: Path) -> Counter[str]:
         if not other.exists():
             counts["weights"] += 1
             continue
-        one, two = (torch.load(file, weights_only=True) for file in (path, other))
+        one, two = (_timeless_state(torch.load(file, weights_only=True)) for file in (path, other))
         counts["weights"] += not _same(one, two)
     wanted, found = epochs(whole), epochs(killed)
+    counts["faults"] = (killed / "trainings.jsonl").read_text(encoding="utf-8").count('"error":')
+    counts["leftovers"] = sum(path.suffix != ".pth" for path in (killed / "checkpoints").iterdir())
     counts["epochs"] = sum(((wanted - found) + (found - wanted)).values())
     return counts
+
+
+def _timeless_state(state: dict[str, Any]) -> dict[str, Any]:
+    """Return a checkpoint's content without the seconds that its epochs took."""
+    progress = {key: value for key, value in state["progress"].items() if key != "seconds"}
+    epochs = [
+        {key: value for key, value in epoch.items() if key != "seconds"}
+        for epoch in progress["epochs"]
+    ]
+    return state | {"progress": progress | {"epochs": epochs}}
 
 
 def _same(one: object, two: object) -> bool:

@@ -86,7 +86,7 @@ WITHOUT_TORCH = (
     *("sweeps", "runtimes/table.py"),
     *("claims/claim.py", "claims/limits/file.py", "measuring/options.py", "accuracy/options.py"),
     *("detection/options.py", "detection/annotations.py"),
-    *("training/options.py", "training/detection/files.py"),
+    *("training/options.py", "training/setup/requirements.py", "training/detection/files.py"),
 )
 """Read by machines that have no torch: neither they nor what they import may import it."""
 

@@ -62,14 +62,40 @@ class Annotations:
             found[annotation["image_id"]].append(annotation)
         return found
 
-    @property
-    def has_masks(self) -> bool:
-        """Whether every annotation has a mask."""
-        return all(annotation.get("segmentation") for annotation in self.annotations)
+    @cached_property
+    def objects(self) -> dict[int, list[Mapping[str, Any]]]:
+        """What there is to find in every image: neither crowds nor boxes without an area."""
+        return {
+            image: [
+                known for known in found if not known.get("iscrowd", 0) and _has_area(known["bbox"])
+            ]
+            for image, found in self.by_image.items()
+        }
+
+    @cached_property
+    def flat(self) -> int:
+        """How many boxes have no area."""
+        return sum(not _has_area(annotation["bbox"]) for annotation in self.annotations)
+
+    def require_masks(self) -> None:
+        """Refuse annotations without a mask, of boxes that have an area.
+
+        Raises:
+            UserError: there are some; the message names one.
+        """
+        for annotation in self.annotations:
+            if _has_area(annotation["bbox"]) and not annotation.get("segmentation"):
+                raise UserError(
+                    f"{self.file}: annotation {annotation['id']} has no 'segmentation', and the "
+                    "host predicts masks; a fasterrcnn_ host would do"
+                )
 
 
-def read(file: Path) -> Annotations:
-    """Read a file of annotations.
+def read(file: Path, *, flat: bool = False) -> Annotations:
+    """Read a file of annotations; with ``flat`` also boxes without an area.
+
+    COCO's own file of 2017 has two of them among those to train on. To test on, each would be an
+    object that no network can find.
 
     Raises:
         UserError: a file that cannot be read or is not of this format; no images, categories or
@@ -87,7 +113,7 @@ def read(file: Path) -> Annotations:
         raise UserError(f"{file} has no '{missing[0]}'; {FORMAT}")
     for part, fields in PARTS.items():
         _require_entries(file, part, data[part], fields)
-    _require_references(file, data)
+    _require_references(file, data, flat=flat)
     return Annotations(file, data)
 
 
@@ -107,7 +133,7 @@ def _require_entries(file: Path, part: str, entries: object, fields: tuple[str, 
         ids.add(entry["id"])
 
 
-def _require_references(file: Path, data: Mapping[str, Any]) -> None:
+def _require_references(file: Path, data: Mapping[str, Any], *, flat: bool) -> None:
     """Refuse files outside the folder, and annotations of nothing or without an area."""
     for image in data["images"]:
         name = image["file_name"]
@@ -121,7 +147,7 @@ def _require_references(file: Path, data: Mapping[str, Any]) -> None:
         for part, field in (("images", "image_id"), ("categories", "category_id")):
             if not _within(annotation[field], known[part]):
                 raise UserError(f"{where}: {field} {_shown(annotation[field])} is not in '{part}'")
-        if not _has_area(annotation["bbox"]):
+        if not (_is_box(annotation["bbox"]) and (flat or _has_area(annotation["bbox"]))):
             raise UserError(
                 f"{where}: the box {_shown(annotation['bbox'])} is not left, top, width and height "
                 "with a positive area"
@@ -132,13 +158,17 @@ def _within(value: object, known: set[int]) -> bool:
     return type(value) is int and value in known
 
 
-def _has_area(box: object) -> bool:
-    """Return whether a box is of four numbers, the last two positive."""
+def _is_box(box: object) -> bool:
+    """Return whether it is of four numbers, of which the last two are not negative."""
     if not isinstance(box, list) or len(box) != CORNERS:
         return False
     if not all(type(value) in (int, float) and isfinite(value) for value in box):
         return False
-    return bool(box[2] > 0 and box[3] > 0)
+    return bool(box[2] >= 0 and box[3] >= 0)
+
+
+def _has_area(box: Sequence[float]) -> bool:
+    return box[2] > 0 and box[3] > 0
 
 
 def _shown(value: object) -> str:

@@ -74,11 +74,8 @@ def prepare(options: EvaluationOptions) -> Prepared:
     assert options.annotations is not None
     package.require()
     known = read(options.annotations)
-    if has_masks(options.host) and not known.has_masks:
-        raise UserError(
-            f"{options.annotations}: {options.host} predicts masks, and annotations without "
-            "'segmentation' are there; evaluate a fasterrcnn_ host"
-        )
+    if has_masks(options.host):
+        known.require_masks()
     device = devices.chosen(options.device)
     module = None if options.module is None else parse(options.module)
     if module is not None and module.is_custom:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 from torchvision.transforms.functional import to_tensor
@@ -66,16 +67,17 @@ class DetectionImages:
         return pixels
 
     def sample(self, place: int, *, with_masks: bool, flipped: bool = False) -> Any:
-        """Return an image to train on and its target, without crowds; mirrored if ``flipped``.
+        """Return an image to train on and its target; mirrored if ``flipped``.
 
-        The target holds ``boxes`` (n, 4), corners in pixels, ``labels`` (n), and ``masks`` (n,
-        height, width).
+        Crowds and boxes without an area are left out. The target holds ``boxes`` (n, 4), corners in
+        pixels, ``labels`` (n), and ``masks`` (n, height, width).
+
+        Raises:
+            UserError: the image cannot be read, or a mask is none.
         """
         pixels = self.image(place)
         entry = self.annotations.images[place]
-        of_image = [
-            known for known in self.annotations.by_image[entry["id"]] if not known.get("iscrowd", 0)
-        ]
+        of_image = self.annotations.objects[entry["id"]]
         corners = torch.tensor([known["bbox"] for known in of_image], dtype=torch.float32)
         corners = corners.reshape(-1, 4)
         corners[:, 2:] += corners[:, :2]
@@ -87,7 +89,7 @@ class DetectionImages:
         }
         if with_masks:
             size = (entry["height"], entry["width"])
-            decoded = [masks(known["segmentation"], size) for known in of_image]
+            decoded = [self._mask(known, size) for known in of_image]
             stacked = np.stack(decoded) if decoded else np.zeros((0, *size), np.uint8)
             target["masks"] = torch.from_numpy(stacked)
         if flipped:
@@ -98,6 +100,13 @@ class DetectionImages:
             if with_masks:
                 target["masks"] = target["masks"].flip(-1)
         return pixels, target
+
+    def _mask(self, annotation: Mapping[str, Any], size: tuple[int, int]) -> NDArray[np.uint8]:
+        try:
+            return masks(annotation["segmentation"], size)
+        except UserError as error:
+            where = f"{self.annotations.file}: annotation {annotation['id']}"
+            raise UserError(f"{where}: {error}") from error
 
     def digest(self) -> str:
         """Return one SHA-256 of the annotations' file and every image, in the file's order.

@@ -25,6 +25,9 @@ FIGURES = ("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large")
 KINDS = {"box": "bbox", "mask": "segm"}
 """What is compared -> its name in the package."""
 
+FEWEST = 6
+"""Numbers of a polygon: three corners."""
+
 NOTHING = -1.0
 """The package's figure where there is nothing to find, such as no large objects."""
 
@@ -53,7 +56,9 @@ def precision(
     with redirect_stdout(io.StringIO()):  # it tells what it does
         known = coco()
         known.dataset = deepcopy(dict(truth))
-        for annotation in known.dataset["annotations"]:
+        for number, annotation in enumerate(known.dataset["annotations"], start=1):
+            # The package marks what is found by its id, and takes an id of 0 for nothing.
+            annotation["id"] = number
             # Optional in files that people have; COCO's own always hold them.
             annotation.setdefault("iscrowd", 0)
             annotation.setdefault("area", annotation["bbox"][2] * annotation["bbox"][3])
@@ -78,7 +83,9 @@ def masks(segmentation: Any, size: tuple[int, int]) -> NDArray[np.uint8]:
     try:
         encoded = segmentation
         if isinstance(segmentation, list):
-            encoded = codec.merge(codec.frPyObjects(segmentation, *size))
+            # The package takes four numbers for a box; as two corners they enclose nothing.
+            polygons = [polygon for polygon in segmentation if len(polygon) >= FEWEST]
+            encoded = codec.merge(codec.frPyObjects(polygons, *size))
         elif isinstance(segmentation["counts"], list):
             encoded = codec.frPyObjects(segmentation, *size)
         decoded: NDArray[np.uint8] = codec.decode(encoded)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import warnings
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -57,6 +58,16 @@ def write(path: Path, state: dict[str, Any], progress: Progress) -> None:
     known = asdict(progress)
     torch.save(state | {"progress": known}, data)
     write_whole(path, data.getvalue())
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove what is left of files that were being written when their process was killed.
+
+    Each may be as large as a checkpoint. No other process may be writing to the folder.
+    """
+    for file in (folder / FOLDER).glob(".*.pth.*"):
+        with suppress(OSError):
+            file.unlink()
 
 
 def read(path: Path) -> tuple[dict[str, Any], Progress] | None:

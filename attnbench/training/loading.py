@@ -13,6 +13,9 @@ from torch.utils.data import DataLoader, Dataset
 from attnbench.training import draws
 from attnbench.training.task import SampleError, Task
 
+ENDING = ("SIGINT", "SIGTERM", "SIGHUP")
+"""Signals that a command ends at after it has written a checkpoint."""
+
 
 @dataclass(frozen=True)
 class Broken:
@@ -61,14 +64,20 @@ def _batches(
         batch_sampler=batches,
         collate_fn=collate,
         num_workers=workers,
-        worker_init_fn=_ignore_interrupts,
+        worker_init_fn=_ignore_signals,
     )
     return iter(loader)
 
 
-def _ignore_interrupts(_: int) -> None:
-    """Leave Ctrl-C, which a terminal sends to every process, to the one that trains."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _ignore_signals(_: int) -> None:
+    """Leave the signals that end a command to the process that trains, which ends this one.
+
+    Terminals, schedulers and torchrun send them to every process of a group. One that reads images
+    and ended at once would fail the network that is being trained.
+    """
+    for name in ENDING:
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
 
 
 def _collated(task: Task, samples: list[Any]) -> Any:

@@ -21,7 +21,7 @@ from attnbench.records.trainings.recipe import Recipe
 from attnbench.records.trainings.schema import Entry, Epoch, Fault, Training, Trainings
 from attnbench.system import environment, process_settings
 from attnbench.text import error_line
-from attnbench.training import engine, processes
+from attnbench.training import checkpoints, engine, processes
 from attnbench.training.engine import FaultError, Setting, Trainer
 from attnbench.training.options import TrainOptions
 from attnbench.training.planning import Planned, device_of, plan
@@ -111,6 +111,7 @@ def _written(
     if out is not None and store.exist(out):
         store.lock(out)
         store.repair(out)
+        checkpoints.remove_unfinished(out)
         known = store.read(out)
     planned = plan(options, recipe, count, known.training if known else None)
     training = planned.training
@@ -180,6 +181,8 @@ def _train_one(  # noqa: PLR0913, PLR0917  all that a network is trained with
                 record(epoch)
     except FaultError as error:
         record(Fault(kind=error.kind, message=str(error)))
+        if group.greatest(int(listener.stop())):  # the checkpoint of a stop may not be written
+            raise KeyboardInterrupt from error
     except UserError:
         raise
     except Exception as error:

@@ -103,5 +103,5 @@ def test_a_detector_of_masks_needs_masks(options: EvaluationOptions, tmp_path: P
     data = coco.content()
     del data["annotations"][0]["segmentation"]
     coco.write(tmp_path, data)
-    with pytest.raises(UserError, match="predicts masks, and annotations without"):
+    with pytest.raises(UserError, match="annotation 1 has no 'segmentation', and the host"):
         prepare(checked(replace(options, host="maskrcnn_resnet50_fpn")))

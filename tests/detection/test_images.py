@@ -51,6 +51,16 @@ def test_crowds_are_not_trained_on(tmp_path: Path) -> None:
     assert images.sample(0, with_masks=False)[1]["labels"].tolist() == [2]
 
 
+def test_a_mask_that_is_none_is_named(tmp_path: Path) -> None:
+    data = coco.content()
+    data["annotations"][1]["segmentation"] = {"size": [96, 95], "counts": [96 * 95]}
+    images = DetectionImages(read(coco.write(tmp_path, data)), tmp_path / "images", LABELS)
+    with pytest.raises(
+        UserError, match=r"annotations\.json: annotation 2: a mask is of \(96, 95\)"
+    ):
+        images.sample(0, with_masks=True)
+
+
 def test_what_cannot_be_read_is_refused(images: DetectionImages, tmp_path: Path) -> None:
     file = tmp_path / "images" / "1.png"
     Image.new("RGB", (48, 96)).save(file)

@@ -83,6 +83,16 @@ def test_the_annotations_stay_as_they_are():
     assert truth == before
 
 
+@pytest.mark.parametrize("kind", ["box", "mask"])
+def test_ids_of_annotations_may_begin_at_zero(kind):
+    """The package's evaluator takes the object with the id 0 for one that nothing has found."""
+    truth = coco.content()
+    for annotation in truth["annotations"]:
+        annotation["id"] -= 1
+    assert precision(truth, found(kind=kind), kind)["ap"] == 1.0
+    assert truth["annotations"][0]["id"] == 0
+
+
 def test_area_and_crowd_may_be_left_out():
     truth = coco.content()
     for annotation in truth["annotations"]:
@@ -109,6 +119,14 @@ def test_masks_are_read_from_polygons_and_run_lengths():
     runs = coco_digits.run_lengths(polygon.astype(bool))
     assert (masks(runs, (5, 6)) == polygon).all()
     assert (masks(encoded(polygon), (5, 6)) == polygon).all()
+
+
+def test_two_corners_are_no_box():
+    """Which the package takes four numbers for."""
+    corners, triangle = [1, 1, 4, 3], [0, 0, 4, 0, 0, 4]
+    assert (masks([corners, triangle], (5, 6)) == masks([triangle], (5, 6))).all()
+    with pytest.raises(UserError, match="mask"):
+        masks([corners], (5, 6))
 
 
 @pytest.mark.parametrize("wrong", [[], "text", {"counts": [1, 2], "size": [9, 9]}, [[1, 2]]])

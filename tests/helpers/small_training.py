@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,6 +16,7 @@ from torch import nn
 
 from attnbench.errors import UserError
 from attnbench.hosts.placement.choice import Choice
+from attnbench.records.trainings import store
 from attnbench.records.trainings.recipe import Recipe
 from attnbench.records.trainings.schema import Epoch, Fault, TrainingData, Trainings
 from attnbench.training import checkpoints, planning, recipes, runner
@@ -164,6 +168,59 @@ def figures(trainings: Trainings) -> dict[tuple[str, int], list[object]]:
         key: [(e.number, e.learning_rate, e.loss, e.right, e.answers) for e in epochs]
         for key, epochs in trainings.epochs.items()
     }
+
+
+class Ticking(Log):
+    """A listener that calls a function at every step."""
+
+    def __init__(self, tick: Callable[[], None]) -> None:
+        super().__init__()
+        self.tick = tick
+
+    def moved(self, *_: object) -> None:
+        self.tick()
+
+
+def tick_at_writes(monkeypatch: pytest.MonkeyPatch, tick: Callable[[], None]) -> None:
+    """Call a function before and after everything that a training writes."""
+    for module, name in ((checkpoints, "write"), (store, "append"), (store, "begin")):
+        function = getattr(module, name)
+
+        def around(*given: object, function: Callable[..., None] = function) -> None:
+            tick()
+            function(*given)
+            tick()
+
+        monkeypatch.setattr(module, name, around)
+
+
+def killed_at(ticks: int, in_a_checkpoint: bool, folder: str) -> None:
+    """Train, and kill this process and all of its group; called in a process of its own.
+
+    At that tick of :func:`tick_at_writes`, or at that checkpoint, while its file is being written.
+    """
+    left = [ticks]
+
+    def tick() -> None:
+        left[0] -= 1
+        if left[0] == 0:
+            os.killpg(os.getpgrp(), signal.SIGKILL)
+
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        use(monkeypatch)
+        if in_a_checkpoint:
+            write_whole = checkpoints.write_whole
+
+            def watched(*given: Any) -> None:
+                with monkeypatch.context() as patched:
+                    patched.setattr(os, "fsync", lambda _: tick())
+                    write_whole(*given)
+
+            monkeypatch.setattr(checkpoints, "write_whole", watched)
+            train(Path(folder), save_minutes=1e-9)
+        else:
+            tick_at_writes(monkeypatch, tick)
+            train(Path(folder), Ticking(tick), save_minutes=1e-9)
 
 
 def in_two_processes(rank: int, port: int, folder: str) -> dict[tuple[str, int], list[object]]:

@@ -6,7 +6,8 @@ import pytest
 
 from attnbench.errors import UserError
 from attnbench.modules import SettingsError
-from attnbench.training.options import TrainOptions, checked, task_name
+from attnbench.training.options import TrainOptions, checked
+from attnbench.training.setup.requirements import task_name
 
 MASK = "maskrcnn_resnet50_fpn"
 

@@ -1,6 +1,8 @@
 """Trainings on a task of a few pixels: pairs, kills, stops and faults."""
 
 import json
+import os
+import signal
 from pathlib import Path
 from random import Random
 
@@ -8,6 +10,7 @@ import pytest
 import torch
 from helpers import small_training
 from helpers.small_training import Log, Squares, figures, same, train, weights
+from torch.utils.data import get_worker_info
 
 from attnbench.accuracy.checkpoints import classes_of, read_weights
 from attnbench.errors import UserError
@@ -15,17 +18,13 @@ from attnbench.records.trainings import store
 from attnbench.records.trainings.schema import Epoch, Fault
 from attnbench.report.tables.trainings.gains import notes
 from attnbench.stats.gains import Gains
-from attnbench.system import environment
-from attnbench.training import checkpoints, draws, runner
+from attnbench.system import environment, worker
+from attnbench.training import checkpoints, draws, loading, runner
 
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     small_training.use(monkeypatch)
-
-
-class KilledError(BaseException):
-    """As a process that is killed: nothing but the files is left."""
 
 
 @pytest.mark.usefixtures("small")
@@ -71,6 +70,25 @@ def test_other_processes_that_read_images_change_nothing(tmp_path: Path) -> None
     assert figures(train(tmp_path / "with", None, changes, workers=2)) == figures(alone)
 
 
+def test_processes_that_read_images_outlive_signals(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A signal to the whole group ends a training by its checkpoint, not by a fault of readers."""
+    reading = Squares.training
+
+    def signalled(self, index):
+        assert get_worker_info() is not None
+        for name in loading.ENDING:
+            os.kill(os.getpid(), getattr(signal, name))
+        return reading(self, index)
+
+    monkeypatch.setattr(Squares, "training", signalled)
+    small_training.use(monkeypatch)
+    trainings = train(tmp_path, None, ("epochs=1", "batch_size=8"), workers=1)
+    assert not trainings.faults
+    assert trainings.finished("eca", 0)
+
+
 def test_variants_of_a_seed_draw_the_same(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The host's weights, the order of the images and their augmentation."""
     small_training.use(monkeypatch)
@@ -102,45 +120,22 @@ def test_variants_of_a_seed_draw_the_same(monkeypatch: pytest.MonkeyPatch, tmp_p
 
 
 @pytest.mark.usefixtures("small")
-def test_killed_ten_times_it_ends_in_the_same_weights(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_killed_ten_times_it_ends_in_the_same_weights(tmp_path: Path) -> None:
+    """By SIGKILL, with all of its processes; four times while it writes a checkpoint."""
     undisturbed = train(tmp_path / "whole")
-    left = [10**9]
-
-    def tick() -> None:
-        left[0] -= 1
-        if left[0] <= 0:
-            raise KilledError
-
-    class Killing(Log):
-        def moved(self, *_: object) -> None:
-            tick()
-
-    for module, name in ((checkpoints, "write"), (store, "append"), (store, "begin")):
-        function = getattr(module, name)
-
-        def around(*given, function=function):
-            tick()  # before it, and after it
-            function(*given)
-            tick()
-
-        monkeypatch.setattr(module, name, around)
-    random, kills = Random(0), 0
-    while kills < 10:
-        left[0] = random.randint(1, 12)
-        try:
-            # A checkpoint before every step.
-            train(tmp_path / "killed", Killing(), save_minutes=1e-9)
-        except KilledError:
-            kills += 1
-        else:
-            pytest.fail("it was done before the tenth kill")
-    left[0] = 10**9
-    resumed = train(tmp_path / "killed", Killing(), save_minutes=1e-9)
-    assert figures(resumed) == figures(undisturbed) == figures(store.read(tmp_path / "killed"))
+    killed, random = tmp_path / "killed", Random(0)
+    for kill in range(10):
+        writing = kill % 3 == 0
+        ticks = random.randint(1, 3 if writing else 12)
+        with pytest.raises(worker.ChildDiedError, match="SIGKILL"):
+            worker.call(small_training.killed_at, ticks, writing, str(killed))
+        unfinished = [*(killed / "checkpoints").glob(".*.pth.*")]
+        assert len(unfinished) == writing  # it was killed there, and an earlier one's is removed
+    resumed = train(killed)
+    assert figures(resumed) == figures(undisturbed) == figures(store.read(killed))
     for variant in ("plain", "control", "eca"):
-        assert same(weights(tmp_path / "killed", variant), weights(tmp_path / "whole", variant))
+        assert same(weights(killed, variant), weights(tmp_path / "whole", variant))
+    assert {path.suffix for path in (killed / "checkpoints").iterdir()} == {".pth"}
 
 
 @pytest.mark.usefixtures("small")
@@ -259,6 +254,21 @@ def test_a_full_disk_is_a_record_and_the_others_go_on(
     assert "No space left" in trainings.faults["control", 0].message
     assert trainings.finished("eca", 0)
     assert train(tmp_path).finished("control", 0)
+
+
+@pytest.mark.usefixtures("small")
+def test_a_stop_on_a_full_disk_stops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The checkpoint of the network that is trained cannot be written; no other is begun."""
+
+    def full(path: Path, *_: object) -> None:
+        raise UserError(f"cannot write {path}: No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(checkpoints, "write", full)
+        with pytest.raises(KeyboardInterrupt):
+            train(tmp_path, Log(stop_after=1))
+    assert list(store.read(tmp_path).faults) == [("plain", 0)]
+    assert train(tmp_path).finished("plain", 0)
 
 
 def test_a_module_that_raises_is_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -215,7 +215,7 @@ def _train(
 
 def _again(options: TrainOptions, folder: Path) -> str:
     """Return the command that goes on: what the folder does not say, and the folder."""
-    words = ["attnbench", "train", "--data", options.data]
+    words = [*_started_by(), "attnbench", "train", "--data", options.data]
     for flag, path in (
         ("--annotations", options.annotations),
         ("--val-data", options.val_data),
@@ -225,3 +225,16 @@ def _again(options: TrainOptions, folder: Path) -> str:
     for file in options.backbones:
         words += ["--backbone", file]
     return shlex.join([*words, "--out", str(folder)])
+
+
+def _started_by() -> list[str]:
+    """Return the words of torchrun before those of the command, where it has started this process.
+
+    Of one machine; of several each needs its own, and the command's are the same.
+    """
+    if os.environ.get("WORLD_SIZE", "1") == "1":
+        return []
+    processes = os.environ.get("LOCAL_WORLD_SIZE", os.environ["WORLD_SIZE"])
+    nodes = int(os.environ["WORLD_SIZE"]) // int(processes)
+    more = [] if nodes == 1 else ["--nnodes", str(nodes), "..."]
+    return ["torchrun", "--nproc-per-node", processes, *more, "-m"]

@@ -16,8 +16,8 @@ from PIL import Image
 from attnbench.errors import UserError
 from attnbench.records.trainings.schema import TrainingData
 from attnbench.training.classification.images import Colour
+from attnbench.training.setup.requirements import DIGITS
 
-NAME = "digits"
 CLASSES, GREYS = 10, 16
 
 TEST_EVERY = 5
@@ -41,7 +41,7 @@ class Digits:
         self._training = (pixels[~test], labels[~test])
         self._test = (pixels[test], labels[test])
         self.data = TrainingData(
-            name=NAME,
+            name=DIGITS,
             sha256=sha256(pixels.tobytes() + labels.tobytes()).hexdigest(),
             split=f"of each class the first of every {TEST_EVERY} images is tested on",
             train_images=len(self._training[1]),

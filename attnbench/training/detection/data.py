@@ -38,16 +38,14 @@ def read_data(files: CocoFiles, *, with_masks: bool) -> CocoData:
             precision.
     """
     package.require()
-    train, val = read(files.train_annotations), read(files.val_annotations)
+    train, val = read(files.train_annotations, flat=True), read(files.val_annotations)
     _require_alike(train, val)
     for known in (train, val):
-        if all(annotation.get("iscrowd", 0) for annotation in known.annotations):
-            raise UserError(f"{known.file}: it has annotations of crowds alone: nothing to find")
-        if with_masks and not known.has_masks:
-            raise UserError(
-                f"{known.file}: annotations without 'segmentation' are there, and the host "
-                "predicts masks; a fasterrcnn_ host would do"
-            )
+        if not any(known.objects.values()):
+            what = "of crowds or without an area" if known.flat else "of crowds"
+            raise UserError(f"{known.file}: it has annotations {what} alone: nothing to find")
+        if with_masks:
+            known.require_masks()
     classes = len(train.categories)
     parts = (
         DetectionImages(train, files.train_images, labels_of(train, classes)),
@@ -58,9 +56,10 @@ def read_data(files: CocoFiles, *, with_masks: bool) -> CocoData:
         raise UserError(
             f"{same} is an image to train on and to test on: what it shows was learnt by heart"
         )
+    left_out = f" but for boxes without an area ({train.flat:,})" if train.flat else ""
     split = (
-        f"trained on {files.train_annotations.name} with {files.train_images.name}/, tested on "
-        f"{files.val_annotations.name} with {files.val_images.name}/"
+        f"trained on {files.train_annotations.name} with {files.train_images.name}/{left_out}, "
+        f"tested on {files.val_annotations.name} with {files.val_images.name}/"
     )
     data = TrainingData(
         name=files.name,

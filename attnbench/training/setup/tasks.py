@@ -15,7 +15,8 @@ from attnbench.training.classification.task import Classification
 from attnbench.training.detection import files
 from attnbench.training.detection.data import read_data
 from attnbench.training.detection.task import Detection
-from attnbench.training.options import DIGITS, TrainOptions, task_name
+from attnbench.training.options import TrainOptions
+from attnbench.training.setup.requirements import DIGITS, task_name
 from attnbench.training.task import Task
 
 

@@ -12,6 +12,7 @@ from attnbench.cli.commands import train as command
 from attnbench.hosts.build import HOSTS, Host
 from attnbench.records.trainings import store
 from attnbench.report.formats import trainings
+from attnbench.training import options as command_options
 
 SMALL = ["--data", "digits", "--host", "resnet18", "--set", "epochs=2", "--set", "batch_size=8"]
 SMALL += ["--threads", "1", "--device", "cpu", "--seeds", "2"]
@@ -83,6 +84,23 @@ def test_an_interrupt_says_how_to_go_on(
     )
     assert call("train", "--data", "digits", "--out", out) == 0
     assert store.read(Path(out)).finished("eca", 1)
+
+
+@pytest.mark.parametrize(
+    ("processes", "of_this_machine", "words"),
+    [
+        (1, 1, ""),
+        (8, 8, "torchrun --nproc-per-node 8 -m "),
+        (16, 8, "torchrun --nproc-per-node 8 --nnodes 2 ... -m "),
+    ],
+)
+def test_resuming_is_said_with_torchrun(
+    processes: int, of_this_machine: int, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", str(processes))
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", str(of_this_machine))
+    again = command._again(command_options.TrainOptions(data="digits"), Path("out"))
+    assert again == f"{words}attnbench train --data digits --out out"
 
 
 @pytest.mark.usefixtures("no_gain_plots")

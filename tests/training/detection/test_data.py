@@ -54,9 +54,29 @@ def test_what_cannot_be_tested_on_is_refused(tmp_path: Path) -> None:
         read_data(files(tmp_path, data), with_masks=False)
     data = coco.content()
     del data["annotations"][0]["segmentation"]
-    with pytest.raises(UserError, match=r"without 'segmentation'.* a fasterrcnn_ host would do"):
+    with pytest.raises(UserError, match=r"has no 'segmentation'.* a fasterrcnn_ host would do"):
         read_data(files(tmp_path, data), with_masks=True)
     assert read_data(files(tmp_path, data), with_masks=False).data.test_images == 2
+
+
+def test_boxes_without_an_area_are_left_out_of_training_and_said(tmp_path: Path) -> None:
+    places = files(tmp_path)
+    data = coco.content()
+    data["annotations"][0]["bbox"][3] = 0
+    coco.write(tmp_path / "one", data)
+    read = read_data(places, with_masks=True)
+    assert read.train.sample(0, with_masks=True)[1]["labels"].tolist() == [2]
+    assert "with images/ but for boxes without an area (1), tested on" in read.data.split
+    # On the other side it would be an object that no network can find.
+    coco.write(tmp_path / "two", data)
+    with pytest.raises(UserError, match=r"two.*annotation 1: the box .* with a positive area"):
+        read_data(places, with_masks=True)
+    coco.write(tmp_path / "two")
+    for annotation in data["annotations"]:
+        annotation["bbox"][2] = 0
+    coco.write(tmp_path / "one", data)
+    with pytest.raises(UserError, match="of crowds or without an area alone: nothing to find"):
+        read_data(places, with_masks=True)
 
 
 def test_an_image_in_both_parts_is_refused(tmp_path: Path) -> None:
