@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from attnbench.errors import UserError
 from attnbench.files import write_whole
 from attnbench.runtimes import artefact, onnx_file
 from attnbench.runtimes.int8.images import filled
-from attnbench.runtimes.prepared import Settings
+from attnbench.runtimes.prepared import Prepared, Settings
 from attnbench.runtimes.table import TABLE
 
 
@@ -43,26 +43,42 @@ def execute(
     with torch.inference_mode():
         wanted = network(batch)
     bound = artefact.most_allowed(network, [batch], [wanted], settings.dtype)
+    row = TABLE[runtime]
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "network.onnx"
         try:
             write_whole(file, onnx_file.export(network, batch))
         except onnx_file.NotExportedError as error:
             raise UserError(f"the network cannot be exported for {runtime}: {error}") from error
+        if settings.dtype != "float32":  # as rounding can hide a wrong export
+            in_float32 = row.load()(file, replace(settings, dtype="float32"))
+            _held(in_float32, batch, wanted, runtime, "float32", artefact.BOUND["float32"])
         if settings.dtype == "int8":
             quantised = import_module(artefact.INT8).quantised(file, calibration)
             write_whole(file, quantised)
-        prepared = TABLE[runtime].load()(file, settings)
-    with torch.inference_mode():
-        difference = artefact.relative_error(wanted, prepared.call(batch))
-    if not difference <= bound:
-        raise UserError(
-            f"{runtime} in {settings.dtype} gives other logits than eager PyTorch: they differ by "
-            f"{difference:.3%} of the largest, and {bound:.3%} is allowed"
-        )
+        prepared = row.load()(file, settings)
+    difference = _held(prepared, batch, wanted, runtime, settings.dtype, bound)
 
     def call(images: torch.Tensor) -> torch.Tensor:
         logits: torch.Tensor = prepared.call(filled(images, len(batch)))[0]
         return logits[: len(images)]
 
     return Executed(call, difference)
+
+
+def _held(  # noqa: PLR0913, PLR0917  what is compared, and how it is called
+    prepared: Prepared,
+    batch: torch.Tensor,
+    wanted: torch.Tensor,
+    runtime: str,
+    dtype: str,
+    bound: float,
+) -> float:
+    with torch.inference_mode():
+        difference = artefact.relative_error(wanted, prepared.call(batch))
+    if not difference <= bound:
+        raise UserError(
+            f"{runtime} in {dtype} gives other logits than eager PyTorch: they differ by "
+            f"{difference:.3%} of the largest, and {bound:.3%} is allowed"
+        )
+    return difference

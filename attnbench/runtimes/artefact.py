@@ -31,11 +31,12 @@ from attnbench.runtimes.table import TABLE
 BOUND = {"float32": 1e-3, "TF32": 2e-2, "float16": 2e-2, "bfloat16": 5e-2, "int8": 0.5}
 """By dtype, float32 with products in TF32 apart: the most that an output may differ from eager
 PyTorch's in float32, as a share of the largest; in a dtype of half precision also up to twice what
-eager PyTorch's own outputs in it differ by. In float32 networks of the suite differ by about 1e-6.
-In bfloat16 an untrained ResNet-50 differs by 16% in eager PyTorch itself, by 14% in OpenVINO. In
-int8 the error depends on the images that it was calibrated on: what is beyond this bound is no
-approximation any more. Those of TF32, whose mantissa is that of float16, and of float16 are from
-the length of these mantissas: nothing here has measured them.
+eager PyTorch's own outputs in it differ by. In float32 the networks of the published runs differ by
+2e-6 to 4e-5. In bfloat16 an untrained ResNet-50 differs by 16% in eager PyTorch itself, by 14% in
+OpenVINO (``attnbench export --runtime openvino --dtype bfloat16`` prints the latter, and the bound,
+twice the former). In int8 the error depends on the images that it was calibrated on: what is beyond
+this bound is no approximation any more. Those of TF32, whose mantissa is that of float16, and of
+float16 are from the length of these mantissas: nothing here has measured them.
 
 As rounding can hide a wrong export, a file in float32 that is executed in another dtype, or from
 which the int8 file is made, is held in float32 first."""

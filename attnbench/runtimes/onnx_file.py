@@ -6,9 +6,10 @@ import io
 import logging
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from threading import RLock
+from typing import Any
 
 import torch
 from torch import nn
@@ -19,6 +20,9 @@ from attnbench.text import printable
 
 INPUT, MOST = "image", 300
 """The input's name in a file, and characters of an exporter's sentence."""
+
+LARGEST = "aten.adaptive_max_pool2d"
+"""What torch 2.9.0 and 2.11 have no ONNX operator for; CBAM takes it to a size of 1."""
 
 
 class NotExportedError(Exception):
@@ -38,13 +42,38 @@ def export(network: nn.Module, example: torch.Tensor, dtype: str = "float32") ->
     try:
         with _quiet():
             typed = _in(network.eval(), dtype)
-            program = torch.onnx.export(
-                typed, (example,), dynamo=True, verbose=False, input_names=[INPUT]
-            )
+            try:
+                program = _exported(typed, example)
+            except Exception as error:
+                if f"no ONNX operator for {LARGEST}:" not in reason(error):
+                    raise
+                program = _exported(typed, example, custom_translation_table=translations())
     except Exception as error:  # of many types, and of the network's own code
         raise NotExportedError(reason(error)) from None
     assert program is not None
     return bytes(program.model_proto.SerializeToString())
+
+
+def _exported(network: nn.Module, example: torch.Tensor, **options: Any) -> Any:
+    return torch.onnx.export(
+        network, (example,), dynamo=True, verbose=False, input_names=[INPUT], **options
+    )
+
+
+def translations() -> dict[Callable[..., Any], Callable[..., Any]]:
+    """Return, by its operator, the maximum of a map as the one node that torch 2.15 makes of it."""
+    from onnxscript import opset18 as onnx
+
+    def largest(x: Any, output_size: Sequence[int]) -> tuple[Any, Any]:
+        if [*output_size] != [1, 1]:
+            raise NotImplementedError(f"no ONNX operator for {LARGEST} to {[*output_size]}")
+        sides: Any = onnx.Constant(value_ints=[-2, -1])
+        shape: Any = onnx.Constant(value_ints=[0, 0, -1, 1])
+        # Where it was, too: left out of the file again where nobody asks.
+        place = onnx.ArgMax(onnx.Reshape(x, shape), axis=2, keepdims=1)
+        return onnx.ReduceMax(x, sides, keepdims=1), place
+
+    return {torch.ops.aten.adaptive_max_pool2d.default: largest}
 
 
 class _Typed(nn.Module):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,18 +27,30 @@ READ_BACK = (
 )
 
 
+@cache
+def core() -> Any:
+    """Return the one core of this process.
+
+    A core's CPU plugin gives its thread a stack for signals, and as it goes puts back the one from
+    before (2026.4.1). Where the first of two cores goes first, the last puts back memory that is
+    freed by then, and the next signal that Python handles ends the process: ``a = Core()``, ``b =
+    Core()``, ``get_property("CPU", "NUM_STREAMS")`` of both, ``del a``, ``del b``, then a child's
+    end where SIGCHLD has a handler, as torch's loaders of images set one.
+    """
+    return openvino.Core()
+
+
 def load(file: Path, settings: Settings) -> Prepared:
     """Load an ONNX file, whose shapes are static.
 
     ``operators`` are the layers of the graph that OpenVINO has compiled.
     """
-    core = openvino.Core()
-    compiled = _compiled(core, file, settings)
+    compiled = _compiled(file, settings)
     request = compiled.create_infer_request()
 
     def renew() -> None:
         nonlocal request
-        request = _compiled(core, file, settings).create_infer_request()
+        request = _compiled(file, settings).create_infer_request()
 
     def call(image: torch.Tensor) -> list[torch.Tensor]:
         outputs = request.infer([image.numpy()], share_inputs=True, share_outputs=True)
@@ -53,8 +66,8 @@ def operators(compiled: Any) -> Mapping[str, int]:
     return dict(Counter(kind for kind in kinds if kind not in NO_OPERATOR))
 
 
-def _compiled(core: Any, file: Path, settings: Settings) -> Any:
-    return core.compile_model(
+def _compiled(file: Path, settings: Settings) -> Any:
+    return core().compile_model(
         str(file),
         "CPU",
         {

@@ -76,3 +76,12 @@ def test_other_logits_are_refused(monkeypatch) -> None:
     settings = Settings(threads=1, dtype="float32")
     with pytest.raises(UserError, match=r"differ by 1.000% of the largest, and 0.100% is allowed"):
         executed.execute(nn.Identity(), torch.ones(2, 3), "onnxruntime", settings)
+
+
+def test_an_export_that_rounding_would_hide_is_refused_in_float32(monkeypatch) -> None:
+    monkeypatch.setattr(onnx_file, "export", lambda *_: b"")
+    stub = type("Stub", (), {"load": lambda _: lambda *_: Prepared(lambda x: [1.01 * x])})()
+    monkeypatch.setitem(executed.TABLE, "openvino", stub)
+    settings = Settings(threads=1, dtype="bfloat16")
+    with pytest.raises(UserError, match=r"openvino in float32 gives other .* differ by 1.000%"):
+        executed.execute(nn.Identity(), torch.ones(2, 3), "openvino", settings)

@@ -7,6 +7,10 @@ from helpers import processes
 
 from attnbench.system import process_settings, worker
 
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Please use the new API settings"  # torch 2.9.0, of reading
+)
+
 SIZE = 16 * 2**20
 PAGES = SIZE // 4096
 

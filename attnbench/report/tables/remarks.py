@@ -377,13 +377,20 @@ def _sites(run: Run) -> list[str]:
 
 
 def _executed_by(run: Run) -> list[str]:
-    """Return the settings of a runtime that executes files, as it states them."""
+    """Return the settings of a runtime that executes files, as it states them; int8's images."""
     if not run.export:
         return []
     name, facts = RUNTIMES[run.case.runtime], next(iter(run.export.values())).settings
     version = run.environment.get(run.case.runtime)
-    stated = ", ".join(f"{key} {value}" for key, value in facts.items())
-    return [f"{name} {version} states these settings: {printable(stated)}."]
+    stated = ", ".join(f"{key} {value}" for key, value in facts.items() if key != CALIBRATION)
+    sentences = [f"{name} {version} states these settings: {printable(stated)}."]
+    if CALIBRATION in facts:
+        sentences.append(f"int8 is calibrated on {printable(str(facts[CALIBRATION]))}.")
+    return sentences
+
+
+CALIBRATION = "calibration"
+"""Beside a runtime's settings in the record, and none of them: what int8 took its ranges from."""
 
 
 def _computed(run: Run) -> list[str]:

@@ -76,6 +76,14 @@ def test_the_settings_of_a_runtime_are_stated(exported: Run) -> None:
     )
 
 
+def test_what_int8_is_calibrated_on_is_no_setting_of_the_runtime(exported: Run) -> None:
+    settings = {"threads": 1, "calibration": "8 batches of noise"}
+    exports = {name: replace(export, settings=settings) for name, export in exported.export.items()}
+    shown = notes(LoadedRun(replace(exported, export=exports)))
+    assert "ONNX Runtime 1.32 states these settings: threads 1." in shown
+    assert "int8 is calibrated on 8 batches of noise." in shown
+
+
 def test_runtimes_stand_beside_each_other(eager: Run, exported: Run) -> None:
     runs = {"a": LoadedRun(eager), "b": LoadedRun(exported)}
     added, kinds, sizes, errors = by_runtime(runs)
