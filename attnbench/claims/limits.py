@@ -28,8 +28,8 @@ from attnbench.claims.outcome import Outcome, refusal
 from attnbench.errors import UserError
 from attnbench.modules import SettingsError
 from attnbench.plugins import host_reference
-from attnbench.plugins.python_file import is_in_file
 from attnbench.plugins.resolve import ModuleReference, parse
+from attnbench.plugins.spec import is_in_file
 from attnbench.records.case import EXPORTED, Runtime
 from attnbench.records.image_size import Size, sides
 from attnbench.records.schema import Export

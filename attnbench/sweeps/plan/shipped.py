@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from attnbench.errors import UserError
 from attnbench.plugins import python_file, resolve
 from attnbench.plugins.resolve import ModuleReference
+from attnbench.plugins.spec import is_in_file
 from attnbench.sweeps.plan.configuration import Configuration
 from attnbench.text import printable
 
@@ -111,7 +112,7 @@ def require_below(module: ModuleReference) -> None:
 
 def _file(module: ModuleReference) -> str | None:
     source = module.spec.source
-    return source.rpartition(":")[0] if python_file.is_in_file(source) else None
+    return source.rpartition(":")[0] if is_in_file(source) else None
 
 
 def _files(module: ModuleReference, folder: Path) -> list[str]:
