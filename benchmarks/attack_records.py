@@ -4,7 +4,7 @@ Each mutation changes one file of a run, of an isolated run, of a grid, of evalu
 precisions, of trainings or of a sweep: bytes, values, fields, whole lines, or lines of another.
 What is left goes through ``report``, ``compare``, ``pick``, ``sweep status``, ``attnbench.read``
 and the planning of ``run --out``, in this process.
-Printed is for each kind of mutation how many runs were refused (a message and status 2), read, and
+Printed is for each kind of mutation how many files were refused (with a message), read, and
 
 * *tracebacks*: any other exception;
 * *hangs*: more than a minute of a core in one command, plots included, or ten of a busy machine;
@@ -53,11 +53,13 @@ import attnbench
 from attnbench.cli import app
 from attnbench.errors import UserError
 from attnbench.measuring import planning
-from attnbench.records import evaluation, store
+from attnbench.records import evaluation, precision, store
 from attnbench.records import run as run_records
 from attnbench.records.case import RunOptions
+from attnbench.records.trainings import store as training_store
 from attnbench.report.plots import render
 from attnbench.report.plots.style import RC
+from attnbench.sweeps import folder as sweep_folder
 from attnbench.system import environment
 
 ROOT = Path(__file__).parents[1]
@@ -159,8 +161,8 @@ def others(facts: dict[str, Any]) -> dict[str, bytes]:
         for name, state in (("a-1", "running"), ("a-1", "failed"), ("b-2", "running"))
     ]
     lines = {
-        "precisions.jsonl": [found, found | {"module": None}],
-        "sweep.jsonl": [{"schema": 1, "entry": entry} for entry in (plan, *events)],
+        precision.FILE_NAME: [found, found | {"module": None}],
+        sweep_folder.FILE_NAME: [{"schema": 1, "entry": entry} for entry in (plan, *events)],
     }
     written = {
         name: "".join(f"{compact(line)}\n" for line in known).encode()
@@ -339,10 +341,9 @@ def attack(  # noqa: PLR0913  all that a test may change
                 draws = number % often == 0
                 render.drawn = drawn if draws else lambda *_: []
                 todo = commands(path.parent, whole, folder / "out")
-                if path in before:
-                    known["refused" if _refused(path.parent) else "read"] += 1
-                    if keeps:
-                        todo["changed figures"] = partial(changed, path.parent, before[path])
+                known["refused" if _refused(path) else "read"] += 1
+                if path in before and keeps:
+                    todo["changed figures"] = partial(changed, path.parent, before[path])
                 for what, attempt in todo.items():
                     fault, found = tried(attempt, say)
                     if fault is None and what == "changed figures" and found:
@@ -360,9 +361,19 @@ def attack(  # noqa: PLR0913  all that a test may change
     return pd.concat([table.sort_index(), table.sum().to_frame("all").T])
 
 
-def _refused(folder: Path) -> bool:
+READERS: dict[str, Callable[[Path], object]] = {
+    store.FILE_NAME: run_records.read,
+    evaluation.FILE_NAME: evaluation.read,
+    precision.FILE_NAME: precision.read,
+    training_store.FILE_NAME: training_store.read,
+    sweep_folder.FILE_NAME: lambda folder: sweep_folder.SweepFolder(folder).lines(),
+}
+"""What reads a folder's file, by its name."""
+
+
+def _refused(path: Path) -> bool:
     try:
-        run_records.read(folder)
+        READERS[path.name](path.parent)
     except UserError:
         return True
     except Exception:  # counted where the commands meet it
