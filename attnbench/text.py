@@ -12,6 +12,9 @@ LONGEST_WORD = 100
 MOST_OF_ERROR = 300
 """Characters of the text of an error that is not the package's."""
 
+MOST_OF_LIST = 600
+"""Characters of the known words that a message lists."""
+
 MOST_OF_NAME = 80
 """Characters of the name of an error's class."""
 
@@ -72,7 +75,19 @@ def unknown(what: str, word: str, known: Iterable[str], more: str = "") -> str:
     """Return the message for a word that is none of those that are known, with the nearest one."""
     names = list(known)
     shown = printable(word, LONGEST_WORD)
-    return f"unknown {what} '{shown}'{near(word, names)}; known: {', '.join(names)}{more}"
+    return f"unknown {what} '{shown}'{near(word, names)}; known: {_listed(names)}{more}"
+
+
+def _listed(names: list[str]) -> str:
+    """Return the names with commas, as many as a message has room for, and how many more."""
+    kept, length = len(names), 0
+    for number, name in enumerate(names):
+        length += len(name) + len(", ")
+        if length > MOST_OF_LIST:
+            kept = number
+            break
+    more = f" and {len(names) - kept} more" if kept < len(names) else ""
+    return ", ".join(names[:kept]) + more
 
 
 def near(word: str, known: Iterable[str]) -> str:

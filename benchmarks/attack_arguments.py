@@ -6,7 +6,7 @@ checking of arguments is tried, and what commands do with files. Lists are tried
 some hundred in each. Printed is how the lists ended, and as faults
 
 * *traceback*: another exception, or another exit status than one that is documented;
-* *hang*: a list took more than 20 seconds;
+* *hang*: a list took more than 20 seconds of a core, or 200 of a busy machine;
 * *lines*: a bad list is not told in one printable line on stderr, of at most 1,000 characters;
 * *touched*: a file outside of the temporary folder was opened for writing, made or removed.
 """
@@ -33,7 +33,8 @@ from typing import Any
 from unittest import mock
 
 ROOT = Path(__file__).parents[1]
-HANG_S = 20
+HANG_S = {signal.ITIMER_PROF: 20, signal.ITIMER_REAL: 200}
+ALARMS = (signal.SIGPROF, signal.SIGALRM)
 MOST_CHARACTERS = 1_000
 FAULTS = ("traceback", "hang", "lines", "touched")
 MOSTLY = 0.9
@@ -275,7 +276,8 @@ def called(words: list[str]) -> tuple[int | None, str, str]:
     from attnbench.cli import app
 
     out, errors, status, fault = io.StringIO(), io.StringIO(), None, ""
-    signal.setitimer(signal.ITIMER_REAL, HANG_S)
+    for timer, seconds in HANG_S.items():
+        signal.setitimer(timer, seconds)
     try:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(errors):
             app.main(list(words))
@@ -287,7 +289,8 @@ def called(words: list[str]) -> tuple[int | None, str, str]:
     except BaseException:
         fault = f"traceback: {traceback.format_exc(limit=-3)}"
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        for timer in HANG_S:
+            signal.setitimer(timer, 0)
     return status, errors.getvalue(), fault
 
 
@@ -306,7 +309,7 @@ def line_fault(status: int | None, shown: str) -> str:
 def batch(seed: int, first: int, count: int, folder: Path) -> list[tuple[str, list[str]]]:
     """Try lists in this process, from a folder that is made; return endings and faults."""
     place(folder)
-    before, handler = Path.cwd(), signal.signal(signal.SIGALRM, _hang)
+    before, handlers = Path.cwd(), {number: signal.signal(number, _hang) for number in ALARMS}
     touched, commands, results = Touched(), parameters(), []
     home = {"HOME": str(folder), "MPLCONFIGDIR": str(folder)}
     home |= {"GITHUB_STEP_SUMMARY": str(folder / "summary.md")}
@@ -327,7 +330,8 @@ def batch(seed: int, first: int, count: int, folder: Path) -> list[tuple[str, li
     finally:
         touched.folder = None
         os.chdir(before)
-        signal.signal(signal.SIGALRM, handler)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
         for name in ("secret", "secret.py"):
             (folder / name).chmod(0o700)
     return results

@@ -10,7 +10,8 @@ again with the same ``--out``, until the run is finished. Counted are
   place after it or at any later time;
 * *unreadable*: records, or a table, picture or page that is not whole;
 * *survivors*: processes that are left five seconds after the command has ended;
-* *late*: an end by SIGTERM or SIGINT after more than two seconds;
+* *late*: an end by SIGTERM or SIGINT after more than two seconds; beside programs that leave this
+  one a part of a core, after that many times as long as a moment's computing then takes;
 * *status*: any but 143 and 130 after these, or but 0 and 1 of a run that has come to its end;
 * *tracebacks*: in anything that was printed;
 * *hangs*: a command without a new record for two minutes;
@@ -32,7 +33,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
-from time import monotonic, sleep
+from time import monotonic, process_time, sleep
 
 KILLS_PER_RUN = 20
 MARK = "ATTNBENCH_ATTACK"
@@ -46,6 +47,7 @@ MOST_TEXT = 2_000
 LOOK_S = 0.01
 SURVIVE_S = 5.0
 LATE_S = 2.0
+SPIN_S = 0.2
 HANG_S = 120.0
 
 OPTIONS = "run --modules se,eca,sge --host resnet18 --image-size 64 --batch-size 1 --threads 1"
@@ -109,6 +111,14 @@ def _attack(folders: list[Path], count: int, seed: int, seconds: float) -> Count
     return counts
 
 
+def stretch() -> float:
+    """Return how many times as long as alone on a core computing takes at the moment."""
+    begun_s, spent_s = monotonic(), process_time()
+    while process_time() - spent_s < SPIN_S:
+        pass
+    return max((monotonic() - begun_s) / (process_time() - spent_s), 1.0)
+
+
 def failures(counts: Counter[str]) -> int:
     """Return the number of what must not happen."""
     return sum(counts[key] for key in (*FAILURES, "unfinished", "lanes broken"))
@@ -124,7 +134,7 @@ def table(counts: Counter[str]) -> str:
             for key, value in sorted(counts.items())
             if key.startswith(f"{group} ")
         ]
-    others = ("runs", "starts", "records", "slowest end after a signal (ms)")
+    others = ("runs", "starts", "records", "slowest end after a signal (ms)", "late for load alone")
     lines += [f"{key:32} {counts[key]:6,}" for key in others]
     lines += [f"{key:32} {counts[key]:6,}" for key in (*FAILURES, "unfinished", "lanes broken")]
     return "\n".join(lines)
@@ -312,8 +322,11 @@ class KilledRun:
         took_s = monotonic() - start
         slowest = "slowest end after a signal (ms)"
         self.lane.counts[slowest] = max(self.lane.counts[slowest], round(1e3 * took_s))
-        if took_s > LATE_S:
-            self.lane.say("late", f"{took_s:.2f} s {phase} {os.getloadavg()}")
+        if took_s > LATE_S:  # of a machine that was there for it
+            late = took_s > LATE_S * (share := stretch())
+            what = "late" if late else "late for load alone"
+            text = f"{took_s:.2f} s {phase}; all takes {share:.1f} times as long, {os.getloadavg()}"
+            self.lane.say(what, text)
         if phase == "while it ends":  # it may have been done already
             self.allowed |= {0, 1}
         return status

@@ -10,6 +10,10 @@ measured beside SE in a tiny run, two at a time. Printed is how each ended, and 
   the module, in a run that does not say that they are not to be trusted; or a file has changed that
   is not the module's;
 * *ending*: another ending than the table expects.
+
+All bounds follow what a run without hostile modules took. Modules with a fault are tried once more,
+alone, with bounds from such a run right before; a fault that is then gone was one of a busy machine
+and is counted as *not repeated*.
 """
 
 from __future__ import annotations
@@ -70,14 +74,18 @@ main()
 """
 """The command line, but for the tables and plots after a run, which take as long as the run."""
 
-LEAST_STEP_S, MOST_STEP_S = 10, 40
-"""The timeout of a step is within these twice what a whole run without hostile modules takes."""
+LEAST_STEP_S = 10
+"""The timeout of a step is what a whole run without hostile modules takes, which has many, or this.
+"""
 
 BAD_INPUT = 2
 """The status of a command that was asked for what cannot be done."""
 
 LIMIT_S = 600
-"""Of a command, all its steps together."""
+"""Of a command, all its steps together; longer where these are."""
+
+STEPS = 20
+"""So many steps of the longest time are allowed for a command."""
 
 BATCH = 4
 """Modules that are listed by one command; a fault of it counts for each of them."""
@@ -112,6 +120,8 @@ class Result:
     faults: Counter[str] = field(default_factory=Counter)
     says: str = ""
     seconds: float = 0.0
+    repeated: bool = True
+    """Whether it ended so the first time; else it had a fault then that it has no more."""
 
 
 def modules() -> dict[str, dict[str, str]]:
@@ -216,7 +226,7 @@ def listed(base: Path, names: list[str], step_s: int) -> list[Result]:
     folder.mkdir()
     specs = {name: written(base / name, name) for name in names}
     words = [word for spec in specs.values() for word in ("--module", spec)]
-    done = command(folder, "list", *words, "--timeout", str(step_s))
+    done = command(folder, "list", *words, "--timeout", str(step_s), limit_s=_limit_s(step_s))
     results = [Result(name) for name in names]
     lines = {line for line in done.errors.splitlines() if line.startswith("attnbench: ")}
     for result in results:
@@ -234,13 +244,18 @@ def measured(base: Path, result: Result, without: Run, step_s: int, budget_s: fl
     spec, out = f"{folder / 'hostile.py'}:Gate", folder / "out-1"
     (folder / "hostile.py").write_text(code(modules()[result.name]))
     words = ("--modules", "se", "--module", spec, *HOST, "--budget", str(budget_s))
-    done = command(folder, "run", *words, "--timeout", str(step_s), "--out", str(out))
+    more = ("--timeout", str(step_s), "--out", str(out))
+    done = command(folder, "run", *words, *more, limit_s=_limit_s(step_s))
     _judge(result, done)
     run = read(out)
     result.ending = ending(run, done, spec)
     if run is not None and result.ending in {"failed", "measured"}:
         _compare(result, run, without)
     result.seconds = monotonic() - begun_s
+
+
+def _limit_s(step_s: int) -> float:
+    return max(LIMIT_S, STEPS * step_s)
 
 
 def _judge(result: Result, done: Done) -> None:
@@ -285,6 +300,7 @@ def attack(  # noqa: PLR0913  all that a caller may change
     *,
     lanes: int = 2,
     lists: bool = True,
+    at_once: int = BATCH,
     say: Callable[[str], object] = print,
 ) -> list[Result]:
     """Attack by these modules, or those of the table in random order, until the time is over.
@@ -298,7 +314,7 @@ def attack(  # noqa: PLR0913  all that a caller may change
         done = command(base, "run", "--modules", "se", *HOST, "--budget", "1", "--out", "out")
         if (without := read(base / "out")) is None:
             raise SystemExit(f"the run without hostile modules failed: {done.errors}")
-        step_s = round(min(max(2 * (monotonic() - begun_s), LEAST_STEP_S), MOST_STEP_S))
+        step_s = round(max(monotonic() - begun_s, LEAST_STEP_S))
 
         def finished(result: Result) -> Result:
             if not result.ending:
@@ -322,17 +338,31 @@ def attack(  # noqa: PLR0913  all that a caller may change
                 written(base / name, name)
             return [finished(Result(name)) for name in names]
 
-        size = BATCH if lists else 1
+        size = at_once if lists else 1
         batches = [chosen[at : at + size] for at in range(0, len(chosen), size)]
         with ThreadPoolExecutor(lanes) as pool:
             return [result for batch in pool.map(of_batch, batches) for result in batch]
+
+
+def repeated(results: list[Result], try_again: Callable[[list[str]], list[Result]]) -> list[Result]:
+    """Try those with a fault again; return all, these as they then ended."""
+    names = [result.name for result in results if any(result.faults.values())]
+    if not names:
+        return results
+    again = {result.name: result for result in try_again(names)}
+    for result in results:
+        if result.name in again and not any(again[result.name].faults.values()):
+            again[result.name].repeated = False
+    return [again.get(result.name, result) for result in results]
 
 
 def table(results: list[Result]) -> dict[str, int]:
     """Return how many modules were tried, how many ended how, and the faults."""
     endings = Counter(result.ending for result in results)
     faults = {fault: sum(result.faults[fault] > 0 for result in results) for fault in FAULTS}
-    return {"modules": len(results), **dict(sorted(endings.items())), **faults}
+    gone = sum(not result.repeated for result in results)
+    counts = {"modules": len(results), **dict(sorted(endings.items())), **faults}
+    return counts | {"not repeated": gone}
 
 
 def main() -> None:
@@ -346,8 +376,13 @@ def main() -> None:
     given = parser.parse_args()
     how = {"lanes": given.lanes, "lists": not given.run_only}
     results = attack(given.seconds, given.seed, given.names, **how)
-    counts = table(results)
-    print("\n".join(f"{name:>10} {count:4}" for name, count in counts.items()))
+
+    def again(names: list[str]) -> list[Result]:
+        print(f"again, alone: {', '.join(names)}")
+        return attack(given.seconds, given.seed, names, lanes=1, lists=how["lists"], at_once=1)
+
+    counts = table(repeated(results, again))
+    print("\n".join(f"{name:>12} {count:4}" for name, count in counts.items()))
     sys.exit(int(any(counts[fault] for fault in FAULTS)))
 
 

@@ -1,12 +1,13 @@
 """Damage records at random and read them: ``python benchmarks/attack_records.py [--count 2000]``.
 
-Each mutation changes one file of a run, of an isolated run, of a grid or of evaluations: bytes,
-values, fields, whole lines, or lines of another run. What is left goes through ``report``,
-``compare``, ``pick``, ``attnbench.read`` and the planning of ``run --out``, in this process.
-Printed is for each kind of mutation how many runs were refused (a message and status 2), read, and
+Each mutation changes one file of a run, of an isolated run, of a grid, of evaluations, of average
+precisions, of trainings or of a sweep: bytes, values, fields, whole lines, or lines of another.
+What is left goes through ``report``, ``compare``, ``pick``, ``sweep status``, ``attnbench.read``
+and the planning of ``run --out``, in this process.
+Printed is for each kind of mutation how many files were refused (with a message), read, and
 
 * *tracebacks*: any other exception;
-* *hangs*: more than a minute in one command, plots included;
+* *hangs*: more than a minute of a core in one command, plots included, or ten of a busy machine;
 * *silent*: figures that changed silently. That is: the mutation left every stored value as it was
   (it removed, doubled, moved or cut lines or fields, or brought a line of another run), the file
   was read, its run says that it is finished, and a cell of its table holds another figure than the
@@ -52,15 +53,18 @@ import attnbench
 from attnbench.cli import app
 from attnbench.errors import UserError
 from attnbench.measuring import planning
-from attnbench.records import evaluation, store
+from attnbench.records import evaluation, precision, store
 from attnbench.records import run as run_records
 from attnbench.records.case import RunOptions
+from attnbench.records.trainings import store as training_store
 from attnbench.report.plots import render
 from attnbench.report.plots.style import RC
+from attnbench.sweeps import folder as sweep_folder
 from attnbench.system import environment
 
 ROOT = Path(__file__).parents[1]
-HANG_S = 60
+HANG_S = {signal.ITIMER_PROF: 60, signal.ITIMER_REAL: 600}
+ALARMS = (signal.SIGPROF, signal.SIGALRM)
 PROGRESS_EVERY = 100
 
 
@@ -74,7 +78,10 @@ def small(folder: Path, most_rounds: int = 8) -> bytes:
     lines = [json.loads(line) for line in (folder / store.FILE_NAME).read_text().splitlines()]
     kept, rounds = [], 0
     for line in lines:
-        kind = line.get("results", {}).get("kind")
+        results = line.get("results", {})
+        kind = results.get("kind")
+        if kind == "export":  # as it is written since there is a total
+            results["nodes"] = sum(results["operators"].values())
         rounds += kind == "round"
         if kind == "end":
             line["results"]["rounds"] = min(rounds, most_rounds)
@@ -120,10 +127,49 @@ def targets(folder: Path, most_runs: int | None = None) -> list[tuple[Path, byte
     evaluated = folder / "evaluated" / evaluation.FILE_NAME
     beside = folder / "0" / evaluation.FILE_NAME
     files += [(evaluated, line + plain), (beside, line)]
+    files += [(folder / "others" / name, content) for name, content in others(facts).items()]
     for path, content in files:
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(content)
     return files
+
+
+def others(facts: dict[str, Any]) -> dict[str, bytes]:
+    """Return a file of average precisions, one of trainings and one of a sweep, by their names."""
+    share = dict.fromkeys(("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large"), 0.25)
+    data = {"name": "val", "annotations": "val.json", "sha256": "b" * 64}
+    found = {
+        "schema": 1,
+        "host": "fasterrcnn_resnet50_fpn",
+        "module": "se",
+        "weights": {"name": "se.pth", "sha256": "a" * 64},
+        "data": {**data, "images": 10, "objects": 40, "categories": 3},
+        "box": share,
+        "mask": share | {"ap_small": None},
+        "shorter": 800,
+        "longer": 1333,
+        "device": "cpu",
+        "threads": 2,
+        "environment": facts,
+    }
+    known = {"described": "resnet18, inference", "wanted": "cpu", "seconds": 100.0}
+    time = "2026-11-26T12:19:37.000+00:00"
+    plan: dict[str, Any] = {"kind": "plan", "time": time}
+    plan["configurations"] = [{"name": name, **known} for name in ("a-1", "b-2")]
+    events = [
+        {"kind": "event", "time": time, "name": name, "state": state, "message": "ValueError: x"}
+        for name, state in (("a-1", "running"), ("a-1", "failed"), ("b-2", "running"))
+    ]
+    lines = {
+        precision.FILE_NAME: [found, found | {"module": None}],
+        sweep_folder.FILE_NAME: [{"schema": 1, "entry": entry} for entry in (plan, *events)],
+    }
+    written = {
+        name: "".join(f"{compact(line)}\n" for line in known).encode()
+        for name, known in lines.items()
+    }
+    trained = min((ROOT / "reports").glob("*/trainings.jsonl"))
+    return written | {trained.name: trained.read_bytes()}
 
 
 def figures(folder: Path) -> dict[tuple[Any, str], float] | None:
@@ -210,6 +256,7 @@ def quick_attempts(folder: Path, whole: Path, _: Path) -> Attempts:
         "compare": lambda: command("compare", str(whole), str(folder), "--force"),
         "compare for GitHub": lambda: command("compare", str(folder), str(whole), *as_github),
         "pick": lambda: command("pick", str(folder), *limits),
+        "sweep": lambda: command("sweep", "status", str(folder)),
     }
 
 
@@ -236,7 +283,8 @@ def changed(
 
 def tried(attempt: Callable[[], object], say: Callable[[str], object]) -> tuple[str | None, Any]:
     """Return what went wrong in an attempt, or None, and what it returned."""
-    signal.setitimer(signal.ITIMER_REAL, HANG_S)
+    for timer, seconds in HANG_S.items():
+        signal.setitimer(timer, seconds)
     try:
         return None, attempt()
     except HangError:
@@ -245,7 +293,8 @@ def tried(attempt: Callable[[], object], say: Callable[[str], object]) -> tuple[
         say(traceback.format_exc(limit=-4))
         return "tracebacks", None
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        for timer in HANG_S:
+            signal.setitimer(timer, 0)
 
 
 def attack(  # noqa: PLR0913  all that a test may change
@@ -265,7 +314,7 @@ def attack(  # noqa: PLR0913  all that a test may change
     """
     random = Random(seed)
     counts: dict[str, Counter[str]] = {}
-    handler = signal.signal(signal.SIGALRM, _hang)
+    handlers = {number: signal.signal(number, _hang) for number in ALARMS}
     drawn, dots, get_command = render.drawn, RC["savefig.dpi"], typer.main.get_command
     RC["savefig.dpi"] = 20
     typer.main.get_command = cache(get_command)  # else its options are read again at every call
@@ -292,10 +341,9 @@ def attack(  # noqa: PLR0913  all that a test may change
                 draws = number % often == 0
                 render.drawn = drawn if draws else lambda *_: []
                 todo = commands(path.parent, whole, folder / "out")
-                if path in before:
-                    known["refused" if _refused(path.parent) else "read"] += 1
-                    if keeps:
-                        todo["changed figures"] = partial(changed, path.parent, before[path])
+                known["refused" if _refused(path) else "read"] += 1
+                if path in before and keeps:
+                    todo["changed figures"] = partial(changed, path.parent, before[path])
                 for what, attempt in todo.items():
                     fault, found = tried(attempt, say)
                     if fault is None and what == "changed figures" and found:
@@ -306,15 +354,26 @@ def attack(  # noqa: PLR0913  all that a test may change
                 path.write_bytes(content)
     finally:
         render.drawn, RC["savefig.dpi"], typer.main.get_command = drawn, dots, get_command
-        signal.signal(signal.SIGALRM, handler)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
     columns = ["mutations", "refused", "read", "tracebacks", "hangs", "silent"]
     table = pd.DataFrame.from_dict(counts, orient="index", columns=columns).fillna(0).astype(int)
     return pd.concat([table.sort_index(), table.sum().to_frame("all").T])
 
 
-def _refused(folder: Path) -> bool:
+READERS: dict[str, Callable[[Path], object]] = {
+    store.FILE_NAME: run_records.read,
+    evaluation.FILE_NAME: evaluation.read,
+    precision.FILE_NAME: precision.read,
+    training_store.FILE_NAME: training_store.read,
+    sweep_folder.FILE_NAME: lambda folder: sweep_folder.SweepFolder(folder).lines(),
+}
+"""What reads a folder's file, by its name."""
+
+
+def _refused(path: Path) -> bool:
     try:
-        run_records.read(folder)
+        READERS[path.name](path.parent)
     except UserError:
         return True
     except Exception:  # counted where the commands meet it

@@ -252,6 +252,7 @@ def run(folder: Path, disk: Disk) -> tuple[int, str]:
     from attnbench.records import store
 
     options = "run --modules se --host resnet18 --image-size 32 --batch-size 1 --budget 0.3"
+    options += " --wait-for-quiet 0"  # else a busy machine is told of, in a line of its own
     try:
         return command(disk, *options.split(), "--out", str(folder / "run"))
     finally:

@@ -1,5 +1,7 @@
 """Short forms of the attacks in benchmarks/, which find what breaks the command line."""
 
+from collections import Counter
+
 import attack_arguments
 import attack_modules
 
@@ -22,3 +24,15 @@ def test_the_hostile_modules_can_be_compiled_and_say_how_they_end():
 def test_victims_and_survivors_are_found(tmp_path):
     done = attack_modules.command(tmp_path, "--version")
     assert (done.status, done.survivors) == (0, [])
+
+
+def test_a_fault_that_is_gone_when_tried_alone_is_counted_apart():
+    def result(name, *faults):
+        return attack_modules.Result(name, "refused", Counter(dict.fromkeys(faults, 1)))
+
+    results = [result("a"), result("b", "hang"), result("c", "victims")]
+    again = attack_modules.repeated(results, lambda _: [result("b"), result("c", "victims")])
+    table = attack_modules.table(again)
+    assert (table["modules"], table["hang"], table["victims"]) == (3, 0, 1)
+    assert table["not repeated"] == 1
+    assert attack_modules.repeated(results[:1], lambda _: 1 / 0) == results[:1]

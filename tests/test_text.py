@@ -8,6 +8,7 @@ from attnbench.text import (
     no_command,
     printable,
     spreadsheet,
+    unknown,
     visible,
 )
 
@@ -90,3 +91,12 @@ def test_words_are_whole() -> None:
     assert not has_words("NVIDIA A100-SXM4", "A10")
     assert not has_words("NVIDIA A100-SXM4", "100")
     assert has_words("x (y)", "(y)")
+
+
+def test_a_long_list_of_known_words_ends_with_how_many_there_are():
+    few = unknown("letter", "q", ["a", "b"])
+    assert few == "unknown letter 'q'; known: a, b"
+    words = [f"word{number:02}" for number in range(90)]  # 8 characters each with the comma
+    many = unknown("word", "word8", words)
+    assert many.startswith("unknown word 'word8' (did you mean word")
+    assert many.endswith(", word74 and 15 more")  # 75 * 8 = 600

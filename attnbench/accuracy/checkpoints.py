@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from pickle import UnpicklingError
 from types import SimpleNamespace
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 import torch
@@ -47,12 +48,23 @@ MOST_CLASSES = 100_000
 SHOWN, SHOWN_OF_NAME = 10, 100
 """How many names an error message lists, and how many characters of each."""
 
-REFUSED = re.compile(r"GLOBAL ([\w.]+) was not an allowed global")
-"""What torch says of the name in a file that it would have had to call."""
+REFUSED = re.compile(
+    r"GLOBAL ([\w.]+) was not an allowed global|`add_safe_globals`, but got <class '([\w.]+)'>"
+)
+"""What torch says of the name in a file that it would have had to call, or to fill."""
+
+UNREADABLE = (
+    ("Unsupported operand", "is damaged, or pickled otherwise than by torch.save's default, or"),
+    ("", "is damaged or"),
+)
+"""Of files of which torch names no such name: what it says, and what that can mean."""
+
+ARCHIVE = "TorchScript archives"
+"""What torch says of a program in the place of weights."""
 
 STANDARD = (
     *(Namespace, SimpleNamespace, frozenset, complex, Decimal),
-    *(datetime, date, time, timedelta, timezone),
+    *(datetime, date, time, timedelta, timezone, UUID),
 )
 """Types of the standard library that training scripts store beside weights."""
 
@@ -70,6 +82,11 @@ def _list(*_: object) -> list[object]:
     return []
 
 
+def _no_bytes() -> bytes:
+    """Return no bytes, of which an empty array consists; with arguments it is an error."""
+    return b""
+
+
 def _not_called() -> None:
     """Stand for a type that is named; to call it with arguments is an error."""
 
@@ -83,7 +100,9 @@ def _harmless() -> list[Any]:
         for function in functions
         for core in ("core", "_core")
     ]
-    dtypes = {type(np.dtype(code)) for code in (*"?bBhHiIlLqQefd", "U1", "S1", "M8[s]", "m8[s]")}
+    # No objects and no records of several fields: what fills these is not checked.
+    codes = (*"?bBhHiIlLqQefdgFDG", "U1", "S1", "M8[s]", "m8[s]")
+    dtypes = [np.dtype(code) for code in codes]
     # As a path of no system: one of another system cannot be made, and none is opened.
     paths = [
         (pure, f"{module}.{system}Path")
@@ -91,8 +110,10 @@ def _harmless() -> list[Any]:
         for module in ("pathlib", "pathlib._local")
     ]
     named: list[Any] = [(_not_called, f"builtins.{kind.__name__}") for kind in FACTORIES]
+    named += [(_not_called, f"numpy.{dtype.type.__name__}") for dtype in dtypes]
     named += [(_dictionary, "collections.defaultdict"), (_list, "collections.deque")]
-    return [*STANDARD, *named, np.dtype, np.ndarray, *dtypes, *of_numpy, *paths]
+    named += [(_no_bytes, "builtins.bytes")]
+    return [*STANDARD, *named, np.dtype, np.ndarray, *map(type, dtypes), *of_numpy, *paths]
 
 
 def to_authors_state_dict(network: nn.Module) -> dict[str, Tensor]:
@@ -112,8 +133,9 @@ def load_authors_state_dict(
 
     Wrappers around them (``state_dict``, ``model_state_dict``, ...), prefixes of every name
     (``module.``, ``_orig_mod.``, ``model.``) and what thop leaves in a network are removed. The
-    counters of batch norms may be missing, everything else must fit. ``key`` names another wrapper;
-    with ``prefix`` only the names that begin with it are taken, without it.
+    counters of batch norms may be missing, everything else must fit. ``key`` names another wrapper,
+    ``a.b`` one within another; with ``prefix`` only the names that begin with it are taken, without
+    it.
 
     Raises:
         UserError: names that are missing or left over, or tensors of another kind (integers or
@@ -141,7 +163,8 @@ def load_authors_state_dict(
     }
     listed = "; ".join(_listed(fault, names) for fault, names in faults.items() if names)
     if listed:
-        raise UserError(f"these weights do not fit the network; {listed}")
+        hint = "" if both else _under_a_prefix(given)
+        raise UserError(f"these weights do not fit the network; {listed}{hint}")
     network.load_state_dict({name: given.get(authors[name], state[name]) for name in state})
 
 
@@ -191,12 +214,20 @@ def read_weights(path: str | PathLike[str]) -> Mapping[str, object]:
         raise UserError(f"cannot read {path}: {error.strerror or error}") from error
     except UnpicklingError as error:
         refused = REFUSED.search(str(error))
-        asked = f"asks for {refused[1]}, and so for" if refused else "is damaged or asks for"
+        unread = next(meaning for said, meaning in UNREADABLE if said in str(error))
+        asked = (
+            f"asks for {refused[1] or refused[2]}, and so for" if refused else f"{unread} asks for"
+        )
         raise UserError(
             f"{path} holds no weights that are safe to read: it {asked} code to be run, which is "
             "never done"
         ) from error
     except Exception as error:  # torch and safetensors raise many kinds for malformed files
+        if ARCHIVE in str(error):
+            raise UserError(
+                f"{path} is a TorchScript archive, whose code would be run: save the network's "
+                "state_dict()"
+            ) from error
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise UserError(f"{path} holds no weights that are safe to read: {reason}") from error
     if not isinstance(content, Mapping):
@@ -220,15 +251,13 @@ def tensors_of(
     Raises:
         UserError: no such key or prefix, or entries that are no tensors.
     """
+    outer = ""
     if key is not None:
-        wrapped = state_dict.get(key)
-        if not isinstance(wrapped, Mapping):
-            known = [name for name, value in state_dict.items() if isinstance(value, Mapping)]
-            raise UserError(unknown("key of weights", key, map(str, known) if known else ["none"]))
-        state_dict = wrapped
+        state_dict, outer = _under(state_dict, key), f"{key}."
     for _ in WRAPPERS:  # one may hold another
-        inside = (state_dict.get(wrapper) for wrapper in WRAPPERS)
-        state_dict = next((inner for inner in inside if isinstance(inner, Mapping)), state_dict)
+        inside = (name for name in WRAPPERS if isinstance(state_dict.get(name), Mapping))
+        if (wrapper := next(inside, None)) is not None:
+            state_dict, outer = _under(state_dict, wrapper), f"{outer}{wrapper}."
     tensors = {
         name: value
         for name, value in state_dict.items()
@@ -236,7 +265,7 @@ def tensors_of(
     }
     others = [str(name) for name in state_dict if name not in tensors]
     if others:
-        hint = _under_a_key(state_dict)
+        hint = _under_a_key(state_dict, outer)
         raise UserError(f"this is no state dict; {_listed('no tensors', others)}{hint}")
     tensors = {
         name: value for name, value in tensors.items() if name.rpartition(".")[2] not in NO_WEIGHTS
@@ -260,10 +289,21 @@ def _under_a_prefix(given: Iterable[str]) -> str:
     return f"; it has one under --prefix {_listed_names(prefixes)}" if prefixes else ""
 
 
-def _under_a_key(file: Mapping[str, object]) -> str:
-    """Return a hint where weights stand under keys that are not known."""
+def _under(file: Mapping[str, object], key: str) -> Mapping[str, object]:
+    """Return what stands under a key, or under several with dots between them: ``a.b``."""
+    inner: object = file
+    for name in [key] if key in file else key.split("."):
+        inner = inner.get(name) if isinstance(inner, Mapping) else None
+    if not isinstance(inner, Mapping):
+        known = [name for name, value in file.items() if isinstance(value, Mapping)]
+        raise UserError(unknown("key of weights", key, map(str, known) if known else ["none"]))
+    return inner
+
+
+def _under_a_key(file: Mapping[str, object], outer: str) -> str:
+    """Return a hint where weights stand under keys that are not known, ``outer`` before them."""
     keys = [
-        str(name)
+        f"{outer}{name}"
         for name, value in file.items()
         if isinstance(value, Mapping) and any(isinstance(part, Tensor) for part in value.values())
     ]

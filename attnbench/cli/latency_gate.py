@@ -15,7 +15,7 @@ from attnbench.cli import output
 from attnbench.errors import UserError
 from attnbench.modules import SettingsError
 from attnbench.plugins.host_reference import HostReference, parse_host
-from attnbench.plugins.python_file import is_in_file
+from attnbench.plugins.spec import is_in_file
 from attnbench.records.case import RunOptions
 from attnbench.stats import reasons
 
@@ -112,12 +112,11 @@ def _host_from_here(host: HostReference) -> str:
 
 def _from_here(module: ModuleReference) -> str:
     """Return the name by which ``run`` finds the module: paths relative to the working folder."""
-    from attnbench.plugins import python_file
 
     name, root = module.name, module.spec.import_root
     if root is not None and not root.startswith("~"):
         name = name.replace(f"import_root={root}", f"import_root={module.folder / root}")
-    if not python_file.is_in_file(module.spec.source) or name.startswith("~"):
+    if not is_in_file(module.spec.source) or name.startswith("~"):
         return name
     path, _, rest = name.partition(".py:")
     return f"{module.folder / path}.py:{rest}"

@@ -18,6 +18,7 @@ from attnbench.records import case, image_size
 from attnbench.records import device as names
 from attnbench.records.case import AUTOCAST, OPTIONS, Case
 from attnbench.records.image_size import Size
+from attnbench.system.worker import require_timeout
 from attnbench.text import LONGEST_WORD, near, printable
 
 T = TypeVar("T")
@@ -158,16 +159,22 @@ BetweenRuns = Annotated[
 ]
 
 
-def stated(name: str) -> Any:
+def stated(name: str, **declared: Any) -> Any:
     """Return the parameter of the command line for an option of ``run``, as it is declared."""
     known = OPTIONS[name]
     default = known.default_text
     if default is None and not isinstance(known.default, bool):
         default = known.text(known.default)
-    return option(known.metavar, known.help, default, known.flag)
+    return option(known.metavar, known.help, default, known.flag, **declared)
 
 
-Timeout = Annotated[float | None, stated("timeout_s")]
+def _timeout(seconds: float | None) -> float | None:
+    if seconds is not None:
+        require_timeout(seconds)
+    return seconds
+
+
+Timeout = Annotated[float | None, stated("timeout_s", callback=_timeout)]
 
 
 def modules(listed: str | None, custom: Sequence[str] | None = None) -> tuple[str, ...] | None:

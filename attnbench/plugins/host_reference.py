@@ -28,6 +28,7 @@ from attnbench import host_names
 from attnbench.modules import SettingsError
 from attnbench.plugins import foreign, python_file, timm
 from attnbench.plugins.entry_points import origin as origin_of
+from attnbench.plugins.spec import is_in_file
 from attnbench.text import LONGEST_WORD, error_line, near, printable
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class HostReference:
             return timm.origin()
         if self.name.startswith(ULTRALYTICS):
             return _ultralytics_origin()
-        if python_file.is_in_file(self.name):
+        if is_in_file(self.name):
             return python_file.origin(self.name, self.folder)
         return origin_of(_entry_point(self.name))
 
@@ -95,7 +96,7 @@ class HostReference:
             return _timm(self.name)
         if self.name.startswith(ULTRALYTICS):
             return _ultralytics(self.name)
-        if python_file.is_in_file(self.name):
+        if is_in_file(self.name):
             target = python_file.load(self.name, self.folder)
         else:
             target = _entry_point(self.name).load()
@@ -125,7 +126,7 @@ def parse_host(name: str, folder: Path = Path()) -> HostReference:
                 "ultralytics:yolo11n.yaml; files of weights are not read"
             )
         return HostReference(name, folder)
-    if python_file.is_in_file(name):
+    if is_in_file(name):
         return HostReference(name, folder)
     _entry_point(name)
     return HostReference(name, folder)

@@ -23,9 +23,6 @@ _FOLDERS: set[Path] = set()
 """The folders of the files that this process has loaded."""
 
 
-__all__ = ["files", "is_in_file", "load", "origin"]
-
-
 def load(source: str, folder: Path, root: str | None = None) -> object:
     """Return the object of that name from the file, whose path is relative to ``folder``.
 

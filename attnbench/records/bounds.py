@@ -32,8 +32,9 @@ Lost = Annotated[float, Field(ge=0, lt=LONGEST_S)]
 Spent = Annotated[float, Field(ge=0, lt=LONGEST_S)]
 """Seconds of a part of work, which may be too short for any clock."""
 
-Target = Annotated[float, Field(gt=0, le=0.1)]
-"""Half-width of an interval of log-ratios; a wider one would let any control hold."""
+Target = Annotated[float, Field(ge=1e-6, le=0.1)]
+"""Half-width of an interval of log-ratios; a wider one would let any control hold, and a narrower
+one than a millionth no clock can show."""
 
 Figure = Annotated[int, Field(ge=0, le=EXACT)]
 """Parameters, operations, calls of an operator."""

@@ -170,12 +170,17 @@ class Run:
                     f"{len(self.rounds)}"
                 )
         elif results:
-            self._check_result(results.kind, variant or "")
+            self._check_result(results, variant or "")
         if record.error and self.failed(variant or "", record.error.step):
             raise UserError(f"the error of {_quoted(variant)} at {record.error.step} again")
 
-    def _check_result(self, kind: str, variant: str) -> None:
+    def _check_result(
+        self,
+        results: schema.Counts | schema.Memory | schema.Profile | schema.Compiled | schema.Export,
+        variant: str,
+    ) -> None:
         """Check that such a run has results of that kind and variant, and not yet."""
+        kind = results.kind
         having = {
             "counts": self.counted,
             "memory": self.networks,
@@ -187,6 +192,25 @@ class Run:
             raise UserError(f"no such run has {kind} of {_quoted(variant)}")
         if variant in getattr(self, kind):
             raise UserError(f"{kind} of {_quoted(variant)} again")
+        if isinstance(results, schema.Counts):
+            self._check_shape(results.shape, variant)
+
+    def _check_shape(self, shape: tuple[int, ...] | None, variant: str) -> None:
+        """Check that a module alone has counts at an input of the run's batch, and a network none.
+
+        Of ceilings only copies of a map have an input.
+        """
+        if self.case.isolated and piece(variant) is not None and shape is None:
+            raise UserError(
+                f"results.shape: counts of {_quoted(variant)} without its input's shape"
+            )
+        if shape is not None and not self.case.isolated:
+            raise UserError(f"results.shape: {_quoted(variant)} is a network, whose input is known")
+        if shape is not None and shape[0] != self.case.batch_size:
+            raise UserError(
+                f"results.shape: {shape[0]} images of {_quoted(variant)}, and the run's batch is "
+                f"{self.case.batch_size}"
+            )
 
     def _check_round(self, timed: schema.Round) -> None:
         """Check that no round is missing, and that each variant that can run ran once in it."""

@@ -160,7 +160,8 @@ class Export:
     """The file that a runtime executes in place of one variant, and what the runtime made of it.
 
     ``seconds`` of the export, None where the file was there; ``load_s`` until it could run.
-    ``operators`` by type, after the runtime's own optimisation. ``relative_error``: the largest
+    ``operators`` by type, after the runtime's own optimisation, ``nodes`` of them in all; None of
+    records before attnbench stored it. ``relative_error``: the largest
     difference to the outputs of eager PyTorch in float32, as a share of the largest of these; it is
     at most ``bound``. ``settings`` as the runtime states them.
     """
@@ -172,6 +173,7 @@ class Export:
     seconds: Seconds | None = None
     load_s: Seconds
     operators: Mapping[str, Figure]
+    nodes: Figure | None = None
     relative_error: Share
     bound: Share
     settings: Environment = field(default_factory=dict)
@@ -179,6 +181,8 @@ class Export:
     def __post_init__(self) -> None:
         if self.relative_error > self.bound:
             raise ValueError("relative_error is at most bound: what differs by more is a failure")
+        if self.nodes not in {None, sum(self.operators.values())}:
+            raise ValueError(f"nodes are those of operators, {sum(self.operators.values())}")
 
 
 BETWEEN_OPERATORS = "between operators"

@@ -161,13 +161,15 @@ def make(folder: Path, subject: Subject, network: nn.Module, images: Images) -> 
     calibrated: Environment = {}
     if case.dtype == "int8":
         calibrated["calibration"] = images.calibrated_on
+    operators = prepared.operators() if prepared.operators else {}
     return Export(
         file=file.name,
         sha256=hashlib.sha256(data).hexdigest(),
         bytes=len(data),
         seconds=exported_s,
         load_s=loaded_s,
-        operators=prepared.operators() if prepared.operators else {},
+        operators=operators,
+        nodes=sum(operators.values()),
         relative_error=error,
         bound=bound,
         settings=prepared.facts | calibrated,

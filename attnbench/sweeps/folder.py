@@ -19,12 +19,12 @@ from itertools import count
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from pydantic.dataclasses import dataclass
 
 from attnbench.errors import UserError
 from attnbench.records import store
-from attnbench.records.bounds import STRICT
+from attnbench.records.bounds import STRICT, Lost
 from attnbench.records.jsonl import JsonLines, writing_to
 from attnbench.sweeps.plan.configuration import Configuration
 
@@ -39,15 +39,30 @@ FILE_NAME, UNFINISHED, LOST = "sweep.jsonl", "unfinished", "lost"
 
 State = Literal["waiting", "running", "done", "failed", "lost"]
 
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]*[A-Za-z0-9_-][A-Za-z0-9._-]*$")]
+"""Of a configuration: that of its folder, which lies in the sweep's."""
+
+
+def _local(time: str) -> str:
+    try:
+        datetime.fromisoformat(time).astimezone()
+    except OverflowError as error:  # of the first and the last day of the calendar
+        raise ValueError("time is a date that clocks can show") from error
+    return time
+
+
+Time = Annotated[str, AfterValidator(_local)]
+"""As in ISO 8601."""
+
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class Planned:
     """A configuration in a plan; ``seconds`` is about how long it takes at most."""
 
-    name: str
+    name: Name
     described: str
     wanted: str
-    seconds: float
+    seconds: Lost
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -55,7 +70,7 @@ class Plan:
     """What a driver was started for; the last one counts."""
 
     kind: Literal["plan"] = "plan"
-    time: str
+    time: Time
     configurations: tuple[Planned, ...]
 
 
@@ -67,8 +82,8 @@ class Happened:
     """
 
     kind: Literal["event"] = "event"
-    time: str
-    name: str
+    time: Time
+    name: Name
     state: State
     where: str | None = None
     message: str | None = None

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import partial
-from math import isfinite
 from multiprocessing import connection, forkserver, resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.context import BaseContext
@@ -21,6 +20,7 @@ from time import monotonic, sleep
 from typing import TypeVar
 
 from attnbench.errors import UserError
+from attnbench.records.bounds import LONGEST_S
 from attnbench.system import child, messages, strays
 from attnbench.system.child_warnings import OnceFilter
 from attnbench.system.messages import ChildDiedError as ChildDiedError
@@ -49,6 +49,18 @@ class TimedOutError(ChildDiedError):
     """The child gave no answer in time, and was ended with all that it had started."""
 
 
+def require_timeout(seconds: float) -> None:
+    """Check that a child can be given that time.
+
+    Raises:
+        UserError: it is not a positive number, or longer than any system call can wait.
+    """
+    if not 0 < seconds < LONGEST_S:
+        raise UserError(
+            f"the timeout must be a positive number of seconds below {LONGEST_S:g}, not {seconds:g}"
+        )
+
+
 @contextmanager
 def time_limit(seconds: float | None) -> Iterator[None]:
     """Allow a child that many seconds for each answer, in calls and streams of the body.
@@ -56,13 +68,12 @@ def time_limit(seconds: float | None) -> Iterator[None]:
     An answer is the result of a call, or the next item of a stream: a variant's warm-up, a round.
 
     Raises:
-        UserError: it is not a positive number.
+        UserError: as :func:`require_timeout`.
     """
     if seconds is None:
         yield
         return
-    if not (isfinite(seconds) and seconds > 0):
-        raise UserError(f"the timeout must be a positive number of seconds, not {seconds:g}")
+    require_timeout(seconds)
     token = _limit_s.set(seconds)
     try:
         yield

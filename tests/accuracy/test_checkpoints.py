@@ -10,6 +10,7 @@ from functools import lru_cache
 from itertools import chain
 from pathlib import Path
 from types import SimpleNamespace
+from uuid import UUID
 
 import numpy as np
 import pytest
@@ -145,6 +146,38 @@ def test_harmless_values_beside_weights_are_read(tmp_path):
     assert b"numpy._core.multiarray" in old or b"numpy.core.multiarray" in old
 
 
+def test_all_numbers_of_numpy_are_read(tmp_path):
+    numbers = [np.float16(1), np.longdouble(1.5), np.complex64(1j), np.complex128(2j)]
+    arrays = [np.zeros(0), np.zeros((0, 3), dtype=np.complex64), np.ones(2, dtype=">i4")]
+    beside = {"numbers": numbers, "arrays": arrays, "run": UUID(int=7)}
+    torch.save({"state_dict": {"fc.weight": torch.ones(3, 2)}, **beside}, tmp_path / "w.pth")
+    read = read_weights(tmp_path / "w.pth")
+    assert (read["numbers"], read["run"]) == (numbers, UUID(int=7))
+    assert all(map(np.array_equal, read["arrays"], arrays))
+    assert [array.dtype for array in read["arrays"]] == [array.dtype for array in arrays]
+
+
+@pytest.mark.parametrize(
+    ("beside", "asked"),
+    [
+        (np.array([1, None], dtype=object), r"numpy\.dtypes\.ObjectDType"),
+        (np.zeros(2, dtype=[("a", "f4")]), r"numpy\.dtypes\.VoidDType"),
+        (nn.ReLU(), r"torch\.nn\.modules\.activation\.ReLU"),
+    ],
+)
+def test_what_is_refused_is_named(tmp_path, beside, asked):
+    torch.save({"state_dict": {}, "beside": beside}, tmp_path / "w.pth")
+    with pytest.raises(UserError, match=f"it asks for {asked}, and so for code to be run"):
+        read_weights(tmp_path / "w.pth")
+
+
+def test_a_program_in_the_place_of_weights_is_named(tmp_path):
+    script = torch.jit.script(nn.ReLU())
+    torch.jit.save(script, str(tmp_path / "w.pt"))
+    with pytest.raises(UserError, match=r"w\.pt is a TorchScript archive.*save .* state_dict"):
+        read_weights(tmp_path / "w.pt")
+
+
 def test_a_dictionary_with_defaults_is_read_as_a_plain_one(tmp_path):
     weights = {"fc.weight": torch.ones(3, 2)}
     history = defaultdict(list, {"loss": [1.0, 0.5]})
@@ -168,7 +201,9 @@ class Called:
         return self.asked
 
 
-@pytest.mark.parametrize("asked", [(list, "abc"), (range, 3), (dict, [])])
+@pytest.mark.parametrize(
+    "asked", [(list, "abc"), (range, 3), (dict, []), (bytes, 3), (np.float64, 1.0)]
+)
 def test_a_type_that_is_named_is_not_called(tmp_path, asked, capsys):
     torch.save({"state_dict": {}, "beside": Called(*asked)}, tmp_path / "weights.pth")
     with pytest.raises(UserError, match="holds no weights that are safe to read"):
@@ -207,6 +242,25 @@ def test_weights_under_another_key_or_prefix_are_named():
             classes_of(file, key=key, prefix=prefix)
     with pytest.raises(UserError, match="known: none"):
         classes_of(names, key="state_dict")
+
+
+def test_weights_within_several_keys_are_named_by_all_of_them():
+    one, other = network("sa", 1), network("sa", 2)
+    file = {"state_dict": {"generator": to_authors_state_dict(one), "critic": {}}, "epoch": 3}
+    with pytest.raises(UserError, match=r"weights stand under --key state_dict\.generator"):
+        classes_of(file)
+    load_authors_state_dict(other, file, key="state_dict.generator")
+    assert torch.equal(other.state_dict()["fc.weight"], one.state_dict()["fc.weight"])
+    with pytest.raises(UserError, match=r"under --key state_dict\.generator"):
+        classes_of(file, key="state_dict")
+    with pytest.raises(UserError, match=r"key of weights 'state_dict\.gen'.*; known: state_dict"):
+        classes_of(file, key="state_dict.gen")
+
+
+def test_an_unknown_prefix_is_named_where_nothing_fits():
+    weights = {f"net.{name}": value for name, value in network("sa", 1).state_dict().items()}
+    with pytest.raises(UserError, match=r"left over: .*; it has one under --prefix net\.$"):
+        load_authors_state_dict(network("sa", 1), weights)
 
 
 def test_which_of_several_weights_is_taken_is_known():
@@ -336,7 +390,8 @@ def test_code_in_a_file_is_never_run_and_nobody_is_told_to_run_it(tmp_path, recw
     torch.save({"a": Attack()}, path)
     for content, asked in (
         (path.read_bytes(), "asks for exec, and so for"),
-        (pickle.dumps({"a": Attack()}), "is damaged or asks for"),  # torch does not read so far
+        # Torch does not read so far.
+        (pickle.dumps({"a": Attack()}), r"is damaged, or pickled otherwise .*, or asks for"),
     ):
         path.write_bytes(content)
         with pytest.raises(UserError, match=f"safe to read: it {asked} code to be run") as refused:

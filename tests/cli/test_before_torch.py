@@ -118,6 +118,16 @@ run --threads 0                               | threads must be at least 1
 run --threads many                            | --threads
 run --threads 99999                           | threads must be at least 1 and at most 4096
 run --seed -1                                 | seed must be at least 0
+run --timeout 0                               | the timeout must be a positive number of seconds
+run --timeout 1e300                           | of seconds below 1e+09, not 1e+300
+check --timeout -5                            | the timeout must be a positive number
+evaluate E --timeout nan                      | the timeout must be a positive number
+selftest --timeout inf                        | the timeout must be a positive number
+same se sa --timeout -5                       | the timeout must be a positive number
+same se sga                                   | unknown attention module 'sga'
+same se sa --import-root .                    | --import-root goes with a module of a package
+places --timeout -5                           | the timeout must be a positive number
+export --out x --timeout -5                   | the timeout must be a positive number
 run --seed x                                  | --seed
 run --seed 99999999999999999999               | seed must be at least 0 and at most
 run --eager                                   | --eager goes with --compile or --cuda-graph

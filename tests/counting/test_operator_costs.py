@@ -27,6 +27,9 @@ class Apply(nn.Module):
         return self.function(x, *self.parts)
 
 
+pytestmark = pytest.mark.filterwarnings("ignore:index_reduce")  # PyTorch calls it beta
+
+
 def index(*shape):
     return torch.zeros(shape, dtype=torch.long)
 
@@ -204,6 +207,60 @@ BY_HAND = {
     ),
     "diagonal": ("diag_embed", lambda x: torch.diag_embed(x), 0, 0, 0),
     "sum of exponentials": ("logsumexp", lambda x: x.logsumexp(-1), 0, 2 * 144 + 2 * 24, 2 * 144),
+    "running sum of exponentials": (
+        "logcumsumexp",
+        lambda x: x.logcumsumexp(-1),
+        *(0, 2 * 144 + 2 * 144, 2 * 144),
+    ),
+    # What has no row of its own in place has that of what returns the same.
+    "sum in place": ("cumsum_", lambda x: x.clone().cumsum_(1), 0, 0, 144),
+    "floor in place": ("floor_", lambda x: x.clone().floor_(), 0, 144, 0),
+    "product in place": (
+        "addmm_",
+        lambda x: x[0, 0, :, :4].clone().addmm_(x[0, 0], x[0, 1].T),
+        *(4 * 4 * 6, 16, 0),
+    ),
+    # 5 * 7 positions of 2 images, 2 numbers each: the sum of 3 products
+    "positions": (
+        "affine_grid_generator",
+        lambda x: functional.affine_grid(x[:, 0, :2, :3], [2, 1, 5, 7], align_corners=False),
+        *(2 * 35 * 2 * 3, 0, 0),
+    ),
+    # 3 products of 4 x 6 by 6 x 4, and one addition
+    "products added": (
+        "addbmm",
+        lambda x: torch.addbmm(x[0, 0, :, :4], x[0], x[1].transpose(1, 2)),
+        *(3 * 4 * 4 * 6, 16, 0),
+    ),
+    "outer product added": (
+        "addr",
+        lambda x: torch.addr(x[0, 0], x[0, 0, :, 0], x[0, 0, 0]),
+        *(0, 2 * 24, 0),
+    ),
+    "indexed maximum": (
+        "index_reduce",
+        lambda x: x.index_reduce(1, index(2), x[:, :2], "amax"),
+        *(0, 0, 96),
+    ),
+    # 4 rows of 6 numbers: 6 pairs
+    "distances of pairs": ("_pdist_forward", lambda x: functional.pdist(x[0, 0]), 0, 6 * 13, 36),
+    "nearest of lines": (
+        "_upsample_nearest_exact1d",
+        lambda x: functional.interpolate(x[0], scale_factor=2, mode="nearest-exact"),
+        *(0, 0, 0),
+    ),
+    "nearest of volumes": (
+        "_upsample_nearest_exact3d",
+        lambda x: functional.interpolate(x[None], scale_factor=2, mode="nearest-exact"),
+        *(0, 0, 0),
+    ),
+    "reflection of lines": (
+        "reflection_pad1d",
+        lambda x: functional.pad(x[0], (1, 1), mode="reflect"),
+        *(0, 0, 0),
+    ),
+    "masked elements": ("masked_scatter", lambda x: x.masked_scatter(x > 0, x), 0, 0, 0),
+    "sign of another": ("copysign", lambda x: x.copysign(x), 0, 144, 0),
 }
 
 

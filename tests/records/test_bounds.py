@@ -4,7 +4,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from attnbench.records.bounds import Environment
-from attnbench.records.schema import Count, Counts
+from attnbench.records.schema import Count, Counts, Export
 
 FACTS = TypeAdapter(Environment)
 
@@ -20,6 +20,15 @@ def test_a_time_is_one_of_iso_8601_or_unknown(time):
 def test_any_other_time_is_refused(time):
     with pytest.raises(ValidationError, match="time is a date and time as in ISO 8601, or null"):
         FACTS.validate_python({"time": time})
+
+
+def test_the_nodes_of_a_file_are_all_of_its_operators():
+    known = {"file": "a.onnx", "sha256": "0" * 64, "bytes": 1, "load_s": 0.5, "bound": 0.5}
+    known |= {"operators": {"Conv": 53, "Mul": 80}, "relative_error": 0.0}
+    assert Export(**known).nodes is None  # of records before it was stored
+    assert Export(**known, nodes=133).nodes == 133
+    with pytest.raises(ValidationError, match="nodes are those of operators, 133"):
+        Export(**known, nodes=132)
 
 
 def test_a_rule_counts_something():

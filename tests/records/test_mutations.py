@@ -36,14 +36,14 @@ def test_what_only_moves_lines_is_refused_or_changes_nothing(tmp_path):
 
 POSSIBLE = {
     "budget_s": (1e-9, 0.5, 1, 2, 2**29),
-    "target": (5e-324, 0.01, 0.1),
+    "target": (1e-6, 0.01, 0.1),
     "steps": (1, 2, 2**32),
     "seconds": (1e-9, 0.5, 1, 2),
     "peak_live_bytes": (0, 1, 2, 2**53),
 }
 NOT_POSSIBLE = {
     "budget_s": (0, -1, 1e-10, 1e9, 10**400, float("nan"), float("inf"), "1", True, None, []),
-    "target": (0, -0.01, 0.11, 1, 1e308, float("nan"), float("inf"), "0.01", True, None, {}),
+    "target": (0, 5e-324, 1e-7, -0.01, 0.11, 1e308, float("nan"), float("inf"), "1", True, None),
     "steps": (0, -1, 0.5, 2**32 + 1, 10**400, float("nan"), "1", True, None, [1]),
     "seconds": (0, -1, 5e-324, 1e9, 10**400, float("nan"), float("inf"), "1", True, None),
     "peak_live_bytes": (-1, 0.5, 2**53 + 1, 10**400, float("nan"), "1", True, None),

@@ -100,6 +100,30 @@ def test_an_isolated_run_has_no_networks_and_counts_all_but_the_control(record, 
     assert (plan.baseline, plan.control) == ("copy", "copy again")
 
 
+@pytest.mark.parametrize(
+    ("shape", "fault"),
+    [
+        (None, "counts of 'sa layer1' without its input's shape"),
+        ((2**31, 2**22, 1, 1), "2147483648 images of 'sa layer1', and the run's batch is 2"),
+    ],
+)
+def test_a_module_alone_has_counts_at_an_input_of_the_batch(record, case, shape, fault):
+    alone_case = replace(case, isolated=True, batch_size=2)
+    plan = Plan(variants=alone(("sa",)), budget_s=1.0, target=0.01)
+    records = [record(plan, case=alone_case)]
+    fits = replace(COUNTS, shape=(2, 256, 8, 8))
+    assert gather([*records, record(fits, "sa layer1", case=alone_case)], "file").shapes
+    records.append(record(replace(COUNTS, shape=shape), "sa layer1", case=alone_case))
+    with pytest.raises(UserError, match=rf"file, line 2: results\.shape: {fault}"):
+        gather(records, "file")
+
+
+def test_a_network_has_no_shape_of_its_own(record):
+    network = replace(COUNTS, shape=(1, 3, 224, 224))
+    with pytest.raises(UserError, match=r"results\.shape: 'sa' is a network"):
+        gather([record(PLAN), record(network, "sa")], "file")
+
+
 def test_a_run_is_read_from_its_folder(record, tmp_path):
     store.append(tmp_path, record(PLAN))
     store.append(tmp_path, record(COUNTS, "plain"))

@@ -61,7 +61,7 @@ def test_a_file_is_described(tmp_path, subject, exported, runtime):
     export = make(tmp_path / "new", subject, Scale(), IMAGES)
     assert (tmp_path / "new" / export.file).read_bytes() == b"ab"
     assert (export.bytes, export.sha256) == (2, hashlib.sha256(b"ab").hexdigest())
-    assert (export.operators, export.settings) == ({"Mul": 1}, FACTS)
+    assert (export.operators, export.nodes, export.settings) == ({"Mul": 1}, 1, FACTS)
     assert (export.relative_error, export.bound) == (0.0, 1e-3)
     assert export.seconds > 0
     assert [image is ONES for _, image in exported] == [True]

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from attnbench.errors import UserError
@@ -71,6 +73,29 @@ def test_a_damaged_file_is_named_with_its_line(folder) -> None:
     folder.open()
     folder.plan([])
     with (folder.path / "sweep.jsonl").open("a") as file:
-        file.write('{"schema":1,"entry":{"kind":"event","time":"x"}}\n')
+        file.write('{"schema":1,"entry":{"kind":"event","time":"2026-11-26"}}\n')
     with pytest.raises(UserError, match=r"sweep.jsonl, line 2: entry.event.name: Field required"):
+        folder.lines()
+
+
+PLANNED = {"name": "a-1", "described": "resnet18", "wanted": "cpu", "seconds": 3.0}
+HAPPENED = {"kind": "event", "time": "2026-11-26", "name": "a-1", "state": "failed"}
+
+
+@pytest.mark.parametrize(
+    ("entry", "field"),
+    [
+        ({"kind": "plan", "configurations": [PLANNED | {"seconds": 1e300}]}, r"0\.seconds"),
+        ({"kind": "plan", "configurations": [PLANNED | {"name": "../../run"}]}, r"0\.name"),
+        ({"kind": "plan", "configurations": [PLANNED | {"name": ".."}]}, r"0\.name"),
+        (HAPPENED | {"name": "a\0b"}, "name"),
+        (HAPPENED | {"time": "0001-01-01T00:00:00+14:00"}, "time: .*a date that clocks can show"),
+        (HAPPENED | {"time": "soon"}, "time"),
+    ],
+)
+def test_lines_that_no_sweep_has_written_are_refused(folder, entry, field) -> None:
+    folder.path.mkdir()
+    line = {"schema": 1, "entry": {"time": "2026-11-26T12:00:00+00:00"} | entry}
+    (folder.path / "sweep.jsonl").write_text(json.dumps(line) + "\n")
+    with pytest.raises(UserError, match=rf"sweep\.jsonl, line 1: entry\..*{field}"):
         folder.lines()

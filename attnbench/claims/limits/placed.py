@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from attnbench.claims.limits.file import METRICS, UNITS, Limit
 from attnbench.claims.outcome import Outcome
-from attnbench.plugins.python_file import is_in_file
+from attnbench.plugins.spec import is_in_file
 from attnbench.records.image_size import Size, sides
 from attnbench.records.variants import STAGES, Blocks
 from attnbench.stats import reasons

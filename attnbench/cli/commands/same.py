@@ -9,6 +9,8 @@ import typer
 from attnbench.cli import output
 from attnbench.cli.options import ImportRoot, Timeout, choice, imported_from, option
 from attnbench.errors import UserError
+from attnbench.plugins.resolve import parse
+from attnbench.system import worker
 
 FORMATS = ("text", "json")
 
@@ -33,13 +35,11 @@ def same(  # noqa: PLR0913, PLR0917  an option each
     """
     as_json = choice(format_, "--format", FORMATS) == "json"
     mapped = dict(_pair(text) for text in map_ or ())
-
-    from attnbench.equivalence.same import SAME, Comparison, compare
-    from attnbench.plugins.resolve import parse
-    from attnbench.system import worker
-
     one, other = imported_from((one, other), import_root) or (one, other)
     references = (parse(one), parse(other))
+
+    from attnbench.equivalence.same import SAME, Comparison, compare  # and torch
+
     with worker.time_limit(timeout):
         found: Comparison = worker.call(compare, references, channels, mapped)
     if as_json:

@@ -6,6 +6,8 @@ neither place is listed as not counted and never guessed.
 
 from __future__ import annotations
 
+import torch
+
 from attnbench.counting.operators.cost import Operator
 from attnbench.counting.operators.elementwise import ELEMENTWISE
 from attnbench.counting.operators.folding import FOLDING
@@ -15,7 +17,7 @@ from attnbench.counting.operators.products import PRODUCTS
 from attnbench.counting.operators.sampling import SAMPLING
 from attnbench.counting.operators.training import TRAINING
 
-OPERATORS: dict[str, Operator] = {
+_STATED: dict[str, Operator] = {
     **PRODUCTS,
     **ELEMENTWISE,
     **FOLDING,
@@ -24,4 +26,16 @@ OPERATORS: dict[str, Operator] = {
     **MOVES,
     **TRAINING,
 }
+
+
+def _in_place() -> dict[str, Operator]:
+    """Return rows for what PyTorch has in place too: ``cumsum_`` computes what ``cumsum`` does."""
+    return {
+        f"{name}_": row
+        for name, row in _STATED.items()
+        if hasattr(torch.ops.aten, f"{name.removeprefix('aten.')}_")
+    }
+
+
+OPERATORS: dict[str, Operator] = {**_in_place(), **_STATED}
 """The whole table, by the operators' names."""

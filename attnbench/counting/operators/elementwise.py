@@ -8,6 +8,8 @@ ELEMENTWISE: dict[str, Operator] = {
     # One operation for each element of the output, whatever the function.
     **rows(
         """
+        __lshift__ __rshift__ bitwise_left_shift bitwise_right_shift bitwise_xor copysign digamma
+        erfinv heaviside hypot i0 lgamma nan_to_num xlogy
         acos asin bitwise_and_ bitwise_or_ celu clamp_max clamp_max_ cosh erfc exp2 expm1 fmod frac
         hardshrink isinf isnan log10 log_sigmoid_forward logaddexp pow_ remainder sgn sinc sinh
         softshrink tan trunc digamma lgamma rrelu_with_noise
@@ -23,6 +25,7 @@ ELEMENTWISE: dict[str, Operator] = {
     ),
     # Multiply or divide, then add.
     **rows("addcmul addcmul_ addcdiv addcdiv_ lerp", Operator(elementwise=per_output(2))),
+    "aten.addr": Operator(elementwise=per_output(2)),  # an outer product, and its addition
     "aten.glu": Operator(elementwise=per_output(2)),  # a sigmoid and a product
     "aten.polar": Operator(elementwise=per_output(2)),  # a cosine and a sine
     "aten.linalg_cross": Operator(elementwise=per_output(3)),  # two products and their difference

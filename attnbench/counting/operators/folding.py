@@ -58,7 +58,7 @@ FOLDING: dict[str, Operator] = {
         Operator(reductions=lambda out, x, dim, index, *_: index.numel()),
     ),
     **rows(
-        "index_add index_add_",
+        "index_add index_add_ index_reduce",
         Operator(reductions=lambda out, x, dim, index, source, *_: source.numel()),
     ),
     # Square, fold, and take the root.
@@ -73,8 +73,12 @@ FOLDING: dict[str, Operator] = {
         reductions=per_input(1), elementwise=lambda out, v, g, *_: 2 * v.numel() + 2 * g.numel()
     ),
     # Maximum and sum; subtract and exponentiate; take the logarithm and add the maximum.
-    "aten.logsumexp": Operator(
-        reductions=per_input(2), elementwise=lambda out, x, *args: 2 * x.numel() + 2 * out.numel()
+    **rows(
+        "logsumexp logcumsumexp",
+        Operator(
+            reductions=per_input(2),
+            elementwise=lambda out, x, *args: 2 * x.numel() + 2 * out.numel(),
+        ),
     ),
     "aten.mean": Operator(reductions=per_input(1), elementwise=per_output(1)),  # and divide
     # A mean, then squared deviations and their sum; the deviation takes a root at the end.
@@ -100,8 +104,11 @@ FOLDING: dict[str, Operator] = {
     "aten.count_nonzero": Operator(reductions=per_input(1), elementwise=per_input(1)),
     "aten.trace": Operator(reductions=lambda out, x, *_: min(x.shape)),
     # For each pair of rows: subtract, raise, fold, and take the root.
-    "aten._cdist_forward": Operator(
-        reductions=lambda out, x, *_: out.numel() * x.shape[-1],
-        elementwise=lambda out, x, *_: out.numel() * (2 * x.shape[-1] + 1),
+    **rows(
+        "_cdist_forward _pdist_forward",
+        Operator(
+            reductions=lambda out, x, *_: out.numel() * x.shape[-1],
+            elementwise=lambda out, x, *_: out.numel() * (2 * x.shape[-1] + 1),
+        ),
     ),
 }

@@ -96,6 +96,15 @@ PRODUCTS: dict[str, Operator] = {
     **rows("mm bmm mv", Operator(macs=product_macs)),
     **rows("dot vdot", Operator(macs=per_input(1))),
     **rows("addmm addmv baddbmm", Operator(macs=added_product_macs, elementwise=per_output(1))),
+    # The products of all matrices of a batch, added to one.
+    "aten.addbmm": Operator(
+        macs=lambda out, added, left, right, *_: left.numel() * right.shape[-1],
+        elementwise=per_output(1),
+    ),
+    # Each position, with a 1 behind it, by the rows of the matrix.
+    "aten.affine_grid_generator": Operator(
+        macs=lambda out, matrix, *_: out.numel() * matrix.shape[-1]
+    ),
     # Attention in one operator: products, a scale, a softmax.
     **rows(
         """

@@ -17,7 +17,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from attnbench.records.bounds import EXACT, STRICT, Environment, Figure, Seconds
+from attnbench.records.bounds import EXACT, STRICT, Environment, Figure, Seconds, Share
 from attnbench.records.case import LIMITS
 from attnbench.records.device import Device
 from attnbench.records.evaluation import Weights
@@ -34,7 +34,6 @@ _Name = Annotated[str, Field(min_length=1)]
 _Seed = Annotated[int, Field(ge=0, lt=2**63)]
 _Epochs = Annotated[int, Field(ge=1, le=MOST_EPOCHS)]
 _Ratio = Annotated[float, Field(gt=0, le=1e6)]
-_Float = Annotated[float, Field(ge=-1e30, le=1e30)]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Precision = Literal["float32", "bfloat16", "float16"]
 AMP: tuple[Precision, ...] = get_args(Precision)
@@ -176,8 +175,8 @@ class Epoch:
     """Mean of the training images; a float32 fits."""
     right: Mapping[str, Figure] = field(default_factory=dict)
     """Test images that were right, by metric: ``top1``, ``top5``."""
-    figures: Mapping[str, _Float] = field(default_factory=dict)
-    """Metrics that count no images, such as average precisions from 0 to 1."""
+    figures: Mapping[str, Share] = field(default_factory=dict)
+    """Metrics that count no images: average precisions, from 0 to 1."""
     answers: Annotated[str, Field(pattern="^[0-9a-f]*$")] | None = None
     """Of the epochs that make the figure: which test images were right by the metric, in the data's
     order, eight in two hexadecimal digits, the first one highest."""

@@ -14,7 +14,7 @@ from attnbench.report.tables.columns import PARTS, POOLED_COLUMNS
 from attnbench.report.tables.remarks import control, machine
 from attnbench.report.tables.run import AS_PAPERS_COUNT, FAILED, OF_SEVERAL, LoadedRun
 from attnbench.report.tables.table import printed
-from attnbench.text import printable
+from attnbench.text import printable, unknown
 
 WIDE = {"ratio": "ratio_between_runs", "tied_with": "tied_between_runs"}
 """What a paper prints in the place of a figure that holds within one run alone."""
@@ -34,8 +34,8 @@ def columns(text: str) -> tuple[str, ...]:
     keys = tuple(key.strip() for key in text.split(","))
     for key in keys:
         if key not in PRINTED:
-            known = ", ".join(key for key in PRINTED if key not in WIDE.values())
-            raise UserError(f"--paper: no column '{printable(key)}'; known: {known}")
+            known = (name for name in PRINTED if name not in WIDE.values())
+            raise UserError(f"--paper: {unknown('column', key, known)}")
     chosen = tuple(WIDE.get(key, key) for key in keys)
     if len(set(chosen)) < len(chosen):
         raise UserError(f"--paper: a column twice: {text}")

@@ -8,7 +8,7 @@ from math import ceil, isfinite
 from statistics import median
 
 from attnbench import formatting
-from attnbench.formatting import joined, title
+from attnbench.formatting import counted, joined, title
 from attnbench.records.case import RUNTIMES
 from attnbench.records.device import kind_of
 from attnbench.records.run import Run
@@ -90,7 +90,7 @@ def machine(run: Run) -> str:
     case, environment = run.case, run.environment
     name = environment.get("gpu") or environment.get("cpu")
     return (
-        f"{name}, {_counted(case.threads, 'thread')}, torch {environment.get('torch')}, "
+        f"{name}, {counted(case.threads, 'thread')}, torch {environment.get('torch')}, "
         f"Python {environment.get('python')}, {began(run)}"
     )
 
@@ -164,8 +164,8 @@ def notes(loaded: LoadedRun) -> list[str]:
 def _of_several(loaded: PooledRun) -> list[str]:
     """Return which runs were taken together, and what the plain host took in each."""
     runs, first = loaded.runs, loaded.run
-    begun = joined(f"{began(run)} ({_counted(len(run.rounds), 'round')})" for run in runs)
-    lines = [f"{_counted(len(runs), 'run')} taken together, begun at {begun}."]
+    begun = joined(f"{began(run)} ({counted(len(run.rounds), 'round')})" for run in runs)
+    lines = [f"{counted(len(runs), 'run')} taken together, begun at {begun}."]
     lines += [
         f"The run that began at {began(run)} is left out: its control failed: {fault}."
         for run, fault in loaded.replicates.left_out
@@ -287,7 +287,7 @@ def _advice(run: Run, control: Interval | None) -> str:
         return f"More rounds would do: --budget {seconds:g}."
     loads = [load for moment in run.moments if isinstance(load := moment.get(LOAD), int | float)]
     cores = run.environment.get("cores_allowed") or run.environment.get("cores")
-    on = f" on {_counted(cores, 'core')}" if isinstance(cores, int) else ""
+    on = f" on {counted(cores, 'core')}" if isinstance(cores, int) else ""
     reason = f"Load was {median(loads):.0f}{on}: " if loads else ""
     ways = ["quiet the machine"]
     ways += ["--threads 1"] if run.case.device == "cpu" and run.case.threads > 1 else []
@@ -320,7 +320,7 @@ def _titles(run: Run, variants: Sequence[str]) -> list[str]:
 
 
 def _rounds(run: Run) -> str:
-    rounds = _counted(len(run.rounds), "interleaved round")
+    rounds = counted(len(run.rounds), "interleaved round")
     count = f"{rounds} in {formatting.seconds(run.timed_s)}"
     if run.end is None:
         return f"{count}; the run is not finished."
@@ -371,7 +371,7 @@ def _sites(run: Run) -> list[str]:
     if len(modules) < 2:  # noqa: PLR2004  nothing to tell apart
         return []
     listed = joined(
-        f"{joined(names)} at {_counted(number, 'site')}" for number, names in modules.items()
+        f"{joined(names)} at {counted(number, 'site')}" for number, names in modules.items()
     )
     return [f"Modules stand at different numbers of sites of the host: {listed}."]
 
@@ -414,25 +414,19 @@ def disturbances(run: Run) -> list[str]:
         lines.append(f"Rounds flagged, none dropped: {listed}.")
     if held := sum(timed.held_s > 0 for timed in run.rounds):
         lines.append(
-            f"Held back while other programs used the cores: {_counted(held, 'round')}, for "
+            f"Held back while other programs used the cores: {counted(held, 'round')}, for "
             f"{formatting.seconds(run.held_s)} in all."
         )
     reasons = (moment.get("gpu_throttle") for moment in run.moments)
     throttles = Counter(str(reason) for reason in reasons if reason)
     lines += [
-        f"The GPU was throttled after {_counted(count, 'round')}: {reason}."
+        f"The GPU was throttled after {counted(count, 'round')}: {reason}."
         for reason, count in throttles.items()
     ]
     foreign = sum(bool(moment.get("gpu_other_processes")) for moment in run.moments)
     if foreign:
-        lines.append(
-            f"WARNING: after {_counted(foreign, 'round')} other processes were on the GPU."
-        )
+        lines.append(f"WARNING: after {counted(foreign, 'round')} other processes were on the GPU.")
     clocks = [mhz for moment in run.moments if isinstance(mhz := moment.get("gpu_clock_mhz"), int)]
     if clocks:
         lines.append(f"GPU clock after the rounds: {min(clocks)} to {max(clocks)} MHz.")
     return lines
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -28,7 +28,7 @@ from attnbench.errors import UserError
 from attnbench.measuring.options import check_case, require_values
 from attnbench.modules import ATTENTION, SettingsError
 from attnbench.plugins import resolve
-from attnbench.plugins.python_file import is_in_file
+from attnbench.plugins.spec import is_in_file
 from attnbench.records import image_size
 from attnbench.records.case import OPTIONS, RunOptions
 from attnbench.runtimes.table import TABLE

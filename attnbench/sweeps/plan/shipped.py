@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from attnbench.errors import UserError
 from attnbench.plugins import python_file, resolve
 from attnbench.plugins.resolve import ModuleReference
+from attnbench.plugins.spec import is_in_file
 from attnbench.sweeps.plan.configuration import Configuration
 from attnbench.text import printable
 
@@ -99,11 +100,16 @@ def require_below(module: ModuleReference) -> None:
     Raises:
         UserError: it does not.
     """
-    source, root = module.spec.source, module.spec.import_root
+    root = module.spec.import_root
     if root is not None:
         require_inside(root)
-    if python_file.is_in_file(source):
-        require_inside(source.rpartition(":")[0])
+    if path := _file(module):
+        require_inside(path)
+
+
+def _file(module: ModuleReference) -> str | None:
+    source = module.spec.source
+    return source.rpartition(":")[0] if is_in_file(source) else None
 
 
 def _files(module: ModuleReference, folder: Path) -> list[str]:

@@ -77,4 +77,4 @@ def test_the_command_writes_both_files_for_one_run(
     assert r"\cite{sa2021}" in (tmp_path / "paper.tex").read_text(encoding="utf-8")
     assert "@misc{sk2019" in (tmp_path / "paper.bib").read_text(encoding="utf-8")
     assert call("report", str(SMALL_RUN), "--paper", "nothing") == 2
-    assert "no column 'nothing'" in capsys.readouterr().err
+    assert "unknown column 'nothing'" in capsys.readouterr().err

@@ -52,6 +52,8 @@ def test_a_line_that_was_cut_off_is_no_line(tmp_path: Path) -> None:
         ({"variant": "sa", "seed": 0, "epoch": {"answers": "ff"}}, "answers have 100 digits"),
         ({"variant": "sa", "seed": 0, "epoch": {"answers": "x"}}, "epoch.answers"),
         ({"variant": "sa", "seed": 0, "epoch": {"loss": None}}, "epoch.loss"),
+        ({"variant": "sa", "seed": 0, "epoch": {"figures": {"ap": 1.5}}}, "epoch.figures.ap"),
+        ({"variant": "sa", "seed": 0, "epoch": {"figures": {"ap": -1.0}}}, "epoch.figures.ap"),
         ({"variant": "sa", "epoch": {}}, "of one variant and seed"),
         ({"variant": "sa", "seed": 0}, "holds an epoch, an error or seeds"),
         ({"seeds": [1, 2]}, "seeds are added behind"),
