@@ -209,7 +209,8 @@ def _links(stem: str, *endings: str) -> dict[str, str]:
 
 
 def _links_of(trained: Sequence[Section]) -> dict[str, str]:
-    return {stem: f"{stem}.md" for stem in trainings.stems(trained)}
+    stems = trainings.stems(trained)
+    return {f"{stem}.{ending}": f"{stem}.{ending}" for stem in stems for ending in ("md", "tex")}
 
 
 def csv(frame: pd.DataFrame) -> str:

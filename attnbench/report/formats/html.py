@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import jinja2
 from markupsafe import Markup
@@ -83,6 +84,7 @@ def page(  # noqa: PLR0913, PLR0917  what a page may hold
         training_store.FILE_NAME: any(section.is_training for section in trainings),
         precision.FILE_NAME: not all(section.is_training for section in trainings),
     }
+    trained = _trained(trainings)
     joined = [*map(_repeated, repeated), *_machines(by_machine)]
     return _TEMPLATES.get_template("page.html").render(
         heading=f"Attention modules {where} {', '.join(dict.fromkeys(hosts))}",
@@ -92,10 +94,10 @@ def page(  # noqa: PLR0913, PLR0917  what a page may hold
         overview=turned(grid(together)) if _is_grid(together) and several else None,
         beside=by_runtime(together) if several else [],
         together=joined,
-        definitions=_definitions([*joined, *sections]),
+        definitions=_definitions([*joined, *sections, *trained]),
         joint=on_page(joint, "joint"),
         accuracy=_accuracy(evaluations),
-        trainings=_trained(trainings),
+        trainings=trained,
         sources=[Markup("<code>{}</code>").format(name) for name, used in sources.items() if used],
         marks=MARKS,
     )
@@ -204,13 +206,20 @@ def _trained(trainings: Sequence[Section]) -> list[dict[str, object]]:
         {
             "heading": section.heading,
             "is_training": section.is_training,
-            "table": section.table,
+            "table": _without_setting(section),
             "notes": section.notes,
             "command": section.command,
             "pictures": on_page(section.drawings, f"training-{number}"),
         }
         for number, section in enumerate(trainings, start=1)
     ]
+
+
+def _without_setting(section: Section) -> Table | None:
+    """Return the table whose caption leaves out what the heading above it says."""
+    if section.table is None:
+        return None
+    return replace(section.table, caption=section.table.caption.removesuffix(f". {section.heading}"))
 
 
 def _accuracy(evaluations: Sequence[Evaluation]) -> dict[str, object] | None:

@@ -242,6 +242,7 @@ def overview(loaded: LoadedRun) -> Table:
     ordered = pd.concat([networks[pinned], networks[~pinned].sort_values("ratio")])
     caption = f"Compared with the plain host{loaded.across}{_waited(loaded)}"
     keys = _with_runs(loaded, OVERVIEW_OF_DEVICE if loaded.has_device_times else OVERVIEW)
+    keys = _without_common_code(loaded, keys)
     headings = AS_PAPERS_COUNT | _of_issuing(loaded)
     return printed(caption, columns.POOLED_COLUMNS, keys, ordered, headings)
 
@@ -261,6 +262,16 @@ def _with_runs(loaded: LoadedRun, keys: tuple[str, ...]) -> tuple[str, ...]:
         return keys
     place = keys.index("ratio_between_runs") + 1
     return (*keys[:place], "run_to_run", "runs", *keys[place:])
+
+
+def _without_common_code(loaded: LoadedRun, keys: tuple[str, ...]) -> tuple[str, ...]:
+    """Return columns without the code that all modules have where the control failed.
+
+    The sentence on the control has said it, once for all.
+    """
+    modules = loaded.frame[~loaded.frame["variant"].isin((PLAIN, CONTROL))]
+    common = loaded.control_fault is not None and modules["code"].nunique() == 1
+    return tuple(key for key in keys if not (common and key == "code"))
 
 
 def _of_networks(loaded: LoadedRun) -> list[Table]:
@@ -285,7 +296,8 @@ def _of_networks(loaded: LoadedRun) -> list[Table]:
     step = stages.step_table(loaded.run)
     glance = f"At a glance, compared with the plain host{loaded.across}{note}{_waited(loaded)}"
     at_a_glance = AT_A_GLANCE_OF_DEVICE if loaded.has_device_times else AT_A_GLANCE
-    glanced, headings = _with_runs(loaded, at_a_glance), OF_SEVERAL if len(loaded.runs) > 1 else {}
+    glanced = _without_common_code(loaded, _with_runs(loaded, at_a_glance))
+    headings = OF_SEVERAL if len(loaded.runs) > 1 else {}
     glance_headings = AS_PAPERS_COUNT | _of_issuing(loaded)
     return (
         [printed(glance, columns.POOLED_COLUMNS, glanced, modules, glance_headings)]
