@@ -62,15 +62,17 @@ def trained() -> list[Path]:
 
 
 def filled(text: str, name: str, content: str) -> str:
-    """Return the text with the part of that name replaced.
+    """Return the text with the part of that name replaced; blank lines around it stay or not.
 
     Raises:
         UserError: the text has no such part.
     """
-    part = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end of {name} -->)", re.DOTALL)
+    part = re.compile(rf"(<!-- {name} -->\n)(\n?).*?(<!-- end of {name} -->)", re.DOTALL)
     if not part.search(text):
         raise UserError(f"there is no part '{name}' to fill")
-    return part.sub(lambda match: f"{match[1]}\n{content.strip()}\n\n{match[2]}", text)
+    return part.sub(
+        lambda match: f"{match[1]}{match[2]}{content.strip()}\n{match[2]}{match[3]}", text
+    )
 
 
 def own_module() -> str:

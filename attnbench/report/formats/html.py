@@ -219,7 +219,9 @@ def _without_setting(section: Section) -> Table | None:
     """Return the table whose caption leaves out what the heading above it says."""
     if section.table is None:
         return None
-    return replace(section.table, caption=section.table.caption.removesuffix(f". {section.heading}"))
+    return replace(
+        section.table, caption=section.table.caption.removesuffix(f". {section.heading}")
+    )
 
 
 def _accuracy(evaluations: Sequence[Evaluation]) -> dict[str, object] | None:
@@ -232,7 +234,8 @@ def _accuracy(evaluations: Sequence[Evaluation]) -> dict[str, object] | None:
 
 def figure(text: str) -> str:
     """Return the number that a cell is sorted by, as text; empty where there is none."""
-    number = re.match(r"(?:[=?] )?([-+]?\d[\d,]*(?:\.\d+)?)", text)
+    # Not of a path whose first folder is a number.
+    number = re.match(r"(?:[=?] )?([-+]?\d[\d,]*(?:\.\d+)?)(?![\d,.]*/)", text)
     return number[1].replace(",", "") if number else ""
 
 
