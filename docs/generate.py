@@ -26,8 +26,9 @@ from attnbench.report.load import load
 from attnbench.report.tables import isolated, stages
 from attnbench.report.tables.columns import COLUMNS, CONFIGURATION
 from attnbench.report.tables.grid import by_runtime, grid, turned
-from attnbench.report.tables.remarks import control, remarks
+from attnbench.report.tables.remarks import remarks
 from attnbench.report.tables.run import LoadedRun, tables
+from attnbench.report.tables.sentences.control import control
 from attnbench.report.tables.trainings import gains as gain_tables
 from attnbench.report.write import write_loaded
 from attnbench.stats.interval import Interval

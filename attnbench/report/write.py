@@ -30,8 +30,9 @@ from attnbench.report.plots.runtimes import RUNTIME_PLOTS
 from attnbench.report.tables import accuracy
 from attnbench.report.tables.grid import by_runtime, grid, shared, tidy
 from attnbench.report.tables.pooled import pooled
-from attnbench.report.tables.remarks import machine, remarks, uncounted
+from attnbench.report.tables.remarks import machine, remarks
 from attnbench.report.tables.run import LoadedRun, Runs, of_several, tables
+from attnbench.report.tables.sentences.scope import uncounted
 from attnbench.report.tables.table import Table
 from attnbench.text import markdown_text, spreadsheet
 

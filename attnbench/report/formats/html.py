@@ -24,8 +24,9 @@ from attnbench.report.tables import accuracy, claims, stages
 from attnbench.report.tables.grid import by_runtime, grid, labels, shared, turned
 from attnbench.report.tables.inside import shares
 from attnbench.report.tables.pooled import pooled
-from attnbench.report.tables.remarks import control, machine, notes, remarks
+from attnbench.report.tables.remarks import machine, notes, remarks
 from attnbench.report.tables.run import LoadedRun, Runs, of_several, overview, tables
+from attnbench.report.tables.sentences.control import control
 from attnbench.report.tables.table import Table
 from attnbench.text import visible
 

@@ -14,8 +14,9 @@ from attnbench.records.device import kind_of
 from attnbench.records.run import Run
 from attnbench.records.variants import CONTROL, COPY, LAUNCH, PLAIN, PRODUCT, map_of
 from attnbench.report.tables import columns, dataframe, isolated, stages
-from attnbench.report.tables.columns import PARTS, RULES
 from attnbench.report.tables.dataframe import executed
+from attnbench.report.tables.figures.counted import RULES
+from attnbench.report.tables.figures.timed import PARTS
 from attnbench.report.tables.inside import shares as inside
 from attnbench.report.tables.table import Table, printed
 from attnbench.stats import ratios

@@ -10,10 +10,12 @@ from attnbench.records.schema import Block, Compiled, Count, Disturbance, End, F
 from attnbench.records.variants import CONTROL, PLAIN
 from attnbench.report.formats.latex import latex
 from attnbench.report.formats.markdown import markdown
-from attnbench.report.tables.columns import COLUMNS, PARTS
+from attnbench.report.tables.columns import COLUMNS
 from attnbench.report.tables.dataframe import frame
-from attnbench.report.tables.remarks import control, remarks
+from attnbench.report.tables.figures.timed import PARTS
+from attnbench.report.tables.remarks import remarks
 from attnbench.report.tables.run import LoadedRun, overview, tables
+from attnbench.report.tables.sentences.control import control
 from attnbench.report.tables.table import Table
 from attnbench.stats.reasons import REASONS
 
