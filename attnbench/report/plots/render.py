@@ -126,6 +126,9 @@ def _height(figure: Figure, name: str) -> float:
     if text is None or not text.get_text():
         return 0.0
     extent, whole = text.get_window_extent(), figure.bbox.height
+    legends = filter(None, (axes.get_legend() for axes in figure.axes))
+    if name == NOTES and any(key.get_window_extent().y0 < extent.y1 for key in legends):
+        return 0.0  # a legend reaches down beside the notes
     pixels = whole - extent.y0 if name == SETTING else extent.y1
     return float(pixels * figure.bbox_inches.height / whole * 72)
 

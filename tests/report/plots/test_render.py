@@ -100,3 +100,17 @@ def test_a_page_leaves_out_setting_and_notes_with_the_space_they_stood_in(figure
     assert below > 8
     _, top, _, height = map(float, page.get("viewBox", "").split())
     assert (top, height) == pytest.approx((above, 72 - above - below), abs=0.1)
+
+
+def test_a_legend_that_reaches_down_beside_the_notes_stays_on_the_page(figure: Figure) -> None:
+    with mpl.rc_context(RC):
+        noted(figure, "The notes")
+        (axes,) = figure.axes
+        axes.lines[0].set_label("the module")
+        corner = {"bbox_to_anchor": (1, 0), "bbox_transform": figure.transFigure}
+        axes.legend(loc="lower right", **corner)
+        file = as_svg(figure, alternative="One point.")
+    assert ElementTree.fromstring(file).get("data-below") == "0.0"
+    page = ElementTree.fromstring(inline(file, "one"))
+    assert "The notes" not in "".join(page.itertext())
+    assert page.get("viewBox", "").split()[3] == "72"  # 1 inch, all of it
