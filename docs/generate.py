@@ -27,8 +27,9 @@ from attnbench.report.load import load
 from attnbench.report.tables import isolated, stages
 from attnbench.report.tables.columns import COLUMNS, CONFIGURATION
 from attnbench.report.tables.grid import by_runtime, grid, turned
-from attnbench.report.tables.remarks import control, remarks
+from attnbench.report.tables.remarks import remarks
 from attnbench.report.tables.run import LoadedRun, tables
+from attnbench.report.tables.sentences.control import control
 from attnbench.report.tables.trainings import gains as gain_tables
 from attnbench.report.write import write_loaded
 from attnbench.stats.interval import Interval
@@ -72,15 +73,17 @@ def trained() -> list[Path]:
 
 
 def filled(text: str, name: str, content: str) -> str:
-    """Return the text with the part of that name replaced.
+    """Return the text with the part of that name replaced; blank lines around it stay or not.
 
     Raises:
         UserError: the text has no such part.
     """
-    part = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end of {name} -->)", re.DOTALL)
+    part = re.compile(rf"(<!-- {name} -->\n)(\n?).*?(<!-- end of {name} -->)", re.DOTALL)
     if not part.search(text):
         raise UserError(f"there is no part '{name}' to fill")
-    return part.sub(lambda match: f"{match[1]}\n{content.strip()}\n\n{match[2]}", text)
+    return part.sub(
+        lambda match: f"{match[1]}{match[2]}{content.strip()}\n{match[2]}{match[3]}", text
+    )
 
 
 def own_module() -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from errno import EDQUOT, EIO, ENOSPC
 from functools import cache
@@ -29,6 +30,7 @@ from attnbench.cli.commands.run import run
 from attnbench.cli.commands.same import same
 from attnbench.cli.commands.selftest import selftest
 from attnbench.cli.commands.train import train
+from attnbench.cli.help_page import HelpPage
 from attnbench.cli.sweep.scheduler import scheduler
 from attnbench.cli.sweep.sweep import sweep
 from attnbench.cli.sweep.worker import worker
@@ -43,25 +45,33 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-app.command("run")(run)
-app.command("list")(list_modules)
-app.command("check")(check)
-app.command("evaluate")(evaluate)
-app.command("train")(train)
-app.command("compare")(compare)
-app.command("history")(history)
-app.command("pick")(pick)
-app.command("plan")(plan)
-app.command("selftest")(selftest)
-app.command("report")(report_command)
-app.command("doctor")(doctor_command)
-app.command("same")(same)
-app.command("explain")(explain)
-app.command("sweep", context_settings={"ignore_unknown_options": True})(sweep)
-app.command("scheduler")(scheduler)
-app.command("worker")(worker)
-app.command("places")(places)
-app.command("export")(export)
+COMMANDS: dict[str, Callable[..., int | None]] = {
+    "run": run,
+    "list": list_modules,
+    "check": check,
+    "evaluate": evaluate,
+    "train": train,
+    "compare": compare,
+    "history": history,
+    "pick": pick,
+    "plan": plan,
+    "selftest": selftest,
+    "report": report_command,
+    "doctor": doctor_command,
+    "same": same,
+    "explain": explain,
+    "sweep": sweep,
+    "scheduler": scheduler,
+    "worker": worker,
+    "places": places,
+    "export": export,
+}
+"""Commands in the order of help."""
+
+for _name, _command in COMMANDS.items():
+    # A sweep's options are those of run, which it reads itself.
+    _settings = {"ignore_unknown_options": True} if _name == "sweep" else {}
+    app.command(_name, cls=HelpPage, context_settings=_settings)(_command)
 
 
 @app.callback(invoke_without_command=True)

@@ -36,8 +36,9 @@ def check(
     modules = {limit.module: _parsed(limit) for limit in limits}
     hosts = {limit.host: _parsed_host(limit) for limit in limits}
     origins = {name: _origin(known) for name, known in (modules | hosts).items()}
+    start = perf_counter()
     if runs is not None:
-        return latency_limits.check(runs, limits, origins, scatter)
+        return _shared(latency_limits.check(runs, limits, origins, scatter), start)
     outcomes: dict[LatencyLimit, list[Outcome]] = {}
     for host in dict.fromkeys(limit.host for limit in limits):
         wanted = list(dict.fromkeys(limit for limit in limits if limit.host == host))
@@ -54,10 +55,15 @@ def check(
             else:
                 outcomes[limit] = [_refused(limit, refusal(name, left_out[name]))]
         judged = latency_limits.check(folder, timed, origins, scatter) if timed else []
-        seconds = (perf_counter() - start) / len(wanted)
-        for limit, rows in zip(timed, judged, strict=True):
-            outcomes[limit] = [replace(row, seconds=seconds) for row in rows]
+        for limit, rows in zip(timed, _shared(judged, start), strict=True):
+            outcomes[limit] = rows
     return [outcomes[limit] for limit in limits]
+
+
+def _shared(judged: Sequence[Sequence[Outcome]], start: float) -> list[list[Outcome]]:
+    """Return the outcomes with equal shares of the seconds since ``start``: a run is of all."""
+    seconds = (perf_counter() - start) / max(sum(map(len, judged)), 1)
+    return [[replace(row, seconds=seconds) for row in rows] for rows in judged]
 
 
 def _refused(limit: LatencyLimit, verdict: str) -> Outcome:

@@ -109,6 +109,6 @@ def _classes() -> tuple[Any, Any]:
         from faster_coco_eval import COCO, COCOeval_faster
     except ImportError as error:
         raise UserError(
-            "detectors are evaluated by faster-coco-eval: pip install 'attnbench[coco]'"
+            "detectors are evaluated by faster-coco-eval: pip install -e '.[coco]'"
         ) from error
     return COCO, COCOeval_faster

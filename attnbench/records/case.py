@@ -62,7 +62,7 @@ class Case:
     """The configuration that all variants of a run share."""
 
     host: str = option(
-        "--host",
+        "--host NAME",
         help="A network of torchvision by its name there, sknet50, resnet50_backbone, ...; "
         "timm:NAME, file.py:function, ultralytics:NAME.yaml, an entry point.",
         default="resnet50",
@@ -71,7 +71,7 @@ class Case:
     )
     batch_size: int = option(
         "--batch-size N,...",
-        help=SEVERAL,
+        help=f"Images in one step. {SEVERAL}",
         default=1,
         limits=(1, 2**20),
         meaning="Images in one step.",
@@ -105,7 +105,7 @@ class Case:
     )
     mode: Literal["inference", "training"] = option(
         "--mode NAME,...",
-        help="inference, training",
+        help="What a step is: inference, training.",
         default="inference",
         meaning="`inference`, or `training`: forward, backward and optimiser step.",
         words=str,
@@ -148,7 +148,7 @@ class Case:
     stages: tuple[int, ...] = option(
         "--stages N,...",
         absent=STAGES,
-        help="That carry the module, such as 2,3,4 or c3-c5.",
+        help="The stages that carry the module, such as 2,3,4 or c3-c5.",
         default=STAGES,
         text=lambda stages: ",".join(map(str, stages)),
         meaning="Of the host, those that carry the module, with spaces.",
@@ -157,7 +157,7 @@ class Case:
     blocks: Literal["all", "last"] = option(
         "--blocks NAME",
         absent="all",
-        help="Of each stage: all, last.",
+        help="The blocks of each stage that carry it: all, last.",
         default="all",
         meaning="Of each of these: `all`, or the `last`.",
         words=lambda blocks: "last blocks" if blocks == "last" else "",
@@ -166,8 +166,9 @@ class Case:
         "--at PATTERNS",
         absent="",
         since=5,
-        help="Behind the host's modules of these paths, such as features.*.conv.3@BatchNorm2d: "
-        "shell patterns that do not cross dots, an optional type, !pattern excludes.",
+        help="Put the module behind the host's modules of these paths, such as "
+        "features.*.conv.3@BatchNorm2d: shell patterns that do not cross dots, an optional type, "
+        "!pattern excludes.",
         default="",
         default_text="where residual branches end",
         meaning="The parts of the host that the module stands behind; empty for its own sites.",
@@ -191,7 +192,7 @@ class Case:
         words=str,
     )
     threads: int = option(
-        "--threads",
+        "--threads N",
         help="Threads that a CPU computes with.",
         default_text="torch's choice",
         limits=(1, 2**12),
@@ -199,8 +200,8 @@ class Case:
         unit="1",
     )
     seed: int = option(
-        "--seed",
-        help="Of weights, input and order.",
+        "--seed N",
+        help="The seed of weights, input and order.",
         default=0,
         limits=(0, 2**63 - 1),
         meaning="Of weights, images and order.",

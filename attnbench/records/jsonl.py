@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections import Counter
@@ -170,7 +171,9 @@ def _lines(path: Path, most: int | None = None) -> list[bytes]:
         with path.open("rb") as file:
             return list(islice(file, most))
     except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from error
+        missing = f"; name a folder that holds {path.name}, or one whose folders do"
+        advice = missing if error.errno == errno.ENOENT else ""
+        raise UserError(f"cannot read {path}: {error.strerror}{advice}") from error
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -31,8 +31,9 @@ from attnbench.report.plots.runtimes import RUNTIME_PLOTS
 from attnbench.report.tables import accuracy
 from attnbench.report.tables.grid import by_runtime, grid, shared, tidy
 from attnbench.report.tables.pooled import pooled
-from attnbench.report.tables.remarks import machine, remarks, uncounted
+from attnbench.report.tables.remarks import machine, remarks
 from attnbench.report.tables.run import LoadedRun, Runs, of_several, tables
+from attnbench.report.tables.sentences.scope import uncounted
 from attnbench.report.tables.table import Table
 from attnbench.text import markdown_text, spreadsheet
 
@@ -210,7 +211,8 @@ def _links(stem: str, *endings: str) -> dict[str, str]:
 
 
 def _links_of(trained: Sequence[Section]) -> dict[str, str]:
-    return {stem: f"{stem}.md" for stem in trainings.stems(trained)}
+    stems = trainings.stems(trained)
+    return {f"{stem}.{ending}": f"{stem}.{ending}" for stem in stems for ending in ("md", "tex")}
 
 
 def csv(frame: pd.DataFrame) -> str:

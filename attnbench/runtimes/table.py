@@ -155,7 +155,7 @@ def require_installed(name: str) -> None:
     if missing:
         raise UserError(
             f"{RUNTIMES[name]} needs {', '.join(missing)}, not installed here: "
-            f"python -m pip install 'attnbench[{TABLE[name].extra}]'"
+            f"python -m pip install -e '.[{TABLE[name].extra}]'"
         )
 
 

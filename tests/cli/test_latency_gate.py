@@ -157,3 +157,15 @@ def test_a_module_that_is_refused_fails_its_own_limits_alone(
     assert call("check", "--limits", path, "--format", "json") == 1
     (row,) = json.loads(capsys.readouterr().out)
     assert (row["computed"], row["verdict"]) == (None, "refused: it fails")
+
+
+def test_a_finished_run_gives_each_limit_its_share_of_the_seconds(
+    stored, limits, capsys, monkeypatch
+) -> None:
+    path = limits("sa in resnet50: latency ratio <= 1.2, latency <= 9 s")
+    clock = iter([10.0, 13.0])
+    monkeypatch.setattr("attnbench.cli.latency_gate.perf_counter", lambda: next(clock))
+    given = ("--run", str(stored(sa=SIX)), "--format", "junit")
+    assert call("check", "--limits", path, *given) == 0
+    shown = capsys.readouterr().out
+    assert re.findall(r' time="([\d.]+)"', shown) == ["3.000", "1.500", "1.500"]  # 3 s for two

@@ -161,6 +161,12 @@ def test_the_picture_of_the_page_is_small() -> None:
     assert (ROOT / "docs/page.png").stat().st_size < 150_000
 
 
+@pytest.mark.parametrize("around", ["", "\n"])
+def test_a_part_keeps_the_blank_lines_that_it_has_around(around: str) -> None:
+    text = f"a\n<!-- part -->\n{around}{{}}\n{around}<!-- end of part -->\nb\n"
+    assert generate.filled(text.format("old"), "part", "new\nlines") == text.format("new\nlines")
+
+
 def test_a_part_that_is_not_there_is_an_error() -> None:
     with pytest.raises(UserError, match="no part 'table'"):
         generate.filled("text", "table", "content")

@@ -17,7 +17,7 @@ from attnbench.counting.rules import executed
 from attnbench.hosts.build import HOSTS, Host, build, default_size
 from attnbench.hosts.detection import DETECTORS, SIZE, body, fixed_proposals, pooled
 from attnbench.modules import ATTENTION, SettingsError
-from attnbench.report.tables.remarks import FIXED_WORK
+from attnbench.report.tables.sentences.scope import FIXED_WORK
 
 FAMILIES = {"fasterrcnn": FasterRCNN, "maskrcnn": MaskRCNN, "retinanet": RetinaNet}
 WITH_HEADS = [name for name in DETECTORS if not name.endswith("_backbone")]

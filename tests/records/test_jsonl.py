@@ -149,6 +149,9 @@ def test_a_missing_file_is_named(tmp_path, reader):
     with pytest.raises(UserError, match="No such file") as raised:
         reader(tmp_path)
     assert str(tmp_path) in str(raised.value)
+    assert str(raised.value).endswith(
+        "name a folder that holds readings.jsonl, or one whose folders do"
+    )
 
 
 def test_a_folder_in_the_files_place_is_named(tmp_path):

@@ -42,14 +42,14 @@ def test_what_a_runtime_cannot_execute_is_refused(case, settings, message):
 def test_a_runtime_that_is_not_installed_says_how_it_is(case, monkeypatch):
     monkeypatch.setattr(table, "find_spec", lambda name: None if name == "openvino" else name)
     check(replace(case, runtime="onnxruntime"))
-    message = r"OpenVINO needs openvino, .*: python -m pip install 'attnbench\[openvino\]'"
+    message = r"OpenVINO needs openvino, .*: python -m pip install -e '\.\[openvino\]'"
     with pytest.raises(UserError, match=message):
         check(replace(case, runtime="openvino"))
 
 
 def test_tensorrt_without_its_package_says_how_it_is_installed(case, monkeypatch):
     monkeypatch.setattr(table, "find_spec", lambda name: None if name == "tensorrt" else name)
-    message = r"TensorRT needs tensorrt, .*: python -m pip install 'attnbench\[tensorrt\]'"
+    message = r"TensorRT needs tensorrt, .*: python -m pip install -e '\.\[tensorrt\]'"
     with pytest.raises(UserError, match=message):
         check(replace(case, runtime="tensorrt", device="cuda"))
 

@@ -14,7 +14,10 @@ from attnbench.text import unknown
 
 def explain(
     code: Annotated[
-        str | None, typer.Argument(metavar="CODE", help="Of a verdict.", show_default="all")
+        str | None,
+        typer.Argument(
+            metavar="CODE", help="The code of a verdict, as tables print it.", show_default="all"
+        ),
     ] = None,
 ) -> int:
     """Say what the code of a verdict means, and what to do about it."""

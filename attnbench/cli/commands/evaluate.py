@@ -18,7 +18,7 @@ def evaluate(  # noqa: PLR0913, PLR0917  an option each
     ],
     annotations: Annotated[
         Path | None,
-        option("FILE", "Of a detector: the images' boxes and masks in COCO's format.", "none"),
+        option("FILE", "With a detector: the images' boxes and masks in COCO's format.", "none"),
     ] = None,
     module: Annotated[
         str | None,
@@ -28,16 +28,17 @@ def evaluate(  # noqa: PLR0913, PLR0917  an option each
     host: Annotated[
         str,
         option(
-            None,
+            "NAME",
             "A ResNet or ResNeXt of torchvision, sknet50 or sknet101; with --annotations a "
             "fasterrcnn_, maskrcnn_ or retinanet_ host.",
         ),
     ] = "resnet50",
     key: Annotated[
-        str | None, option("NAME", "Of the weights in FILE, such as state_dict_ema.", "known ones")
+        str | None,
+        option("NAME", "The name of the weights in FILE, such as state_dict_ema.", "known ones"),
     ] = None,
     prefix: Annotated[
-        str | None, option("TEXT", "Only names that begin so, without it.", "known ones")
+        str | None, option("TEXT", "Take only the names that begin so, without it.", "known ones")
     ] = None,
     device: options.DeviceName = "auto",
     batch_size: Annotated[int, option("N", "Images in one step.")] = 32,
@@ -58,7 +59,7 @@ def evaluate(  # noqa: PLR0913, PLR0917  an option each
     channels_last: Annotated[bool, stated("channels_last")] = False,
     threads: Annotated[int | None, stated("threads")] = None,
     workers: Annotated[
-        int | None, option(None, "Processes that read images.", "0; up to 8 on CUDA")
+        int | None, option("N", "Processes that read images.", "0; up to 8 on CUDA")
     ] = None,
     timeout: Timeout = None,
     out: Annotated[

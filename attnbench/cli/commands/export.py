@@ -26,7 +26,8 @@ def export(  # noqa: PLR0913, PLR0917  an option each
     host: Annotated[str | None, stated("host")] = None,
     batch_size: Annotated[int | None, option("N", "Images in one step.", "1")] = None,
     image_size: Annotated[
-        str | None, option("N|HxW", "Of the images.", "the host's own, such as 224")
+        str | None,
+        option("N|HxW", "A square's side, or height x width.", "the host's own, such as 224"),
     ] = None,
     dtype: Annotated[str, option("NAME", ", ".join(OF_WEIGHTS))] = "float32",
     calibrate: Annotated[Path | None, stated("calibration")] = None,

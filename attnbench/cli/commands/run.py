@@ -36,7 +36,9 @@ RunFormat = StrEnum("RunFormat", ["TEXT", "JSON"])
 
 
 def run(  # noqa: PLR0913, PLR0917  one parameter an option
-    modules: Annotated[str | None, option(None, "Names, comma-separated.", "all seven")] = None,
+    modules: Annotated[
+        str | None, option("NAME,...", "Names, separated by commas.", "all seven")
+    ] = None,
     module: CustomModules = None,
     import_root: ImportRoot = None,
     host: Annotated[str | None, stated("host")] = None,

@@ -36,14 +36,18 @@ def train(  # noqa: PLR0913, PLR0917  one parameter an option
         Path | None, option("FILE", "COCO-format annotations of the images to train on.")
     ] = None,
     val_data: Annotated[Path | None, option("DIR", "The images to test a detector on.")] = None,
-    val_annotations: Annotated[Path | None, option("FILE", "Their annotations.")] = None,
-    modules: Annotated[str | None, option(None, "Names, comma-separated.", "all seven")] = None,
+    val_annotations: Annotated[
+        Path | None, option("FILE", "COCO-format annotations of the images to test on.")
+    ] = None,
+    modules: Annotated[
+        str | None, option("NAME,...", "Names, separated by commas.", "all seven")
+    ] = None,
     module: CustomModules = None,
     import_root: ImportRoot = None,
     host: Annotated[
         str | None,
         option(
-            None,
+            "NAME",
             "Any classifier that run takes, or a fasterrcnn_, maskrcnn_ or retinanet_ detector.",
             "resnet50",
         ),
@@ -60,7 +64,7 @@ def train(  # noqa: PLR0913, PLR0917  one parameter an option
         str | None,
         option(
             "NAME",
-            "Of training: as published, or for small data; see docs/training.md.",
+            "How to train: as published, or for small data; see docs/training.md.",
             "short; short-detector",
         ),
     ] = None,

@@ -41,7 +41,7 @@ def require_dask() -> None:
         import distributed  # noqa: F401
     except ModuleNotFoundError as error:
         raise UserError(
-            "sweeps over many machines need Dask: python -m pip install 'attnbench[dask]'"
+            "sweeps over many machines need Dask: python -m pip install -e '.[dask]'"
         ) from error
 
 

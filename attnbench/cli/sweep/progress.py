@@ -61,7 +61,7 @@ class Progress:
 
 def strangers(course: Course, known: Configuration) -> list[str]:
     """Return what disturbed a finished run, and whether its control failed."""
-    from attnbench.report.tables.remarks import disturbances
+    from attnbench.report.tables.sentences.disturbances import disturbances
 
     run = runs.read(course.folder.whole(known.name))
     fault = None if run.case.isolated else control_fault(run)

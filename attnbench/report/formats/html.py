@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import jinja2
 from markupsafe import Markup
@@ -23,8 +24,9 @@ from attnbench.report.tables import accuracy, claims, stages
 from attnbench.report.tables.grid import by_runtime, grid, labels, shared, turned
 from attnbench.report.tables.inside import shares
 from attnbench.report.tables.pooled import pooled
-from attnbench.report.tables.remarks import control, machine, notes, remarks
+from attnbench.report.tables.remarks import machine, notes, remarks
 from attnbench.report.tables.run import LoadedRun, Runs, of_several, overview, tables
+from attnbench.report.tables.sentences.control import control
 from attnbench.report.tables.table import Table
 from attnbench.text import visible
 
@@ -83,6 +85,7 @@ def page(  # noqa: PLR0913, PLR0917  what a page may hold
         training_store.FILE_NAME: any(section.is_training for section in trainings),
         precision.FILE_NAME: not all(section.is_training for section in trainings),
     }
+    trained = _trained(trainings)
     joined = [*map(_repeated, repeated), *_machines(by_machine)]
     return _TEMPLATES.get_template("page.html").render(
         heading=f"Attention modules {where} {', '.join(dict.fromkeys(hosts))}",
@@ -92,10 +95,10 @@ def page(  # noqa: PLR0913, PLR0917  what a page may hold
         overview=turned(grid(together)) if _is_grid(together) and several else None,
         beside=by_runtime(together) if several else [],
         together=joined,
-        definitions=_definitions([*joined, *sections]),
+        definitions=_definitions([*joined, *sections, *trained]),
         joint=on_page(joint, "joint"),
         accuracy=_accuracy(evaluations),
-        trainings=_trained(trainings),
+        trainings=trained,
         sources=[Markup("<code>{}</code>").format(name) for name, used in sources.items() if used],
         marks=MARKS,
     )
@@ -204,13 +207,22 @@ def _trained(trainings: Sequence[Section]) -> list[dict[str, object]]:
         {
             "heading": section.heading,
             "is_training": section.is_training,
-            "table": section.table,
+            "table": _without_setting(section),
             "notes": section.notes,
             "command": section.command,
             "pictures": on_page(section.drawings, f"training-{number}"),
         }
         for number, section in enumerate(trainings, start=1)
     ]
+
+
+def _without_setting(section: Section) -> Table | None:
+    """Return the table whose caption leaves out what the heading above it says."""
+    if section.table is None:
+        return None
+    return replace(
+        section.table, caption=section.table.caption.removesuffix(f". {section.heading}")
+    )
 
 
 def _accuracy(evaluations: Sequence[Evaluation]) -> dict[str, object] | None:
@@ -223,7 +235,8 @@ def _accuracy(evaluations: Sequence[Evaluation]) -> dict[str, object] | None:
 
 def figure(text: str) -> str:
     """Return the number that a cell is sorted by, as text; empty where there is none."""
-    number = re.match(r"(?:[=?] )?([-+]?\d[\d,]*(?:\.\d+)?)", text)
+    # Not of a path whose first folder is a number.
+    number = re.match(r"(?:[=?] )?([-+]?\d[\d,]*(?:\.\d+)?)(?![\d,.]*/)", text)
     return number[1].replace(",", "") if number else ""
 
 

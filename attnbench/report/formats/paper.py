@@ -10,9 +10,11 @@ from attnbench.errors import UserError
 from attnbench.modules import ATTENTION, AttentionSpec
 from attnbench.records.variants import CONTROL
 from attnbench.report.formats import latex
-from attnbench.report.tables.columns import PARTS, POOLED_COLUMNS
-from attnbench.report.tables.remarks import control, machine
+from attnbench.report.tables.columns import POOLED_COLUMNS
+from attnbench.report.tables.figures.timed import PARTS
+from attnbench.report.tables.remarks import machine
 from attnbench.report.tables.run import AS_PAPERS_COUNT, FAILED, OF_SEVERAL, LoadedRun
+from attnbench.report.tables.sentences.control import control
 from attnbench.report.tables.table import printed
 from attnbench.text import printable, unknown
 

@@ -19,7 +19,7 @@ from matplotlib.transforms import Affine2D, Bbox
 from attnbench.errors import UserError
 from attnbench.formatting import title
 from attnbench.records.variants import CONTROL, PLAIN
-from attnbench.report.plots.style import INK, RC, SETTING, Shape, say
+from attnbench.report.plots.style import INK, NOTES, RC, SETTING, Shape, say
 from attnbench.report.tables.run import FAILED, WAITED
 from attnbench.stats.device_time import WAITS
 from attnbench.text import printable
@@ -138,7 +138,7 @@ def titled(figure: Figure, setting: str, table: pd.DataFrame, *, exact: bool = F
 
 def noted(figure: Figure, notes: str) -> None:
     """Write what the plot means below it."""
-    figure.supxlabel(fill(notes, LINE), fontsize=8, x=0.01, ha="left")
+    figure.supxlabel(fill(notes, LINE), fontsize=8, x=0.01, ha="left").set_gid(NOTES)
 
 
 def of_one_run(known: pd.DataFrame, *keys: str) -> pd.DataFrame:

@@ -18,7 +18,7 @@ from attnbench.report.plots.drawing import Plot
 from attnbench.report.plots.inside import INSIDE_PLOTS
 from attnbench.report.plots.roofline import ISOLATED_PLOTS
 from attnbench.report.plots.run import PLOTS
-from attnbench.report.plots.style import GRID, INK, PAPER, RC, SETTING, SPOKEN
+from attnbench.report.plots.style import GRID, INK, NOTES, PAPER, RC, SETTING, SPOKEN
 from attnbench.report.tables.inside import shares
 from attnbench.report.tables.run import LoadedRun
 from attnbench.text import visible
@@ -31,6 +31,8 @@ class Drawing:
     name: str
     caption: str
     words: str
+    notes: str
+    """What stands below it, in one line: files hold it, a page sets it as text that wraps."""
     svg: str
     png: bytes
 
@@ -77,12 +79,13 @@ def drawn(plots: Mapping[str, Plot], table: pd.DataFrame, setting: str) -> list[
             words = visible(plot.describe(table))
             svg = as_svg(figure, alternative=words)
             figure.set_layout_engine("none")  # the layout is done
-            drawings.append(Drawing(name, plot.caption, words, svg, as_png(figure)))
+            notes = " ".join(figure.get_supxlabel().split())
+            drawings.append(Drawing(name, plot.caption, words, notes, svg, as_png(figure)))
     return drawings
 
 
-ABOVE = "data-above"
-"""Attribute of a file's root: the height of its setting, which a page leaves out."""
+OF_FILES = {SETTING: "data-above", NOTES: "data-below"}
+"""What a page leaves out of a plot -> attribute of a file's root: the height that it takes."""
 
 NAMESPACES = {"": "http://www.w3.org/2000/svg", "xlink": "http://www.w3.org/1999/xlink"}
 for namespace in NAMESPACES.items():
@@ -106,7 +109,8 @@ def as_svg(figure: Figure, alternative: str) -> str:
     file = io.StringIO()
     figure.savefig(file, format="svg", metadata={"Date": None})  # the same records, the same file
     root = ElementTree.fromstring(file.getvalue())
-    root.set(ABOVE, f"{_above(figure):.1f}")
+    for name, attribute in OF_FILES.items():
+        root.set(attribute, f"{_height(figure, name):.1f}")
     points = [node for node in root.iter() if node.get("id", "").startswith(SPOKEN)]
     for number, point in enumerate(points, start=1):
         _insert_title(point, point.get("id", "").removeprefix(SPOKEN))
@@ -116,13 +120,17 @@ def as_svg(figure: Figure, alternative: str) -> str:
     return ElementTree.tostring(root, encoding="unicode")
 
 
-def _above(figure: Figure) -> float:
-    """Return the height that the setting takes above the plot, in units of the SVG."""
-    title = next((text for text in figure.texts if text.get_gid() == SETTING), None)
-    if title is None or not title.get_text():
+def _height(figure: Figure, name: str) -> float:
+    """Return the height that setting or notes take at the figure's edge, in units of the SVG."""
+    text = next((text for text in figure.texts if text.get_gid() == name), None)
+    if text is None or not text.get_text():
         return 0.0
-    below = title.get_window_extent().y0 * figure.bbox_inches.height / figure.bbox.height
-    return float((figure.bbox_inches.height - below) * 72)
+    extent, whole = text.get_window_extent(), figure.bbox.height
+    legends = filter(None, (axes.get_legend() for axes in figure.axes))
+    if name == NOTES and any(key.get_window_extent().y0 < extent.y1 for key in legends):
+        return 0.0  # a legend reaches down beside the notes
+    pixels = whole - extent.y0 if name == SETTING else extent.y1
+    return float(pixels * figure.bbox_inches.height / whole * 72)
 
 
 def as_png(figure: Figure) -> bytes:
@@ -138,7 +146,7 @@ def inline(svg: str, prefix: str) -> str:
     title = root.find("title", NAMESPACES)
     if title is not None:  # the caption has it; here it would be a tooltip everywhere
         root.remove(title)
-    _without_setting(root)
+    _without_text_of_files(root)
     root.set("role", "group")  # within an image, screen readers would not reach the points
     for element in root.iter():
         for key, value in element.items():
@@ -146,16 +154,16 @@ def inline(svg: str, prefix: str) -> str:
     return ElementTree.tostring(root, encoding="unicode")
 
 
-def _without_setting(root: ElementTree.Element) -> None:
-    """Take the setting away, which the page has at its top, and the space that it stood in."""
-    above = float(root.attrib.pop(ABOVE, "0"))
+def _without_text_of_files(root: ElementTree.Element) -> None:
+    """Take setting and notes away, which the page has as text, and the space they stood in."""
+    heights = {name: float(root.attrib.pop(key, "0")) for name, key in OF_FILES.items()}
     for parent in root.iter():
-        for child in [child for child in parent if child.get("id") == SETTING]:
+        for child in [child for child in parent if child.get("id") in heights]:
             parent.remove(child)
-            left, top, width, height = map(float, root.get("viewBox", "0 0 1 1").split())
-            rest = height - above
-            root.attrib |= {"viewBox": f"{left:g} {top + above:g} {width:g} {rest:g}"}
-            root.attrib |= {"height": f"{rest:g}pt"}
+    left, top, width, height = map(float, root.get("viewBox", "0 0 1 1").split())
+    rest = height - sum(heights.values())
+    root.attrib |= {"viewBox": f"{left:g} {top + heights[SETTING]:g} {width:g} {rest:g}"}
+    root.attrib |= {"height": f"{rest:g}pt"}
 
 
 def _on_a_page(key: str, value: str, prefix: str) -> str:

@@ -60,6 +60,9 @@ Shape = tuple[str, str]
 SETTING = "setting"
 """The id of the line above a plot, which a page states once for all of its plots."""
 
+NOTES = "notes"
+"""The id of the lines below a plot, which a page sets as text of its own."""
+
 SPOKEN = "says: "
 """Prefix of the id of an artist that has a tooltip."""
 

@@ -19,7 +19,10 @@ from attnbench.records.run import Run
 from attnbench.records.schema import Count, Memory
 from attnbench.records.variants import CONTROL, PLAIN
 from attnbench.report import unknown_operators
-from attnbench.report.tables.columns import COLUMNS, CONFIGURATION, PARTS, PEAKS, RULES
+from attnbench.report.tables.columns import COLUMNS, CONFIGURATION
+from attnbench.report.tables.figures.counted import RULES
+from attnbench.report.tables.figures.memory import PEAKS
+from attnbench.report.tables.figures.timed import PARTS
 from attnbench.report.tables.table import ends_of, figures, typed
 from attnbench.stats import between_runs, interval, ratios, reasons
 from attnbench.stats.device_time import device_rounds, has_device_times, issued_share

@@ -22,8 +22,8 @@ from attnbench.records.variants import (
     map_of,
 )
 from attnbench.report import unknown_operators
-from attnbench.report.tables.columns import KERNELS, MOVED
 from attnbench.report.tables.dataframe import Row, errors, executed
+from attnbench.report.tables.figures.counted import KERNELS, MOVED
 from attnbench.report.tables.table import (
     TOO_LOW,
     UNKNOWN_OPERATORS,

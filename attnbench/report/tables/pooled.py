@@ -17,8 +17,9 @@ from attnbench.records.evaluation import Evaluation
 from attnbench.records.run import Run
 from attnbench.records.variants import CONTROL, PLAIN
 from attnbench.report.tables import dataframe
-from attnbench.report.tables.columns import PARTS, POOLED_COLUMNS
+from attnbench.report.tables.columns import POOLED_COLUMNS
 from attnbench.report.tables.dataframe import ONE, Row
+from attnbench.report.tables.figures.timed import PARTS
 from attnbench.report.tables.run import LoadedRun, Runs
 from attnbench.report.tables.table import figures, interval, typed
 from attnbench.stats import between_runs, ratios, reasons

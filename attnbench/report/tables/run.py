@@ -14,8 +14,9 @@ from attnbench.records.device import kind_of
 from attnbench.records.run import Run
 from attnbench.records.variants import CONTROL, COPY, LAUNCH, PLAIN, PRODUCT, map_of
 from attnbench.report.tables import columns, dataframe, isolated, stages
-from attnbench.report.tables.columns import PARTS, RULES
 from attnbench.report.tables.dataframe import executed
+from attnbench.report.tables.figures.counted import RULES
+from attnbench.report.tables.figures.timed import PARTS
 from attnbench.report.tables.inside import shares as inside
 from attnbench.report.tables.table import Table, printed
 from attnbench.stats import ratios
@@ -253,6 +254,7 @@ def overview(loaded: LoadedRun) -> Table:
     ordered = pd.concat([networks[pinned], networks[~pinned].sort_values(fastest_first)])
     caption = f"Compared with the plain host{loaded.across}{_waited(loaded)}"
     keys = _with_runs(loaded, OVERVIEW_OF_DEVICE if loaded.has_device_times else OVERVIEW)
+    keys = _without_common_code(loaded, keys)
     headings = AS_PAPERS_COUNT | _of_issuing(loaded)
     return printed(caption, columns.POOLED_COLUMNS, keys, ordered, headings)
 
@@ -272,6 +274,16 @@ def _with_runs(loaded: LoadedRun, keys: tuple[str, ...]) -> tuple[str, ...]:
         return keys
     place = keys.index("ratio_between_runs") + 1
     return (*keys[:place], "run_to_run", "runs", *keys[place:])
+
+
+def _without_common_code(loaded: LoadedRun, keys: tuple[str, ...]) -> tuple[str, ...]:
+    """Return columns without the code that all modules have where the control failed.
+
+    The sentence on the control has said it, once for all.
+    """
+    modules = loaded.frame[~loaded.frame["variant"].isin((PLAIN, CONTROL))]
+    common = loaded.control_fault is not None and modules["code"].nunique() == 1
+    return tuple(key for key in keys if not (common and key == "code"))
 
 
 def _of_networks(loaded: LoadedRun) -> list[Table]:
@@ -297,7 +309,8 @@ def _of_networks(loaded: LoadedRun) -> list[Table]:
     failed = "" if loaded.foremost_fault is None else FAILED
     glance = f"At a glance, compared with the plain host{loaded.across}{failed}{_waited(loaded)}"
     at_a_glance = AT_A_GLANCE_OF_DEVICE if loaded.has_device_times else AT_A_GLANCE
-    glanced, headings = _with_runs(loaded, at_a_glance), OF_SEVERAL if len(loaded.runs) > 1 else {}
+    glanced = _without_common_code(loaded, _with_runs(loaded, at_a_glance))
+    headings = OF_SEVERAL if len(loaded.runs) > 1 else {}
     glance_headings = AS_PAPERS_COUNT | _of_issuing(loaded)
     return (
         [printed(glance, columns.POOLED_COLUMNS, glanced, modules, glance_headings)]

@@ -81,8 +81,6 @@ def _load() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     try:
         from sklearn.datasets import load_digits
     except ImportError as error:
-        raise UserError(
-            "--data digits needs scikit-learn: pip install 'attnbench[digits]'"
-        ) from error
+        raise UserError("--data digits needs scikit-learn: pip install -e '.[digits]'") from error
     loaded = load_digits()
     return loaded.images.astype(np.uint8), loaded.target.astype(np.int64)

@@ -19,7 +19,7 @@ RUNTIME_HELP = (
     "documentation."
 )
 OPTIONS = [  # flag, what stands for its value, default as shown, help
-    ("--modules", None, "all seven", "Names, comma-separated."),
+    ("--modules", "NAME,...", "all seven", "Names, separated by commas."),
     ("--module", "SPEC", True, MODULE_HELP),
     (
         "--import-root",
@@ -28,14 +28,14 @@ OPTIONS = [  # flag, what stands for its value, default as shown, help
         "Folder that package.module:ClassName, and the files of --module, are imported from; on "
         "the path of the process that tries the module alone.",
     ),
-    ("--host", None, "resnet50", HOST_HELP),
+    ("--host", "NAME", "resnet50", HOST_HELP),
     (
         "--device",
         "NAME",
         "auto",
         "cpu, cuda, cuda:1, xpu, mps; auto takes a GPU where there is one.",
     ),
-    ("--batch-size", "N,...", "1", SEVERAL),
+    ("--batch-size", "N,...", "1", f"Images in one step. {SEVERAL}"),
     (
         "--image-size",
         "N|HxW,...",
@@ -50,7 +50,7 @@ OPTIONS = [  # flag, what stands for its value, default as shown, help
         "float16, with a gradient scaler in training (CUDA); int8 where --runtime has it",
     ),
     ("--channels-last", None, True, "NHWC memory layout."),
-    ("--mode", "NAME,...", "inference", "inference, training"),
+    ("--mode", "NAME,...", "inference", "What a step is: inference, training."),
     ("--runtime", "NAME,...", "eager", RUNTIME_HELP),
     ("--compile", None, True, "Short for --runtime compile."),
     ("--eager", None, True, "With --compile or --cuda-graph: the eager ones as well."),
@@ -68,14 +68,15 @@ OPTIONS = [  # flag, what stands for its value, default as shown, help
         "On CUDA: let cuDNN try its algorithms, and each process choose its own.",
     ),
     ("--isolated", None, True, "Modules alone, at the sizes they have in the host."),
-    ("--stages", "N,...", "1,2,3,4", "That carry the module, such as 2,3,4 or c3-c5."),
-    ("--blocks", "NAME", "all", "Of each stage: all, last."),
+    ("--stages", "N,...", "1,2,3,4", "The stages that carry the module, such as 2,3,4 or c3-c5."),
+    ("--blocks", "NAME", "all", "The blocks of each stage that carry it: all, last."),
     (
         "--at",
         "PATTERNS",
         "where residual branches end",
-        "Behind the host's modules of these paths, such as features.*.conv.3@BatchNorm2d: shell "
-        "patterns that do not cross dots, an optional type, !pattern excludes.",
+        "Put the module behind the host's modules of these paths, such as "
+        "features.*.conv.3@BatchNorm2d: shell patterns that do not cross dots, an optional type, "
+        "!pattern excludes.",
     ),
     (
         "--replace",
@@ -112,8 +113,8 @@ OPTIONS = [  # flag, what stands for its value, default as shown, help
         "Most time, in all rounds of a run together, to hold a round back while other programs use "
         "its cores; 0 does not wait. Rounds beside them are flagged.",
     ),
-    ("--threads", None, "torch's choice", "Threads that a CPU computes with."),
-    ("--seed", None, "0", "Of weights, input and order."),
+    ("--threads", "N", "torch's choice", "Threads that a CPU computes with."),
+    ("--seed", "N", "0", "The seed of weights, input and order."),
     (
         "--repeat",
         "N",

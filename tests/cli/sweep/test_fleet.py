@@ -55,7 +55,7 @@ def test_without_dask_the_message_says_what_to_install(monkeypatch) -> None:
         return known(name, *rest, **named)
 
     monkeypatch.setattr(builtins, "__import__", absent)
-    with pytest.raises(UserError, match=r"python -m pip install 'attnbench\[dask\]'"):
+    with pytest.raises(UserError, match=r"python -m pip install -e '\.\[dask\]'"):
         fleet.require_dask()
 
 

@@ -235,6 +235,7 @@ def test_several_runs_are_sections_of_one_page_that_are_told_apart(
         ("38 [36, 41]%", "38"),
         ("–", ""),
         ("slower", ""),
+        ("13952522076/DCANet README @29c0792", ""),
     ],
 )
 def test_a_cell_is_sorted_by_its_figure(text: str, number: str) -> None:

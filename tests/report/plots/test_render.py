@@ -6,8 +6,9 @@ import matplotlib as mpl
 import pytest
 from matplotlib.figure import Figure
 
+from attnbench.report.plots.drawing import noted
 from attnbench.report.plots.render import OF_THE_PAGE, as_png, as_svg, inline
-from attnbench.report.plots.style import GRID, INK, RC, say
+from attnbench.report.plots.style import GRID, INK, NOTES, RC, SETTING, say
 
 SVG = "{http://www.w3.org/2000/svg}"
 HOSTILE = '<script>alert("x")</script> & more'
@@ -82,3 +83,34 @@ def test_every_colour_that_plots_ask_of_the_page_is_there() -> None:
 
 def test_pixels_are_a_png(figure: Figure) -> None:
     assert as_png(figure).startswith(b"\x89PNG")
+
+
+def test_a_page_leaves_out_setting_and_notes_with_the_space_they_stood_in(figure: Figure) -> None:
+    with mpl.rc_context(RC):
+        figure.suptitle("The setting", y=0.98, va="top").set_gid(SETTING)
+        noted(figure, "The notes")
+        file = ElementTree.fromstring(as_svg(figure, alternative="One point."))
+        page = ElementTree.fromstring(inline(as_svg(figure, alternative="One point."), "one"))
+    assert {SETTING, NOTES} <= {each.get("id") for each in file.iter()}
+    assert "The setting" not in "".join(page.itertext())
+    assert "The notes" not in "".join(page.itertext())
+    # Of a figure of 1 inch, 72 points: what stands at its upper and lower edge is cut off.
+    above, below = (float(file.get(f"data-{edge}", "0")) for edge in ("above", "below"))
+    assert above > 8
+    assert below > 8
+    _, top, _, height = map(float, page.get("viewBox", "").split())
+    assert (top, height) == pytest.approx((above, 72 - above - below), abs=0.1)
+
+
+def test_a_legend_that_reaches_down_beside_the_notes_stays_on_the_page(figure: Figure) -> None:
+    with mpl.rc_context(RC):
+        noted(figure, "The notes")
+        (axes,) = figure.axes
+        axes.lines[0].set_label("the module")
+        corner = {"bbox_to_anchor": (1, 0), "bbox_transform": figure.transFigure}
+        axes.legend(loc="lower right", **corner)
+        file = as_svg(figure, alternative="One point.")
+    assert ElementTree.fromstring(file).get("data-below") == "0.0"
+    page = ElementTree.fromstring(inline(file, "one"))
+    assert "The notes" not in "".join(page.itertext())
+    assert page.get("viewBox", "").split()[3] == "72"  # 1 inch, all of it

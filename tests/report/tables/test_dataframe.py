@@ -10,10 +10,11 @@ from attnbench.records.schema import Block, Compiled, Count, Round
 from attnbench.records.variants import CONTROL, PLAIN
 from attnbench.report.formats.latex import latex
 from attnbench.report.formats.markdown import markdown
-from attnbench.report.tables.columns import COLUMNS, PARTS
+from attnbench.report.tables.columns import COLUMNS
 from attnbench.report.tables.dataframe import frame
+from attnbench.report.tables.figures.timed import PARTS
 from attnbench.report.tables.remarks import remarks
-from attnbench.report.tables.run import LoadedRun, tables
+from attnbench.report.tables.run import LoadedRun, overview, tables
 from attnbench.report.tables.table import Table
 from attnbench.stats.explanations import REASONS
 
@@ -178,6 +179,11 @@ def test_a_control_that_fails_takes_all_verdicts_away(run: Run) -> None:
     assert frame.loc[["plain", "control"], "code"].isna().all()
     assert any("Too noisy to judge" in remark for remark in remarks(LoadedRun(run)))
     assert any("too noisy to judge" in sheet.caption for sheet in tables(LoadedRun(run)))
+    # The sentence on the control says it once: no column repeats it, nor hides another code.
+    timed = replace(run, plan=replace(run.plan, variants=(PLAIN, CONTROL, "sa")))
+    for loaded, shown in ((LoadedRun(timed), False), (LoadedRun(run), True)):  # SK is untimed
+        assert ("code" in overview(loaded).headings) is shown
+        assert ("code" in tables(loaded)[0].headings) is shown
 
 
 def of_ratio(run: Run, ratio: float, variant: str = "sa") -> pd.Series:

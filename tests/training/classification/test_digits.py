@@ -59,5 +59,5 @@ def test_inputs_have_the_images_size_and_are_normalised() -> None:
 
 def test_without_the_package_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "sklearn.datasets", None)
-    with pytest.raises(UserError, match=r"pip install 'attnbench\[digits\]'"):
+    with pytest.raises(UserError, match=r"pip install -e '\.\[digits\]'"):
         load()

@@ -113,5 +113,5 @@ async function copied(text) {
 
 // Print folded parts too; a plot's words are for those who cannot see it.
 addEventListener("beforeprint", () => {
-  for (const folded of document.querySelectorAll("section > details")) folded.open = true;
+  for (const folded of document.querySelectorAll("section > details, footer > details")) folded.open = true;
 });

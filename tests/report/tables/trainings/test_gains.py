@@ -136,6 +136,9 @@ def test_gains_are_joined_with_the_latency_of_the_same_host(
         assert "SA gains +10.00" in page
         assert 'good" data-figure="">helps</td>' in page
         assert "<code>trainings.jsonl</code>" in page
+        assert 'href="trainings.tex"' in page
+        assert "interval over the seeds" in page.partition("What the columns mean")[2]
+        assert "at equal training</span>" in page  # the caption leaves out what the heading says
         shutil.rmtree(beside, ignore_errors=True)
         shutil.rmtree(tmp_path / "out")
     (loaded,) = load(run).runs.values()

@@ -1,0 +1,32 @@
+import re
+from itertools import pairwise
+
+import pytest
+from helpers.command_line import call
+
+from attnbench.cli.app import COMMANDS
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_wraps_paragraphs_by_the_terminal_and_gives_flags_no_value(
+    command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert call(command, "--help") == 0
+    text = capsys.readouterr().out
+    assert max(map(len, text.splitlines())) <= 80
+    assert "<bool>" not in text
+    about = text.partition("Usage:")[2].partition("\n\n")[0] + "\n" + text.partition("╭")[0]
+    lines = [line.rstrip() for line in about.splitlines()]
+    for line, following in pairwise(lines):
+        first = following.split()[:1]
+        ends = line.endswith((".", ":")) or not line.strip() or not first or "Usage" in line
+        # A line ends where its next word would not fit: 79 columns, the margins beside.
+        assert ends or len(f"{line} {first[0]}") > 79, line
+
+
+def test_help_names_the_flag_and_what_it_does(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("run", "--help") == 0
+    text = capsys.readouterr().out
+    assert re.search(r"--isolated +Modules alone", text)
+    assert re.search(r"--threads +N +Threads", text)
