@@ -12,8 +12,9 @@ from attnbench.report.formats.html import page
 from attnbench.report.plots import render
 from attnbench.report.plots.run import PLOTS
 from attnbench.report.tables.pooled import pooled
-from attnbench.report.tables.remarks import control, remarks
+from attnbench.report.tables.remarks import remarks
 from attnbench.report.tables.run import LoadedRun, overview, tables
+from attnbench.report.tables.sentences.control import control
 
 # The stored run: plain takes 100 ms a step of two images, SA 1.20 times as long, in nine rounds.
 # On its device plain takes 40 ms, and SA 1.5 times as long.

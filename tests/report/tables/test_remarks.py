@@ -4,8 +4,9 @@ import pytest
 
 from attnbench.records.run import Run
 from attnbench.records.schema import Block, Count, Disturbance, End, Failure, Round
-from attnbench.report.tables.remarks import control, remarks
+from attnbench.report.tables.remarks import remarks
 from attnbench.report.tables.run import LoadedRun
+from attnbench.report.tables.sentences.control import control
 
 
 def test_what_would_do_is_said_once_where_it_was_too_noisy(run: Run) -> None:
