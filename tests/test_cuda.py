@@ -24,8 +24,8 @@ from attnbench.records.run import Run
 from attnbench.records.run import read as read_run
 from attnbench.records.schema import Case, End, Memory, Plan, Record, Round
 from attnbench.records.variants import CONTROL, PLAIN
-from attnbench.stats.device_time import device_rounds
-from attnbench.stats.runtimes import paired
+from attnbench.stats import between_runtimes
+from attnbench.stats.quantities.device_time import device_rounds
 from attnbench.system import environment, process_settings
 
 pytestmark = [
@@ -250,12 +250,12 @@ def test_eager_and_captured_steps_share_their_rounds(tmp_path: Path) -> None:
     assert (eager.case.runtime, graph.case.runtime) == ("eager", "cuda-graph")
     assert not eager.failures
     assert not graph.failures
-    shared = paired.paired(eager.rounds, graph.rounds)
+    shared = between_runtimes.paired(eager.rounds, graph.rounds)
     assert len(shared) >= 6
-    between = paired.ratio(eager.rounds, graph.rounds)
+    between = between_runtimes.ratio(eager.rounds, graph.rounds)
     assert between is not None
     assert between.high < 1  # at this size eager PyTorch waits for Python
-    own = paired.ratio(device_rounds(eager.rounds), device_rounds(graph.rounds))
+    own = between_runtimes.ratio(device_rounds(eager.rounds), device_rounds(graph.rounds))
     assert own is not None
     assert own.median == pytest.approx(1.0, rel=0.2)
 

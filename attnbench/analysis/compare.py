@@ -11,9 +11,10 @@ from attnbench import formatting
 from attnbench.analysis import replicates
 from attnbench.errors import UserError
 from attnbench.records.case import GRID
-from attnbench.stats import between_runs, ratios, reasons
+from attnbench.stats import between_runs, ratios
 from attnbench.stats.interval import Interval
 from attnbench.stats.replicates import Replicates, configuration, differences
+from attnbench.stats.verdicts import reasons
 
 UNTIMED, NO_VERDICT = "was not timed in both", "none"
 

@@ -11,9 +11,10 @@ from attnbench.errors import UserError
 from attnbench.records import store
 from attnbench.records.run import Run
 from attnbench.records.run import read as read_run
-from attnbench.stats import between_runs, ratios, reasons
+from attnbench.stats import between_runs, ratios
 from attnbench.stats.interval import Interval
 from attnbench.stats.replicates import Replicates, began, configuration, originals
+from attnbench.stats.verdicts import reasons
 from attnbench.text import printable
 
 HARDWARE = ("cpu", "cpu_id", "cores", "cores_allowed", "gpu", "gpu_uuid")

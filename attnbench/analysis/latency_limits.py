@@ -12,9 +12,10 @@ from attnbench.claims.limits.latency import LatencyLimit
 from attnbench.claims.outcome import Outcome
 from attnbench.errors import UserError
 from attnbench.records.variants import PLAIN
-from attnbench.stats import between_runs, reasons
+from attnbench.stats import between_runs
 from attnbench.stats.interval import Interval
 from attnbench.stats.replicates import Replicates
+from attnbench.stats.verdicts import reasons
 
 CANNOT_TELL = "cannot tell"
 

@@ -17,10 +17,10 @@ from attnbench.records import precision
 from attnbench.records.case import Case
 from attnbench.records.variants import PLAIN
 from attnbench.stats import between_runs
-from attnbench.stats import reasons as codes
 from attnbench.stats.gains import Gain
 from attnbench.stats.interval import Interval
 from attnbench.stats.replicates import Replicates
+from attnbench.stats.verdicts import reasons as codes
 
 Answer = Literal["in", "out", "cannot tell"]
 ORDER: tuple[Answer, ...] = ("in", "cannot tell", "out")

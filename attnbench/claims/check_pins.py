@@ -12,7 +12,7 @@ from attnbench.claims.check import NetworkCounts
 from attnbench.claims.outcome import Outcome
 from attnbench.claims.pins import HOSTS, OF_TORCH, OUTPUT, QUANTITIES, UNITS, stated
 from attnbench.modules import ATTENTION
-from attnbench.stats import reasons
+from attnbench.stats.verdicts import reasons
 
 CHANNELS, SIDE, DIGITS = 256, 8, 9
 """Of the map that a module's output is computed of; and of the figure that it becomes."""

@@ -15,8 +15,8 @@ from attnbench.records.evaluation import (
     Evaluation,
     Metric,
 )
-from attnbench.stats import reasons
 from attnbench.stats.interval import percent_right
+from attnbench.stats.verdicts import reasons
 
 FOR_ORIENTATION = "for orientation only"
 

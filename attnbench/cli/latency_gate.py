@@ -17,7 +17,7 @@ from attnbench.modules import SettingsError
 from attnbench.plugins.host_reference import HostReference, parse_host
 from attnbench.plugins.spec import is_in_file
 from attnbench.records.case import RunOptions
-from attnbench.stats import reasons
+from attnbench.stats.verdicts import reasons
 
 if TYPE_CHECKING:
     from attnbench.plugins.resolve import ModuleReference

@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 
 from attnbench.records.trainings.schema import Trainings
 from attnbench.records.variants import CONTROL, PLAIN
-from attnbench.stats import reasons, student
+from attnbench.stats import student
 from attnbench.stats.interval import CONFIDENCE, Interval
+from attnbench.stats.verdicts import reasons
 
 Verdict = Literal["helps", "harms", "no significant difference", "none"]
 

@@ -10,8 +10,9 @@ from typing import TypeVar
 from attnbench.records.run import Run, machine
 from attnbench.records.schema import Case
 from attnbench.records.variants import CONTROL, PLAIN
-from attnbench.stats import between_runs, ratios, reasons
+from attnbench.stats import between_runs, ratios
 from attnbench.stats.interval import Interval, median_interval
+from attnbench.stats.verdicts import reasons
 
 Name = TypeVar("Name", bound=Hashable)
 

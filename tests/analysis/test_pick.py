@@ -10,7 +10,7 @@ from attnbench.records import store
 from attnbench.records.schema import Failure, Plan, Record
 from attnbench.records.variants import alone
 from attnbench.stats import between_runs
-from attnbench.stats.explanations import REASONS
+from attnbench.stats.verdicts.explanations import REASONS
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from helpers.evaluations import evaluation
 
 from attnbench.claims.reproduction import reproductions, unlike_published
 from attnbench.records.evaluation import PUBLISHED_SIZE, Evaluation
-from attnbench.stats.explanations import REASONS
+from attnbench.stats.verdicts.explanations import REASONS
 
 
 def verdicts(measured: Evaluation) -> dict[tuple[str, str], str | None]:

@@ -19,7 +19,7 @@ from attnbench.devices.device_time import (
 )
 from attnbench.measuring.timing import BLOCK_S, Rounds, Step, warm_up
 from attnbench.stats import ratios
-from attnbench.stats.device_time import device_rounds, waited
+from attnbench.stats.quantities.device_time import device_rounds, waited
 
 LOADS = {
     "host-bound": {"plain": (175, 24, 9.1), "se": (271, 22, 6.6), "sa": (367, 22, 5.9)},

@@ -18,7 +18,7 @@ from attnbench.records.schema import Count, End, Record
 from attnbench.records.variants import CONTROL, PLAIN
 from attnbench.runtimes import cuda_graph
 from attnbench.stats import ratios
-from attnbench.stats.device_time import device_rounds
+from attnbench.stats.quantities.device_time import device_rounds
 
 pytestmark = pytest.mark.usefixtures("small_host", "counted")
 

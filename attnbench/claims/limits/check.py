@@ -12,7 +12,7 @@ from attnbench.modules import SettingsError
 from attnbench.plugins import host_reference
 from attnbench.plugins.resolve import ModuleReference, parse
 from attnbench.runtimes.table import require_installed
-from attnbench.stats import reasons
+from attnbench.stats.verdicts import reasons
 from attnbench.system import worker
 
 

@@ -15,7 +15,7 @@ from attnbench.errors import UserError
 from attnbench.modules import SettingsError
 from attnbench.plugins.resolve import ModuleReference
 from attnbench.records.image_size import Size
-from attnbench.stats import reasons
+from attnbench.stats.verdicts import reasons
 from attnbench.text import error_text
 
 

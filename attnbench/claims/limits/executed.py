@@ -18,7 +18,7 @@ from attnbench.records.schema import Export
 from attnbench.runtimes import figures
 from attnbench.runtimes.artefact import OtherAnswersError
 from attnbench.runtimes.onnx_file import NotExportedError
-from attnbench.stats import reasons
+from attnbench.stats.verdicts import reasons
 
 
 def compared(

@@ -11,7 +11,7 @@ from attnbench.claims.outcome import Outcome
 from attnbench.plugins.spec import is_in_file
 from attnbench.records.image_size import Size, sides
 from attnbench.records.variants import STAGES, Blocks
-from attnbench.stats import reasons
+from attnbench.stats.verdicts import reasons
 
 if TYPE_CHECKING:
     from attnbench.plugins.resolve import ModuleReference

@@ -10,7 +10,7 @@ import torch
 from attnbench.claims.claim import Claim, catalogue
 from attnbench.claims.outcome import Outcome
 from attnbench.hosts.build import build
-from attnbench.stats import reasons
+from attnbench.stats.verdicts import reasons
 
 
 def check(claims: Iterable[Claim]) -> list[Outcome]:

@@ -8,7 +8,7 @@ import typer
 
 from attnbench.cli import output
 from attnbench.errors import UserError
-from attnbench.stats.explanations import REASONS
+from attnbench.stats.verdicts.explanations import REASONS
 from attnbench.text import unknown
 
 

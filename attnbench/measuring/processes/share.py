@@ -17,9 +17,9 @@ from attnbench.records.run import Run
 from attnbench.records.schema import Case, Round
 from attnbench.records.variants import is_ceiling
 from attnbench.stats import ratios
-from attnbench.stats.device_time import device_rounds, has_device_times
 from attnbench.stats.interval import RESAMPLES
 from attnbench.stats.processes import LEAST_ROUNDS
+from attnbench.stats.quantities.device_time import device_rounds, has_device_times
 from attnbench.stats.ratios import CHECK_EVERY, FEWEST_ROUNDS
 
 DEFAULT = 6

@@ -23,9 +23,10 @@ from attnbench.records.case import RunOptions
 from attnbench.records.device import kind_of
 from attnbench.records.schema import Case, Round
 from attnbench.records.variants import CONTROL, PLAIN
-from attnbench.stats import between_runs, ratios, reasons
+from attnbench.stats import between_runs, ratios
 from attnbench.stats.interval import Interval
 from attnbench.stats.ratios import TARGET
+from attnbench.stats.verdicts import reasons
 from attnbench.system import process_settings, worker
 
 MACHINES: dict[str, dict[str, Any]] = {

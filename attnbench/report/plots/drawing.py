@@ -21,7 +21,7 @@ from attnbench.formatting import title
 from attnbench.records.variants import CONTROL, PLAIN
 from attnbench.report.plots.style import INK, NOTES, RC, SETTING, Shape, say
 from attnbench.report.tables.run import FAILED, WAITED
-from attnbench.stats.device_time import WAITS
+from attnbench.stats.quantities.device_time import WAITS
 from attnbench.text import printable
 
 Span = tuple[float, float, float]

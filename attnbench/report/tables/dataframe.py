@@ -24,13 +24,13 @@ from attnbench.report.tables.figures.counted import RULES
 from attnbench.report.tables.figures.memory import PEAKS
 from attnbench.report.tables.figures.timed import PARTS
 from attnbench.report.tables.table import ends_of, figures, typed
-from attnbench.stats import between_runs, interval, ratios, reasons
-from attnbench.stats.device_time import device_rounds, has_device_times, issued_share
-from attnbench.stats.energy import joules
-from attnbench.stats.energy.joules import as_energy
+from attnbench.stats import between_runs, interval, ratios
 from attnbench.stats.interval import Interval, percent_right
+from attnbench.stats.quantities import joules, single_steps
+from attnbench.stats.quantities.device_time import device_rounds, has_device_times, issued_share
+from attnbench.stats.quantities.joules import as_energy
 from attnbench.stats.replicates import Replicates, began, control_fault
-from attnbench.stats.steps import single_steps
+from attnbench.stats.verdicts import reasons
 
 Row = dict[str, object]
 

@@ -22,10 +22,11 @@ from attnbench.report.tables.dataframe import ONE, Row
 from attnbench.report.tables.figures.timed import PARTS
 from attnbench.report.tables.run import LoadedRun, Runs
 from attnbench.report.tables.table import figures, interval, typed
-from attnbench.stats import between_runs, ratios, reasons
-from attnbench.stats.energy.joules import as_energy
+from attnbench.stats import between_runs, ratios
 from attnbench.stats.interval import Interval
+from attnbench.stats.quantities.joules import as_energy
 from attnbench.stats.replicates import Replicates, alike
+from attnbench.stats.verdicts import reasons
 
 MEANS = (
     *("latency_s", "ratio", "device_latency_s", "device_ratio", "energy_j", "energy_ratio"),

@@ -20,11 +20,11 @@ from attnbench.report.tables.figures.timed import PARTS
 from attnbench.report.tables.inside import shares as inside
 from attnbench.report.tables.table import Table, printed
 from attnbench.stats import ratios
-from attnbench.stats.device_time import device_rounds, has_device_times, waited
-from attnbench.stats.energy.joules import as_energy, energy_rounds
 from attnbench.stats.interval import Interval, median_interval
+from attnbench.stats.quantities.device_time import device_rounds, has_device_times, waited
+from attnbench.stats.quantities.joules import as_energy, energy_rounds
+from attnbench.stats.quantities.single_steps import PERCENTILES
 from attnbench.stats.replicates import began, control_fault
-from attnbench.stats.steps.single_steps import PERCENTILES
 from attnbench.text import printable
 
 AT_A_GLANCE = (

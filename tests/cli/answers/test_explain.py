@@ -1,7 +1,7 @@
 import pytest
 from helpers.command_line import call
 
-from attnbench.stats.explanations import REASONS
+from attnbench.stats.verdicts.explanations import REASONS
 
 
 @pytest.mark.parametrize("code", REASONS)

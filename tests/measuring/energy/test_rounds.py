@@ -18,7 +18,7 @@ from attnbench.measuring.timing import Step
 from attnbench.records.schema import End, EnergyRound, Failure, Record
 from attnbench.records.variants import CONTROL, PLAIN
 from attnbench.stats import ratios
-from attnbench.stats.energy.joules import energy_rounds
+from attnbench.stats.quantities.joules import energy_rounds
 from attnbench.system.worker import ChildDiedError
 
 pytestmark = pytest.mark.usefixtures("small_host", "counted")

@@ -26,8 +26,8 @@ from attnbench.records import store
 from attnbench.records.run import gather
 from attnbench.records.schema import Block, Compiled, End, Failure, Record, Round
 from attnbench.records.variants import CONTROL, PLAIN
-from attnbench.stats.device_time import device_rounds
-from attnbench.stats.runtimes import paired
+from attnbench.stats import between_runtimes
+from attnbench.stats.quantities.device_time import device_rounds
 from attnbench.system.worker import ChildDiedError
 
 pytestmark = pytest.mark.usefixtures("small_host", "counted")
@@ -450,10 +450,10 @@ def test_on_a_device_both_times_are_taken_of_both_runtimes(new_run, perform_toge
     eager, graph = runs
     for run in runs:
         assert all(block.device for timed in run.rounds for block in timed.blocks)
-    assert len(paired.paired(eager.rounds, graph.rounds)) > 6
-    of_users = paired.ratio(eager.rounds, graph.rounds)
+    assert len(between_runtimes.paired(eager.rounds, graph.rounds)) > 6
+    of_users = between_runtimes.ratio(eager.rounds, graph.rounds)
     assert of_users.median == pytest.approx(450 / 1200, rel=2e-2)
-    of_device = paired.ratio(device_rounds(eager.rounds), device_rounds(graph.rounds))
+    of_device = between_runtimes.ratio(device_rounds(eager.rounds), device_rounds(graph.rounds))
     assert of_device.median == pytest.approx(1.0, rel=1e-2)
 
 

@@ -16,7 +16,7 @@ from attnbench.report.tables.figures.timed import PARTS
 from attnbench.report.tables.remarks import remarks
 from attnbench.report.tables.run import LoadedRun, overview, tables
 from attnbench.report.tables.table import Table
-from attnbench.stats.explanations import REASONS
+from attnbench.stats.verdicts.explanations import REASONS
 
 # The stored run: plain takes 100 ms a step of two images, except 110 and 90 ms in rounds 1 and
 # 3; SA takes 1.20, 1.21, 1.19, 1.20, 1.22, 1.18, 1.20, 1.21, 1.19 times as long.

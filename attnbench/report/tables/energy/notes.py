@@ -6,7 +6,7 @@ from attnbench import formatting
 from attnbench.formatting import counted, joined
 from attnbench.records.results.energy import LEAST_WINDOW_S
 from attnbench.report.tables.run import LoadedRun
-from attnbench.stats.energy import joules
+from attnbench.stats.quantities import joules
 
 WHOLE = {"gpu": "the GPU's whole board"}
 """A domain in words, where its name does not say what it is."""

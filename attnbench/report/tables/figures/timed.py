@@ -10,7 +10,7 @@ from attnbench import formatting
 from attnbench.formatting import thousandths, whole
 from attnbench.report.tables.figures.cells import another_word, levels, ratio
 from attnbench.report.tables.table import Column, figure, names, with_doubt, with_ends, words
-from attnbench.stats.steps.single_steps import PERCENTILES
+from attnbench.stats.quantities.single_steps import PERCENTILES
 
 PARTS = ("forward", "backward", "optimizer")
 """The parts of a training step, in their order."""

@@ -10,9 +10,8 @@ from attnbench.records.run import Run
 from attnbench.records.schema import Round
 from attnbench.report.tables.run import LoadedRun, Runs
 from attnbench.report.tables.table import Table
-from attnbench.stats import between_runs
-from attnbench.stats.device_time import device_rounds, has_device_times
-from attnbench.stats.runtimes import paired
+from attnbench.stats import between_runs, between_runtimes
+from attnbench.stats.quantities.device_time import device_rounds, has_device_times
 
 CAPTION = "Latency of the plain host by runtime, of rounds that the runtimes shared"
 HEADINGS = ("configuration", "over", "latency ratio [95%]")
@@ -64,12 +63,12 @@ def _shared(base: LoadedRun, other: LoadedRun) -> list[Pair]:
     return [
         (one, two)
         for one, two in product(base.runs, other.runs)
-        if paired.paired(one.rounds, two.rounds)
+        if between_runtimes.paired(one.rounds, two.rounds)
     ]
 
 
 def _cells(base: LoadedRun, other: LoadedRun, shared: Sequence[Pair]) -> tuple[str, ...]:
-    rounds = sum(len(paired.paired(one.rounds, two.rounds)) for one, two in shared)
+    rounds = sum(len(between_runtimes.paired(one.rounds, two.rounds)) for one, two in shared)
     faults = [loaded.control_fault for loaded in (base, other)]
     of_users = _text(shared, lambda run: run.rounds, noisy=any(faults))
     if not all(has_device_times(run.rounds) for pair in shared for run in pair):
@@ -80,7 +79,7 @@ def _cells(base: LoadedRun, other: LoadedRun, shared: Sequence[Pair]) -> tuple[s
 
 
 def _text(shared: Sequence[Pair], of: Callable[[Run], Sequence[Round]], *, noisy: bool) -> str:
-    known = [paired.ratio(of(one), of(two)) for one, two in shared]
+    known = [between_runtimes.ratio(of(one), of(two)) for one, two in shared]
     intervals = [interval for interval in known if interval is not None]
     if not intervals:
         return formatting.NOTHING

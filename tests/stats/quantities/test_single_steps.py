@@ -1,8 +1,8 @@
 import pytest
 
 from attnbench.records.schema import Block, DeviceTime, Round
-from attnbench.stats.device_time import device_rounds
-from attnbench.stats.steps.single_steps import percentile, seconds_of_steps
+from attnbench.stats.quantities.device_time import device_rounds
+from attnbench.stats.quantities.single_steps import percentile, seconds_of_steps
 
 
 def test_percentiles_are_those_of_the_nearest_rank():

@@ -6,10 +6,10 @@ import pytest
 from attnbench.equivalence import same
 from attnbench.hosts.placement import listing
 from attnbench.records.schema import Block, Disturbance, Round
-from attnbench.stats import reasons
-from attnbench.stats.explanations import REASONS
 from attnbench.stats.interval import Interval
-from attnbench.stats.reasons import of_control, of_ratio
+from attnbench.stats.verdicts import reasons
+from attnbench.stats.verdicts.explanations import REASONS
+from attnbench.stats.verdicts.reasons import of_control, of_ratio
 from attnbench.system.doctor import findings
 
 HOLDS, OFF, WIDE = Interval(1.0, 0.995, 1.005), Interval(1.02, 1.01, 1.03), Interval(1.0, 0.9, 1.1)

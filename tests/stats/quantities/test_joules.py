@@ -6,7 +6,7 @@ from attnbench.errors import UserError
 from attnbench.records.run import Run
 from attnbench.records.schema import EnergyRound, Failure, Plan, Record, Window
 from attnbench.stats import ratios
-from attnbench.stats.energy import joules
+from attnbench.stats.quantities import joules
 
 VARIANTS = ("plain", "control", "se")
 

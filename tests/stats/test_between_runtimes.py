@@ -3,7 +3,7 @@ from math import inf
 import pytest
 
 from attnbench.records.schema import Block, Round
-from attnbench.stats.runtimes import paired
+from attnbench.stats import between_runtimes
 
 SLOW = (1.0, 3.0, 2.0, 5.0, 1.0, 4.0)
 """How much slower the machine is, round by round: in both runtimes alike."""
@@ -24,7 +24,7 @@ def rounds(plain_s, name="a", *, slow=SLOW, first=0):
 
 
 def test_what_slows_the_machine_cancels_between_runtimes():
-    known = paired.ratio(rounds(0.4), rounds(0.1, first=7))
+    known = between_runtimes.ratio(rounds(0.4), rounds(0.1, first=7))
     for end in (known.median, known.low, known.high):
         assert end == pytest.approx(0.25)
 
@@ -42,24 +42,26 @@ def test_each_round_has_a_sample_to_either_copy_of_the_first_runtimes_plain_host
         for number in range(6)
     ]
     graph = rounds(1.0, slow=[1.0] * 6)
-    assert paired.ratio(eager, graph).median == pytest.approx(0.5)  # of 1 and 1/4, in logarithms
+    assert between_runtimes.ratio(eager, graph).median == pytest.approx(
+        0.5
+    )  # of 1 and 1/4, in logarithms
 
 
 def test_rounds_are_paired_by_their_name_and_not_by_their_number():
-    assert len(paired.paired(rounds(1.0), rounds(1.0, slow=SLOW[:2], first=3))) == 2
-    assert paired.ratio(rounds(1.0), rounds(1.0, "b")) is None
+    assert len(between_runtimes.paired(rounds(1.0), rounds(1.0, slow=SLOW[:2], first=3))) == 2
+    assert between_runtimes.ratio(rounds(1.0), rounds(1.0, "b")) is None
 
 
 def test_rounds_without_a_name_are_never_the_same():
-    assert paired.paired(rounds(1.0, None), rounds(1.0, None)) == []
+    assert between_runtimes.paired(rounds(1.0, None), rounds(1.0, None)) == []
 
 
 def test_of_few_rounds_there_is_no_interval():
-    known = paired.ratio(rounds(1.0), rounds(0.5, slow=SLOW[:5]))
+    known = between_runtimes.ratio(rounds(1.0), rounds(0.5, slow=SLOW[:5]))
     assert (known.median, known.half_width) == (0.5, inf)
 
 
 def test_a_round_in_which_the_plain_host_is_missing_is_left_out():
     graph = rounds(1.0)
     graph[0] = Round(number=0, together="a-0", blocks=graph[0].blocks[1:])
-    assert len(paired.paired(rounds(1.0), graph)) == 5
+    assert len(between_runtimes.paired(rounds(1.0), graph)) == 5

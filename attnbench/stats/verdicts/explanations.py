@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from attnbench.stats import reasons
 from attnbench.stats.interval import FEWEST
+from attnbench.stats.verdicts import reasons
 
 
 @dataclass(frozen=True)

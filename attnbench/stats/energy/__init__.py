@@ -1,1 +1,0 @@
-"""Figures of energy from raw joules; derived when read, never stored."""

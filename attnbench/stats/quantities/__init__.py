@@ -1,0 +1,1 @@
+"""What the same statistics are of beside latency: device time, joules, single steps."""

@@ -1,1 +1,0 @@
-"""Runtimes beside each other, of rounds that they ran in together."""

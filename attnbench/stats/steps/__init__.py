@@ -1,1 +1,0 @@
-"""Single steps, where medians over rounds hide the slow ones."""
