@@ -43,7 +43,7 @@ PUBLISHED = Path("reports/2026-11-25-cpu-resnet50")
 ON_GPU = Path("reports/2026-11-26-h100-resnet50")
 """The run on a GPU that it shows first."""
 
-PROBE = ON_GPU / "probe.md"
+PROBE = Path("reports/2026-11-26-h100-probe.md")
 """What its clock measured beside other ways to time the same steps: benchmarks/gpu_probe.py."""
 
 OWN = Path("reports/2026-11-25-cpu-resnet50-own")
@@ -136,9 +136,9 @@ def finding() -> str:
         f"**SA in ResNet-50 adds {sa['added_params']:,.0f} parameters, not the "
         f"{printed['sa-abstract-module-params']} that its abstract prints.** Its "
         f"{printed['sa-abstract-module-gflops']}\nGFLOPs are right as papers count them and nearly "
-        f"free: +{counted}. **It takes an H100\n{_overhead(on_gpu, 'device_ratio')} longer, and "
-        f"two cores of a CPU {_overhead(sa, 'ratio')}** (95%,\nruns at other hours included), with "
-        f"{sa['peak_live_ratio'] - 1:+.1%} of activation memory."
+        f"free: +{counted}. **But an image costs\n{_overhead(on_gpu, 'device_ratio')} of an H100's "
+        f"own time, and {_overhead(sa, 'ratio')} of latency on two\ncores of a CPU** (95%, runs at "
+        f"other hours included); activation memory is {sa['peak_live_ratio'] - 1:+.1%}."
     )
 
 
@@ -148,10 +148,13 @@ def _overhead(network: pd.Series[Any], key: str) -> str:
 
 
 def result(folder: Path = PUBLISHED) -> str:
-    """Return a published run at a glance."""
+    """Return a published run at a glance; the rest of its remarks are on its page."""
     loaded = LoadedRun(runs.read(folder))
-    notes = "\n".join([f"{loaded.run.case.described}.", *remarks(loaded)])
-    return "\n\n".join([notes, _at_a_glance(loaded)])
+    rounds, held, *_ = remarks(loaded)
+    gpu = loaded.run.environment.get("gpu")
+    on = f" ({gpu})" if gpu else ""
+    page = f"[{loaded.run.case.described}]({folder.as_posix()}/comparison.md){on}"
+    return "\n\n".join([f"{page}. {rounds} {held}", _at_a_glance(loaded)])
 
 
 def digits() -> str:
@@ -228,6 +231,11 @@ def claims_page() -> str:
     return page(check.check(claims.select(None)), _published())
 
 
+def probe() -> str:
+    """Return the table of what a GPU's clock measures beside other ways."""
+    return PROBE.read_text(encoding="utf-8")
+
+
 def _published() -> Run:
     return runs.read(PUBLISHED)
 
@@ -241,7 +249,7 @@ PARTS: dict[Path, dict[str, Callable[[], str]]] = {
         "own module": own_module,
     },
     Path("docs/modules.md"): {"modules": seven, "own row": own_row, "copies": copies.of_timm},
-    Path("docs/measuring.md"): {"probe": partial(PROBE.read_text, encoding="utf-8")},
+    Path("docs/measuring.md"): {"probe": probe},
     Path("docs/runtimes.md"): {"runtimes": runtimes},
     Path("docs/hosts.md"): {"classifiers": classifiers, "detectors": detectors},
     Path("docs/training.md"): {"digits": digits},

@@ -77,6 +77,9 @@ def answered(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 
 def test_a_folder_of_runs_is_analysed_and_nothing_is_started(answered, repeated_runs) -> None:
     folder = repeated_runs("runs", [1.1, 1.21, 1.1], ["1", "2", "3"])
+    for path in store.runs_in(folder):
+        plan, *_ = store.read(path)
+        store.append(path, replace(plan, results=End(reason="budget", rounds=6)))
     before = sorted(folder.rglob("*"))
     status, shown = answered(folder)
     assert (status, sorted(folder.rglob("*"))) == (0, before)

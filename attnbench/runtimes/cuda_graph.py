@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 from weakref import WeakSet
 
 import torch
@@ -64,7 +65,7 @@ def capture(step: Callable[[], object]) -> Replay:
     return Replay(graph, output, step)
 
 
-def _pool() -> tuple[int, int]:
+def _pool() -> Any:  # a type of torch that has moved between versions
     """Return the pool of the living graphs; torch forgets it with the last of them."""
     for graph in _living:
         return graph.pool()

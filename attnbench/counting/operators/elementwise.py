@@ -12,7 +12,7 @@ ELEMENTWISE: dict[str, Operator] = {
         erfinv heaviside hypot i0 lgamma nan_to_num xlogy
         acos asin bitwise_and_ bitwise_or_ celu clamp_max clamp_max_ cosh erfc exp2 expm1 fmod frac
         hardshrink isinf isnan log10 log_sigmoid_forward logaddexp pow_ remainder sgn sinc sinh
-        softshrink tan trunc digamma lgamma rrelu_with_noise
+        softshrink tan trunc rrelu_with_noise
         abs abs_ add add_ angle atan atan2 bitwise_and bitwise_not bitwise_or ceil
         clamp clamp_ clamp_min clamp_min_ cos div div_ elu elu_ eq erf exp
         exp_ floor ge gelu gt hardsigmoid hardsigmoid_ hardswish hardswish_ hardtanh hardtanh_ le
