@@ -244,8 +244,8 @@ def main() -> None:
         parser.error(f"no machine has '{arguments.only}' in its name: {'; '.join(MACHINES)}")
     if arguments.runs < max(TOGETHER):
         parser.error(f"{max(TOGETHER)} runs are the fewest")
-    from attnbench.measuring.processes.share import DEFAULT
     from attnbench.measuring.selftest.processes import run_in_processes
+    from attnbench.stats.processes import USUAL_PROCESSES
 
     noise, failed, every = noise_of(RECORDS), False, []
     costs = {name: PLAIN_S * truth for name, truth in TRUTHS.items()}
@@ -259,7 +259,7 @@ def main() -> None:
         seen = Seen()
         for seed in range(arguments.runs):
             machine = machine_of(settings, seed, noise)
-            processes, budget_s = arguments.processes or DEFAULT, arguments.budget
+            processes, budget_s = arguments.processes or USUAL_PROCESSES, arguments.budget
             seen.add(run_in_processes(machine, costs, budget_s=budget_s, processes=processes))
         every.append(seen)
         held = (seen.held("control"), seen.held(*modules))

@@ -37,8 +37,8 @@ from attnbench.stats.interval import Interval
 if TYPE_CHECKING:
     import pandas as pd
 
-PUBLISHED = Path("reports/2026-11-25-cpu-resnet50")
-"""The run that the README shows."""
+PUBLISHED = Path("reports/2026-11-26-cpu-resnet50")
+"""The run on a CPU that the README shows."""
 
 ON_GPU = Path("reports/2026-11-26-h100-resnet50")
 """The run on a GPU that it shows first."""
@@ -60,7 +60,10 @@ LATENCY_LIMITS = Path("docs/latency_limits.txt")
 
 NONE_PUBLISHED = "None is published yet."
 
-REPORTS = (PUBLISHED, ON_GPU, Path("reports/2026-11-25-cpu-resnet50-isolated"), OWN)
+REPORTS = (
+    *(PUBLISHED, ON_GPU, Path("reports/2026-11-26-cpu-resnet50-isolated"), OWN),
+    Path("reports/2026-11-25-cpu-resnet50"),
+)
 """The published runs, whose tables, plots and pages are written anew."""
 
 RUNTIMES = "*-cpu-resnet50-runtimes*"

@@ -32,6 +32,7 @@ from attnbench.records.schema import (
     Record,
     Round,
 )
+from attnbench.runtimes.table import TABLE
 from attnbench.system import busy, child, disturbance, environment, process_settings
 from attnbench.system.busy import Others
 
@@ -351,7 +352,9 @@ def _warm_up(member: _Member, variant: str, clock: timing.Clock) -> float:
 
     They are those to its first output, building included.
     """
-    run, start = member.run, clock.mark()
+    run = member.run
+    TABLE[run.case.runtime].start(run.case.device)
+    start = clock.mark()
     exported = run.case.exported
     ready = workload.exported_step(run, variant) if exported else step(run.case, variant)
     member.steps[variant] = ready

@@ -31,6 +31,8 @@ class Runtime:
     """The file in this folder with ``prepare``, from a network, or ``load``, from its file."""
     captures: bool = False
     """Whether whole steps are captured as CUDA graphs."""
+    starts: bool = False
+    """Whether it has a ``start``: what it does once a process, and no network's seconds hold."""
     packages: tuple[str, ...] = ()
     """What has to be installed; a runtime that needs some executes a file that is exported once."""
     extra: str = ""
@@ -56,6 +58,11 @@ class Runtime:
         """Import the runtime and return its function that makes a network executable."""
         return cast("Prepare", import_module(f"attnbench.runtimes.{self.home}").prepare)
 
+    def start(self, device: str) -> None:
+        """Start what the first network of a process would else wait for, on the run's device."""
+        if self.starts:
+            import_module(f"attnbench.runtimes.{self.home}").start(device)
+
     def build(self) -> Build:
         """Import the runtime and return its function that makes its own file of an ONNX file."""
         return cast("Build", import_module(f"attnbench.runtimes.{self.home}").build)
@@ -79,9 +86,11 @@ _EXPORTER = ("onnx", "onnxscript")
 
 TABLE: dict[str, Runtime] = {
     "eager": Runtime(home="eager"),
-    "compile": Runtime(home="torch_compile"),
+    "compile": Runtime(home="torch_compile", starts=True),
     "cuda-graph": Runtime(home="eager", captures=True, devices=("cuda",)),
-    "compile+cuda-graph": Runtime(home="torch_compile", captures=True, devices=("cuda",)),
+    "compile+cuda-graph": Runtime(
+        home="torch_compile", captures=True, starts=True, devices=("cuda",)
+    ),
     "onnxruntime": Runtime(
         home="onnx_runtime",
         packages=("onnxruntime", *_EXPORTER),

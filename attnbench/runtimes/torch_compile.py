@@ -24,8 +24,8 @@ their code. Beyond a limit it would silently fall back to eager; here that is an
 
 
 @cache
-def _start_compiler(device: str) -> None:
-    """Import it and start its workers, which would else count for the first network.
+def start(device: str) -> None:
+    """Import the compiler and start its workers, which would else count for the first network.
 
     On the run's own device: a GPU has another compiler than the CPU, and starts it too.
     """
@@ -42,5 +42,5 @@ def prepare(network: nn.Module, example: torch.Tensor) -> Prepared:
     for name, limit in LIMITS.items():
         if hasattr(torch._dynamo.config, name):
             setattr(torch._dynamo.config, name, limit)
-    _start_compiler(str(example.device))
+    start(str(example.device))
     return Prepared(torch.compile(network, fullgraph=True, dynamic=False))

@@ -25,6 +25,9 @@ from attnbench.stats.student import quantile
 FEWEST_PROCESSES = 3
 """With two, Student's quantile is 12.7: nothing is known of what differs between processes."""
 
+USUAL_PROCESSES = 6
+"""Of a run. With six, Student's quantile of their scatter is 2.6; with four 3.2."""
+
 LEAST_ROUNDS = 6
 """Rounds of a process that stands beside others."""
 

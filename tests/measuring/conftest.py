@@ -18,6 +18,13 @@ from attnbench.measuring.selftest.simulated import Machine
 from attnbench.measuring.timing import Step
 from attnbench.records.run import Run
 from attnbench.records.schema import Count, Plan, Record
+from attnbench.runtimes.table import Runtime
+
+
+@pytest.fixture(autouse=True)
+def no_compiler(monkeypatch):
+    """Start no compiler for steps that are simulated."""
+    monkeypatch.setattr(Runtime, "start", lambda *_: None)
 
 
 @pytest.fixture

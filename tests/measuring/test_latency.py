@@ -22,6 +22,7 @@ from attnbench.measuring import latency, timing
 from attnbench.plugins.resolve import parse
 from attnbench.records.schema import Block, End, Failure, Record, Round
 from attnbench.records.variants import CONTROL, PLAIN
+from attnbench.runtimes.table import Runtime
 from attnbench.stats import ratios
 from attnbench.system.disturbance import Counters
 
@@ -257,9 +258,17 @@ def test_a_module_whose_code_changes_meanwhile_ends_the_run_without_a_round(
     assert not run.rounds
 
 
-def test_what_compiling_took_is_recorded_once(new_run, perform, machine):
+def test_what_compiling_took_is_recorded_once(new_run, perform, machine, monkeypatch):
+    def start(runtime, device):
+        assert (runtime.home, device) == ("torch_compile", "cpu")
+        machine.now += 100.0
+
+    monkeypatch.setattr(Runtime, "start", start)
     run = new_run(runtime="compile")
     perform(run, clock=machine)
+    assert all(
+        each.seconds < 100 for each in run.compiled.values()
+    )  # the compiler's own start is in none of them
     assert set(run.compiled) == {PLAIN, "se", "eca"}  # the control is the plain host again
     again = new_run(runtime="compile")
     again.compiled.update(run.compiled)

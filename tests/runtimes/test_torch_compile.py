@@ -11,14 +11,14 @@ from attnbench.runtimes import torch_compile
 from attnbench.runtimes.torch_compile import prepare
 
 IMAGE = torch.ones(1)
-START = torch_compile._start_compiler.__wrapped__
+START = torch_compile.start.__wrapped__
 NAMES = [name for name in torch_compile.LIMITS if hasattr(torch._dynamo.config, name)]
 
 
 @pytest.fixture(autouse=True)
 def started(monkeypatch):
     """The compiler is warm: how often it is started is a test of its own."""
-    monkeypatch.setattr(torch_compile, "_start_compiler", lambda _: None)
+    monkeypatch.setattr(torch_compile, "start", lambda _: None)
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_the_compiler_is_started_on_the_device_of_the_run_once(monkeypatch):
         return lambda tensor: started.append((function, tensor.device.type))
 
     monkeypatch.setattr(torch, "compile", compiled)
-    monkeypatch.setattr(torch_compile, "_start_compiler", cache(START))
+    monkeypatch.setattr(torch_compile, "start", cache(START))
     for device in ("meta", "meta", "cpu"):  # meta in the place of a GPU
         prepare(nn.Identity(), torch.ones(1, device=device))
     assert started == [(torch.relu, "meta"), (torch.relu, "cpu")]
@@ -129,7 +129,7 @@ def test_a_network_that_cannot_be_compiled_whole_is_refused(monkeypatch):
 def test_the_compiler_is_started_once_before_its_first_network(monkeypatch):
     asked = []
     monkeypatch.setattr(torch, "compile", lambda model, **_: asked.append(model) or model)
-    monkeypatch.setattr(torch_compile, "_start_compiler", cache(START))
+    monkeypatch.setattr(torch_compile, "start", cache(START))
     networks = [nn.Identity(), nn.Identity()]
     for network in networks:
         prepare(network, IMAGE)

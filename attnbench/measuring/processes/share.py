@@ -18,12 +18,9 @@ from attnbench.records.schema import Case, Round
 from attnbench.records.variants import is_ceiling
 from attnbench.stats import ratios
 from attnbench.stats.interval import RESAMPLES
-from attnbench.stats.processes import LEAST_ROUNDS
+from attnbench.stats.processes import LEAST_ROUNDS, USUAL_PROCESSES
 from attnbench.stats.quantities.device_time import device_rounds, has_device_times
 from attnbench.stats.ratios import CHECK_EVERY, FEWEST_ROUNDS
-
-DEFAULT = 6
-"""Processes of a run. With six, Student's quantile of their scatter is 2.6; with four 3.2."""
 
 COMPILED = 1
 """Processes where networks are compiled: each further one would compile all of them again."""
@@ -49,7 +46,7 @@ def number_of(stated: int | None, case: Case, budget_s: float) -> int:
         return COMPILED
     if case.isolated:
         return ISOLATED
-    return DEFAULT if budget_s >= SHORT_S else 1
+    return USUAL_PROCESSES if budget_s >= SHORT_S else 1
 
 
 def next_process(run: Run) -> int:

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from attnbench.measuring import timing
-from attnbench.measuring.processes.share import DEFAULT, Share
+from attnbench.measuring.processes.share import Share
 from attnbench.measuring.selftest.simulated import Machine
 from attnbench.records.run import Run
 from attnbench.records.schema import Case, Plan, Round
+from attnbench.stats.processes import USUAL_PROCESSES
 from attnbench.stats.ratios import TARGET
 
 CASE = Case(
@@ -31,7 +32,7 @@ def run_in_processes(
     cost_s: Mapping[str, float],
     *,
     budget_s: float,
-    processes: int = DEFAULT,
+    processes: int = USUAL_PROCESSES,
     target: float = TARGET["cpu"],
 ) -> list[Round]:
     """Time steps of these costs, by the names of a plan's variants, until target or budget."""

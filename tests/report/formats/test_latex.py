@@ -134,7 +134,7 @@ def renamed(value: object) -> object:
 @pytest.fixture
 def hostile(tmp_path: Path) -> Path:
     """A run and modules alone, with seven names of the worst kind."""
-    for name in ("2026-11-25-cpu-resnet50", "2026-11-25-cpu-resnet50-isolated"):
+    for name in ("2026-11-25-cpu-resnet50", "2026-11-26-cpu-resnet50-isolated"):
         lines = (PUBLISHED / name / "records.jsonl").read_text().splitlines()
         (tmp_path / name).mkdir()
         (tmp_path / name / "records.jsonl").write_text(

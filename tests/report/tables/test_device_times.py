@@ -171,6 +171,7 @@ def test_a_device_control_that_fails_gives_no_device_verdict(run: Run) -> None:
     assert frame.loc["sa", "device_code"] in {"control", "noisy"}
     assert (frame.loc["sa", "verdict"], frame.loc["sa", "code"]) == ("slower", "slower")
     assert any("own times" in line and "too noisy" in line for line in remarks(loaded))
+    assert control(loaded).endswith("significantly different from 1. Try --processes 6.")
 
 
 def test_a_run_on_a_cpu_shows_none_of_it(run: Run) -> None:

@@ -44,6 +44,32 @@ def test_what_would_do_is_said_once_where_it_was_too_noisy(run: Run) -> None:
     assert control(LoadedRun(slow)).endswith("More rounds would do: --budget 12.")
 
 
+def of_control(run: Run, share: float, processes: int) -> Run:
+    """Twelve rounds of which the control takes that share of the plain host's time in each."""
+    rounds = [
+        Round(
+            number=number,
+            process=number * processes // 12,
+            blocks=(
+                Block(variant="plain", steps=1, seconds=0.1),
+                Block(variant="control", steps=1, seconds=0.1 * share),
+            ),
+        )
+        for number in range(12)
+    ]
+    return replace(run, rounds=rounds)
+
+
+def test_where_two_copies_differ_in_one_process_more_of_them_are_advised(run: Run) -> None:
+    fault = "the plain host against itself is significantly different from 1"
+    one = control(LoadedRun(of_control(run, 1.002, processes=1)))
+    assert f"{fault}. " in one
+    assert one.endswith("or --processes 6.")
+    # Two have six rounds each, and two show nothing of what differs between them.
+    assert "--processes" in control(LoadedRun(of_control(run, 1.002, processes=2)))
+    assert "it holds" in control(LoadedRun(of_control(run, 1.0, processes=1)))
+
+
 def with_disturbances(run: Run, *disturbances: Disturbance) -> Run:
     """The same, its rounds all alike but for what kept the first ones from their work."""
     blocks = tuple(Block(variant=name, steps=1, seconds=0.1) for name in ("plain", "control", "sa"))

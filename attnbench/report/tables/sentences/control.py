@@ -9,7 +9,9 @@ from attnbench import formatting
 from attnbench.formatting import counted
 from attnbench.records.run import Run
 from attnbench.report.tables.run import LoadedRun
+from attnbench.stats import ratios
 from attnbench.stats.interval import Interval
+from attnbench.stats.processes import FEWEST_PROCESSES, USUAL_PROCESSES
 
 LOAD = "load_average"
 
@@ -27,9 +29,12 @@ def control(loaded: LoadedRun) -> str:
 
 def of_device(loaded: LoadedRun) -> str:
     """Return the same of the device's own times."""
-    fault, figure = loaded.device_control_fault, formatting.ratio(loaded.device_control_ratio)
-    held = "it holds." if fault is None else f"too noisy to judge: {fault}."
-    return f"Control of the device's own times: {figure}; {held}"
+    fault, ratio = loaded.device_control_fault, loaded.device_control_ratio
+    figure = f"Control of the device's own times: {formatting.ratio(ratio)}"
+    if fault is None:
+        return f"{figure}; it holds."
+    more = f" Try {ways[0]}." if (ways := _more_processes(loaded.run, ratio)) else ""
+    return f"{figure}; too noisy to judge: {fault}.{more}"
 
 
 def of_latency(loaded: LoadedRun) -> str:
@@ -59,7 +64,18 @@ def _advice(run: Run, control: Interval | None) -> str:
     reason = f"Load was {median(loads):.0f}{on}: " if loads else ""
     ways = ["quiet the machine"]
     ways += ["--threads 1"] if run.case.device == "cpu" and run.case.threads > 1 else []
+    ways += _more_processes(run, control)
     if control is not None and not control.excludes_one and budget_s <= MOST_ADVISED_S:
         ways.append(f"--budget {budget_s:g}")
     advice = f"{reason}{', or '.join(ways)}."
     return advice[0].upper() + advice[1:]
+
+
+def _more_processes(run: Run, control: Interval | None) -> list[str]:
+    """Return the option that helps where two copies differ, as they may by where they lie.
+
+    What differs from process to process is in the interval of several alone.
+    """
+    known = control is not None and control.excludes_one
+    few = ratios.whole_processes(run.rounds) < FEWEST_PROCESSES
+    return [f"--processes {USUAL_PROCESSES}"] if known and few and not run.case.isolated else []
