@@ -266,7 +266,8 @@ def test_what_compiling_took_is_recorded_once(new_run, perform, machine, monkeyp
     monkeypatch.setattr(Runtime, "start", start)
     run = new_run(runtime="compile")
     perform(run, clock=machine)
-    assert all(
+    # The compiler's own start is in none of them.
+    assert all(each.seconds < 100 for each in run.compiled.values())
         each.seconds < 100 for each in run.compiled.values()
     )  # the compiler's own start is in none of them
     assert set(run.compiled) == {PLAIN, "se", "eca"}  # the control is the plain host again
