@@ -86,7 +86,7 @@ def foremost(table: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     """
     waited = any(of_issuing(row) for _, row in table.iterrows())
     if waited and "device_ratio" in table and table["device_ratio"].notna().any():
-        return of_device(table), "the device's own time"
+        return of_device(table), "device time"
     return table, "latency"
 
 
