@@ -9,6 +9,7 @@ import sysconfig
 from pathlib import Path
 
 import pytest
+from helpers.pinned import on_the_pinned_torch
 
 ROOT = Path(__file__).parent.parent
 
@@ -99,6 +100,7 @@ def test_a_top_level_import_of_modules_does_not_exist(environment: Path) -> None
     assert "No module named 'modules'" in failed.stderr
 
 
+@on_the_pinned_torch
 def test_types_hold_on_the_installed_wheel(environment: Path) -> None:
     settings = ["--config-file", ROOT / "pyproject.toml", "--cache-dir", ROOT / ".mypy_cache"]
     executable = ["--python-executable", interpreter(environment)]

@@ -14,6 +14,7 @@ import generate
 import pytest
 import torch
 import typer
+from helpers.pinned import on_the_pinned_torch
 from PIL import Image
 
 import attnbench
@@ -194,6 +195,7 @@ def test_a_shown_command_is_understood(
         assert _status(given) in {0, 1}, capsys.readouterr().err
 
 
+@on_the_pinned_torch
 @pytest.mark.usefixtures("workplace", "one_process")
 @pytest.mark.parametrize(
     ("file", "figures"),
