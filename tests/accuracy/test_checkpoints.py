@@ -173,6 +173,7 @@ def test_what_is_refused_is_named(tmp_path, beside, asked):
         read_weights(tmp_path / "w.pth")
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")  # files of it remain
 def test_a_program_in_the_place_of_weights_is_named(tmp_path):
     script = torch.jit.script(nn.ReLU())
     torch.jit.save(script, str(tmp_path / "w.pt"))
