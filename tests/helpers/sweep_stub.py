@@ -74,9 +74,10 @@ def main():
     if seed == MODULE_FAILS:
         variants.remove(modules[0])
     done = sum(line.get("results", {}).get("kind") == "round" for line in begun)
+    if seed in GATED:  # before its rounds: who has seen these finds the number whole
+        Path(os.environ["STUB_GATE"]).with_suffix(".pid").write_text(str(os.getpid()))
     for number in range(done, ROUNDS):
         if number == 3 and seed in GATED:
-            Path(os.environ["STUB_GATE"]).with_suffix(".pid").write_text(str(os.getpid()))
             with Path(os.environ["STUB_GATE"]).open("rb", buffering=0) as gate:
                 gate.read(1)
         if number == 2 and seed == KILLED:
