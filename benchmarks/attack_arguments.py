@@ -18,6 +18,7 @@ import contextlib
 import io
 import json
 import os
+import pkgutil
 import shutil
 import signal
 import subprocess
@@ -29,6 +30,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
 from time import monotonic
+from types import FunctionType
 from typing import Any
 from unittest import mock
 
@@ -249,7 +251,8 @@ def _refuse(*_: object, **__: object) -> Any:
 
 
 STUBBED = (
-    *("attnbench.measuring.run", "attnbench.claims.check.check", "attnbench.claims.limits.check"),
+    *("attnbench.measuring.run", "attnbench.claims.check.check"),
+    "attnbench.claims.limits.check.check",
     *("attnbench.hosts.check_module.in_subprocess", "attnbench.system.doctor.activity.watch"),
     "attnbench.system.machine_lock.alone",
     *("attnbench.measuring.selftest.selftest.run", "attnbench.accuracy.evaluate.evaluate"),
@@ -266,6 +269,7 @@ def stubbed() -> Iterator[None]:
     """Replace these, and the drawing of plots, which takes long."""
     with contextlib.ExitStack() as stack:
         for name in STUBBED:
+            assert isinstance(pkgutil.resolve_name(name), FunctionType), f"{name} is no function"
             stack.enter_context(mock.patch(name, _refuse))
         stack.enter_context(mock.patch("attnbench.report.plots.render.drawn", return_value=[]))
         yield

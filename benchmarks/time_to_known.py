@@ -1,0 +1,134 @@
+"""Time until all modules are known, processes included: ``python benchmarks/time_to_known.py``.
+
+``time_to_target.py`` times real runs until rounds alone leave ±1% open, which says nothing of what
+differs between processes. Known with that part is a module by several processes only: by the old
+rules as many runs of one process, each until all modules are at ±1% by its rounds, every module in
+every round, against one copy of the plain host; by the new ones one run of several processes. Both
+go on until Student's interval over the processes is as narrow as asked for all seven modules.
+
+On simulated machines that replay the steps of the published run and whose processes scatter by a
+stated amount. Printed are the medians over RUNS machines: processes, seconds of timed rounds, and
+seconds with START of each process on top (the counting of an old run's start is left out); then the
+new over the old.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import replace
+from math import inf
+from statistics import median
+from typing import TYPE_CHECKING
+
+import calibration
+import time_to_target
+
+if TYPE_CHECKING:
+    from attnbench.measuring.selftest.simulated import Machine
+    from attnbench.records.schema import Round
+
+OVERHEADS = (0.066, 0.229, 0.055, 0.168, 0.159, 0.128, 0.169)
+"""Of the seven modules in the published run."""
+
+TRUTHS = {
+    "plain": 1.0,
+    "control": 1.0,
+    **{f"m{number}": 1 + share for number, share in enumerate(OVERHEADS)},
+}
+MODULES = tuple(TRUTHS)[2:]
+COST_S = {name: calibration.PLAIN_S * truth for name, truth in TRUTHS.items()}
+
+RESAMPLES = 200
+"""Of the bootstrap of the rounds, enough for a comparison in which both rules have the same."""
+
+MOST_S = 3600.0
+"""Of timed rounds, after which a series ends without having reached its target."""
+
+
+def known(rounds: Sequence[Round], width: float, *, copies: int) -> bool:
+    """Return whether all modules are known to ±width, by so many copies of the plain host."""
+    from attnbench.stats import processes, ratios
+
+    for module in MODULES:
+        values, ran_in = zip(*ratios.samples(rounds, module), strict=True)
+        of_copies = [value[:copies] for value in values]
+        parts = processes.parts(of_copies, ran_in, RESAMPLES)
+        if parts.processes is None or parts.interval.half_width > width:
+            return False
+    return True
+
+
+def one_old_run(machine: Machine) -> list[Round]:
+    """Return the rounds of one process until its rounds, against one copy, leave ±1% open."""
+    from attnbench.measuring.selftest.processes import run_in_processes
+    from attnbench.stats.ratios import TARGET
+
+    rounds = run_in_processes(machine, COST_S, budget_s=calibration.BUDGET_S, processes=1)
+    for count in range(time_to_target.FEWEST_ROUNDS, len(rounds), time_to_target.LOOK_EVERY):
+        first = rounds[:count]
+        if all(time_to_target.one_copy(first, name) <= TARGET["cpu"] for name in MODULES):
+            return first
+    return rounds
+
+
+def old(machine: Machine, width: float) -> list[Round]:
+    """Return the rounds of as many runs of one process as it takes."""
+    rounds: list[Round] = []
+    process = 0
+    while sum(timed.seconds for timed in rounds) < MOST_S:
+        rounds += [replace(timed, process=process) for timed in one_old_run(machine)]
+        process += 1
+        if known(rounds, width, copies=1):
+            break
+    return rounds
+
+
+def new(machine: Machine, width: float) -> list[Round]:
+    """Return the rounds of one run in several processes, up to where all are known."""
+    from attnbench.measuring.selftest.processes import run_in_processes
+
+    rounds = run_in_processes(machine, COST_S, budget_s=MOST_S, target=width)
+    step = time_to_target.LOOK_EVERY
+    counts = range(time_to_target.FEWEST_ROUNDS, len(rounds), step)
+    enough = (count for count in counts if known(rounds[:count], width, copies=2))
+    return rounds[: next(enough, len(rounds))]
+
+
+def main() -> None:
+    """Simulate both and print them side by side."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("runs", type=int, nargs="?", default=9, help="machines of each kind; 9")
+    parser.add_argument("--width", type=float, default=0.01, help="half-width; 0.01")
+    parser.add_argument("--start", type=float, default=15.0, help="seconds of a process's start")
+    arguments = parser.parse_args()
+    if arguments.runs < 1 or not 0 < arguments.width < inf or not 0 <= arguments.start < inf:
+        parser.error("one machine is the fewest, the width is above 0, a start takes 0 s or more")
+    noise = calibration.noise_of(calibration.RECORDS)
+    print(f"{'processes scatter by':20} {'rules':5} processes timed/s with starts/s")
+    for scatter in (0.003, 0.01):
+        in_all = {}
+        for name, rules in {"old": old, "new": new}.items():
+            series = [
+                rules(calibration.machine_of({"process": scatter}, seed, noise), arguments.width)
+                for seed in range(arguments.runs)
+            ]
+            counts = [rounds[-1].process + 1 for rounds in series]
+            timed_s = [sum(timed.seconds for timed in rounds) for rounds in series]
+            all_s = [
+                taken_s + arguments.start * count
+                for taken_s, count in zip(timed_s, counts, strict=True)
+            ]
+            in_all[name] = median(all_s)
+            print(
+                f"{scatter:20.1%} {name:5} {median(counts):9.0f} {median(timed_s):7.0f} "
+                f"{in_all[name]:13.0f}",
+                flush=True,
+            )
+        print(f"new over old: {in_all['new'] / in_all['old']:.2f}")
+
+
+if __name__ == "__main__":
+    main()
