@@ -5,10 +5,10 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 
-import calibration  # noqa: E402  found by the line above
-import time_to_known  # noqa: E402
+import calibration
+import time_to_known
 
-from attnbench.records.schema import Block, Round  # noqa: E402
+from attnbench.records.schema import Block, Round
 
 STEADY = [[0.0] * len(time_to_known.TRUTHS)] * calibration.STRETCH
 """The noise of rounds that are all alike."""
