@@ -219,5 +219,19 @@ REASONS: Mapping[str, Reason] = {
         "Too few real runs find a planted slowdown of 5%: this machine is too busy for a verdict.",
         "Stop other programs and try again; attnbench doctor names them.",
     ),
+    reasons.CRASHED: Reason(
+        "An error ended a real run of the self-test, so that it says nothing.",
+        "The line beside it names the error; where it is no lack of memory or time, it is a fault "
+        "of the suite: say so, with its version.",
+    ),
+    reasons.REACHED: Reason(
+        "A mix of rounds, processes and runs is expected to know every ratio to the half-width.",
+        "Use the options beside it.",
+    ),
+    reasons.UNREACHED: Reason(
+        "No mix of rounds, processes and runs that was looked at is expected to know every ratio "
+        "to the half-width: what scatters between processes or runs here is too much for it.",
+        "Quiet the machine (attnbench doctor says what disturbs it), or ask for less with --to.",
+    ),
 }
 """In the order in which documents list them."""

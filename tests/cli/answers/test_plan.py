@@ -83,7 +83,9 @@ def test_what_a_process_takes_is_assumed_where_no_run_shows_it(stored, capsys, t
 
 def test_what_cannot_be_reached_is_said_with_status_1(measured, capsys):
     assert call("plan", str(measured("runs")), "--to", "0.01%") == 1
-    assert "no mix reaches it; quiet the machine" in " ".join(capsys.readouterr().out.split())
+    assert "no mix reaches it (unreached); quiet the machine" in " ".join(
+        capsys.readouterr().out.split()
+    )
 
 
 def test_what_one_run_does_not_show_is_said(measured, capsys):
