@@ -304,9 +304,10 @@ class Round:
     not run because they had the rounds that they need; None where there were none.
     ``witness``: the baseline's block, right after the round, in a process without custom modules.
     ``shared``: another process of this suite measured, trained or evaluated on the same device, or
-    trained on a GPU of the same machine, as far as was seen when the round had ended. ``held_s``: for how long it was held back before it began, as other
-    programs used the run's cores. ``together``: a name that the rounds of other runs have which
-    ran in the same one, with other runtimes; None where there were none.
+    trained on a GPU of the same machine, as far as was seen when the round had ended. ``held_s``:
+    for how long it was held back before it began, as other programs used the run's cores.
+    ``together``: a name that the rounds of other runs have which ran in the same one, with other
+    runtimes; None where there were none.
     """
 
     kind: Literal["round"] = "round"
