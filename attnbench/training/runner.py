@@ -110,7 +110,8 @@ def _known(out: Path | None) -> Iterator[Trainings]:
         store.lock(out)
         store.repair(out)
         checkpoints.remove_unfinished(out)
-        yield store.read(out)
+        if (known := store.read(out)) is not None:
+            yield known
 
 
 def _of_first(group: Processes, function: Callable[[], T]) -> T:

@@ -46,11 +46,16 @@ def held(
         UserError: another has a device, and that is to be refused; or a lock that cannot be opened.
         KeyboardInterrupt: the listener said stop.
     """
-    turn = Turn(environment.lock_names_apart(group.devices_here), "trains")
-    mine = turn if group.first_here else None
+    fault, holder, mine = None, None, None
+    if group.first_here:
+        try:
+            mine = Turn(environment.lock_names_apart(group.devices_here), "trains")
+        except UserError as error:
+            fault = str(error)
     try:
         while True:
-            fault, holder = _tried(mine, if_busy)
+            if mine is not None:
+                fault, holder = _tried(mine, if_busy)
             faults, holders = zip(*group.every((fault, holder)), strict=True)
             if fault:
                 raise UserError(fault)
@@ -58,7 +63,8 @@ def held(
                 raise NotHereError(next(filter(None, faults)))
             if not any(holders):
                 break
-            turn.end()  # or two trainings on two machines could each have one and wait for ever
+            if mine is not None:  # or two trainings could each have one of two machines for ever
+                mine.end()
             if group.first:
                 listener.waiting(next(filter(None, holders)))
             if group.greatest(int(listener.stop())):
@@ -66,13 +72,12 @@ def held(
             pause(machine_lock.LOOK_S)
         yield mine
     finally:
-        turn.end()
+        if mine is not None:
+            mine.end()
 
 
-def _tried(turn: Turn | None, if_busy: IfBusy) -> tuple[str | None, str | None]:
+def _tried(turn: Turn, if_busy: IfBusy) -> tuple[str | None, str | None]:
     """Return why the turn cannot be had, or who has it; twice None where it is taken."""
-    if turn is None:
-        return None, None
     try:
         return None, next((one.described for one in machine_lock.begin(turn, if_busy)), None)
     except UserError as error:

@@ -103,6 +103,19 @@ def test_processes_wait_for_another_machine_s_and_let_go_of_their_own(
     assert log.waits == ["process 3 (attnbench run), which measures"]
 
 
+def test_a_device_that_cannot_be_used_ends_all_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = []
+
+    def broken(_: object) -> None:
+        raise UserError("the device cannot be used: gone")
+
+    monkeypatch.setattr(environment, "lock_names_apart", broken)
+    monkeypatch.setattr(Processes, "every", lambda _, value: told.append(value) or [value])
+    with pytest.raises(UserError, match="gone"), held(Processes(), "wait", Log()):
+        pytest.fail("it has no turn")
+    assert told == [("the device cannot be used: gone", None)]
+
+
 def test_a_fault_of_another_process_ends_this_one_without_its_words(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
