@@ -213,10 +213,11 @@ def _train(
         with INTERRUPTS.deferred() as listener.stop, listener:
             trained = runner.run(filled, recipe, out, listener)
     except KeyboardInterrupt:
-        if not quiet and listener.folder is None:
+        if quiet:
+            return 130
+        if listener.folder is None:
             raise  # nothing has begun that could be resumed
-        if not quiet:
-            output.complain(f"interrupted; resume with: {_again(filled, listener.folder)}")
+        output.complain(f"interrupted; resume with: {_again(filled, listener.folder)}")
         return 130
     except NotHereError:
         return 2
