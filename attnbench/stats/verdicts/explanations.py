@@ -65,8 +65,10 @@ REASONS: Mapping[str, Reason] = {
         "whether this machine can be measured at all.",
     ),
     reasons.SHARED: Reason(
-        "The control failed, and another measurement ran on the same device in most rounds.",
-        "Measure without --share: a run waits for the end of another.",
+        "The control failed, and another process of the suite measured, trained or evaluated "
+        "beside most rounds.",
+        "Measure without --share: a run waits for the end of another. A training on a GPU of the "
+        "machine is not waited for by runs elsewhere on it; let it end.",
     ),
     reasons.DISTURBED: Reason(
         "The control failed, and in most rounds other programs, the hypervisor or a suspended "

@@ -54,7 +54,7 @@ def of_control(
         return FEW_ROUNDS
     flags = ratios.flags(rounds)
     most = len(rounds) / 2
-    if flags.get("another measurement ran", 0) > most:
+    if flags.get(ratios.SHARED, 0) > most:
         return SHARED
     if throttled > most:
         return THROTTLED
