@@ -131,6 +131,8 @@ def test_resuming_is_said_with_torchrun(
     monkeypatch.setenv("LOCAL_WORLD_SIZE", str(of_this_machine))
     again = command._again(command_options.TrainOptions(data="digits"), Path("out"))
     assert again == f"{words}attnbench train --data digits --out out"
+    sharing = command_options.TrainOptions(data="digits", if_busy="share")
+    assert command._again(sharing, Path("out")).endswith("--data digits --share --out out")
 
 
 @pytest.mark.usefixtures("no_gain_plots")
