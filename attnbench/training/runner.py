@@ -70,13 +70,13 @@ def run(options: TrainOptions, recipe: Recipe, out: Path | None, listener: Liste
             known.extend(_known(out))
             return not known or _is_more(options, known[0])
 
-        holds = None
+        own_turn = None
         if _of_first(group, is_work):  # what is done already waits for no device
             if_busy = options.if_busy or "wait"
-            holds = stack.enter_context(turn.held(group, if_busy, listener))
+            own_turn = stack.enter_context(turn.hold(group, if_busy, listener))
         trainings, planned, folder = _begun(options, recipe, out, next(iter(known), None), group)
-        if holds is not None:
-            holds.leave_cores()
+        if own_turn is not None:
+            own_turn.leave_cores()
         training = trainings.training
         process_settings.settle_arithmetic(training.threads)
         if group.first:

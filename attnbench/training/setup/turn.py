@@ -32,7 +32,7 @@ class NotHereError(UserError):
 
 
 @contextmanager
-def held(
+def hold(
     group: Processes,
     if_busy: IfBusy,
     listener: Listener,

@@ -12,8 +12,7 @@ from attnbench.system import environment, machine_lock
 from attnbench.system.machine_lock import Turn
 from attnbench.training import options as training_options
 from attnbench.training.processes import Processes
-from attnbench.training.setup import turn
-from attnbench.training.setup.turn import NotHereError, held
+from attnbench.training.setup.turn import NotHereError, hold
 
 GPU = "GPU-0a1b"
 
@@ -44,8 +43,8 @@ def test_a_training_waits_for_a_measurement_and_says_so(other: Turn) -> None:
         if len(pauses) == 3:
             other.end()
 
-    with held(Processes(), "wait", log, pause) as turn_held:
-        assert turn_held is not None
+    with hold(Processes(), "wait", log, pause) as own:
+        assert own is not None
         assert pauses == [machine_lock.LOOK_S] * 3
         assert other.take().work == "trains"  # type: ignore[union-attr]
     assert len(log.waits) == 3
@@ -57,7 +56,7 @@ def test_a_training_waits_for_a_measurement_and_says_so(other: Turn) -> None:
 def test_a_training_that_waits_can_be_stopped() -> None:
     with (
         pytest.raises(KeyboardInterrupt),
-        held(Processes(), "wait", Log(stop_after=0), lambda _: pytest.fail("it stops at once")),
+        hold(Processes(), "wait", Log(stop_after=0), lambda _: pytest.fail("it stops at once")),
     ):
         pytest.fail("it has no turn")
 
@@ -69,14 +68,14 @@ def test_of_several_processes_one_holds_all_gpus_of_its_machine(
     monkeypatch.setattr(Processes, "every", lambda _, value: [value, (None, None)])
     monkeypatch.setattr(Processes, "greatest", lambda _, value: value)
     second = Processes(1, 2, "cuda", rank_here=1, count_here=2)
-    with held(second, "wait", Log()) as turn_held:
-        assert turn_held is None
+    with hold(second, "wait", Log()) as own:
+        assert own is None
         timed = Turn(("cuda:1",))
         assert timed.take() is None  # this one holds none itself
         timed.end()
     first = Processes(0, 2, "cuda", rank_here=0, count_here=2)
-    with held(first, "wait", Log()) as turn_held:
-        assert turn_held is not None
+    with hold(first, "wait", Log()) as own:
+        assert own is not None
         for device, is_held in every.items():
             timed = Turn((device,))
             assert (timed.take() is not None) == is_held
@@ -97,7 +96,7 @@ def test_processes_wait_for_another_machine_s_and_let_go_of_their_own(
         paused.append(mine.take())
         mine.end()
 
-    with held(Processes(0, 2), "wait", log, pause):
+    with hold(Processes(0, 2), "wait", log, pause):
         pass
     assert paused == [None]
     assert log.waits == ["process 3 (attnbench run), which measures"]
@@ -111,7 +110,7 @@ def test_a_device_that_cannot_be_used_ends_all_processes(monkeypatch: pytest.Mon
 
     monkeypatch.setattr(environment, "lock_names_apart", broken)
     monkeypatch.setattr(Processes, "every", lambda _, value: told.append(value) or [value])
-    with pytest.raises(UserError, match="gone"), held(Processes(), "wait", Log()):
+    with pytest.raises(UserError, match="gone"), hold(Processes(), "wait", Log()):
         pytest.fail("it has no turn")
     assert told == [("the device cannot be used: gone", None)]
 
@@ -120,7 +119,7 @@ def test_a_fault_of_another_process_ends_this_one_without_its_words(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(Processes, "every", lambda _, value: [("not now", None), value])
-    with pytest.raises(NotHereError), held(Processes(1, 2, rank_here=1), "refuse", Log()):
+    with pytest.raises(NotHereError), hold(Processes(1, 2, rank_here=1), "refuse", Log()):
         pytest.fail("it has no turn")
 
 
@@ -157,11 +156,11 @@ def test_trainings_hold_the_machine_until_they_end_and_what_is_done_waits_for_no
         train(tmp_path / "out", log, changes, if_busy="refuse", seeds=2)
     assert not log.waits
     # Beside the measurement, if it is said so, which that one sees.
-    monkeypatch.setattr(turn, "sleep", lambda _: pytest.fail("it waits"))
     sharing = Looking()
     sharing.recorded = lambda *_: seen.append(timed.beside())  # type: ignore[method-assign]
     train(tmp_path / "out", sharing, changes, if_busy="share", seeds=2)
     assert len(seen) == 6
+    assert not sharing.waits
     assert all(holder.work == "trains" for holder in seen)
     assert timed.beside() is None
     timed.end()
