@@ -40,7 +40,7 @@ from attnbench.files import write_whole  # noqa: E402
 from attnbench.measuring import timing, workload  # noqa: E402
 from attnbench.measuring.timing import Rounds, Step  # noqa: E402
 from attnbench.records.schema import Block, Case  # noqa: E402
-from attnbench.system import process_settings  # noqa: E402
+from attnbench.system import environment, machine_lock, process_settings  # noqa: E402
 
 BLOCKS = 15
 PROFILED = 5
@@ -168,6 +168,11 @@ def main(options: argparse.Namespace) -> None:
         raise UserError(f"--device {options.device}: only CUDA has all that is compared here")
     if (why := fault(options.device)) is not None:
         raise UserError(why)
+    with machine_lock.alone(*environment.lock_names([options.device])):
+        _probe_all(options)
+
+
+def _probe_all(options: argparse.Namespace) -> None:
     where = f"{torch.cuda.get_device_name()}, torch {torch.__version__}"
     batches, rows, text = [int(batch) for batch in options.batches.split(",")], [], ""
     for setting, case in cases(options.device, batches):

@@ -70,7 +70,10 @@ def main() -> None:
     if min(chosen.configurations, chosen.slots) < 1 or chosen.seconds <= 0:
         parser.error("numbers and seconds are positive")
     with tempfile.TemporaryDirectory() as folder:
-        against_the_ideal(Path(folder), chosen.configurations, chosen.slots, chosen.seconds)
+        from attnbench.system import machine_lock
+
+        with machine_lock.alone():  # runs take the lock themselves
+            against_the_ideal(Path(folder), chosen.configurations, chosen.slots, chosen.seconds)
         if chosen.ratio:
             ratios(Path(folder), chosen.budget)
 

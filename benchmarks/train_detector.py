@@ -89,7 +89,7 @@ def main() -> None:
     from attnbench.hosts.build import HOSTS, Host
     from attnbench.hosts.conditions import Conditions
     from attnbench.hosts.placement.choice import Choice
-    from attnbench.system import process_settings
+    from attnbench.system import environment, machine_lock, process_settings
     from attnbench.training import recipes
     from attnbench.training.detection import files
     from attnbench.training.detection.data import read_data
@@ -126,9 +126,10 @@ def main() -> None:
         trainer = Trainer(
             task, options.module, options.seed, setting, Processes(device=options.device), printer
         )
-        chance = trainer._test()
-        for epoch in trainer.epochs():
-            printer.told(epoch)
+        with machine_lock.alone(*environment.lock_names([options.device]), work="trains"):
+            chance = trainer._test()
+            for epoch in trainer.epochs():
+                printer.told(epoch)
     print(f"initial weights: {shown(chance.figures)}; torch {torch.__version__}")
 
 

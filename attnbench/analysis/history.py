@@ -7,17 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from attnbench import formatting
+from attnbench.analysis.replicates import machine_doubt, processor
 from attnbench.errors import UserError
 from attnbench.records import store
 from attnbench.records.run import Run
 from attnbench.records.run import read as read_run
 from attnbench.stats import between_runs, ratios
 from attnbench.stats.interval import Interval
-from attnbench.stats.replicates import Replicates, began, configuration, originals
+from attnbench.stats.replicates import ADDED_LATER, Replicates, began, configuration, originals
 from attnbench.stats.verdicts import reasons
 from attnbench.text import printable
 
-HARDWARE = ("cpu", "cpu_id", "cores", "cores_allowed", "gpu", "gpu_uuid")
+SURE = ("cpu", "cores", "cores_allowed", "gpu", "gpu_uuid")
+HARDWARE = (*SURE, *ADDED_LATER)
 """The facts of an environment that are one machine's; all others may change over its history."""
 
 SOFTWARE = ("torch", "python", "gpu_driver", "cuda", "cudnn", "platform", "attnbench")
@@ -91,14 +93,24 @@ def history(folders: Sequence[Path], scatter: float | None = None) -> History:
         UserError: no run in a host, or a damaged one.
     """
     runs, remarks = _read(folders)
+    machines = _machines([run for _, run in runs])
     groups: dict[tuple[object, ...], list[tuple[str, Run]]] = {}
     for name, run in sorted(runs, key=lambda known: began(known[1])):
-        hardware = tuple(run.environment.get(key) for key in HARDWARE)
-        groups.setdefault((hardware, configuration(run.case)), []).append((name, run))
+        groups.setdefault((machines[id(run)], configuration(run.case)), []).append((name, run))
     assumed = between_runs.ASSUMED if scatter is None else scatter
-    series = [found for group in groups.values() for found in _series(group, assumed)]
+    series = [
+        found
+        for (machine, _), group in groups.items()
+        for found in _series(group, str(machine), assumed)
+    ]
     if not series:
         raise UserError("no module was timed in these runs")
+    remarks += dict.fromkeys(
+        doubt
+        for (_, first), *others in groups.values()
+        for _, other in others
+        if (doubt := machine_doubt(first, other)) is not None
+    )
     return History(between_runs=assumed, series=tuple(series), remarks=tuple(remarks))
 
 
@@ -120,15 +132,45 @@ def _read(folders: Sequence[Path]) -> tuple[list[tuple[str, Run]], list[str]]:
     return [networks[number] for number in known], remarks
 
 
-def _series(group: Sequence[tuple[str, Run]], scatter: float) -> Iterator[Series]:
+def _machines(runs: Sequence[Run]) -> dict[int, str]:
+    """Return the name of each run's machine, by the run's ``id``; those of two machines differ.
+
+    Older records lack some facts: where they and others agree in all else, and those others in
+    these facts, they are taken for the same machine.
+    """
+    known: dict[tuple[object, ...], set[tuple[object, ...]]] = {}
+    for run in runs:
+        known.setdefault(_facts(run, SURE), set()).add(_facts(run, ADDED_LATER))
+    none = (None,) * len(ADDED_LATER)
+    facts: dict[int, dict[str, object]] = {}
+    for run in runs:
+        later = known[_facts(run, SURE)] - {none}
+        keys = HARDWARE if len(later) > 1 else SURE
+        facts[id(run)] = {key: run.environment.get(key) for key in keys}
+    named: dict[str, list[dict[str, object]]] = {}
+    for run in runs:
+        named.setdefault(processor(run), []).append(facts[id(run)])
+    return {id(run): _machine(run, facts[id(run)], named[processor(run)]) for run in runs}
+
+
+def _facts(run: Run, keys: Iterable[str]) -> tuple[object, ...]:
+    return tuple(run.environment.get(key) for key in keys)
+
+
+def _machine(run: Run, facts: dict[str, object], alike: Sequence[dict[str, object]]) -> str:
+    """Return the processor's name, with the facts in which machines of that name differ."""
+    differing = [key for key in facts if any(other.get(key) != facts[key] for other in alike)]
+    return ", ".join([processor(run), *(f"{key} {_text(facts[key])}" for key in differing)])
+
+
+def _series(group: Sequence[tuple[str, Run]], machine: str, scatter: float) -> Iterator[Series]:
     first = group[0][1]
-    machine = str(first.environment.get("gpu") or first.environment.get("cpu") or "unknown machine")
     for module in dict.fromkeys(name for _, run in group for name in run.modules):
         points = tuple(_points(group, module, scatter))
         if points:
             yield Series(
                 configuration=first.case.described,
-                machine=printable(machine),
+                machine=machine,
                 module=module,
                 points=points,
             )

@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from statistics import median
 
+from attnbench import formatting
 from attnbench.analysis import replicates
 from attnbench.errors import UserError
 from attnbench.records.run import Run
@@ -15,7 +16,8 @@ from attnbench.records.schema import Environment
 from attnbench.records.variants import CONTROL
 from attnbench.stats import ratios
 from attnbench.stats.components import Components, Cost, Mix, cheapest, components
-from attnbench.stats.replicates import Replicates
+from attnbench.stats.replicates import Replicates, differences, originals, other_code
+from attnbench.text import printable
 
 START_S, WARM_UP_S = 4.0, 1.0
 """Seconds that a process takes to start, and for each variant, where no run shows it."""
@@ -60,6 +62,8 @@ def plan(folders: Sequence[Path], goal: float, scatter: float | None = None) -> 
     if others := {side.case.described: None for side in sides if side.case != first.case}:
         listed = "; ".join([first.case.described, *others])
         raise UserError(f"plan takes runs of one configuration: {listed}")
+    runs, said = _of_one_machine(runs)
+    remarks += said
     known = {
         name: found
         for name in dict.fromkeys((CONTROL, *(m for side in sides for m in side.modules)))
@@ -79,6 +83,28 @@ def plan(folders: Sequence[Path], goal: float, scatter: float | None = None) -> 
         several=cheapest(modules, goal, cost, assumed=scatter),
         remarks=(*remarks, *_unknown(modules)),
     )
+
+
+def _of_one_machine(runs: Sequence[Run]) -> tuple[list[Run], list[str]]:
+    """Return the runs of all folders without copies, and remarks.
+
+    Raises:
+        UserError: they are of several machines, or of several versions of a module's code.
+    """
+    copies_of = originals(dict(enumerate(runs)))
+    first, *others = kept = [runs[number] for number in copies_of]
+    doubts: dict[str, None] = {}
+    for other in others:
+        if mixed := differences(first, other, ("one run", "another")):
+            raise UserError(f"plan takes runs of one machine and its software: {'; '.join(mixed)}")
+        if changed := other_code(first, other):
+            named = ", ".join(map(printable, changed))
+            raise UserError(f"plan takes runs of one version of the code of {named}")
+        if (doubt := replicates.machine_doubt(first, other)) is not None:
+            doubts[doubt] = None
+    copies = len(runs) - len(kept)
+    said = [f"{formatting.counted(copies, 'copy', 'copies')} of a run left out"] if copies else []
+    return kept, [*said, *doubts]
 
 
 def _unknown(modules: Sequence[Components]) -> list[str]:

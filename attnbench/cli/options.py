@@ -33,21 +33,29 @@ NoWait = Annotated[
     bool,
     typer.Option(
         "--no-wait",
-        help="End with status 2 where another measurement runs on this machine, instead of "
-        "waiting for its end.",
+        help="End with status 2 where another process measures, trains or evaluates on the device, "
+        "instead of waiting for its end.",
     ),
 ]
 
 Share = Annotated[
     bool,
     typer.Option(
-        "--share", help="Measure beside another measurement, which flags every round of both."
+        "--share", help="Measure beside another process there, which flags every round of both."
     ),
 ]
 
+ShareUntimed = Annotated[
+    bool,
+    typer.Option(
+        "--share", help="Compute beside another process there; the rounds of a run are flagged."
+    ),
+]
+"""Of a command that is not timed itself."""
+
 
 def if_busy(*, no_wait: bool, share: bool) -> Literal["refuse", "share"] | None:
-    """Return what to do while another measurement runs; None for the default, to wait."""
+    """Return what to do while another has the device; None for the default, to wait."""
     if no_wait and share:
         raise UserError("--no-wait and --share contradict each other")
     return "refuse" if no_wait else "share" if share else None

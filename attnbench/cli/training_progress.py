@@ -34,6 +34,7 @@ class TrainingProgress:
         self._trainings: Trainings | None = None
         self._epochs_done = 0
         self._drawn_s = 0.0
+        self._waiting = False
 
     def __enter__(self) -> TrainingProgress:
         return self
@@ -49,6 +50,15 @@ class TrainingProgress:
         assert self._trainings is not None
         data = self._trainings.training.data
         return WORK_OF_TRAINING * data.train_images + data.test_images
+
+    def waiting(self, holder: str) -> None:
+        """Say once who has the device."""
+        if not self._waiting:
+            output.complain(
+                f"waiting for {holder} (--share would train beside it and flag a measurement's "
+                "rounds, --no-wait end)"
+            )
+        self._waiting = True
 
     def planned(self, trainings: Trainings, folder: Path) -> None:
         """Say what will be trained, and what does not fit."""

@@ -25,15 +25,19 @@ class Planned:
 
 @dataclass(frozen=True)
 class Waiting:
-    """The next repetition is not due yet, or another process measures on this machine."""
+    """The next repetition is not due yet, or another process has the device."""
 
     left_s: float = 0.0
     holder: str | None = None
-    """Which process that is."""
+    """Which process that is, and what it does."""
 
 
 HELD = "waiting for other programs, round"
 """The kind of what begins where a round is held back because others use its cores."""
+
+
+BESIDE = "beside another, round"
+"""The kind of what begins where rounds are flagged, as another process measures or trains."""
 
 
 APART = "timing each runtime by itself"

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from math import inf
 
-from attnbench.measuring.events import Event, Waiting
+from attnbench.measuring.events import BESIDE, Beginning, Event, Waiting
 from attnbench.records.case import Case
 from attnbench.records.run import Run
 from attnbench.records.schema import EnergyRound, Environment, Record, Round
@@ -79,7 +79,7 @@ def devices_of(case: Case, facts: Environment) -> tuple[str, ...]:
 
 
 class Turns:
-    """The machine's lock around each run, and whether a round ran beside another measurement."""
+    """The machine's lock around each run, and whether a round ran beside another's work."""
 
     def __init__(
         self,
@@ -89,6 +89,7 @@ class Turns:
     ) -> None:
         self._if_busy, self._notify, self._sleep = if_busy, notify, sleep
         self._turn = Turn()
+        self._said = False
 
     def require_free(self, devices: Callable[[], tuple[str, ...] | None]) -> None:
         """Take the turn of these devices before anything is planned, if none may be waited for.
@@ -96,7 +97,7 @@ class Turns:
         So a refusal leaves no folder behind; the first run measures in this turn.
 
         Raises:
-            UserError: another measures.
+            UserError: another has one of them.
         """
         if self._if_busy == "refuse" and (names := devices()) is not None:
             self._turn = Turn(names)
@@ -111,7 +112,7 @@ class Turns:
         """Yield each run once it may measure; its turn ends when the next one is asked for.
 
         Raises:
-            UserError: another measures, and that is to be refused.
+            UserError: another has its device, and that is to be refused.
         """
         for run in runs:
             turn = Turn(devices_of(run.case, run.environment))
@@ -120,23 +121,33 @@ class Turns:
                 self._turn = turn
             try:
                 for holder in machine_lock.begin(self._turn, self._if_busy):
-                    self._notify(run, Waiting(holder=str(holder)))
+                    self._notify(run, Waiting(holder=holder.described))
                     self._sleep(machine_lock.LOOK_S)
                 yield run
             finally:
                 self._turn.end()
 
     def marked(self, events: Iterable[Event]) -> Iterator[Event]:
-        """Yield the events; a round says where another measurement was seen beside it."""
-        return map(self._marked, events)
+        """Yield the events; a round says where another's work was seen beside it.
+
+        Before the first such round comes one that names the other.
+        """
+        for event in events:
+            yield from self._marked(event)
 
     def marked_together(self, events: Iterable[tuple[int, Event]]) -> Iterator[tuple[int, Event]]:
         """Do the same for events that come with the position of their run."""
-        return ((position, self._marked(event)) for position, event in events)
+        return ((position, known) for position, event in events for known in self._marked(event))
 
-    def _marked(self, event: Event) -> Event:
+    def _marked(self, event: Event) -> Iterator[Event]:
         if not (isinstance(event, Record) and isinstance(event.results, EnergyRound | Round)):
-            return event
-        if not self._turn.shared():
-            return event
-        return replace(event, results=replace(event.results, shared=True))
+            yield event
+            return
+        other = self._turn.beside()
+        if other is None:
+            yield event
+            return
+        if not self._said:
+            self._said = True
+            yield Beginning(BESIDE, None, other.described)
+        yield replace(event, results=replace(event.results, shared=True))

@@ -25,7 +25,15 @@ from attnbench.counting.twin import fake_mode
 from attnbench.errors import UserError
 from attnbench.measuring import isolated, latency, memory, planning, repetitions, workload
 from attnbench.measuring.energy import rounds as energy_rounds
-from attnbench.measuring.events import Beginning, Event, Planned, Waiting, failure, record
+from attnbench.measuring.events import (
+    BESIDE,
+    Beginning,
+    Event,
+    Planned,
+    Waiting,
+    failure,
+    record,
+)
 from attnbench.measuring.guard import is_custom, watched
 from attnbench.measuring.inside import profiler
 from attnbench.measuring.processes import together, variation, witness
@@ -85,8 +93,9 @@ def run(
     are left out, and ``left_out`` of what is returned says why. ``progress(run, event)`` is called
     with Planned for every run, then, one run after the other but for runs that share their rounds,
     with Beginning before each step and with each Record once it is stored; with Waiting every
-    second until a repetition is due, and while another process measures on this machine. What fails
-    is a record too: a run whose ``finished`` is false can be resumed by another call.
+    second until a repetition is due, and while another process measures, trains or evaluates on
+    this machine. What fails is a record too: a run whose ``finished`` is false can be resumed by
+    another call.
 
     Child processes import the script that calls this, so it needs the last line's guard::
 
@@ -104,7 +113,7 @@ def run(
     Raises:
         UserError: an option that cannot be, a module or host that is not known, no module that
             fits, another configuration or machine, a folder that cannot be written to, or a script
-            without the guard; or another measurement, where ``if_busy`` is "refuse".
+            without the guard; or another's work there, where ``if_busy`` is "refuse".
     """
     if getattr(multiprocessing.current_process(), "_inheriting", False):
         raise UserError(
@@ -147,9 +156,11 @@ def _unheard() -> Progress:
     said: list[str] = []
 
     def progress(_: Run, event: Planned | Waiting | Event) -> None:
+        if isinstance(event, Beginning) and event.kind == BESIDE:
+            print(f"rounds are flagged, beside {event.why}", file=sys.stderr)
         if isinstance(event, Waiting) and event.holder and not said:
             said.append(event.holder)
-            print(f"waiting for {event.holder}, which measures on this machine", file=sys.stderr)
+            print(f"waiting for {event.holder}", file=sys.stderr)
 
     return progress
 
@@ -422,7 +433,7 @@ def _latency(run: Run, measure: MeasureLatency) -> Iterator[Event]:
         last, rounds, failed = Beginning("start", None), len(run.rounds), False
         try:
             for event in measure(run):
-                if isinstance(event, Beginning):
+                if isinstance(event, Beginning) and event.kind != BESIDE:
                     last = event
                 failed = failed or (isinstance(event, Record) and event.error is not None)
                 yield event

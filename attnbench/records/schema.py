@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, field
+from math import fsum, isclose
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -43,6 +44,12 @@ OLDEST = 4
 """Read too: later schemas have further fields, each with a default that says what was."""
 
 Shape = tuple[int, ...]
+
+FEWEST_ROUNDS = 6
+"""Of fewer there is no 95% interval of a median."""
+
+SAME_SUM = 1e-12
+"""Relative: profilers count nanoseconds, and a step takes less than minutes."""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -206,11 +213,16 @@ class Profile:
     host_s: tuple[Spent, ...]
     attention_s: tuple[Spent, ...]
     plain_s: tuple[Seconds, ...] = ()
+    total_s: Seconds | None = None
+    """The sum of ``seconds``, without which a lost one would be silent; None of older records."""
 
     def __post_init__(self) -> None:
-        """Refuse a step that took no time, of which nothing has a share."""
-        if not any(spent > 0 for part in self.seconds.values() for spent in part.values()):
+        """Refuse a step that took no time, of which nothing has a share, and a sum that is none."""
+        spent_s = fsum(spent for part in self.seconds.values() for spent in part.values())
+        if spent_s <= 0:
             raise ValueError("seconds of a profile are above 0 for an operator at least")
+        if self.total_s is not None and not isclose(spent_s, self.total_s, rel_tol=SAME_SUM):
+            raise ValueError(f"seconds of a profile add up to {spent_s:g}, not to total_s")
         known = [self.host_s, self.attention_s, *([self.plain_s] if self.plain_s else [])]
         if any(len(seconds) != self.steps for seconds in known):
             raise ValueError("host_s, attention_s and plain_s have a figure for each step")
@@ -291,10 +303,11 @@ class Round:
     ``process``: which of the run's processes it ran in, from 0. ``sits_out``: the modules that did
     not run because they had the rounds that they need; None where there were none.
     ``witness``: the baseline's block, right after the round, in a process without custom modules.
-    ``shared``: another measurement of this suite ran on the same device, as far as was seen when
-    the round had ended. ``held_s``: for how long it was held back before it began, as other
-    programs used the run's cores. ``together``: a name that the rounds of other runs have which
-    ran in the same one, with other runtimes; None where there were none.
+    ``shared``: another process of this suite measured, trained or evaluated on the same device, or
+    trained on a GPU of the same machine, as far as was seen when the round had ended. ``held_s``:
+    for how long it was held back before it began, as other programs used the run's cores.
+    ``together``: a name that the rounds of other runs have which ran in the same one, with other
+    runtimes; None where there were none.
     """
 
     kind: Literal["round"] = "round"
@@ -322,6 +335,14 @@ class End:
     reason: Literal["target", "budget", "failed"]
     rounds: Number
     message: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a target that so few rounds cannot have reached."""
+        if self.reason == "target" and self.rounds < FEWEST_ROUNDS:
+            raise ValueError(
+                f"reason target after {self.rounds} rounds: fewer than {FEWEST_ROUNDS} have no "
+                "interval that could be narrow enough"
+            )
 
 
 FailedStep = Literal["counts", "export", "memory", "profile", "energy", "latency", "device time"]

@@ -36,6 +36,9 @@ def seconds_per_step(rounds: Sequence[Round], variant: str, part: str | None = N
     return [seconds for seconds in by_round if seconds is not None]
 
 
+SHARED = "another measurement or training ran"
+"""Why a round is flagged of which the records say so."""
+
 Sample = tuple[tuple[float, ...], int]
 """The log-ratios of a round, to each copy of the baseline, and the number of its process."""
 
@@ -199,6 +202,6 @@ def flags(rounds: Sequence[Round]) -> dict[str, int]:
         if timed.blocks:
             work = frozenset((block.variant, block.steps) for block in timed.blocks)
             lengths.setdefault(work, []).append(log(timed.seconds))
-    counted["another measurement ran"] = sum(timed.shared for timed in rounds)
+    counted[SHARED] = sum(timed.shared for timed in rounds)
     counted["far from the others in length"] = sum(map(outliers, lengths.values()))
     return {name: count for name, count in counted.items() if count}

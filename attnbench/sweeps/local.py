@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from functools import partial
 
 from attnbench.sweeps.course import Course
 from attnbench.sweeps.device import process, slots
@@ -14,8 +16,10 @@ def here() -> list[Slot]:
     return [*slots.here(device="cuda"), *slots.here(device="cpu")]
 
 
-def drive(course: Course) -> None:
+def drive(course: Course, say: Callable[[str], object] = lambda _: None) -> None:
     """Measure all that waits; what fails does not stop the others.
+
+    ``say`` is called with a line where a configuration has to wait for another process.
 
     Raises:
         UserError: the sweep's folder cannot be written to.
@@ -37,9 +41,14 @@ def drive(course: Course) -> None:
                     course.folder.unfinished(known.name),
                     slot.gpu_uuid,
                     os.environ,
-                    told=lambda _: None,
+                    told=partial(_told, known.name, say),
                 )
             except BaseException:
                 course.interrupt()
                 raise
             course.end(known, answer)
+
+
+def _told(name: str, say: Callable[[str], object], what: str) -> None:
+    if what.startswith("waiting"):
+        say(f"{name} is {what}")

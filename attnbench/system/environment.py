@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -34,6 +35,27 @@ def describe_apart(device: str) -> Environment:
         return worker.call(describe, device)
     except RuntimeError as error:
         raise UserError(f"the device cannot be used: {error}") from error
+
+
+def lock_names_apart(devices: Sequence[str]) -> tuple[str, ...]:
+    """Call :func:`lock_names`, of GPUs in a child process, as the caller would occupy them.
+
+    Raises:
+        UserError: a device cannot be used.
+    """
+    if all(kind_of(device) == "cpu" for device in devices):
+        return ()
+    try:
+        return worker.call(lock_names, devices)
+    except RuntimeError as error:
+        raise UserError(f"the device cannot be used: {error}") from error
+
+
+def lock_names(devices: Sequence[str]) -> tuple[str, ...]:
+    """Return the names by which devices are locked, as :mod:`machine_lock` has them."""
+    gpus = (device for device in devices if kind_of(device) != "cpu")
+    facts = (table.kind_of(device).facts(number_of(device)) for device in gpus)
+    return tuple(str(known.get("gpu_uuid")) for known in facts)
 
 
 def of_case(case: Case) -> Environment:

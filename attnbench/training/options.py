@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from attnbench import host_names
 from attnbench.errors import UserError
@@ -60,6 +61,8 @@ class TrainOptions:
     deterministic: bool | None = None
     capacity_control: bool | None = None
     save_minutes: float | None = None
+    if_busy: Literal["wait", "refuse", "share"] | None = None
+    """What to do while another process measures, trains or evaluates on the device."""
 
 
 def checked(options: TrainOptions, out: Path | None) -> tuple[TrainOptions, Recipe]:
@@ -93,6 +96,11 @@ def checked(options: TrainOptions, out: Path | None) -> tuple[TrainOptions, Reci
         recipe = recipes.recipe(options.recipe or usual, options.changes)
     filled = _filled(stated)
     require_values(filled, recipe)
+    if filled.if_busy == "share" and filled.capacity_control and recorded is None:
+        raise UserError(
+            "--capacity-control measures how long a step takes, which --share would spoil; leave "
+            "one of them out"
+        )
     host_reference.origins(filled.host or "")
     resolve.origins(map(resolve.parse, filled.modules or ()))  # the files are there
     return filled, recipe

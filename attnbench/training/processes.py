@@ -34,11 +34,26 @@ class Processes:
     rank: int = 0
     count: int = 1
     device: str = "cpu"
+    rank_here: int = 0
+    """The number among those of the same machine."""
+    count_here: int = 1
 
     @property
     def first(self) -> bool:
         """Whether this is the one that writes."""
         return self.rank == 0
+
+    @property
+    def first_here(self) -> bool:
+        """Whether this is the one that holds the locks of its machine's devices."""
+        return self.rank_here == 0
+
+    @property
+    def devices_here(self) -> list[str]:
+        """The devices of the processes on this machine."""
+        if self.count == 1 or self.device == "cpu":
+            return [self.device]
+        return [f"{self.device}:{number}" for number in range(self.count_here)]
 
     def share(self, indices: Sequence[int]) -> list[int]:
         """Return this process's part of a batch, or of all test images."""
@@ -125,6 +140,13 @@ def joined(device: str) -> Iterator[Processes]:
     backend = "cpu:gloo,cuda:nccl" if device == "cuda" else "gloo"
     distributed.init_process_group(backend, timeout=LONGEST_WAIT)
     try:
-        yield Processes(distributed.get_rank(), distributed.get_world_size(), device)
+        count = distributed.get_world_size()
+        yield Processes(
+            rank=distributed.get_rank(),
+            count=count,
+            device=device,
+            rank_here=int(os.environ.get("LOCAL_RANK", "0")),
+            count_here=int(os.environ.get("LOCAL_WORLD_SIZE", count)),
+        )
     finally:
         distributed.destroy_process_group()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import torch
 
@@ -26,12 +26,15 @@ from attnbench.training.engine import FaultError, Setting, Trainer
 from attnbench.training.options import TrainOptions
 from attnbench.training.planning import Planned, device_of, plan
 from attnbench.training.processes import Processes
+from attnbench.training.setup import turn
+
+T = TypeVar("T")
 
 MOST_WORKERS = 8
 """Default limit of processes that read images for a GPU."""
 
 
-class Listener(engine.Watch, Protocol):
+class Listener(engine.Watch, turn.Listener, Protocol):
     """What hears of the trainings as they go on."""
 
     def planned(self, trainings: Trainings, folder: Path) -> None:
@@ -39,10 +42,6 @@ class Listener(engine.Watch, Protocol):
 
     def recorded(self, variant: str, seed: int, result: Epoch | Fault) -> None:
         """Hear of an epoch, or of a training that failed."""
-
-
-class OfFirstError(UserError):
-    """The first process's fault, of which that one tells."""
 
 
 @dataclass(frozen=True)
@@ -59,60 +58,100 @@ def run(options: TrainOptions, recipe: Recipe, out: Path | None, listener: Liste
     """Train what is asked for and not finished yet; options come from ``options.checked``.
 
     Raises:
-        UserError: what is asked for cannot be trained, or the folder cannot be written to.
+        UserError: what is asked for cannot be trained, the folder cannot be written to, or another
+            has the device, where that is to be refused.
         KeyboardInterrupt: the listener said stop; every epoch and the checkpoint are stored.
     """
     device = device_of(options)
-    with processes.joined(device) as group, _arithmetic(options):
-        trainings, planned, folder = _begun(options, recipe, out, group)
+    with processes.joined(device) as group, _arithmetic(options), ExitStack() as stack:
+        known: list[Trainings] = []
+
+        def is_work() -> bool:
+            known.extend(_known(out))
+            return not known or _is_more(options, known[0])
+
+        own_turn = None
+        if _of_first(group, is_work):  # what is done already waits for no device
+            if_busy = options.if_busy or "wait"
+            own_turn = stack.enter_context(turn.hold(group, if_busy, listener))
+        trainings, planned, folder = _begun(options, recipe, out, next(iter(known), None), group)
+        if own_turn is not None:
+            own_turn.leave_cores()
         training = trainings.training
         process_settings.settle_arithmetic(training.threads)
         if group.first:
             listener.planned(trainings, folder)
         setting = _setting(options, training, folder)
-        for seed in trainings.seeds:
-            for variant in training.variants:
-                fault = trainings.faults.get((variant, seed))
-                if trainings.finished(variant, seed) or (fault and fault.final):
-                    continue
-                _train_one(planned, variant, seed, setting, group, trainings, listener)
+        for variant, seed in _left(trainings):
+            _train_one(planned, variant, seed, setting, group, trainings, listener)
         return Trained(trainings, folder, group.first)
 
 
-def _begun(
-    options: TrainOptions, recipe: Recipe, out: Path | None, group: Processes
-) -> tuple[Trainings, Planned, Path]:
-    """Plan in the first process, which writes the first line, and then in the others alike.
-
-    A fault of the first one ends all.
-    """
-    begun: tuple[Trainings, Path] | None = None
-    planned: Planned | None = None
-    if group.first:
-        try:
-            planned, trainings, folder = _written(options, recipe, out, group.count)
-            begun = (trainings, folder)
-        except Exception as error:
-            group.of_first((error_line(error), None))
-            raise
-    fault, begun = group.of_first((None, begun))
-    if fault is not None or begun is None:
-        raise OfFirstError(fault)
-    trainings, folder = begun
-    if planned is None:
-        planned = plan(options, recipe, group.count, trainings.training)
-    return trainings, planned, folder
+def _left(trainings: Trainings) -> list[tuple[str, int]]:
+    """Return the networks and seeds that are not done, and could be, in their order."""
+    faults = trainings.faults
+    return [
+        (variant, seed)
+        for seed in trainings.seeds
+        for variant in trainings.training.variants
+        if not trainings.finished(variant, seed)
+        and not ((fault := faults.get((variant, seed))) and fault.final)
+    ]
 
 
-def _written(
-    options: TrainOptions, recipe: Recipe, out: Path | None, count: int
-) -> tuple[Planned, Trainings, Path]:
-    known = None
+def _is_more(options: TrainOptions, known: Trainings) -> bool:
+    """Return whether more is to be trained than an earlier call has done."""
+    return bool(_left(known)) or (options.seeds or 0) > len(known.seeds)
+
+
+def _known(out: Path | None) -> Iterator[Trainings]:
+    """Lock the folder of earlier trainings, if there are any, and yield what it holds."""
     if out is not None and store.exist(out):
         store.lock(out)
         store.repair(out)
         checkpoints.remove_unfinished(out)
-        known = store.read(out)
+        if (known := store.read(out)) is not None:
+            yield known
+
+
+def _of_first(group: Processes, function: Callable[[], T]) -> T:
+    """Call a function in the first process, and return what it does there; its fault ends all."""
+    value: T | None = None
+    if group.first:
+        try:
+            value = function()
+        except Exception as error:
+            group.of_first((error_line(error), None))
+            raise
+    fault, value = group.of_first((None, value))
+    if fault is not None:
+        raise turn.NotHereError(fault)
+    return value  # type: ignore[return-value]
+
+
+def _begun(
+    options: TrainOptions,
+    recipe: Recipe,
+    out: Path | None,
+    known: Trainings | None,
+    group: Processes,
+) -> tuple[Trainings, Planned, Path]:
+    """Plan in the first process, which writes the first line, and then in the others alike."""
+    mine: list[Planned] = []
+
+    def write() -> tuple[Trainings, Path]:
+        planned, trainings, folder = _written(options, recipe, out, known, group.count)
+        mine.append(planned)
+        return trainings, folder
+
+    trainings, folder = _of_first(group, write)
+    planned = mine[0] if mine else plan(options, recipe, group.count, trainings.training)
+    return trainings, planned, folder
+
+
+def _written(
+    options: TrainOptions, recipe: Recipe, out: Path | None, known: Trainings | None, count: int
+) -> tuple[Planned, Trainings, Path]:
     planned = plan(options, recipe, count, known.training if known else None)
     training = planned.training
     device = in_a_path(training.device)

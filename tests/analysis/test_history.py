@@ -114,6 +114,41 @@ def test_machines_and_configurations_have_series_of_their_own(stored, tmp_path):
     assert lengths == [("A", 2), ("B", 1), ("A", 1)]
 
 
+def test_machines_of_one_name_are_told_apart_by_the_facts_that_differ(stored, tmp_path):
+    for name, facts in {
+        "a": {"cpu": "EPYC", "cpu_id": "model 1"},
+        "b": {"cpu": "EPYC", "cpu_id": "model 17"},
+        "c": {"cpu": "EPYC", "cpu_id": "model 17", "cores": 4},
+    }.items():
+        stored(f"runs/{name}", sa=1.2, facts=facts)
+    known = history([tmp_path / "runs"])
+    assert sorted(series.machine for series in known.series) == [
+        "EPYC, cores 2, cpu_id model 1",
+        "EPYC, cores 2, cpu_id model 17",
+        "EPYC, cores 4",
+    ]
+    assert known.remarks == ()
+
+
+def test_a_run_from_before_a_fact_was_recorded_is_of_the_same_machine(stored, tmp_path):
+    """With a remark where the name is that of a family; of two machines it could be either's."""
+    stored("runs/old", sa=1.2, facts={"cpu": "EPYC", "cpu_id": None, "time": DAY(1)})
+    stored("runs/new", sa=1.2, facts={"cpu": "EPYC", "cpu_id": "model 17", "time": DAY(2)})
+    known = history([tmp_path / "runs"])
+    assert [(series.machine, len(series.points)) for series in known.series] == [("EPYC", 2)]
+    assert known.remarks == (
+        "cannot tell whether it is the same machine: the records name only the CPU's family, EPYC",
+    )
+    stored("runs/third", sa=1.2, facts={"cpu": "EPYC", "cpu_id": "model 1", "time": DAY(3)})
+    assert [
+        (series.machine, len(series.points)) for series in history([tmp_path / "runs"]).series
+    ] == [
+        ("EPYC, cpu_id –", 1),
+        ("EPYC, cpu_id model 17", 1),
+        ("EPYC, cpu_id model 1", 1),
+    ]
+
+
 def test_a_run_whose_control_failed_has_no_verdict_and_is_no_level(days, stored, tmp_path):
     days(1.2)
     stored("runs/day2", sa=1.5, control=1.1, facts={"time": DAY(2)})

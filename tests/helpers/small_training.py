@@ -99,6 +99,7 @@ class Log:
     stop_after: int | None = None
     steps: int = 0
     epochs: list[tuple[str, int, Epoch | Fault]] = field(default_factory=list)
+    waits: list[str] = field(default_factory=list)
     folder: Path | None = None
 
     def stop(self) -> bool:
@@ -106,6 +107,9 @@ class Log:
 
     def moved(self, variant: str, seed: int, epoch: int, images: int, test: bool) -> None:  # noqa: ARG002
         self.steps += not test
+
+    def waiting(self, holder: str) -> None:
+        self.waits.append(holder)
 
     def planned(self, trainings: Trainings, folder: Path) -> None:  # noqa: ARG002
         self.folder = folder

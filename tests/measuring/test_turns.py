@@ -2,7 +2,7 @@ import pytest
 
 from attnbench.errors import UserError
 from attnbench.measuring import runner
-from attnbench.measuring.events import Beginning, Waiting
+from attnbench.measuring.events import BESIDE, Beginning, Waiting
 from attnbench.measuring.repetitions import Turns
 from attnbench.measuring.runner import _BesideThePlan
 from attnbench.records.case import RunOptions
@@ -63,15 +63,19 @@ def test_rounds_beside_another_measurement_are_marked(run, other):
     series = turns.each([run])
     next(series)
     blocks = (Block(variant="plain", steps=1, seconds=1.0),)
-    rounds = [Round(number=number, blocks=blocks) for number in range(2)]
+    rounds = [Round(number=number, blocks=blocks) for number in range(3)]
     records = [Record(case=run.case, results=timed, environment={}) for timed in rounds]
     counts = Record(
         case=run.case, variant="plain", results=Counts(rules={}), environment={"time": "12:00"}
     )
     events = turns.marked(iter([Beginning("round", None), counts, *records]))
-    beginning, first, second = next(events), next(events), next(events)
-    assert (beginning, first) == (Beginning("round", None), counts)
-    assert second.results.shared
+    assert (next(events), next(events)) == (Beginning("round", None), counts)
+    said = next(events)  # before the first such round, once
+    assert said == Beginning(BESIDE, None, said.why)
+    assert said.why.startswith("process ")
+    assert said.why.endswith(", which measures on this machine")
+    assert next(events).results.shared
+    assert next(events).results.shared
     other.end()
     assert not next(events).results.shared
     assert next(events, None) is None
@@ -103,6 +107,25 @@ def test_the_first_run_measures_in_the_turn_that_was_taken_before_it_was_planned
 def test_a_folder_that_is_resumed_is_refused_at_its_first_run(other):
     assert other.devices == ()
     Turns("refuse", lambda *_: None).require_free(lambda: None)
+
+
+def test_a_training_on_a_gpu_is_flagged_in_a_run_on_the_cpu_that_does_not_wait(run):
+    training = Turn(("GPU-0a1b",), "trains")
+    assert training.take() is None
+    training.leave_cores()
+    waits = []
+    turns = Turns("wait", lambda _, event: waits.append(event))
+    series = turns.each([run])
+    next(series)
+    assert not waits
+    round_ = Round(number=0, blocks=(Block(variant="plain", steps=1, seconds=1.0),))
+    known = Record(case=run.case, results=round_, environment={})
+    said, marked = turns.marked_together(iter([(0, known)]))
+    assert said[1].why.endswith(", which trains on this machine")
+    assert marked[1].results.shared
+    training.end()
+    assert [*turns.marked(iter([known]))] == [known]
+    series.close()
 
 
 @pytest.mark.parametrize("if_busy", ["wait", "share"])

@@ -300,6 +300,33 @@ def test_a_profile_has_a_figure_for_each_step(seconds):
     assert replace(PROFILE, plain_s=()).plain_s == ()  # of the plain host itself
 
 
+def test_a_profile_whose_lost_second_shows_in_its_total_is_refused():
+    seconds = {
+        "layer1 attention": {"aten::mul": 0.1, "aten::add": 1e-9},
+        "layer1 host": {"aten::conv2d": 0.2},
+    }
+    whole = replace(PROFILE, seconds=seconds, total_s=0.1 + 1e-9 + 0.2)
+    for part, row in seconds.items():
+        for operator in row:
+            left = {name: spent for name, spent in row.items() if name != operator}
+            with pytest.raises(ValueError, match="seconds of a profile add up to 0"):
+                replace(whole, seconds=seconds | {part: left})
+        with pytest.raises(ValueError, match="not to total_s"):
+            replace(whole, seconds={name: row for name, row in seconds.items() if name != part})
+    # Of older records there is none.
+    assert replace(whole, total_s=None, seconds={"layer1 host": {"aten::mul": 0.1}})
+
+
+@pytest.mark.parametrize("rounds", [0, 1, 5])
+def test_a_target_that_so_few_rounds_cannot_have_reached_is_refused(rounds):
+    """Six values are the fewest whose smallest and largest hold the median 19 times in 20."""
+    assert 2 * 0.5**5 > 0.05 > 2 * 0.5**6
+    with pytest.raises(ValueError, match="fewer than 6 have no interval"):
+        End(reason="target", rounds=rounds)
+    assert End(reason="target", rounds=6)
+    assert End(reason="budget", rounds=rounds)
+
+
 @pytest.mark.parametrize("spent", [-1e-9, float("nan"), 1e9])
 def test_seconds_that_no_operator_can_take_are_refused(spent):
     with pytest.raises(ValueError, match="aten::mul"):
@@ -471,5 +498,5 @@ def test_a_run_that_failed_can_be_resumed(record):
     assert (run.end, run.finished) == (dead, False)
     run.add(record(round_of(1, 0.5)))
     assert run.end is None
-    run.add(record(End(reason="target", rounds=2)))
+    run.add(record(End(reason="budget", rounds=2)))
     assert run.finished

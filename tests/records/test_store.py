@@ -57,7 +57,7 @@ def test_every_kind_of_record_is_read_as_it_was_written(tmp_path, case):
             blocks=(Block(variant="plain", steps=1, seconds=0.3, parts={"forward": 0.1}),),
             disturbance=Disturbance(elapsed_s=0.5, asleep_s=0.0, waited_s=0.1, stolen_s=None),
         ),
-        End(reason="target", rounds=1),
+        End(reason="target", rounds=30),
         End(reason="failed", rounds=1, message="its process was killed"),
     )
     environment = {"a": "text", "b": 1, "c": 1.0, "d": True, "e": None, "é\n\u2028": '"\\\0'}

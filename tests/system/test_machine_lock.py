@@ -8,6 +8,7 @@ import pytest
 
 from attnbench.errors import UserError
 from attnbench.system import machine_lock
+from attnbench.system.locks import lock_file
 from attnbench.system.machine_lock import Turn, begin
 
 GPU, OTHER_GPU = "GPU-0a1b", "GPU-2c3d"
@@ -55,6 +56,50 @@ def test_who_may_measure_beside_whom(turns, first, second, together):
         assert two.take() is None
 
 
+@pytest.mark.parametrize(
+    ("training", "timed", "waits"),
+    [
+        ((), (), True),
+        ((), (GPU,), True),  # all cores train: none would be left to issue a GPU's work
+        ((GPU,), (GPU,), True),
+        ((GPU,), (OTHER_GPU,), False),
+        ((GPU,), (), False),  # a week on a GPU keeps nothing on the CPU waiting
+    ],
+)
+def test_what_is_timed_waits_for_a_training_on_its_device_alone(turns, training, timed, waits):
+    one, two = turns(*training), turns(*timed)
+    one.work = "trains"
+    assert one.take() is None
+    one.leave_cores()
+    holder = two.take()
+    assert (holder is not None) == waits
+    if holder is None:  # and sees it, as it feeds its GPU with the cores
+        holder = two.beside()
+    assert holder.described.endswith(", which trains on this machine")
+    one.end()
+    assert two.take() is None
+    assert two.beside() is None
+
+
+@pytest.mark.parametrize("timed", [(), (GPU,)])
+def test_a_training_waits_while_its_cores_or_gpu_are_timed(turns, timed):
+    one, two = turns(*timed), turns(GPU)
+    one.take()
+    assert two.take().work == "measures"
+    one.end()
+    assert two.take() is None
+
+
+def test_a_training_that_shares_does_not_keep_others_waiting(turns):
+    one, two, three = turns(), turns(), turns()
+    one.take()
+    two.work = "trains"
+    list(begin(two, "share"))
+    one.end()
+    assert three.take() is None
+    assert three.beside().work == "trains"
+
+
 def test_a_turn_that_is_taken_again_is_still_one(turns):
     one, two = turns(), turns()
     assert one.take() is one.take() is None
@@ -85,12 +130,12 @@ def test_waiting_can_be_refused(turns):
 def test_both_see_that_they_share(turns):
     one, two = turns(), turns()
     one.take()
-    assert not one.shared()
+    assert one.beside() is None
     assert next(begin(two, "share"), None) is None
-    assert one.shared()
-    assert two.shared()
+    assert one.beside() is not None
+    assert two.beside() is not None
     two.end()
-    assert not one.shared()
+    assert one.beside() is None
 
 
 def test_what_shares_takes_over_when_the_other_ends(turns):
@@ -98,10 +143,10 @@ def test_what_shares_takes_over_when_the_other_ends(turns):
     one.take()
     list(begin(two, "share"))
     one.end()
-    assert not two.shared()  # and it has the lock now
+    assert two.beside() is None  # and it has the lock now
     assert three.take() is not None
     list(begin(three, "share"))
-    assert two.shared()
+    assert two.beside() is not None
 
 
 def test_two_that_share_see_each_other_when_the_first_has_ended(turns):
@@ -110,8 +155,8 @@ def test_two_that_share_see_each_other_when_the_first_has_ended(turns):
     list(begin(two, "share"))
     list(begin(three, "share"))
     one.end()
-    assert two.shared()
-    assert three.shared()
+    assert two.beside() is not None
+    assert three.beside() is not None
 
 
 def test_the_lock_of_a_process_that_was_killed_is_free(turns):
@@ -139,15 +184,17 @@ def test_what_stands_in_the_file_may_be_anything(turns, folder, text):
     one, two = turns(), turns()
     one.take()
     (folder / "attnbench-machine.lock").write_text(text)
-    assert two.take() == machine_lock.UNKNOWN
+    assert two.take() == lock_file.UNKNOWN
 
 
 def test_words_of_the_file_are_shown_as_text(turns, folder):
     one, two = turns(), turns()
     one.take()
-    words = {"pid": 3, "command": "a\x1b[2J\n::error::", "since": "now"}
-    (folder / "attnbench-machine.lock").write_text(json.dumps(words))
-    assert str(two.take()).isprintable()
+    for work in ("trains", ["a\x1b[2J"], "a\nb"):
+        words = {"pid": 3, "command": "a\x1b[2J\n::error::", "since": "now", "work": work}
+        (folder / "attnbench-machine.lock").write_text(json.dumps(words))
+        assert two.take().described.isprintable()
+        assert two.take().work == ("trains" if work == "trains" else "measures")
 
 
 def test_a_folder_that_cannot_be_written_to_is_named(turns, folder, monkeypatch):
@@ -164,3 +211,24 @@ def test_a_body_has_the_machine_alone(turns, capsys, monkeypatch):
         assert two.take() is not None
     assert capsys.readouterr().err.count("waiting for process") == 1
     assert two.take() is None
+
+
+def test_a_body_that_is_timed_says_who_trains_elsewhere_on_the_machine(turns, capsys):
+    one = turns(GPU)
+    one.work = "trains"
+    one.take()
+    one.leave_cores()
+    with machine_lock.alone():
+        assert "beside process " in capsys.readouterr().err
+    with machine_lock.alone(OTHER_GPU, work="evaluates"):
+        cores = turns()
+        assert cores.take() is None  # which were left
+        cores.end()
+        assert turns(OTHER_GPU).take().work == "evaluates"
+    assert capsys.readouterr().err == ""
+
+
+def test_a_body_may_refuse_to_wait(turns):
+    turns().take()
+    with pytest.raises(UserError, match="--no-wait"), machine_lock.alone(if_busy="refuse"):
+        pytest.fail("it has the machine")

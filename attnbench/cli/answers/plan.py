@@ -15,6 +15,7 @@ from attnbench.analysis.plan import SamplingPlan
 from attnbench.cli import output
 from attnbench.cli.options import BetweenRuns, choice, option, share
 from attnbench.stats.components import Cost, Mix
+from attnbench.stats.verdicts import reasons
 
 FORMATS = ("text", "json")
 GOAL = 0.01
@@ -86,14 +87,20 @@ def _answers(planned: SamplingPlan) -> list[str]:
     ]
 
 
+def code_of(mix: Mix | None) -> str:
+    """Return the code of an answer."""
+    return reasons.UNREACHED if mix is None else reasons.REACHED
+
+
 def _answer(what: str, mix: Mix | None, cost: Cost) -> str:
     if mix is None:
-        return f"{what}: no mix reaches it; quiet the machine, or ask for less with --to."
+        why = "quiet the machine, or ask for less with --to"
+        return f"{what}: no mix reaches it ({code_of(mix)}); {why}."
     return (
         f"{what}: {formatting.counted(mix.runs, 'run')} of "
         f"{formatting.counted(mix.processes, 'process', 'processes')} of "
         f"{formatting.counted(mix.rounds, 'round')}, {formatting.seconds(mix.seconds)} in all "
-        f"(expected ±{formatting.percent(mix.half_width, 2)}): {command(mix, cost)}"
+        f"({code_of(mix)}, expected ±{formatting.percent(mix.half_width, 2)}): {command(mix, cost)}"
     )
 
 
@@ -113,5 +120,6 @@ def _json(planned: SamplingPlan) -> dict[str, object]:
         "variances": {name: asdict(known) for name, known in planned.components.items()},
         "seconds": asdict(planned.cost),
         **{name: None if mix is None else asdict(mix) for name, mix in mixes.items()},
+        "codes": {name: code_of(mix) for name, mix in mixes.items()},
         "remarks": list(planned.remarks),
     }

@@ -35,11 +35,14 @@ def headings(outcomes: Sequence[Outcome]) -> tuple[str, ...]:
 
 def cells(outcome: Outcome) -> tuple[str, ...]:
     """Return a row under these headings."""
-    figures = (outcome.stated_text, outcome.computed_text, outcome.rule, outcome.verdict)
+    figures = (outcome.stated_text, outcome.computed_text, outcome.rule)
     row = (outcome.name, outcome.subject, *figures)
     if outcome.kind == "limit":
-        return (*row, outcome.code)
-    return (*row, "yes" if outcome.holds else f"NO: {outcome.expected}")
+        return (*row, outcome.verdict, outcome.code)
+    verdict = outcome.verdict
+    if verdict != outcome.code:  # most verdicts on claims are their code
+        verdict += f" ({outcome.code})"
+    return (*row, verdict, "yes" if outcome.holds else f"NO: {outcome.expected}")
 
 
 def summary(outcomes: Sequence[Outcome]) -> str:

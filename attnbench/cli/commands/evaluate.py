@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 from attnbench.cli import options, output
-from attnbench.cli.options import OF_WEIGHTS, Timeout, option, stated
+from attnbench.cli.options import OF_WEIGHTS, NoWait, ShareUntimed, Timeout, option, stated
 from attnbench.records.evaluation import PUBLISHED_SIZE
-from attnbench.system import worker
+from attnbench.system import machine_lock, worker
 
 
 def evaluate(  # noqa: PLR0913, PLR0917  an option each
@@ -62,6 +62,8 @@ def evaluate(  # noqa: PLR0913, PLR0917  an option each
         int | None, option("N", "Processes that read images.", "0; up to 8 on CUDA")
     ] = None,
     timeout: Timeout = None,
+    no_wait: NoWait = False,
+    share: ShareUntimed = False,
     out: Annotated[
         Path | None,
         option("DIR", "Folder for the record; may be that of a run.", "a new one under reports/"),
@@ -75,6 +77,7 @@ def evaluate(  # noqa: PLR0913, PLR0917  an option each
     from attnbench.cli import detection
     from attnbench.detection import options as detection_options
 
+    if_busy = options.if_busy(no_wait=no_wait, share=share) or "wait"
     detects = annotations is not None
     named = options.imported_from(None if module is None else [module], import_root)
     usual_size = detection_options.SHORTER if detects else PUBLISHED_SIZE
@@ -100,7 +103,7 @@ def evaluate(  # noqa: PLR0913, PLR0917  an option each
         )
     )
     if detects:
-        return detection.evaluate(stated_options, timeout, out)
+        return detection.evaluate(stated_options, timeout, out, if_busy)
     require_place(out)
 
     from attnbench.accuracy.evaluate import evaluate as count_answers  # and torch
@@ -109,11 +112,16 @@ def evaluate(  # noqa: PLR0913, PLR0917  an option each
     from attnbench.records import evaluation
     from attnbench.report.load import load
     from attnbench.report.tables import accuracy
+    from attnbench.system import environment
 
     prepared = worker.time_limit(timeout)(prepare)(stated_options)
     console = output.console()
     try:
-        with record_folder(prepared, out) as folder:
+        names = environment.lock_names_apart([prepared.device])
+        with (
+            machine_lock.alone(*names, work="evaluates", if_busy=if_busy),
+            record_folder(prepared, out) as folder,
+        ):
             console.print(f"{prepared.described}; record in {folder}")
             with output.images_bar(len(prepared.folder), console) as progress:
                 result = count_answers(prepared, progress)

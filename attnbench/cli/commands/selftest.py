@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from contextlib import ExitStack
 from typing import Annotated
 
 from attnbench.cli import options, output
-from attnbench.cli.options import Timeout, option
+from attnbench.cli.options import NoWait, Timeout, option
 from attnbench.system import machine_lock, worker
 
 
@@ -15,17 +15,23 @@ def selftest(
     real: Annotated[int, option("RUNS", "Runs on this machine; 0 for none.", min=0)] = 20,
     device: options.DeviceName = "auto",
     timeout: Timeout = None,
+    no_wait: NoWait = False,
 ) -> int:
     """Test how often the suite's intervals are right, and whether planted slowdowns are found.
 
     Exit status 1 where they are not, such as on a machine too busy to see 5%.
     """
     asked = options.device(device)  # or refuse it, before torch is imported
+    if_busy = options.if_busy(no_wait=no_wait, share=False) or "wait"
     from attnbench.measuring.selftest import selftest as measured
+    from attnbench.system import environment
 
     console = output.console()
     findings = measured.Findings()
-    with worker.time_limit(timeout), machine_lock.alone() if real else nullcontext():
+    with worker.time_limit(timeout), ExitStack() as stack:
+        if real:
+            names = environment.lock_names_apart([measured.real_case(asked).device])
+            stack.enter_context(machine_lock.alone(*names, if_busy=if_busy))
         for line in measured.run(simulated, real, asked, findings):
             console.print(line)
     console.print(output.table(findings.caption, measured.HEADINGS, findings.rows, ("what",)))

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Annotated
 
 from attnbench.cli import options, output
 from attnbench.cli.interrupts import INTERRUPTS
-from attnbench.cli.options import CustomModules, ImportRoot, Timeout, option, stated
+from attnbench.cli.options import (
+    CustomModules,
+    ImportRoot,
+    NoWait,
+    ShareUntimed,
+    Timeout,
+    option,
+    stated,
+)
 from attnbench.cli.training_progress import TrainingProgress
 from attnbench.errors import UserError
 from attnbench.modules import SettingsError
@@ -131,6 +139,8 @@ def train(  # noqa: PLR0913, PLR0917  one parameter an option
         option("MINUTES", "Most time between two checkpoints within an epoch.", "10"),
     ] = None,
     timeout: Timeout = None,
+    no_wait: NoWait = False,
+    share: ShareUntimed = False,
     out: Annotated[
         Path | None,
         option(
@@ -173,6 +183,7 @@ def train(  # noqa: PLR0913, PLR0917  one parameter an option
         deterministic=deterministic,
         capacity_control=capacity_control,
         save_minutes=save_minutes,
+        if_busy=options.if_busy(no_wait=no_wait, share=share),
     )
     quiet = int(os.environ.get("RANK", "0")) > 0  # the first process of torchrun tells
     try:
@@ -194,6 +205,7 @@ def _train(
     from attnbench.cli.answers.report import print_trainings, write
     from attnbench.report.load import load
     from attnbench.training import runner  # and torch
+    from attnbench.training.setup.turn import NotHereError
 
     console = output.console()
     listener = TrainingProgress(console, quiet=quiet)
@@ -201,10 +213,13 @@ def _train(
         with INTERRUPTS.deferred() as listener.stop, listener:
             trained = runner.run(filled, recipe, out, listener)
     except KeyboardInterrupt:
-        if not quiet and listener.folder is not None:
-            output.complain(f"interrupted; resume with: {_again(filled, listener.folder)}")
+        if quiet:
+            return 130
+        if listener.folder is None:
+            raise  # nothing has begun that could be resumed
+        output.complain(f"interrupted; resume with: {_again(filled, listener.folder)}")
         return 130
-    except runner.OfFirstError:
+    except NotHereError:
         return 2
     if quiet:
         return 0
@@ -228,6 +243,7 @@ def _again(options: TrainOptions, folder: Path) -> str:
         words += [] if path is None else [flag, str(path)]
     for file in options.backbones:
         words += ["--backbone", file]
+    words += ["--share"] if options.if_busy == "share" else []
     return shlex.join([*words, "--out", str(folder)])
 
 

@@ -43,11 +43,11 @@ class Told:
             self._console.print(forecast.before_all(runs, self._every_s * (repetitions - 1)))
 
     def waiting(self, event: Waiting) -> None:
-        """Say once that a repetition is not due yet, or that another process measures."""
+        """Say once that a repetition is not due yet, or who has the device."""
         if not self._waiting and event.holder:
             output.complain(
-                f"waiting for {event.holder}, which measures on this machine (--share would "
-                "measure beside it and flag every round, --no-wait end)"
+                f"waiting for {event.holder} (--share would measure beside it and flag every "
+                "round, --no-wait end)"
             )
         elif not self._waiting:
             left = formatting.seconds(event.left_s)
@@ -56,7 +56,7 @@ class Told:
 
     def after(self, run: Run, event: Event) -> None:
         """Say after a run's first round of this call what can be expected of it."""
-        from attnbench.measuring.events import APART, HELD, Beginning
+        from attnbench.measuring.events import APART, BESIDE, HELD, Beginning
 
         self._waiting = False
         if isinstance(event, Beginning) and event.kind == HELD and not self._held:
@@ -65,6 +65,8 @@ class Told:
                 "other programs use the cores of this run: rounds are held back, for "
                 f"{run.wait_for_quiet_s:g} s in all at most (--wait-for-quiet 0 goes on)"
             )
+        if isinstance(event, Beginning) and event.kind == BESIDE:
+            output.complain(f"rounds are flagged, beside {event.why}")
         if isinstance(event, Beginning) and event.kind == APART:
             output.complain(f"runtimes no longer share their rounds: {event.why}")
         a_round = isinstance(event, Record) and isinstance(event.results, Round)

@@ -13,7 +13,7 @@ from attnbench import formatting
 from attnbench.cli import output
 from attnbench.records import run as runs
 from attnbench.records.run import Run
-from attnbench.stats.replicates import control_fault
+from attnbench.stats.replicates import Replicates, control_fault
 from attnbench.sweeps.course import Course, Step
 from attnbench.sweeps.plan.configuration import Configuration
 
@@ -65,7 +65,8 @@ def strangers(course: Course, known: Configuration) -> list[str]:
 
     run = runs.read(course.folder.whole(known.name))
     fault = None if run.case.isolated else control_fault(run)
-    return [*disturbances(run), *([f"too noisy to judge: {fault}"] if fault else [])]
+    code = Replicates((run,)).control_code
+    return [*disturbances(run), *([f"too noisy to judge ({code}): {fault}"] if fault else [])]
 
 
 def counted(course: Course) -> str:

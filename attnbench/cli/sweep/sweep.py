@@ -84,7 +84,8 @@ def sweep(  # noqa: PLR0913, PLR0917  an option each
     if address is None:
         if outline:
             return dry_run.show(wanted, local.here(), console)
-        return _measure(wanted, what, out, console, local.here(), local.drive)
+        drive_here = partial(local.drive, say=output.complain)
+        return _measure(wanted, what, out, console, local.here(), drive_here)
     security = fleet.security_of(tls_ca, tls_certificate, tls_key)
     from attnbench.sweeps.engine import driver
 

@@ -10,6 +10,7 @@ import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from math import fsum
 from typing import Any, Protocol
 
 import torch
@@ -61,10 +62,11 @@ def measure(case: Case, variant: str) -> Profile:
                 step()
         events = list(_profiled(built, on_device=on_device))
     steps = {name: steps_of(events, name, on_device=on_device) for name in built}
-    plain_s = _sums(steps[PLAIN])
+    plain_s, seconds = _sums(steps[PLAIN]), averaged(steps[variant])
     return Profile(
         steps=STEPS,
-        seconds=averaged(steps[variant]),
+        seconds=seconds,
+        total_s=fsum(spent for row in seconds.values() for spent in row.values()),
         host_s=_sums(steps[variant], "host"),
         attention_s=_sums(steps[variant], "attention"),
         plain_s=() if variant == PLAIN else plain_s,

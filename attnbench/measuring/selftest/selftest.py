@@ -116,6 +116,12 @@ class Findings:
         nothing = [formatting.NOTHING] * len(PLANTED)
         self._add(what, intervals, nothing, [self._held(what, intervals, held)])
 
+    def take_crash(self, what: str, error: Exception) -> None:
+        """Add a run that an error has ended, of any kind: it is a finding about that run."""
+        self.faults.append(f"{what}: {type(error).__name__}: {error}")
+        cells = (formatting.NOTHING,) * (len(HEADINGS) - 3)
+        self.rows.append((what, "1", *cells, reasons.CRASHED))
+
     def _add(
         self, what: str, intervals: Sequence[Interval], cells: Sequence[str], codes: Sequence[str]
     ) -> None:
@@ -179,8 +185,8 @@ def run(simulated: int, real: int, device: str | None, findings: Findings) -> It
     for number in range(1, real + 1):
         try:
             runs.append(list(worker.stream(real_run, case, number)))
-        except Exception as error:  # of any kind: it is a finding about one run
-            findings.faults.append(f"real run {number}: {type(error).__name__}: {error}")
+        except Exception as error:
+            findings.take_crash(f"real run {number}", error)
             continue
         texts = (f"{name} {formatting.ratio(r)}" for name, r in intervals(runs[-1]).items())
         rounds = formatting.counted(len(runs[-1]), "round")

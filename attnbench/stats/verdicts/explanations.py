@@ -65,8 +65,10 @@ REASONS: Mapping[str, Reason] = {
         "whether this machine can be measured at all.",
     ),
     reasons.SHARED: Reason(
-        "The control failed, and another measurement ran on the same device in most rounds.",
-        "Measure without --share: a run waits for the end of another.",
+        "The control failed, and another process of the suite measured, trained or evaluated "
+        "beside most rounds.",
+        "Measure without --share: a run waits for the end of another. A training on a GPU of the "
+        "machine is not waited for by runs elsewhere on it; let it end.",
     ),
     reasons.DISTURBED: Reason(
         "The control failed, and in most rounds other programs, the hypervisor or a suspended "
@@ -218,6 +220,20 @@ REASONS: Mapping[str, Reason] = {
     reasons.BLIND: Reason(
         "Too few real runs find a planted slowdown of 5%: this machine is too busy for a verdict.",
         "Stop other programs and try again; attnbench doctor names them.",
+    ),
+    reasons.CRASHED: Reason(
+        "An error ended a real run of the self-test, so that it says nothing.",
+        "The line beside it names the error; where it is no lack of memory or time, it is a fault "
+        "of the suite: say so, with its version.",
+    ),
+    reasons.REACHED: Reason(
+        "A mix of rounds, processes and runs is expected to know every ratio to the half-width.",
+        "Use the options beside it.",
+    ),
+    reasons.UNREACHED: Reason(
+        "No mix of rounds, processes and runs that was looked at is expected to know every ratio "
+        "to the half-width: what scatters between processes or runs here is too much for it.",
+        "Quiet the machine (attnbench doctor says what disturbs it), or ask for less with --to.",
     ),
 }
 """In the order in which documents list them."""

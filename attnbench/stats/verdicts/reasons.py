@@ -20,6 +20,7 @@ PINNED, CHANGED, NOT_REFUTED = "pinned", "changed", "not-refuted"
 HELPS, HARMS, NO_GAIN, FEW_SEEDS = "helps", "harms", "no-gain", "few-seeds"
 SEEDS_DIFFER = "seeds-differ"
 CALIBRATED, OVERCONFIDENT, MISSED, BLIND = "calibrated", "overconfident", "missed", "blind"
+CRASHED, REACHED, UNREACHED = "crashed", "reached", "unreached"
 AGREES, DIFFERS = "agrees", "differs"
 ORIENTATION, UNPUBLISHED = "orientation", "unpublished"
 """Each is explained in ``explanations.py``, as are those of rooms that do not import this one."""
@@ -53,7 +54,7 @@ def of_control(
         return FEW_ROUNDS
     flags = ratios.flags(rounds)
     most = len(rounds) / 2
-    if flags.get("another measurement ran", 0) > most:
+    if flags.get(ratios.SHARED, 0) > most:
         return SHARED
     if throttled > most:
         return THROTTLED

@@ -2,8 +2,8 @@
 
 It reads a request from standard input, one line of JSON, and ends when that closes: with whoever
 has started it, however that ends. It answers on standard output, a line of JSON whenever something
-is new: ``{"waiting": true}`` while another process measures on the device, ``{"records": true}``
-where the file has grown, and last ``{"left_out": {...}}`` or ``{"error": "..."}``.
+is new: ``{"waiting": "process 3 (...)"}`` while another process has the device, ``{"records":
+true}`` where the file has grown, and last ``{"left_out": {...}}`` or ``{"error": "..."}``.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -37,9 +37,9 @@ def main() -> None:
     request = json.loads(sys.stdin.buffer.readline())
     child.end_with_parent(Connection(os.dup(0), writable=False))
     try:
-        exclusive.take(request["device"], lambda: answer(waiting=True))
+        exclusive.take(request["device"], lambda: answer(waiting="another process of a sweep"))
         _require_same_code(request["sources"])
-        left_out = _measured(request, lambda: answer(records=True))
+        left_out = _measured(request, answer)
     except (UserError, SettingsError) as error:
         answer(error=str(error))
         raise SystemExit(2) from None
@@ -61,11 +61,22 @@ def _require_same_code(planned: Mapping[str, str]) -> None:
             )
 
 
-def _measured(request: Mapping[str, Any], changed: Any) -> Mapping[str, str]:
+def _measured(request: Mapping[str, Any], answer: Callable[..., None]) -> Mapping[str, str]:
+    from attnbench.measuring.events import Waiting
     from attnbench.measuring.runner import run  # and torch, when the device is this process's
 
+    said: set[str] = set()
+
+    def changed(_: object, event: object) -> None:
+        holder = event.holder if isinstance(event, Waiting) else None
+        if holder is None:
+            answer(records=True)
+        elif holder not in said:
+            said.add(holder)
+            answer(waiting=holder)
+
     options = TypeAdapter(RunOptions).validate_python(request["options"])
-    return run(options, request["out"], lambda *_: changed()).left_out
+    return run(options, request["out"], changed).left_out
 
 
 if __name__ == "__main__":

@@ -61,7 +61,8 @@ def measure(  # noqa: PLR0913  all that a process is given
     """Measure in a fresh process, with records in ``out``; return how it ended.
 
     ``gpu`` is the number of the GPU that it may use, None for the CPU. ``told`` is called with
-    ``records`` where the records have grown, and with ``waiting`` while the device is in use.
+    ``records`` where the records have grown, and with ``waiting for process 3 (...)`` while the
+    device is in use.
     ``wanted`` is asked every second.
 
     Raises:
@@ -117,13 +118,19 @@ def _followed(
         *lines, received = (received + part).split(b"\n")
         for line in lines:
             last = json.loads(line)
-            told(next(iter(last)))
+            told(_in_words(last))
     status = process.wait()
     if "error" in last:
         return Answer(str(last["error"]), refused=True)
     if "left_out" in last and status == 0:
         return Answer(left_out=last["left_out"])
     return Answer(f"the process that measures {_died(status)}{_printed(log)}")
+
+
+def _in_words(message: Mapping[str, Any]) -> str:
+    """Return what a message is of: ``records``, or ``waiting for process 3 (...)``."""
+    ((what, value),) = message.items()
+    return f"waiting for {value}" if what == "waiting" else what
 
 
 def _died(status: int) -> str:

@@ -247,8 +247,8 @@ class _Driver:
             return  # of a machine that was lost meanwhile
         if "data" in message:
             self.course.folder.put(name, message["offset"], message["data"])
-        elif message.get("waiting"):
-            self.say(f"{name} waits: another process measures on its device")
+        elif what := message.get("waiting"):
+            self.say(f"{name} is {what}, on {self.course.running[name][1].shown}")
 
     def _end(self, name: str, attempt: str) -> None:
         known, future = self.tasks.get(name, ("", None))

@@ -101,8 +101,8 @@ def measure(  # noqa: PLR0913, PLR0917  all that goes to the machine
                 message = {"attempt": attempt, "name": name, "offset": sent, "data": new}
                 worker.log_event(topic, message)
                 sent += len(new)
-            elif what == "waiting":
-                worker.log_event(topic, {"attempt": attempt, "name": name, "waiting": True})
+            elif what.startswith("waiting"):
+                worker.log_event(topic, {"attempt": attempt, "name": name, "waiting": what})
 
         def wanted() -> bool:
             state = worker.state.tasks.get(task)

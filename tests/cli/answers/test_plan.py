@@ -3,6 +3,7 @@
 import json
 from math import exp
 from random import Random
+from shutil import copytree
 
 import pytest
 from helpers.command_line import call
@@ -83,7 +84,9 @@ def test_what_a_process_takes_is_assumed_where_no_run_shows_it(stored, capsys, t
 
 def test_what_cannot_be_reached_is_said_with_status_1(measured, capsys):
     assert call("plan", str(measured("runs")), "--to", "0.01%") == 1
-    assert "no mix reaches it; quiet the machine" in " ".join(capsys.readouterr().out.split())
+    assert "no mix reaches it (unreached); quiet the machine" in " ".join(
+        capsys.readouterr().out.split()
+    )
 
 
 def test_what_one_run_does_not_show_is_said(measured, capsys):
@@ -91,6 +94,22 @@ def test_what_one_run_does_not_show_is_said(measured, capsys):
     assert "One run does not show what differs between runs" in " ".join(
         capsys.readouterr().out.split()
     )
+
+
+def test_a_copy_is_no_second_run_and_another_machine_is_refused(measured, stored, tmp_path, capsys):
+    one = measured("one", runs=1)
+    copytree(one, tmp_path / "copy")
+    assert call("plan", str(one), str(tmp_path / "copy"), "--to", "2%", "--format", "json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["runs"] == 1
+    assert found["remarks"][0] == "1 copy of a run left out"
+    for name, facts in (("a", {"cpu": "A"}), ("b", {"cpu": "B"}), ("c", {"cpu": "A"})):
+        mine = {"mine.py:Mine": f"sha256 {'b' if name == 'c' else 'a'}" + "0" * 63}
+        stored(name, **{"mine.py:Mine": [1.1] * 6}, facts=facts, sources=mine)
+    assert call("plan", str(tmp_path / "a"), str(tmp_path / "b")) == 2
+    assert "one machine and its software: cpu is A in one run and B" in capsys.readouterr().err
+    assert call("plan", str(tmp_path / "a"), str(tmp_path / "c")) == 2
+    assert "one version of the code of mine.py:Mine" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("goal", ["0", "100%", "much"])

@@ -6,8 +6,9 @@ import pytest
 from helpers import colours
 from helpers.command_line import SMALL_RUN, call
 
-from attnbench.accuracy import images
+from attnbench.accuracy import evaluate, images
 from attnbench.records import evaluation, store
+from attnbench.system.machine_lock import Turn
 
 
 @pytest.fixture
@@ -41,6 +42,30 @@ def test_evaluate_counts_shows_and_records(
     (folder / "report.html").unlink()
     assert call("report", str(folder)) == 0
     assert (folder / "report.html").exists()
+
+
+@pytest.mark.usefixtures("small_host", "no_plots")
+def test_an_evaluation_and_a_measurement_keep_each_other_waiting(
+    tmp_path: Path,
+    of_colours: list[str],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    measuring, seen, out = Turn(), [], tmp_path / "new"
+    assert measuring.take() is None
+    assert call("evaluate", *of_colours, "--out", str(out), "--no-wait") == 2
+    assert "measures on this machine; --no-wait" in " ".join(capsys.readouterr().err.split())
+    assert not out.exists()
+    measuring.end()
+    checked = evaluate._checked
+    monkeypatch.setattr(
+        evaluate, "_checked", lambda *given: seen.append(measuring.take()) or checked(*given)
+    )
+    assert call("evaluate", *of_colours, "--out", str(out)) == 0
+    (holder,) = seen
+    assert holder.work == "evaluates"
+    assert measuring.take() is None
+    measuring.end()
 
 
 @pytest.mark.usefixtures("small_host", "no_plots")

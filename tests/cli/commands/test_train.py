@@ -12,6 +12,7 @@ from attnbench.cli.commands import train as command
 from attnbench.hosts.build import HOSTS, Host
 from attnbench.records.trainings import store
 from attnbench.report.formats import trainings
+from attnbench.system.machine_lock import Turn
 from attnbench.training import options as command_options
 
 SMALL = ["--data", "digits", "--host", "resnet18", "--set", "epochs=2", "--set", "batch_size=8"]
@@ -64,6 +65,35 @@ def test_train_shows_the_answer_and_resumes(
     assert (Path(out) / "report.html").read_text() == page
 
 
+def test_a_busy_machine_is_named_and_can_be_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    measuring = Turn()
+    assert measuring.take() is None
+    out = tmp_path / "out"
+    try:
+        arguments = [*SMALL, "--modules", "eca", "--out", str(out)]
+        assert call("train", *arguments, "--no-wait") == 2
+    finally:
+        measuring.end()
+    assert "measures on this machine; --no-wait does not wait for it" in " ".join(
+        capsys.readouterr().err.split()
+    )
+    assert not out.exists()
+    assert call("train", *arguments, "--no-wait", "--share") == 2
+    assert "--no-wait and --share contradict each other" in capsys.readouterr().err
+
+
+def test_waiting_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    progress = command.TrainingProgress(command.output.console())
+    for _ in range(3):
+        progress.waiting("process 3 (attnbench run, since 9:00), which measures on this machine")
+    shown = " ".join(capsys.readouterr().err.split())
+    assert shown.count("waiting for process 3") == 1
+    assert "--share" in shown
+    assert "--no-wait" in shown
+
+
 @pytest.mark.usefixtures("no_gain_plots")
 def test_an_interrupt_says_how_to_go_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -101,6 +131,8 @@ def test_resuming_is_said_with_torchrun(
     monkeypatch.setenv("LOCAL_WORLD_SIZE", str(of_this_machine))
     again = command._again(command_options.TrainOptions(data="digits"), Path("out"))
     assert again == f"{words}attnbench train --data digits --out out"
+    sharing = command_options.TrainOptions(data="digits", if_busy="share")
+    assert command._again(sharing, Path("out")).endswith("--data digits --share --out out")
 
 
 @pytest.mark.usefixtures("no_gain_plots")

@@ -84,6 +84,8 @@ def test_steps_of_the_plain_host_between_them_are_told_apart():
 def test_a_real_networks_attention_is_seen_where_it_stands(case, capfd):
     small = replace(case, host="resnet18", image_size=64, batch_size=1, stages=(4,))
     profile = measure(small, "se")
+    spent_s = [spent for row in profile.seconds.values() for spent in row.values()]
+    assert profile.total_s == pytest.approx(sum(spent_s))
     owners = {part for part in profile.seconds if part.endswith(" attention")}
     assert (profile.steps, owners) == (STEPS, {"layer4 attention"})
     assert {"layer1 host", "layer4 host", "conv1 host", "fc host"} <= profile.seconds.keys()

@@ -7,8 +7,12 @@ from pathlib import Path
 import pytest
 from helpers import sweep_measure
 
+from attnbench.measuring import runner
+from attnbench.measuring.events import Waiting
+from attnbench.measuring.runner import Measured
 from attnbench.records import run
-from attnbench.sweeps.device import process
+from attnbench.sweeps import local
+from attnbench.sweeps.device import measure, process
 from attnbench.sweeps.plan import file
 
 SWEEP = """
@@ -72,6 +76,33 @@ def test_a_configuration_is_measured_with_the_files_that_go_with_it(sweep, tmp_p
     # As many parameters as the last widths of eight blocks: twice 64, 128, 256 and 512.
     plain, mine = (known.counts[name]["learnable"].params for name in ("plain", "mine.py:Mine"))
     assert mine - plain == 2 * (64 + 128 + 256 + 512)
+
+
+def test_who_has_the_device_is_told_once(monkeypatch) -> None:
+    """And what a run says besides is that there are records."""
+
+    def run(options, out, progress):
+        assert (options.modules, out) == (("se",), "out")
+        for event in (None, *(Waiting(holder="process 3 (attnbench train)"),) * 3, Waiting(5.0)):
+            progress(None, event)
+        return Measured((), Path(out), {"sk": "it does not fit"})
+
+    monkeypatch.setattr(runner, "run", run)
+    answers = []
+    request = {"options": {"modules": ("se",)}, "out": "out"}
+    left_out = measure._measured(request, lambda **message: answers.append(message))
+    assert left_out == {"sk": "it does not fit"}
+    records = {"records": True}
+    assert answers == [records, {"waiting": "process 3 (attnbench train)"}, records]
+    assert list(map(process._in_words, answers)) == [
+        "records",
+        "waiting for process 3 (attnbench train)",
+        "records",
+    ]
+    said = []
+    for what in map(process._in_words, answers):
+        local._told("a", said.append, what)
+    assert said == ["a is waiting for process 3 (attnbench train)"]
 
 
 def test_other_code_than_was_planned_is_refused(sweep, tmp_path) -> None:

@@ -13,6 +13,7 @@ from attnbench.records import run, store
 from attnbench.sweeps import local
 from attnbench.sweeps.course import Course
 from attnbench.sweeps.device import slots
+from attnbench.sweeps.device.slots import Slot
 from attnbench.sweeps.engine import driver
 from attnbench.sweeps.folder import SweepFolder
 from attnbench.sweeps.plan import file
@@ -38,6 +39,20 @@ def where(course):
     """The slot on which each configuration was done."""
     events = [line for line in course.folder.lines() if line.kind == "event"]
     return {line.name: line.where for line in events if line.state == "done"}
+
+
+def test_for_whom_a_configuration_waits_is_said_with_its_slot(course_of) -> None:
+    course, _ = course_of(1)
+    (known,) = course.waiting
+    course.start(known, Slot({"name": "one", "device": "cpu"}))
+    said = []
+    driving = driver._Driver(course, None, 1.0, said.append)
+    driving.tasks[known.name] = ("first", None)
+    message = {"name": known.name, "waiting": "waiting for process 3 (attnbench train)"}
+    driving._put(message | {"attempt": "lost"})
+    driving._put(message | {"attempt": "first"})
+    (line,) = said
+    assert line.startswith(f"{known.name} is waiting for process 3 (attnbench train), on one")
 
 
 def test_each_is_measured_once_alone_on_a_slot_that_fits(fleet, course_of, tmp_path) -> None:

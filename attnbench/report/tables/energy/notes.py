@@ -32,5 +32,7 @@ def notes(loaded: LoadedRun) -> list[str]:
             f"power differ by more than {formatting.percent(joules.MOST_APART, 0)}."
         )
     if shared := sum(each.shared for run in loaded.runs for each in run.energy):
-        lines.append(f"WARNING: another measurement ran in {counted(shared, 'round')} of energy.")
+        lines.append(
+            f"WARNING: another measurement or training ran in {counted(shared, 'round')} of energy."
+        )
     return lines
