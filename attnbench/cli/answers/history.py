@@ -13,7 +13,7 @@ from attnbench import formatting
 from attnbench.analysis import history as analysis
 from attnbench.analysis.history import History, Point, Series
 from attnbench.cli import output
-from attnbench.cli.options import BetweenRuns, option
+from attnbench.cli.options import BetweenRuns, formats, option
 from attnbench.errors import UserError
 from attnbench.files import write_whole
 from attnbench.formatting import title
@@ -27,13 +27,13 @@ HEADINGS = (
 
 def history(
     folders: Annotated[
-        list[Path], typer.Argument(metavar="DIR...", help="Folders of runs, in any order.")
+        list[Path], typer.Argument(metavar="DIR", help="Folders of runs, in any order.")
     ],
     out: Annotated[
         Path | None, option("DIR", "Also draw each machine and configuration there.", "none")
     ] = None,
     between_runs: BetweenRuns = None,
-    format_: Annotated[HistoryFormat, typer.Option("--format")] = HistoryFormat.TEXT,
+    format_: Annotated[HistoryFormat, formats([*HistoryFormat])] = HistoryFormat.TEXT,
 ) -> int:
     """Show each module's ratio over the runs of one machine and configuration, by date.
 

@@ -113,7 +113,7 @@ def report_command(
     folders: Annotated[
         list[Path],
         typer.Argument(
-            metavar="DIR...", help="Folder of a run, of several, of evaluations or trainings."
+            metavar="DIR", help="Folder of a run, of several, of evaluations or trainings."
         ),
     ],
     out: Annotated[

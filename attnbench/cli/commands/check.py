@@ -15,7 +15,7 @@ import typer
 from attnbench import formatting
 from attnbench.claims.outcome import Outcome
 from attnbench.cli import output
-from attnbench.cli.options import BetweenRuns, Timeout, option, stated
+from attnbench.cli.options import BetweenRuns, Timeout, formats, option, stated
 from attnbench.errors import UserError
 from attnbench.plugins.spec import is_in_file
 from attnbench.system import worker
@@ -148,7 +148,7 @@ def check(  # noqa: PLR0913, PLR0917  an option each
     image_size: Annotated[str | None, stated("image_size")] = None,
     stages: Annotated[str | None, stated("stages")] = None,
     blocks: Annotated[str | None, stated("blocks")] = None,
-    format_: Annotated[Format, typer.Option("--format")] = Format.TEXT,
+    format_: Annotated[Format, formats([*Format])] = Format.TEXT,
     timeout: Timeout = None,
 ) -> int:
     """Check published figures, or your own limits, against the code.
