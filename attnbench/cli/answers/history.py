@@ -15,7 +15,7 @@ from attnbench.analysis.history import History, Point, Series
 from attnbench.cli import output
 from attnbench.cli.options import BetweenRuns, formats, option
 from attnbench.errors import UserError
-from attnbench.files import write_whole
+from attnbench.files import require_folder, write_whole
 from attnbench.formatting import title
 
 HistoryFormat = StrEnum("HistoryFormat", ["TEXT", "JSON"])
@@ -40,6 +40,8 @@ def history(
     A run is compared with all runs since the last significant change; what else changed with it
     (versions of torch, driver, attnbench, a custom module's code) stands beside it.
     """
+    if out is not None:
+        require_folder(out)
     known = analysis.history(folders, between_runs)
     if format_ is HistoryFormat.JSON:
         print(output.json_text(known))

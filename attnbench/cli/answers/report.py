@@ -12,6 +12,7 @@ from rich.console import Console
 from attnbench.cli import output
 from attnbench.cli.options import BetweenRuns, option
 from attnbench.errors import UserError
+from attnbench.files import require_folder
 
 if TYPE_CHECKING:
     from attnbench.records.precision import Precision
@@ -136,4 +137,6 @@ def report_command(
     """
     if out is None and len(folders) > 1:
         raise UserError("several folders: give --out, the folder for their joint page")
+    if out is not None:
+        require_folder(out)
     show(folders, out or folders[0], output.console(), paper, between_runs)
