@@ -40,7 +40,7 @@ def test_a_folder_is_tried_and_nothing_of_the_trial_is_left(tmp_path, monkeypatc
     for name in ("file", "file/x"):
         with pytest.raises(UserError, match="file is not a folder"):
             require_folder(tmp_path / name)
-    with pytest.raises(UserError, match="cannot write to .*: File name too long"):
+    with pytest.raises(UserError, match="File name too long"):
         require_folder(tmp_path / ("a" * 300))
 
     def read_only(*_, **__):  # as a folder answers that is read-only; root may write to any

@@ -37,15 +37,10 @@ def _without_types(parameters: Any) -> Any:
     """Return the parameters: a flag takes no value, and an argument's name says what it is."""
     for parameter in parameters:
         if parameter.param_type_name == "argument":
-            parameter.display_type_rich = _nothing
+            parameter.display_type_rich = lambda **_: ""
         elif getattr(parameter, "is_flag", False):
             parameter.metavar = ""
     return parameters
-
-
-def _nothing(ctx: Any) -> str:
-    """Stand for the name of an argument's type."""
-    return ""
 
 
 def _unwrapped(text: str | None) -> str | None:

@@ -55,7 +55,8 @@ class TextTable:
         heading, *cells = column
         pieces = heading.split() or [""]
         for cell in cells:
-            pieces += [cell] if _FIGURE.match(cell) else cell.split()
+            whole = heading not in self.words and _FIGURE.match(cell)
+            pieces += [cell] if whole else cell.split()
         return [piece[:LONGEST_WORD] for piece in pieces]
 
 

@@ -51,7 +51,7 @@ def cells(change: Change) -> tuple[str, ...]:
         formatting.ratio(change.change),
         formatting.NOTHING if change.between is None else f"±{formatting.percent(change.between)}",
         change.verdict,
-        change.code,
+        formatting.other_word(change.code, change.verdict),
     )
 
 

@@ -77,7 +77,7 @@ def _cells(point: Point) -> tuple[str, ...]:
         formatting.ratio(point.known),
         formatting.ratio(point.change),
         point.verdict,
-        point.code,
+        formatting.other_word(point.code, point.verdict),
         "; ".join(point.differs) or formatting.NOTHING,
     )
 

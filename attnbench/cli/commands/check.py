@@ -38,7 +38,7 @@ def cells(outcome: Outcome) -> tuple[str, ...]:
     figures = (outcome.stated_text, outcome.computed_text, outcome.rule, outcome.verdict)
     row = (outcome.name, outcome.subject, *figures)
     if outcome.kind == "limit":
-        return (*row, outcome.code)
+        return (*row, formatting.other_word(outcome.code, outcome.verdict))
     return (*row, "yes" if outcome.holds else f"NO: {outcome.expected}")
 
 

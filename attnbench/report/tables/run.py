@@ -105,7 +105,7 @@ OF_SEVERAL = {
 }
 """Headings in tables of several runs."""
 
-WAITED = "; the GPU waited for Python: this ratio is of issuing"
+WAITED = "; the GPU waited for Python: latency is that of issuing"
 """Follows captions and settings where issuing took more than nine tenths of the time."""
 
 OF_ISSUING = {"ratio_between_runs": "ratio of issuing [95%]"}

@@ -46,6 +46,18 @@ def test_what_lies_against_time_lies_against_that_of_the_gpu_where_it_waited(
     assert "of issuing" not in words
 
 
+def test_every_plot_has_the_modules_in_the_order_of_the_table() -> None:
+    networks = (("plain", 1.0, 1.0), ("se", 1.6, 1.8), ("sa", 2.0, 1.7))  # SA first by the device
+    peaks = {"peak_live_ratio": 1.5, "peak_live_bytes": 3.0 * 2**20, "mode": "inference"}
+    table = pd.DataFrame([network(*each, 0.95) | peaks for each in networks])
+    for name in ("device_overhead", "latency_overhead", "memory_overhead"):
+        (axes,) = PLOTS[name].draw(table, "a run").axes
+        assert [text.get_text() for text in axes.get_yticklabels()] == ["SA", "SE"], name
+    issued_fast = table.assign(issued_share=0.5)
+    (axes,) = PLOTS["memory_overhead"].draw(issued_fast, "a run").axes
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["SE", "SA"]
+
+
 def test_without_the_devices_own_time_latency_is_shown_as_what_it_is() -> None:
     table = of_run(0.95).drop(columns=["device_ratio"])
     shown, what = foremost(table)
