@@ -67,10 +67,10 @@ def test_a_column_of_words_breaks_between_them_though_one_begins_with_a_figure()
     rows = [("load", "18.6 on 2 cores (mean of the last minute)", "stop other work")]
     headings = ("what", "found", "what to do")
     assert shown(40, headings, rows, headings) == [
-        " what  found             what to do",
-        " load  18.6 on 2 cores   stop other work",
-        "       (mean of the last",
-        "       minute)",
+        " what  found            what to do",
+        " load  18.6 on 2 cores  stop other work",
+        "       (mean of the",
+        "       last minute)",
     ]
 
 

@@ -125,20 +125,26 @@ def titled(figure: Figure, setting: str, table: pd.DataFrame, *, exact: bool = F
     Of several runs the points show which; ``exact`` figures are valid whatever a control says.
     """
     held = [sure(row) for _, row in table.iterrows()]
-    if not any(held):
-        setting += FAILED
-    elif not all(held) and not exact:
-        setting += "; pale and hollow: too noisy to judge"
-    if not exact and any(of_issuing(row) for _, row in table.iterrows()):
-        setting += WAITED
-    text = fill(no_formula(setting), LINE)
+    if not exact:
+        if not any(held):
+            setting += FAILED
+        elif not all(held):
+            setting += "; pale and hollow: too noisy to judge"
+        if any(of_issuing(row) for _, row in table.iterrows()):
+            setting += WAITED
+    text = wrapped(no_formula(setting))
     figure.suptitle(text, fontsize=8, x=0.01, ha="left").set_gid(SETTING)
     return figure
 
 
 def noted(figure: Figure, notes: str) -> None:
     """Write what the plot means below it."""
-    figure.supxlabel(fill(notes, LINE), fontsize=8, x=0.01, ha="left").set_gid(NOTES)
+    figure.supxlabel(wrapped(notes), fontsize=8, x=0.01, ha="left").set_gid(NOTES)
+
+
+def wrapped(text: str) -> str:
+    """Return text in lines across the figure, broken between words: a page joins them again."""
+    return fill(text, LINE, break_on_hyphens=False)
 
 
 def of_one_run(known: pd.DataFrame, *keys: str) -> pd.DataFrame:
@@ -234,7 +240,7 @@ def legend_below(
         ncols=3,
         fontsize=7,
         frameon=False,
-        title=fill(notes, LINE),
+        title=wrapped(notes),
         title_fontsize=8,
         alignment="left",
     )
