@@ -238,7 +238,7 @@ def _accuracy(evaluations: Sequence[Evaluation]) -> dict[str, object] | None:
 def figure(text: str) -> str:
     """Return the number that a cell is sorted by, as text; empty where there is none."""
     # Not of a path whose first folder is a number.
-    number = re.match(r"(?:[=?] )?([-+]?\d[\d,]*(?:\.\d+)?)(?![\d,.]*/)", text)
+    number = re.match(r"(?:[=?≥] )?±?([-+]?\d[\d,]*(?:\.\d+)?)(?![\d,.]*/)", text)
     return number[1].replace(",", "") if number else ""
 
 
