@@ -33,6 +33,28 @@ def write_whole(path: Path, data: bytes) -> None:
         raise UserError(f"cannot write {path}: {error.strerror}") from error
 
 
+def require_folder(folder: Path) -> None:
+    """Refuse a folder that cannot be made or written to, by trying; nothing of the trial is left.
+
+    Permissions tell too little: of ``/proc`` they say that it can be written to.
+
+    Raises:
+        UserError: nothing can be made in it, or in the nearest folder above it that is there.
+    """
+    try:
+        there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    except OSError as error:
+        raise UserError(f"cannot write to {folder}: {error.strerror}") from error
+    if not there.is_dir():
+        raise UserError(f"cannot write to {folder}: {there} is not a folder")
+    try:
+        Path(tempfile.mkdtemp(prefix=".attnbench-", dir=there)).rmdir()
+    except OSError as error:
+        raise UserError(
+            f"cannot write to {folder}: nothing can be made in {there} ({error.strerror})"
+        ) from error
+
+
 def append_whole(path: Path, data: bytes) -> None:
     """Append to a file and sync; where that fails, remove what was written of the data.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from functools import partial
 from math import floor, isfinite, log10
 
@@ -162,6 +163,20 @@ def seconds(value: float) -> str:
     """Return a duration: ``1 min 40 s``."""
     minutes, rest = divmod(round(value), 60)
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def other_word(code: str, verdict: str) -> str:
+    """Return the code of a verdict; nothing where the verdict is the same word."""
+    return NOTHING if code == verdict else code
+
+
+def moment(text: str) -> str:
+    """Return a time of ISO 8601 for readers, ``2026-11-26 17:30:48 UTC``; other text as it is."""
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    return f"{when.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC" if when.tzinfo else text
 
 
 def joined(names: Iterable[str]) -> str:

@@ -6,7 +6,7 @@ import pytest
 
 from attnbench import files
 from attnbench.errors import UserError
-from attnbench.files import write_whole
+from attnbench.files import require_folder, write_whole
 
 
 def test_a_file_has_the_content_and_the_permissions_of_any_other(tmp_path):
@@ -30,3 +30,22 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path, monkeypatch, call, e
         write_whole(path, b"new")
     assert [left.name for left in tmp_path.iterdir()] == ["table.md"]
     assert path.read_text() == "old"
+
+
+def test_a_folder_is_tried_and_nothing_of_the_trial_is_left(tmp_path, monkeypatch):
+    require_folder(tmp_path)
+    require_folder(tmp_path / "new" / "deep")
+    assert not [*tmp_path.iterdir()]
+    (tmp_path / "file").touch()
+    for name in ("file", "file/x"):
+        with pytest.raises(UserError, match="file is not a folder"):
+            require_folder(tmp_path / name)
+    with pytest.raises(UserError, match="File name too long"):
+        require_folder(tmp_path / ("a" * 300))
+
+    def read_only(*_, **__):  # as a folder answers that is read-only; root may write to any
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(files.tempfile, "mkdtemp", read_only)
+    with pytest.raises(UserError, match=r"nothing can be made in .* \(Read-only file system\)"):
+        require_folder(tmp_path / "new")

@@ -57,3 +57,16 @@ def test_names_that_have_commas_are_told_apart_by_semicolons():
     assert formatting.joined(["SE", "file.py:C,sizes=(3, 5)"]) == "SE; file.py:C,sizes=(3, 5)"
     assert formatting.joined(["sa,groups=32"]) == "sa,groups=32"
     assert formatting.joined([]) == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2026-11-26T17:30:48+00:00", "2026-11-26 17:30:48 UTC"),
+        ("2026-11-26T19:30:48+02:00", "2026-11-26 17:30:48 UTC"),
+        ("2026-11-26T17:30:48", "2026-11-26T17:30:48"),
+        ("None", "None"),
+    ],
+)
+def test_a_moment_is_written_for_readers(text: str, expected: str) -> None:
+    assert formatting.moment(text) == expected

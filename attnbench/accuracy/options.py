@@ -9,6 +9,7 @@ from typing import get_args, get_type_hints
 
 from attnbench import host_names
 from attnbench.errors import UserError
+from attnbench.files import require_folder
 from attnbench.modules import SettingsError
 from attnbench.plugins import resolve
 from attnbench.records import case, evaluation, store
@@ -117,13 +118,14 @@ def _require_executable(options: EvaluationOptions, runtime: str, dtype: str) ->
 
 
 def require_place(out: Path | None) -> None:
-    """Refuse a folder for the record that holds something else.
+    """Refuse a folder for the record that holds something else, or cannot be written to.
 
     Raises:
-        UserError: it does, or it cannot be read.
+        UserError: it is one, or it cannot be read.
     """
     if out and store.has_files(out) and not (evaluation.exist(out) or store.runs_in(out)):
         raise UserError(f"{out} holds other files, no run and no evaluations; choose another --out")
+    require_folder(out or Path("reports"))
 
 
 def require_there(file: Path, data: Path) -> None:

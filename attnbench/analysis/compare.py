@@ -64,12 +64,14 @@ class Pair:
     """One configuration: how long its plain host took, and what a reader should know.
 
     ``plain_s`` are the old and new seconds for one image, None where it was not timed.
-    ``remarks`` say why the two cannot fairly be compared, or why there is no verdict.
+    ``remarks`` say why the two cannot fairly be compared, or why there is no verdict; ``faults``
+    are those of them that say the latter.
     """
 
     configuration: str
     plain_s: tuple[Interval | None, Interval | None]
     remarks: tuple[str, ...]
+    faults: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +104,7 @@ class Comparison:
         for pair in self.pairs:
             changes = [row for row in self.changes if row.configuration == pair.configuration]
             if not any(change.judged for change in changes):
-                reasons = "; ".join(pair.remarks) or "none was timed in both"
+                reasons = "; ".join(pair.faults) or "none was timed in both"
                 faults.append(f"no module has a verdict ({pair.configuration}): {reasons}")
         return faults
 
@@ -126,9 +128,15 @@ def compare(
     changes: list[Change] = []
     for old_runs, new_runs in _paired(before, after, force=force):
         remarks, faults = _remarks(old_runs, new_runs, force=force)
-        shown = (*remarks, *faults, *dict.fromkeys((*left_out, *left_out_too)))
-        plain_s = (old_runs.plain_s, new_runs.plain_s)
-        pairs.append(Pair(configuration=new_runs.case.described, plain_s=plain_s, remarks=shown))
+        without = (*faults, *dict.fromkeys((*left_out, *left_out_too)))
+        pairs.append(
+            Pair(
+                configuration=new_runs.case.described,
+                plain_s=(old_runs.plain_s, new_runs.plain_s),
+                remarks=(*remarks, *without),
+                faults=without,
+            )
+        )
         changes += _changes(old_runs, new_runs, limit, assumed, control_holds=not faults)
     if not any(change.change for change in changes):
         raise UserError(f"{old} and {new} have no module in common that was timed in both")

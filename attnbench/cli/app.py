@@ -30,7 +30,7 @@ from attnbench.cli.commands.run import run
 from attnbench.cli.commands.same import same
 from attnbench.cli.commands.selftest import selftest
 from attnbench.cli.commands.train import train
-from attnbench.cli.help_page import HelpPage
+from attnbench.cli.help_page import HelpOfAll, HelpPage
 from attnbench.cli.sweep.scheduler import scheduler
 from attnbench.cli.sweep.sweep import sweep
 from attnbench.cli.sweep.worker import worker
@@ -39,6 +39,7 @@ from attnbench.modules import SettingsError
 from attnbench.text import printable
 
 app = typer.Typer(
+    cls=HelpOfAll,
     help="Measure what an attention module really costs: counts, times, tables and plots. "
     "Without a command: run.",
     add_completion=False,

@@ -7,6 +7,7 @@ from pathlib import Path
 from attnbench.accuracy.options import EvaluationOptions
 from attnbench.cli import output
 from attnbench.errors import UserError
+from attnbench.files import require_folder
 from attnbench.records import precision, store
 from attnbench.records.device import in_a_path
 from attnbench.system import machine_lock, worker
@@ -19,6 +20,7 @@ def evaluate(
     """Evaluate a detector; ``options`` are checked."""
     if out and store.has_files(out) and not (precision.exist(out) or store.runs_in(out)):
         raise UserError(f"{out} holds other files, no run and no precisions; choose another --out")
+    require_folder(out or Path("reports"))
 
     from attnbench.cli.answers.report import print_precisions, write
     from attnbench.detection.evaluate import evaluate as compute  # and torch

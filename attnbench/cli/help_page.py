@@ -1,11 +1,12 @@
-"""The page that ``--help`` prints: paragraphs as wide as the terminal, no type beside a flag."""
+"""The page that ``--help`` prints: paragraphs as wide as the terminal, words for what is taken."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
 
 class HelpPage(TyperCommand):
@@ -16,12 +17,30 @@ class HelpPage(TyperCommand):
         super().__init__(*args, help=_unwrapped(help), **declared)
 
     def get_params(self, ctx: typer.Context) -> Any:  # type: ignore[override]  # Click's own class
-        """Return the parameters; a flag, which takes no value, names none."""
-        parameters = super().get_params(ctx)
-        for parameter in parameters:
-            if getattr(parameter, "is_flag", False):
-                parameter.metavar = ""
-        return parameters
+        """Return the parameters, of which none names a Python type."""
+        return _without_types(super().get_params(ctx))
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """Return the parts of the usage line; an argument that must be stands without braces."""
+        return [re.sub(r"\{(.+?)\}", r"\1", part) for part in super().collect_usage_pieces(ctx)]
+
+
+class HelpOfAll(TyperGroup):
+    """The commands, whose help names no Python type either."""
+
+    def get_params(self, ctx: typer.Context) -> Any:  # type: ignore[override]  # Click's own class
+        """Return the parameters, of which none names a Python type."""
+        return _without_types(super().get_params(ctx))
+
+
+def _without_types(parameters: Any) -> Any:
+    """Return the parameters: a flag takes no value, and an argument's name says what it is."""
+    for parameter in parameters:
+        if parameter.param_type_name == "argument":
+            parameter.display_type_rich = lambda **_: ""
+        elif getattr(parameter, "is_flag", False):
+            parameter.metavar = ""
+    return parameters
 
 
 def _unwrapped(text: str | None) -> str | None:

@@ -106,6 +106,13 @@ def option(
     return typer.Option(*flags, case_sensitive=False, **declared)
 
 
+def formats(names: Sequence[str], help: str = "") -> Any:
+    """Declare ``--format``, which takes one of these names."""
+    *others, last = (name.lower() for name in names)
+    listed = f"{', '.join(others)} or {last}. {help}".strip()
+    return option("FORMAT", listed, None, "--format")
+
+
 DeviceName = Annotated[
     str,
     option("NAME", "cpu, cuda, cuda:1, xpu, mps; auto takes a GPU where there is one."),
@@ -126,7 +133,7 @@ ImportRoot = Annotated[
     str | None,
     option(
         "DIR",
-        "Folder that package.module:ClassName, and the files of --module, are imported from; on "
+        "Folder that a package.module:ClassName or a FILE.py is imported from; on "
         "the path of the process that tries the module alone.",
     ),
 ]

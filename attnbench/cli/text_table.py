@@ -29,16 +29,18 @@ class TextTable:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         yield Text(self.caption, style="italic")
         columns = list(zip(self.headings, *self.rows, strict=True))
-        least, most = (
-            [max(map(cell_len, pieces)) for pieces in map(split, columns)]
-            for split in (self._unbroken, lambda column: column)
+        least, cells, most = (
+            [max(map(cell_len, pieces), default=0) for pieces in map(split, columns)]
+            for split in (self._unbroken, lambda column: column[1:], lambda column: column)
         )
         room = options.max_width
         # What is wider than the terminal has to be broken within words.
         least[0] = min(least[0], max(room // 2 - PADDING, 1))
         least[1:] = [min(width, max(room - least[0] - 2 * PADDING, 1)) for width in least[1:]]
         for part in _parts(least, room):
-            widths = _widths([least[n] for n in part], [most[n] for n in part], room)
+            widths = _widths(
+                [least[n] for n in part], [cells[n] for n in part], [most[n] for n in part], room
+            )
             plain = Table(box=None, header_style="bold")
             for number, width in zip(part, widths, strict=True):
                 left = number == 0 or self.headings[number] in self.words
@@ -55,7 +57,8 @@ class TextTable:
         heading, *cells = column
         pieces = heading.split() or [""]
         for cell in cells:
-            pieces += [cell] if _FIGURE.match(cell) else cell.split()
+            whole = heading not in self.words and _FIGURE.match(cell)
+            pieces += [cell] if whole else cell.split()
         return [piece[:LONGEST_WORD] for piece in pieces]
 
 
@@ -79,15 +82,21 @@ PADDING = 2
 """Of a column, left and right together."""
 
 
-def _widths(least: Sequence[int], most: Sequence[int], room: int) -> list[int]:
-    """Return a width for each column: as wide as it would be, or shrunk as far as must be."""
+def _widths(
+    least: Sequence[int], cells: Sequence[int], most: Sequence[int], room: int
+) -> list[int]:
+    """Return a width for each column: as wide as it would be, or shrunk as far as must be.
+
+    Headings break before cells do.
+    """
     widths = list(most)
-    excess = sum(widths) + PADDING * len(widths) - room
-    while excess > 0:
-        slack = [width - small for width, small in zip(widths, least, strict=True)]
-        widest = max(range(len(widths)), key=lambda n: (slack[n] > 0, widths[n]))
-        if slack[widest] <= 0:
-            break
-        widths[widest] -= 1
-        excess -= 1
+    for floor in (list(map(max, least, cells)), least):
+        excess = sum(widths) + PADDING * len(widths) - room
+        while excess > 0:
+            slack = [width - small for width, small in zip(widths, floor, strict=True)]
+            widest = max(range(len(widths)), key=lambda n: (slack[n] > 0, widths[n]))
+            if slack[widest] <= 0:
+                break
+            widths[widest] -= 1
+            excess -= 1
     return widths

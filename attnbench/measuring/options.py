@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
@@ -16,6 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from attnbench import host_names
 from attnbench.devices.energy import rapl
 from attnbench.errors import UserError
+from attnbench.files import require_folder
 from attnbench.modules import ATTENTION, SettingsError
 from attnbench.plugins import host_reference, resolve
 from attnbench.plugins.host_reference import parse_host
@@ -363,16 +363,7 @@ def require_place(out: Path | None) -> None:
     """
     if out and store.has_files(out) and not store.runs_in(out) and not store.holds_a_file(out):
         raise UserError(f"{out} holds other files and no run; choose another --out")
-    folder = out or Path("reports")
-    try:
-        there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-        if not there.is_dir():
-            raise UserError(f"cannot write to {folder}: {there} is not a folder")
-        if not os.access(there, os.W_OK | os.X_OK):
-            raise UserError(f"cannot write to {folder}: Permission denied")
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise UserError(f"cannot write to {folder}: {reason}") from error
+    require_folder(out or Path("reports"))
 
 
 @cache

@@ -112,14 +112,16 @@ def run(
 
     Raises:
         UserError: an option that cannot be, a module or host that is not known, no module that
-            fits, another configuration or machine, a folder that cannot be written to, or a script
-            without the guard; or another's work there, where ``if_busy`` is "refuse".
+            fits, another configuration or machine, a folder that cannot be written to, a script
+            without the guard or read from standard input; or another's work there, where
+            ``if_busy`` is "refuse".
     """
     if getattr(multiprocessing.current_process(), "_inheriting", False):
         raise UserError(
             "attnbench.run is called while a child process imports the script; call it under "
             "if __name__ == '__main__':"
         )
+    _require_a_main_file()
     # Neither is part of the plan: a run may be resumed with another.
     with worker.time_limit(options.timeout_s):
         notify = progress or _unheard()
@@ -135,6 +137,17 @@ def run(
     if measured.left_out and progress is None:
         warn(f"left out: {'; '.join(measured.left_out.values())}", stacklevel=2)
     return measured
+
+
+def _require_a_main_file() -> None:
+    """Refuse a program from standard input: child processes import the file that it says it is."""
+    main = sys.modules["__main__"]
+    path = getattr(main, "__file__", None)
+    if path and getattr(main, "__spec__", None) is None and not Path(path).exists():
+        raise UserError(
+            f"child processes import the program that calls attnbench.run, and {path} is no file; "
+            "write the program to a file, or run it with python -c or in a notebook"
+        )
 
 
 @dataclass(frozen=True)

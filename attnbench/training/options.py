@@ -8,6 +8,7 @@ from typing import Literal
 
 from attnbench import host_names
 from attnbench.errors import UserError
+from attnbench.files import require_folder
 from attnbench.modules import ATTENTION
 from attnbench.plugins import host_reference, resolve
 from attnbench.plugins.host_reference import parse_host
@@ -71,11 +72,12 @@ def checked(options: TrainOptions, out: Path | None) -> tuple[TrainOptions, Reci
     ``device``, ``threads`` and ``workers`` stay None where neither states them.
 
     Raises:
-        UserError: an option that cannot be, a folder that holds something else, or that was begun
-            with another recipe, host or data.
+        UserError: an option that cannot be, a folder that holds something else, that cannot be
+            written to, or that was begun with another recipe, host or data.
         SettingsError: a module that is not known.
     """
     recorded = None if out is None else _recorded(out)
+    require_folder(out or Path("reports"))
     stated = replace(
         options,
         host=None if options.host is None else parse_host(options.host).name,

@@ -236,6 +236,10 @@ def test_both_controls_can_fail_beside_a_difference_of_machines(stored):
     old = stored("old", sa=1.0, control=1.01)
     new = stored("new", sa=9.0, control=1.01, facts={"cpu": "B"})
     comparison = compare(old, new, LIMIT, force=True)
+    (fault,) = comparison.open_faults  # which says why there is no verdict, and nothing else
+    assert "the control of the old failed" in fault
+    assert "the control of the new failed" in fault
+    assert "cpu is " not in fault
     assert [remark.split(" is ")[0] for remark in remarks(comparison)] == [
         "cpu",
         "the control of the old failed: the plain host against itself",

@@ -139,7 +139,10 @@ run --isolated --stages 2                     | --isolated measures all stages
 run --isolated --cuda-graph --device cpu      | --cuda-graph needs a CUDA device
 run --host retinanet_resnet50_fpn --mode training | has no --mode training
 run --out FILE                                | cannot write to
-run --out FILE/run                            | cannot write to
+run --out FILE/run                            | FILE is not a folder
+run --out /dev/null/x                         | /dev/null is not a folder
+run --out /proc/x                             | cannot write to /proc/x: nothing can be made in /
+run --dry-run --out /proc/x                   | cannot write to /proc/x
 run --out OTHERS                              | holds other files and no run
 run --out DAMAGED                             | line 1: not JSON
 run --out RUN --seed 1                        | seed is 0 there and 1 here
@@ -174,6 +177,8 @@ evaluate E --image-size 31                    | image_size must be at least 32
 evaluate E --image-size 224x224               | --image-size
 evaluate E --threads 0                        | threads must be at least 1
 evaluate E --workers -1                       | workers must be at least 0
+evaluate E --out FILE/x                       | FILE is not a folder
+evaluate E --out /proc/x                      | cannot write to /proc/x
 evaluate E --out OTHERS                       | holds other files, no run and no evaluations
 evaluate E --kye model                        | --key
 train                                         | --data
@@ -208,6 +213,8 @@ train --data digits --device tpu              | unknown device 'tpu'
 train --data digits --threads 0               | threads must be at least 1
 train --data digits --workers -1              | workers must be at least 0
 train --data digits --save-minutes 0          | save-minutes must be a positive number
+train --data digits --out FILE/x              | FILE is not a folder
+train --data digits --out /proc/x             | cannot write to /proc/x
 train --data digits --out OTHERS              | holds other files, no run and no trainings
 train --data digits --out UNREAD              | line 1: not JSON
 check --format yaml                           | 'yaml' is not one of
@@ -234,6 +241,9 @@ selftest --device tpu                         | unknown device 'tpu'
 report                                        | DIR
 report nowhere                                | cannot read nowhere
 report RUN RUN                                | give --out
+report RUN --out FILE                         | FILE is not a folder
+report RUN --out /proc/x                      | cannot write to /proc/x
+history RUN --out /proc/x                     | cannot write to /proc/x
 report DAMAGED                                | line 1: not JSON
 """
 

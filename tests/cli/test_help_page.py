@@ -15,7 +15,7 @@ def test_help_wraps_paragraphs_by_the_terminal_and_gives_flags_no_value(
     assert call(command, "--help") == 0
     text = capsys.readouterr().out
     assert max(map(len, text.splitlines())) <= 80
-    assert "<bool>" not in text
+    assert not re.findall(r"<[^>]*>|list\[|\{[^}]*\}", text)
     about = text.partition("Usage:")[2].partition("\n\n")[0] + "\n" + text.partition("╭")[0]
     lines = [line.rstrip() for line in about.splitlines()]
     for line, following in pairwise(lines):
@@ -30,3 +30,34 @@ def test_help_names_the_flag_and_what_it_does(capsys: pytest.CaptureFixture[str]
     text = capsys.readouterr().out
     assert re.search(r"--isolated +Modules alone", text)
     assert re.search(r"--threads +N +Threads", text)
+
+
+def test_the_help_of_all_names_no_type_and_usage_shows_arguments_as_they_are_written(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert call("--help") == 0
+    assert "<" not in capsys.readouterr().out
+    for command, usage in {
+        "compare": "compare [OPTIONS] OLD [NEW]",
+        "report": "report [OPTIONS] DIR...",
+        "explain": "explain [OPTIONS] [CODE]",
+    }.items():
+        assert call(command, "--help") == 0
+        assert re.search(re.escape(usage) + r" *\n", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize(
+    ("command", "names"),
+    [
+        ("run", "text or json."),
+        ("check", "text, json, junit or github."),
+        ("compare", "text, json or github."),
+        ("doctor", "text or json."),
+    ],
+)
+def test_every_format_is_listed_in_one_way(
+    command: str, names: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(command, "--help") == 0
+    text = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert f"--format FORMAT {names}" in text

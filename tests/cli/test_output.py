@@ -63,6 +63,26 @@ def test_lines_of_a_table_break_between_words_and_never_within_an_interval():
     ]
 
 
+def test_a_column_of_words_breaks_between_them_though_one_begins_with_a_figure():
+    rows = [("load", "18.6 on 2 cores (mean of the last minute)", "stop other work")]
+    headings = ("what", "found", "what to do")
+    assert shown(40, headings, rows, headings) == [
+        " what  found            what to do",
+        " load  18.6 on 2 cores  stop other work",
+        "       (mean of the",
+        "       last minute)",
+    ]
+
+
+def test_headings_break_before_the_words_of_a_column_do():
+    headings = ("what", "interval holds 1", "median half-width")
+    assert shown(45, headings, [("drift: a third slower", "19", "0.90%")]) == [
+        "                         interval      median",
+        " what                     holds 1  half-width",
+        " drift: a third slower        19       0.90%",
+    ]
+
+
 def test_columns_that_do_not_fit_follow_behind_the_first_one_again():
     assert shown(34, HEADINGS, ROWS, ("verdict",)) == [
         " module   latency ratio [95%]",

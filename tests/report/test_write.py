@@ -55,7 +55,10 @@ def test_plots_say_of_which_setting_they_are_and_whether_the_control_held(
     report.write(replace(run, rounds=run.rounds[:5]), folder)  # too few for a control
     for plot in PLOTS:
         text = (folder / f"{plot}.svg").read_text()
-        assert f">{setting}; too noisy to judge<" in text
+        if plot == "memory_overhead":  # computed from shapes: no control can fail it
+            assert f">{setting}<" in text
+        else:
+            assert f">{setting}; too noisy to judge<" in text
 
 
 def test_the_setting_is_the_first_line(run: Run, folder: Path) -> None:

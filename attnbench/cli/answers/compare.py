@@ -12,7 +12,7 @@ from attnbench import analysis, formatting
 from attnbench.analysis import baselines
 from attnbench.analysis.compare import Change, Comparison
 from attnbench.cli import output
-from attnbench.cli.options import BetweenRuns, option, share
+from attnbench.cli.options import BetweenRuns, formats, option, share
 from attnbench.errors import UserError
 from attnbench.text import markdown_text
 
@@ -51,7 +51,7 @@ def cells(change: Change) -> tuple[str, ...]:
         formatting.ratio(change.change),
         formatting.NOTHING if change.between is None else f"±{formatting.percent(change.between)}",
         change.verdict,
-        change.code,
+        formatting.other_word(change.code, change.verdict),
     )
 
 
@@ -107,7 +107,7 @@ def compare(  # noqa: PLR0913, PLR0917  an option each
             help="Exit status 0 even if no module has a verdict, or one is not timed any more.",
         ),
     ] = False,
-    format_: Annotated[ChangeFormat, typer.Option("--format")] = ChangeFormat.TEXT,
+    format_: Annotated[ChangeFormat, formats([*ChangeFormat])] = ChangeFormat.TEXT,
 ) -> int:
     """Show how each module's overhead changed between runs, with its interval.
 

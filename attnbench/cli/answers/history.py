@@ -13,9 +13,9 @@ from attnbench import formatting
 from attnbench.analysis import history as analysis
 from attnbench.analysis.history import History, Point, Series
 from attnbench.cli import output
-from attnbench.cli.options import BetweenRuns, option
+from attnbench.cli.options import BetweenRuns, formats, option
 from attnbench.errors import UserError
-from attnbench.files import write_whole
+from attnbench.files import require_folder, write_whole
 from attnbench.formatting import title
 
 HistoryFormat = StrEnum("HistoryFormat", ["TEXT", "JSON"])
@@ -27,19 +27,21 @@ HEADINGS = (
 
 def history(
     folders: Annotated[
-        list[Path], typer.Argument(metavar="DIR...", help="Folders of runs, in any order.")
+        list[Path], typer.Argument(metavar="DIR", help="Folders of runs, in any order.")
     ],
     out: Annotated[
         Path | None, option("DIR", "Also draw each machine and configuration there.", "none")
     ] = None,
     between_runs: BetweenRuns = None,
-    format_: Annotated[HistoryFormat, typer.Option("--format")] = HistoryFormat.TEXT,
+    format_: Annotated[HistoryFormat, formats([*HistoryFormat])] = HistoryFormat.TEXT,
 ) -> int:
     """Show each module's ratio over the runs of one machine and configuration, by date.
 
     A run is compared with all runs since the last significant change; what else changed with it
     (versions of torch, driver, attnbench, a custom module's code) stands beside it.
     """
+    if out is not None:
+        require_folder(out)
     known = analysis.history(folders, between_runs)
     if format_ is HistoryFormat.JSON:
         print(output.json_text(known))
@@ -75,7 +77,7 @@ def _cells(point: Point) -> tuple[str, ...]:
         formatting.ratio(point.known),
         formatting.ratio(point.change),
         point.verdict,
-        point.code,
+        formatting.other_word(point.code, point.verdict),
         "; ".join(point.differs) or formatting.NOTHING,
     )
 

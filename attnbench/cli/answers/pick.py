@@ -12,7 +12,7 @@ import typer
 from attnbench import analysis, formatting
 from attnbench.analysis.pick import Candidate, Choice, Limits
 from attnbench.cli import output
-from attnbench.cli.options import BetweenRuns, option, share
+from attnbench.cli.options import BetweenRuns, formats, option, share
 from attnbench.formatting import joined
 from attnbench.records import image_size
 from attnbench.records.evaluation import PUBLISHED_SIZE
@@ -161,7 +161,7 @@ def pick(  # noqa: PLR0913, PLR0917  an option each
         ),
     ] = None,
     between_runs: BetweenRuns = None,
-    format_: Annotated[ChoiceFormat, typer.Option("--format")] = ChoiceFormat.TEXT,
+    format_: Annotated[ChoiceFormat, formats([*ChoiceFormat])] = ChoiceFormat.TEXT,
 ) -> int:
     """Show which modules are within limits, the most accurate first, and why the others are not.
 

@@ -13,7 +13,7 @@ from attnbench import formatting
 from attnbench.analysis import plan as analysis
 from attnbench.analysis.plan import SamplingPlan
 from attnbench.cli import output
-from attnbench.cli.options import BetweenRuns, choice, option, share
+from attnbench.cli.options import BetweenRuns, choice, formats, option, share
 from attnbench.stats.components import Cost, Mix
 from attnbench.stats.verdicts import reasons
 
@@ -24,13 +24,13 @@ HEADINGS = ("module", "rounds", "processes", "runs")
 
 def plan(
     folders: Annotated[
-        list[Path], typer.Argument(metavar="DIR...", help="Runs of one configuration.")
+        list[Path], typer.Argument(metavar="DIR", help="Runs of one configuration.")
     ],
     to: Annotated[
         float | None, option("SHARE", "The half-width (95%) to reach.", "1%", parser=share)
     ] = None,
     between_runs: BetweenRuns = None,
-    format: Annotated[str, option("FORMAT", f"One of {', '.join(FORMATS)}.")] = "text",
+    format: Annotated[str, formats(FORMATS)] = "text",
 ) -> int:
     """Say what mix of rounds, processes and runs knows every ratio to a half-width soonest.
 

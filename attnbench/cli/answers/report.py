@@ -12,6 +12,7 @@ from rich.console import Console
 from attnbench.cli import output
 from attnbench.cli.options import BetweenRuns, option
 from attnbench.errors import UserError
+from attnbench.files import require_folder
 
 if TYPE_CHECKING:
     from attnbench.records.precision import Precision
@@ -113,7 +114,7 @@ def report_command(
     folders: Annotated[
         list[Path],
         typer.Argument(
-            metavar="DIR...", help="Folder of a run, of several, of evaluations or trainings."
+            metavar="DIR", help="Folder of a run, of several, of evaluations or trainings."
         ),
     ],
     out: Annotated[
@@ -136,4 +137,6 @@ def report_command(
     """
     if out is None and len(folders) > 1:
         raise UserError("several folders: give --out, the folder for their joint page")
+    if out is not None:
+        require_folder(out)
     show(folders, out or folders[0], output.console(), paper, between_runs)

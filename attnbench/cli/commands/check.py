@@ -15,7 +15,7 @@ import typer
 from attnbench import formatting
 from attnbench.claims.outcome import Outcome
 from attnbench.cli import output
-from attnbench.cli.options import BetweenRuns, Timeout, option, stated
+from attnbench.cli.options import BetweenRuns, Timeout, formats, option, stated
 from attnbench.errors import UserError
 from attnbench.plugins.spec import is_in_file
 from attnbench.system import worker
@@ -38,7 +38,7 @@ def cells(outcome: Outcome) -> tuple[str, ...]:
     figures = (outcome.stated_text, outcome.computed_text, outcome.rule)
     row = (outcome.name, outcome.subject, *figures)
     if outcome.kind == "limit":
-        return (*row, outcome.verdict, outcome.code)
+        return (*row, outcome.verdict, formatting.other_word(outcome.code, outcome.verdict))
     verdict = outcome.verdict
     if verdict != outcome.code:  # most verdicts on claims are their code
         verdict += f" ({outcome.code})"
@@ -151,7 +151,7 @@ def check(  # noqa: PLR0913, PLR0917  an option each
     image_size: Annotated[str | None, stated("image_size")] = None,
     stages: Annotated[str | None, stated("stages")] = None,
     blocks: Annotated[str | None, stated("blocks")] = None,
-    format_: Annotated[Format, typer.Option("--format")] = Format.TEXT,
+    format_: Annotated[Format, formats([*Format])] = Format.TEXT,
     timeout: Timeout = None,
 ) -> int:
     """Check published figures, or your own limits, against the code.

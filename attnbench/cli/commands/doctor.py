@@ -6,14 +6,14 @@ from dataclasses import asdict
 from typing import Annotated
 
 from attnbench.cli import output
-from attnbench.cli.options import choice, option
+from attnbench.cli.options import choice, formats
 from attnbench.system.doctor import activity, findings
 
 FORMATS = ("text", "json")
 
 
 def doctor_command(
-    format: Annotated[str, option("FORMAT", f"One of {', '.join(FORMATS)}.")] = "text",
+    format: Annotated[str, formats(FORMATS)] = "text",
 ) -> int:
     """Examine this machine for two seconds; status 1 where something would disturb a run."""
     as_json = choice(format, "--format", FORMATS) == "json"

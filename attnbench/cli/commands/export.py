@@ -11,6 +11,7 @@ from attnbench import formatting
 from attnbench.cli import options, output
 from attnbench.cli.options import OF_WEIGHTS, ImportRoot, Timeout, choice, option, stated
 from attnbench.errors import UserError
+from attnbench.files import require_folder
 from attnbench.records.case import EXPORTED, RUNTIMES, UNTRIED, RunOptions
 from attnbench.records.variants import PLAIN
 from attnbench.runtimes.table import TABLE
@@ -111,3 +112,4 @@ def _require_place(out: Path) -> None:
         raise UserError(f"--out {out} is a folder; name a file")
     if not out.parent.is_dir():
         raise UserError(f"cannot write {out}: there is no folder {out.parent}")
+    require_folder(out.parent)

@@ -102,11 +102,9 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
     ] = False,
     format_: Annotated[
         RunFormat,
-        option(
-            None,
+        options.formats(
+            [*RunFormat],
             "json: one object at the end on standard output, and all else on standard error.",
-            None,
-            "--format",
         ),
     ] = RunFormat.TEXT,
 ) -> int:

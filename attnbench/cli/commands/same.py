@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from attnbench.cli import output
-from attnbench.cli.options import ImportRoot, Timeout, choice, imported_from, option
+from attnbench.cli.options import ImportRoot, Timeout, choice, formats, imported_from, option
 from attnbench.errors import UserError
 from attnbench.plugins.resolve import parse
 from attnbench.system import worker
@@ -26,7 +26,7 @@ def same(  # noqa: PLR0913, PLR0917  an option each
             "--map", metavar="A=B", help="A tensor of the first and its counterpart. Repeatable."
         ),
     ] = None,
-    format_: Annotated[str, typer.Option("--format", metavar="NAME", help="text, json")] = "text",
+    format_: Annotated[str, formats(FORMATS)] = "text",
     timeout: Timeout = None,
 ) -> int:
     """Compare two modules on equal weights, in float64: outputs, parameters, operators.

@@ -24,10 +24,11 @@ from attnbench.report.tables import accuracy, claims, stages
 from attnbench.report.tables.grid import by_runtime, grid, labels, shared, turned
 from attnbench.report.tables.inside import shares
 from attnbench.report.tables.pooled import pooled
-from attnbench.report.tables.remarks import machine, notes, remarks
+from attnbench.report.tables.remarks import notes, place, remarks
 from attnbench.report.tables.run import LoadedRun, Runs, of_several, overview, tables
 from attnbench.report.tables.sentences.control import control
 from attnbench.report.tables.table import Table
+from attnbench.stats.replicates import began
 from attnbench.text import visible
 
 MARKS = {
@@ -120,7 +121,8 @@ def _section(
         "isolated": isolated,
         "holds": loaded.foremost_fault is None,
         "control": control(loaded),
-        "machine": machine(run),
+        "machine": place(run),
+        "began": formatting.moment(began(run)),
         "papers": _papers(run.modules),
         "remarks": notes(loaded),
         "compared": compared,
@@ -236,7 +238,7 @@ def _accuracy(evaluations: Sequence[Evaluation]) -> dict[str, object] | None:
 def figure(text: str) -> str:
     """Return the number that a cell is sorted by, as text; empty where there is none."""
     # Not of a path whose first folder is a number.
-    number = re.match(r"(?:[=?] )?([-+]?\d[\d,]*(?:\.\d+)?)(?![\d,.]*/)", text)
+    number = re.match(r"(?:[=?≥] )?±?([-+]?\d[\d,]*(?:\.\d+)?)(?![\d,.]*/)", text)
     return number[1].replace(",", "") if number else ""
 
 

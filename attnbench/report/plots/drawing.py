@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from math import ceil, isfinite
+from math import ceil, hypot, isfinite
 from textwrap import fill
 from typing import Any
 
@@ -19,7 +19,7 @@ from matplotlib.transforms import Affine2D, Bbox
 from attnbench.errors import UserError
 from attnbench.formatting import title
 from attnbench.records.variants import CONTROL, PLAIN
-from attnbench.report.plots.style import INK, NOTES, RC, SETTING, Shape, say
+from attnbench.report.plots.style import INK, NOTES, RC, REFERENCE, SETTING, Shape, say
 from attnbench.report.tables.run import FAILED, WAITED
 from attnbench.stats.quantities.device_time import WAITS
 from attnbench.text import printable
@@ -125,20 +125,26 @@ def titled(figure: Figure, setting: str, table: pd.DataFrame, *, exact: bool = F
     Of several runs the points show which; ``exact`` figures are valid whatever a control says.
     """
     held = [sure(row) for _, row in table.iterrows()]
-    if not any(held):
-        setting += FAILED
-    elif not all(held) and not exact:
-        setting += "; pale and hollow: too noisy to judge"
-    if not exact and any(of_issuing(row) for _, row in table.iterrows()):
-        setting += WAITED
-    text = fill(no_formula(setting), LINE)
+    if not exact:
+        if not any(held):
+            setting += FAILED
+        elif not all(held):
+            setting += "; pale and hollow: too noisy to judge"
+        if any(of_issuing(row) for _, row in table.iterrows()):
+            setting += WAITED
+    text = wrapped(no_formula(setting))
     figure.suptitle(text, fontsize=8, x=0.01, ha="left").set_gid(SETTING)
     return figure
 
 
 def noted(figure: Figure, notes: str) -> None:
     """Write what the plot means below it."""
-    figure.supxlabel(fill(notes, LINE), fontsize=8, x=0.01, ha="left").set_gid(NOTES)
+    figure.supxlabel(wrapped(notes), fontsize=8, x=0.01, ha="left").set_gid(NOTES)
+
+
+def wrapped(text: str) -> str:
+    """Return text in lines across the figure, broken between words: a page joins them again."""
+    return fill(text, LINE, break_on_hyphens=False)
 
 
 def of_one_run(known: pd.DataFrame, *keys: str) -> pd.DataFrame:
@@ -170,13 +176,14 @@ def point(  # noqa: PLR0913  all that a point shows
     *,
     hollow: bool = False,
     pale: bool = False,
+    size: float = 7,
 ) -> None:
     """Draw a marker with its intervals and a tooltip; a pale one, without a verdict, is hollow."""
     colour, marker = shape
     face, edge, width = ("none", colour, 1.2) if hollow or pale else (colour, INK, 0.4)
     style: Any = {"markerfacecolor": face, "markeredgecolor": edge, "markeredgewidth": width}
     at, alpha = _errors("x", x) | _errors("y", y), PALE if pale else None
-    drawn = axes.errorbar(**at, **style, fmt=marker, color=colour, markersize=7, alpha=alpha)
+    drawn = axes.errorbar(**at, **style, fmt=marker, color=colour, markersize=size, alpha=alpha)
     say(drawn.lines[0], words)
 
 
@@ -233,7 +240,7 @@ def legend_below(
         ncols=3,
         fontsize=7,
         frameon=False,
-        title=fill(notes, LINE),
+        title=wrapped(notes),
         title_fontsize=8,
         alignment="left",
     )
@@ -243,6 +250,9 @@ def legend_below(
 
 AROUND = 3.0
 """Distance of a name from its point or whisker, in typographic points."""
+
+FAR = 6.0
+"""Distance of a name from its point and whiskers from which on a line leads to the point."""
 
 
 def label(  # noqa: PLR0913  what stands where, and how it is written
@@ -257,6 +267,7 @@ def label(  # noqa: PLR0913  what stands where, and how it is written
 ) -> None:
     """Write each module's name, or its text, beside its point: clear of points, whiskers, names.
 
+    An empty text is not written. A line leads to a point whose text found no place close by.
     ``lines`` are others to keep clear of, each from ``x, y`` to ``x, y`` along an axis.
     Call it when the figure is otherwise finished and laid out.
     """
@@ -272,6 +283,8 @@ def label(  # noqa: PLR0913  what stands where, and how it is written
     for variant, name, span, (point_box, *whiskers) in zip(
         variants, names, spans, marks, strict=True
     ):
+        if not name:
+            continue
         width, height = 0.7 * size * len(name), size + 1
         boxes = list(_places([point_box, *whiskers], width, height, room))
         box = min(boxes, key=lambda box: sum(map(box.overlaps, taken)) + 3 * _outside(box, room))
@@ -280,11 +293,52 @@ def label(  # noqa: PLR0913  what stands where, and how it is written
         centre = ((point_box.x0 + point_box.x1) / 2, (point_box.y0 + point_box.y1) / 2)
         offset = (box.x0 - centre[0], box.y0 - centre[1])
         text = axes.annotate(
-            name, at, xytext=offset, textcoords="offset points", fontsize=size, va="bottom"
+            name,
+            at,
+            xytext=offset,
+            textcoords="offset points",
+            fontsize=size,
+            va="bottom",
+            arrowprops=_leader(box, (point_box, *whiskers)),
         )
         text.set_in_layout(False)  # it lies inside the axes
         if texts is None:
             tooltips([text], [variant])
+
+
+def _leader(box: Bbox, marks: Sequence[Bbox]) -> dict[str, Any] | None:
+    """Return the line from a name to its point; None where it stands close to any of its marks.
+
+    ``marks`` are the boxes of its point, which comes first, and of its whiskers.
+    """
+    if min(_gap(box, mark) for mark in marks) < FAR:
+        return None
+    point = marks[0]
+    # Where in the name the line begins: its own nearest place, as shares of width and height.
+    nearest = (
+        _share((point.x0 + point.x1) / 2, box.x0, box.x1),
+        _share((point.y0 + point.y1) / 2, box.y0, box.y1),
+    )
+    return {
+        "arrowstyle": "-",
+        "color": REFERENCE,
+        "linewidth": 0.5,
+        "relpos": nearest,
+        "shrinkA": 1,
+        "shrinkB": 3,
+    }
+
+
+def _gap(box: Bbox, other: Bbox) -> float:
+    """Return the distance between two boxes."""
+    across = max(box.x0 - other.x1, other.x0 - box.x1, 0.0)
+    up = max(box.y0 - other.y1, other.y0 - box.y1, 0.0)
+    return hypot(across, up)
+
+
+def _share(value: float, low: float, high: float) -> float:
+    """Return where a value lies between two, from 0 to 1."""
+    return min(max((value - low) / (high - low), 0.0), 1.0)
 
 
 def _marks(axes: Axes, span: tuple[float | Span, float | Span], scale: float) -> list[Bbox]:

@@ -14,7 +14,7 @@ import pandas as pd
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from attnbench.report.plots.drawing import Plot
+from attnbench.report.plots.drawing import Plot, no_formula
 from attnbench.report.plots.inside import INSIDE_PLOTS
 from attnbench.report.plots.roofline import ISOLATED_PLOTS
 from attnbench.report.plots.run import PLOTS
@@ -79,9 +79,20 @@ def drawn(plots: Mapping[str, Plot], table: pd.DataFrame, setting: str) -> list[
             words = visible(plot.describe(table))
             svg = as_svg(figure, alternative=words)
             figure.set_layout_engine("none")  # the layout is done
-            notes = " ".join(figure.get_supxlabel().split())
+            notes = f"{_beyond(figure, setting)} {figure.get_supxlabel()}"
+            notes = " ".join(notes.split())
             drawings.append(Drawing(name, plot.caption, words, notes, svg, as_png(figure)))
     return drawings
+
+
+def _beyond(figure: Figure, setting: str) -> str:
+    """Return what the line above a plot says beyond its setting, as a sentence.
+
+    A page leaves that line out, and states the setting once; but not that a control failed.
+    """
+    above = " ".join(figure.get_suptitle().split())
+    rest = above.removeprefix(" ".join(no_formula(setting).split())).lstrip("; ")
+    return f"{rest[:1].upper()}{rest[1:]}." if rest and rest != above else ""
 
 
 OF_FILES = {SETTING: "data-above", NOTES: "data-below"}

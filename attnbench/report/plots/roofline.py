@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from matplotlib.figure import Figure
 
 from attnbench.formatting import joined, title
 from attnbench.report.plots.drawing import (
+    LONGEST_BESIDE,
     Plot,
     Span,
     canvas,
@@ -41,7 +43,10 @@ def roofline(table: pd.DataFrame, setting: str) -> Figure:
     placed = known[known["macs"] > 0]
     figure, (axes,) = canvas(3.8)
     names = list(dict.fromkeys(placed["module"]))
-    look, points = looks(names), []
+    look, points, lines = looks(names), [], []
+    for module, rows in placed.groupby("module", sort=False):
+        across, up = zip(*((x, y[0]) for x, y in map(_place, _rows(rows))), strict=True)
+        axes.plot(across, up, color=look[str(module)][0], linewidth=0.7, alpha=0.6)
     for _, row in placed.iterrows():
         x, y = _place(row)
         points.append((x, y))
@@ -49,18 +54,21 @@ def roofline(table: pd.DataFrame, setting: str) -> Figure:
             f"{title(row['module'])}, stage {row['stage']:.0f}: {y[0]:,.3g} GMAC/s, "
             f"{x:.3g} multiply-accumulates a byte, {row['bytes_per_s'] / GIGA:.1f} GB/s"
         )
-        point(axes, x, y, look[row["module"]], words, pale=not sure(row))
+        point(axes, x, y, look[row["module"]], words, pale=not sure(row), size=5)
         own = _own_roof(row, rate)
         if np.isfinite(own):
             colour, _ = look[row["module"]]
             axes.plot([x], [own], color=colour, marker="_", markersize=9, markeredgecolor=colour)
             axes.lines[-1].set_markeredgewidth(1.4)
+            lines.append((x / 1.3, own, x * 1.3, own))
     intensities = [x for x, _ in points] or [1.0]
     ridge = rate / bandwidth if np.isfinite(rate) else max(intensities)
     left, right = min(*intensities, ridge) / 3, max(*intensities, ridge) * 6
     along = np.geomspace(left, right, 200)
     roof = np.minimum(bandwidth * along, rate) / GIGA
     axes.plot(along, roof, color=REFERENCE, linewidth=1.2, label="large copy,\nlarge product")
+    bends = list(zip(along[::8], roof[::8], strict=True))
+    lines += [(*start, *end) for start, end in pairwise(bends)]
     if known["copy_bytes_per_s"].notna().any():
         axes.plot([], [], color=REFERENCE, marker="_", linestyle="none", label="copy of its map")
     for module in names:
@@ -69,7 +77,10 @@ def roofline(table: pd.DataFrame, setting: str) -> Figure:
     axes.set(xscale="log", yscale="log", xlim=(left, right), ylabel="GMAC/s")
     axes.set_xlabel("intensity (multiply-accumulates a byte of memory traffic)")
     legend = axes.legend(
-        loc="upper left", bbox_to_anchor=(1, 1), title="number: stage", title_fontsize=7
+        loc="upper left",
+        bbox_to_anchor=(1, 1),
+        title="number: first or\nlast stage",
+        title_fontsize=7,
     )
     tooltips(legend.get_texts()[-len(names) :] if names else [], names)
     noted(figure, _notes(known))
@@ -79,10 +90,24 @@ def roofline(table: pd.DataFrame, setting: str) -> Figure:
         placed["module"],
         [x for x, _ in points],
         [y for _, y in points],
-        [f"{stage:.0f}" for stage in placed["stage"]],
+        _stages_at_ends(placed),
         size=7,
+        lines=lines,
     )
     return figure
+
+
+def _stages_at_ends(placed: pd.DataFrame) -> list[str]:
+    """Return ``GC 1`` for each module's first and last stage; nothing for those between.
+
+    A name that is too long beside its point is left to the legend.
+    """
+    module = placed["module"]
+    between = module.duplicated() & module.duplicated(keep="last")
+    texts = []
+    for name, stage in zip(map(written, module), placed["stage"], strict=True):
+        texts.append(f"{name} {stage:.0f}" if len(name) <= LONGEST_BESIDE else f"{stage:.0f}")
+    return ["" if inner else text for inner, text in zip(between, texts, strict=True)]
 
 
 def _place(row: pd.Series[Any]) -> tuple[float, Span]:
@@ -101,7 +126,11 @@ def _own_roof(row: pd.Series[Any], rate: float) -> float:
 
 
 def _placed(known: pd.DataFrame) -> list[pd.Series[Any]]:
-    return [row for _, row in known[known["macs"] > 0].iterrows()]
+    return _rows(known[known["macs"] > 0])
+
+
+def _rows(table: pd.DataFrame) -> list[pd.Series[Any]]:
+    return [row for _, row in table.iterrows()]
 
 
 def _without(known: pd.DataFrame) -> list[str]:
@@ -117,12 +146,15 @@ def _not_fully_counted(known: pd.DataFrame) -> list[str]:
 
 
 def _notes(known: pd.DataFrame) -> str:
-    notes = "Vertical intervals: within this run."
+    placed = known[known["macs"] > 0]
+    joins = "A line joins a module's stages in their order. "
+    notes = joins * bool(placed["module"].duplicated().any())
+    notes += "Vertical intervals: within this run."
     without = _without(known)
     bandwidth, rate = ceilings(known)
     if known["copy_bytes_per_s"].notna().any():
         notes += " Dashes: the roof of each, a copy of the map that it sees."
-    elif any(y[1] > min(bandwidth * x, rate) / GIGA for x, y in map(_place, _placed(known))):
+    elif any(y[1] > min(bandwidth * x, rate) / GIGA for x, y in map(_place, _rows(placed))):
         notes += " Above the roof: probably from a cache, faster than a large copy."
     if modules := _not_fully_counted(known):
         notes += f" Not fully counted, so higher than drawn: {joined(map(title, modules))}."

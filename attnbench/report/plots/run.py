@@ -30,7 +30,7 @@ from attnbench.report.plots.style import REFERENCE, looks, say
 
 def latency_overhead(table: pd.DataFrame, setting: str) -> Figure:
     """Plot latency over the plain host in percent, ordered, with 95% intervals; control shaded."""
-    known = drawing.of_one_run(modules(table, "ratio")).sort_values("ratio")
+    known = _as_in_the_table(drawing.of_one_run(modules(table, "ratio")))
     figure, (axes,) = drawing.canvas(1.1 + 0.32 * max(len(known), 1))
     alone = "of rounds alone" if "runs" in table else "within this run"
     notes = f"Thin: {drawing.WIDEST_INTERVALS}. Thick: {alone}."
@@ -100,7 +100,8 @@ def paper_cost_against_latency(table: pd.DataFrame, setting: str) -> Figure:
         counted = known.dropna(subset=[key])
         for _, row in counted.iterrows():
             x, shape = row[key] / scale, look[row["variant"]]
-            words = f"{spoken(row)}; {what} {x:+,.4g}"
+            figures = f"{x:+,.0f}" if scale == 1 else f"{x:+,.4g}"
+            words = f"{spoken(row)}; {what} {figures}"
             point(axes, x, overhead(row), shape, words, pale=not sure(row))
         costs = counted[key] / scale
         axes.set_xscale("symlog", linthresh=threshold)
@@ -156,8 +157,16 @@ def memory_overhead(table: pd.DataFrame, setting: str) -> Figure:
 
 def _order(known: pd.DataFrame) -> list[str]:
     """Return the modules as in the table: the fastest first, where they were timed."""
-    key = "ratio" if "ratio" in known and known["ratio"].notna().any() else "added"
-    return list(known.groupby("variant")[key].max().sort_values(na_position="last").index)
+    if "ratio" in known and known["ratio"].notna().any():
+        return list(dict.fromkeys(_as_in_the_table(known)["variant"]))
+    return list(known.groupby("variant")["added"].max().sort_values().index)
+
+
+def _as_in_the_table(known: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows as the first table has them: the fastest first, by the time that leads."""
+    known = known.reset_index(drop=True)  # tables of several runs have a number more than once
+    leading, _ = drawing.foremost(known)
+    return known.loc[leading["ratio"].sort_values().index]
 
 
 def memory(table: pd.DataFrame) -> pd.DataFrame:

@@ -17,11 +17,16 @@ from attnbench.stats.replicates import began
 
 def machine(run: Run) -> str:
     """Return where and when it ran, in one line."""
+    return f"{place(run)}, {began(run)}"
+
+
+def place(run: Run) -> str:
+    """Return where it ran: processor, threads and versions."""
     case, environment = run.case, run.environment
     name = environment.get("gpu") or environment.get("cpu")
     return (
         f"{name}, {counted(case.threads, 'thread')}, torch {environment.get('torch')}, "
-        f"Python {environment.get('python')}, {began(run)}"
+        f"Python {environment.get('python')}"
     )
 
 

@@ -105,7 +105,7 @@ OF_SEVERAL = {
 }
 """Headings in tables of several runs."""
 
-WAITED = "; the GPU waited for Python: this ratio is of issuing"
+WAITED = "; the GPU waited for Python: latency is that of issuing"
 """Follows captions and settings where issuing took more than nine tenths of the time."""
 
 OF_ISSUING = {"ratio_between_runs": "ratio of issuing [95%]"}
@@ -252,7 +252,8 @@ def overview(loaded: LoadedRun) -> Table:
     pinned = networks["variant"] == PLAIN
     fastest_first = "device_ratio" if loaded.leads_with_device else "ratio"
     ordered = pd.concat([networks[pinned], networks[~pinned].sort_values(fastest_first)])
-    caption = f"Compared with the plain host{loaded.across}{_waited(loaded)}"
+    failed = "" if loaded.foremost_fault is None else FAILED
+    caption = f"Compared with the plain host{loaded.across}{failed}{_waited(loaded)}"
     keys = _with_runs(loaded, OVERVIEW_OF_DEVICE if loaded.has_device_times else OVERVIEW)
     keys = _without_common_code(loaded, keys)
     headings = AS_PAPERS_COUNT | _of_issuing(loaded)

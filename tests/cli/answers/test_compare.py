@@ -87,7 +87,7 @@ def test_json_has_every_field_and_null_for_an_infinite_end(stored):
     assert se["old"] == {"median": pytest.approx(1.1), "low": 0.0, "high": None}
     assert se["change"]["high"] is None
     (pair,) = data["pairs"]
-    assert list(pair) == ["configuration", "plain_s", "remarks"]
+    assert list(pair) == ["configuration", "plain_s", "remarks", "faults"]
     assert [side["median"] for side in pair["plain_s"]] == pytest.approx([0.05, 0.05])
     assert eca["lost"] is True
     assert (eca["new"], eca["change"], eca["between"]) == (None, None, None)

@@ -16,6 +16,12 @@ def test_the_series_are_printed_and_drawn(stored, tmp_path, capsys):
     assert svg.count("stroke-dasharray") >= 1
 
 
+def test_a_code_that_is_the_verdicts_own_word_is_not_printed_twice(stored, tmp_path, capsys):
+    stored("runs/1", sa=1.2)
+    assert call("history", str(tmp_path / "runs")) == 0
+    assert capsys.readouterr().out.split().count("first") == 1
+
+
 def test_json_holds_every_point(stored, tmp_path, capsys):
     stored("runs/1", sa=1.2)
     assert call("history", str(tmp_path / "runs"), "--format", "json") == 0

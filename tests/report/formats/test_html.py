@@ -135,6 +135,8 @@ def test_a_control_that_failed_is_said_at_the_top(run: Run, tmp_path: Path) -> N
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "too noisy to judge</span>" in text
     assert "control holds" not in text
+    caption = "Compared with the plain host; intervals include the variation between runs"
+    assert f"{caption}; too noisy to judge<" in text
 
 
 def test_a_name_is_data_and_never_markup(run: Run, tmp_path: Path) -> None:
@@ -233,6 +235,8 @@ def test_several_runs_are_sections_of_one_page_that_are_told_apart(
         ("-0.5", "-0.5"),
         ("= 1.001 [0.9, 1.1]", "1.001"),
         ("38 [36, 41]%", "38"),
+        ("±2.0%", "2.0"),
+        ("≥ 12.3", "12.3"),
         ("–", ""),
         ("slower", ""),
         ("13952522076/DCANet README @29c0792", ""),

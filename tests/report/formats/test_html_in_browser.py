@@ -150,7 +150,7 @@ def test_a_heading_explains_its_column_and_a_table_can_be_copied(opened):
     parameters = heading(opened, "added parameters")
     opened.execute_script("arguments[0].scrollIntoView({block: 'center'})", parameters)
     ActionChains(opened).move_to_element(parameters).perform()
-    assert opened.find_element("id", "tip").text == "params less the plain host's."
+    assert opened.find_element("id", "tip").text == "Learnable parameters, less the plain host's."
     opened.execute_script(
         "window.copied = async (text) => { window.kept = text; return true; };"
         "document.querySelector('.copy').click()"
@@ -168,3 +168,23 @@ def test_paper_has_neither_arrows_nor_buttons(opened):
     opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
     assert content == "none"
     assert not any(buttons)
+
+
+def test_paper_is_white_for_a_reader_in_the_dark_too(opened):
+    dark = {"features": [{"name": "prefers-color-scheme", "value": "dark"}]}
+    ink = "return getComputedStyle(document.querySelector('h1')).color"
+    colours = []
+    for media in ("screen", "print"):
+        opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": media, **dark})
+        colours.append(opened.execute_script(ink))
+    opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": []})
+    assert colours == ["rgb(231, 234, 238)", "rgb(27, 31, 36)"]
+
+
+def test_the_hint_to_scroll_stands_above_what_scrolls(opened):
+    above = (
+        "return [...document.querySelectorAll('.more')].every("
+        "(more) => more.nextElementSibling.matches('.scroll'))"
+    )
+    assert opened.execute_script(above)
+    assert opened.execute_script("return document.querySelectorAll('.more').length") > 2

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from attnbench.report.plots.drawing import foremost
+from attnbench.report.plots.render import drawn
 from attnbench.report.plots.run import PLOTS
 
 
@@ -44,6 +45,30 @@ def test_what_lies_against_time_lies_against_that_of_the_gpu_where_it_waited(
     assert f"against {what} over the plain host" in words
     assert f"SE {se}" in words
     assert "of issuing" not in words
+
+
+def test_every_plot_has_the_modules_in_the_order_of_the_table() -> None:
+    networks = (("plain", 1.0, 1.0), ("se", 1.6, 1.8), ("sa", 2.0, 1.7))  # SA first by the device
+    peaks = {"peak_live_ratio": 1.5, "peak_live_bytes": 3.0 * 2**20, "mode": "inference"}
+    table = pd.DataFrame([network(*each, 0.95) | peaks for each in networks])
+    for name in ("device_overhead", "latency_overhead", "memory_overhead"):
+        (axes,) = PLOTS[name].draw(table, "a run").axes
+        assert [text.get_text() for text in axes.get_yticklabels()] == ["SA", "SE"], name
+    issued_fast = table.assign(issued_share=0.5)
+    (axes,) = PLOTS["memory_overhead"].draw(issued_fast, "a run").axes
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["SE", "SA"]
+
+
+def test_a_page_says_below_a_plot_what_the_line_above_it_said_beyond_the_setting() -> None:
+    peaks = {"peak_live_ratio": 1.5, "peak_live_bytes": 3.0 * 2**20, "mode": "inference"}
+    table = of_run(0.95).assign(**peaks, control_fault="too wide")
+    setting = "a setting of many-worded parts: " + "one-two " * 20
+    notes = {drawing.name: drawing.notes for drawing in drawn(PLOTS, table, setting)}
+    beyond = "Too noisy to judge; the GPU waited for Python: latency is that of issuing. Thin: "
+    assert notes["latency_overhead"].startswith(beyond)
+    assert notes["memory_overhead"] == ""  # its figures are exact, whatever was timed
+    sound = {each.name: each.notes for each in drawn(PLOTS, of_run(0.5).assign(**peaks), setting)}
+    assert sound["latency_overhead"].startswith("Thin")
 
 
 def test_without_the_devices_own_time_latency_is_shown_as_what_it_is() -> None:

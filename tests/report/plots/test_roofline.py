@@ -1,4 +1,5 @@
 from io import StringIO
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -8,6 +9,7 @@ from helpers.figures import (
     spoken,
     unsure,
 )
+from matplotlib.text import Text
 
 from attnbench.report.plots.roofline import ISOLATED_PLOTS, ceilings, roofline
 
@@ -53,6 +55,42 @@ def test_a_roofline_rises_with_the_copy_and_is_level_at_the_product() -> None:
     assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
     # SK: 2e9 multiply-accumulates over 1e8 bytes at 1e10 bytes a second.
     assert spoken(figure) == ["SK, stage 1: 200 GMAC/s, 20 multiply-accumulates a byte, 10.0 GB/s"]
+
+
+def stages(moved: list[float], module: str = "sk") -> pd.DataFrame:
+    """A module at as many stages as it moves so many bytes at."""
+    rows = pd.concat([ALONE[1:]] * len(moved), ignore_index=True)
+    of_stages = range(1, len(moved) + 1)
+    return rows.assign(module=module, stage=list(map(float, of_stages)), moved_bytes=moved)
+
+
+def test_a_module_is_one_line_with_its_first_and_last_stage_named() -> None:
+    figure = roofline(stages([1e8, 3e8, 9e8, 27e8]), "setting")
+    (axes,) = figure.axes
+    assert [text.get_text() for text in axes.texts] == ["SK 1", "SK 4"]
+    # 2e9 multiply-accumulates over the bytes of each stage.
+    joined = [list(line.get_xdata()) for line in axes.lines if len(line.get_xdata()) == 4]
+    assert joined == [pytest.approx([20, 20 / 3, 20 / 9, 20 / 27])]
+    assert "A line joins a module's stages" in figure.get_supxlabel()
+    assert "A line joins" not in roofline(ALONE, "setting").get_supxlabel()
+
+
+def test_the_name_of_a_long_module_is_left_to_the_legend() -> None:
+    figure = roofline(stages([1e8, 9e8], "mine.py:Attention"), "setting")
+    assert [text.get_text() for text in figure.axes[0].texts] == ["1", "2"]
+
+
+def test_names_of_modules_at_one_place_stand_apart_and_lines_lead_from_those_far_away() -> None:
+    names = ("se", "cbam", "eca", "gc", "sk")
+    figure = roofline(pd.concat([stages([1e8, 1.01e8], name) for name in names]), "setting")
+    texts = figure.axes[0].texts
+    # Of the words alone, without the space above and below the letters.
+    boxes = [Text.get_window_extent(text).expanded(0.8, 0.6) for text in texts]
+    assert len(boxes) == 10
+    assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))
+    led = [text.arrow_patch is not None for text in texts]
+    assert any(led)
+    assert not all(led)
 
 
 def test_a_dash_is_the_roof_of_a_copy_of_the_map_and_the_product_bounds_it() -> None:

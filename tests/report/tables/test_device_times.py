@@ -96,7 +96,7 @@ def test_a_module_without_a_devices_own_time_is_untimed_where_others_have_one(lo
 def test_where_the_gpu_waited_the_device_ratio_stands_first(waiting: LoadedRun) -> None:
     glance, top = tables(waiting)[0], overview(waiting)
     for table in (glance, top):
-        assert "the GPU waited for Python: this ratio is of issuing" in table.caption
+        assert "the GPU waited for Python: latency is that of issuing" in table.caption
         assert table.headings[1] == "device ratio [95%]"
         assert "ratio of issuing [95%]" in table.headings
         assert "latency ratio [95%]" not in table.headings
@@ -133,7 +133,7 @@ def test_the_page_has_the_fastest_of_the_device_first_where_it_waited(run: Run) 
 def test_where_it_did_not_nothing_is_called_issuing(run: Run) -> None:
     loaded = LoadedRun(on_a_device(run, issued=0.5))
     shown = page({"run": loaded}, {"run": render.of_run(loaded)})
-    assert "this ratio is of issuing" not in shown
+    assert "latency is that of issuing" not in shown
     assert "ratio of issuing" not in shown
     assert "device ratio [95%]" in shown
     assert "waited for Python" not in " ".join(remarks(loaded))

@@ -67,7 +67,7 @@ def test_who_sat_out_is_said(case):
     run = run_of(case)
     resting = Round(number=24, process=3, blocks=run.rounds[0].blocks[:2], sits_out=("sa",))
     run.rounds.append(resting)
-    expected = "Rounds that modules sat out, as they had those that they need: SA 1."
+    expected = "Rounds without a module that had as many as it needs: SA 1."
     assert expected in remarks(LoadedRun(run))
     assert row(LoadedRun(run))["rounds"] == 24
 

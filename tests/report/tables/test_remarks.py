@@ -143,6 +143,10 @@ def test_the_gpus_clock_is_given_from_least_to_most(run: Run) -> None:
     ]
 
 
+def test_a_clock_that_stays_is_given_once(run: Run) -> None:
+    assert said_of_the_gpu(run, CALM, CALM) == ["GPU clock after the rounds: 1980 MHz."]
+
+
 def test_nothing_is_said_of_a_gpu_whose_driver_says_nothing(run: Run) -> None:
     assert said_of_the_gpu(run, NO_DRIVER, {}) == []
 

@@ -76,8 +76,8 @@ addEventListener("scroll", () => shown && show(shown), { passive: true });
 // Say where something is wider than the page.
 function hint() {
   for (const wide of document.querySelectorAll(".scroll")) {
-    const more = wide.nextElementSibling?.querySelector(".more");
-    if (more) more.hidden = wide.scrollWidth <= wide.clientWidth + 1;
+    const more = wide.previousElementSibling;
+    if (more?.matches(".more")) more.hidden = wide.scrollWidth <= wide.clientWidth + 1;
   }
 }
 hint();

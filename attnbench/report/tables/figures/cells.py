@@ -33,7 +33,7 @@ def levels(row: pd.Series[Any], key: str) -> str:
     return f"±{formatting.percent(rounds)} rounds, ±{formatting.percent(processes)} processes"
 
 
-def added(key: str, unit: str, heading: str, show: Callable[..., str]) -> Column:
-    """Return the column of a figure less the plain host's."""
-    meaning = f"`{key}` less the plain host's."
+def added(key: str, unit: str, heading: str, show: Callable[..., str], what: str) -> Column:
+    """Return the column of a figure less the plain host's; ``what`` says of what."""
+    meaning = f"{what}, less the plain host's."
     return Column(f"added_{key}", meaning, unit, f"added {heading}", figure(show, signed=True))

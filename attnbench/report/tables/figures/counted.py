@@ -19,14 +19,17 @@ RULES = {
 
 def _operations(rule: str) -> Iterator[Column]:
     key = f"{rule}_operations"
-    meaning = f"Operations for one image under the rule `{rule}`: {RULES[rule]}."
-    yield Column(key, meaning, "1", f"{rule} (G)", figure(giga))
-    yield added(key, "1", f"{rule} (M)", mega)
+    what = f"Operations for one image under the rule `{rule}` ({RULES[rule]})"
+    yield Column(key, f"{what}.", "1", f"{rule} (G)", figure(giga))
+    yield added(key, "1", f"{rule} (M)", mega, what)
 
+
+_LAUNCHING = "Operators of one forward that launch work, under the rule `executed`"
+_MOVING = "Bytes that the operators of one forward read and write, each tensor once an operator"
 
 KERNELS = Column(
     "kernels",
-    "Operators of one forward that launch work, under the rule `executed`.",
+    f"{_LAUNCHING}.",
     "1",
     "kernels",
     figure(whole),
@@ -35,7 +38,7 @@ KERNELS = Column(
 
 MOVED = Column(
     "moved_bytes",
-    "Bytes that these read and write, each tensor once an operator.",
+    f"{_MOVING}.",
     "byte",
     "memory traffic (MiB)",
     figure(mebibytes),
@@ -44,12 +47,12 @@ MOVED = Column(
 
 COUNTED = (
     Column("params", "Learnable parameters, exact.", "1", "parameters", figure(whole)),
-    added("params", "1", "parameters", whole),
+    added("params", "1", "parameters", whole, "Learnable parameters"),
     Column("thop_params", "Parameters that thop reports; it misses bare ones.", "1"),
     *(column for rule in RULES for column in _operations(rule)),
     KERNELS,
-    added("kernels", "1", "kernels", whole),
+    added("kernels", "1", "kernels", whole, _LAUNCHING),
     MOVED,
-    added("moved_bytes", "byte", "memory traffic (MiB)", mebibytes),
+    added("moved_bytes", "byte", "memory traffic (MiB)", mebibytes, _MOVING),
 )
 """What is known of counts, each also less the plain host's."""

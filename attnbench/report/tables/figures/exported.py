@@ -7,9 +7,14 @@ from attnbench.formatting import mebibytes, whole
 from attnbench.report.tables.figures.cells import added
 from attnbench.report.tables.table import Column, figure, words
 
+_EXECUTED = (
+    "Operators that a runtime executes after its own optimisation, of files that are exported"
+)
+_FILE = "Bytes of the exported file"
+
 NODES = Column(
     "nodes",
-    "Operators that a runtime executes after its own optimisation, of files that are exported.",
+    f"{_EXECUTED}.",
     "1",
     "operators",
     figure(whole),
@@ -18,7 +23,7 @@ NODES = Column(
 
 EXPORTED = (
     NODES,
-    added("nodes", "1", "operators", whole),
+    added("nodes", "1", "operators", whole, _EXECUTED),
     Column(
         "added_operators",
         "The types of these operators of which there are more or fewer than in the plain host.",
@@ -26,8 +31,8 @@ EXPORTED = (
         "of these",
         words,
     ),
-    Column("artefact_bytes", "Of the exported file.", "byte", "file (MiB)", figure(mebibytes)),
-    added("artefact_bytes", "byte", "to the file (MiB)", mebibytes),
+    Column("artefact_bytes", f"{_FILE}.", "byte", "file (MiB)", figure(mebibytes)),
+    added("artefact_bytes", "byte", "to the file (MiB)", mebibytes, _FILE),
     Column(
         "relative_error",
         "Largest difference to the outputs of eager PyTorch in float32, as a share of the largest "

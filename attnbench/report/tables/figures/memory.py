@@ -38,7 +38,7 @@ PEAKS = {
 def _peak(peak: str) -> Iterator[Column]:
     words, meaning = PEAKS[peak]
     yield Column(f"peak_{peak}_bytes", meaning, "byte", f"{words} (MiB)", figure(mebibytes))
-    meaning = f"`peak_{peak}_bytes` over the plain host's."
+    meaning = f"{words.capitalize()} over the plain host's. {meaning}"
     yield Column(f"peak_{peak}_ratio", meaning, "1", f"{words} ratio", figure(fraction))
 
 

@@ -51,8 +51,9 @@ TIMED = (
     ),
     *with_ends(
         "ratio",
-        "exp of the median over rounds of log(step / plain step of the same round), of a module to "
-        "both copies of the plain host; of several processes the mean of their medians; "
+        "Latency over the plain host's: exp of the median over rounds of log(step / plain step of "
+        "the same round), of a module to both copies of the plain host; of several processes the "
+        "mean of their medians; "
         "`attnbench/stats/interval.py` and `processes.py` say "
         "how its interval is computed. It covers the rounds and processes of this run alone.",
         "1",
@@ -76,8 +77,8 @@ TIMED = (
     Column("processes", "Processes of the run in which the variant ran.", "1"),
     *with_ends(
         "ratio_between_runs",
-        "`ratio`; its interval also covers the variation between runs of the same case, as that of "
-        "`pick` does (`attnbench/stats/between_runs.py`).",
+        "Latency over the plain host's, as `ratio`; its interval also covers the variation between "
+        "runs of the same case, as that of `pick` does (`attnbench/stats/between_runs.py`).",
         "1",
         "latency ratio [95%]",
         ratio,
@@ -170,7 +171,8 @@ VERDICTS = (
     ),
     Column(
         "tied_between_runs",
-        "As `tied_with`, where the interval also covers the variation between runs.",
+        "Modules to which its ratio has an interval that holds 1, the variation between runs "
+        "included; a list in JSON.",
         "",
         "not distinguishable from",
         names,

@@ -38,7 +38,8 @@ def disturbances(run: Run) -> list[str]:
         lines.append(f"WARNING: after {counted(foreign, 'round')} other processes were on the GPU.")
     clocks = [mhz for moment in run.moments if isinstance(mhz := moment.get("gpu_clock_mhz"), int)]
     if clocks:
-        lines.append(f"GPU clock after the rounds: {min(clocks)} to {max(clocks)} MHz.")
+        span = " to ".join(map(str, sorted({min(clocks), max(clocks)})))
+        lines.append(f"GPU clock after the rounds: {span} MHz.")
     return lines
 
 

@@ -30,7 +30,7 @@ def rounds(run: Run) -> str:
 
 
 def processes(run: Run) -> list[str]:
-    """Return over how many processes the rounds are spread, and which modules sat out."""
+    """Return over how many processes the rounds are spread, and how many a module sat out."""
     lines = []
     count = ratios.whole_processes(run.rounds)
     if count >= FEWEST_PROCESSES:
@@ -40,7 +40,7 @@ def processes(run: Run) -> list[str]:
         )
     if rested := Counter(name for timed in run.rounds for name in timed.sits_out or ()):
         listed = joined(f"{title(name)} {count}" for name, count in rested.items())
-        lines.append(f"Rounds that modules sat out, as they had those that they need: {listed}.")
+        lines.append(f"Rounds without a module that had as many as it needs: {listed}.")
     return lines
 
 
