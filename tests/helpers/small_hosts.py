@@ -13,7 +13,7 @@ from torchvision.models.efficientnet import EfficientNet, MBConvConfig
 from torchvision.models.mobilenetv2 import MobileNetV2
 from torchvision.models.mobilenetv3 import InvertedResidualConfig, MobileNetV3
 from torchvision.models.regnet import BlockParams, RegNet
-from torchvision.models.resnet import BasicBlock, ResNet
+from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 from torchvision.models.shufflenetv2 import ShuffleNetV2
 from torchvision.models.swin_transformer import SwinTransformer
 
@@ -51,6 +51,10 @@ def regnet():
 
 def resnet():
     return ResNet(BasicBlock, [1, 1, 1, 1], num_classes=5)
+
+
+def bottlenecks():
+    return ResNet(Bottleneck, [1, 1, 1, 1], num_classes=5)
 
 
 def swin():

@@ -110,3 +110,35 @@ SITES: dict[tuple[type[BasicBlock | Bottleneck], Site], Callable[..., nn.Module]
     (BasicBlock, Site.AFTER_STAGE): AfterStage,
     (Bottleneck, Site.AFTER_STAGE): AfterStage,
 }
+
+
+class BasicBlockCallingAttention(BasicBlock):
+    """torchvision's basic block that calls the ``attention`` registered with it."""
+
+    forward = AfterBn2.forward  # type: ignore[assignment]  # it reads the same attributes
+
+
+class BottleneckCallingAttention(Bottleneck):
+    """torchvision's bottleneck that calls the ``attention`` registered with it."""
+
+    forward = AfterBn3.forward  # type: ignore[assignment]
+
+
+CALLING: dict[type[nn.Module], type[nn.Module]] = {
+    BasicBlock: BasicBlockCallingAttention,
+    Bottleneck: BottleneckCallingAttention,
+}
+
+
+def let_call(block: nn.Module, part: nn.Module) -> bool:
+    """Let torchvision's own block call its ``attention`` itself, if ``part`` is its last norm.
+
+    Return whether it does. The block stays the same object, with its parameters and hooks.
+    """
+    kind: Any = type(block)
+    if kind not in CALLING or "forward" in vars(block):
+        return False
+    if getattr(block, LAST_NORM[kind]) is not part:
+        return False
+    block.__class__ = CALLING[kind]
+    return True
