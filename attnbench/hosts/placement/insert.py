@@ -5,7 +5,7 @@ the arguments of a call on the caller's stack). So no hook can free that map bef
 as a block that calls the module itself has done by then: inference may hold one map more. Freeing
 its storage would break a caller that uses it again, and a tensor that computes when it is first
 used would be timed in place of the module. An identity allocates nothing, and so adds no byte.
-torchvision's residual blocks are known, and call the module themselves in any network.
+The residual blocks of torchvision's and timm's ResNets are known, and call the module themselves.
 
 The hook holds the module, which is registered with the part's block too. Copies and pickles of the
 network keep both as one. ``torch.nn.SyncBatchNorm.convert_sync_batchnorm`` does not: it puts new
@@ -62,7 +62,7 @@ def insert(
 ) -> list[str]:
     """Put ``make(position)`` at every position; return the paths of the modules.
 
-    By a hook, but behind the last norm of torchvision's residual blocks: they call it themselves.
+    By a hook, but behind the last norm of blocks that call it themselves.
 
     Each is registered as ``attention`` of the nearest ancestor that is no container (a second one
     there as ``attention2``); in the place of a part, it is registered within that place.
