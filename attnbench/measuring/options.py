@@ -29,6 +29,7 @@ from attnbench.records.run import Run, can_be_profiled, gather
 from attnbench.records.variants import BLOCKS, STAGES, alone
 from attnbench.runtimes import table
 from attnbench.runtimes.int8 import calibration
+from attnbench.system.worker import require_timeout
 from attnbench.text import near, unknown
 
 T = TypeVar("T", Case, RunOptions)
@@ -182,7 +183,7 @@ def require_values(options: RunOptions) -> None:
     """Refuse options of several values without any, unknown hosts and stages, and a budget of 0.
 
     Raises:
-        UserError: one of them, or a number of repetitions or minutes that cannot be.
+        UserError: one of them, or a number of repetitions, seconds or minutes that cannot be.
     """
     if empty := [option for option in (*GRID, "modules") if not getattr(options, option)]:
         raise UserError(f"{empty[0]} has no value")
@@ -191,6 +192,8 @@ def require_values(options: RunOptions) -> None:
             f"the budget must be a positive number of seconds below {LONGEST_S:g}, not "
             f"{options.budget_s}"
         )
+    if options.timeout_s is not None:
+        require_timeout(options.timeout_s)
     if not 0 <= (options.wait_for_quiet_s or 0.0) < LONGEST_S:
         raise UserError(
             f"--wait-for-quiet must be a number of seconds, at least 0 and below {LONGEST_S:g}, "
@@ -385,7 +388,22 @@ def _valid(kind: type[T], values: dict[str, Any]) -> T:
             known = first["ctx"]["expected"].replace(" or ", ", ").replace("'", "")
             hint = near(str(first["input"]), known.split(", "))
             raise UserError(f"unknown {option} {value}{hint}; known: {known}") from error
+        if first["type"] in KINDS:
+            raise UserError(f"{option} must be {KINDS[first['type']]}, not {value}") from error
         raise UserError(f"{option}: {first['msg']}, not {value}") from error
+
+
+KINDS = {
+    "string_type": "a text",
+    **dict.fromkeys(("bool_type", "bool_parsing"), "True or False"),
+    **dict.fromkeys(
+        ("int_type", "int_parsing", "int_parsing_size", "int_from_float", "finite_number"),
+        "a whole number",
+    ),
+    **dict.fromkeys(("float_type", "float_parsing"), "a number"),
+    "tuple_type": "a tuple of values, such as (1, 8)",
+}
+"""What an option must be, by the kind of pydantic's error."""
 
 
 def _recorded(runs: Sequence[Run]) -> dict[str, Any]:

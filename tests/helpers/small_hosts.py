@@ -8,12 +8,13 @@ import torch
 from timm.models.resnet import Bottleneck as TimmBottleneck
 from timm.models.resnet import ResNet as TimmResNet
 from torch import nn
+from torch.utils._python_dispatch import _len_torch_dispatch_stack
 from torchvision.models.convnext import CNBlockConfig, ConvNeXt
 from torchvision.models.efficientnet import EfficientNet, MBConvConfig
 from torchvision.models.mobilenetv2 import MobileNetV2
 from torchvision.models.mobilenetv3 import InvertedResidualConfig, MobileNetV3
 from torchvision.models.regnet import BlockParams, RegNet
-from torchvision.models.resnet import BasicBlock, ResNet
+from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 from torchvision.models.shufflenetv2 import ShuffleNetV2
 from torchvision.models.swin_transformer import SwinTransformer
 
@@ -51,6 +52,10 @@ def regnet():
 
 def resnet():
     return ResNet(BasicBlock, [1, 1, 1, 1], num_classes=5)
+
+
+def bottlenecks():
+    return ResNet(Bottleneck, [1, 1, 1, 1], num_classes=5)
 
 
 def swin():
@@ -140,6 +145,20 @@ class DataDependent(nn.Module):
         for _ in range(int(self.steps)):
             x = self.bn(x) if x.sum() > 1e9 else x + 1
         return x.mean((2, 3))
+
+
+class Unwatched(nn.Module):
+    """Fails while its operators are watched, with data too, as some extensions do."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem, self.conv = nn.Conv2d(3, 8, 3, 2, 1), nn.Conv2d(8, 8, 3, 1, 1)
+
+    def forward(self, x):
+        x = self.stem(x)
+        if _len_torch_dispatch_stack():
+            raise RuntimeError("no kernel")
+        return x + self.conv(x)
 
 
 class Unstable(nn.Module):

@@ -138,6 +138,19 @@ def test_a_network_whose_work_depends_on_data_is_traced_with_data():
     assert where.shape == (8, 64, 64)
 
 
+def test_a_network_that_cannot_be_traced_says_which_call_stopped_it_and_takes_at():
+    why = r"cannot be traced, .* \(aten\.convolution.*: RuntimeError: no kernel\)"
+    for choice in (Choice(), Choice(at="!stem"), Choice(replace="squeeze-excite")):
+        with pytest.raises(SettingsError, match=why) as error:
+            positions(host("Unwatched"), choice, (64, 64))
+        assert "\n" not in str(error.value)
+        assert ("--at 'stem@Conv2d', which works all the same" in str(error.value)) == (
+            not choice.replace
+        )
+    (where,) = positions(host("Unwatched"), Choice(at="conv"), (64, 64))
+    assert where.shape == (8, 32, 32)
+
+
 def test_a_block_that_calls_all_it_holds_is_refused():
     with pytest.raises(SettingsError, match="would be called 2 times, as its block calls all"):
         positions(host("Children"), Choice(at="first"), (64, 64))

@@ -73,7 +73,7 @@ def test_a_grid_from_python_is_planned_whole_and_resumed_where_it_was_interrupte
 def test_bad_options_from_python_are_errors_of_the_user(tmp_path):
     for options, message in (
         ({"modules": ("foo",)}, "unknown attention module 'foo'"),
-        ({"batch_size": 8}, "batch_size: Input should be a valid tuple, not 8"),
+        ({"batch_size": 8}, r"batch_size must be a tuple of values, such as \(1, 8\), not 8"),
         ({"dtype": ("int4",)}, "unknown dtype 'int4'"),
     ):
         with pytest.raises(UserError, match=message):

@@ -110,3 +110,47 @@ SITES: dict[tuple[type[BasicBlock | Bottleneck], Site], Callable[..., nn.Module]
     (BasicBlock, Site.AFTER_STAGE): AfterStage,
     (Bottleneck, Site.AFTER_STAGE): AfterStage,
 }
+
+
+class BasicBlockCallingAttention(BasicBlock):  # type: ignore[misc]  # torchvision has no types
+    """torchvision's basic block that calls the ``attention`` registered with it."""
+
+    forward = AfterBn2.forward  # it reads the same attributes
+
+
+class BottleneckCallingAttention(Bottleneck):  # type: ignore[misc]
+    """torchvision's bottleneck that calls the ``attention`` registered with it."""
+
+    forward = AfterBn3.forward
+
+
+CALLING: dict[type[nn.Module], type[nn.Module]] = {
+    BasicBlock: BasicBlockCallingAttention,
+    Bottleneck: BottleneckCallingAttention,
+}
+
+
+TIMMS = {("timm.models.resnet", "BasicBlock"): "bn2", ("timm.models.resnet", "Bottleneck"): "bn3"}
+"""The last norm of timm's blocks, by file and class: timm is imported where it is asked for."""
+
+SLOT = "se"
+"""What these call behind that norm, unless it is None."""
+
+
+def let_call(block: nn.Module, part: nn.Module) -> bool:
+    """Let a block call its ``attention`` itself behind its last norm, if that is ``part``.
+
+    Return whether it does: torchvision's residual blocks do, and timm's where they have no module
+    of their own. The block stays the same object, with its parameters and hooks.
+    """
+    kind: Any = type(block)
+    norm = LAST_NORM.get(kind) or TIMMS.get((kind.__module__, kind.__name__))
+    if norm is None or getattr(block, norm) is not part or "forward" in vars(block):
+        return False
+    if kind in CALLING:
+        block.__class__ = CALLING[kind]
+        return True
+    if vars(block).get(SLOT, block) is None:
+        vars(block)[SLOT] = block.attention  # not registered: its parameters have one name
+        return True
+    return False

@@ -1,5 +1,12 @@
 """Put modules into a network at positions: by a hook on the part there, or in the part's place.
 
+A part's caller holds the part's input until the call has returned, hooks included (Python keeps
+the arguments of a call on the caller's stack). So no hook can free that map before the module runs,
+as a block that calls the module itself has done by then: inference may hold one map more. Freeing
+its storage would break a caller that uses it again, and a tensor that computes when it is first
+used would be timed in place of the module. An identity allocates nothing, and so adds no byte.
+The residual blocks of torchvision's and timm's ResNets are known, and call the module themselves.
+
 The hook holds the module, which is registered with the part's block too. Copies and pickles of the
 network keep both as one. ``torch.nn.SyncBatchNorm.convert_sync_batchnorm`` does not: it puts new
 norms into the place of old ones and drops their hooks.
@@ -13,6 +20,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from attnbench.hosts.placement.blocks import let_call
 from attnbench.hosts.placement.position import Position
 from attnbench.modules import SettingsError
 
@@ -54,6 +62,8 @@ def insert(
 ) -> list[str]:
     """Put ``make(position)`` at every position; return the paths of the modules.
 
+    By a hook, but behind the last norm of blocks that call it themselves.
+
     Each is registered as ``attention`` of the nearest ancestor that is no container (a second one
     there as ``attention2``); in the place of a part, it is registered within that place.
     """
@@ -70,7 +80,9 @@ def insert(
         block = network.get_submodule(owner)
         name = next(name for name in _names() if not hasattr(block, name))
         block.register_module(name, module)
-        if where.before:
+        if name == NAME and not where.before and let_call(block, part):
+            pass
+        elif where.before:
             part.register_forward_pre_hook(Before(module, where.axis))
         else:
             part.register_forward_hook(After(module, where.axis))

@@ -16,6 +16,7 @@ A grid has every combination of its lists; its keys are the options of ``run`` w
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -55,6 +56,12 @@ MOST_RUNS = 1000
 
 ONE_VALUE = ("stages", "repeat")
 """Options of which a grid has one value: a list is one, or makes no sense."""
+
+ONE = (str, bool, int, float)
+"""What TOML has for the value of an option."""
+
+NEITHER: dict[type, str] = {dict: "a table", list: "a list within a list"}
+"""What is no value of an option, in words."""
 
 
 @dataclass(frozen=True)
@@ -185,7 +192,9 @@ class _Grid:
     ) -> UserError:
         """Return the error of a key, or of what is ``within`` it, here or among the defaults."""
         top: toml_lines.Path = ["grid", self.number] if key in self.stated else ["defaults"]
-        return self.source.fault([*top, key, *within], message, value)
+        # The file has the key; the message may begin with the name of its field.
+        named = re.sub(rf"^{KEYS.get(key, key)}\b", key, str(message))
+        return self.source.fault([*top, key, *within], named, value)
 
     def _repeat(self, value: Any) -> int:
         if type(value) is not int or not 1 <= value <= MOST_RUNS:
@@ -227,6 +236,11 @@ class _Grid:
 
     def _value(self, key: str, value: Any) -> Any:
         name = KEYS[key]
+        if name == "stages":
+            self._require_numbers(key, value)
+        elif not isinstance(value, ONE) and (name, type(value)) != ("image_size", list):
+            kind = NEITHER.get(type(value), "a date or time")
+            raise self.fault(key, f"{key} is one value or a list of them, not {kind}")
         is_switch = isinstance(OPTIONS[name].default, bool)
         if is_switch != isinstance(value, bool):
             right = "true or false" if is_switch else "no switch, so it cannot be true or false"
@@ -245,6 +259,11 @@ class _Grid:
         if name == "host":
             self._require_shipped(known, value)
         return known
+
+    def _require_numbers(self, key: str, value: Any) -> None:
+        if not (isinstance(value, list) and all(type(number) is int for number in value)):
+            stated = f", not {value!r}" if isinstance(value, (*ONE, list)) else ""
+            raise self.fault(key, f"{key} is a list of numbers from 1 to 4, such as [2, 3]{stated}")
 
     def _require_shipped(self, host: str, stated: Any) -> None:
         """Refuse a host in a Python file that does not go with the sweep."""

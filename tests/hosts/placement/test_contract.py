@@ -10,6 +10,7 @@ from torch import nn
 
 from attnbench.counting.rules import executed
 from attnbench.hosts.build import build
+from attnbench.measuring.memory import peak_live_bytes
 from attnbench.modules import AttentionSpec, Site
 
 FILE = Path(__file__).parents[2] / "helpers" / "small_hosts.py"
@@ -58,6 +59,27 @@ def test_an_identity_changes_no_bit_no_byte_and_no_kernel(family: str) -> None:
     ours.load_state_dict(plain.state_dict(), strict=True)
     counts = [executed.count(network, (1, 3, *SIZE)).details for network in (plain, ours)]
     assert counts[0] == counts[1]
+
+
+@pytest.mark.parametrize("mode", ["inference", "training"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_an_identity_adds_no_byte_to_a_step_of_real_tensors(family: str, mode: str) -> None:
+    """Though a hook runs while its caller holds the part's input: an identity takes none."""
+    images = torch.randn(2, 3, *SIZE)
+    peaks = []
+    for attention in (None, identity()):
+        network = built(family, attention).train(mode == "training")
+
+        def step(network: nn.Module = network) -> None:
+            torch.manual_seed(0)  # of stochastic depth
+            with torch.set_grad_enabled(mode == "training"):
+                out = network(images).sum()
+            if mode == "training":
+                out.backward()
+                network.zero_grad()
+
+        peaks.append(peak_live_bytes(step))
+    assert peaks[0] == peaks[1]
 
 
 @pytest.mark.parametrize("family", FAMILIES)
