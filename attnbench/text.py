@@ -64,7 +64,7 @@ def error_name(error: BaseException) -> str:
 def error_text(error: BaseException, most: int | None = MOST_OF_ERROR) -> str:
     """Return an error's text on one line, without PyTorch's C++ stack."""
     try:
-        text = str(error)
+        text = str.__str__(str(error))  # of a subclass of str too, whose methods are foreign
     except BaseException as second:
         return f"(its text cannot be read: {error_name(second)})"
     text = text.partition("\nException raised from")[0]

@@ -78,7 +78,18 @@ class SilentError(Exception):
         raise SystemExit
 
 
+class EvilText(str):
+    def partition(self, _):
+        raise SystemExit
+
+
+class EvilError(Exception):
+    def __str__(self):
+        return EvilText("a\nb")
+
+
 def test_an_error_is_one_line_whatever_it_does():
+    assert error_line(EvilError()) == "EvilError: a b"
     assert error_line(ValueError("a\x1b\nb")) == r"ValueError: a\x1b b"
     assert error_line(ValueError(), "x = 1") == "ValueError: x = 1"
     assert error_line(ValueError()) == "ValueError"

@@ -69,3 +69,22 @@ def as_viewed(out: Tensor, x: Tensor, shape: list[int]) -> Tensor:
     with unset_fake_temporarily():
         strides = torch.empty_strided(x.shape, x.stride(), device="meta").view(shape).stride()
     return out if out.stride() == strides else out.as_strided(out.shape, strides)
+
+
+WEIGHT_OF_NORM = {
+    "aten.native_layer_norm": 2,
+    "aten.native_group_norm": 1,
+    "aten.native_batch_norm": 1,
+}
+"""Where the weight stands among the arguments."""
+
+
+def with_statistics(out: tuple[Tensor, ...], weight: Tensor | None) -> tuple[Tensor, ...]:
+    """Give the statistics of a norm that fake tensors have normalised the dtype of a real one's.
+
+    A CPU's kernel keeps them in the weight's, as under autocast, where the map is in half
+    precision (``mixed_dtype.h``).
+    """
+    if weight is None or all(kept.dtype == weight.dtype for kept in out[1:]):
+        return out
+    return (out[0], *(kept.new_empty(kept.shape, dtype=weight.dtype) for kept in out[1:]))

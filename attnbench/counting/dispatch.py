@@ -15,12 +15,15 @@ from torch._subclasses.fake_tensor import FakeTensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from attnbench.counting import multi_head
 from attnbench.counting.as_without_mode import (
     COMPOSITE,
+    WEIGHT_OF_NORM,
     as_viewed,
     is_composite,
     linear,
     views_keep_their_base,
+    with_statistics,
 )
 from attnbench.counting.gaps import may_multiply
 from attnbench.counting.masks import as_computed, is_number
@@ -189,10 +192,15 @@ class Trace(TorchDispatchMode):
             with self, nullcontext() if func.is_view else views_keep_their_base():
                 out = linear(*args) if name == "aten.linear" else None
                 return func._op_dk(COMPOSITE, *args, **kwargs) if out is None else out
+        if name == multi_head.OPERATOR:  # of other operators, which arrive one by one
+            with self:
+                return multi_head.multi_head_attention(*args, **kwargs)
         inputs = {tensor.untyped_storage()._cdata for tensor in _tensors((args, kwargs))}
         out = func(*args, **kwargs)
         if name in VIEWS and isinstance(out, FakeTensor):
             out = as_viewed(out, *args[:2])
+        if name in WEIGHT_OF_NORM and isinstance(out[0], FakeTensor):
+            out = with_statistics(out, args[WEIGHT_OF_NORM[name]])
         made = out
         if name in MASKED:  # fake tensors also make the gradients that are not asked for
             made = [gradient for gradient, asked in zip(out, args[-1], strict=True) if asked]

@@ -33,6 +33,9 @@ from attnbench.text import error_line, printable
 
 T = TypeVar("T")
 
+MOST_OF_REFUSAL = 1000
+"""Characters of a refusal, whose text may be foreign: custom code can raise a SettingsError."""
+
 
 @dataclass(frozen=True)
 class Place:
@@ -66,7 +69,7 @@ def in_subprocess(
     try:
         return worker.call(function, module, *args)
     except SettingsError as error:
-        raise UserError(f"{prefix}{printable(str(error))}") from error
+        raise UserError(f"{prefix}{printable(str(error), MOST_OF_REFUSAL)}") from error
     except UserError:
         raise
     except worker.ChildDiedError as error:

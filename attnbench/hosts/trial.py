@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
+from contextlib import suppress
 from copy import deepcopy
+from inspect import getfile
 from itertools import chain
 from pathlib import Path
-from traceback import extract_tb
+from traceback import extract_tb, walk_tb
 from typing import Any
 
 import torch
@@ -17,7 +19,7 @@ from torch.utils._pytree import tree_leaves
 from attnbench.hosts.conditions import BASE, Conditions
 from attnbench.modules import SettingsError
 from attnbench.records.schema import Shape
-from attnbench.text import error_line, error_text
+from attnbench.text import MOST_OF_ERROR, error_line, error_text
 
 Build = Callable[[], Any]
 
@@ -28,6 +30,8 @@ ROUNDING = 1e-3
 """Tolerance relative to the largest number; far above the effect of the order of a sum."""
 
 TORCH = str(Path(torch.__file__).parent)
+SUITE = str(Path(__file__).parents[1]), str(Path(getfile(SettingsError)).parent)
+"""The folders of the suite's own code: the package's, and that of the modules."""
 
 
 def require_fit(
@@ -60,13 +64,15 @@ def require_fit(
 def _require_fit(build: Build, shape: Shape, returned: Shape, conditions: Conditions) -> None:
     x = _images(shape, conditions)
     module = _built(build, conditions)
-    # Copied as it is counted: before any forward.
-    copied, for_gradients = _copied(module), _copied(module)
+    copied = _copied(module)  # as it is counted: before any forward
+    # Built, as a copy of a script of torch.jit goes on computing with the weights of the first.
+    for_gradients = _built(build, conditions)
     before = dict(_tensors(module))
     out = _output(module, x)
     _require_output(out, (IMAGES, *returned), x.dtype)
     _require_kept(before, dict(_tensors(module)))
     _require_registered(module, for_gradients, x)
+    _require_kept_in_training(for_gradients, x)
     same = torch.equal if conditions.device == BASE.device else _close
     again, twin = _output(module, x), _output(_built(build, conditions), x)
     require(same(out, again), "it is not deterministic: the same input, other numbers")
@@ -109,8 +115,17 @@ def require(condition: object, why: str) -> None:
 def reason(error: BaseException) -> str:
     """Return a refusal's reason as it is, or that the module's code fails, and how."""
     if isinstance(error, SettingsError):
-        return error_text(error, most=None)
+        return error_text(error, None if _is_of_the_suite(error) else MOST_OF_ERROR)
     return f"it fails: {_one_line(error)}"
+
+
+def _is_of_the_suite(error: BaseException) -> bool:
+    """Return whether the suite's own code has raised it; a module's can raise the same class."""
+    try:
+        *_, (innermost, _) = walk_tb(error.__traceback__)
+        return innermost.f_code.co_filename.startswith(SUITE)
+    except Exception:  # of an error that answers no question
+        return False
 
 
 def _require_output(out: Any, expected: Shape, dtype: torch.dtype) -> None:
@@ -182,7 +197,9 @@ def _tensors(module: nn.Module) -> Iterator[tuple[str, tuple[Shape, Tensor | Non
 
 
 def _require_kept(
-    before: dict[str, tuple[Shape, Tensor | None]], after: dict[str, tuple[Shape, Tensor | None]]
+    before: dict[str, tuple[Shape, Tensor | None]],
+    after: dict[str, tuple[Shape, Tensor | None]],
+    what: str = "its forward",
 ) -> None:
     """Refuse parameters and buffers that a forward makes, replaces or takes away."""
     unlike = [
@@ -195,9 +212,17 @@ def _require_kept(
     ]
     require(
         not unlike,
-        f"its forward makes or replaces {_listed(unlike)}, so they would not be counted; "
+        f"{what} makes or replaces {_listed(unlike)}, so they would not be counted; "
         "make them in the constructor",
     )
+
+
+def _require_kept_in_training(fresh: nn.Module, x: Tensor) -> None:
+    """Refuse the same of a forward in training mode; what cannot be trained can be measured."""
+    before = dict(_tensors(fresh))
+    with suppress(Exception), torch.enable_grad():
+        fresh.train()(x.clone())
+    _require_kept(before, dict(_tensors(fresh)), "its forward in training")
 
 
 def _require_registered(module: nn.Module, fresh: nn.Module, x: Tensor) -> None:
@@ -212,8 +237,10 @@ def _require_registered(module: nn.Module, fresh: nn.Module, x: Tensor) -> None:
         f"it keeps {_listed(hidden)} where torch does not look, so they would not be counted, "
         "moved or trained; keep modules in nn.ModuleList or nn.ModuleDict, tensors as parameters",
     )
-    registered = {id(parameter) for parameter in fresh.parameters()}
-    shapes = [str(tuple(leaf.shape)) for leaf in _learnable(fresh, x) if id(leaf) not in registered]
+    # By tensor: for those of a script, objects of Python are made at each call.
+    registered = {parameter._cdata for parameter in fresh.parameters()}
+    reached = (leaf for leaf in _learnable(fresh, x) if leaf._cdata not in registered)
+    shapes = [str(tuple(leaf.shape)) for leaf in reached]
     require(
         not shapes,
         f"it computes with learnable tensors of shape {_listed(shapes)} that are not its "

@@ -81,3 +81,13 @@ def failure(kind: FailedStep, error: Exception) -> Failure:
     text = error_text(error, MOST_TEXT if ours else MOST_OF_ERROR)
     name = error_name(error)
     return Failure(step=kind, type=name, message=text or f"{name}()")
+
+
+def without_frames(error: Exception) -> Exception:
+    """Return the error without its causes and its traceback, whose frames hold tensors.
+
+    Whatever a foreign class has under these names, which could raise.
+    """
+    for name in ("__cause__", "__context__"):
+        vars(BaseException)[name].__set__(error, None)
+    return BaseException.with_traceback(error, None)

@@ -21,6 +21,7 @@ from attnbench.devices.clocks import CpuClock as CpuClock
 from attnbench.devices.cuda import CudaClock as CudaClock
 from attnbench.devices.device_time import Ahead
 from attnbench.devices.table import clock_for as clock_for
+from attnbench.measuring.events import without_frames
 from attnbench.records.schema import Block, DeviceTime, Round
 from attnbench.system.disturbance import Counters
 from attnbench.system.process_settings import MOVE_EVERY
@@ -181,8 +182,7 @@ class Rounds:
                 with self.steps[name].during():
                     known = self._timed(name, self.busy if name == order[-1] else None)
             except Exception as error:  # of any kind: it ends this variant only
-                error.__cause__ = error.__context__ = None  # their frames hold tensors
-                self.failures[name] = error.with_traceback(None)
+                self.failures[name] = without_frames(error)
                 failure = BlockFailure(name, self.failures[name])
             gc.disable()  # again, where the step has enabled it
             if self.inspect:

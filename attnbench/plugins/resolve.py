@@ -87,6 +87,8 @@ class ModuleReference:
             from attnbench.plugins.adapter import adapted
 
             build = partial(adapted, build, self.spec.adapter)
+        if self.spec.source not in ATTENTION:
+            build = partial(_built_anywhere, build)
         return replace(
             row,
             name=self.name,
@@ -248,3 +250,20 @@ def _built_for_the_map(
     known = {key: filled(value, place) for key, value in stated.items()}
     passed = {name: value for name, value in settings.items() if name not in not_taken}
     return build(channels, **known | passed)
+
+
+def _built_anywhere(build: Callable[..., Any], channels: int, /, **settings: Any) -> Any:
+    """Build a module; where its constructor reads numbers, which meta has none of, with data.
+
+    So do orthogonal weights, and rates of dropping paths by ``torch.linspace(...).tolist()``.
+    """
+    import torch
+
+    if torch.get_default_device().type != "meta":
+        return build(channels, **settings)
+    try:
+        return build(channels, **settings)
+    except foreign.RAISED:
+        with torch.device("cpu"):
+            made = build(channels, **settings)
+        return made.to("meta") if isinstance(made, torch.nn.Module) else made

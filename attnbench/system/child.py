@@ -117,7 +117,7 @@ def _end_copy() -> None:
 
 
 def _answer(end: socket.socket) -> None:
-    work = receive(end)
+    process, work = os.getpid(), receive(end)
     items: Iterator[object] | None = None
     while end.recv(1):
         try:
@@ -130,6 +130,8 @@ def _answer(end: socket.socket) -> None:
             raise
         except BaseException as error:
             message = messages.error(error)
+        if os.getpid() != process:  # forked by C, of which Python does not hear
+            _end_copy()
         _flush()
         end.sendall(LENGTH.pack(len(message)) + message)
 

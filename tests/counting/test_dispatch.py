@@ -1,5 +1,7 @@
 """The trace of operators: what is added up, what is listed, and what is free."""
 
+from contextlib import nullcontext
+
 import pytest
 import torch
 from torch import nn
@@ -7,7 +9,7 @@ from torch import nn
 from attnbench.counting.dispatch import Trace, operator_name, trace, trace_modules
 from attnbench.counting.operators import OPERATORS
 from attnbench.counting.operators.cost import Operator
-from attnbench.counting.twin import twin
+from attnbench.counting.twin import copy_with, fake, fake_mode, twin
 
 
 class Apply(nn.Module):
@@ -209,3 +211,23 @@ def test_a_convolution_of_a_view_keeps_the_layout_that_it_has_with_data(images: 
     with_data = trace(*twin(network, torch.ones(shape)), OPERATORS)
     assert without_data.rows == with_data.rows
     assert without_data.peak == with_data.peak
+
+
+NORMS = [
+    nn.GroupNorm(2, 4),
+    nn.InstanceNorm2d(4, affine=True),
+    nn.BatchNorm2d(4).train(),
+    nn.LayerNorm([4, 3, 5]),
+]
+
+
+def bytes_of(norm, mode):
+    with mode, torch.no_grad(), Trace(OPERATORS) as recorded:
+        norm(torch.ones(2, 4, 3, 5, dtype=torch.bfloat16))
+    return recorded.total.bytes_written, recorded.peak
+
+
+@pytest.mark.parametrize("norm", NORMS, ids=lambda norm: type(norm).__name__)
+def test_a_norm_of_a_half_precision_map_keeps_its_statistics_as_its_weight_is(norm):
+    without_data = bytes_of(copy_with(norm, fake), fake_mode())
+    assert without_data == bytes_of(norm, nullcontext())

@@ -1,6 +1,7 @@
 """Functions that tests call in a child process, which they would keep, or outlive. No torch."""
 
 import atexit
+import ctypes
 import multiprocessing
 import os
 import signal
@@ -51,3 +52,12 @@ def leave_semaphore():
     """Make a semaphore that this process never gives back, and return its name."""
     KEPT.append(multiprocessing.get_context("spawn").Lock())
     return KEPT[0]._semlock.name
+
+
+def forked_by_c(times):
+    """Fork behind Python's back for each item; yield the status with which the copy has ended."""
+    for _ in range(times):
+        if copy := ctypes.CDLL(None).fork():
+            yield os.waitstatus_to_exitcode(os.waitpid(copy, 0)[1])
+        else:
+            yield "an answer of the copy"

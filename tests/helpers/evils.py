@@ -3,13 +3,17 @@
 Each takes pytest's ``monkeypatch``, by which it is undone.
 """
 
+import copy
 import gc
 import os
 import random
+import resource
 import signal
 import sys
 import threading
 import time
+import tracemalloc
+import warnings
 
 import torch
 from torch import nn
@@ -69,6 +73,27 @@ def one_core(patch):
     os.sched_setaffinity(0, {min(cores)})
 
 
+def convert_convolutions(patch):
+    convolutions = torch.backends.mkldnn.conv
+    patch.callback(setattr, convolutions, "fp32_precision", "none")
+    convolutions.fp32_precision = "bf16"
+
+
+def limit(patch):
+    soft, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    patch.callback(resource.setrlimit, resource.RLIMIT_CPU, (soft, hard))
+    resource.setrlimit(resource.RLIMIT_CPU, (10**6, hard))
+
+
+def raise_warnings(patch):
+    patch.setattr(warnings, "filters", [("error", None, Warning, None, 0), *warnings.filters])
+
+
+def trace_allocations(patch):
+    patch.callback(tracemalloc.stop)
+    tracemalloc.start()
+
+
 EVILS = {
     "functional": (replace(functional, "conv2d"), r"torch.nn.functional.conv2d \(now in evils.py"),
     "torch": (replace(torch, "relu"), r"torch.relu \("),
@@ -78,6 +103,13 @@ EVILS = {
     "base of layers": (replace(nn.Module, "__call__"), r"module.Module.__call__ \("),
     "inherited method": (replace(nn.Conv2d, "__call__"), r"conv.Conv2d.__call__ \("),
     "code of a method": (other_code, "the code of torch.nn.modules.conv.Conv2d.forward"),
+    "defaults of a function": (
+        replace(functional.relu, "__defaults__", (True,)),
+        "the defaults of torch.nn.functional.relu",
+    ),
+    "value of a class": (replace(BasicBlock, "expansion", 2), "resnet.BasicBlock.expansion"),
+    "module": (lambda patch: patch.setitem(sys.modules, "math", time), r"sys.modules\['math'\]"),
+    "copies": (replace(copy, "deepcopy"), r"copy.deepcopy \("),
     "block of the host": (replace(BasicBlock, "forward"), r"resnet.BasicBlock.forward \("),
     "the suite's function": (replace(timing.Rounds, "_timed"), r"timing.Rounds._timed \("),
     "the suite's setting": (replace(timing, "BLOCK_S", 1.0), "attnbench.measuring.timing.BLOCK_S"),
@@ -96,6 +128,14 @@ EVILS = {
     "default dtype": (
         change(torch.set_default_dtype, torch.float64, torch.get_default_dtype),
         "torch's default dtype from torch.float32 to torch.float64",
+    ),
+    "precision": (
+        convert_convolutions,
+        "torch's float32 precision of mkldnn's conv from none to bf16",
+    ),
+    "cache of autocast": (
+        change(torch.set_autocast_cache_enabled, False, torch.is_autocast_cache_enabled),
+        "torch's cache of autocast from True to False",
     ),
     "threads": (
         change(torch.set_num_threads, 3, torch.get_num_threads),
@@ -126,12 +166,16 @@ EVILS = {
             another,
             lambda: signal.getsignal(signal.SIGUSR1),
         ),
-        "Python's signal handlers from",
+        "Python's signal handlers from .* to .*SIGUSR1 handled by <function another",
     ),
     "timer": (
         change(lambda s: signal.setitimer(signal.ITIMER_PROF, s), 1000.0, lambda: 0.0),
         "Python's timers from",
     ),
+    "folder": (lambda patch: patch.chdir("/"), "Python's working folder from .* to /"),
+    "limits": (limit, "Python's resource limits from"),
+    "warnings": (raise_warnings, "Python's number of filters that raise warnings from"),
+    "allocations": (trace_allocations, "Python's tracing of allocations from False to True"),
     "cores": (one_core, "the process's cores from"),
     "thread": (leave_thread, r"leaves a thread running \(spin\)$"),
     "fork": (fork, "forks the process"),

@@ -61,6 +61,36 @@ class LateBuffer(Scale):
         return x * self.grid
 
 
+class LateInEvaluation(Scale):
+    def train(self, mode: bool = True) -> nn.Module:
+        if not mode:
+            self.gate = nn.Linear(2, 3)
+        return super().train(mode)
+
+
+class LateInTraining(Scale):
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training and not hasattr(self, "fc"):
+            self.fc = nn.Conv2d(4, 4, 1)
+        return super().forward(x)
+
+
+class LateByTrain(Scale):
+    def train(self, mode: bool = True) -> nn.Module:
+        if mode:
+            self.shift = nn.Parameter(torch.zeros(1))
+        return super().train(mode)
+
+
+class NeverTrained(Scale):
+    """Cannot be trained, which inference does not ask for."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training:
+            raise NotImplementedError
+        return super().forward(x)
+
+
 class Caching(Scale):
     """Keeps a constant for the next forward: nothing that is counted."""
 
@@ -102,6 +132,16 @@ class BesideList(Scale):
         return self.order[0](x) * self.weight
 
 
+class LikeTheSuite(Scale):
+    def forward(self, x: Tensor) -> Tensor:
+        raise SettingsError(f"{len(x)}" * 1000)
+
+
+def test_a_modules_own_error_is_short_whatever_its_class():
+    with pytest.raises(SettingsError, match=r"^on an input of 4x6x5 2{299}…$"):
+        tried(LikeTheSuite)
+
+
 OF_THE_FILE = nn.Conv2d(4, 4, 1, bias=False)
 
 
@@ -118,6 +158,9 @@ class OfTheFile(Scale):
         (Replacing, "its forward makes or replaces weight, so"),
         (Growing, "its forward makes or replaces weight, so"),
         (LateBuffer, "its forward makes or replaces grid, so"),
+        (LateInEvaluation, "its forward makes or replaces gate.weight, gate.bias, so"),
+        (LateInTraining, "its forward in training makes or replaces fc.weight, fc.bias, so"),
+        (LateByTrain, "its forward in training makes or replaces shift, so"),
         (InList, "it keeps branches: weight where torch does not look.*nn.ModuleList"),
         (LateInDictionary, "it keeps by_size where torch does not look"),
         (OfTheFile, r"it computes with learnable tensors of shape \(4, 4, 1, 1\) that are not"),
@@ -138,6 +181,12 @@ def old_spectral_norm(channels: int) -> nn.Module:
     return nn.utils.spectral_norm(nn.Conv2d(channels, channels, 1))
 
 
+def script(channels: int) -> nn.Module:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return nn.Sequential(torch.jit.script(nn.Conv2d(channels, channels, 1)))
+
+
 def weight_norm(channels: int) -> nn.Module:
     return nn.utils.parametrizations.weight_norm(nn.Conv2d(channels, channels, 1))
 
@@ -150,7 +199,17 @@ ALL = [
 
 
 @pytest.mark.parametrize(
-    "build", [Scale, Caching, BesideList, old_weight_norm, old_spectral_norm, weight_norm]
+    "build",
+    [
+        Scale,
+        Caching,
+        NeverTrained,
+        BesideList,
+        old_weight_norm,
+        old_spectral_norm,
+        script,
+        weight_norm,
+    ],
 )
 def test_what_is_counted_as_it_is_passes_in_every_dtype_and_layout(build):
     tried(build, *([] if build is Caching else ALL))

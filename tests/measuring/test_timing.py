@@ -102,6 +102,26 @@ def test_a_variant_that_raises_leaves_and_the_others_go_on_in_that_round():
     assert str(series.failures["sa"]) == "out of memory"
 
 
+class EvilError(Exception):
+    """An error that answers nothing."""
+
+    def _fail(self, *_):
+        raise RuntimeError("no")
+
+    __cause__ = __context__ = property(_fail, _fail)
+    with_traceback = _fail
+    __str__ = _fail
+
+
+def test_an_error_that_cannot_be_handled_ends_its_variant_alone():
+    def fail():
+        raise EvilError
+
+    series = rounds(Machine(), sa=step_of(fail))
+    assert [set(order) for order in orders(series, 2)] == [{"plain", "control"}] * 2
+    assert [type(error) for error in series.failures.values()] == [EvilError]
+
+
 def test_a_variant_that_raises_within_its_block_has_no_block_and_costs_the_others_nothing():
     machine = Machine()
     steps = dict.fromkeys(COST_S, 4)

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from attnbench.counting.rules import macs
 from attnbench.modules import SettingsError, Site
 from attnbench.plugins.resolve import origins, parse
 
@@ -115,6 +116,28 @@ def test_an_unknown_name_is_told_all_that_would_do():
         SettingsError, match=r"'simam'; known: se, .*, sa; or file.py:ClassName, or"
     ):
         parse("simam").load()
+
+
+READS_NUMBERS = """
+from torch import linspace, nn
+class Gate(nn.Module):
+    def __init__(self, channels):
+        super().__init__()
+        self.rates = [rate.item() for rate in linspace(0, 0.5, 3)]
+        self.scale = linspace(0, 1, channels)
+        self.fc = nn.Linear(channels, channels, bias=False)
+    def forward(self, x):
+        return x * (self.fc(x.mean((2, 3))) * self.scale)[..., None, None]
+"""
+
+
+def test_a_constructor_that_reads_numbers_is_counted_without_weights_too(written):
+    row = parse(f"{written(READS_NUMBERS)}:Gate").load()
+    with torch.device("meta"):
+        gate = row.build(8)
+    assert gate.fc.weight.is_meta
+    assert gate.rates == row.build(8).rates == [0, 0.25, 0.5]
+    assert macs.RULE.count(gate, (2, 8, 3, 3)).operations == 2 * 8 * 8
 
 
 def test_a_class_of_a_file_takes_gradients(written):

@@ -43,6 +43,12 @@ def test_a_call_runs_in_a_child_process():
     assert len({os.getpid(), first, second}) == 3
 
 
+def test_a_call_runs_where_its_caller_is(tmp_path, monkeypatch):
+    worker.call(os.getcwd)  # by now its process is prepared elsewhere
+    monkeypatch.chdir(tmp_path)
+    assert worker.call(os.getcwd) == str(tmp_path)
+
+
 def test_an_exception_comes_back_with_its_type_and_message():
     with pytest.raises(ValueError, match=r"^invalid literal for int\(\) with base 10: 'x'$"):
         worker.call(int, "x")
@@ -322,6 +328,12 @@ def test_a_copy_that_a_module_forks_is_ended(held, capfd):
     assert worker.call(endless.fork_and_wait, fifo) != os.getpid()
     assert is_released()
     assert "a module forks the process" in capfd.readouterr().err
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the C library is called")
+def test_a_copy_that_c_code_forks_gives_no_answers():
+    with worker.time_limit(20):
+        assert list(worker.stream(endless.forked_by_c, 3)) == [1, 1, 1]
 
 
 def test_a_child_is_ended_with_what_it_has_started_when_its_parent_is_killed(held):

@@ -32,6 +32,8 @@ NORMALISATION: dict[str, Operator] = {
         "_softmax _safe_softmax _log_softmax",
         Operator(reductions=per_input(2), elementwise=per_output(3)),
     ),
+    # The same behind a mask, by which each is chosen.
+    "aten._masked_softmax": Operator(reductions=per_input(2), elementwise=per_output(4)),
     # In evaluation a batch norm is a multiplication and an addition by known numbers.
     **rows(
         "native_batch_norm cudnn_batch_norm",

@@ -58,25 +58,6 @@ def attention_macs(out: Tensor, query: Tensor, key: Tensor, value: Tensor, *_: A
     return scores(query, key) * (query.shape[-1] + value.shape[-1])
 
 
-def multi_head_scores(out: Tensor, query: Tensor, key: Tensor, *rest: Any) -> int:
-    """Count the scores of all heads; their number stands after value and width."""
-    heads: int = rest[2]
-    return scores(query, key) * heads
-
-
-def multi_head_macs(out: Tensor, query: Tensor, key: Tensor, *rest: Any) -> int:
-    """Project queries, keys, values and the output; between, count as attention."""
-    width: int = rest[1]
-    tokens = 2 * query.numel() + 2 * key.numel()
-    return tokens * width + 2 * scores(query, key) * width
-
-
-def multi_head_elementwise(out: Tensor, query: Tensor, key: Tensor, *rest: Any) -> int:
-    """Add four biases; scale the scores, and three for the softmax."""
-    biases = 2 * query.numel() + 2 * key.numel()
-    return biases + 4 * multi_head_scores(out, query, key, *rest)
-
-
 def lstm_macs(out: Tensor, x: Tensor, inner: Tensor, recurrent: Tensor, *_: Any) -> int:
     """Multiply input and state of each image and step, (steps, batch, channels), by all gates."""
     return prod(x.shape[:2]) * (inner.numel() + recurrent.numel())
@@ -117,11 +98,8 @@ PRODUCTS: dict[str, Operator] = {
             reductions=lambda out, query, key, *_: 2 * scores(query, key),
         ),
     ),
-    "aten._native_multi_head_attention": Operator(
-        macs=multi_head_macs,
-        elementwise=multi_head_elementwise,
-        reductions=lambda out, *args: 2 * multi_head_scores(out, *args),
-    ),
+    # Of queries, keys and values: add a bias to each, and scale the queries.
+    "aten._transform_bias_rescale_qkv": Operator(elementwise=per_output(4)),
     "aten.mkldnn_rnn_layer": Operator(macs=lstm_macs, elementwise=lstm_elementwise),
     "torchvision.deform_conv2d": Operator(
         macs=deformable_macs,

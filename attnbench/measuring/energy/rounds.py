@@ -19,7 +19,7 @@ from attnbench.devices.table import clock_for, kind_of
 from attnbench.measuring import latency, timing, workload
 from attnbench.measuring.energy import window
 from attnbench.measuring.energy.window import CHUNK_S, Meter, StillError
-from attnbench.measuring.events import Beginning, Event, failure, record
+from attnbench.measuring.events import Beginning, Event, failure, record, without_frames
 from attnbench.measuring.guard import Guard
 from attnbench.measuring.processes import variation
 from attnbench.modules import SettingsError
@@ -92,9 +92,8 @@ def _measure(run: Run, clock: Clock, meter: Meter, guard: Guard) -> Iterator[Eve
             except (NoCounterError, StillError):
                 raise
             except Exception as error:
-                error.__cause__ = error.__context__ = None  # their frames hold tensors
                 warm.steps.pop(variant)
-                yield record(run, variant, error=failure("energy", error.with_traceback(None)))
+                yield record(run, variant, error=failure("energy", without_frames(error)))
                 if not recover(run.case.device):
                     return
             guard.inspect(variant)

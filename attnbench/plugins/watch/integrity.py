@@ -6,9 +6,10 @@ Custom code that changes them would change the measurements of all, and no inter
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import torch
@@ -25,13 +26,16 @@ MODULES = (
     *("torch.autograd", "torch.autograd.function", "torch.autograd.grad_mode"),
     *("torch.autograd.graph", "torch.optim.optimizer", "torch.optim.sgd"),
     *("torch.cuda", "torch.cuda.streams", "torch.cuda.graphs"),
-    *("builtins", "contextlib", "functools", "gc", "operator", "os", "random", "threading", "time"),
+    *("torch.utils._pytree", "torch.utils._python_dispatch", "torch.utils.flop_counter"),
+    "torch._subclasses.fake_tensor",
+    *("builtins", "contextlib", "copy", "dataclasses", "functools", "gc", "math", "operator", "os"),
+    *("random", "threading", "time", "weakref"),
 )
-"""What hosts, steps and clocks call, beside the packages."""
+"""What hosts, steps, clocks and counters call, beside the packages."""
 
 PACKAGES = (
     *("torch.nn.functional", "torch.nn.init", "torch.nn.modules", "torch.nn.parameter"),
-    *("torchvision.models", "torchvision.ops"),
+    *("torchvision.models", "torchvision.ops", "fvcore.nn", "thop"),
 )
 
 OWN = tuple(
@@ -110,17 +114,21 @@ class Watch:
 
 @contextmanager
 def require_unchanged(who: str) -> Iterator[None]:
-    """Refuse what a :class:`Watch` finds changed; restore the states of random generators.
+    """Refuse what a :class:`Watch` finds changed; restore what a file may well change as it loads.
+
+    These are the states of random generators and the working folder, by which others are found.
 
     Raises:
         InterferenceError: something has changed; the message names ``who`` and the changes.
     """
-    watch, random_state = Watch(), random.getstate()
+    watch, random_state, folder = Watch(), random.getstate(), process_state.folder()
     try:
         with torch.random.fork_rng(devices=()):
             yield
     finally:
         random.setstate(random_state)
+        with suppress(OSError):
+            os.chdir(folder)
     watch.require_unchanged(who)
 
 

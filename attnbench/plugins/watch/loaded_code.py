@@ -15,7 +15,13 @@ from types import FunctionType, MethodType, ModuleType
 _CAN_BE_CHANGED = 1 << 9, 1 << 8
 """Flags of a class: Py_TPFLAGS_HEAPTYPE, which it must have, and IMMUTABLETYPE (object.h)."""
 
-code_of = attrgetter("__code__")
+PARTS = {
+    "code": attrgetter("__code__"),
+    "defaults": attrgetter("__defaults__"),
+    "keyword defaults": attrgetter("__kwdefaults__"),
+}
+"""What of a function can be replaced while it stays the same object."""
+
 bases_of = attrgetter("__mro__")
 
 
@@ -57,13 +63,14 @@ class Namespace:
 class LoadedCode:
     """All namespaces of some modules, as they are when this is made.
 
-    ``modules`` and ``packages`` name modules, the latter with all that are in them. Of the
-    ``own`` packages every value counts, those in tables too; of others only code.
+    ``modules`` and ``packages`` name modules, the latter with all that are in them. Of the classes
+    of packages every value counts, of the ``own`` ones all, those in tables too; else only code.
     """
 
     def __init__(
         self, modules: Collection[str], packages: tuple[str, ...], own: tuple[str, ...]
     ) -> None:
+        self.modules: dict[str, ModuleType] = {}
         self.namespaces: list[Namespace] = []
         self.classes: list[type] = []
         functions: dict[int, FunctionType] = {}
@@ -72,23 +79,28 @@ class LoadedCode:
             is_own = _within(title, own)
             if not isinstance(module, ModuleType):
                 continue
-            if title in modules or is_own or _within(title, packages):
-                self._add_module(title, module, is_own)
+            in_packages = _within(title, packages)
+            if title in modules or is_own or in_packages:
+                self.modules[title] = module
+                self._add_module(title, module, is_own, with_values=is_own or in_packages)
         for namespace in self.namespaces:
             for value in namespace.values:
                 if (function := _function(value)) is not None:
                     functions[id(function)] = function
         self.functions = [*functions.values()]
-        self.codes = [*map(code_of, self.functions)]
+        self.parts = {part: [*map(get, self.functions)] for part, get in PARTS.items()}
         self.bases = [*map(bases_of, self.classes)]
 
-    def _add_module(self, title: str, module: ModuleType, is_own: bool) -> None:
+    def _add_module(
+        self, title: str, module: ModuleType, is_own: bool, *, with_values: bool
+    ) -> None:
         self._add(title, vars(module), vars(builtins).__contains__, everything=is_own)
         for name, value in [*vars(module).items()]:
             if isinstance(value, type) and value.__module__ == title and _can_be_changed(value):
                 self.classes.append(value)
                 inherited = frozenset().union(*map(vars, value.__mro__[1:]))
-                self._add(f"{title}.{name}", vars(value), inherited.__contains__)
+                hidden = inherited.__contains__
+                self._add(f"{title}.{name}", vars(value), hidden, everything=with_values)
             elif is_own and isinstance(value, dict) and id(value) not in self._tables:
                 self._tables.add(id(value))  # the files that import it share it
                 self._add(f"{title}.{name}", value, lambda _: False, everything=True)
@@ -110,12 +122,17 @@ class LoadedCode:
 
     def changed(self) -> Iterator[tuple[str, object]]:
         """Yield each changed name with what it stands for now, None where it is gone."""
+        for title, module in self.modules.items():
+            if sys.modules.get(title) is not module:  # what imports it from now on gets another
+                yield f"sys.modules[{title!r}]", sys.modules.get(title)
         for namespace in self.namespaces:
             yield from namespace.changed()
-        if not all(map(is_, map(code_of, self.functions), self.codes)):
-            for function, code in zip(self.functions, self.codes, strict=True):
-                if function.__code__ is not code:
-                    yield f"the code of {function.__module__}.{function.__qualname__}", function
+        for part, get in PARTS.items():
+            if not all(map(is_, map(get, self.functions), self.parts[part])):
+                for function, before in zip(self.functions, self.parts[part], strict=True):
+                    if get(function) is not before:
+                        name = f"{function.__module__}.{function.__qualname__}"
+                        yield f"the {part} of {name}", function
         if not all(map(is_, map(bases_of, self.classes), self.bases)):
             for owner, bases in zip(self.classes, self.bases, strict=True):
                 if owner.__mro__ is not bases:

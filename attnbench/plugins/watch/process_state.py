@@ -7,6 +7,8 @@ import os
 import signal
 import sys
 import threading
+import tracemalloc
+import warnings
 from _thread import _count as count_started_threads  # type: ignore[attr-defined]
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -15,6 +17,11 @@ from pathlib import Path
 from time import monotonic
 
 from attnbench.text import printable
+
+try:
+    import resource
+except ImportError:  # there is none on Windows
+    resource = None  # type: ignore[assignment]
 
 GARBAGE_COLLECTION = "garbage collection"
 """The setting that the timed rounds change themselves."""
@@ -30,13 +37,44 @@ ASLEEP = ("tqdm.",)
 """Where classes of threads are defined that sleep, but for a moment now and then."""
 
 _TASKS, _CHILDREN = Path("/proc/self/task"), Path("/proc/thread-self/children")
-_HANDLED = ("SIGINT", "SIGTERM", "SIGALRM", "SIGVTALRM", "SIGPROF", "SIGUSR1", "SIGUSR2", "SIGCHLD")
 _TIMERS = ("ITIMER_REAL", "ITIMER_VIRTUAL", "ITIMER_PROF")
 
 
-def _handlers() -> object:
-    known = [getattr(signal, name) for name in _HANDLED if hasattr(signal, name)]
-    return tuple(map(signal.getsignal, known))
+LIMITED = ("RLIMIT_AS", "RLIMIT_CPU", "RLIMIT_DATA", "RLIMIT_MEMLOCK", "RLIMIT_STACK")
+"""Limits of a process at which another module would fail; not those of files, which are raised by
+modules that load data."""
+
+
+def _handlers() -> str:
+    """Return the signals that are not as at the start of a program, each with what it does."""
+    names = {number: number.name for number in signal.Signals}
+    changed = {number: signal.getsignal(number) for number in names}
+    known = {signal.SIG_IGN: "ignored", signal.default_int_handler: "an interrupt"}
+    return ", ".join(
+        f"{names[number]} {known.get(handler) or 'handled by ' + repr(handler)}"
+        for number, handler in changed.items()
+        if handler is not signal.SIG_DFL
+    )
+
+
+def _limits() -> object:
+    return resource and {
+        name: resource.getrlimit(getattr(resource, name))
+        for name in LIMITED
+        if hasattr(resource, name)
+    }
+
+
+def folder() -> str:
+    """Return the working folder, in words where there is none any more."""
+    try:
+        return os.getcwd()  # noqa: PTH109  a path's costs more
+    except OSError:
+        return "one that does not exist any more"
+
+
+def _raised_warnings() -> int:
+    return sum(action == "error" for action, *_ in warnings.filters)
 
 
 def _timers() -> object:
@@ -62,6 +100,10 @@ SETTINGS: dict[str, Callable[[], object]] = {
     "thread switch interval": sys.getswitchinterval,
     "signal handlers": _handlers,
     "timers": _timers,
+    "resource limits": _limits,
+    "working folder": folder,
+    "number of filters that raise warnings": _raised_warnings,
+    "tracing of allocations": tracemalloc.is_tracing,
 }
 """Settings of Python in this process, each with the function that reads it."""
 

@@ -27,14 +27,18 @@ def _denormals() -> bool:
 
 
 def _replaced_operators() -> int:
-    """Count the kernels of torch's own operators that Python has registered in their place."""
+    """Count the kernels of torch's own operators that Python has registered in their place.
+
+    Not those for shapes alone, nor those that ``torch.vmap`` registers when it is first used.
+    """
     return _count_replaced(len(torch.library._impls))
 
 
 @lru_cache(maxsize=1)
 def _count_replaced(_registered: int) -> int:
     keys = (key.rpartition("/") for key in torch.library._impls)
-    return sum(name.startswith(("aten/", "torchvision/")) and on != "Meta" for name, _, on in keys)
+    computing = (name for name, _, on in keys if on not in {"Meta", "FuncTorchBatched"})
+    return sum(name.startswith(("aten/", "torchvision/")) for name in computing)
 
 
 def _compiler(name: str) -> Callable[[], object]:
@@ -50,6 +54,22 @@ def _compiler(name: str) -> Callable[[], object]:
 def _on_cuda(read: Callable[[], object]) -> Callable[[], object]:
     return lambda: read() if torch.cuda.is_initialized() else UNKNOWN
 
+
+def _precision(backend: str, operator: str) -> Callable[[], object]:
+    """Return the reader of what the products or convolutions of a backend compute float32 in."""
+    return lambda: torch._C._get_fp32_precision_getter(backend, operator)
+
+
+PRECISIONS = {
+    f"float32 precision of {backend}'s {operator}": _precision(backend, operator)
+    for backend, operators in {
+        "generic": ("all",),
+        "cuda": ("all", "conv", "rnn", "matmul"),
+        "mkldnn": ("all", "conv", "rnn", "matmul"),
+    }.items()
+    for operator in operators
+}
+"""The settings ``fp32_precision`` of ``torch.backends``: each overrides the older ones."""
 
 WATCHED: dict[str, Callable[[], object]] = {
     "number of threads": torch.get_num_threads,
@@ -87,6 +107,25 @@ WATCHED: dict[str, Callable[[], object]] = {
     "CUDA device": _on_cuda(torch.cuda.current_device),
     "CUDA stream": _on_cuda(torch.cuda.current_stream),
     "filling of new memory": torch._C._get_deterministic_fill_uninitialized_memory,
+    "cudnn.benchmark_limit": lambda: torch.backends.cudnn.benchmark_limit,
+    "NNPACK": lambda: torch._C._get_nnpack_enabled(),
+    "cuDNN attention": torch.backends.cuda.cudnn_sdp_enabled,
+    "half-precision sums of math attention": lambda: (
+        torch.backends.cuda.fp16_bf16_reduction_math_sdp_allowed()
+    ),
+    "order of attention's kernels": lambda: torch._C._get_sdp_priority_order(),
+    "float16 accumulation": lambda: CUDA_MATMUL.allow_fp16_accumulation,
+    "BLAS library on CUDA": lambda: torch._C._get_blas_preferred_backend(),
+    "linear algebra library on CUDA": lambda: torch._C._get_linalg_preferred_backend(),
+    "order of contractions": lambda: (
+        torch.backends.opt_einsum.enabled,
+        torch.backends.opt_einsum.strategy,
+    ),
+    "cache of autocast": torch.is_autocast_cache_enabled,
+    "threads of autograd": lambda: torch._C._is_multithreading_enabled(),
+    "optimisation of scripts": lambda: torch._C._get_graph_executor_optimize(),
+    "fusion in scripts": lambda: torch._C._jit_texpr_fuser_enabled(),
+    **PRECISIONS,
     "settings of torch.compile": _compiler("torch._dynamo"),
     "settings of the inductor": _compiler("torch._inductor"),
 }

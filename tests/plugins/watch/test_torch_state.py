@@ -37,6 +37,9 @@ CHANGES = {
     "torch.backends.cudnn.benchmark = True": "cudnn.benchmark from False to True",
     "torch.backends.cudnn.deterministic = True": "cudnn.deterministic from False to True",
     "torch.backends.cudnn.allow_tf32 = False": "cudnn.allow_tf32 from True to False",
+    "torch.backends.mkldnn.conv.fp32_precision = 'bf16'": "mkldnn's conv from none to bf16",
+    "torch.backends.cudnn.benchmark_limit = 1": "cudnn.benchmark_limit from 10 to 1",
+    "torch.autograd.set_multithreading_enabled(False)": "threads of autograd from True to False",
     "torch.backends.mkldnn.enabled = False": "mkldnn.enabled from True to False",
     "torch.nn.modules.module.register_module_forward_hook(print)": "global module hooks from",
     "torch.backends.cuda.enable_flash_sdp(False)": "flash attention from True to False",
@@ -76,6 +79,21 @@ def test_random_numbers_go_on_as_if_nothing_had_been_drawn():
         torch.manual_seed(4)
         random.seed(4)
     assert (torch.rand(2).tolist(), random.random()) == expected
+
+
+def test_a_file_that_goes_to_its_own_folder_is_loaded_and_others_are_still_found(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    own = tmp_path / "own"
+    own.mkdir()
+    for folder, doubled in ((own, True), (tmp_path, False)):
+        text = f"class Gate(torch.nn.Identity): doubled = {doubled}\n"
+        (folder / "second.py").write_text(f"import torch\n{text}")
+    text = "import os, torch\nos.chdir(os.path.dirname(__file__))\nGate = torch.nn.Identity\n"
+    (own / "first.py").write_text(text)
+    assert parse("own/first.py:Gate").load().build(4)
+    assert parse("second.py:Gate").load().build(4).doubled is False
 
 
 def test_what_raises_stays_what_it_is():
@@ -134,6 +152,7 @@ def test_counting_and_other_packages_change_nothing_that_is_watched():
 
         count_all(network, (1, 3, 8, 8))  # by thop, fvcore and torch, too
         network(torch.ones(2, 3, 8, 8)).sum().backward()
+        torch.vmap(network.eval())(torch.ones(2, 1, 3, 8, 8))
 
 
 def test_threads_that_torchs_compiler_starts_first_are_let_through_unless_busy(
