@@ -42,6 +42,10 @@ $(VENV)/for-running: pyproject.toml $(CONSTRAINTS) | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) --editable .
 	touch $@
 
+# mypy reads the types of the packages, which takes longer than all of attnbench, when they are
+# installed. What it says of a checkout, which has no attnbench.modules, means nothing: a test has
+# it check the installed wheel.
 $(VENV)/for-testing: pyproject.toml $(CONSTRAINTS) | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) --editable '.[dev]'
+	$(BIN)/python -m mypy --cache-dir $(VENV)/mypy_cache attnbench >/dev/null || true
 	touch $@ $(VENV)/for-running

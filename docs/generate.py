@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,6 @@ from attnbench import formatting, report
 from attnbench.claims import claim as claims
 from attnbench.errors import UserError
 from attnbench.records import run as runs
-from attnbench.records.run import Run
 from attnbench.records.trainings import store as training_store
 from attnbench.report.formats.markdown import markdown
 from attnbench.report.load import load
@@ -96,7 +95,7 @@ def own_module() -> str:
 
 def own_row() -> str:
     """Return what a run says of it, at a glance."""
-    loaded = LoadedRun(runs.read(OWN))
+    loaded = _loaded(OWN)
     return "\n\n".join([f"{loaded.run.case.described}. {control(loaded)}", _at_a_glance(loaded)])
 
 
@@ -130,9 +129,9 @@ def limits(path: Path = LIMITS) -> str:
 
 def finding() -> str:
     """Return what the paper of SA prints, beside what SA costs in the published run."""
-    networks = LoadedRun(_published()).frame.set_index("variant")
+    networks = _loaded(PUBLISHED).frame.set_index("variant")
     plain, sa = networks.loc["plain"], networks.loc["sa"]
-    on_gpu = LoadedRun(runs.read(ON_GPU)).frame.set_index("variant").loc["sa"]
+    on_gpu = _loaded(ON_GPU).frame.set_index("variant").loc["sa"]
     printed = {claim.id: claim.printed for claim in claims.catalogue()}
     counted = formatting.percent(sa["added_leaf_operations"] / plain["leaf_operations"], 2)
     return (
@@ -152,7 +151,7 @@ def _overhead(network: pd.Series[Any], key: str) -> str:
 
 def result(folder: Path = PUBLISHED) -> str:
     """Return a published run at a glance; the rest of its remarks are on its page."""
-    loaded = LoadedRun(runs.read(folder))
+    loaded = _loaded(folder)
     rounds, held, *_ = remarks(loaded)
     gpu = loaded.run.environment.get("gpu")
     on = f" ({gpu})" if gpu else ""
@@ -231,7 +230,7 @@ def claims_page() -> str:
     """Return the page of every published figure with its verdict."""
     from attnbench.claims import check
 
-    return page(check.check(claims.select(None)), _published())
+    return page(check.check(claims.select(None)), _loaded(PUBLISHED).run)
 
 
 def probe() -> str:
@@ -239,8 +238,10 @@ def probe() -> str:
     return PROBE.read_text(encoding="utf-8")
 
 
-def _published() -> Run:
-    return runs.read(PUBLISHED)
+@cache
+def _loaded(folder: Path) -> LoadedRun:
+    """Return a published run with its frame, whose intervals take seconds."""
+    return LoadedRun(runs.read(folder))
 
 
 PARTS: dict[Path, dict[str, Callable[[], str]]] = {

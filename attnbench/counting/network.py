@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch._subclasses.fake_tensor import (
     DataDependentOutputException,
     DynamicOutputShapeException,
+    FakeTensor,
 )
 
 from attnbench.counting.rule import WITHOUT_REMEDY, Count, Input
 from attnbench.counting.rules import RULES
-from attnbench.counting.twin import copy_with, has_data, tensors_of, warmed_up
+from attnbench.counting.twin import copy_with, fake, has_data, tensors_of, warmed_up
 from attnbench.text import error_line, error_text
 
 DATA_DEPENDENT = (DataDependentOutputException, DynamicOutputShapeException)
@@ -62,7 +63,7 @@ def _count(
     model = warmed_up(model, given)
     for name, rule in RULES.items():
         try:  # on a copy: a rule that fails may leave its marks
-            counts[name] = rule.count(copy_with(model, torch.Tensor.detach), given)
+            counts[name] = rule.count(copy_with(model, _detached), given)
         except DATA_DEPENDENT as error:
             why = f"the forward depends on the values in its tensors ({error_text(error)})"
             for_want_of_data[name] = why
@@ -71,6 +72,11 @@ def _count(
         except Exception as error:
             for_want_of_data[name] = error_line(error)
     return counts, for_want_of_data, failed
+
+
+def _detached(tensor: Tensor) -> Tensor:
+    """Return a tensor of the same data; a fake one has none, and its own detach is slow."""
+    return fake(tensor) if isinstance(tensor, FakeTensor) else tensor.detach()
 
 
 def _noise(given: Input, seed: int) -> torch.Tensor:

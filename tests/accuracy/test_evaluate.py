@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers import colours
+from helpers import colours, one_block
 
 from attnbench.accuracy.checkpoints import to_authors_state_dict
 from attnbench.accuracy.evaluate import (
@@ -23,10 +23,17 @@ from attnbench.system import process_settings
 pytestmark = pytest.mark.usefixtures("small_host")
 
 
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of the network of colours, which no test changes."""
+    with pytest.MonkeyPatch.context() as patch:
+        one_block.use(patch)
+        return colours.weights(tmp_path_factory.mktemp("weights") / "colours.pth")
+
+
 @pytest.fixture
-def wanted(tmp_path: Path):
+def wanted(tmp_path: Path, weights: Path):
     """Options for the network of colours, with whatever a test changes."""
-    weights = colours.weights(tmp_path / "colours.pth")
     data = colours.folder(tmp_path / "val")
 
     def options(**changes) -> EvaluationOptions:

@@ -16,6 +16,7 @@ import torch
 import typer
 from helpers.pinned import on_the_pinned_torch
 from PIL import Image
+from torch import nn
 
 import attnbench
 from attnbench.analysis import baselines
@@ -23,6 +24,7 @@ from attnbench.cli import app
 from attnbench.hosts.build import HOSTS, Host
 from attnbench.hosts.conditions import BASE
 from attnbench.measuring import planning, runner
+from attnbench.modules import AttentionSpec
 from attnbench.runtimes import table
 from attnbench.system import environment
 
@@ -136,6 +138,26 @@ def short_host(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(HOSTS, "resnet50", Host((2, 2, 2, 2)))
 
 
+@pytest.fixture(scope="module")
+def networks() -> dict[str, nn.Module]:
+    """Networks on meta that plans have built, by all that they were asked for."""
+    return {}
+
+
+@pytest.fixture
+def built_once(monkeypatch: pytest.MonkeyPatch, networks: dict[str, nn.Module]) -> None:
+    """Build what a plan only builds to see that it can be, for the first command that has it."""
+    build = planning.build
+
+    def known(host: str, row: AttentionSpec, **where: Any) -> nn.Module:
+        key = f"{host} {row} {where}"
+        if key not in networks:
+            networks[key] = build(host, row, **where)
+        return networks[key]
+
+    monkeypatch.setattr(planning, "build", known)
+
+
 @cache
 def mostly_idle() -> Any:
     """The command line, whose commands are parsed alone if they are too slow."""
@@ -177,7 +199,7 @@ def _status(given: list[str]) -> int:
     return int(end.value.code or 0)
 
 
-@pytest.mark.usefixtures("workplace", "parsed", "one_process", "short_host")
+@pytest.mark.usefixtures("workplace", "parsed", "one_process", "short_host", "built_once")
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: " ".join(command))
 def test_a_shown_command_is_understood(
     command: tuple[str, ...], capsys: pytest.CaptureFixture[str]

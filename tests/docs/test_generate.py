@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture
 def published(monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.chdir(ROOT)
-    return generate._published()
+    return generate._loaded(generate.PUBLISHED).run
 
 
 @pytest.mark.usefixtures("published")

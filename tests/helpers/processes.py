@@ -12,10 +12,11 @@ from functools import partial
 from pathlib import Path
 
 import torch
+from helpers.one_block import ONE_BLOCK
 
 from attnbench.cli import app
 from attnbench.devices.clocks import CpuClock
-from attnbench.hosts.build import HOSTS, Host
+from attnbench.hosts.build import HOSTS
 from attnbench.measuring import latency, memory
 from attnbench.plugins.watch.integrity import require_unchanged
 from attnbench.records import store
@@ -43,7 +44,7 @@ class TickingClock(CpuClock):
 
 def timed_records(run: Run) -> list[Record]:
     """Return the records of a run's rounds, in a host with one block a stage."""
-    HOSTS["resnet50"] = Host((1, 1, 1, 1))
+    HOSTS["resnet50"] = ONE_BLOCK
     look = partial(Counters, awake_s=0.0)
     return [each for each in latency.measure(run, TickingClock(), look) if isinstance(each, Record)]
 

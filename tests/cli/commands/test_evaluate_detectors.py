@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers import coco
+from helpers import coco, one_block
 from helpers.command_line import call
 
 from attnbench.detection.networks import detector
@@ -15,10 +15,8 @@ pytestmark = pytest.mark.usefixtures("small_host")
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Weights of an untrained RetinaNet on the small host, for two classes."""
-    from attnbench.hosts.build import HOSTS, Host
-
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(HOSTS, "resnet50", Host((1, 1, 1, 1)))
+        one_block.use(patch)
         torch.manual_seed(0)
         file = tmp_path_factory.mktemp("weights") / "retinanet.pth"
         torch.save(detector("retinanet_resnet50_fpn", None, 2).state_dict(), file)
