@@ -58,7 +58,7 @@ def test_the_bar_counts_expected_seconds_and_those_of_the_rounds(new_run, new_ba
     bar = new_bar(run)
     assert bar._progress.tasks[0].total == WHOLE_S
     counted, timed = record(run, Counts(rules={}), "plain"), record(run, round_of(0, 2.5))
-    end = record(run, End(reason="target", rounds=1))
+    end = record(run, End(reason="budget", rounds=1))
     steps = [Beginning("counts", "sa"), counted, Beginning("round", None), timed, end]
     seen = positions(bar, [(run, step) for step in steps])
     after_counts = STEP_S["counts"]
@@ -75,7 +75,7 @@ def test_one_bar_goes_over_all_runs_and_says_which_one_it_is_at(new_run, new_bar
     first, second = new_run(), new_run(batch_size=1)
     bar = new_bar(first, second)
     assert bar._progress.tasks[0].total == 2 * WHOLE_S
-    end = record(first, End(reason="target", rounds=0))
+    end = record(first, End(reason="budget", rounds=0))
     seen = positions(bar, [(first, end), (second, Beginning("memory", "sa"))])
     assert seen == [(WHOLE_S, "done"), (WHOLE_S + STEP_S["memory"], "2 of 2: memory sa")]
 
@@ -84,7 +84,7 @@ def test_what_an_earlier_call_did_is_done(new_run, new_bar):
     run, finished = new_run(), new_run(batch_size=1)
     run.add(record(run, Counts(rules={}), "plain"))
     run.add(record(run, round_of(0, 2.0)))
-    finished.end = End(reason="target", rounds=0)
+    finished.end = End(reason="budget", rounds=0)
     bar = new_bar(run, finished)
     seen = positions(bar, [(run, Beginning("round", None))])
     assert seen[0][0] == WHOLE_S + STEP_S["counts"] + 2.0
