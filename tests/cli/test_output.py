@@ -77,8 +77,8 @@ def test_a_column_of_words_breaks_between_them_though_one_begins_with_a_figure()
 def test_headings_break_before_the_words_of_a_column_do():
     headings = ("what", "interval holds 1", "median half-width")
     assert shown(45, headings, [("drift: a third slower", "19", "0.90%")]) == [
-        "                         interval      median",
-        " what                     holds 1  half-width",
+        "                        interval      median",
+        " what                    holds 1  half-width",
         " drift: a third slower        19       0.90%",
     ]
 

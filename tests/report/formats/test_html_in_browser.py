@@ -127,6 +127,8 @@ def test_the_page_follows_the_reader_into_the_dark(opened):
 
 
 def test_on_a_phone_only_tables_scroll_sideways(opened):
+    from selenium.webdriver.support.ui import WebDriverWait
+
     size = {"width": 375, "height": 800, "deviceScaleFactor": 2, "mobile": True}
     opened.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
     width = opened.execute_script("return document.documentElement.scrollWidth")
@@ -137,6 +139,8 @@ def test_on_a_phone_only_tables_scroll_sideways(opened):
     plot = "document.querySelector('figure svg').getBoundingClientRect().width"
     scale = opened.execute_script(f"return {plot} / (72 * 5.2)")
     opened.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    # The browser answers before it has its own width again.
+    WebDriverWait(opened, 20).until(lambda page: page.execute_script("return innerWidth") > 375)
     opened.execute_script("hint()")
     assert width <= 375
     assert shown == [True, True]  # of the first table and of the first plot
