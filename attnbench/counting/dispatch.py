@@ -142,11 +142,13 @@ class Trace(TorchDispatchMode):
         """Put operators down to the innermost module that runs them, while the context lasts.
 
         ``covers`` says which modules a rule has counted, with all that runs within them. Modules
-        of ``torch.jit`` take no hooks: their operators are put down to the module around them.
+        of ``torch.jit`` take no hooks, and those in layers that run as one operator get none: their
+        operators are put down to the module around them.
         """
         handles = []
+        unwatched = {part for layer in _as_one_operator(model) for part in layer.modules()}
         for path, module in model.named_modules():
-            if is_scripted(module):
+            if is_scripted(module) or module in unwatched:
                 continue
 
             def enter(module: nn.Module, _: Any, path: str = path) -> None:
@@ -224,6 +226,15 @@ class Trace(TorchDispatchMode):
     def _release(self, key: int, size: int) -> None:
         self._storages.discard(key)
         self.live -= size
+
+
+def _as_one_operator(model: nn.Module) -> Iterator[nn.Module]:
+    """Yield layers that run as one operator in inference, unless a hook stands in them."""
+    for layer in model.modules():
+        if isinstance(layer, nn.TransformerEncoderLayer) and not any(
+            part._forward_hooks or part._forward_pre_hooks for part in layer.modules()
+        ):
+            yield layer
 
 
 def _tensors(tree: Any) -> list[Tensor]:

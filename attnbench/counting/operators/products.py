@@ -77,6 +77,24 @@ def multi_head_elementwise(out: Tensor, query: Tensor, key: Tensor, *rest: Any) 
     return biases + 4 * multi_head_scores(out, query, key, *rest)
 
 
+def encoder_macs(out: Tensor, x: Tensor, width: int, heads: int, *rest: Any) -> int:
+    """Count the attention, and two layers from the width to ``hidden`` and back."""
+    hidden: int = rest[11].shape[0]
+    return multi_head_macs(out, x, x, x, width, heads) + 2 * x.numel() * hidden
+
+
+def encoder_elementwise(out: Tensor, x: Tensor, width: int, heads: int, *rest: Any) -> int:
+    """Add two shortcuts, two biases; activate the hidden layer; normalise twice (4 each)."""
+    hidden = x.numel() // width * rest[11].shape[0]
+    attention = multi_head_elementwise(out, x, x, x, width, heads)
+    return attention + (2 + 1 + 2 * 4) * x.numel() + 2 * hidden
+
+
+def encoder_reductions(out: Tensor, x: Tensor, width: int, heads: int, *_: Any) -> int:
+    """Count the softmax, and mean and variance of both norms."""
+    return 2 * multi_head_scores(out, x, x, x, width, heads) + 2 * 2 * x.numel()
+
+
 def lstm_macs(out: Tensor, x: Tensor, inner: Tensor, recurrent: Tensor, *_: Any) -> int:
     """Multiply input and state of each image and step, (steps, batch, channels), by all gates."""
     return prod(x.shape[:2]) * (inner.numel() + recurrent.numel())
@@ -121,6 +139,9 @@ PRODUCTS: dict[str, Operator] = {
         macs=multi_head_macs,
         elementwise=multi_head_elementwise,
         reductions=lambda out, *args: 2 * multi_head_scores(out, *args),
+    ),
+    "aten._transformer_encoder_layer_fwd": Operator(
+        macs=encoder_macs, elementwise=encoder_elementwise, reductions=encoder_reductions
     ),
     "aten.mkldnn_rnn_layer": Operator(macs=lstm_macs, elementwise=lstm_elementwise),
     "torchvision.deform_conv2d": Operator(

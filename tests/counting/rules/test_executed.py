@@ -106,6 +106,21 @@ def test_the_peak_of_a_small_net_by_hand():
     assert trace(net, (5, 3, 6, 5)).peak == 5 * 4 * (96 + 192)
 
 
+def test_an_encoder_layer_runs_as_one_operator_unless_a_hook_stands_in_it():
+    """As without a trace: torch takes its parts one by one where a module has a hook."""
+    layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True).eval()
+    whole = trace(layer, (2, 5, 8))
+    # 10 tokens: four projections of 8x8, two products of 2 * 5x5x8, two layers of 8x16.
+    assert whole.total.macs == 4 * 10 * 8 * 8 + 2 * 2 * 5 * 5 * 8 + 2 * 10 * 8 * 16
+    assert (whole.total.kernels, whole.peak, whole.not_counted) == (1, 4 * 2 * 5 * 8, {})
+    layer.linear1.register_forward_hook(lambda *_: None)
+    parts = trace(layer, (2, 5, 8))
+    # Attention, two layers and an activation, two additions, two norms: the same arithmetic.
+    assert parts.total.kernels == 8
+    for what in ("macs", "elementwise", "reductions"):
+        assert getattr(whole.total, what) == getattr(parts.total, what)
+
+
 # What a trace leaves alone.
 
 
