@@ -85,7 +85,7 @@ def encoder_macs(out: Tensor, x: Tensor, width: int, heads: int, *rest: Any) -> 
 
 def encoder_elementwise(out: Tensor, x: Tensor, width: int, heads: int, *rest: Any) -> int:
     """Add two shortcuts, two biases; activate the hidden layer; normalise twice (4 each)."""
-    hidden = x.numel() // width * rest[11].shape[0]
+    hidden: int = x.numel() // width * rest[11].shape[0]
     attention = multi_head_elementwise(out, x, x, x, width, heads)
     return attention + (2 + 1 + 2 * 4) * x.numel() + 2 * hidden
 
