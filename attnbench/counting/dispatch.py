@@ -15,7 +15,6 @@ from torch._subclasses.fake_tensor import FakeTensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from attnbench.counting import multi_head
 from attnbench.counting.as_without_mode import (
     COMPOSITE,
     WEIGHT_OF_NORM,
@@ -28,6 +27,7 @@ from attnbench.counting.as_without_mode import (
 from attnbench.counting.gaps import may_multiply
 from attnbench.counting.masks import as_computed, is_number
 from attnbench.counting.operators.cost import Cost, Operator, cost
+from attnbench.counting.transformers import COMPUTED
 from attnbench.counting.twin import is_scripted, mode_of
 
 FREE = {
@@ -145,11 +145,13 @@ class Trace(TorchDispatchMode):
         """Put operators down to the innermost module that runs them, while the context lasts.
 
         ``covers`` says which modules a rule has counted, with all that runs within them. Modules
-        of ``torch.jit`` take no hooks: their operators are put down to the module around them.
+        of ``torch.jit`` take no hooks, and those in layers that run as one operator get none: their
+        operators are put down to the module around them.
         """
         handles = []
+        unwatched = {part for layer in _as_one_operator(model) for part in layer.modules()}
         for path, module in model.named_modules():
-            if is_scripted(module):
+            if is_scripted(module) or module in unwatched:
                 continue
 
             def enter(module: nn.Module, _: Any, path: str = path) -> None:
@@ -192,9 +194,9 @@ class Trace(TorchDispatchMode):
             with self, nullcontext() if func.is_view else views_keep_their_base():
                 out = linear(*args) if name == "aten.linear" else None
                 return func._op_dk(COMPOSITE, *args, **kwargs) if out is None else out
-        if name == multi_head.OPERATOR:  # of other operators, which arrive one by one
+        if name in COMPUTED:  # of other operators, which arrive one by one
             with self:
-                return multi_head.multi_head_attention(*args, **kwargs)
+                return COMPUTED[name](*args, **kwargs)
         inputs = {tensor.untyped_storage()._cdata for tensor in _tensors((args, kwargs))}
         out = func(*args, **kwargs)
         if name in VIEWS and isinstance(out, FakeTensor):
@@ -232,6 +234,17 @@ class Trace(TorchDispatchMode):
     def _release(self, key: int, size: int) -> None:
         self._storages.discard(key)
         self.live -= size
+
+
+def _as_one_operator(model: nn.Module) -> Iterator[nn.Module]:
+    """Yield layers that run as one operator in inference, unless a hook stands in them."""
+    for layer in model.modules():
+        if (
+            isinstance(layer, nn.TransformerEncoderLayer)
+            and not layer.training
+            and not any(part._forward_hooks or part._forward_pre_hooks for part in layer.modules())
+        ):
+            yield layer
 
 
 def _tensors(tree: Any) -> list[Tensor]:

@@ -100,6 +100,7 @@ PRODUCTS: dict[str, Operator] = {
     ),
     # Of queries, keys and values: add a bias to each, and scale the queries.
     "aten._transform_bias_rescale_qkv": Operator(elementwise=per_output(4)),
+    "aten._addmm_activation": Operator(macs=added_product_macs, elementwise=per_output(2)),
     "aten.mkldnn_rnn_layer": Operator(macs=lstm_macs, elementwise=lstm_elementwise),
     "torchvision.deform_conv2d": Operator(
         macs=deformable_macs,

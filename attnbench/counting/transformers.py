@@ -1,16 +1,19 @@
-"""Attention of many heads in one operator, as the kernel for a CPU computes it.
+"""Operators of transformers that others make up, as the kernels for a CPU compute them.
 
-``nn.MultiheadAttention`` and the layers of ``nn.TransformerEncoder`` use it in inference. Its
-kernel calls others that make tensors: the scores of all pairs of tokens are held, written and read,
-though no dispatch mode sees them (``native_multi_head_attention_cpu`` in ``attention.cpp``).
+``nn.MultiheadAttention`` and ``nn.TransformerEncoderLayer`` are one operator each in inference.
+Their kernels call others that make tensors: the scores of all pairs of tokens are held, written and
+read, though no dispatch mode sees them (``native_multi_head_attention_cpu`` in ``attention.cpp``,
+``transformer_encoder_layer_forward`` in ``transformer.cpp``).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 import torch
 from torch import Tensor
-
-OPERATOR = "aten._native_multi_head_attention"
+from torch.nn import functional
 
 
 def multi_head_attention(  # noqa: PLR0913, PLR0917  the operator's own
@@ -73,3 +76,56 @@ def _rows(of_heads: Tensor) -> Tensor:
     """Return (batch, heads, tokens, channels) as one matrix, a token a row."""
     batch, heads, tokens, channels = of_heads.shape
     return of_heads.permute(0, 2, 1, 3).contiguous().view(batch * tokens, heads * channels)
+
+
+def encoder_layer(  # noqa: PLR0913, PLR0917  the operator's own
+    src: Tensor,
+    width: int,
+    heads: int,
+    weight: Tensor,
+    bias: Tensor,
+    out_weight: Tensor,
+    out_bias: Tensor,
+    use_gelu: bool,
+    norm_first: bool,
+    eps: float,
+    norm_weight_1: Tensor,
+    norm_bias_1: Tensor,
+    norm_weight_2: Tensor,
+    norm_bias_2: Tensor,
+    ffn_weight_1: Tensor,
+    ffn_bias_1: Tensor,
+    ffn_weight_2: Tensor,
+    ffn_bias_2: Tensor,
+    mask: Tensor | None = None,
+    mask_type: int | None = None,
+) -> Tensor:
+    """Return (batch, tokens, width) of such a map: attention, then two layers, each with a norm."""
+    of_heads = (width, heads, weight, bias, out_weight, out_bias, mask, False, True, mask_type)
+
+    def norm_1(x: Tensor) -> Tensor:
+        return functional.layer_norm(x, (width,), norm_weight_1, norm_bias_1, eps)
+
+    def norm_2(x: Tensor) -> Tensor:
+        return functional.layer_norm(x, (width,), norm_weight_2, norm_bias_2, eps)
+
+    x = norm_1(src) if norm_first else src
+    x = multi_head_attention(x, x, x, *of_heads)[0]
+    x.add_(src)
+    if not norm_first:
+        x = norm_1(x)
+    shortcut = x
+    if norm_first:
+        x = norm_2(x)
+    rows = x.view(-1, width)
+    hidden = torch._addmm_activation(ffn_bias_1, rows, ffn_weight_1.t(), use_gelu=use_gelu)
+    x = torch.addmm(ffn_bias_2, hidden, ffn_weight_2.t()).view(src.shape)
+    x.add_(shortcut)
+    return x if norm_first else norm_2(x)
+
+
+COMPUTED: Mapping[str, Callable[..., Any]] = {
+    "aten._native_multi_head_attention": multi_head_attention,
+    "aten._transformer_encoder_layer_fwd": encoder_layer,
+}
+"""Operator -> what its kernel computes, of others."""

@@ -1,4 +1,4 @@
-"""Attention of many heads in one operator is counted as what the CPU's kernel runs within it."""
+"""What is one operator of a transformer is counted as what the CPU's kernel runs within it."""
 
 import pytest
 import torch
@@ -10,7 +10,7 @@ from attnbench.counting.dispatch import Trace
 from attnbench.counting.operators import OPERATORS
 from attnbench.counting.rules import executed
 
-IMAGES, TOKENS, WIDTH, HEADS = 3, 5, 8, 2
+IMAGES, TOKENS, WIDTH, HEADS, HIDDEN = 3, 5, 8, 2, 16
 SHAPE = (IMAGES, TOKENS, WIDTH)
 ELEMENTS, SCORES = IMAGES * TOKENS * WIDTH, IMAGES * HEADS * TOKENS * TOKENS
 MASK = torch.ones(TOKENS, TOKENS, dtype=torch.bool).triu(1)
@@ -78,10 +78,43 @@ def test_it_is_what_the_kernel_runs_and_allocates(attention):
     assert (without_data.total, without_data.peak) == (recorded.total, recorded.peak)
 
 
+def encoder(**options):
+    return nn.TransformerEncoderLayer(WIDTH, HEADS, HIDDEN, batch_first=True, **options).eval()
+
+
+@pytest.mark.parametrize("norm_first", [False, True], ids=["norms-last", "norms-first"])
+@pytest.mark.parametrize("activation", ["relu", "gelu"])
+def test_an_encoder_layer_is_what_its_kernel_runs_and_allocates(norm_first, activation):
+    layer = encoder(norm_first=norm_first, activation=activation)
+    x = torch.rand(SHAPE)
+    with torch.inference_mode():
+        expected = layer(x)
+        real = profiled(lambda: layer(x))
+        with Trace(OPERATORS) as recorded, recorded.follow(layer):
+            out = layer(x)
+    assert torch.equal(out, expected)
+    assert real.operators >= {operator for _, operator in recorded.rows}
+    assert recorded.not_counted == {}
+    assert recorded.peak == real.peak
+    without_data = executed.trace(layer, SHAPE)
+    assert (without_data.total, without_data.peak) == (recorded.total, recorded.peak)
+
+
+def test_an_encoder_layer_is_counted_alike_where_a_hook_stands_in_it():
+    """torch then takes its parts one by one, but for the attention."""
+    layer = encoder()
+    whole = executed.trace(layer, SHAPE).total
+    attention = 4 * ELEMENTS * WIDTH + 2 * SCORES * (WIDTH // HEADS)
+    assert whole.macs == attention + 2 * ELEMENTS * HIDDEN
+    layer.linear1.register_forward_hook(lambda *_: None)
+    parts = executed.trace(layer, SHAPE).total
+    for what in ("macs", "elementwise", "reductions"):
+        assert getattr(whole, what) == getattr(parts, what)
+
+
 def test_a_layer_of_a_transformer_holds_its_scores_too():
     tokens = 64
-    layer = nn.TransformerEncoderLayer(WIDTH, HEADS, 2 * WIDTH, batch_first=True).eval()
-    recorded = executed.trace(layer, (1, tokens, WIDTH))
+    recorded = executed.trace(encoder(), (1, tokens, WIDTH))
     # Beside the scores of both heads: queries, keys and values.
     assert recorded.peak == SIZE * (HEADS * tokens * tokens + 3 * tokens * WIDTH)
     assert recorded.not_counted == {}
