@@ -189,6 +189,7 @@ class Trace(TorchDispatchMode):
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
         kwargs = kwargs or {}
+        out: Any
         name = operator_name(func)
         if torch.is_inference_mode_enabled() and is_composite(func):  # it arrives whole
             with self, nullcontext() if func.is_view else views_keep_their_base():
