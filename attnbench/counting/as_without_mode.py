@@ -88,3 +88,20 @@ def with_statistics(out: tuple[Tensor, ...], weight: Tensor | None) -> tuple[Ten
     if weight is None or all(kept.dtype == weight.dtype for kept in out[1:]):
         return out
     return (out[0], *(kept.new_empty(kept.shape, dtype=weight.dtype) for kept in out[1:]))
+
+
+NORM_BACKWARD = "aten.native_batch_norm_backward"
+
+
+def laid_out_as(x: Tensor, out: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """Give the gradient of a batch norm's fake input the layout of that input, as a CPU's has.
+
+    Fake tensors have that of the output's gradient; where the two differ, a copy would be counted
+    that does not run, or one left out (``batch_norm_backward_cpu`` in ``Normalization.cpp``).
+    """
+    is_last = x.is_contiguous(memory_format=torch.channels_last)
+    layout = torch.channels_last if is_last and not x.is_contiguous() else torch.contiguous_format
+    gradient, *others = out
+    if gradient.dim() != x.dim() or gradient.is_contiguous(memory_format=layout):
+        return out
+    return (torch.empty_like(gradient, memory_format=layout), *others)

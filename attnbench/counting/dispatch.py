@@ -17,9 +17,11 @@ from torch.utils._pytree import tree_leaves
 
 from attnbench.counting.as_without_mode import (
     COMPOSITE,
+    NORM_BACKWARD,
     WEIGHT_OF_NORM,
     as_viewed,
     is_composite,
+    laid_out_as,
     linear,
     views_keep_their_base,
     with_statistics,
@@ -189,6 +191,7 @@ class Trace(TorchDispatchMode):
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
         kwargs = kwargs or {}
+        out: Any
         name = operator_name(func)
         if torch.is_inference_mode_enabled() and is_composite(func):  # it arrives whole
             with self, nullcontext() if func.is_view else views_keep_their_base():
@@ -203,6 +206,8 @@ class Trace(TorchDispatchMode):
             out = as_viewed(out, *args[:2])
         if name in WEIGHT_OF_NORM and isinstance(out[0], FakeTensor):
             out = with_statistics(out, args[WEIGHT_OF_NORM[name]])
+        if name == NORM_BACKWARD and isinstance(out[0], FakeTensor):
+            out = laid_out_as(args[1], out)
         made = out
         if name in MASKED:  # fake tensors also make the gradients that are not asked for
             made = [gradient for gradient, asked in zip(out, args[-1], strict=True) if asked]

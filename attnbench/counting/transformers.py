@@ -67,7 +67,8 @@ def _projected(query: Tensor, key: Tensor, value: Tensor, width: int, weight: Te
 def _softmax(scores: Tensor, mask: Tensor | None, mask_type: int | None) -> Tensor:
     """Normalise in place without a mask, else to a new tensor."""
     if mask is None:
-        return torch.ops.aten._softmax.out(scores, -1, False, out=scores)
+        torch.ops.aten._softmax.out(scores, -1, False, out=scores)
+        return scores
     chosen = mask if mask.dtype == torch.bool else mask.to(torch.bool)  # of -inf and 0
     return torch._masked_softmax(scores, chosen, 3, mask_type)
 

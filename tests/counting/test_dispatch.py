@@ -231,3 +231,25 @@ def bytes_of(norm, mode):
 def test_a_norm_of_a_half_precision_map_keeps_its_statistics_as_its_weight_is(norm):
     without_data = bytes_of(copy_with(norm, fake), fake_mode())
     assert without_data == bytes_of(norm, nullcontext())
+
+
+LAYOUTS = [torch.contiguous_format, torch.channels_last]
+
+
+@pytest.mark.parametrize("of_input", LAYOUTS)
+@pytest.mark.parametrize("of_gradient", LAYOUTS)
+def test_the_gradient_of_a_norms_input_is_laid_out_as_on_a_cpu(of_input, of_gradient):
+    x, gradient = (
+        torch.ones(2, 4, 3, 5).to(memory_format=layout) for layout in (of_input, of_gradient)
+    )
+    w = torch.ones(4)
+
+    def strides(convert, mode):
+        g, x_, w_ = map(convert, (gradient, x, w))
+        with mode, Trace():
+            out = torch.ops.aten.native_batch_norm_backward(
+                g, x_, w_, w_, w_, w_, w_, True, 1e-5, [True, True, True]
+            )
+        return [one.stride() for one in out]
+
+    assert strides(fake, fake_mode()) == strides(torch.clone, nullcontext())

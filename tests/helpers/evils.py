@@ -166,7 +166,7 @@ EVILS = {
             another,
             lambda: signal.getsignal(signal.SIGUSR1),
         ),
-        "Python's signal handlers from .* to .*SIGUSR1 handled by <function another",
+        "Python's signal handlers from .* to .*SIGUSR1 by another at 0x",
     ),
     "timer": (
         change(lambda s: signal.setitimer(signal.ITIMER_PROF, s), 1000.0, lambda: 0.0),

@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
+from types import FunctionType
 
 from attnbench.text import printable
 
@@ -47,14 +48,21 @@ modules that load data."""
 
 def _handlers() -> str:
     """Return the signals that are not as at the start of a program, each with what it does."""
-    names = {number: number.name for number in signal.Signals}
-    changed = {number: signal.getsignal(number) for number in names}
-    known = {signal.SIG_IGN: "ignored", signal.default_int_handler: "an interrupt"}
+    handlers = ((number.name, signal.getsignal(number)) for number in signal.Signals)
     return ", ".join(
-        f"{names[number]} {known.get(handler) or 'handled by ' + repr(handler)}"
-        for number, handler in changed.items()
-        if handler is not signal.SIG_DFL
+        f"{name} {_handled(handler)}" for name, handler in handlers if handler is not signal.SIG_DFL
     )
+
+
+def _handled(handler: object) -> str:
+    """Return what handles a signal, asking nothing of foreign objects."""
+    if handler is signal.SIG_IGN:
+        return "ignored"
+    if handler is signal.default_int_handler:
+        return "as an interrupt"
+    if type(handler) is FunctionType:
+        return f"by {handler.__qualname__} at {id(handler):#x}"
+    return f"by an object at {id(handler):#x}"
 
 
 def _limits() -> object:
