@@ -27,7 +27,7 @@ from attnbench.report.tables import isolated, stages
 from attnbench.report.tables.columns import COLUMNS, CONFIGURATION
 from attnbench.report.tables.grid import by_runtime, grid, turned
 from attnbench.report.tables.remarks import remarks
-from attnbench.report.tables.run import LoadedRun, tables
+from attnbench.report.tables.run import LoadedRun, Runs, tables
 from attnbench.report.tables.sentences.control import control
 from attnbench.report.tables.trainings import gains as gain_tables
 from attnbench.report.write import write_loaded
@@ -104,7 +104,7 @@ def runtimes() -> str:
     folders = runtime_folders(Path("reports"))
     if not folders:
         return NONE_PUBLISHED
-    together = load(*folders).pooled
+    together = _together(Path.cwd(), *folders)
     named = ", ".join(f"[{folder.name}](../{folder.as_posix()})" for folder in folders)
     printed = [turned(grid(together)), *by_runtime(together)]
     return "\n\n".join([f"{named}.", *(markdown(table).strip() for table in printed)])
@@ -113,7 +113,9 @@ def runtimes() -> str:
 def deployed() -> str:
     """Return the ratios of those runs in one table, a column each."""
     folders = runtime_folders(Path("reports"))
-    return markdown(turned(grid(load(*folders).pooled))).strip() if folders else NONE_PUBLISHED
+    if not folders:
+        return NONE_PUBLISHED
+    return markdown(turned(grid(_together(Path.cwd(), *folders)))).strip()
 
 
 def runtime_folders(reports: Path) -> list[Path]:
@@ -236,6 +238,12 @@ def claims_page() -> str:
 def probe() -> str:
     """Return the table of what a GPU's clock measures beside other ways."""
     return PROBE.read_text(encoding="utf-8")
+
+
+@cache
+def _together(_: Path, *folders: Path) -> Runs:
+    """Return the runs of folders below a place, those of one configuration taken together."""
+    return load(*folders).pooled
 
 
 @cache
