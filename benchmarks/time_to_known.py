@@ -21,9 +21,6 @@ from math import inf
 from statistics import median
 from typing import TYPE_CHECKING
 
-import calibration
-import time_to_target
-
 if TYPE_CHECKING:
     from attnbench.measuring.selftest.simulated import Machine
     from attnbench.records.schema import Round
@@ -37,13 +34,19 @@ TRUTHS = {
     **{f"m{number}": 1 + share for number, share in enumerate(OVERHEADS)},
 }
 MODULES = tuple(TRUTHS)[2:]
-COST_S = {name: calibration.PLAIN_S * truth for name, truth in TRUTHS.items()}
 
 RESAMPLES = 200
 """Of the bootstrap of the rounds, enough for a comparison in which both rules have the same."""
 
 MOST_S = 3600.0
 """Of timed rounds, after which a series ends without having reached its target."""
+
+
+def costs_s() -> dict[str, float]:
+    """Return the seconds of a step of each network on the simulated machines."""
+    from calibration import PLAIN_S
+
+    return {name: PLAIN_S * truth for name, truth in TRUTHS.items()}
 
 
 def known(rounds: Sequence[Round], width: float, *, copies: int) -> bool:
@@ -61,10 +64,13 @@ def known(rounds: Sequence[Round], width: float, *, copies: int) -> bool:
 
 def one_old_run(machine: Machine) -> list[Round]:
     """Return the rounds of one process until its rounds, against one copy, leave ±1% open."""
+    import time_to_target
+    from calibration import BUDGET_S
+
     from attnbench.measuring.selftest.processes import run_in_processes
     from attnbench.stats.ratios import TARGET
 
-    rounds = run_in_processes(machine, COST_S, budget_s=calibration.BUDGET_S, processes=1)
+    rounds = run_in_processes(machine, costs_s(), budget_s=BUDGET_S, processes=1)
     for count in range(time_to_target.FEWEST_ROUNDS, len(rounds), time_to_target.LOOK_EVERY):
         first = rounds[:count]
         if all(time_to_target.one_copy(first, name) <= TARGET["cpu"] for name in MODULES):
@@ -86,11 +92,12 @@ def old(machine: Machine, width: float) -> list[Round]:
 
 def new(machine: Machine, width: float) -> list[Round]:
     """Return the rounds of one run in several processes, up to where all are known."""
+    from time_to_target import FEWEST_ROUNDS, LOOK_EVERY
+
     from attnbench.measuring.selftest.processes import run_in_processes
 
-    rounds = run_in_processes(machine, COST_S, budget_s=MOST_S, target=width)
-    step = time_to_target.LOOK_EVERY
-    counts = range(time_to_target.FEWEST_ROUNDS, len(rounds), step)
+    rounds = run_in_processes(machine, costs_s(), budget_s=MOST_S, target=width)
+    counts = range(FEWEST_ROUNDS, len(rounds), LOOK_EVERY)
     enough = (count for count in counts if known(rounds[:count], width, copies=2))
     return rounds[: next(enough, len(rounds))]
 
@@ -100,12 +107,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("runs", type=int, nargs="?", default=9, help="machines of each kind; 9")
+    parser.add_argument("runs", type=int, nargs="?", default=5, help="machines of each kind; 5")
     parser.add_argument("--width", type=float, default=0.01, help="half-width; 0.01")
     parser.add_argument("--start", type=float, default=15.0, help="seconds of a process's start")
     arguments = parser.parse_args()
     if arguments.runs < 1 or not 0 < arguments.width < inf or not 0 <= arguments.start < inf:
         parser.error("one machine is the fewest, the width is above 0, a start takes 0 s or more")
+    import calibration
+
     noise = calibration.noise_of(calibration.RECORDS)
     print(f"{'processes scatter by':20} {'rules':5} processes timed/s with starts/s")
     for scatter in (0.003, 0.01):

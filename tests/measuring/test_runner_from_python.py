@@ -90,8 +90,9 @@ def test_a_script_that_child_processes_would_run_again_is_refused(tmp_path, monk
 def test_a_program_from_standard_input_is_refused_as_children_could_not_import_it(
     tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(sys.modules["__main__"], "__file__", str(tmp_path / "<stdin>"))
-    monkeypatch.setattr(sys.modules["__main__"], "__spec__", None)
+    main = sys.modules["__main__"]
+    monkeypatch.setattr(main, "__file__", str(tmp_path / "<stdin>"), raising=False)
+    monkeypatch.setattr(main, "__spec__", None)
     with pytest.raises(UserError, match="<stdin> is no file; write the program to a file"):
         attnbench.run(SMALL, tmp_path / "run")
     assert not (tmp_path / "run").exists()

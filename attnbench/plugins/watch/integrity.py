@@ -74,7 +74,7 @@ class Watch:
     def __init__(self) -> None:
         self.code = _loaded_code()
         self.torch = {name: read(setting) for name, setting in WATCHED.items()}
-        self.process = {name: str(setting()) for name, setting in process_state.SETTINGS.items()}
+        self.process = {name: process_state.texts(name) for name in process_state.SETTINGS}
         self.threads = process_state.Threads()
 
     def require_unchanged(self, who: str, *, idle: bool = False, in_round: bool = False) -> None:
@@ -102,9 +102,13 @@ class Watch:
             if None not in (before, now) and now != before:
                 yield f"torch's {name} from {before} to {now}"
         for name, before in self.process.items():
-            now = str(process_state.SETTINGS[name]())
-            if now != before and not (in_round and name == process_state.GARBAGE_COLLECTION):
-                yield f"Python's {name} from {before} to {now}"
+            now = process_state.texts(name)
+            if now == before or (in_round and name == process_state.GARBAGE_COLLECTION):
+                continue
+            for part in {**before, **now}:
+                old, new = (of.get(part, process_state.DEFAULT) for of in (before, now))
+                if old != new:
+                    yield f"Python's {name}{part} from {old} to {new}"
 
     def _code(self) -> Iterator[str]:
         for name, value in self.code.changed():

@@ -46,12 +46,10 @@ LIMITED = ("RLIMIT_AS", "RLIMIT_CPU", "RLIMIT_DATA", "RLIMIT_MEMLOCK", "RLIMIT_S
 modules that load data."""
 
 
-def _handlers() -> str:
-    """Return the signals that are not as at the start of a program, each with what it does."""
+def _handlers() -> dict[str, str]:
+    """Return the signals that are not as at the start of a program, each with what handles it."""
     handlers = ((number.name, signal.getsignal(number)) for number in signal.Signals)
-    return ", ".join(
-        f"{name} {_handled(handler)}" for name, handler in handlers if handler is not signal.SIG_DFL
-    )
+    return {name: _handled(known) for name, known in handlers if known is not signal.SIG_DFL}
 
 
 def _handled(handler: object) -> str:
@@ -59,10 +57,10 @@ def _handled(handler: object) -> str:
     if handler is signal.SIG_IGN:
         return "ignored"
     if handler is signal.default_int_handler:
-        return "as an interrupt"
+        return "an interrupt"
     if type(handler) is FunctionType:
-        return f"by {handler.__qualname__} at {id(handler):#x}"
-    return f"by an object at {id(handler):#x}"
+        return f"{handler.__qualname__} at {id(handler):#x}"
+    return f"an object at {id(handler):#x}"
 
 
 def _limits() -> object:
@@ -114,6 +112,17 @@ SETTINGS: dict[str, Callable[[], object]] = {
     "tracing of allocations": tracemalloc.is_tracing,
 }
 """Settings of Python in this process, each with the function that reads it."""
+
+DEFAULT = "the default"
+"""Of a part of a setting that is not among those that are read."""
+
+
+def texts(name: str) -> dict[str, str]:
+    """Return a setting as text by its parts; one without parts has the part ''."""
+    known = SETTINGS[name]()
+    if isinstance(known, dict):
+        return {f", {part}": str(value) for part, value in known.items()}
+    return {"": str(known)}
 
 
 class Threads:

@@ -25,7 +25,7 @@ OPTIONS = [  # flag, what stands for its value, default as shown, help
         "--import-root",
         "DIR",
         True,
-        "Folder that package.module:ClassName, and the files of --module, are imported from; on "
+        "Folder that a package.module:ClassName or a FILE.py is imported from; on "
         "the path of the process that tries the module alone.",
     ),
     ("--host", "NAME", "resnet50", HOST_HELP),
@@ -139,14 +139,14 @@ OPTIONS = [  # flag, what stands for its value, default as shown, help
         "--no-wait",
         None,
         True,
-        "End with status 2 where another measurement runs on this machine, instead of waiting for "
-        "its end.",
+        "End with status 2 where another process measures, trains or evaluates on the device, "
+        "instead of waiting for its end.",
     ),
     (
         "--share",
         None,
         True,
-        "Measure beside another measurement, which flags every round of both.",
+        "Measure beside another process there, which flags every round of both.",
     ),
     (
         "--out",

@@ -46,7 +46,7 @@ def test_options_of_run_with_lists_are_a_grid(tmp_path, monkeypatch) -> None:
         (["--host", "resnet18,vgg"], "--host: unknown host 'vgg'"),
         (["--on", "H100"], "--on: 'H100' is no label such as gpu=H100"),
         (["--on", "gqu=H100"], "--on: unknown label 'gqu'"),
-        (["--batch-size", "1,x"], "--batch-size: batch_size"),
+        (["--batch-size", "1,x"], "--batch-size: batch-size must be a whole number, not 'x'"),
         (["--modules", "sea"], "--modules: unknown attention module 'sea'"),
         (["--every", "5"], "unknown option '--every'"),
         (["--device", "cpu", "--runtime", "cuda-graph"], "--device: --cuda-graph needs a CUDA"),
