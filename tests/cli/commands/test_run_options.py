@@ -163,9 +163,9 @@ OPTIONS = [  # flag, what stands for its value, default as shown, help
     ),
     (
         "--format",
-        None,
+        "FORMAT",
         True,
-        "json: one object at the end on standard output, and all else on standard error.",
+        "text or json. json: one object at the end on standard output, and all else on standard error.",
     ),
 ]
 
