@@ -165,7 +165,8 @@ OPTIONS = [  # flag, what stands for its value, default as shown, help
         "--format",
         "FORMAT",
         True,
-        "text or json. json: one object at the end on standard output, and all else on standard error.",
+        "text or json. json: one object at the end on standard output, and all else on standard "
+        "error.",
     ),
 ]
 
