@@ -77,7 +77,14 @@ def _positional(signature: inspect.Signature) -> Iterator[str]:
     for parameter in signature.parameters.values():
         _, info = _declared(parameter)
         if isinstance(info, ArgumentInfo):
-            yield info.metavar or parameter.name.upper()
+            yield _argument(parameter, info)
+
+
+def _argument(parameter: inspect.Parameter, info: ArgumentInfo) -> str:
+    """Return the name of an argument; of several, followed by dots."""
+    kinds = get_args(parameter.annotation)[0]
+    is_several = any(get_origin(kind) is list for kind in (kinds, *get_args(kinds)))
+    return (info.metavar or parameter.name.upper()) + ("..." if is_several else "")
 
 
 def _parameter(parameter: inspect.Parameter) -> tuple[str, str, str] | None:
@@ -88,7 +95,7 @@ def _parameter(parameter: inspect.Parameter) -> tuple[str, str, str] | None:
     names = ", ".join(_flags(parameter, info))
     value = info.metavar or _value(kind)
     if isinstance(info, ArgumentInfo):
-        shown = value or parameter.name.upper()
+        shown = _argument(parameter, info)
     else:
         shown = names if kind is bool else f"{names} {value}"
     return (
