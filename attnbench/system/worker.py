@@ -15,6 +15,7 @@ from functools import partial
 from multiprocessing import connection, forkserver, resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.context import BaseContext
+from pathlib import Path
 from secrets import token_hex
 from time import monotonic, sleep
 from typing import TypeVar
@@ -307,13 +308,32 @@ def _interrupts_held() -> Iterator[None]:
 def _start_tracker() -> None:
     """Start the process that removes semaphores which a killed child has left, without a word.
 
-    ``torch.compile`` makes some. Python would warn of them at the end of the run.
+    ``torch.compile`` makes some. Python would warn of them at the end of the run, and show a
+    traceback of that process where a custom module writes what is no command into its pipe.
     """
     sys.warnoptions.append("ignore:resource_tracker:UserWarning")  # passed on to the process
     try:
-        resource_tracker.ensure_running()
+        with _without_errors():
+            resource_tracker.ensure_running()
     finally:
         sys.warnoptions.pop()
+
+
+@contextmanager
+def _without_errors() -> Iterator[None]:
+    """Give processes that are started meanwhile a standard error that nobody reads."""
+    try:
+        shown = os.dup(2)
+    except OSError:  # it is closed
+        yield
+        return
+    try:
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(shown, 2)
+        os.close(shown)
 
 
 def _await_end(process: multiprocessing.Process) -> None:
