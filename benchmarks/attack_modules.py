@@ -66,6 +66,9 @@ class Gate(nn.Module{meta}):
 """
 
 HOST = ("--host", "resnet18", "--image-size", "32", "--threads", "1", "--seed", "1")
+AT_ONCE = ("--wait-for-quiet", "0")
+"""Else the lanes would wait for each other."""
+
 WITHOUT_TABLES = """
 from attnbench.cli.answers import report
 report.show = lambda *_: None
@@ -243,7 +246,7 @@ def measured(base: Path, result: Result, without: Run, step_s: int, budget_s: fl
     begun_s, folder = monotonic(), base / result.name
     spec, out = f"{folder / 'hostile.py'}:Gate", folder / "out-1"
     (folder / "hostile.py").write_text(code(modules()[result.name]))
-    words = ("--modules", "se", "--module", spec, *HOST, "--budget", str(budget_s))
+    words = ("--modules", "se", "--module", spec, *HOST, *AT_ONCE, "--budget", str(budget_s))
     more = ("--timeout", str(step_s), "--out", str(out))
     done = command(folder, "run", *words, *more, limit_s=_limit_s(step_s))
     _judge(result, done)
@@ -311,7 +314,9 @@ def attack(  # noqa: PLR0913  all that a caller may change
     deadline = monotonic() + seconds
     with tempfile.TemporaryDirectory() as temporary:
         base, begun_s = Path(temporary), monotonic()
-        done = command(base, "run", "--modules", "se", *HOST, "--budget", "1", "--out", "out")
+        done = command(
+            base, "run", "--modules", "se", *HOST, *AT_ONCE, "--budget", "1", "--out", "out"
+        )
         if (without := read(base / "out")) is None:
             raise SystemExit(f"the run without hostile modules failed: {done.errors}")
         step_s = round(max(monotonic() - begun_s, LEAST_STEP_S))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import multiprocessing
 import os
 import pickle
@@ -125,6 +126,20 @@ def _stream(context: BaseContext, work: Callable[[], Iterable[T]]) -> Iterator[T
         worker.end()
 
 
+_LIVING: set[_Worker] = set()
+"""Workers whose processes have begun and not ended."""
+
+
+def _end_all() -> None:
+    for living in [*_LIVING]:
+        living.end()
+
+
+# Before multiprocessing waits for its children, as what was registered last is called first: a
+# stream that something still holds, such as a traceback, would keep the program from its end.
+atexit.register(_end_all)
+
+
 class _Worker:
     """A child process with the ends of its connections that are here."""
 
@@ -142,6 +157,7 @@ class _Worker:
 
     def begin(self, work: bytes) -> None:
         """Start the process and send its work."""
+        _LIVING.add(self)
         deadline = monotonic() + END_S
         while True:
             try:
@@ -260,6 +276,7 @@ class _Worker:
 
     def end(self) -> None:
         """Kill the process and all that it has started."""
+        _LIVING.discard(self)
         if (process := self._process.pid) is not None:
             with suppress(OSError):  # there is none any more, or not yet
                 os.killpg(process, signal.SIGKILL) if hasattr(os, "killpg") else None

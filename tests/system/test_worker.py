@@ -416,3 +416,16 @@ def test_what_the_tracker_of_semaphores_says_is_not_shown(monkeypatch, capfd):
     worker._start_tracker()
     os.write(2, b"shown")
     assert capfd.readouterr().err == "shown"
+
+
+def test_a_stream_that_something_holds_keeps_no_program_from_its_end():
+    code = (
+        "from itertools import count\n"
+        "from attnbench.system import worker\n"
+        "held = worker.stream(count)\n"
+        "print(next(held))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "0\n", "")

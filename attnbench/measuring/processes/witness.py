@@ -9,7 +9,7 @@ control, asked for one block after every round.
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
 from itertools import count
 
@@ -87,10 +87,15 @@ def witnessed_together(
         WitnessError: a witness has failed.
     """
     beside = [begin(run) for run in runs]
-    for blocks_of_run in beside:  # they build and warm up before the process that they stand beside
-        _next(blocks_of_run)
-    for position, event in events:
-        yield position, _seen(event, runs[position], beside[position])
+    try:
+        for known in beside:  # they build and warm up before the process that they stand beside
+            _next(known)
+        for position, event in events:
+            yield position, _seen(event, runs[position], beside[position])
+    finally:
+        for known in beside:
+            if isinstance(known, Generator):  # whose process ends with it
+                known.close()
 
 
 def _seen(event: Event, run: Run, beside: Iterator[Block]) -> Event:

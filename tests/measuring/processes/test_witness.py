@@ -137,6 +137,25 @@ def test_a_witness_that_dies_ends_the_run_and_is_nobodys_fault(custom):
     assert custom.failures == {}
 
 
+def test_a_witness_ends_with_what_it_stands_beside_though_an_error_holds_both(custom):
+    ended = []
+
+    def begin(_):
+        try:
+            while True:
+                yield BLOCK
+        finally:
+            ended.append(True)
+
+    def fails():
+        raise ChildDiedError("the worker process was killed")
+        yield
+
+    with pytest.raises(ChildDiedError):
+        list(witness.witnessed(custom, fails(), begin))
+    assert ended == [True]
+
+
 def test_the_witness_times_the_baseline_after_another_network_and_moves_both(
     custom, machine, monkeypatch
 ):
