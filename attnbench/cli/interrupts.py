@@ -36,11 +36,13 @@ class Interrupts:
         self.told = False
         self.is_terminal = False
         self.is_deferred = False
+        self.was_deferred = False
 
     def receive(self, number: int, _frame: FrameType | None) -> None:
         """Raise a KeyboardInterrupt for the first signal; a second one ends the process."""
         if self.received is None:
             self.received = number
+            self.was_deferred = self.is_deferred
             if not self.is_deferred:
                 raise KeyboardInterrupt
 
@@ -70,7 +72,9 @@ class Interrupts:
         """
         number = self._next(signals, None)
         if number is not None:
-            self._next(signals, None if self.is_deferred else GRACE_S)
+            # The body may have ended before this thread looks.
+            has_time = self.is_deferred or self.was_deferred
+            self._next(signals, None if has_time else GRACE_S)
             self.received = number
             self._tell()
             with suppress(OSError):

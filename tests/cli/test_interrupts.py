@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from attnbench.cli.interrupts import Interrupts
+
 BEGIN = """
 import atexit, signal
 from attnbench.cli import interrupts
@@ -130,3 +132,11 @@ def test_a_second_signal_ends_at_once_what_defers_the_first() -> None:
     process.send_signal(signal.SIGINT)
     status, shown, said = end_of(process)
     assert (status, shown, said) == (130, "", "attnbench: interrupted\n")
+
+
+def test_what_deferred_a_signal_is_remembered_when_it_has_ended() -> None:
+    """The thread that ends the process may look only then."""
+    interrupts = Interrupts()
+    with pytest.raises(KeyboardInterrupt), interrupts.deferred():
+        interrupts.receive(signal.SIGTERM, None)
+    assert (interrupts.is_deferred, interrupts.was_deferred) == (False, True)

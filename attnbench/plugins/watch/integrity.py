@@ -101,12 +101,12 @@ class Watch:
             now = read(WATCHED[name])
             if None not in (before, now) and now != before:
                 yield f"torch's {name} from {before} to {now}"
-        for name, before in self.process.items():
-            now = process_state.texts(name)
-            if now == before or (in_round and name == process_state.GARBAGE_COLLECTION):
+        for name, parts in self.process.items():
+            read_now = process_state.texts(name)
+            if read_now == parts or (in_round and name == process_state.GARBAGE_COLLECTION):
                 continue
-            for part in {**before, **now}:
-                old, new = (of.get(part, process_state.DEFAULT) for of in (before, now))
+            for part in {**parts, **read_now}:
+                old, new = (of.get(part, process_state.DEFAULT) for of in (parts, read_now))
                 if old != new:
                     yield f"Python's {name}{part} from {old} to {new}"
 
