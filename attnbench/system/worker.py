@@ -138,6 +138,8 @@ def _end_all() -> None:
 # Before multiprocessing waits for its children, as what was registered last is called first: a
 # stream that something still holds, such as a traceback, would keep the program from its end.
 atexit.register(_end_all)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_LIVING.clear)  # a copy's end is not that of their program
 
 
 class _Worker:

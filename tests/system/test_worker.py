@@ -429,3 +429,15 @@ def test_a_stream_that_something_holds_keeps_no_program_from_its_end():
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "0\n", "")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a fork")
+def test_a_copy_of_the_program_ends_no_stream_of_it():
+    numbers = worker.stream(range, 2)
+    assert next(numbers) == 0
+    copy = os.fork()
+    if not copy:
+        worker._end_all()
+        os._exit(0)
+    os.waitpid(copy, 0)
+    assert list(numbers) == [1]
