@@ -1,38 +1,46 @@
-"""Time to ±1% of every module, old rules against new: ``python benchmarks/time_to_target.py``.
+"""Time to ±1% of every module, old rules against new: ``python benchmarks/time_to_target.py FOLDER``.
 
-Old: one process, all modules in every round. New: six processes, modules that sit out. Both run in
-turn, ``--repeats`` times each, in ``--minutes`` altogether (20): each run has its share of what is
-left as its budget. Printed for each run, from its records alone: processes, rounds, seconds in
-timed rounds and from its first step to its end; then the seconds of timed rounds after which all
-modules were known to ±1%, looked at every ten rounds, by three definitions of the interval, the
-same for both: rounds alone, against one copy of the plain host (as before there were processes);
-rounds alone, against both copies; rounds and processes, against both (as printed today, which one
-process cannot have). ``>`` stands before the seconds of a run that ended earlier. Last the medians
-side by side, and how long the whole of a run took.
+Three rules: the old ones, from before there were processes (one process, every module in every
+round, against one copy of the plain host); one process in which a module that has reached the
+target sits out, against both copies; and six processes, as by default. Prints for each run in
+FOLDER, from its records alone: processes, rounds, seconds in timed rounds and from its first step
+to its end; then the seconds of timed rounds after which the control and all modules were known to
+±1%, looked at every ten rounds, by three definitions of the interval: rounds alone, against one
+copy of the plain host; rounds alone, against both; rounds and processes, against both (which one
+process cannot have). Each rule ends a run by one of them, marked ``*``. ``>`` stands before the
+seconds of a run that ended earlier. Last the medians of each rule by its own definition and how
+much of the old they are, and between which ratios the processes of the last lie.
+
+With ``--run N`` it first measures: the main job by each rule in turn, until FOLDER holds N runs of
+each, in ``--minutes`` altogether: each run has its share of what is left as its budget.
 """
 
 from __future__ import annotations
 
 import argparse
-import tempfile
+import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from math import inf
+from math import exp, inf
 from pathlib import Path
 from statistics import median
 from time import perf_counter
 from typing import TYPE_CHECKING
+from unittest.mock import patch
 
 if TYPE_CHECKING:  # so that --help answers at once
     from attnbench.records.run import Run
     from attnbench.records.schema import Round
 
-METHODS = {"old: one process": 1, "new: six processes": 6}
 SETUP_S, START_S = 30.0, 15.0
 """Taken from a run's share of the time, and for each process, before what is its budget."""
 
 LEAST_BUDGET_S = 60.0
 LOOK_EVERY, FEWEST_ROUNDS = 10, 30
+WIDTH = 0.01
+NEVER = 1e-6
+"""A target that no module reaches, so that none sits out: the least that a plan may have."""
 
 
 def one_copy(rounds: Sequence[Round], module: str) -> float:
@@ -67,11 +75,29 @@ DEFINITIONS: dict[str, Callable[[Sequence[Round], str], float]] = {
 }
 
 
+@dataclass(frozen=True)
+class Rules:
+    """How a run is made, and by which definition it ends."""
+
+    processes: int
+    target: float
+    definition: str
+
+
+RULES = {
+    "old": Rules(1, NEVER, "rounds, one copy"),
+    "one-process": Rules(1, WIDTH, "rounds, both copies"),
+    "six-processes": Rules(6, WIDTH, "rounds and processes"),
+}
+"""By the name that a run's folder begins with."""
+
+
 def reached_s(run: Run, definition: Callable[[Sequence[Round], str], float]) -> float:
-    """Return the seconds of rounds after which all modules are known to the target, or infinity."""
+    """Return the seconds of rounds after which all ratios are known to ±1%, or infinity."""
+    compared = run.plan.variants[1:]
     for count in range(FEWEST_ROUNDS, len(run.rounds) + 1, LOOK_EVERY):
         rounds = run.rounds[:count]
-        if all(definition(rounds, module) <= run.plan.target for module in run.modules):
+        if all(definition(rounds, name) <= WIDTH for name in compared):
             return sum(timed.seconds for timed in rounds)
     return inf
 
@@ -86,52 +112,111 @@ def budget(left_s: float, runs_left: int, processes: int) -> float:
     return max(LEAST_BUDGET_S, left_s / runs_left - SETUP_S - START_S * processes)
 
 
+def measure(folder: Path, repeats: int, minutes: float) -> None:
+    """Make the runs that are missing, by each rule in turn; one that was killed goes on."""
+    import attnbench
+    from attnbench.stats.ratios import TARGET
+
+    names = [(f"{name}-{n}", rules) for n in range(1, repeats + 1) for name, rules in RULES.items()]
+    missing = [(folder / name, rules) for name, rules in names if not _finished(folder / name)]
+    deadline = perf_counter() + 60 * minutes
+    for done, (out, rules) in enumerate(missing):
+        budget_s = budget(deadline - perf_counter(), len(missing) - done, rules.processes)
+        with patch.dict(TARGET, cpu=rules.target):
+            options = attnbench.RunOptions(processes=rules.processes, budget_s=budget_s)
+            attnbench.run(options, out)
+
+
+def _finished(folder: Path) -> bool:
+    from attnbench.records.run import read
+    from attnbench.records.store import runs_in
+
+    return any(read(path).finished for path in runs_in(folder)) if folder.is_dir() else False
+
+
+def show(folder: Path) -> None:
+    """Print what the runs in the folder say."""
+    from attnbench.records.run import read
+
+    runs = {name: {p.name: read(p) for p in sorted(folder.glob(f"{name}-*"))} for name in RULES}
+    print(f"{'run':15} processes rounds timed/s all/s  " + "  ".join(DEFINITIONS))
+    medians = {}
+    for rule, known in runs.items():
+        own = [show_run(name, run, RULES[rule].definition) for name, run in known.items()]
+        if own:
+            medians[rule] = median(own)
+    for rule, after_s in medians.items():
+        old_s = medians.get("old", inf)
+        share = f", {after_s / old_s:.2f} of the old" if max(after_s, old_s) < inf else ""
+        text = "more than the budgets" if after_s == inf else f"{after_s:.0f} s"
+        print(f"median of {rule} by its own definition (*): {text}{share}")
+    show_processes([*runs["six-processes"].values()])
+
+
+def show_run(name: str, run: Run, own: str) -> float:
+    """Print a run's line; return the seconds by the definition that is its own."""
+    known_s = {what: reached_s(run, half_width) for what, half_width in DEFINITIONS.items()}
+    cells = (
+        f"{seconds(after_s, run.timed_s) + '*' * (what == own):>{len(what)}}"
+        for what, after_s in known_s.items()
+    )
+    print(
+        f"{name:15} {run.rounds[-1].process + 1:9} {len(run.rounds):6} {run.timed_s:7.0f} "
+        f"{_in_all_s(run):5.0f}  " + "  ".join(cells),
+        flush=True,
+    )
+    return known_s[own]
+
+
+def _in_all_s(run: Run) -> float:
+    """Return the seconds from a run's first step to its end."""
+    begun, ended = (
+        datetime.fromisoformat(str(at)) for at in (run.started, run.moments[-1]["time"])
+    )
+    return (ended - begun).total_seconds()
+
+
+def show_processes(runs: Sequence[Run]) -> None:
+    """Print for each module between which ratios the processes of these runs lie."""
+    from attnbench.stats import ratios
+
+    if not runs:
+        return
+    count = sum(run.rounds[-1].process + 1 for run in runs)
+    print(f"ratios by process (six-processes: {count}), each by its own rounds:")
+    for name in runs[0].plan.variants[1:]:
+        medians = []
+        for run in runs:
+            known = ratios.samples(run.rounds, name)
+            for process in {process: None for _, process in known}:
+                values = [value for each, of in known if of == process for value in each]
+                medians.append(exp(median(values)))
+        print(f"{name:8} {min(medians):.3f} to {max(medians):.3f}")
+
+
 def main() -> None:
-    """Alternate both and print them side by side."""
+    """Measure if asked to, then print all side by side."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--repeats", type=int, default=2, help="of each; 2")
-    parser.add_argument("--minutes", type=float, default=20.0, help="for all of them; 20")
-    parser.add_argument("--out", type=Path, help="where records are kept; else they are not")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--run", type=int, metavar="N", help="measure until there are N of each")
+    parser.add_argument("--minutes", type=float, default=20.0, help="for all of these; 20")
     arguments = parser.parse_args()
-    if arguments.repeats < 1:
-        parser.error("one repeat of each is the fewest")
-    if not arguments.minutes > 0:
+    if arguments.run is not None and arguments.run < 1:
+        parser.error("one run of each is the fewest")
+    if not 0 < arguments.minutes < inf:
         parser.error("the minutes are above 0")
-    import attnbench
+    if arguments.run is None and not arguments.folder.is_dir():
+        parser.error(f"there is no folder {arguments.folder}; --run N measures N runs of each")
+    from attnbench.errors import UserError
 
-    print(f"{'method':18} processes rounds timed/s all/s " + "  ".join(DEFINITIONS))
-    taken: dict[str, dict[str, list[float]]] = {method: {} for method in METHODS}
-    deadline = perf_counter() + 60 * arguments.minutes
-    runs_left = arguments.repeats * len(METHODS)
-    with tempfile.TemporaryDirectory() as temporary:
-        for repeat in range(1, arguments.repeats + 1):
-            for method, processes in METHODS.items():
-                folder = (arguments.out or Path(temporary)) / f"{processes}-{repeat}"
-                budget_s = budget(deadline - perf_counter(), runs_left, processes)
-                options = attnbench.RunOptions(processes=processes, budget_s=budget_s)
-                (run,) = attnbench.run(options, folder).runs
-                runs_left -= 1
-                known = taken[method]
-                cells = []
-                for name, definition in DEFINITIONS.items():
-                    known.setdefault(name, []).append(reached_s(run, definition))
-                    cells.append(f"{seconds(known[name][-1], run.timed_s):>{len(name)}}")
-                begun, ended = (
-                    datetime.fromisoformat(str(at)) for at in (run.started, run.moments[-1]["time"])
-                )
-                known.setdefault("in all", []).append((ended - begun).total_seconds())
-                print(
-                    f"{method:18} {run.rounds[-1].process + 1:9} {len(run.rounds):6} "
-                    f"{run.timed_s:7.0f} {known['in all'][-1]:5.0f} " + "  ".join(cells),
-                    flush=True,
-                )
-    for name in (*DEFINITIONS, "in all"):
-        old, new = (median(taken[method][name]) for method in METHODS)
-        share = f": {new / old:.2f} of it" if max(old, new) < inf else ""
-        texts = ("not reached" if value == inf else f"{value:.0f}" for value in (old, new))
-        print("median seconds, {}: old {}, new {}{}".format(name, *texts, share))
+    try:
+        if arguments.run is not None:
+            measure(arguments.folder, arguments.run, arguments.minutes)
+        show(arguments.folder)
+    except UserError as error:
+        sys.exit(f"time_to_target.py: {error}")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The scripts in benchmarks/: what they answer without measuring."""
 
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -294,23 +295,45 @@ def test_a_coverage_counts_the_intervals_of_one_run(capsys: pytest.CaptureFixtur
 
 
 def test_time_to_target_reads_when_a_run_was_known(case: Case) -> None:
-    steady = [
-        Round(
-            number=number,
-            process=number // 10,
-            blocks=tuple(
-                Block(variant=v, steps=1, seconds=1.0) for v in ("plain", "control", "sa")
-            ),
-        )
-        for number in range(40)
-    ]
-    run = Run(case, Plan(variants=("plain", "control", "sa"), budget_s=9.0, target=0.01), {})
-    run.rounds.extend(steady)
+    variants = ("plain", "control", "sa")
+    run = Run(case, Plan(variants=variants, budget_s=9.0, target=0.01), {})
+    for number in range(40):
+        blocks = tuple(Block(variant=name, steps=1, seconds=1.0) for name in variants)
+        run.rounds.append(Round(number=number, process=number // 10, blocks=blocks))
     for definition in time_to_target.DEFINITIONS.values():
         assert time_to_target.reached_s(run, definition) == 90  # 30 rounds of three seconds
     run.rounds[20:] = []
     assert time_to_target.reached_s(run, time_to_target.one_copy) == float("inf")
     assert time_to_target.seconds(float("inf"), 60.0) == ">60"
+
+
+def test_time_to_target_waits_for_the_control(case: Case) -> None:
+    variants = ("plain", "control", "sa")
+    run = Run(case, Plan(variants=variants, budget_s=9.0, target=0.01), {})
+    for number in range(30):
+        # Of 30 values in turn, the control's interval reaches from 0.95 to 1.05.
+        step_s = {"plain": 1.0, "control": (0.95, 1.05)[number % 2], "sa": 1.0}
+        blocks = tuple(Block(variant=n, steps=1, seconds=s) for n, s in step_s.items())
+        run.rounds.append(Round(number=number, blocks=blocks))
+    assert time_to_target.one_copy(run.rounds, "sa") == 0
+    assert time_to_target.reached_s(run, time_to_target.one_copy) == float("inf")
+
+
+def test_time_to_target_prints_the_rules_side_by_side(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for rule in time_to_target.RULES:
+        shutil.copytree(ROOT / "tests" / "data" / "small-run", tmp_path / f"{rule}-1")
+    time_to_target.show(tmp_path)
+    shown = capsys.readouterr().out
+    assert [line.split()[0] for line in shown.splitlines()[1:4]] == [
+        "old-1",
+        "one-process-1",
+        "six-processes-1",
+    ]
+    # A run of few rounds has not reached ±1% by any rule.
+    assert "median of one-process by its own definition (*): more than the budgets\n" in shown
+    assert "ratios by process (six-processes: 1)" in shown
 
 
 def test_the_runs_of_time_to_target_fit_into_its_minutes() -> None:

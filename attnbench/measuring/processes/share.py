@@ -70,7 +70,8 @@ of each round, needs two thirds of its rounds."""
 class Share:
     """The share of the process that goes on with a run, as it is when this is made.
 
-    The planned processes share the budget that is left; a process also ends where every variant
+    A run of one process has all its rounds there; a module that has reached the target sits out.
+    Several planned ones share the budget that is left; a process also ends where every variant
     has the rounds that it needs, by what its rounds so far leave open. Those that then have not
     reached the target get further processes, of as many rounds as the others had, in which the
     modules that have reached it sit out. Where a device's own times are taken too, they have to
@@ -103,7 +104,7 @@ class Share:
         earliest.
         """
         if run.plan.processes == 1:
-            return "target" if self._all_known(run) else None
+            return self._alone(run)
         ended = self._ended(run)
         enough = len(run.rounds) >= FEWEST_ROUNDS and (
             ratios.whole_processes(run.rounds) >= run.plan.processes
@@ -113,15 +114,14 @@ class Share:
             return "target"
         return "process" if ended else None
 
-    def _all_known(self, run: Run) -> bool:
-        target, baseline = run.plan.target, run.plan.baseline
-        variants = [baseline, *self._able(run)]
-        if not ratios.may_stop(run.rounds, variants, target, baseline=baseline):
-            return False
-        if not _has_device(run, baseline):
-            return True
-        of_device = [name for name in variants if _has_device(run, name)]
-        return ratios.may_stop(device_rounds(run.rounds), of_device, target, baseline=baseline)
+    def _alone(self, run: Run) -> Literal["target"] | None:
+        """Return whether the only process has reached the target; modules that have, rest."""
+        if len(run.rounds) < FEWEST_ROUNDS or len(run.rounds) % CHECK_EVERY != 0:
+            return None
+        able = {*self._able(run)}
+        known = {name for name in able if name in self._resting or _known(run, name)}
+        self._resting |= known & _modules(run)
+        return "target" if known == able else None
 
     def _ended(self, run: Run) -> bool:
         rounds = len(run.rounds) - self._first
@@ -198,10 +198,12 @@ def _reached(run: Run, rounds: Sequence[Round], name: str) -> bool:
 def _goal(run: Run, rounds: Sequence[Round], name: str) -> float:
     """Return the half-width at which a variant is known: half the target where it is close to 1.
 
-    By its distance from 1 in the first process alone. A run that went on until its interval
-    excludes 1, or as long as its newest ratio is close, would err more often than it promises.
+    By its distance from 1 in the first rounds of the first process. A run that went on until its
+    interval excludes 1, or as long as its newest ratio is close, would err more often than it
+    promises.
     """
-    first = [timed for timed in rounds if timed.process == rounds[0].process]
+    first = [timed for timed in rounds if timed.process == rounds[0].process][:FEWEST_ROUNDS]
     logs = ratios.log_ratios(first, name, run.plan.baseline)
-    close = name != run.plan.control and abs(median(logs or [0.0])) < CLOSE * run.plan.target
+    compared_with_1 = name in _modules(run)
+    close = compared_with_1 and abs(median(logs or [0.0])) < CLOSE * run.plan.target
     return run.plan.target / 2 if close else run.plan.target

@@ -115,15 +115,36 @@ def test_a_process_of_few_rounds_does_not_count_as_one_of_the_planned(run):
     assert lasts(run, share)[1] == "target"
 
 
-def test_one_process_does_all(case):
-    plan = Plan(variants=("plain", "control", "sa"), budget_s=100.0, target=0.01)
-    run = Run(case, plan, {})
+def test_in_one_process_what_has_reached_the_target_sits_out(run):
+    run.plan = replace(run.plan, processes=1)
     share = Share(run)
     add(run, 29, sa=NOISY)
     assert share.over(run) is None
-    assert share.resting == frozenset()
-    steady = Run(case, plan, {})
-    assert lasts(steady, Share(steady)) == (30, "target")
+    assert share.resting == frozenset()  # 30 rounds are the fewest
+    add(run, 1, sa=NOISY)
+    assert share.over(run) is None
+    assert share.resting == {"se"}
+    add(run, 9, sits_out=("se",))
+    assert share.over(run) is None  # looked at every ten
+    # Of 30 rounds in turn and 300 alike the median is 1, and so are both ends of its interval.
+    add(run, 291, sits_out=("se",))
+    assert share.over(run) == "target"
+    assert share.resting == {"sa", "se"}
+    assert Share(run).resting == {"sa", "se"}  # in a process that goes on with the run too
+
+
+def test_one_process_goes_on_for_its_control_alone(run):
+    run.plan = replace(run.plan, processes=1)
+    share = Share(run)
+    # Against both copies, of which one is noisy, half of the samples of a module are 1.
+    add(run, 30, control=(0.99, 1.0, 1.01))
+    assert share.over(run) is None
+    assert share.resting == {"sa", "se"}
+
+
+def test_one_process_ends_once_all_is_known(run):
+    run.plan = replace(run.plan, processes=1)
+    assert lasts(run, Share(run)) == (30, "target")
 
 
 def of_device(run, **seconds):
