@@ -1,4 +1,4 @@
-"""Time to ±1% of every module, old rules against new: ``python benchmarks/time_to_target.py FOLDER``.
+"""Time to ±1% of all modules by old and new rules: ``python benchmarks/time_to_target.py FOLDER``.
 
 Three rules: the old ones, from before there were processes (one process, every module in every
 round, against one copy of the plain host); one process in which a module that has reached the
@@ -191,7 +191,8 @@ def show_processes(runs: Sequence[Run]) -> None:
             for process in {process: None for _, process in known}:
                 values = [value for each, of in known if of == process for value in each]
                 medians.append(exp(median(values)))
-        print(f"{name:8} {min(medians):.3f} to {max(medians):.3f}")
+        if medians:
+            print(f"{name:8} {min(medians):.3f} to {max(medians):.3f}")
 
 
 def main() -> None:
