@@ -6,7 +6,8 @@ machine of the published run). The last machines repeat the noise of every step 
 itself, eight rounds at a time in their order, which has phases and heavy tails. Printed for each:
 
 - how many intervals of the control and of the modules hold the truth (at least 93 of 100 must);
-- in how many runs the control holds, so that there are verdicts;
+- in how many runs the control holds, so that there are verdicts; the median half-width of its
+  interval by rounds alone, and with processes;
 - in how many a planted slowdown of 1% is found (at least 95 of 100 must on the first machine);
 - median rounds and processes;
 - of the planted module, how many intervals hold the truth and their median half-width, by three
@@ -178,6 +179,7 @@ class Seen:
     rules: dict[str, list[Interval]] = field(default_factory=dict)
     rounds: list[int] = field(default_factory=list)
     processes: list[int] = field(default_factory=list)
+    widths: list[tuple[float, float]] = field(default_factory=list)
     verdicts: int = 0
 
     def add(self, rounds: Sequence[Round]) -> None:
@@ -190,6 +192,9 @@ class Seen:
             self.intervals.setdefault(name, []).append(known)
         for rule, known in (by_baseline(rounds) | {"resampled": resampled(rounds)}).items():
             self.rules.setdefault(rule, []).append(known)
+        control = ratios.parts(rounds, "control")
+        assert control is not None
+        self.widths.append((control.rounds, control.interval.half_width))
         self.rounds.append(len(rounds))
         self.processes.append(rounds[-1].process + 1)
         self.verdicts += ratios.control_fault(rounds, ratios.TARGET["cpu"]) is None
@@ -202,6 +207,12 @@ class Seen:
     def found(self) -> float:
         """The share of runs that find the planted slowdown."""
         return fmean(known.low > 1 for known in self.intervals[MODULE])
+
+    @property
+    def control_known(self) -> str:
+        """The median half-widths of the control's intervals: of rounds alone, and of all."""
+        alone, whole = map(median, zip(*self.widths, strict=True))
+        return f"±{alone:.2%} ±{whole:.2%}"
 
     def by_rule(self, rule: str) -> str:
         """Return coverage and median half-width of the planted module by a rule."""
@@ -252,7 +263,7 @@ def main() -> None:
     modules = list(TRUTHS)[2:]
     rules = ("both", "one", "mean", "resampled")
     print(
-        f"{'machine':27} control modules verdicts 1%found rounds processes "
+        f"{'machine':27} control modules verdicts {'by rounds, all':>15} 1%found rounds processes "
         + " ".join(f"{rule:>11}" for rule in rules)
     )
     for what, settings in machines.items():
@@ -266,7 +277,8 @@ def main() -> None:
         failed |= min(held) < HELD or (what == PUBLISHED and seen.found < FOUND)
         print(
             f"{what:27} {held[0]:7.1%} {held[1]:7.1%} {seen.verdicts / arguments.runs:8.0%} "
-            f"{seen.found:7.0%} {median(seen.rounds):6.0f} {median(seen.processes):9.0f} "
+            f"{seen.control_known:>15} {seen.found:7.0%} {median(seen.rounds):6.0f} "
+            f"{median(seen.processes):9.0f} "
             + " ".join(f"{seen.by_rule(rule):>11}" for rule in rules),
             flush=True,
         )

@@ -351,6 +351,11 @@ def test_calibration_replays_the_steps_of_a_run_in_their_order() -> None:
     assert [next(steps) for _ in range(16)] == [step for known in rounds for step in known]
 
 
+def test_calibration_says_how_well_the_control_is_known() -> None:
+    seen = calibration.Seen(widths=[(0.001, 0.002), (0.003, 0.01), (0.002, 0.004)])
+    assert seen.control_known == "±0.20% ±0.40%"
+
+
 def test_calibration_says_how_far_the_mean_of_two_copies_leads_away() -> None:
     # Of steps 0, 0 and 3, the slow one is 3 above the mean of the others, in either order; each
     # other one is 1.5 below the mean of 0 and 3, four times in all.
