@@ -69,11 +69,14 @@ def test_a_module_alone_has_the_size_of_its_site(planned):
     assert isolated.attention(run.case, alone, "meta").conv.kernel_size == (5,)
 
 
-def test_the_compiler_tells_networks_apart_that_differ_in_hooks_alone(planned, monkeypatch):
+@pytest.mark.parametrize("family", ["convnext", "regnet"])  # by hooks, and by forward
+def test_the_compiler_tells_networks_apart_that_differ_in_modules_alone(
+    planned, monkeypatch, family
+):
     """Else the plain network's graph runs for every module, and all ratios are 1."""
     run, _ = planned
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
-    case = replace(run.case, host=f"{FILE}:convnext", runtime="compile")
+    case = replace(run.case, host=f"{FILE}:{family}", runtime="compile")
     networks, steps = {}, {}
     for name in ("plain", "eca", "se"):
         steps[name] = workload.step(case, name)

@@ -1,15 +1,20 @@
-"""Put modules into a network at positions: by a hook on the part there, or in the part's place.
+"""Put modules into a network at positions: behind the part there, before it, or in its place.
 
-A part's caller holds the part's input until the call has returned, hooks included (Python keeps
-the arguments of a call on the caller's stack). So no hook can free that map before the module runs,
-as a block that calls the module itself has done by then: inference may hold one map more. Freeing
-its storage would break a caller that uses it again, and a tensor that computes when it is first
-used would be timed in place of the module. An identity allocates nothing, and so adds no byte.
-The residual blocks of torchvision's and timm's ResNets are known, and call the module themselves.
+Behind a part a module is called by the part's ``forward``, replaced in that one object: a hook
+would lead each call of the part through ``nn.Module``'s slow path, which takes some ten times as
+long as the call of an identity, and is no cost of the module. Where torch looks at hooks to decide
+whether it may compute several parts as one operator, it has to be a hook; before a part it is one.
 
-The hook holds the module, which is registered with the part's block too. Copies and pickles of the
-network keep both as one. ``torch.nn.SyncBatchNorm.convert_sync_batchnorm`` does not: it puts new
-norms into the place of old ones and drops their hooks.
+A part's caller holds the part's input until the call has returned (Python keeps the arguments of a
+call on the caller's stack). So that map cannot be free before the module runs, as it is in a block
+that calls the module itself: inference may hold one map more. Freeing its storage would break a
+caller that uses it again, and a tensor that computes when it is first used would be timed in place
+of the module. An identity allocates nothing, and so adds no byte. The residual blocks of
+torchvision's and timm's ResNets are known, and call the module themselves.
+
+What calls the module holds it, and it is registered with the part's block too. Copies and pickles
+of the network keep both as one. ``torch.nn.SyncBatchNorm.convert_sync_batchnorm`` does not: it puts
+new norms into the place of old ones.
 """
 
 from __future__ import annotations
@@ -43,6 +48,19 @@ class _Taken:
         return out.permute(0, 2, 3, 1)
 
 
+class Through(_Taken):
+    """The forward of one part: what it returned before passes through the module."""
+
+    def __init__(self, part: nn.Module, attention: nn.Module, axis: int) -> None:
+        super().__init__(attention, axis)
+        self.part, self.before = part, vars(part).get("forward")
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Tensor:
+        if self.before is None:
+            return self.on(type(self.part).forward(self.part, *args, **kwargs))
+        return self.on(self.before(*args, **kwargs))
+
+
 class After(_Taken):
     """A forward hook: what the part returns passes through the module."""
 
@@ -62,7 +80,7 @@ def insert(
 ) -> list[str]:
     """Put ``make(position)`` at every position; return the paths of the modules.
 
-    By a hook, but behind the last norm of blocks that call it themselves.
+    By the part's forward or a hook, but behind the last norm of blocks that call it themselves.
 
     Each is registered as ``attention`` of the nearest ancestor that is no container (a second one
     there as ``attention2``); in the place of a part, it is registered within that place.
@@ -84,10 +102,25 @@ def insert(
             pass
         elif where.before:
             part.register_forward_pre_hook(Before(module, where.axis))
-        else:
+        elif _may_be_fused(network, where.site):
             part.register_forward_hook(After(module, where.axis))
+        else:
+            part.forward = Through(part, module, where.axis)
         paths.append(".".join(filter(None, [owner, name])))
     return paths
+
+
+FUSED = (nn.TransformerEncoder, nn.TransformerEncoderLayer, nn.MultiheadAttention)
+"""What torch computes as one operator in inference, without its parts, if none has a hook."""
+
+
+def _may_be_fused(network: nn.Module, site: str) -> bool:
+    """Return whether the site is a part of what torch may compute without calling it."""
+    names = site.split(".")
+    return any(
+        isinstance(network.get_submodule(".".join(names[:count])), FUSED)
+        for count in range(len(names))
+    )
 
 
 def owner_of(network: nn.Module, site: str) -> str:

@@ -95,7 +95,7 @@ def test_torchvisions_blocks_call_the_module_themselves_in_any_network(host, wri
         (block,) = stage = expected.get_submodule(f"layer{number}")
         stage[0] = written_out(block, doubled(), {})
         assert type(ours.get_submodule(f"layer{number}.0").attention) is Doubled
-    assert not any(part._forward_hooks for part in ours.modules())
+    assert not any("forward" in vars(part) for part in ours.modules())
     images = torch.randn(2, 3, SIDE, SIDE)
     for training in (False, True):
         copy = pickle.loads(pickle.dumps(ours))
@@ -113,7 +113,7 @@ def test_a_block_with_a_forward_of_its_own_keeps_it():
     where = [Position("layer1.0.bn2", "BatchNorm2d", 64, 8, 8, 1, 1)]
     insert(network, where, lambda _: Doubled())
     assert type(network.layer1[0]) is BasicBlock
-    assert network.layer1[0].bn2._forward_hooks
+    assert "forward" in vars(network.layer1[0].bn2)
 
 
 @pytest.mark.parametrize(("mode", "more"), [("inference", MAP), ("training", 0)])
