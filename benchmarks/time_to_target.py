@@ -8,8 +8,10 @@ to its end; then the seconds of timed rounds after which the control and all mod
 ±1%, looked at every ten rounds, by three definitions of the interval: rounds alone, against one
 copy of the plain host; rounds alone, against both; rounds and processes, against both (which one
 process cannot have). Each rule ends a run by one of them, marked ``*``. ``>`` stands before the
-seconds of a run that ended earlier. Last the medians of each rule by its own definition and how
-much of the old they are, and between which ratios the processes of the last lie.
+seconds of a run that ended earlier. Below each run by the old rules stands what the second would
+have made of the very same rounds, without the blocks of modules that would have sat out. Last the
+medians of each rule by its own definition and how much of the old they are, and between which
+ratios the processes of the last lie.
 
 With ``--run N`` it first measures: the main job by each rule in turn, until FOLDER holds N runs of
 each, in ``--minutes`` altogether: each run has its share of what is left as its budget.
@@ -20,7 +22,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from math import exp, inf
 from pathlib import Path
@@ -102,6 +104,22 @@ def reached_s(run: Run, definition: Callable[[Sequence[Round], str], float]) -> 
     return inf
 
 
+def replayed_s(run: Run) -> float:
+    """Return the seconds of the same rounds where modules that have reached ±1% sit out."""
+    from attnbench.measuring.processes.share import Share
+    from attnbench.records.run import Run
+
+    plan = replace(run.plan, target=WIDTH, processes=1)
+    again = Run(run.case, plan, {})
+    share = Share(again)
+    for timed in run.rounds:
+        blocks = tuple(block for block in timed.blocks if block.variant not in share.resting)
+        again.rounds.append(replace(timed, blocks=blocks))
+        if share.over(again):
+            return again.timed_s
+    return inf
+
+
 def seconds(known_s: float, of: float) -> str:
     """Return the seconds, or that a run of so many was too short."""
     return f">{of:.0f}" if known_s == inf else f"{known_s:.0f}"
@@ -165,6 +183,9 @@ def show_run(name: str, run: Run, own: str) -> float:
         f"{_in_all_s(run):5.0f}  " + "  ".join(cells),
         flush=True,
     )
+    if own == RULES["old"].definition:
+        text = seconds(replayed_s(run), run.timed_s)
+        print(f"  its rounds without modules that would have sat out: {text} s", flush=True)
     return known_s[own]
 
 

@@ -319,6 +319,24 @@ def test_time_to_target_waits_for_the_control(case: Case) -> None:
     assert time_to_target.reached_s(run, time_to_target.one_copy) == float("inf")
 
 
+def test_time_to_target_replays_rounds_without_modules_that_would_have_sat_out(case: Case) -> None:
+    variants = ("plain", "control", "sa", "se")
+    run = Run(case, Plan(variants=variants, budget_s=9.0, target=1e-6), {})
+    for number in range(60):
+        # The control is known to ±1% at once; sa is where most of its rounds are alike: of 30 the
+        # interval holds all of the first 20, of 60 none of them.
+        step_s = dict.fromkeys(variants, 1.0)
+        if number < 20:
+            step_s["sa"] = (0.9, 1.1)[number % 2]
+        blocks = tuple(Block(variant=n, steps=1, seconds=s) for n, s in step_s.items())
+        run.rounds.append(Round(number=number, blocks=blocks))
+    # From round 30 on se sits out; sa is known at the next of every ten rounds where it is by all.
+    known = time_to_target.reached_s(run, time_to_target.both_copies)
+    rounds = known / 4
+    assert rounds > 30
+    assert time_to_target.replayed_s(run) == pytest.approx(30 * 4 + (rounds - 30) * 3, abs=0.5)
+
+
 def test_time_to_target_prints_the_rules_side_by_side(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -326,8 +344,9 @@ def test_time_to_target_prints_the_rules_side_by_side(
         shutil.copytree(ROOT / "tests" / "data" / "small-run", tmp_path / f"{rule}-1")
     time_to_target.show(tmp_path)
     shown = capsys.readouterr().out
-    assert [line.split()[0] for line in shown.splitlines()[1:4]] == [
+    assert [line.split()[0] for line in shown.splitlines()[1:5]] == [
         "old-1",
+        "its",
         "one-process-1",
         "six-processes-1",
     ]
