@@ -146,7 +146,7 @@ def test_imports_are_by_whole_names() -> None:
 def test_within_the_report_imports_go_down(floor: str) -> None:
     above = WITHIN_REPORT[WITHIN_REPORT.index(floor) + 1 :]
     place = PACKAGE / "report" / floor
-    files = [place.with_suffix(".py")] if place.with_suffix(".py").exists() else place.glob("*.py")
+    files = [place.with_suffix(".py")] if place.with_suffix(".py").exists() else place.rglob("*.py")
     for path in files:
         for name in imported(path):
             assert not name.startswith(tuple(f"attnbench.report.{each}" for each in above)), named(
