@@ -84,7 +84,7 @@ WITHIN_REPORT = ("tables", "plots", "machines", "formats", "write")
 WITHOUT_TORCH = (
     *("text", "files", "host_names", "records", "stats", "formatting", "analysis", "report"),
     *("sweeps", "runtimes/table.py"),
-    *("claims/claim.py", "claims/limits/file.py", "measuring/options.py", "accuracy/options.py"),
+    *("claims/claim.py", "claims/limits/file.py", "measuring/options", "accuracy/options.py"),
     *("detection/options.py", "detection/annotations.py"),
     *("training/options.py", "training/setup/requirements.py", "training/detection/files.py"),
 )

@@ -44,7 +44,8 @@ def export(  # noqa: PLR0913, PLR0917  an option each
     where the network cannot be exported, or the runtime computes something else: then there is no
     file.
     """
-    from attnbench.measuring.options import check, cleaned
+    from attnbench.measuring.options.check import check
+    from attnbench.measuring.options.values import cleaned
 
     name = choice(runtime, "--runtime", EXPORTED)
     device = TABLE[name].devices[0]
@@ -71,7 +72,8 @@ def export(  # noqa: PLR0913, PLR0917  an option each
     variant = PLAIN if module is None else (cleaned(wanted).modules or (PLAIN,))[0]
 
     from attnbench.files import write_whole
-    from attnbench.measuring import planning, runner  # and torch
+    from attnbench.measuring import planning  # and torch
+    from attnbench.measuring.steps import apart
     from attnbench.system import environment, worker
     from attnbench.text import error_line
 
@@ -82,7 +84,7 @@ def export(  # noqa: PLR0913, PLR0917  an option each
         run = known.runs[0]
         run.exports, run.images = Path(folder), calibrate
         try:
-            made = runner.export_apart(run, variant)
+            made = apart.export_apart(run, variant)
         except UserError:
             raise
         except Exception as error:
