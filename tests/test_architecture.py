@@ -19,13 +19,14 @@ PACKAGE = ROOT / "attnbench"
 
 MOST_FILES = 12
 
-FOUNDATION = {"errors", "text", "files", "host_names"}
+FOUNDATION = {"errors", "text", "files", "host_names", "temporary"}
 """What every room may import, and what imports nothing of the package but its own kind."""
 
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "text": set(),
     "files": {"errors"},
+    "temporary": {"errors"},
     "host_names": set(),
     "_version": set(),
     "modules": set(),
@@ -82,7 +83,17 @@ WITHIN_REPORT = ("tables", "plots", "machines", "formats", "write")
 """From the bottom: each may import those before it."""
 
 WITHOUT_TORCH = (
-    *("text", "files", "host_names", "records", "stats", "formatting", "analysis", "report"),
+    *(
+        "text",
+        "files",
+        "temporary",
+        "host_names",
+        "records",
+        "stats",
+        "formatting",
+        "analysis",
+        "report",
+    ),
     *("sweeps", "runtimes/table.py"),
     *("claims/claim.py", "claims/limits/file.py", "measuring/options", "accuracy/options.py"),
     *("detection/options.py", "detection/annotations.py"),

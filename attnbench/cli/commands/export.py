@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
-from attnbench import formatting
+from attnbench import formatting, temporary
 from attnbench.cli import options, output
 from attnbench.cli.options import OF_WEIGHTS, ImportRoot, Timeout, choice, option, stated
 from attnbench.errors import UserError
@@ -77,12 +76,12 @@ def export(  # noqa: PLR0913, PLR0917  an option each
     from attnbench.system import environment, worker
     from attnbench.text import error_line
 
-    with worker.time_limit(timeout), tempfile.TemporaryDirectory() as folder:
+    with worker.time_limit(timeout), temporary.folder() as folder:
         known = planning.outline(wanted, None)
         if module is not None and variant in known.left_out:
             raise UserError(known.left_out[variant])
         run = known.runs[0]
-        run.exports, run.images = Path(folder), calibrate
+        run.exports, run.images = folder, calibrate
         try:
             made = apart.export_apart(run, variant)
         except UserError:
