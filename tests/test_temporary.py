@@ -36,6 +36,11 @@ SWALLOW = """
 """
 
 
+def as_started_by_a_terminal() -> None:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 @pytest.fixture
 def start(tmp_path: Path) -> Callable[[str], Any]:
     """Start a program that has a temporary folder and a folder of sockets."""
@@ -46,7 +51,7 @@ def start(tmp_path: Path) -> Callable[[str], Any]:
             env=os.environ | {"TMPDIR": str(tmp_path)},
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+            preexec_fn=as_started_by_a_terminal,
         )
         assert process.stdout is not None
         assert process.stdout.readline() == b"ready\n"
