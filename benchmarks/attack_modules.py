@@ -1,7 +1,8 @@
 """Measure hostile modules: ``python benchmarks/attack_modules.py [NAME...] [--seconds 1200]``.
 
-Each module of ``hostile_modules.toml`` is listed by ``attnbench list``, and where its trial passes
-measured beside SE in a tiny run, two at a time. Printed is how each ended, and as faults
+Each module of ``hostile_modules.toml`` that may be refused is listed by ``attnbench list``. Where
+its trial passes it is measured beside SE in a tiny run, as all others are at once; two at a time.
+Printed is how each ended, and as faults
 
 * *hang*: a command did not end in time, though each of its steps is allowed a few seconds only;
 * *traceback*: one on the terminal, or no line that says what is wrong;
@@ -308,7 +309,8 @@ def attack(  # noqa: PLR0913  all that a caller may change
 ) -> list[Result]:
     """Attack by these modules, or those of the table in random order, until the time is over.
 
-    Without ``lists`` they are measured at once: the run tries them as well.
+    Without ``lists`` all are measured at once, as those are that may not be refused: the run tries
+    them as well.
     """
     chosen = names or random.Random(seed).sample(sorted(modules()), len(modules()))
     deadline = monotonic() + seconds
@@ -337,16 +339,31 @@ def attack(  # noqa: PLR0913  all that a caller may change
         def of_batch(names: list[str]) -> list[Result]:
             if monotonic() > deadline:
                 return []
-            if lists:
+            if lists and may_be_refused(names[0]):
                 return [finished(result) for result in listed(base, names, step_s)]
             for name in names:
                 written(base / name, name)
             return [finished(Result(name)) for name in names]
 
-        size = at_once if lists else 1
-        batches = [chosen[at : at + size] for at in range(0, len(chosen), size)]
         with ThreadPoolExecutor(lanes) as pool:
-            return [result for batch in pool.map(of_batch, batches) for result in batch]
+            batches = pool.map(of_batch, batches_of(chosen, at_once if lists else 1))
+            return [result for batch in batches for result in batch]
+
+
+def may_be_refused(name: str) -> bool:
+    """Return whether the table expects that, perhaps beside other endings."""
+    return "refused" in modules()[name]["ends"].split()
+
+
+def batches_of(names: list[str], size: int) -> list[list[str]]:
+    """Return batches of that many modules that may be refused, and the others one by one.
+
+    In the order of the names, each batch where its first module stands.
+    """
+    refused = [name for name in names if may_be_refused(name)]
+    first = {refused[at]: refused[at : at + size] for at in range(0, len(refused), size)}
+    taken = {*refused} - first.keys()
+    return [first.get(name, [name]) for name in names if name not in taken]
 
 
 def repeated(results: list[Result], try_again: Callable[[list[str]], list[Result]]) -> list[Result]:

@@ -214,8 +214,10 @@ def simulated() -> Iterator[None]:
     """Replace what takes time: counts, memory, steps, the pictures' drawing and the clock."""
     import typer
 
-    from attnbench.measuring import latency, planning, runner, timing
+    from attnbench.measuring import planning, timing
+    from attnbench.measuring.latency import warm_up
     from attnbench.measuring.selftest.simulated import Machine
+    from attnbench.measuring.steps import counting
     from attnbench.records import store
     from attnbench.records.schema import Count, Memory
     from attnbench.report.plots import render
@@ -225,8 +227,8 @@ def simulated() -> Iterator[None]:
     replaced = (
         (worker, "call", lambda *_: Memory(peak_live_bytes=2**20)),
         (worker, "stream", lambda function, *args: function(*args)),
-        (runner, "count_network", lambda *_: {"params": Count(params=7)}),
-        (latency, "step", lambda *_: machine.step(0.03)),
+        (counting, "count_network", lambda *_: {"params": Count(params=7)}),
+        (warm_up, "step", lambda *_: machine.step(0.03)),
         (timing, "clock_for", lambda _: machine),
         (process_settings, "settle", lambda _: None),
         (render, "drawn", lambda *_: [render.Drawing("plot", "A plot", "", "<svg></svg>", b"PNG")]),

@@ -19,13 +19,14 @@ PACKAGE = ROOT / "attnbench"
 
 MOST_FILES = 12
 
-FOUNDATION = {"errors", "text", "files", "host_names"}
+FOUNDATION = {"errors", "text", "files", "host_names", "temporary"}
 """What every room may import, and what imports nothing of the package but its own kind."""
 
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "text": set(),
     "files": {"errors"},
+    "temporary": {"errors"},
     "host_names": set(),
     "_version": set(),
     "modules": set(),
@@ -82,9 +83,19 @@ WITHIN_REPORT = ("tables", "plots", "machines", "formats", "write")
 """From the bottom: each may import those before it."""
 
 WITHOUT_TORCH = (
-    *("text", "files", "host_names", "records", "stats", "formatting", "analysis", "report"),
+    *(
+        "text",
+        "files",
+        "temporary",
+        "host_names",
+        "records",
+        "stats",
+        "formatting",
+        "analysis",
+        "report",
+    ),
     *("sweeps", "runtimes/table.py"),
-    *("claims/claim.py", "claims/limits/file.py", "measuring/options.py", "accuracy/options.py"),
+    *("claims/claim.py", "claims/limits/file.py", "measuring/options", "accuracy/options.py"),
     *("detection/options.py", "detection/annotations.py"),
     *("training/options.py", "training/setup/requirements.py", "training/detection/files.py"),
 )
@@ -146,7 +157,7 @@ def test_imports_are_by_whole_names() -> None:
 def test_within_the_report_imports_go_down(floor: str) -> None:
     above = WITHIN_REPORT[WITHIN_REPORT.index(floor) + 1 :]
     place = PACKAGE / "report" / floor
-    files = [place.with_suffix(".py")] if place.with_suffix(".py").exists() else place.glob("*.py")
+    files = [place.with_suffix(".py")] if place.with_suffix(".py").exists() else place.rglob("*.py")
     for path in files:
         for name in imported(path):
             assert not name.startswith(tuple(f"attnbench.report.{each}" for each in above)), named(

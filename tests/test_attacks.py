@@ -21,6 +21,15 @@ def test_the_hostile_modules_can_be_compiled_and_say_how_they_end():
     assert len(attack_modules.modules()) >= 100
 
 
+def test_modules_that_may_not_be_refused_are_measured_without_being_listed():
+    names = ["abort", "later-forward-never-returns", "fork", "recursion", "returns-its-input"]
+    may_be = [attack_modules.may_be_refused(name) for name in names]
+    assert may_be == [True, False, True, True, False]  # by the table
+    of_two = attack_modules.batches_of(names, 2)
+    assert of_two == [[names[0], names[2]], [names[1]], [names[3]], [names[4]]]
+    assert attack_modules.batches_of(names, 1) == [[name] for name in names]
+
+
 def test_victims_and_survivors_are_found(tmp_path):
     done = attack_modules.command(tmp_path, "--version")
     assert (done.status, done.survivors) == (0, [])

@@ -14,7 +14,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from attnbench.cli.app import main
 from attnbench.devices import device_time
 from attnbench.devices.table import kind_of
-from attnbench.measuring import latency, memory, timing, workload
+from attnbench.measuring import memory, timing, workload
+from attnbench.measuring.latency import measure as latency
 from attnbench.measuring.memory import peak_live_bytes
 from attnbench.measuring.selftest import selftest
 from attnbench.measuring.workload import step

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
-from pathlib import Path
 
 import torch
 from torch import nn
 
+from attnbench import temporary
 from attnbench.errors import UserError
 from attnbench.files import write_whole
 from attnbench.runtimes import artefact, onnx_file
@@ -44,8 +43,8 @@ def execute(
         wanted = network(batch)
     bound = artefact.most_allowed(network, [batch], [wanted], settings.dtype)
     row = TABLE[runtime]
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "network.onnx"
+    with temporary.folder() as folder:
+        file = folder / "network.onnx"
         try:
             write_whole(file, onnx_file.export(network, batch))
         except onnx_file.NotExportedError as error:

@@ -79,6 +79,8 @@ class Interrupts:
             self._tell()
             with suppress(OSError):
                 os.write(1, SHOW_CURSOR if self.is_terminal else b"")
+            with suppress(BaseException):
+                _remove_temporary()
             os._exit(self.status)
 
     @staticmethod
@@ -145,6 +147,12 @@ def handled() -> Iterator[None]:
         interrupts.told = isinstance(ended, SystemExit) and ended.code == STATUS
     if interrupts.received is not None:
         interrupts.end()
+
+
+def _remove_temporary() -> None:
+    """Remove temporary folders, where the part that makes them is imported already."""
+    if known := sys.modules.get("attnbench.temporary"):
+        known.remove()
 
 
 def _forget() -> None:

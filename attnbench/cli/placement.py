@@ -9,7 +9,8 @@ from attnbench.cli.options import image_sizes
 from attnbench.cli.options import stages as stages_of
 from attnbench.errors import UserError
 from attnbench.measuring import RunOptions
-from attnbench.measuring import options as run_options
+from attnbench.measuring.options.cases import cases_of, check_case
+from attnbench.measuring.options.values import cleaned, defaults, given, require_values
 from attnbench.modules import SettingsError
 from attnbench.plugins.host_reference import is_custom
 from attnbench.records.case import Case
@@ -33,17 +34,17 @@ def cases(
             blocks=blocks,
         )
         try:
-            stated = run_options.cleaned(chosen)
+            stated = cleaned(chosen)
         except SettingsError as error:
             raise UserError(str(error)) from error
-        defaults = run_options.defaults(stated.host, device="cpu", threads=1)
+        standard = defaults(stated.host, device="cpu", threads=1)
         if stated.host and stated.image_size is None and is_custom(stated.host):
             from attnbench.hosts.check_host import size_apart  # and torch
 
-            defaults = replace(defaults, image_size=(image_size_of(*size_apart(stated.host)),))
-        filled = replace(defaults, **run_options.given(stated))
-        run_options.require_values(filled)
-        found += run_options.cases_of(filled)
+            standard = replace(standard, image_size=(image_size_of(*size_apart(stated.host)),))
+        filled = replace(standard, **given(stated))
+        require_values(filled)
+        found += cases_of(filled)
     for case in found:
-        run_options.check_case(case)
+        check_case(case)
     return list(dict.fromkeys(found))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -90,18 +90,29 @@ def with_statistics(out: tuple[Tensor, ...], weight: Tensor | None) -> tuple[Ten
     return (out[0], *(kept.new_empty(kept.shape, dtype=weight.dtype) for kept in out[1:]))
 
 
-NORM_BACKWARD = "aten.native_batch_norm_backward"
-
-
-def laid_out_as(x: Tensor, out: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """Give the gradient of a batch norm's fake input the layout of that input, as a CPU's has.
-
-    Fake tensors have that of the output's gradient; where the two differ, a copy would be counted
-    that does not run, or one left out (``batch_norm_backward_cpu`` in ``Normalization.cpp``).
-    """
+def _layout_of(x: Tensor) -> torch.memory_format:
     is_last = x.is_contiguous(memory_format=torch.channels_last)
-    layout = torch.channels_last if is_last and not x.is_contiguous() else torch.contiguous_format
+    return torch.channels_last if is_last and not x.is_contiguous() else torch.contiguous_format
+
+
+NORM_BACKWARD: Mapping[str, Callable[[Tensor], torch.memory_format]] = {
+    "aten.native_batch_norm_backward": _layout_of,  # batch_norm_backward_cpu in Normalization.cpp
+    "aten.native_group_norm_backward": _layout_of,  # group_norm.cpp
+    # From a copy where the input is not contiguous (layer_norm_backward_cpu in layer_norm.cpp).
+    "aten.native_layer_norm_backward": lambda _: torch.contiguous_format,
+}
+"""Gradient of a norm -> the layout that a CPU's kernel gives that of the norm's input."""
+
+
+def laid_out_as(
+    layout: torch.memory_format, out: tuple[Tensor | None, ...]
+) -> tuple[Tensor | None, ...]:
+    """Give the gradient of a norm's fake input the layout that a CPU's has.
+
+    Fake tensors have that of the output's gradient or of the input; where the two differ, a copy
+    would be counted that does not run, or one left out.
+    """
     gradient, *others = out
-    if gradient.dim() != x.dim() or gradient.is_contiguous(memory_format=layout):
+    if gradient is None or gradient.is_contiguous(memory_format=layout):
         return out
     return (torch.empty_like(gradient, memory_format=layout), *others)

@@ -29,6 +29,7 @@ from attnbench.counting.as_without_mode import (
 from attnbench.counting.gaps import may_multiply
 from attnbench.counting.masks import as_computed, is_number
 from attnbench.counting.operators.cost import Cost, Operator, cost
+from attnbench.counting.rule import SparseError
 from attnbench.counting.transformers import COMPUTED
 from attnbench.counting.twin import is_scripted, mode_of
 
@@ -60,6 +61,19 @@ OWN_PRODUCT: dict[type[nn.Module], set[str]] = {
     nn.Linear: {"aten.mm", "aten.addmm", "aten.bmm", "aten.mv", "aten.addmv"},
 }
 """The one product of a call of a layer that every rule by module counts."""
+
+SPARSE: dict[torch.layout, Callable[[Tensor], list[Tensor]]] = {
+    torch.sparse_coo: lambda t: [t._indices(), t._values()],
+    **dict.fromkeys(
+        (torch.sparse_csr, torch.sparse_bsr),
+        lambda t: [t.crow_indices(), t.col_indices(), t.values()],
+    ),
+    **dict.fromkeys(
+        (torch.sparse_csc, torch.sparse_bsc),
+        lambda t: [t.ccol_indices(), t.row_indices(), t.values()],
+    ),
+}
+"""Layouts of tensors that hold some of their numbers, and the tensors of which they consist."""
 
 RECURRENT = (nn.RNNBase, nn.RNNCellBase)
 """Layers of many products, which thop counts as a whole."""
@@ -94,6 +108,8 @@ def operator_name(operator: OpOverload) -> str:
 class Trace(TorchDispatchMode):
     """Record what runs while the mode is active: operators, their costs and the live bytes.
 
+    Where ``counts`` is false it looks at live bytes alone, for which tensors may be sparse.
+
     Attributes:
         rows: by module path and operator, the cost of the operators that are in the table.
         peaks: with the same keys, the most bytes alive in the whole network at the end of one.
@@ -106,8 +122,9 @@ class Trace(TorchDispatchMode):
             same on every machine and with fake tensors.
     """
 
-    def __init__(self, table: Mapping[str, Operator] | None = None) -> None:
+    def __init__(self, table: Mapping[str, Operator] | None = None, *, counts: bool = True) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        self._counts = counts
         self.rows: dict[tuple[str, str], Cost] = {}
         self.peaks: dict[tuple[str, str], int] = {}
         self.not_counted: Counter[str] = Counter()
@@ -200,20 +217,23 @@ class Trace(TorchDispatchMode):
         if name in COMPUTED:  # of other operators, which arrive one by one
             with self:
                 return COMPUTED[name](*args, **kwargs)
-        inputs = {tensor.untyped_storage()._cdata for tensor in _tensors((args, kwargs))}
+        given = _tensors((args, kwargs))
+        inputs = {tensor.untyped_storage()._cdata for tensor in _dense(given)}
         out = func(*args, **kwargs)
+        if self._counts and any(tensor.layout in SPARSE for tensor in (*given, *_tensors(out))):
+            raise SparseError
         if name in VIEWS and isinstance(out, FakeTensor):
             out = as_viewed(out, *args[:2])
         if name in WEIGHT_OF_NORM and isinstance(out[0], FakeTensor):
             out = with_statistics(out, args[WEIGHT_OF_NORM[name]])
-        if name == NORM_BACKWARD and isinstance(out[0], FakeTensor):
-            out = laid_out_as(args[1], out)
+        if name in NORM_BACKWARD and isinstance(out[0], FakeTensor):
+            out = laid_out_as(NORM_BACKWARD[name](args[1]), out)
         made = out
         if name in MASKED:  # fake tensors also make the gradients that are not asked for
             made = [gradient for gradient, asked in zip(out, args[-1], strict=True) if asked]
         if is_number(name, out):
             return out
-        for tensor in _tensors(made):
+        for tensor in _dense(_tensors(made)):
             self._keep(tensor, inputs)
         self.peak = max(self.peak, self.live)
         if func.is_view or name in FREE:
@@ -254,6 +274,13 @@ def _as_one_operator(model: nn.Module) -> Iterator[nn.Module]:
 
 def _tensors(tree: Any) -> list[Tensor]:
     return [leaf for leaf in tree_leaves(tree) if isinstance(leaf, Tensor)]
+
+
+def _dense(tensors: list[Tensor]) -> list[Tensor]:
+    """Return the tensors, in the place of a sparse one those that it consists of."""
+    return [
+        part for t in tensors for part in ([t] if t.layout not in SPARSE else SPARSE[t.layout](t))
+    ]
 
 
 def trace(

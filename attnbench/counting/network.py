@@ -12,7 +12,7 @@ from torch._subclasses.fake_tensor import (
     FakeTensor,
 )
 
-from attnbench.counting.rule import WITHOUT_REMEDY, Count, Input
+from attnbench.counting.rule import WITHOUT_REMEDY, Count, Input, SparseError
 from attnbench.counting.rules import RULES
 from attnbench.counting.twin import copy_with, fake, has_data, tensors_of, warmed_up
 from attnbench.text import error_line, error_text
@@ -59,7 +59,7 @@ def _count(
     model: nn.Module, given: Input
 ) -> tuple[dict[str, Count], dict[str, str], dict[str, str]]:
     """Return the counts, why rules failed that data may help, and why the others failed."""
-    counts, for_want_of_data, failed = {}, {}, {}
+    counts, for_want_of_data, failed, is_sparse = {}, {}, {}, False
     model = warmed_up(model, given)
     for name, rule in RULES.items():
         try:  # on a copy: a rule that fails may leave its marks
@@ -69,8 +69,12 @@ def _count(
             for_want_of_data[name] = why
         except WITHOUT_REMEDY as error:
             failed[name] = str(error)
+            is_sparse = is_sparse or isinstance(error, SparseError)
         except Exception as error:
             for_want_of_data[name] = error_line(error)
+    if is_sparse:  # packages fail at such tensors too, each in words of its own
+        failed |= dict.fromkeys(for_want_of_data, str(SparseError()))
+        for_want_of_data = {}
     return counts, for_want_of_data, failed
 
 

@@ -10,7 +10,7 @@ from torch import nn
 from attnbench.counting.twin import Input
 from attnbench.records.schema import Count, Shape
 
-__all__ = ["Count", "Input", "NoHooksError", "OtherPackageError", "Rule", "Shape"]
+__all__ = ["Count", "Input", "NoHooksError", "OtherPackageError", "Rule", "Shape", "SparseError"]
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,20 @@ class NoHooksError(Exception):
         return "modules compiled by torch.jit take no hooks, by which this rule counts"
 
 
+class SparseError(Exception):
+    """A tensor has no storage of one number an element, so what it takes is not known by shapes."""
+
+    def __str__(self) -> str:
+        """Return the same words for every rule."""
+        return (
+            "the forward makes sparse tensors, whose operations depend on how many of their values "
+            "are not zero, so they are not counted; dense tensors are"
+        )
+
+
 class OtherPackageError(Exception):
     """The package by which a rule counts is not installed: another one has taken its place."""
 
 
-WITHOUT_REMEDY = (NoHooksError, OtherPackageError)
+WITHOUT_REMEDY = (NoHooksError, OtherPackageError, SparseError)
 """Errors that stay where the network is given data."""

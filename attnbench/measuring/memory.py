@@ -27,7 +27,7 @@ def peak_live_bytes(
 
     What stays alive between steps is not counted.
     """
-    trace = Trace()
+    trace = Trace(counts=False)
     with mode or nullcontext(), trace:
         step()
         between = trace.peak = trace.live

@@ -17,17 +17,18 @@ from attnbench.hosts.build import build
 from attnbench.hosts.placement.choice import Choice
 from attnbench.hosts.resnets import is_resnet
 from attnbench.measuring import isolated, repetitions
-from attnbench.measuring.options import (
+from attnbench.measuring.options.cases import cases_of, check_case
+from attnbench.measuring.options.check import require_place
+from attnbench.measuring.options.recorded import (
     all_finished,
-    cases_of,
-    check_case,
-    cleaned,
-    defaults,
     gathered,
-    given,
-    require_place,
     require_same,
     require_same_options,
+)
+from attnbench.measuring.options.values import (
+    cleaned,
+    defaults,
+    given,
     require_spacing,
     require_values,
 )

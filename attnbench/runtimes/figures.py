@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 from torch import nn
 
+from attnbench import temporary
 from attnbench.records.case import Case, Runtime
 from attnbench.records.image_size import of
 from attnbench.records.schema import Export
@@ -42,6 +41,6 @@ def of_network(
     torch.manual_seed(SEED)
     network = build().eval()
     images = [torch.randn(case.input_shape) for _ in range(2)]
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary.folder() as folder:
         # The name of the variant is that of a file that is alone here.
-        return make(Path(folder), Subject(case, "network", None), network, Images(images, ()))
+        return make(folder, Subject(case, "network", None), network, Images(images, ()))

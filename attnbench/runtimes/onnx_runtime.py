@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ import onnx
 import onnxruntime
 import torch
 
+from attnbench import temporary
 from attnbench.runtimes.prepared import Prepared, Settings
 
 ENTRIES = {"session.intra_op.allow_spinning": "0", "session.inter_op.allow_spinning": "0"}
@@ -46,8 +46,8 @@ def load(file: Path, settings: Settings) -> Prepared:
 
 def operators(file: Path, settings: Settings) -> Mapping[str, int]:
     """Return how many operators of each type are left once the graph is optimised."""
-    with tempfile.TemporaryDirectory() as folder:
-        optimised = Path(folder) / "optimised.onnx"
+    with temporary.folder() as folder:
+        optimised = folder / "optimised.onnx"
         _session(file, settings, optimised)
         graph = onnx.load(optimised, load_external_data=False).graph
         return dict(Counter(node.op_type for node in graph.node))

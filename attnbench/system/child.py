@@ -12,8 +12,10 @@ import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from multiprocessing.connection import Connection
+from pathlib import Path
 from select import select
 
+from attnbench import temporary
 from attnbench.system import messages, strays
 
 try:
@@ -45,11 +47,17 @@ def mark(number: int) -> None:
             os.write(_marks.fileno(), MARK.pack(number))
 
 
-def serve(
-    end: socket.socket, output: Connection, lifeline: Connection, marks: Connection, token: str
+def serve(  # noqa: PLR0913, PLR0917  all that the parent gives
+    end: socket.socket,
+    output: Connection,
+    lifeline: Connection,
+    marks: Connection,
+    token: str,
+    folder: Path,
 ) -> None:
     """Receive work and answer with its items, one for each time that the parent asks.
 
+    Temporary folders are made in ``folder``, which the parent removes however this process ends.
     Ends the process itself: what custom modules have registered with ``atexit``, and their
     threads, could keep it.
     """
@@ -61,6 +69,7 @@ def serve(
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
         end_with_parent(lifeline)
         strays.mark(token)
+        temporary.use(folder)
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=_end_copy, after_in_parent=_tell_of_copy)
         for stream in (1, 2):  # stdout is for results; what a custom module prints goes to stderr

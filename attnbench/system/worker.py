@@ -21,6 +21,7 @@ from secrets import token_hex
 from time import monotonic, sleep
 from typing import TypeVar
 
+from attnbench import temporary
 from attnbench.errors import UserError
 from attnbench.records.bounds import LONGEST_S
 from attnbench.system import child, messages, strays
@@ -155,6 +156,7 @@ class _Worker:
         self._output_left = MOST_OUTPUT
         self._once = OnceFilter()
         self._token = token_hex(16)
+        self._folder = temporary.made()
         self._process = self._new_process()
 
     def begin(self, work: bytes) -> None:
@@ -179,7 +181,8 @@ class _Worker:
 
     def _new_process(self) -> multiprocessing.Process:
         process: multiprocessing.Process = self._context.Process(  # type: ignore[attr-defined]
-            target=child.serve, args=(*self._child_ends, self._token)
+            target=child.serve,
+            args=(*self._child_ends, self._token, self._folder),
         )
         return process
 
@@ -192,6 +195,7 @@ class _Worker:
         _start_tracker()
         # What it starts from has imports to do, during which an interrupt must be heard here.
         if self._context.get_start_method() == "forkserver":
+            temporary.keep_sockets()
             with _interrupts_held():
                 forkserver.ensure_running()
             self._process.start()
@@ -290,6 +294,7 @@ class _Worker:
             while self._output_left >= 0 and not self._output.closed and self._output.poll():
                 self._show()
             _write(self._once.rest())
+        temporary.discard(self._folder)
         for end in (self._socket, self._output, self._marks, *self._child_ends):
             end.close()
 

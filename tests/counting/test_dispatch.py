@@ -236,20 +236,60 @@ def test_a_norm_of_a_half_precision_map_keeps_its_statistics_as_its_weight_is(no
 LAYOUTS = [torch.contiguous_format, torch.channels_last]
 
 
+def gradients(norm, gradient, x):
+    """Return the gradients of a norm's input, weight and bias; LayerNorm takes the last side."""
+    w, each, aten = torch.ones_like(x[0, :, 0, 0]), [True, True, True], torch.ops.aten
+    if norm == "batch":
+        return aten.native_batch_norm_backward(gradient, x, w, w, w, w, w, True, 1e-5, each)
+    if norm == "group":
+        of_groups = torch.ones(2, 2)
+        return aten.native_group_norm_backward(
+            gradient, x, of_groups, of_groups, w, 2, 4, 15, 2, each
+        )
+    gradient, x, kept = gradient.permute(0, 2, 3, 1), x.permute(0, 2, 3, 1), torch.ones(2, 3, 5, 1)
+    return aten.native_layer_norm_backward(gradient, x, [4], kept, kept, w, w, each)
+
+
+@pytest.mark.parametrize("norm", ["batch", "group", "layer"])
 @pytest.mark.parametrize("of_input", LAYOUTS)
 @pytest.mark.parametrize("of_gradient", LAYOUTS)
-def test_the_gradient_of_a_norms_input_is_laid_out_as_on_a_cpu(of_input, of_gradient):
+def test_the_gradient_of_a_norms_input_is_laid_out_as_on_a_cpu(norm, of_input, of_gradient):
+    if norm == "group":
+        of_gradient = of_input  # else the kernel refuses them
     x, gradient = (
         torch.ones(2, 4, 3, 5).to(memory_format=layout) for layout in (of_input, of_gradient)
     )
-    w = torch.ones(4)
 
     def strides(convert, mode):
-        g, x_, w_ = map(convert, (gradient, x, w))
         with mode, Trace():
-            out = torch.ops.aten.native_batch_norm_backward(
-                g, x_, w_, w_, w_, w_, w_, True, 1e-5, [True, True, True]
-            )
-        return [one.stride() for one in out]
+            return [one.stride() for one in gradients(norm, convert(gradient), convert(x))]
 
     assert strides(fake, fake_mode()) == strides(torch.clone, nullcontext())
+
+
+class NormOfTokens(nn.Module):
+    """A product with the LayerNorm of an InstanceNorm, as tokens: its gradient is a copy."""
+
+    def __init__(self):
+        super().__init__()
+        self.of_maps, self.of_tokens = nn.InstanceNorm2d(4, affine=True), nn.LayerNorm(4)
+
+    def forward(self, x):
+        return x * self.of_tokens(self.of_maps(x).permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
+def test_a_gradient_that_is_copied_from_tokens_to_a_map_is_counted_as_it_runs():
+    """The copy of (2, 4, 8, 6) in float32: 1536 bytes read and written, 7048 alive."""
+
+    def traced(network, x, mode):
+        recorded = Trace(OPERATORS)
+        with mode, recorded:
+            network(x).sum().backward()
+        return recorded
+
+    network, x = NormOfTokens(), torch.ones(2, 4, 8, 6)
+    with_data = traced(network, x.clone().requires_grad_(), nullcontext())
+    without_data = traced(copy_with(network, fake), fake(x).requires_grad_(), fake_mode())
+    assert without_data.total == with_data.total
+    assert without_data.peak == with_data.peak == 7048
+    assert with_data.by(lambda _, name: name)["aten.clone"].bytes_read == 1536

@@ -361,3 +361,27 @@ def test_learnable_is_the_table_of_parameters(name):
     with torch.device("meta"):
         counts = [LEARNABLE.count(build(host, name), SHAPE) for host in ("resnet50", "resnet101")]
     assert tuple(count.params for count in counts) == PARAMETERS[name]
+
+
+class Sparse(nn.Module):
+    """Makes a sparse tensor of a map, in one of two layouts."""
+
+    def __init__(self, by_rows: bool) -> None:
+        super().__init__()
+        self.by_rows = by_rows
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        rows = x.flatten(2)[0]
+        matrix = rows.to_sparse_csr() if self.by_rows else rows.to_sparse()
+        return x + matrix.to_dense().view_as(x)
+
+
+@pytest.mark.parametrize("by_rows", [False, True])
+@pytest.mark.filterwarnings("ignore:Sparse")
+def test_sparse_tensors_are_not_counted_and_every_rule_says_so_in_the_same_words(
+    by_rows: bool,
+) -> None:
+    with pytest.raises(NotCountedError) as caught:
+        count_all(nn.Sequential(nn.Conv2d(3, 4, 1), Sparse(by_rows)), (1, 3, 2, 2))
+    (reason,) = {*caught.value.failed.values()}
+    assert reason.startswith("the forward makes sparse tensors, whose operations depend on how ")

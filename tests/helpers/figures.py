@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from attnbench.report.plots.drawing import PALE
+from attnbench.report.plots.drawing.points import PALE
 from attnbench.report.plots.style import SPOKEN
 
 RECIPE = "someone/somewhere README; 100 epochs"

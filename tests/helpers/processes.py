@@ -17,7 +17,8 @@ from helpers.one_block import ONE_BLOCK
 from attnbench.cli import app
 from attnbench.devices.clocks import CpuClock
 from attnbench.hosts.build import HOSTS
-from attnbench.measuring import latency, memory
+from attnbench.measuring import memory
+from attnbench.measuring.latency import measure as latency
 from attnbench.plugins.watch.integrity import require_unchanged
 from attnbench.records import store
 from attnbench.records.run import Run

@@ -12,9 +12,11 @@ from helpers.runs import (
     undisturbed,
 )
 
-from attnbench.measuring import latency, runner
-from attnbench.measuring.runner import execute
+from attnbench.measuring.latency import measure as latency
+from attnbench.measuring.latency import warm_up
 from attnbench.measuring.selftest.simulated import Machine
+from attnbench.measuring.steps import counting
+from attnbench.measuring.steps.execute import execute
 from attnbench.measuring.timing import Step
 from attnbench.records.run import Run
 from attnbench.records.schema import Count, Plan, Record
@@ -36,7 +38,7 @@ def counted(monkeypatch):
         calls.append((model, shape))
         return {"params": Count(params=7)}
 
-    monkeypatch.setattr(runner, "count_all", count)
+    monkeypatch.setattr(counting, "count_all", count)
     return calls
 
 
@@ -81,7 +83,7 @@ def machine(monkeypatch):
     def step(_, variant):
         return machine.step(machine.cost_s.get(variant, TICK_S), variant)
 
-    monkeypatch.setattr(latency, "step", step)
+    monkeypatch.setattr(warm_up, "step", step)
     return machine
 
 
@@ -91,7 +93,7 @@ def fails_at(monkeypatch):
 
     def arrange(variant, call, error=None):
         error = error or RuntimeError(f"{variant} is out of memory")
-        build = latency.step
+        build = warm_up.step
 
         def failing(case, name):
             if name != variant:
@@ -101,6 +103,6 @@ def fails_at(monkeypatch):
             ready, calls = build(case, name), iter(range(1, call))
             return Step({"step": lambda: raise_(error) if next(calls, None) is None else ready()})
 
-        monkeypatch.setattr(latency, "step", failing)
+        monkeypatch.setattr(warm_up, "step", failing)
 
     return arrange

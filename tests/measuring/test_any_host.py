@@ -11,8 +11,9 @@ import torch
 
 from attnbench.errors import UserError
 from attnbench.hosts import check_module
-from attnbench.measuring import isolated, runner, workload
+from attnbench.measuring import isolated, workload
 from attnbench.measuring.planning import prepare
+from attnbench.measuring.steps import counting
 from attnbench.plugins.resolve import parse
 from attnbench.records.case import RunOptions
 from attnbench.records.variants import IsolatedModule
@@ -50,7 +51,7 @@ def test_a_folder_of_its_own_has_the_functions_name(tmp_path, monkeypatch):
 
 def test_what_the_module_adds_is_counted_at_its_sites(planned):
     run, _ = planned
-    plain, eca = (runner.count_network(run.case, name) for name in ("plain", "eca"))
+    plain, eca = (counting.count_network(run.case, name) for name in ("plain", "eca"))
     # Four blocks of 64, 128, 256 and 512 channels: kernels of 3, 5, 5 and 5.
     assert eca["learnable"].params - plain["learnable"].params == 3 + 5 + 5 + 5
     assert "layer1 attention" in eca["executed"].parts

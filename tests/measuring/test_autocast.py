@@ -13,7 +13,8 @@ from attnbench.counting.twin import fake_mode
 from attnbench.errors import UserError
 from attnbench.measuring import workload
 from attnbench.measuring.memory import fake_step, peak_live_bytes
-from attnbench.measuring.options import check_case, cleaned
+from attnbench.measuring.options.cases import check_case
+from attnbench.measuring.options.values import cleaned
 from attnbench.records.case import RunOptions
 
 pytestmark = pytest.mark.usefixtures("small_host")

@@ -9,7 +9,7 @@ from helpers.runs import TICK_S, VARIANTS, kinds, names, ran
 
 from attnbench.errors import UserError
 from attnbench.measuring import runner, workload
-from attnbench.measuring.latency import step
+from attnbench.measuring.latency.warm_up import step
 from attnbench.records.schema import Failure
 from attnbench.records.variants import CONTROL, PLAIN
 from attnbench.runtimes import artefact, onnx_file

@@ -12,8 +12,9 @@ from helpers.runs import TICK_S, WARM_UP_CALLS, rounds_in, undisturbed
 from torch import nn
 
 from attnbench.counting.dispatch import Trace
-from attnbench.measuring import latency
 from attnbench.measuring.guard import Guard, watched
+from attnbench.measuring.latency import measure as latency
+from attnbench.measuring.latency import warm_up
 from attnbench.measuring.timing import Step
 from attnbench.plugins.resolve import parse
 from attnbench.plugins.watch.integrity import InterferenceError
@@ -58,7 +59,7 @@ def does(machine, monkeypatch):
     """Make a variant's step do something when it is called for the given time."""
 
     def arrange(variant, call, action):
-        build = latency.step
+        build = warm_up.step
 
         def doing(case, name):
             ready, calls = build(case, name), count(1)
@@ -71,7 +72,7 @@ def does(machine, monkeypatch):
             return Step({"step": step})
 
         monkeypatch.setattr(
-            latency, "step", lambda case, name: (doing if name == variant else build)(case, name)
+            warm_up, "step", lambda case, name: (doing if name == variant else build)(case, name)
         )
         return machine
 

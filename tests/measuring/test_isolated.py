@@ -6,7 +6,7 @@ import torch
 from attnbench.devices.table import KINDS
 from attnbench.measuring import isolated
 from attnbench.measuring.isolated import attention, count, input_shape, maps, step
-from attnbench.measuring.options import check_case
+from attnbench.measuring.options.cases import check_case
 from attnbench.records.variants import COPY, COPY_AGAIN, LAUNCH, PRODUCT, IsolatedModule
 from attnbench.system import process_settings
 

@@ -174,6 +174,11 @@ def test_what_stays_between_steps_is_not_in_the_peak(x):
     assert peak_live_bytes(step) == 240 + 240
 
 
+def test_a_sparse_tensor_is_alive_with_its_indices_and_values():
+    """Of four ones: 2 indices of int64 and a float32 each."""
+    assert peak_live_bytes(torch.ones(2, 2).to_sparse) == 4 * (2 * 8 + 4)
+
+
 def conv_net(norm):
     return nn.Sequential(
         nn.Conv2d(3, 8, 3, padding=1),

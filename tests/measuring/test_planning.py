@@ -8,7 +8,8 @@ from helpers import colours
 from attnbench import modules
 from attnbench.errors import UserError
 from attnbench.measuring import planning
-from attnbench.measuring.options import check, cleaned
+from attnbench.measuring.options.check import check
+from attnbench.measuring.options.values import cleaned
 from attnbench.measuring.planning import prepare
 from attnbench.modules import ATTENTION
 from attnbench.records import store

@@ -6,7 +6,7 @@ import pytest
 
 from attnbench.errors import UserError
 from attnbench.measuring.events import Waiting
-from attnbench.measuring.options import check
+from attnbench.measuring.options.check import check
 from attnbench.measuring.planning import outline, prepare
 from attnbench.measuring.repetitions import paced
 from attnbench.records import store

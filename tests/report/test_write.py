@@ -14,7 +14,7 @@ from attnbench.errors import UserError
 from attnbench.records import store
 from attnbench.records.run import Run
 from attnbench.report.plots import render
-from attnbench.report.plots.drawing import Plot
+from attnbench.report.plots.drawing.canvas import Plot
 from attnbench.report.tables import dataframe
 
 PLOTS = (

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
-from attnbench import formatting
+from attnbench import formatting, temporary
 from attnbench.cli import options, output
 from attnbench.cli.options import OF_WEIGHTS, ImportRoot, Timeout, choice, option, stated
 from attnbench.errors import UserError
@@ -44,7 +43,8 @@ def export(  # noqa: PLR0913, PLR0917  an option each
     where the network cannot be exported, or the runtime computes something else: then there is no
     file.
     """
-    from attnbench.measuring.options import check, cleaned
+    from attnbench.measuring.options.check import check
+    from attnbench.measuring.options.values import cleaned
 
     name = choice(runtime, "--runtime", EXPORTED)
     device = TABLE[name].devices[0]
@@ -71,18 +71,19 @@ def export(  # noqa: PLR0913, PLR0917  an option each
     variant = PLAIN if module is None else (cleaned(wanted).modules or (PLAIN,))[0]
 
     from attnbench.files import write_whole
-    from attnbench.measuring import planning, runner  # and torch
+    from attnbench.measuring import planning  # and torch
+    from attnbench.measuring.steps import apart
     from attnbench.system import environment, worker
     from attnbench.text import error_line
 
-    with worker.time_limit(timeout), tempfile.TemporaryDirectory() as folder:
+    with worker.time_limit(timeout), temporary.folder() as folder:
         known = planning.outline(wanted, None)
         if module is not None and variant in known.left_out:
             raise UserError(known.left_out[variant])
         run = known.runs[0]
-        run.exports, run.images = Path(folder), calibrate
+        run.exports, run.images = folder, calibrate
         try:
-            made = runner.export_apart(run, variant)
+            made = apart.export_apart(run, variant)
         except UserError:
             raise
         except Exception as error:

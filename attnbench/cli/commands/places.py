@@ -29,7 +29,7 @@ def places(
     Name, kind, channels, size and stage of each; and which the default takes, or why it refuses an
     addition. With --at or --replace: what these take. Exit status 1 where there is none.
     """
-    from attnbench.measuring.options import check_places
+    from attnbench.measuring.options.check import check_places
 
     stated_options = check_places(
         RunOptions(

@@ -112,7 +112,7 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option
 
     Several values of an option, comma-separated, make a grid of configurations.
     """
-    from attnbench.measuring.options import check
+    from attnbench.measuring.options.check import check
 
     as_json = format_ is RunFormat.JSON
     module = options.imported_from(module, import_root)

@@ -16,11 +16,12 @@ from attnbench.devices.clocks import Clock
 from attnbench.devices.energy.counter import NoCounterError
 from attnbench.devices.recovery import recover
 from attnbench.devices.table import clock_for, kind_of
-from attnbench.measuring import latency, timing, workload
+from attnbench.measuring import timing, workload
 from attnbench.measuring.energy import window
 from attnbench.measuring.energy.window import CHUNK_S, Meter, StillError
 from attnbench.measuring.events import Beginning, Event, failure, record, without_frames
 from attnbench.measuring.guard import Guard
+from attnbench.measuring.latency import warm_up
 from attnbench.measuring.processes import variation
 from attnbench.modules import SettingsError
 from attnbench.records.device import number_of
@@ -114,9 +115,9 @@ def _order(run: Run, number: int, warm: _Warm) -> list[str]:
 
 def _warm_up(run: Run, variant: str, clock: Clock, warm: _Warm) -> None:
     exported = run.case.exported
-    step = workload.exported_step(run, variant) if exported else latency.step(run.case, variant)
+    step = workload.exported_step(run, variant) if exported else warm_up.step(run.case, variant)
     with step.during():
-        latency.check_finite(step())
+        warm_up.check_finite(step())
         steps = timing.warm_up(step, clock)
         block_s = timing.timed(step, steps, clock)
     warm.steps[variant], warm.chunks[variant] = step, max(1, ceil(steps * CHUNK_S / block_s))

@@ -14,8 +14,9 @@ from dataclasses import replace
 from itertools import count
 
 from attnbench import formatting
-from attnbench.measuring import latency, timing
+from attnbench.measuring import timing
 from attnbench.measuring.events import Event, record
+from attnbench.measuring.latency import warm_up
 from attnbench.records.run import Run
 from attnbench.records.schema import Block, End, Record, Round
 from attnbench.stats import witness
@@ -34,7 +35,7 @@ def blocks(run: Run, clock: timing.Clock | None = None) -> Iterator[Block]:
     """
     process_settings.settle(run.case)
     clock = clock or timing.clock_for(run.case.device)
-    baseline, before = (latency.step(run.case, name) for name in run.plan.variants[:2])
+    baseline, before = (warm_up.step(run.case, name) for name in run.plan.variants[:2])
     with before.during():
         timing.warm_up(before, clock)
     with baseline.during():

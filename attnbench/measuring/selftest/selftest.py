@@ -15,7 +15,7 @@ from attnbench.devices import table as devices
 from attnbench.devices.clocks import Queue
 from attnbench.errors import UserError
 from attnbench.measuring import planning, timing, workload
-from attnbench.measuring.options import cases_of
+from attnbench.measuring.options.cases import cases_of
 from attnbench.measuring.selftest.processes import run_in_processes
 from attnbench.measuring.selftest.simulated import Machine
 from attnbench.measuring.timing import Step

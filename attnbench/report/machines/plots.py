@@ -9,8 +9,17 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from attnbench.report.plots import drawing
-from attnbench.report.plots.drawing import Plot, modules, overhead, percent, point, spoken, sure
+from attnbench.report.plots.drawing.canvas import Plot, canvas, legend_below, titled
+from attnbench.report.plots.drawing.names import no_formula
+from attnbench.report.plots.drawing.points import point
+from attnbench.report.plots.drawing.rows import (
+    WIDEST_INTERVALS,
+    modules,
+    overhead,
+    percent,
+    spoken,
+    sure,
+)
 from attnbench.report.plots.style import REFERENCE, Shape, looks
 
 FEW = 3
@@ -29,18 +38,18 @@ def overhead_by_machine(table: pd.DataFrame, setting: str) -> Figure:
     machines = list(dict.fromkeys(known["machine"]))
     places = {name: place for place, name in enumerate(dict.fromkeys(known["configuration"]))}
     height = 1.0 + 2.2 * len(machines) + (1.0 if len(places) > FEW else 0.0)
-    figure, canvases = drawing.canvas(height, rows=len(machines), sharex=True)
+    figure, canvases = canvas(height, rows=len(machines), sharex=True)
     look = looks(known["variant"])
     for axes, machine in zip(canvases, machines, strict=True):
         _lines(axes, known[known["machine"] == machine], places, look)
-        axes.set_title(drawing.no_formula(machine), fontsize=8, loc="left")
+        axes.set_title(no_formula(machine), fontsize=8, loc="left")
     turned: dict[str, Any] = {"rotation": 30, "ha": "right"} if len(places) > FEW else {}
-    labels = [drawing.no_formula(name) for name in places]
+    labels = [no_formula(name) for name in places]
     canvases[-1].set_xticks(list(places.values()), labels, fontsize=7, **turned)
     variants = list(dict.fromkeys(known["variant"]))
-    notes = f"Each ratio is to the plain host on the same machine; {drawing.WIDEST_INTERVALS}."
-    drawing.legend_below(figure, look, variants, notes)
-    return drawing.titled(figure, setting, known)
+    notes = f"Each ratio is to the plain host on the same machine; {WIDEST_INTERVALS}."
+    legend_below(figure, look, variants, notes)
+    return titled(figure, setting, known)
 
 
 def _lines(

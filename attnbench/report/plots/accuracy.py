@@ -15,8 +15,21 @@ from matplotlib.figure import Figure
 
 from attnbench.formatting import joined, title
 from attnbench.records.variants import CONTROL, PLAIN
-from attnbench.report.plots import drawing
-from attnbench.report.plots.drawing import Plot, Span, modules, overhead, point, spoken, sure
+from attnbench.report.plots.drawing.canvas import Plot, canvas, noted, titled
+from attnbench.report.plots.drawing.labels import label
+from attnbench.report.plots.drawing.names import written
+from attnbench.report.plots.drawing.points import point
+from attnbench.report.plots.drawing.rows import (
+    WIDEST_INTERVALS,
+    Span,
+    foremost,
+    modules,
+    of_one_run,
+    overhead,
+    percent,
+    spoken,
+    sure,
+)
 from attnbench.report.plots.style import INK, REFERENCE, looks
 
 
@@ -106,30 +119,28 @@ def accuracy_against_latency(table: pd.DataFrame, setting: str) -> Figure:
     this one's begins. Where the run is too noisy there is neither front nor dominance. Latency is
     the device's own time where the device waited for the host.
     """
-    table, what_time = drawing.foremost(table)
-    drawing.of_one_run(table[table["variant"] != CONTROL].dropna(subset=["ratio"]))
+    table, what_time = foremost(table)
+    of_one_run(table[table["variant"] != CONTROL].dropna(subset=["ratio"]))
     shown = panels(table)
     heights = [1.3 + 0.25 * len(panel.rows) for panel in shown]
-    figure, canvases = drawing.canvas(0.9 + sum(heights), rows=len(shown), sharex=True)
+    figure, canvases = canvas(0.9 + sum(heights), rows=len(shown), sharex=True)
     look = {PLAIN: (INK, "*")} | looks(modules(table, "ratio")["variant"])
     for axes, panel in zip(canvases, shown, strict=True):
         _draw(axes, panel, look)
     canvases[-1].set_xlabel(f"{what_time} over plain host (%), measured here")
-    drawing.noted(figure, _notes(table, shown))
-    drawing.titled(figure, setting, table).draw_without_rendering()
+    noted(figure, _notes(table, shown))
+    titled(figure, setting, table).draw_without_rendering()
     for axes, panel in zip(canvases, shown, strict=True):
         rows = [row for _, row in panel.rows.iterrows()]
         lines = _steps(pareto(panel.rows)) if panel.judged else []
-        drawing.label(
-            axes, panel.rows["variant"], map(overhead, rows), map(_top1, rows), lines=lines
-        )
+        label(axes, panel.rows["variant"], map(overhead, rows), map(_top1, rows), lines=lines)
     return figure
 
 
 def _draw(axes: Axes, panel: Panel, look: dict[str, tuple[str, str]]) -> None:
     if panel.judged:
         front = pareto(panel.rows)
-        x = drawing.percent(front["ratio"])
+        x = percent(front["ratio"])
         axes.step(x, front["top1"], "--", where="post", color=REFERENCE, linewidth=0.9, zorder=1)
     for _, row in panel.rows.iterrows():
         hollow = panel.judged and dominated(row, panel.rows)
@@ -142,7 +153,7 @@ def _draw(axes: Axes, panel: Panel, look: dict[str, tuple[str, str]]) -> None:
 
 def _steps(front: pd.DataFrame) -> list[tuple[float, float, float, float]]:
     """Return the lines of the front, each from one end to the other."""
-    x, y = list(drawing.percent(front["ratio"])), list(front["top1"])
+    x, y = list(percent(front["ratio"])), list(front["top1"])
     level = [(x[i], y[i], x[i + 1], y[i]) for i in range(len(x) - 1)]
     return level + [(x[i + 1], y[i], x[i + 1], y[i + 1]) for i in range(len(x) - 1)]
 
@@ -162,7 +173,7 @@ def _words(row: pd.Series[Any]) -> str:
 
 
 def _notes(table: pd.DataFrame, shown: list[Panel]) -> str:
-    notes = f"Horizontal {drawing.WIDEST_INTERVALS}."
+    notes = f"Horizontal {WIDEST_INTERVALS}."
     if any(panel.judged for panel in shown):
         notes += " Dashed: Pareto front."
     if any(
@@ -175,7 +186,7 @@ def _notes(table: pd.DataFrame, shown: list[Panel]) -> str:
     known = {variant for panel in shown for variant in panel.rows["variant"]}
     missing = [name for name in names if name not in known]
     if missing:
-        notes += f" No figure for {joined(map(drawing.written, missing))}."
+        notes += f" No figure for {joined(map(written, missing))}."
     return notes
 
 
@@ -194,7 +205,7 @@ def dominated(row: pd.Series[Any], known: pd.DataFrame) -> bool:
 
 def _fits(table: pd.DataFrame) -> bool:
     """Return whether anything can be compared: a module beside another network, or measured."""
-    table, _ = drawing.foremost(table)
+    table, _ = foremost(table)
     return any(
         len(modules(panel.rows)) > 0 and (panel.measured or len(panel.rows) > 1)
         for panel in panels(table)
@@ -203,7 +214,7 @@ def _fits(table: pd.DataFrame) -> bool:
 
 
 def _describe(table: pd.DataFrame) -> str:
-    table, what_time = drawing.foremost(table)
+    table, what_time = foremost(table)
     sentences = []
     for panel in panels(table):
         rows = [row for _, row in panel.rows.sort_values("ratio").iterrows()]

@@ -11,8 +11,11 @@ from matplotlib.figure import Figure
 from attnbench.formatting import title
 from attnbench.records.trainings.schema import WIDER
 from attnbench.records.variants import CONTROL
-from attnbench.report.plots import drawing
-from attnbench.report.plots.drawing import Plot, Span, overhead, point, spoken, sure
+from attnbench.report.plots.drawing.canvas import Plot, canvas, noted, titled
+from attnbench.report.plots.drawing.labels import label
+from attnbench.report.plots.drawing.names import label_rows
+from attnbench.report.plots.drawing.points import point
+from attnbench.report.plots.drawing.rows import WIDEST_INTERVALS, Span, overhead, spoken, sure
 from attnbench.report.plots.style import INK, REFERENCE, Shape, looks
 
 SEEDS = "Vertical intervals: other seeds, on the same test images"
@@ -22,7 +25,7 @@ LABEL = "gain over plain host (points)"
 def gain(table: pd.DataFrame, setting: str) -> Figure:
     """Plot each network's gain in percentage points, with its interval; the control shaded."""
     known = table[table["variant"] != CONTROL].sort_values("gain", ascending=False)
-    figure, (axes,) = drawing.canvas(1.2 + 0.32 * max(len(known), 1))
+    figure, (axes,) = canvas(1.2 + 0.32 * max(len(known), 1))
     notes = "Intervals: other seeds, on the same test images."
     for _, row in table[table["variant"] == CONTROL].dropna(subset=["gain_low"]).iterrows():
         axes.axvspan(row["gain_low"], row["gain_high"], color=REFERENCE, alpha=0.25, linewidth=0)
@@ -31,16 +34,16 @@ def gain(table: pd.DataFrame, setting: str) -> Figure:
     look = _looks(known)
     for place, (_, row) in enumerate(known.iterrows()):
         point(axes, _span(row), place, look[row["variant"]], _words(row), pale=not _judged(row))
-    drawing.label_rows(axes, list(known["variant"]))
+    label_rows(axes, list(known["variant"]))
     axes.set(ylim=(max(len(known), 1) - 0.4, -0.6), xlabel=LABEL)
-    drawing.noted(figure, notes)
-    return drawing.titled(figure, setting, table)
+    noted(figure, notes)
+    return titled(figure, setting, table)
 
 
 def gain_against_latency(table: pd.DataFrame, setting: str) -> Figure:
     """Plot each network's gain against its measured latency over the plain host."""
     known = _timed(table)
-    figure, (axes,) = drawing.canvas(3.4)
+    figure, (axes,) = canvas(3.4)
     axes.axhline(0, color=REFERENCE, linewidth=0.8)
     axes.axvline(0, color=REFERENCE, linewidth=0.8)
     look = _looks(known)
@@ -50,9 +53,9 @@ def gain_against_latency(table: pd.DataFrame, setting: str) -> Figure:
         point(axes, overhead(row), _span(row), look[row["variant"]], words, pale=not _judged(row))
     axes.margins(x=0.15, y=0.15)
     axes.set(xlabel="latency over plain host (%), measured here", ylabel=LABEL)
-    drawing.noted(figure, f"{SEEDS}. Horizontal {drawing.WIDEST_INTERVALS}.")
-    drawing.titled(figure, setting, table).draw_without_rendering()
-    drawing.label(axes, [row["variant"] for row in rows], map(overhead, rows), map(_span, rows))
+    noted(figure, f"{SEEDS}. Horizontal {WIDEST_INTERVALS}.")
+    titled(figure, setting, table).draw_without_rendering()
+    label(axes, [row["variant"] for row in rows], map(overhead, rows), map(_span, rows))
     return figure
 
 

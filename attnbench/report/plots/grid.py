@@ -13,8 +13,17 @@ from matplotlib.figure import Figure
 
 from attnbench.formatting import title
 from attnbench.records import image_size
-from attnbench.report.plots import drawing
-from attnbench.report.plots.drawing import Plot, modules, overhead, percent, point, spoken, sure
+from attnbench.report.plots.drawing.canvas import Plot, canvas, noted, titled
+from attnbench.report.plots.drawing.names import no_formula, tooltips, written
+from attnbench.report.plots.drawing.points import point
+from attnbench.report.plots.drawing.rows import (
+    WIDEST_INTERVALS,
+    modules,
+    overhead,
+    percent,
+    spoken,
+    sure,
+)
 from attnbench.report.plots.run import PLOTS, memory
 from attnbench.report.plots.style import REFERENCE, Shape, looks
 from attnbench.report.tables.columns import CONFIGURATION
@@ -37,13 +46,13 @@ def overhead_across_grid(table: pd.DataFrame, setting: str) -> Figure:
     combination of the other settings.
     """
     panels = list(_panels(table))
-    figure, canvases = drawing.canvas(0.6 + 2.6 * len(panels), rows=len(panels))
+    figure, canvases = canvas(0.6 + 2.6 * len(panels), rows=len(panels))
     look = looks(modules(table, "ratio")["variant"])
     for axes, (along, heading, part) in zip(canvases, panels, strict=True):
         _lines(axes, along, part, look)
-        axes.set_title(drawing.no_formula(heading), fontsize=8, loc="left")
-    drawing.noted(figure, f"Latency: {drawing.WIDEST_INTERVALS}.")
-    return drawing.titled(figure, setting, pd.concat([part for *_, part in panels]))
+        axes.set_title(no_formula(heading), fontsize=8, loc="left")
+    noted(figure, f"Latency: {WIDEST_INTERVALS}.")
+    return titled(figure, setting, pd.concat([part for *_, part in panels]))
 
 
 def _panels(table: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
@@ -78,14 +87,14 @@ def _lines(axes: Axes, along: str, part: pd.DataFrame, look: Mapping[str, Shape]
         for _, row in rows.iterrows():
             x, words = places[row[along]], f"{spoken(row)} at {setting} {row[along]}"
             point(axes, x, overhead(row), (colour, marker), words, pale=not sure(row))
-        axes.plot([], [], color=colour, marker=marker, label=drawing.written(str(variant)))
+        axes.plot([], [], color=colour, marker=marker, label=written(str(variant)))
     if list(places) == list(places.values()):
         axes.set_xscale("log", base=2)
     axes.set_xticks(list(places.values()), [str(value) for value in places])
     axes.minorticks_off()
     axes.set(xlabel=setting, ylabel="latency over plain host (%)")
     legend = axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
-    drawing.tooltips(legend.get_texts(), dict.fromkeys(part["variant"]))
+    tooltips(legend.get_texts(), dict.fromkeys(part["variant"]))
 
 
 def _places(values: pd.Series[Any]) -> dict[Any, float]:

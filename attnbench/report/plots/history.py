@@ -9,8 +9,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from attnbench.formatting import title
-from attnbench.report.plots import drawing
-from attnbench.report.plots.drawing import Plot, bracketed, overhead, percent, point
+from attnbench.report.plots.drawing.canvas import Plot, canvas, noted, titled
+from attnbench.report.plots.drawing.names import no_formula, tooltips, written
+from attnbench.report.plots.drawing.points import point
+from attnbench.report.plots.drawing.rows import WIDEST_INTERVALS, bracketed, overhead, percent
 from attnbench.report.plots.style import REFERENCE, looks
 
 MOST_LABELS = 6
@@ -32,7 +34,7 @@ def overhead_over_time(table: pd.DataFrame, setting: str) -> Figure:
     look = looks(table["variant"])
     variants = list(dict.fromkeys(table["variant"]))
     shift = dict(zip(variants, np.linspace(-APART, APART, len(variants) + 2)[1:-1], strict=True))
-    figure, (axes,) = drawing.canvas(3.4)
+    figure, (axes,) = canvas(3.4)
     axes.axhline(0, color=REFERENCE, linewidth=0.8)
     for variant, rows in table.groupby("variant", sort=False):
         colour, marker = look[str(variant)]
@@ -45,16 +47,16 @@ def overhead_over_time(table: pd.DataFrame, setting: str) -> Figure:
                 )
             pale = bool(row["control_fault"])
             point(axes, place, overhead(row), (colour, marker), _words(row), pale=pale)
-        axes.plot([], [], color=colour, marker=marker, label=drawing.written(str(variant)))
+        axes.plot([], [], color=colour, marker=marker, label=written(str(variant)))
     named = times[:: -(-len(times) // MOST_LABELS)]
-    labels = ["\n".join(map(drawing.no_formula, _parts(time))) for time in named]
+    labels = ["\n".join(map(no_formula, _parts(time))) for time in named]
     axes.set_xticks([places[time] for time in named], labels, fontsize=7)
     axes.set(xlabel="runs in order of time", ylabel="latency over plain host (%)")
     legend = axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
-    drawing.tooltips(legend.get_texts(), dict.fromkeys(table["variant"]))
-    notes = f"Latency: {drawing.WIDEST_INTERVALS}. Dashed: significantly another from here on."
-    drawing.noted(figure, notes)
-    return drawing.titled(figure, setting, table)
+    tooltips(legend.get_texts(), dict.fromkeys(table["variant"]))
+    notes = f"Latency: {WIDEST_INTERVALS}. Dashed: significantly another from here on."
+    noted(figure, notes)
+    return titled(figure, setting, table)
 
 
 def _parts(time: str) -> tuple[str, str]:

@@ -6,8 +6,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from attnbench.formatting import title
-from attnbench.report.plots import drawing
-from attnbench.report.plots.drawing import Plot, point
+from attnbench.report.plots.drawing.canvas import Plot, canvas, noted, titled
+from attnbench.report.plots.drawing.names import label_rows
+from attnbench.report.plots.drawing.points import point
+from attnbench.report.plots.drawing.rows import bracketed, overhead
 from attnbench.report.plots.style import INK, REFERENCE, say
 from attnbench.report.tables.inside.kinds import (
     CONVOLUTIONS,
@@ -43,7 +45,7 @@ def inside(table: pd.DataFrame, setting: str) -> Figure:
     ``table`` is :func:`attnbench.report.tables.inside.shares.kinds` of one run.
     """
     known = _ordered(table)
-    figure, (axes,) = drawing.canvas(1.9 + 0.32 * len(known))
+    figure, (axes,) = canvas(1.9 + 0.32 * len(known))
     for place, (_, row) in enumerate(known.iterrows()):
         left = 0.0
         for kind in ORDER:
@@ -59,21 +61,21 @@ def inside(table: pd.DataFrame, setting: str) -> Figure:
             )
             say(bar, f"{title(row['variant'])}, {kind}: {width:.2f}% of the plain host's step")
             left += width
-        host = drawing.overhead(row, "host_ratio")
+        host = overhead(row, "host_ratio")
         words = f"{title(row['variant'])}, the host's own parts: {host[0]:+.1f}%"
-        point(axes, host, place, (INK, "o"), f"{words} {drawing.bracketed(*host[1:])}", hollow=True)
+        point(axes, host, place, (INK, "o"), f"{words} {bracketed(*host[1:])}", hollow=True)
     axes.axvline(0, color=REFERENCE, linewidth=0.8)
-    drawing.label_rows(axes, list(known["variant"]))
+    label_rows(axes, list(known["variant"]))
     axes.grid(axis="y", visible=False)
     axes.set(ylim=(len(known) - 0.4, -0.6), xlabel="share of the plain host's profiled step (%)")
     handles = [axes.barh(0, 0, color=COLOURS[kind], label=kind) for kind in ORDER]
     axes.legend(handles=handles, loc="lower left", bbox_to_anchor=(0, 1), ncols=3)
-    medians = [drawing.overhead(row, "host_ratio")[0] for _, row in known.iterrows()]
+    medians = [overhead(row, "host_ratio")[0] for _, row in known.iterrows()]
     longest = max([100 * known["whole"].max(), *medians, 1.0])
     # A noisy interval, which may be ten times as long, must not hide the bars.
     axes.set_xlim(min([0.0, *medians]) - 0.3 * longest, 1.3 * longest)
-    drawing.noted(figure, NOTES)
-    return drawing.titled(figure, setting, table, exact=True)
+    noted(figure, NOTES)
+    return titled(figure, setting, table, exact=True)
 
 
 def _ordered(table: pd.DataFrame) -> pd.DataFrame:
@@ -84,8 +86,8 @@ def _describe(table: pd.DataFrame) -> str:
     rows = [
         f"{title(row['variant'])} {100 * row['whole']:.1f}% ("
         + ", ".join(f"{kind} {100 * row[kind]:.1f}" for kind in ORDER)
-        + f"; host's own parts {drawing.overhead(row, 'host_ratio')[0]:+.1f} "
-        + f"{drawing.bracketed(*drawing.overhead(row, 'host_ratio')[1:])})"
+        + f"; host's own parts {overhead(row, 'host_ratio')[0]:+.1f} "
+        + f"{bracketed(*overhead(row, 'host_ratio')[1:])})"
         for _, row in _ordered(table).iterrows()
     ]
     return f"Attention in percent of the plain host's profiled step: {'; '.join(rows)}. {NOTES}"

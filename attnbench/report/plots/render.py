@@ -14,7 +14,8 @@ import pandas as pd
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from attnbench.report.plots.drawing import Plot, no_formula
+from attnbench.report.plots.drawing.canvas import Plot
+from attnbench.report.plots.drawing.names import no_formula
 from attnbench.report.plots.inside import INSIDE_PLOTS
 from attnbench.report.plots.roofline import ISOLATED_PLOTS
 from attnbench.report.plots.run import PLOTS

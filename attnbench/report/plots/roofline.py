@@ -10,19 +10,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from attnbench.formatting import joined, title
-from attnbench.report.plots.drawing import (
-    LONGEST_BESIDE,
-    Plot,
-    Span,
-    canvas,
-    label,
-    noted,
-    point,
-    sure,
-    titled,
-    tooltips,
-    written,
-)
+from attnbench.report.plots.drawing.canvas import Plot, canvas, noted, titled
+from attnbench.report.plots.drawing.labels import label
+from attnbench.report.plots.drawing.names import LONGEST_BESIDE, tooltips, written
+from attnbench.report.plots.drawing.points import point
+from attnbench.report.plots.drawing.rows import Span, sure
 from attnbench.report.plots.style import REFERENCE, looks
 from attnbench.report.tables.table import UNKNOWN_OPERATORS
 

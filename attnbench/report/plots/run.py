@@ -13,15 +13,21 @@ from matplotlib.figure import Figure
 
 from attnbench.formatting import MIB, title
 from attnbench.records.variants import CONTROL
-from attnbench.report.plots import drawing
 from attnbench.report.plots.accuracy import ACCURACY
-from attnbench.report.plots.drawing import (
-    Plot,
+from attnbench.report.plots.drawing.canvas import Plot, canvas, legend_below, noted, titled
+from attnbench.report.plots.drawing.labels import label
+from attnbench.report.plots.drawing.names import LONGEST_BESIDE, label_rows, written
+from attnbench.report.plots.drawing.points import PALE, point
+from attnbench.report.plots.drawing.rows import (
+    WIDEST_INTERVALS,
+    bracketed,
+    foremost,
+    in_place_of_latency,
     modules,
     of_device,
+    of_one_run,
     overhead,
     percent,
-    point,
     spoken,
     sure,
 )
@@ -30,10 +36,10 @@ from attnbench.report.plots.style import REFERENCE, looks, say
 
 def latency_overhead(table: pd.DataFrame, setting: str) -> Figure:
     """Plot latency over the plain host in percent, ordered, with 95% intervals; control shaded."""
-    known = _as_in_the_table(drawing.of_one_run(modules(table, "ratio")))
-    figure, (axes,) = drawing.canvas(1.1 + 0.32 * max(len(known), 1))
+    known = _as_in_the_table(of_one_run(modules(table, "ratio")))
+    figure, (axes,) = canvas(1.1 + 0.32 * max(len(known), 1))
     alone = "of rounds alone" if "runs" in table else "within this run"
-    notes = f"Thin: {drawing.WIDEST_INTERVALS}. Thick: {alone}."
+    notes = f"Thin: {WIDEST_INTERVALS}. Thick: {alone}."
     for _, row in table[table["variant"] == CONTROL].dropna(subset=["ratio"]).iterrows():
         _, low, high = overhead(row, "ratio")
         if isfinite(high - low):
@@ -43,21 +49,21 @@ def latency_overhead(table: pd.DataFrame, setting: str) -> Figure:
     look = looks(known["variant"])
     for place, (_, row) in enumerate(known.iterrows()):
         shape, (_, low, high) = look[row["variant"]], overhead(row, "ratio")
-        words = f"{spoken(row)}; {alone} {drawing.bracketed(low, high)}"
+        words = f"{spoken(row)}; {alone} {bracketed(low, high)}"
         if isfinite(high - low):
-            alpha = drawing.PALE if not sure(row) else None
+            alpha = PALE if not sure(row) else None
             axes.hlines(place, low, high, colors=shape[0], linewidth=4, alpha=alpha)
         point(axes, overhead(row), place, shape, words, pale=not sure(row))
-    drawing.label_rows(axes, list(known["variant"]))
+    label_rows(axes, list(known["variant"]))
     # The fastest on top, as in the table.
     axes.set(ylim=(max(len(known), 1) - 0.4, -0.6), xlabel="latency over plain host (%)")
-    drawing.noted(figure, notes)
-    return drawing.titled(figure, setting, table)
+    noted(figure, notes)
+    return titled(figure, setting, table)
 
 
 def of_energy(table: pd.DataFrame) -> pd.DataFrame:
     """Return the table with joules in the place of its latency."""
-    return drawing.in_place_of_latency(table, "energy_")
+    return in_place_of_latency(table, "energy_")
 
 
 def device_overhead(table: pd.DataFrame, setting: str) -> Figure:
@@ -87,9 +93,9 @@ def paper_cost_against_latency(table: pd.DataFrame, setting: str) -> Figure:
 
     It is the device's own time where the device waited for the host.
     """
-    table, what_time = drawing.foremost(table)
-    known = drawing.of_one_run(modules(table, "ratio"))
-    figure, panels = drawing.canvas(3.2, columns=2)
+    table, what_time = foremost(table)
+    known = of_one_run(modules(table, "ratio"))
+    figure, panels = canvas(3.2, columns=2)
     look = looks(known["variant"])
     panelled = (
         (panels[0], "added_params", 1, 10, "added parameters"),
@@ -107,17 +113,17 @@ def paper_cost_against_latency(table: pd.DataFrame, setting: str) -> Figure:
         axes.set_xscale("symlog", linthresh=threshold)
         axes.set(xlim=(min([0, *costs]), max([threshold, *costs]) * 12), xlabel=what)
     panels[0].set_ylabel(f"{what_time} over plain host (%)")
-    notes = f"{what_time[:1].upper()}{what_time[1:]}: {drawing.WIDEST_INTERVALS}."
-    drawing.titled(figure, setting, table)
-    if max(map(len, map(drawing.written, known["variant"]))) > drawing.LONGEST_BESIDE:
-        drawing.legend_below(figure, look, list(known["variant"]), notes)
+    notes = f"{what_time[:1].upper()}{what_time[1:]}: {WIDEST_INTERVALS}."
+    titled(figure, setting, table)
+    if max(map(len, map(written, known["variant"]))) > LONGEST_BESIDE:
+        legend_below(figure, look, list(known["variant"]), notes)
         return figure
-    drawing.noted(figure, notes)
+    noted(figure, notes)
     figure.draw_without_rendering()
     for axes, key, scale, *_ in panelled:
         counted = known.dropna(subset=[key])
         spans = [overhead(row) for _, row in counted.iterrows()]
-        drawing.label(axes, counted["variant"], counted[key] / scale, spans)
+        label(axes, counted["variant"], counted[key] / scale, spans)
     return figure
 
 
@@ -126,12 +132,12 @@ def memory_overhead(table: pd.DataFrame, setting: str) -> Figure:
 
     ``table`` has at most one row a module and mode.
     """
-    known = drawing.of_one_run(memory(table), "mode")
+    known = of_one_run(memory(table), "mode")
     modes = list(dict.fromkeys(known["mode"])) or [""]
     several = len(modes) > 1
     order = _order(known)
     look = looks(order)
-    figure, panels = drawing.canvas(1.1 + 0.32 * max(len(order), 1), columns=len(modes))
+    figure, panels = canvas(1.1 + 0.32 * max(len(order), 1), columns=len(modes))
     for axes, mode in zip(panels, modes, strict=True):
         part = known[known["mode"] == mode]
         colours = [look[name][0] for name in part["variant"]]
@@ -145,14 +151,14 @@ def memory_overhead(table: pd.DataFrame, setting: str) -> Figure:
         axes.margins(x=0.3 if several else 0.15)
         axes.grid(axis="y", visible=False)
         axes.set_title(mode if several else "", fontsize=8, loc="left")
-    drawing.label_rows(panels[0], order)
+    label_rows(panels[0], order)
     panels[0].set_ylim(max(len(order), 1) - 0.4, -0.6)
     what = "activation memory over plain host (MiB)"
     if several:
         figure.supxlabel(what, fontsize=9)
     else:
         panels[0].set_xlabel(what)
-    return drawing.titled(figure, setting, table, exact=True)
+    return titled(figure, setting, table, exact=True)
 
 
 def _order(known: pd.DataFrame) -> list[str]:
@@ -165,7 +171,7 @@ def _order(known: pd.DataFrame) -> list[str]:
 def _as_in_the_table(known: pd.DataFrame) -> pd.DataFrame:
     """Return the rows as the first table has them: the fastest first, by the time that leads."""
     known = known.reset_index(drop=True)  # tables of several runs have a number more than once
-    leading, _ = drawing.foremost(known)
+    leading, _ = foremost(known)
     return known.loc[leading["ratio"].sort_values().index]
 
 
@@ -184,7 +190,7 @@ def _describe_latency(table: pd.DataFrame) -> str:
 
 
 def _describe_paper_cost(table: pd.DataFrame) -> str:
-    table, what_time = drawing.foremost(table)
+    table, what_time = foremost(table)
     known = modules(table, "ratio").sort_values("ratio")
     points = (
         f"{spoken(row)}, {row['added_params']:+,.0f} parameters, "

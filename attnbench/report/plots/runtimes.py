@@ -8,8 +8,17 @@ from matplotlib.figure import Figure
 from attnbench.formatting import thousandths, title
 from attnbench.records.case import RUNTIMES
 from attnbench.records.variants import PLAIN
-from attnbench.report.plots import drawing
-from attnbench.report.plots.drawing import Plot, modules, overhead, percent, point, spoken, sure
+from attnbench.report.plots.drawing.canvas import Plot, canvas, noted, titled
+from attnbench.report.plots.drawing.names import tooltips, written
+from attnbench.report.plots.drawing.points import PALE, point
+from attnbench.report.plots.drawing.rows import (
+    WIDEST_INTERVALS,
+    modules,
+    overhead,
+    percent,
+    spoken,
+    sure,
+)
 from attnbench.report.plots.style import REFERENCE, looks
 from attnbench.report.tables.columns import CONFIGURATION
 
@@ -33,7 +42,7 @@ def overhead_by_runtime(table: pd.DataFrame, setting: str) -> Figure:
     ``table`` is that of ``attnbench.read``; below each runtime stands its plain host's own latency.
     """
     places = _places(table)
-    figure, (axes,) = drawing.canvas(3.6)
+    figure, (axes,) = canvas(3.6)
     axes.axhline(0, color=REFERENCE, linewidth=0.8)
     known = modules(table, "ratio")
     look = looks(known["variant"])
@@ -43,22 +52,22 @@ def overhead_by_runtime(table: pd.DataFrame, setting: str) -> Figure:
         at = [places[key] + shift for key in _keys(rows)]
         line = pd.Series(percent(rows["ratio"]).to_numpy(), index=at).sort_index()
         colour, marker = look[str(variant)]
-        axes.plot(line.index, line, color=colour, linewidth=1, alpha=drawing.PALE)
+        axes.plot(line.index, line, color=colour, linewidth=1, alpha=PALE)
         for x, key, (_, row) in zip(at, _keys(rows), rows.iterrows(), strict=True):
             words = f"{spoken(row)} in {_name(key, table)}"
             point(axes, x, overhead(row), (colour, marker), words, pale=not sure(row))
-        axes.plot([], [], color=colour, marker=marker, label=drawing.written(str(variant)))
+        axes.plot([], [], color=colour, marker=marker, label=written(str(variant)))
     axes.set_xticks(list(places.values()), [_tick(key, table) for key in places])
     axes.grid(visible=False, axis="x")
     axes.set(ylabel="latency over plain host (%)", xlim=(-0.5, len(places) - 0.5))
     legend = axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
-    drawing.tooltips(legend.get_texts(), names)
-    drawing.noted(
+    tooltips(legend.get_texts(), names)
+    noted(
         figure,
-        f"Latency: {drawing.WIDEST_INTERVALS}. Each ratio is to the plain host of the same "
+        f"Latency: {WIDEST_INTERVALS}. Each ratio is to the plain host of the same "
         "runtime, whose own latency stands below its name.",
     )
-    return drawing.titled(figure, setting, known)
+    return titled(figure, setting, known)
 
 
 Key = tuple[str, str]

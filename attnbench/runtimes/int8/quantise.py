@@ -8,7 +8,6 @@ least and greatest value on the calibration images.
 from __future__ import annotations
 
 import logging
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +22,7 @@ from onnxruntime.quantization import (
     quantize_static,
 )
 
+from attnbench import temporary
 from attnbench.runtimes.onnx_file import INPUT
 
 
@@ -42,8 +42,8 @@ def quantised(file: Path, images: Sequence[torch.Tensor], *, symmetric: bool = F
     TensorRT reads.
     """
     extra = {"ActivationSymmetric": True, "QuantizeBias": False} if symmetric else {}
-    with tempfile.TemporaryDirectory() as folder, _silent():
-        made = Path(folder) / "int8.onnx"
+    with temporary.folder() as folder, _silent():
+        made = folder / "int8.onnx"
         quantize_static(
             file,
             made,

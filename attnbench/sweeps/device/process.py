@@ -15,6 +15,7 @@ from pathlib import Path
 from select import select
 from typing import IO, Any
 
+from attnbench import temporary
 from attnbench.sweeps.plan.shipped import Shipped
 from attnbench.text import printable
 
@@ -70,10 +71,10 @@ def measure(  # noqa: PLR0913  all that a process is given
         OSError: files cannot be written, or the process cannot be started.
     """
     with (
-        tempfile.TemporaryDirectory(prefix="attnbench-") as folder,
+        temporary.folder() as folder,
         tempfile.TemporaryFile() as log,
     ):
-        files.write(Path(folder))
+        files.write(folder)
         process = subprocess.Popen(
             COMMAND,
             stdin=subprocess.PIPE,
@@ -153,6 +154,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
             os.killpg(process.pid, signal.SIGKILL)
         with suppress(subprocess.TimeoutExpired):
             process.wait(END_S)
+    temporary.remove_dead()
     for stream in (process.stdin, process.stdout):
         if stream is not None:
             with suppress(OSError):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ import dask
 from distributed import Worker, get_worker
 from distributed.core import Status
 
+from attnbench import temporary
 from attnbench.records import store
 from attnbench.sweeps.device import process, slots
 from attnbench.sweeps.device.process import NotWantedError
@@ -86,8 +86,8 @@ def measure(  # noqa: PLR0913, PLR0917  all that goes to the machine
     worker = get_worker()
     offered = _OFFERED[worker]
     task = worker.get_current_task()
-    with tempfile.TemporaryDirectory(prefix="attnbench-run-") as place:
-        out = Path(place) / name
+    with temporary.folder() as place:
+        out = place / name
         records = out / store.FILE_NAME
         sent = len(begun)
         if begun:
@@ -113,7 +113,7 @@ def measure(  # noqa: PLR0913, PLR0917  all that goes to the machine
         try:
             answer = process.measure(
                 request,
-                Shipped(Path(place), files),
+                Shipped(place, files),
                 out,
                 offered.slot.gpu_uuid,
                 offered.environ,

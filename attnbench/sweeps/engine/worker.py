@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from distributed import Worker
 from distributed.security import Security
 
+from attnbench import temporary
 from attnbench.sweeps.device import slots
 from attnbench.sweeps.device.slots import Slot
 from attnbench.sweeps.engine import settings
@@ -30,8 +30,8 @@ def serve(
     settings.quiet()
     environ = plain_environment(os.environ, by_nanny=False)
     offered = [Offered(slots.with_threads(slot, environ), environ) for slot in here]
-    with tempfile.TemporaryDirectory(prefix="attnbench-worker-") as folder:
-        asyncio.run(_serve(address, offered, security, tell, folder))
+    with temporary.folder() as folder:
+        asyncio.run(_serve(address, offered, security, tell, str(folder)))
 
 
 async def _serve(

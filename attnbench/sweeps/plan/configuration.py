@@ -10,7 +10,8 @@ from functools import cached_property
 from hashlib import sha256
 from typing import Any
 
-from attnbench.measuring.options import cases_of, cleaned, defaults, given
+from attnbench.measuring.options.cases import cases_of
+from attnbench.measuring.options.values import cleaned, defaults, given
 from attnbench.measuring.processes.share import number_of
 from attnbench.records.case import OPTIONS, Case, RunOptions
 from attnbench.records.schema import Plan

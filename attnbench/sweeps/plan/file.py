@@ -26,7 +26,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from attnbench.errors import UserError
-from attnbench.measuring.options import check_case, require_values
+from attnbench.measuring.options.cases import check_case
+from attnbench.measuring.options.values import require_values
 from attnbench.modules import ATTENTION, SettingsError
 from attnbench.plugins import resolve
 from attnbench.plugins.spec import is_in_file

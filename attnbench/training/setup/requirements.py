@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from attnbench import host_names
 from attnbench.detection.options import family
 from attnbench.errors import UserError
-from attnbench.measuring.options import REPLACED
+from attnbench.measuring.options.values import REPLACED
 from attnbench.plugins import resolve
 from attnbench.records.case import LIMITS
 from attnbench.records.trainings.recipe import MOST_EPOCHS, Recipe

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from helpers.command_line import call
 
-from attnbench.measuring import runner
+from attnbench.measuring.steps import apart
 from attnbench.records.schema import Export
 from attnbench.runtimes.onnx_file import NotExportedError
 
@@ -30,7 +30,7 @@ def made(monkeypatch):
         run.exports.joinpath(MADE.file).write_bytes(b"ab")
         return MADE
 
-    monkeypatch.setattr(runner, "export_apart", export)
+    monkeypatch.setattr(apart, "export_apart", export)
     return seen
 
 
@@ -76,7 +76,7 @@ def test_what_is_not_exported_leaves_no_file(tmp_path: Path, monkeypatch, capsys
     def fails(*_):
         raise NotExportedError("no ONNX operator for aten.airy: none")
 
-    monkeypatch.setattr(runner, "export_apart", fails)
+    monkeypatch.setattr(apart, "export_apart", fails)
     words = ("--runtime", "onnxruntime", "--module", "sa", "--out", str(tmp_path / "a.onnx"))
     assert call("export", *words) == 1
     assert "sa was not exported: " in capsys.readouterr().err

@@ -19,6 +19,7 @@ from attnbench.devices.table import KINDS
 from attnbench.measuring import runner
 from attnbench.measuring.events import Planned
 from attnbench.measuring.runner import Measured, Progress
+from attnbench.measuring.steps import counting
 from attnbench.records import store
 from attnbench.records.case import RunOptions
 from attnbench.records.run import read
@@ -30,13 +31,13 @@ SMALL_HOST = ["--host", "resnet18"]  # in other processes, which do not see the 
 
 @pytest.fixture(scope="module")
 def counts() -> Callable[..., object]:
-    return cache(runner.count_network)
+    return cache(counting.count_network)
 
 
 @pytest.fixture(autouse=True)
 def counted_once(monkeypatch: pytest.MonkeyPatch, counts: Callable[..., object]) -> None:
     """A network of one configuration is counted for the first test that needs it, for real."""
-    monkeypatch.setattr(runner, "count_network", counts)
+    monkeypatch.setattr(counting, "count_network", counts)
 
 
 def kinds(folder: Path) -> list[type]:

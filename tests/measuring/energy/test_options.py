@@ -6,7 +6,8 @@ import pytest
 
 from attnbench.devices.energy import rapl
 from attnbench.errors import UserError
-from attnbench.measuring import options, planning
+from attnbench.measuring import planning
+from attnbench.measuring.options import check as options
 from attnbench.records.case import RunOptions
 from attnbench.records.run import gather
 from attnbench.records.store import read

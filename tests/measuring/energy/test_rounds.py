@@ -9,11 +9,13 @@ import torch
 from helpers.runs import TICK_S, VARIANTS, no_memory, undisturbed
 
 from attnbench.devices.energy.counter import NoCounterError
-from attnbench.measuring import latency, runner
 from attnbench.measuring.energy import rounds
 from attnbench.measuring.energy.window import Meter
 from attnbench.measuring.events import Beginning
+from attnbench.measuring.latency import measure as latency
+from attnbench.measuring.latency import warm_up
 from attnbench.measuring.selftest.simulated import Machine
+from attnbench.measuring.steps.execute import execute
 from attnbench.measuring.timing import Step
 from attnbench.records.schema import End, EnergyRound, Failure, Record
 from attnbench.records.variants import CONTROL, PLAIN
@@ -65,7 +67,7 @@ def powered(monkeypatch):
 
     def make(joules=JOULES, noise=0.0):
         machine = Powered(joules, noise)
-        monkeypatch.setattr(latency, "step", machine.network)
+        monkeypatch.setattr(warm_up, "step", machine.network)
         return machine
 
     return make
@@ -86,9 +88,7 @@ def energy_run(new_run):
 def perform(run, machine, measure=None):
     here = partial(latency.measure, clock=machine, look=undisturbed)
     energy = measure or partial(rounds.measure, clock=machine, meter=machine.meter)
-    told = runner.execute(
-        [run], measure_memory=no_memory, measure_latency=here, measure_energy=energy
-    )
+    told = execute([run], measure_memory=no_memory, measure_latency=here, measure_energy=energy)
     return [event for _, event in told]
 
 
@@ -238,7 +238,7 @@ def test_what_would_be_a_defect_at_latency_takes_no_energy(energy_run, powered, 
         value = float("nan") if variant == "se" else 1.0
         return Step({"step": lambda: (run_step(), torch.tensor(value))[1]})
 
-    monkeypatch.setattr(latency, "step", network)
+    monkeypatch.setattr(warm_up, "step", network)
     perform(run, machine)
     assert run.failures["se"]["energy"].message.startswith("the output is not finite")
     assert {window.variant for window in run.energy[0].windows} == {*VARIANTS} - {"se"}

@@ -17,10 +17,13 @@ from helpers.runs import (
 )
 from helpers.simulated_device import SimulatedDevice
 
-from attnbench.measuring import latency
+from attnbench.devices import recovery
 from attnbench.measuring.events import APART, Beginning
+from attnbench.measuring.latency import measure as latency
+from attnbench.measuring.latency import warm_up
+from attnbench.measuring.latency.member import Member
 from attnbench.measuring.processes import together, variation, witness
-from attnbench.measuring.runner import execute
+from attnbench.measuring.steps.execute import execute
 from attnbench.measuring.timing import Step
 from attnbench.records import store
 from attnbench.records.run import gather
@@ -46,7 +49,7 @@ def pair(new_run, machine, monkeypatch):
         share = COMPILED if case.compiled else 1.0
         return machine.step(share * machine.cost_s.get(variant, TICK_S), variant)
 
-    monkeypatch.setattr(latency, "step", step)
+    monkeypatch.setattr(warm_up, "step", step)
 
     def make(**changes):
         return [new_run(runtime=runtime, **changes) for runtime in ("eager", "compile")]
@@ -142,11 +145,11 @@ def test_blocks_of_all_runtimes_are_shuffled_among_each_other(pair, perform_toge
         name = (case.runtime, variant)
         return Step({"step": lambda: (order.append(name), made())})
 
-    latency.step, kept = step, latency.step
+    warm_up.step, kept = step, warm_up.step
     try:
         perform_together([eager, compiled])
     finally:
-        latency.step = kept
+        warm_up.step = kept
     rounds = order[-20 * 8 :]
     turns = [rounds[start : start + 8] for start in range(0, len(rounds), 8)]
     assert all(len({*turn}) == 8 for turn in turns)
@@ -157,7 +160,7 @@ def test_blocks_of_all_runtimes_are_shuffled_among_each_other(pair, perform_toge
 
 def test_a_failure_in_one_runtime_leaves_the_other_alone(pair, perform_together, monkeypatch):
     eager, compiled = pair()
-    build = latency.step
+    build = warm_up.step
 
     def step(case, variant):
         if case.compiled and variant == "se":
@@ -168,7 +171,7 @@ def test_a_failure_in_one_runtime_leaves_the_other_alone(pair, perform_together,
             return Step({"step": lambda: ready() if next(calls) < 8 else raise_(OSError("late"))})
         return ready
 
-    monkeypatch.setattr(latency, "step", step)
+    monkeypatch.setattr(warm_up, "step", step)
     perform_together([eager, compiled])
     assert eager.failures == {}
     assert {name: found["latency"].message for name, found in compiled.failures.items()} == {
@@ -185,9 +188,9 @@ def test_a_plain_host_that_fails_in_one_runtime_ends_that_run_alone(
     pair, perform_together, monkeypatch
 ):
     eager, compiled = pair()
-    build = latency.step
+    build = warm_up.step
     monkeypatch.setattr(
-        latency,
+        warm_up,
         "step",
         lambda case, name: (
             raise_(RuntimeError("no compiler"))
@@ -216,7 +219,7 @@ def test_a_failed_step_is_held_by_nothing_when_memory_is_released(
             if self.fails and next(self.calls) >= 8:
                 raise OSError("late")
 
-    build = latency.step
+    build = warm_up.step
 
     def step(case, variant):
         work = Work(build(case, variant), case.compiled and variant == "se")
@@ -224,8 +227,8 @@ def test_a_failed_step_is_held_by_nothing_when_memory_is_released(
             held.append(weakref.ref(work))
         return Step({"step": work})
 
-    monkeypatch.setattr(latency, "step", step)
-    monkeypatch.setattr(latency, "recover", lambda _: seen.append(held[0]()) or True)
+    monkeypatch.setattr(warm_up, "step", step)
+    monkeypatch.setattr(recovery, "recover", lambda _: seen.append(held[0]()) or True)
     perform_together(pair())
     assert seen == [None]
 
@@ -317,7 +320,7 @@ def test_what_has_no_room_beside_the_other_runtime_is_tried_alone(
     pair, perform_together, monkeypatch, at
 ):
     eager, compiled = pair()
-    build, built = latency.step, []
+    build, built = warm_up.step, []
 
     def step(case, variant):
         built.append((case.runtime, variant))
@@ -329,7 +332,7 @@ def test_what_has_no_room_beside_the_other_runtime_is_tried_alone(
             raise full
         return Step({"step": lambda: ready() if next(calls) < at else raise_(full)})
 
-    monkeypatch.setattr(latency, "step", step)
+    monkeypatch.setattr(warm_up, "step", step)
     events = perform_together([eager, compiled])
     assert len([event for _, event in events if e_is(event, APART)]) == 1
     assert (eager.failures, compiled.failures) == ({}, {})
@@ -339,10 +342,10 @@ def test_what_has_no_room_beside_the_other_runtime_is_tried_alone(
 
 def test_what_has_no_room_alone_either_has_failed(pair, perform_together, monkeypatch):
     eager, compiled = pair()
-    build = latency.step
+    build = warm_up.step
     full = torch.OutOfMemoryError("CUDA out of memory")
     monkeypatch.setattr(
-        latency,
+        warm_up,
         "step",
         lambda case, name: raise_(full) if case.compiled and name == "se" else build(case, name),
     )
@@ -356,16 +359,16 @@ def test_a_lost_device_ends_the_process_and_both_go_on_in_a_fresh_one(
     pair, perform_together, monkeypatch
 ):
     eager, compiled = pair()
-    build = latency.step
+    build = warm_up.step
     lost = []
-    monkeypatch.setattr(latency, "recover", lambda _: bool(lost.append(1)))
+    monkeypatch.setattr(recovery, "recover", lambda _: bool(lost.append(1)))
 
     def step(case, variant):
         if case.compiled and variant == "se" and not lost:
             raise RuntimeError("device-side assert")
         return build(case, variant)
 
-    monkeypatch.setattr(latency, "step", step)
+    monkeypatch.setattr(warm_up, "step", step)
     events = perform_together([eager, compiled])
     warm_ups = begun(events, "warm-up")
     assert warm_ups[:7] == [
@@ -442,7 +445,7 @@ def test_on_a_device_both_times_are_taken_of_both_runtimes(new_run, perform_toge
         host_us = 1 if case.cuda_graph else 1200
         return device.step(6 if variant == "se" else 4, host_us, 450, variant)
 
-    monkeypatch.setattr(latency, "step", step)
+    monkeypatch.setattr(warm_up, "step", step)
     runs = [
         new_run(device="cuda", runtime=runtime, budget_s=4.0) for runtime in ("eager", "cuda-graph")
     ]
@@ -463,14 +466,14 @@ def test_custom_modules_are_built_when_all_else_of_every_runtime_is(new_run):
         new_run(runtime=runtime, variants=(PLAIN, CONTROL, mine, "se"))
         for runtime in ("eager", "compile")
     ]
-    members = [latency._Member(position, run) for position, run in enumerate(runs)]
-    order = [(member.run.case.runtime, name) for member, name in latency._build_order(members)]
+    members = [Member(position, run) for position, run in enumerate(runs)]
+    order = [(member.run.case.runtime, name) for member, name in warm_up.build_order(members)]
     assert order == [
         *(("eager", name) for name in (PLAIN, CONTROL, "se")),
         *(("compile", name) for name in (PLAIN, CONTROL, "se")),
         *((runtime, mine) for runtime in ("eager", "compile")),
     ]
-    (one,) = [latency._build_order(members[:1])]
+    (one,) = [warm_up.build_order(members[:1])]
     assert [name for _, name in one] == [PLAIN, CONTROL, mine, "se"]
 
 

@@ -10,10 +10,10 @@ from random import Random
 import pytest
 from helpers.runs import TICK_S, kinds
 
-from attnbench.measuring import latency
 from attnbench.measuring.events import record
+from attnbench.measuring.latency import warm_up
 from attnbench.measuring.processes import witness
-from attnbench.measuring.runner import _latency
+from attnbench.measuring.steps.restarts import latency
 from attnbench.measuring.timing import Step
 from attnbench.records.run import Run
 from attnbench.records.schema import Block, End, Plan, Round
@@ -71,7 +71,7 @@ def measured(run, factor, seed=0):
 
 def perform(run, measure):
     records = []
-    for event in _latency(run, measure):
+    for event in latency(run, measure):
         run.add(event)
         records.append(event)
     return records
@@ -166,7 +166,7 @@ def test_the_witness_times_the_baseline_after_another_network_and_moves_both(
         made = machine.step(machine.cost_s.get(variant, TICK_S), variant)
         return Step(made.parts, lambda: moves.append(variant))
 
-    monkeypatch.setattr(latency, "step", step)
+    monkeypatch.setattr(warm_up, "step", step)
     found = list(islice(witness.blocks(custom, machine), 6))
     assert found == [Block(variant="plain", steps=1, seconds=2 * TICK_S)] * 6
     assert machine.log[-5:] == ["control", "mark", "plain", "mark", "wait"]
@@ -216,7 +216,7 @@ def test_what_holds_for_a_step_alone_holds_in_the_witness(custom, machine, monke
         return Step(parts | machine.step(TICK_S, variant).parts, during=during)
 
     ran = []
-    monkeypatch.setattr(latency, "step", step)
+    monkeypatch.setattr(warm_up, "step", step)
     list(islice(witness.blocks(custom, machine), 2))
     assert ran
     assert all(each == [True] for each in ran)

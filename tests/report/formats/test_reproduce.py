@@ -5,7 +5,9 @@ import pytest
 
 from attnbench.cli import app
 from attnbench.errors import UserError
-from attnbench.measuring import options, planning
+from attnbench.measuring import planning
+from attnbench.measuring.options.cases import cases_of
+from attnbench.measuring.options.values import cleaned
 from attnbench.records.case import RunOptions
 from attnbench.records.run import Run
 from attnbench.records.schema import Case, Plan
@@ -42,7 +44,7 @@ def test_the_command_asks_for_the_very_configuration(run: Run, settings, monkeyp
     with pytest.raises(SystemExit):
         app.main(words)
     (asked,) = wanted
-    (found,) = options.cases_of(planning.filled(options.cleaned(asked)))
+    (found,) = cases_of(planning.filled(cleaned(asked)))
     assert asdict(found) == asdict(case)
     assert asked.modules == again.modules
     assert asked.budget_s == run.plan.budget_s

@@ -5,7 +5,7 @@ import json
 import pandas as pd
 import pytest
 
-from attnbench.report.plots.drawing import foremost
+from attnbench.report.plots.drawing.rows import foremost
 from attnbench.report.plots.render import drawn
 from attnbench.report.plots.run import PLOTS
 

@@ -6,7 +6,7 @@ import matplotlib as mpl
 import pytest
 from matplotlib.figure import Figure
 
-from attnbench.report.plots.drawing import noted
+from attnbench.report.plots.drawing.canvas import noted
 from attnbench.report.plots.render import OF_THE_PAGE, as_png, as_svg, inline
 from attnbench.report.plots.style import GRID, INK, NOTES, RC, SETTING, say
 

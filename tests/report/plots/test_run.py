@@ -11,7 +11,8 @@ from matplotlib.text import Text
 from attnbench.errors import UserError
 from attnbench.modules import ATTENTION
 from attnbench.records.run import Run
-from attnbench.report.plots.drawing import percent, written
+from attnbench.report.plots.drawing.names import written
+from attnbench.report.plots.drawing.rows import percent
 from attnbench.report.plots.grid import GRID_PLOTS
 from attnbench.report.plots.run import (
     PLOTS,

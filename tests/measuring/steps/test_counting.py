@@ -11,7 +11,8 @@ from helpers.observed import sitecustomize as observed
 from helpers.runs import no_memory
 from torch.utils import _python_dispatch
 
-from attnbench.measuring import runner, timing
+from attnbench.measuring import timing
+from attnbench.measuring.steps.execute import execute
 from attnbench.records.run import Run
 from attnbench.records.schema import Plan, Record, Round
 
@@ -36,7 +37,7 @@ def test_the_process_that_times_has_not_counted(case, name, tmp_path, monkeypatc
     sizes = {"host": "resnet18", "image_size": 32, "batch_size": 1}
     changed = {**vars(case), **sizes, "runtime": name}
     run = Run(type(case)(**changed), plan, {"cpu": "A", "time": "12:00"})
-    events = [event for _, event in runner.execute([run], measure_memory=no_memory)]
+    events = [event for _, event in execute([run], measure_memory=no_memory)]
     assert run.failures == {}
     assert any(isinstance(e, Record) and isinstance(e.results, Round) for e in events)
 

@@ -12,8 +12,10 @@ from helpers.runs import (
 )
 
 from attnbench.counting import NotCountedError
-from attnbench.measuring import latency, runner
 from attnbench.measuring.events import Beginning
+from attnbench.measuring.latency import measure as latency
+from attnbench.measuring.latency.rounds import NO_BLOCK
+from attnbench.measuring.steps import counting
 from attnbench.records.run import gather
 from attnbench.records.schema import (
     Count,
@@ -37,7 +39,7 @@ def test_a_variant_that_cannot_be_counted_is_a_record_and_goes_on(
             raise ValueError("cannot count this")
         return {}
 
-    monkeypatch.setattr(runner, "count_all", count)
+    monkeypatch.setattr(counting, "count_all", count)
     run = new_run(variants=(PLAIN, CONTROL, "se"))
     perform(run, clock=machine)
     error = Failure(step="counts", type="ValueError", message="cannot count this")
@@ -71,7 +73,7 @@ def test_rules_that_count_keep_their_counts_where_others_fail(
             raise NotCountedError(found, {"macs": "ValueError: no", "leaf": "ValueError: no"})
         return found
 
-    monkeypatch.setattr(runner, "count_all", count)
+    monkeypatch.setattr(counting, "count_all", count)
     run = new_run(variants=(PLAIN, CONTROL, "se"))
     records = perform(run, clock=machine)
     error = Failure(step="counts", type="NotCountedError", message="by macs, leaf: ValueError: no")
@@ -85,7 +87,7 @@ def test_rules_that_count_keep_their_counts_where_others_fail(
 
 
 def test_a_plain_host_that_cannot_be_counted_is_timed(new_run, perform, machine, monkeypatch):
-    monkeypatch.setattr(runner, "count_all", lambda *_: raise_(ValueError("cannot count this")))
+    monkeypatch.setattr(counting, "count_all", lambda *_: raise_(ValueError("cannot count this")))
     run = new_run()
     perform(run, clock=machine)
     assert run.end == End(reason="budget", rounds=4)
@@ -150,8 +152,8 @@ def dies_in_block(machine, monkeypatch):
             for event in latency.measure(run, machine, undisturbed):
                 if event == Beginning("round", None) and marked and not run.failures:
                     died = ChildDiedError("its process was killed")
-                    died.mark = run.plan.variants.index(variant) if variant else latency.NO_BLOCK
-                    assert marked[-1] == latency.NO_BLOCK
+                    died.mark = run.plan.variants.index(variant) if variant else NO_BLOCK
+                    assert marked[-1] == NO_BLOCK
                     assert sorted(marked[:-1]) == sorted(set(range(len(run.plan.variants))))
                     marked.clear()
                     raise died

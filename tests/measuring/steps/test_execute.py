@@ -16,7 +16,8 @@ from attnbench.counting import training
 from attnbench.devices.table import KINDS
 from attnbench.measuring import isolated, planning, runner
 from attnbench.measuring.events import Beginning
-from attnbench.measuring.runner import execute
+from attnbench.measuring.steps import apart
+from attnbench.measuring.steps.execute import execute
 from attnbench.records import store
 from attnbench.records.case import RunOptions
 from attnbench.records.run import Run, gather
@@ -145,7 +146,7 @@ def test_networks_are_profiled_behind_their_memory_where_that_is_asked_for(
             raise RuntimeError("cannot be profiled")
         return PROFILE
 
-    monkeypatch.setattr(runner, "profile_apart", profiled)
+    monkeypatch.setattr(apart, "profile_apart", profiled)
     run = new_run(variants=(PLAIN, CONTROL, "se"))
     run.profiling = True
     done = kinds(perform(run, clock=machine))

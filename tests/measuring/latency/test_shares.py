@@ -3,7 +3,7 @@
 import pytest
 from helpers.runs import TICK_S, VARIANTS, first_records
 
-from attnbench.measuring import latency
+from attnbench.measuring.latency import warm_up
 from attnbench.measuring.processes import variation
 from attnbench.records import store
 from attnbench.records.run import gather
@@ -21,7 +21,7 @@ def uneven(machine, monkeypatch):
             return machine.step(TICK_S, variant)
         return machine.steps_of(lambda calls: TICK_S * (0.8, 1.25)[calls % 2], variant)
 
-    monkeypatch.setattr(latency, "step", step)
+    monkeypatch.setattr(warm_up, "step", step)
     return machine
 
 

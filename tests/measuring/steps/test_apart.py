@@ -13,10 +13,12 @@ from helpers.runs import (
     ran,
 )
 
-from attnbench.measuring import latency, runner
 from attnbench.measuring.events import Beginning
+from attnbench.measuring.latency import measure as latency
 from attnbench.measuring.processes import variation
-from attnbench.measuring.runner import execute, latency_apart, memory_apart, together_apart
+from attnbench.measuring.steps import apart, counting
+from attnbench.measuring.steps.apart import latency_apart, memory_apart, together_apart
+from attnbench.measuring.steps.execute import execute
 from attnbench.records.run import gather
 from attnbench.records.schema import (
     End,
@@ -33,7 +35,7 @@ def test_memory_and_rounds_are_measured_in_processes_of_their_own(case, new_run,
     monkeypatch.setattr(worker, "call", lambda *call: call)
     monkeypatch.setattr(worker, "stream", lambda *call: iter(call))
     run = new_run()
-    assert memory_apart(case, "se") == (runner.memory.measure, case, "se")
+    assert memory_apart(case, "se") == (apart.memory.measure, case, "se")
     assert tuple(latency_apart(run)) == (latency.measure, run)
 
 
@@ -84,12 +86,12 @@ def test_what_nobody_has_seen_is_counted_in_a_process_of_its_own(case, monkeypat
     own = "mine.py:Mine"
     monkeypatch.setattr(worker, "call", lambda *call: call)
     case = replace(case, host="resnet18", image_size=64)
-    assert runner.count_apart(case, own) == (runner._count_watched, case, own)
+    assert counting.count_apart(case, own) == (counting._count_watched, case, own)
     piece = f"{own} layer2"
-    asked = runner._alone(replace(case, isolated=True), piece)
-    assert asked == (runner._alone_watched, replace(case, isolated=True), piece)
+    asked = counting._alone(replace(case, isolated=True), piece)
+    assert asked == (counting._alone_watched, replace(case, isolated=True), piece)
     for variant in ("plain", "eca"):
-        assert isinstance(runner.count_apart(case, variant), dict)
+        assert isinstance(counting.count_apart(case, variant), dict)
 
 
 def test_what_shares_its_rounds_is_timed_in_another_process(new_run, monkeypatch):

@@ -18,7 +18,9 @@ from helpers.runs import (
 )
 from torch.utils._pytree import tree_map
 
-from attnbench.measuring import latency, timing
+from attnbench.measuring import timing
+from attnbench.measuring.latency import measure as latency
+from attnbench.measuring.latency import warm_up
 from attnbench.plugins.resolve import parse
 from attnbench.records.schema import Block, End, Failure, Record, Round
 from attnbench.records.variants import CONTROL, PLAIN
@@ -48,8 +50,8 @@ def test_every_variant_and_the_control_are_timed_in_every_round(
 def test_every_tensor_of_an_output_must_be_finite(nested):
     output = tree_map(torch.tensor, nested)
     with pytest.raises(FloatingPointError, match="not finite"):
-        latency.check_finite(output)
-    latency.check_finite(tree_map(torch.zeros_like, output))
+        warm_up.check_finite(output)
+    warm_up.check_finite(tree_map(torch.zeros_like, output))
 
 
 def test_a_run_sets_the_cases_threads(new_run, perform, machine):

@@ -11,8 +11,9 @@ from helpers.runs import VARIANTS, kinds, raise_, rounds_in
 from helpers.simulated_device import SimulatedDevice
 
 from attnbench.devices import recovery
-from attnbench.measuring import latency
-from attnbench.measuring.latency import launches_of
+from attnbench.measuring.latency import measure as latency
+from attnbench.measuring.latency import warm_up
+from attnbench.measuring.latency.warm_up import launches_of
 from attnbench.measuring.timing import Step
 from attnbench.records.schema import Count, End, Record
 from attnbench.records.variants import CONTROL, PLAIN
@@ -34,26 +35,26 @@ def device(monkeypatch):
     device.alive = True
     device.released = []
     device.patch = monkeypatch
-    monkeypatch.setattr(latency, "step", lambda _, variant: device.step(*WORK[variant], variant))
+    monkeypatch.setattr(warm_up, "step", lambda _, variant: device.step(*WORK[variant], variant))
 
     def recover(where):
         device.released.append(where)
         device.error = None
         return device.alive
 
-    monkeypatch.setattr(latency, "recover", recover)
+    monkeypatch.setattr(recovery, "recover", recover)
     return device
 
 
 def replace_step(device, variant, change):
     """Let ``change(issue)`` be the variant's step, ``issue`` the one that it has."""
-    build = latency.step
+    build = warm_up.step
 
     def built(case, name):
         ready = build(case, name)
         return Step({"step": change(ready)}) if name == variant else ready
 
-    device.patch.setattr(latency, "step", built)
+    device.patch.setattr(warm_up, "step", built)
 
 
 def test_every_block_has_both_times(new_run, perform, device):
@@ -153,11 +154,11 @@ def fails(device, at, error=None):
 
 def calls_of_warm_up(device, variant, new_run, perform):
     """Return how often the variant's step is called before the rounds."""
-    count, build = [], latency.step
+    count, build = [], warm_up.step
     replace_step(device, variant, lambda issue: lambda: (count.append(1), issue()))
     run = new_run(device="cuda", budget_s=1e-9)
     perform(run, clock=device)
-    device.patch.setattr(latency, "step", build)
+    device.patch.setattr(warm_up, "step", build)
     (block,) = [block for block in run.rounds[0].blocks if block.variant == variant]
     return len(count) - block.steps - block.device.steps
 
@@ -291,7 +292,7 @@ def test_a_capture_that_cannot_end_is_its_variants_failure_alone(
         "graph_pool_handle": object,
     }.items():
         monkeypatch.setattr(torch.cuda, name, stub)
-    build = latency.step
+    build = warm_up.step
 
     def built(case, variant):
         step = build(case, variant)
@@ -302,7 +303,7 @@ def test_a_capture_that_cannot_end_is_its_variants_failure_alone(
             cuda_graph.capture(step)
         return step
 
-    monkeypatch.setattr(latency, "step", built)
+    monkeypatch.setattr(warm_up, "step", built)
     run = new_run(device="cuda", runtime="cuda-graph", budget_s=BUDGET_S)
     perform(run, clock=device)
     assert run.failures["se"]["latency"].message.startswith("operation failed due to a previous")

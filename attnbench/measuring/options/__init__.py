@@ -1,0 +1,1 @@
+"""What the options of a run can be, without torch."""

@@ -1,0 +1,1 @@
+"""The steps of a run, each in the process that it needs."""

@@ -1,0 +1,1 @@
+"""What all plots share, a file for each part of a figure."""
