@@ -7,7 +7,6 @@ everything of custom modules.
 
 from __future__ import annotations
 
-import multiprocessing
 import sys
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -22,7 +21,6 @@ from warnings import warn
 from attnbench.counting import NotCountedError, count_all, training
 from attnbench.counting.rule import Count
 from attnbench.counting.twin import fake_mode
-from attnbench.errors import UserError
 from attnbench.measuring import isolated, latency, memory, planning, repetitions, workload
 from attnbench.measuring.energy import rounds as energy_rounds
 from attnbench.measuring.events import (
@@ -36,7 +34,7 @@ from attnbench.measuring.events import (
 )
 from attnbench.measuring.guard import is_custom, watched
 from attnbench.measuring.inside import profiler
-from attnbench.measuring.processes import together, variation, witness
+from attnbench.measuring.processes import main_script, together, variation, witness
 from attnbench.measuring.processes.share import next_process
 from attnbench.measuring.workload import image_for, network
 from attnbench.plugins import host_reference
@@ -116,12 +114,7 @@ def run(
             without the guard or read from standard input; or another's work there, where
             ``if_busy`` is "refuse".
     """
-    if getattr(multiprocessing.current_process(), "_inheriting", False):
-        raise UserError(
-            "attnbench.run is called while a child process imports the script; call it under "
-            "if __name__ == '__main__':"
-        )
-    _require_a_main_file()
+    main_script.require_importable()
     # Neither is part of the plan: a run may be resumed with another.
     with worker.time_limit(options.timeout_s):
         notify = progress or _unheard()
@@ -137,17 +130,6 @@ def run(
     if measured.left_out and progress is None:
         warn(f"left out: {'; '.join(measured.left_out.values())}", stacklevel=2)
     return measured
-
-
-def _require_a_main_file() -> None:
-    """Refuse a program from standard input: child processes import the file that it says it is."""
-    main = sys.modules["__main__"]
-    path = getattr(main, "__file__", None)
-    if path and getattr(main, "__spec__", None) is None and not Path(path).exists():
-        raise UserError(
-            f"child processes import the program that calls attnbench.run, and {path} is no file; "
-            "write the program to a file, or run it with python -c or in a notebook"
-        )
 
 
 @dataclass(frozen=True)
