@@ -124,8 +124,8 @@ CustomModules = Annotated[
         "SPEC",
         "A custom module, whose code is run: file.py:ClassName, package.module:ClassName with "
         "--import-root, timm:NAME, or an entry point; "
-        "with ,site=after_bn3 and ,key=value for its settings. May be repeated; without --modules "
-        "alone.",
+        "with ,site=after_bn3 and ,key=value for its settings. May be repeated. Without --modules, "
+        "these alone.",
     ),
 ]
 
@@ -166,8 +166,8 @@ BetweenRuns = Annotated[
     float | None,
     option(
         "SHARE",
-        "By how much one thing's ratio scatters between runs on this machine (standard "
-        "deviation), until enough runs show it.",
+        "Standard deviation of a module's ratio between runs on this machine, assumed until "
+        "enough runs show it.",
         "1.3%, seen on a CPU",
         parser=share,
     ),

@@ -91,7 +91,7 @@ class Case:
     dtype: Literal["float32", "bfloat16", "float16", "amp", "amp-float16", "int8"] = option(
         "--dtype NAME,...",
         help="float32, bfloat16, float16; amp: float32 under autocast to bfloat16; amp-float16: to "
-        "float16, with a gradient scaler in training (CUDA); int8 where --runtime has it",
+        "float16, with a gradient scaler in training (CUDA); int8 where --runtime has it.",
         default="float32",
         meaning="Of weights and images; `amp` and `amp-float16`: float32, computed under autocast "
         "to bfloat16 or float16.",

@@ -89,7 +89,7 @@ def train(  # noqa: PLR0913, PLR0917  one parameter an option
         int | None,
         option("N", "Trainings of each network; more may be asked for later.", "3"),
     ] = None,
-    seed: Annotated[int | None, option("N", "The first of them; others follow it.", "0")] = None,
+    seed: Annotated[int | None, option("N", "The first seed; the others follow it.", "0")] = None,
     last: Annotated[
         int | None,
         option("K", "The figure is the mean over the last K epochs, never the best one.", "1"),

@@ -5,7 +5,7 @@ from attnbench.cli.app import app
 MODULE_HELP = (
     "A custom module, whose code is run: file.py:ClassName, package.module:ClassName with "
     "--import-root, timm:NAME, or an entry point; with ,site=after_bn3 and ,key=value for its "
-    "settings. May be repeated; without --modules alone."
+    "settings. May be repeated. Without --modules, these alone."
 )
 HOST_HELP = (
     "A network of torchvision by its name there, sknet50, resnet50_backbone, ...; "
