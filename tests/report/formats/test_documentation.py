@@ -60,6 +60,7 @@ def test_a_page_elsewhere_holds_the_definitions_and_names_no_document(run: Run, 
     report.write(run, tmp_path)
     text = (tmp_path / "report.html").read_text()
     assert "docs/" not in text
+    assert "attnbench/stats" not in text
     assert all(f"<dt>{word}</dt>" in text for word in GLOSSARY)
     assert 'href="#words"' in text
     assert 'id="words"' in text
