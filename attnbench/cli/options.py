@@ -41,14 +41,16 @@ NoWait = Annotated[
 Share = Annotated[
     bool,
     typer.Option(
-        "--share", help="Measure beside another process there, which flags every round of both."
+        "--share",
+        help="Measure beside another process on the device, which flags every round of both.",
     ),
 ]
 
 ShareUntimed = Annotated[
     bool,
     typer.Option(
-        "--share", help="Compute beside another process there; the rounds of a run are flagged."
+        "--share",
+        help="Compute beside another process on the device; the rounds of a run are flagged.",
     ),
 ]
 """Of a command that is not timed itself."""
@@ -124,8 +126,7 @@ CustomModules = Annotated[
         "SPEC",
         "A custom module, whose code is run: file.py:ClassName, package.module:ClassName with "
         "--import-root, timm:NAME, or an entry point; "
-        "with ,site=after_bn3 and ,key=value for its settings. May be repeated. Without --modules, "
-        "these alone.",
+        "with ,site=after_bn3 and ,key=value for its settings. May be repeated.",
     ),
 ]
 

@@ -356,7 +356,7 @@ class RunOptions:
         help="Most time, in all rounds of a run together, to hold a round back while other "
         "programs use its cores; 0 does not wait. Rounds beside them are flagged.",
         default=60.0,
-        default_text="60; a shorter --budget",
+        default_text="60, or a shorter --budget",
         text="{:g}".format,
     )
     if_busy: Literal["wait", "refuse", "share"] | None = None

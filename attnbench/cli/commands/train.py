@@ -48,7 +48,8 @@ def train(  # noqa: PLR0913, PLR0917  one parameter an option
         Path | None, option("FILE", "COCO-format annotations of the images to test on.")
     ] = None,
     modules: Annotated[
-        str | None, option("NAME,...", "Names, separated by commas.", "all seven")
+        str | None,
+        option("NAME,...", "Modules of the suite, with commas.", "all seven; none with --module"),
     ] = None,
     module: CustomModules = None,
     import_root: ImportRoot = None,
