@@ -265,6 +265,7 @@ PARTS: dict[Path, dict[str, Callable[[], str]]] = {
     Path("docs/runtimes.md"): {"runtimes": runtimes},
     Path("docs/hosts.md"): {"classifiers": classifiers, "detectors": detectors},
     Path("docs/training.md"): {"digits": digits},
+    Path("docs/glossary.md"): {"words": reference_page.words},
     Path("docs/reference.md"): {
         "commands": reference_page.commands,
         "limits": limits,

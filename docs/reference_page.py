@@ -13,6 +13,7 @@ from typer.models import ArgumentInfo, OptionInfo
 
 from attnbench.claims.limits.file import METRICS
 from attnbench.cli.app import app
+from attnbench.report.formats.glossary import GLOSSARY
 from attnbench.report.tables.table import Column
 
 VALUE_NAMES: dict[type, str] = {int: "N", float: "NUMBER", Path: "PATH", str: "TEXT"}
@@ -55,6 +56,11 @@ def metrics() -> str:
         ("metric", "rule", "quantity"),
         ((f"`{name}`", f"`{rule}`", f"`{quantity}`") for name, (rule, quantity) in METRICS.items()),
     )
+
+
+def words() -> str:
+    """Return a table of the words that tables, plots and messages use."""
+    return _table(("word", "meaning"), iter(GLOSSARY.items()))
 
 
 def _table(headings: Sequence[str], rows: Iterator[Sequence[str]]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import Any
 
 import typer
@@ -34,13 +35,23 @@ class HelpOfAll(TyperGroup):
 
 
 def _without_types(parameters: Any) -> Any:
-    """Return the parameters: a flag takes no value, and an argument's name says what it is."""
+    """Return the parameters: a flag takes no value, and an argument's name says what it is.
+
+    Defaults in words stand as they are; Typer sets them in brackets of their own.
+    """
     for parameter in parameters:
         if parameter.param_type_name == "argument":
             parameter.display_type_rich = lambda **_: ""
         elif getattr(parameter, "is_flag", False):
             parameter.metavar = ""
+        if isinstance(words := parameter.show_default, str):
+            parameter._get_default_string = partial(_as_stated, words)
     return parameters
+
+
+def _as_stated(words: str, **_: object) -> str:
+    """Return the default in words, whatever Typer says of it beside."""
+    return words
 
 
 def _unwrapped(text: str | None) -> str | None:

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
 
+from attnbench import formatting
 from attnbench.analysis import latency_limits
 from attnbench.claims.limits.latency import LatencyLimit
 from attnbench.claims.outcome import Outcome, refusal
 from attnbench.cli import output
+from attnbench.cli.run import forecast
+from attnbench.cli.run.bar import Bar
 from attnbench.errors import UserError
 from attnbench.modules import SettingsError
 from attnbench.plugins.host_reference import HostReference, parse_host
 from attnbench.plugins.spec import is_in_file
 from attnbench.records.case import RunOptions
+from attnbench.records.run import Run
 from attnbench.stats.verdicts import reasons
 
 if TYPE_CHECKING:
+    from attnbench.measuring.events import Event, Planned, Waiting
     from attnbench.plugins.resolve import ModuleReference
 
 
@@ -138,9 +144,36 @@ def _measured(modules: tuple[str, ...], host: str) -> tuple[Path, Mapping[str, s
     from attnbench.measuring.planning import NoModuleError
 
     output.complain(f"timing {', '.join(modules)} in {host} for the limits of latency")
+    bar = Bar(output.console(stderr=True))
     try:
-        measured = measuring.run(RunOptions(modules=modules, host=host))
+        with closing(bar):
+            wanted = RunOptions(modules=modules, host=host)
+            measured = measuring.run(wanted, progress=_shown_by(bar))
     except NoModuleError as error:
         return Path(), error.left_out
-    output.complain(f"records are in {measured.folder}")
     return measured.folder, measured.left_out
+
+
+def _shown_by(bar: Bar) -> Callable[[Run, Planned | Waiting | Event], None]:
+    """Return what says how long a run takes and where its records are, then moves the bar."""
+    from attnbench.measuring.events import BESIDE, Beginning, Planned, Waiting
+
+    held_by: list[str] = []
+
+    def progress(run: Run, event: Planned | Waiting | Event) -> None:
+        if isinstance(event, Planned):
+            bar.add(run)
+            least, most = map(formatting.seconds, forecast.bounds_s(bar.runs, 0.0))
+            output.complain(f"it takes {least} to {most}; records are in {event.folder}")
+            return
+        if isinstance(event, Waiting):
+            if event.holder and not held_by:
+                held_by.append(event.holder)
+                output.complain(f"waiting for {event.holder}")
+            bar.wait(event)
+            return
+        if isinstance(event, Beginning) and event.kind == BESIDE:
+            output.complain(f"rounds are flagged, beside {event.why}")
+        bar.show(run, event)
+
+    return progress

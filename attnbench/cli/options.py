@@ -41,14 +41,16 @@ NoWait = Annotated[
 Share = Annotated[
     bool,
     typer.Option(
-        "--share", help="Measure beside another process there, which flags every round of both."
+        "--share",
+        help="Measure beside another process on the device, which flags every round of both.",
     ),
 ]
 
 ShareUntimed = Annotated[
     bool,
     typer.Option(
-        "--share", help="Compute beside another process there; the rounds of a run are flagged."
+        "--share",
+        help="Compute beside another process on the device; the rounds of a run are flagged.",
     ),
 ]
 """Of a command that is not timed itself."""
@@ -124,8 +126,7 @@ CustomModules = Annotated[
         "SPEC",
         "A custom module, whose code is run: file.py:ClassName, package.module:ClassName with "
         "--import-root, timm:NAME, or an entry point; "
-        "with ,site=after_bn3 and ,key=value for its settings. May be repeated; without --modules "
-        "alone.",
+        "with ,site=after_bn3 and ,key=value for its settings. May be repeated.",
     ),
 ]
 
@@ -166,8 +167,8 @@ BetweenRuns = Annotated[
     float | None,
     option(
         "SHARE",
-        "By how much one thing's ratio scatters between runs on this machine (standard "
-        "deviation), until enough runs show it.",
+        "Standard deviation of a module's ratio between runs on this machine, assumed until "
+        "enough runs show it.",
         "1.3%, seen on a CPU",
         parser=share,
     ),

@@ -7,7 +7,6 @@ everything of custom modules.
 
 from __future__ import annotations
 
-import multiprocessing
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import closing
@@ -20,7 +19,7 @@ from warnings import warn
 from attnbench.errors import UserError
 from attnbench.measuring import planning, repetitions
 from attnbench.measuring.events import BESIDE, Beginning, Event, Planned, Waiting
-from attnbench.measuring.processes import together
+from attnbench.measuring.processes import main_script, together
 from attnbench.measuring.steps import apart
 from attnbench.measuring.steps.execute import execute
 from attnbench.records import store
@@ -77,12 +76,7 @@ def run(
             without the guard or read from standard input; or another's work there, where
             ``if_busy`` is "refuse".
     """
-    if getattr(multiprocessing.current_process(), "_inheriting", False):
-        raise UserError(
-            "attnbench.run is called while a child process imports the script; call it under "
-            "if __name__ == '__main__':"
-        )
-    _require_a_main_file()
+    main_script.require_importable()
     # Neither is part of the plan: a run may be resumed with another.
     with worker.time_limit(options.timeout_s):
         notify = progress or _unheard()
@@ -98,17 +92,6 @@ def run(
     if measured.left_out and progress is None:
         warn(f"left out: {'; '.join(measured.left_out.values())}", stacklevel=2)
     return measured
-
-
-def _require_a_main_file() -> None:
-    """Refuse a program from standard input: child processes import the file that it says it is."""
-    main = sys.modules["__main__"]
-    path = getattr(main, "__file__", None)
-    if path and getattr(main, "__spec__", None) is None and not Path(path).exists():
-        raise UserError(
-            f"child processes import the program that calls attnbench.run, and {path} is no file; "
-            "write the program to a file, or run it with python -c or in a notebook"
-        )
 
 
 @dataclass(frozen=True)

@@ -91,7 +91,7 @@ class Case:
     dtype: Literal["float32", "bfloat16", "float16", "amp", "amp-float16", "int8"] = option(
         "--dtype NAME,...",
         help="float32, bfloat16, float16; amp: float32 under autocast to bfloat16; amp-float16: to "
-        "float16, with a gradient scaler in training (CUDA); int8 where --runtime has it",
+        "float16, with a gradient scaler in training (CUDA); int8 where --runtime has it.",
         default="float32",
         meaning="Of weights and images; `amp` and `amp-float16`: float32, computed under autocast "
         "to bfloat16 or float16.",
@@ -356,7 +356,7 @@ class RunOptions:
         help="Most time, in all rounds of a run together, to hold a round back while other "
         "programs use its cores; 0 does not wait. Rounds beside them are flagged.",
         default=60.0,
-        default_text="60; a shorter --budget",
+        default_text="60, or a shorter --budget",
         text="{:g}".format,
     )
     if_busy: Literal["wait", "refuse", "share"] | None = None

@@ -15,7 +15,7 @@ from attnbench.errors import UserError
 from attnbench.files import write_whole
 from attnbench.records.evaluation import Evaluation
 from attnbench.records.run import Run
-from attnbench.report.formats import paper, trainings
+from attnbench.report.formats import documentation, paper, trainings
 from attnbench.report.formats.html import page
 from attnbench.report.formats.latex import document
 from attnbench.report.formats.markdown import markdown
@@ -98,6 +98,7 @@ def _write_run(
             {folder.name: drawings},
             files=_links("comparison", *TABLES) | _links_of(trained),
             trainings=trained,
+            docs=documentation.address(folder),
         ),
     }
     return _write(folder, files | render.files(drawings) | trainings.files(trained))
@@ -140,7 +141,12 @@ def write_evaluations(
         files = _tables("comparison", accuracy.tables(evaluations), networks, evaluations)
         links = _links("comparison", "md", "tex")
     shown = page(
-        {}, {}, evaluations=evaluations, files=links | _links_of(trained), trainings=trained
+        {},
+        {},
+        evaluations=evaluations,
+        files=links | _links_of(trained),
+        trainings=trained,
+        docs=documentation.address(folder),
     )
     return _write(folder, files | trainings.files(trained) | {"report.html": shown})
 
@@ -198,7 +204,8 @@ def write_joint(  # noqa: PLR0913, PLR0917  what a joint page may hold
         files = _tables("grid", printed, setting, evaluated, notes) | render.files(joint)
         files["grid.csv"] = csv(tidy(networks))
     links = _links("grid", *(TABLES if networks else ())) | _links_of(trained)
-    shown = page(runs, drawings, joint, evaluations, links, together, trained, by_machine)
+    docs = documentation.address(folder)
+    shown = page(runs, drawings, joint, evaluations, links, together, trained, by_machine, docs)
     return _write(folder, files | trainings.files(trained) | {"report.html": shown})
 
 

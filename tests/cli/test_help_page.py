@@ -16,6 +16,7 @@ def test_help_wraps_paragraphs_by_the_terminal_and_gives_flags_no_value(
     text = capsys.readouterr().out
     assert max(map(len, text.splitlines())) <= 80
     assert not re.findall(r"<[^>]*>|list\[|\{[^}]*\}", text)
+    assert not re.search(r"default:\W+\(", text)  # words in brackets of their own
     about = text.partition("Usage:")[2].partition("\n\n")[0] + "\n" + text.partition("╭")[0]
     lines = [line.rstrip() for line in about.splitlines()]
     for line, following in pairwise(lines):

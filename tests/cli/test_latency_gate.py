@@ -10,7 +10,9 @@ from helpers.command_line import call
 from helpers.stored_runs import SIX
 
 from attnbench import measuring
+from attnbench.measuring.events import Beginning, Planned, Waiting
 from attnbench.measuring.planning import NoModuleError
+from attnbench.records.run import read
 
 
 @pytest.fixture
@@ -81,7 +83,7 @@ def test_without_a_run_one_is_made_for_each_host(
     (tmp_path / "gates" / "mine.py").write_text("from torch.nn import Identity as Mine")
     asked = []
 
-    def run(options):
+    def run(options, **_):
         asked.append((options.host, options.modules))
         from attnbench.plugins.resolve import parse
 
@@ -104,6 +106,27 @@ def test_without_a_run_one_is_made_for_each_host(
     assert path.endswith("gates/limits.txt")
 
 
+def test_how_long_a_run_takes_is_said_before_it_and_what_it_waits_for(
+    stored, limits, monkeypatch, capsys
+) -> None:
+    def run(options, progress):
+        folder = stored("run", sa=1.1, settings={"host": options.host})
+        known = read(folder)
+        progress(known, Planned(folder))
+        for event in (Waiting(holder="another run"), Waiting(holder="another run")):
+            progress(known, event)
+        progress(known, Beginning("counts", "sa"))
+        return SimpleNamespace(folder=folder, left_out={})
+
+    monkeypatch.setattr(measuring, "run", run)
+    path = limits("sa in resnet50: latency ratio <= 1.2")
+    assert call("check", "--limits", path, "--format", "json") == 0
+    said = capsys.readouterr().err
+    assert re.search(r"it takes .+ to .+; records are in .*run\n", said)
+    assert said.count("waiting for another run\n") == 1
+    assert "counts sa" in said  # the bar
+
+
 @pytest.mark.parametrize(
     ("module", "message"),
     [("foo", "line 1: unknown .*'foo'"), ("none.py:Mine", "there is no Python file")],
@@ -120,7 +143,9 @@ def test_a_host_lies_beside_the_file_of_limits(limits, tmp_path, monkeypatch, ca
     monkeypatch.setattr(
         measuring,
         "run",
-        lambda options: asked.append(options.host) or SimpleNamespace(folder=None, left_out={}),
+        lambda options, **_: (
+            asked.append(options.host) or SimpleNamespace(folder=None, left_out={})
+        ),
     )
     monkeypatch.setattr("attnbench.analysis.latency_limits.check", lambda *_: [[]])
     path = limits("sa in nets.py:net: latency <= 9 s", "gates/limits.txt")
@@ -138,7 +163,7 @@ def test_a_module_that_is_refused_fails_its_own_limits_alone(
     (tmp_path / "bad.py").write_text("from torch.nn import Identity as Bad")
     bad = f"{tmp_path}/bad.py:Bad"
 
-    def run(options):
+    def run(options, **_):
         names = [name for name in options.modules if name != bad]
         if not names:
             raise NoModuleError({bad: f"{bad} is refused: it fails"})

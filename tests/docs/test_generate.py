@@ -29,6 +29,14 @@ def published(monkeypatch: pytest.MonkeyPatch) -> Run:
 
 
 @pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A folder with this repository's documentation, to which pages in it link."""
+    for name in ("attnbench", "docs"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    return tmp_path
+
+
+@pytest.fixture
 def no_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
     """Write PNG files without pixels, which differ between builds of a font library."""
     monkeypatch.setattr(render, "as_png", lambda _: b"")
@@ -45,9 +53,9 @@ def test_the_generated_parts_have_not_drifted(path: Path) -> None:
 @pytest.mark.usefixtures("published", "no_pixels")
 @pytest.mark.parametrize("folder", generate.REPORTS)
 def test_the_published_reports_come_from_the_published_records(
-    folder: Path, tmp_path: Path
+    folder: Path, checkout: Path
 ) -> None:
-    written = report.write(run.read(folder), tmp_path / folder.name)
+    written = report.write(run.read(folder), checkout / folder)
     assert {path.name for path in written} | {"records.jsonl"} == {
         path.name for path in folder.iterdir()
     }
@@ -58,9 +66,9 @@ def test_the_published_reports_come_from_the_published_records(
 
 @pytest.mark.usefixtures("published", "no_pixels")
 @pytest.mark.parametrize("folder", sorted((ROOT / "reports").glob(f"*/{store.FILE_NAME}")))
-def test_the_published_trainings_come_from_their_records(folder: Path, tmp_path: Path) -> None:
-    copy = tmp_path / folder.parent.name
-    copy.mkdir()
+def test_the_published_trainings_come_from_their_records(folder: Path, checkout: Path) -> None:
+    copy = checkout / folder.parent.relative_to(ROOT)
+    copy.mkdir(parents=True)
     shutil.copy(folder, copy)
     write_loaded(load(copy), copy)
     assert {path.name for path in copy.iterdir()} == {path.name for path in folder.parent.iterdir()}
@@ -96,18 +104,18 @@ def test_the_last_training_on_the_digits_is_shown(
 
 @pytest.mark.usefixtures("no_pixels")
 def test_the_reports_of_published_runtimes_come_from_their_records(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, checkout: Path
 ) -> None:
     monkeypatch.chdir(ROOT)
     for folder in generate.runtime_folders(Path("reports")):
         for file in folder.rglob("records.jsonl"):
-            copy = tmp_path / file
+            copy = checkout / file
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(file, copy)
-        write_loaded(load(tmp_path / folder), tmp_path / folder)
-        for path in (tmp_path / folder).rglob("*.*"):
+        write_loaded(load(checkout / folder), checkout / folder)
+        for path in (checkout / folder).rglob("*.*"):
             if path.suffix not in {".png", ".jsonl"}:
-                shown = ROOT / path.relative_to(tmp_path)
+                shown = ROOT / path.relative_to(checkout)
                 assert path.read_text() == shown.read_text(), f"{shown}: make docs"
 
 

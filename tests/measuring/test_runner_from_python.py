@@ -83,7 +83,7 @@ def test_bad_options_from_python_are_errors_of_the_user(tmp_path):
 
 def test_a_script_that_child_processes_would_run_again_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(multiprocessing.current_process(), "_inheriting", True, raising=False)
-    with pytest.raises(UserError, match="call it under if __name__ == '__main__':"):
+    with pytest.raises(UserError, match="put the call under if __name__ == '__main__':"):
         attnbench.run(SMALL, tmp_path / "run")
 
 

@@ -85,7 +85,9 @@ def compare(  # noqa: PLR0913, PLR0917  an option each
     ],
     new: Annotated[
         str | None,
-        typer.Argument(metavar="NEW", help="The same of later runs.", show_default="none: --save"),
+        typer.Argument(
+            metavar="NEW", help="The same of later runs; left out with --save.", show_default=False
+        ),
     ] = None,
     save: Annotated[
         str | None,

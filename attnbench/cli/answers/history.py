@@ -30,7 +30,7 @@ def history(
         list[Path], typer.Argument(metavar="DIR", help="Folders of runs, in any order.")
     ],
     out: Annotated[
-        Path | None, option("DIR", "Also draw each machine and configuration there.", "none")
+        Path | None, option("DIR", "Also draw each machine and configuration, into this folder.")
     ] = None,
     between_runs: BetweenRuns = None,
     format_: Annotated[HistoryFormat, formats([*HistoryFormat])] = HistoryFormat.TEXT,

@@ -18,11 +18,13 @@ def evaluate(  # noqa: PLR0913, PLR0917  an option each
     ],
     annotations: Annotated[
         Path | None,
-        option("FILE", "With a detector: the images' boxes and masks in COCO's format.", "none"),
+        option("FILE", "With a detector: the images' boxes and masks in COCO's format."),
     ] = None,
     module: Annotated[
         str | None,
-        option("NAME", "A name, or a SPEC (see run): its code is run.", "none: the plain host"),
+        option(
+            "NAME", "A name, or a SPEC as --module of run, whose code is run.", "the plain host"
+        ),
     ] = None,
     import_root: options.ImportRoot = None,
     host: Annotated[
@@ -35,10 +37,11 @@ def evaluate(  # noqa: PLR0913, PLR0917  an option each
     ] = "resnet50",
     key: Annotated[
         str | None,
-        option("NAME", "The name of the weights in FILE, such as state_dict_ema.", "known ones"),
+        option("NAME", "The name of the weights in FILE, such as state_dict_ema.", "usual ones"),
     ] = None,
     prefix: Annotated[
-        str | None, option("TEXT", "Take only the names that begin so, without it.", "known ones")
+        str | None,
+        option("TEXT", "Take only the names that begin with TEXT, and remove it.", "usual ones"),
     ] = None,
     device: options.DeviceName = "auto",
     batch_size: Annotated[int, option("N", "Images in one step.")] = 32,

@@ -11,7 +11,14 @@ from typing import Annotated
 
 from attnbench import formatting
 from attnbench.cli import output
-from attnbench.cli.options import CustomModules, ImportRoot, Timeout, imported_from, stated
+from attnbench.cli.options import (
+    CustomModules,
+    ImportRoot,
+    Timeout,
+    imported_from,
+    option,
+    stated,
+)
 from attnbench.cli.placement import cases
 from attnbench.errors import UserError
 from attnbench.host_names import default_size
@@ -20,7 +27,7 @@ from attnbench.plugins import entry_points, timm
 from attnbench.plugins.constructor import ConstructorError
 from attnbench.plugins.host_reference import is_custom, parse_host
 from attnbench.plugins.resolve import ModuleReference, origins, parse
-from attnbench.records.case import Case
+from attnbench.records.case import OPTIONS, Case
 from attnbench.records.image_size import of as image_size_of
 from attnbench.records.image_size import option as image_size_option
 from attnbench.records.image_size import sides
@@ -174,7 +181,7 @@ def _added_params(attention: AttentionSpec, case: Case) -> int:
 def list_modules(  # noqa: PLR0913, PLR0917  an option each
     module: CustomModules = None,
     import_root: ImportRoot = None,
-    host: Annotated[str | None, stated("host")] = None,
+    host: Annotated[str | None, option("NAME,...", OPTIONS["host"].help, ",".join(HOSTS))] = None,
     image_size: Annotated[str | None, stated("image_size")] = None,
     stages: Annotated[str | None, stated("stages")] = None,
     blocks: Annotated[str | None, stated("blocks")] = None,
@@ -182,8 +189,8 @@ def list_modules(  # noqa: PLR0913, PLR0917  an option each
 ) -> int:
     """List the modules: name, site, added learnable parameters, paper or package.
 
-    In the hosts of the table, or where the options of run of the same names say; several hosts are
-    separated by commas. Exit status 1 where one of them is refused.
+    In the hosts of the table, or where the options of run of the same names say. Exit status 1
+    where a module is refused.
     """
     caption = "Attention modules, and the learnable parameters that they add"
     console = output.console()

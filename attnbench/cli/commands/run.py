@@ -37,7 +37,8 @@ RunFormat = StrEnum("RunFormat", ["TEXT", "JSON"])
 
 def run(  # noqa: PLR0913, PLR0917  one parameter an option
     modules: Annotated[
-        str | None, option("NAME,...", "Names, separated by commas.", "all seven")
+        str | None,
+        option("NAME,...", "Modules of the suite, with commas.", "all seven; none with --module"),
     ] = None,
     module: CustomModules = None,
     import_root: ImportRoot = None,

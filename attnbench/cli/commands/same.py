@@ -23,7 +23,9 @@ def same(  # noqa: PLR0913, PLR0917  an option each
     map_: Annotated[
         list[str] | None,
         typer.Option(
-            "--map", metavar="A=B", help="A tensor of the first and its counterpart. Repeatable."
+            "--map",
+            metavar="A=B",
+            help="A tensor of the first and its counterpart. May be repeated.",
         ),
     ] = None,
     format_: Annotated[str, formats(FORMATS)] = "text",

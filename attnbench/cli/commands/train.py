@@ -48,7 +48,8 @@ def train(  # noqa: PLR0913, PLR0917  one parameter an option
         Path | None, option("FILE", "COCO-format annotations of the images to test on.")
     ] = None,
     modules: Annotated[
-        str | None, option("NAME,...", "Names, separated by commas.", "all seven")
+        str | None,
+        option("NAME,...", "Modules of the suite, with commas.", "all seven; none with --module"),
     ] = None,
     module: CustomModules = None,
     import_root: ImportRoot = None,
@@ -89,7 +90,7 @@ def train(  # noqa: PLR0913, PLR0917  one parameter an option
         int | None,
         option("N", "Trainings of each network; more may be asked for later.", "3"),
     ] = None,
-    seed: Annotated[int | None, option("N", "The first of them; others follow it.", "0")] = None,
+    seed: Annotated[int | None, option("N", "The first seed; the others follow it.", "0")] = None,
     last: Annotated[
         int | None,
         option("K", "The figure is the mean over the last K epochs, never the best one.", "1"),

@@ -17,9 +17,11 @@ MOST_PORT = 65_535
 
 def scheduler(  # noqa: PLR0913, PLR0917  an option each
     host: Annotated[
-        str, option("ADDRESS", "Listen there; on another machine's way it needs TLS.")
+        str, option("ADDRESS", "Address to listen on; one that other machines reach needs TLS.")
     ] = LOOPBACK[0],
-    port: Annotated[int, option("N", "Port; 0 takes a free one.", min=0, max=MOST_PORT)] = 8786,
+    port: Annotated[
+        int, option("N", "Port to listen on; 0 takes a free one.", min=0, max=MOST_PORT)
+    ] = 8786,
     without_tls: Annotated[
         bool, option(None, "Listen for other machines without TLS.", "", "--without-tls")
     ] = False,
@@ -28,7 +30,7 @@ def scheduler(  # noqa: PLR0913, PLR0917  an option each
     tls_certificate: TlsCertificate = None,
     tls_key: TlsKey = None,
 ) -> int:
-    """Serve as the place where workers and sweeps meet, on loopback unless told.
+    """Serve the scheduler that workers and sweeps connect to, on loopback unless told.
 
     What reaches its port can run code on every machine that has joined.
     """

@@ -41,7 +41,9 @@ def sweep(  # noqa: PLR0913, PLR0917  an option each
     out: Annotated[
         Path | None,
         option(
-            "DIR", "Folder of the sweep. One that has begun goes on.", "a new one under reports/"
+            "DIR",
+            "Folder of the sweep. An unfinished one in it is resumed.",
+            "a new one under reports/",
         ),
     ] = None,
     outline: Annotated[
@@ -63,7 +65,10 @@ def sweep(  # noqa: PLR0913, PLR0917  an option each
     wait: Annotated[
         float,
         option(
-            "SECONDS", "Most time that a configuration waits for a device that fits to join.", min=0
+            "SECONDS",
+            "Most time that a configuration waits for a device that fits to join.",
+            "60",
+            min=0,
         ),
     ] = 60.0,
     tls_ca: TlsCa = None,
@@ -72,7 +77,7 @@ def sweep(  # noqa: PLR0913, PLR0917  an option each
 ) -> int:
     """Measure every configuration of a file's grids, one at a time on each device.
 
-    Status 1 where one has failed; the others are measured all the same.
+    Exit status 1 where one has failed; the others are measured all the same.
     """
     console = output.console()
     if what[0] == STATUS and what[1:]:

@@ -21,11 +21,12 @@ DEVICES = ("cpu", "cuda")
 def worker(  # noqa: PLR0913, PLR0917  an option each
     address: Annotated[
         str | None,
-        typer.Argument(metavar="ADDRESS", help="The scheduler's, such as tcp://lab1:8786."),
+        typer.Argument(metavar="ADDRESS", help="The scheduler's address, such as tcp://lab1:8786."),
     ] = None,
     scheduler_file: SchedulerFile = None,
     name: Annotated[
-        str | None, option("NAME", "The machine's label `name`.", "its host name")
+        str | None,
+        option("NAME", "The label `name` of this machine, for --on of sweeps.", "its host name"),
     ] = None,
     device: Annotated[
         str,

@@ -18,6 +18,7 @@ from attnbench.records.run import Run
 from attnbench.records.trainings import store as training_store
 from attnbench.records.variants import PLAIN
 from attnbench.report.formats import reproduce
+from attnbench.report.formats.glossary import GLOSSARY
 from attnbench.report.formats.trainings import Section
 from attnbench.report.plots.render import Drawing, on_page
 from attnbench.report.tables import accuracy, claims, stages
@@ -55,6 +56,7 @@ def page(  # noqa: PLR0913, PLR0917  what a page may hold
     together: Runs | None = None,
     trainings: Sequence[Section] = (),
     by_machine: Sequence[Table] = (),
+    docs: str = "",
 ) -> str:
     """Return the page of one run or of several.
 
@@ -62,7 +64,7 @@ def page(  # noqa: PLR0913, PLR0917  what a page may hold
     lie beside none of the runs. A page may hold evaluations alone. ``files`` are addresses to link
     to, relative to the page, by their words. ``together`` are the networks with the runs of one
     configuration taken together, where these have been computed already. ``by_machine`` are tables
-    of runs on several machines.
+    of runs on several machines. ``docs`` is the address of the documentation, relative to the page.
     """
     networks = {name: loaded for name, loaded in runs.items() if not loaded.run.case.isolated}
     several = len(runs) > 1
@@ -97,6 +99,8 @@ def page(  # noqa: PLR0913, PLR0917  what a page may hold
         beside=by_runtime(together) if several else [],
         together=joined,
         definitions=_definitions([*joined, *sections, *trained]),
+        words=GLOSSARY,
+        docs=docs,
         joint=on_page(joint, "joint"),
         accuracy=_accuracy(evaluations),
         trainings=trained,

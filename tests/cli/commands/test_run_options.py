@@ -5,7 +5,7 @@ from attnbench.cli.app import app
 MODULE_HELP = (
     "A custom module, whose code is run: file.py:ClassName, package.module:ClassName with "
     "--import-root, timm:NAME, or an entry point; with ,site=after_bn3 and ,key=value for its "
-    "settings. May be repeated; without --modules alone."
+    "settings. May be repeated."
 )
 HOST_HELP = (
     "A network of torchvision by its name there, sknet50, resnet50_backbone, ...; "
@@ -19,7 +19,12 @@ RUNTIME_HELP = (
     "documentation."
 )
 OPTIONS = [  # flag, what stands for its value, default as shown, help
-    ("--modules", "NAME,...", "all seven", "Names, separated by commas."),
+    (
+        "--modules",
+        "NAME,...",
+        "all seven; none with --module",
+        "Modules of the suite, with commas.",
+    ),
     ("--module", "SPEC", True, MODULE_HELP),
     (
         "--import-root",
@@ -47,7 +52,7 @@ OPTIONS = [  # flag, what stands for its value, default as shown, help
         "NAME,...",
         "float32",
         "float32, bfloat16, float16; amp: float32 under autocast to bfloat16; amp-float16: to "
-        "float16, with a gradient scaler in training (CUDA); int8 where --runtime has it",
+        "float16, with a gradient scaler in training (CUDA); int8 where --runtime has it.",
     ),
     ("--channels-last", None, True, "NHWC memory layout."),
     ("--mode", "NAME,...", "inference", "What a step is: inference, training."),
@@ -109,7 +114,7 @@ OPTIONS = [  # flag, what stands for its value, default as shown, help
     (
         "--wait-for-quiet",
         "SECONDS",
-        "60; a shorter --budget",
+        "60, or a shorter --budget",
         "Most time, in all rounds of a run together, to hold a round back while other programs use "
         "its cores; 0 does not wait. Rounds beside them are flagged.",
     ),
@@ -146,7 +151,7 @@ OPTIONS = [  # flag, what stands for its value, default as shown, help
         "--share",
         None,
         True,
-        "Measure beside another process there, which flags every round of both.",
+        "Measure beside another process on the device, which flags every round of both.",
     ),
     (
         "--out",

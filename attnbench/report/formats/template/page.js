@@ -111,6 +111,14 @@ async function copied(text) {
   }
 }
 
+// A link to a folded list opens it.
+for (const link of document.querySelectorAll('a[href^="#"]')) {
+  link.addEventListener("click", () => {
+    const target = document.querySelector(link.hash);
+    if (target?.matches("details")) target.open = true;
+  });
+}
+
 // Print folded parts too; a plot's words are for those who cannot see it.
 addEventListener("beforeprint", () => {
   for (const folded of document.querySelectorAll("section > details, footer > details")) folded.open = true;

@@ -53,9 +53,9 @@ TIMED = (
         "ratio",
         "Latency over the plain host's: exp of the median over rounds of log(step / plain step of "
         "the same round), of a module to both copies of the plain host; of several processes the "
-        "mean of their medians; "
-        "`attnbench/stats/interval.py` and `processes.py` say "
-        "how its interval is computed. It covers the rounds and processes of this run alone.",
+        "mean of their medians. Its interval covers this run alone: the rounds, at each end the "
+        "wider of a block bootstrap and order statistics, and of three processes or more also what "
+        "differs between them (Student's t), where that is wider.",
         "1",
         "ratio within this run [95%]",
         ratio,
@@ -78,7 +78,7 @@ TIMED = (
     *with_ends(
         "ratio_between_runs",
         "Latency over the plain host's, as `ratio`; its interval also covers the variation between "
-        "runs of the same case, as that of `pick` does (`attnbench/stats/between_runs.py`).",
+        "runs of the same case, as that of `pick` does; a remark says how much is assumed.",
         "1",
         "latency ratio [95%]",
         ratio,
