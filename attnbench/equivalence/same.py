@@ -144,9 +144,13 @@ def _count(module: nn.Module) -> int:
 
 
 def _tensors(module: nn.Module) -> dict[str, Tensor]:
-    """Return parameters and floating-point buffers by name."""
+    """Return parameters and buffers of floating-point or complex numbers by name."""
     tensors = {**dict(module.named_parameters()), **dict(module.named_buffers())}
-    return {name: tensor for name, tensor in tensors.items() if tensor.is_floating_point()}
+    return {
+        name: tensor
+        for name, tensor in tensors.items()
+        if tensor.is_floating_point() or tensor.is_complex()
+    }
 
 
 def _paired(
@@ -161,22 +165,27 @@ def _paired(
             raise UserError(
                 f"{mine} has {ones[mine].numel():,} values, {its} has {others[its].numel():,}"
             )
+        if ones[mine].is_complex() != others[its].is_complex():
+            raise UserError(f"of {mine} and {its}, one is of complex numbers, the other is not")
     pairs = list(mapped.items())
-    left = {name: _shape(t) for name, t in ones.items() if name not in mapped}
-    right = {name: _shape(t) for name, t in others.items() if name not in mapped.values()}
+    left = {name: _form(t) for name, t in ones.items() if name not in mapped}
+    right = {name: _form(t) for name, t in others.items() if name not in mapped.values()}
     if left == right:
         return pairs + [(name, name) for name in left], ((), ())
-    for name, shape in list(left.items()):
-        found = next((other for other in right if right[other] == shape), None)
+    for name, form in list(left.items()):
+        found = next((other for other in right if right[other] == form), None)
         if found is not None:
             pairs.append((name, found))
             del left[name], right[found]
     return pairs, (tuple(left), tuple(right))
 
 
-def _shape(tensor: Tensor) -> tuple[int, ...]:
-    """Return the sides longer than 1: a 1x1 convolution's weights are a linear layer's."""
-    return tuple(side for side in tensor.shape if side > 1)
+def _form(tensor: Tensor) -> tuple[bool, tuple[int, ...]]:
+    """Return whether it is complex, and its sides longer than 1.
+
+    So a 1x1 convolution's weights have the form of a linear layer's.
+    """
+    return tensor.is_complex(), tuple(side for side in tensor.shape if side > 1)
 
 
 def _fill(module: nn.Module, seed: int) -> None:
@@ -205,7 +214,9 @@ def _difference(
             mine, its = (module(_map(channels, side, scale, seed)) for module in (one, other))
         if mine.shape != its.shape:
             return None, f"outputs of {tuple(mine.shape)} and {tuple(its.shape)}"
-        difference = float((mine - its).abs().max() / mine.abs().max())
+        # Of what is zero everywhere, the other's largest number is the scale.
+        scale = float(mine.abs().max()) or float(its.abs().max()) or 1.0
+        difference = float((mine - its).abs().max()) / scale
         if not isfinite(difference):
             return None, f"outputs that are not finite, for values of about {scale:g}"
         largest = max(largest, difference)

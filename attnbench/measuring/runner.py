@@ -16,7 +16,6 @@ from os import PathLike
 from pathlib import Path
 from warnings import warn
 
-from attnbench.errors import UserError
 from attnbench.measuring import planning, repetitions
 from attnbench.measuring.events import BESIDE, Beginning, Event, Planned, Waiting
 from attnbench.measuring.processes import main_script, together

@@ -17,6 +17,7 @@ from types import ModuleType
 from attnbench.modules import SettingsError
 from attnbench.plugins import foreign
 from attnbench.plugins.code import imports
+from attnbench.plugins.code.digest import RECORDED
 from attnbench.text import error_line, near
 
 
@@ -122,12 +123,24 @@ def require_covered(
     """
     known = {*covered}
     _require_from(root, known, source)
+    require_read(known, before, root, source)
+
+
+def require_read(
+    covered: Collection[Path], before: Collection[str], folder: Path, source: str
+) -> None:
+    """Refuse a file below a folder that was imported, and is not among those found by reading.
+
+    Raises:
+        SettingsError: there is one.
+    """
     for name, module in [*sys.modules.items()]:
-        fresh = name not in before and isinstance(module, ModuleType)
+        recorded = name.partition(".")[0] in RECORDED
+        fresh = name not in before and not recorded and isinstance(module, ModuleType)
         where = _where(module) if fresh else None
-        if where is None or where.is_dir() or where in known or not where.is_relative_to(root):
+        if where is None or where.is_dir() or where in covered or not where.is_relative_to(folder):
             continue
-        if not imports.is_installed(where.relative_to(root)):
+        if not imports.is_installed(where.relative_to(folder)):
             raise SettingsError(
                 f"{source}: it imports {where} in a way that cannot be read from its code, so the "
                 "digest would not hold that file; import it by a statement"

@@ -31,15 +31,20 @@ def load(source: str, folder: Path, root: str | None = None) -> object:
     ``package.module:ClassName`` is imported from there, and a file may import from there.
 
     Raises:
-        SettingsError: there is no such file, its code fails, or it does not define the name.
+        SettingsError: there is no such file, its code fails, it does not define the name, or it
+            imports a file in a way that its digest does not cover.
     """
+    before = {*sys.modules}
     if root is None:
-        return _loaded(source, folder)
+        path, _ = _parts(source, folder)  # its code may change the working directory
+        target = _loaded(source, folder)
+        found = {*imports.files(path, [path.parent])}
+        import_root.require_read(found, before, path.parent, source)
+        return target
     directory = import_root.folder_of(root, folder, source)
     if not is_in_file(source):
         dotted, _, name = source.rpartition(":")
         return import_root.load(dotted, name, directory, source)
-    before = {*sys.modules}
     with import_root.on_path(directory):
         target = _loaded(source, folder)
     import_root.require_covered(_files(source, folder, directory), before, directory, source)

@@ -18,6 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from attnbench.errors import UserError
 from attnbench.files import append_whole
+from attnbench.records.options.fault import fault
 from attnbench.text import printable
 
 MOST = 300
@@ -142,15 +143,14 @@ class JsonLines(Generic[T]):
         for key, since in self.stated.items():
             names = {name for name, schema in since.items() if schema <= (stated or 0)}
             if isinstance(part := data.get(key), dict) and (missing := names - part.keys()):
-                raise UserError(f"{where}: {key}.{min(missing)}: Field required")
+                raise UserError(f"{where}: {key}.{min(missing)} is missing")
         if self.older is not None and stated != self.schema:
-            line = json.dumps(self.older(data)).encode()
+            data = self.older(data)
+            line = json.dumps(data).encode()
         try:
             return self._reader.validate_json(line, strict=True)
         except ValidationError as error:
-            first = error.errors()[0]
-            place = printable(".".join(map(str, first["loc"])), MOST) or self.what
-            raise UserError(f"{where}: {place}: {printable(first['msg'], MOST)}") from error
+            raise UserError(f"{where}: {fault(error, data, self.what)}") from error
 
     def _reads(self, stated: Any) -> bool:
         if self.schema is None or self.oldest is None or type(stated) is not int:

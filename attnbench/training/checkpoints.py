@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from attnbench.errors import UserError
 from attnbench.files import write_whole
 from attnbench.records.jsonl import writing_to
+from attnbench.records.options.fault import fault
 from attnbench.records.trainings.schema import Epoch
 from attnbench.text import error_line
 
@@ -78,15 +79,19 @@ def read(path: Path) -> tuple[dict[str, Any], Progress] | None:
     """
     if not path.exists():
         return None
+    epochs: Any = ()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             state = torch.load(path, map_location="cpu", weights_only=True)
         progress = state.pop("progress")
-        epochs = list(_EPOCHS.validate_python(progress.pop("epochs")))
-        return state, Progress(epochs=epochs, **progress)
+        epochs = progress.pop("epochs")
+        return state, Progress(epochs=list(_EPOCHS.validate_python(epochs)), **progress)
     except Exception as error:  # torch raises many kinds for malformed files
+        reason = error_line(error)
+        if isinstance(error, ValidationError):
+            reason = f"of its epochs, {fault(error, epochs, 'the list')}"
         raise UserError(
-            f"{path} cannot be read as a checkpoint ({error_line(error)}); remove it, and this "
-            "network is trained from its beginning"
+            f"{path} cannot be read as a checkpoint ({reason}); remove it, and this network is "
+            "trained from its beginning"
         ) from error

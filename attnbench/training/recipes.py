@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from attnbench.errors import UserError
+from attnbench.records.options.fault import fault
 from attnbench.records.trainings.recipe import Recipe
 from attnbench.text import LONGEST_WORD, printable, unknown
 
@@ -154,14 +155,16 @@ def recipe(name: str, changes: Sequence[str] = ()) -> Recipe:
     if len(values) < len(changes):
         raise UserError("--set states a field twice")
     stated = {field.name: getattr(known, field.name) for field in fields(Recipe)}
+    for field, value in values.items():
+        if isinstance(value, bool) and not isinstance(stated[field], bool):
+            raise UserError(
+                f"recipe {known.name}: {field} is no switch, so it cannot be true or false"
+            )
     changed = tuple(field for field, value in values.items() if stated[field] != value)
     try:
         return TypeAdapter(Recipe).validate_python(stated | values | {"changed": changed})
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(map(str, first["loc"])) or known.name
-        reason = first["msg"].removeprefix("Value error, ")
-        raise UserError(f"recipe {known.name}: {printable(f'{field}: {reason}', 300)}") from error
+        raise UserError(f"recipe {known.name}: {fault(error, stated | values)}") from error
 
 
 def _change(text: str) -> tuple[str, Any]:
@@ -171,12 +174,16 @@ def _change(text: str) -> tuple[str, Any]:
         raise UserError(f"--set '{printable(text, LONGEST_WORD)}' is not FIELD=VALUE")
     if field not in CHANGEABLE:
         raise UserError(unknown("field of a recipe", field, CHANGEABLE))
+    written = value = value.strip()
     if field == "milestones":  # 30,60 without brackets
-        value = f"({value.strip('()[] ')},)" if value.strip("()[] ") else "()"
+        numbers = value.strip("()[] ")
+        written = f"({numbers},)" if numbers else "()"
     try:
-        read = literal_eval(value.strip())
+        return field, literal_eval(written)
     except (ValueError, SyntaxError, RecursionError, MemoryError):
-        read = {"true": True, "false": False, "none": None}.get(
-            value.strip().lower(), value.strip()
-        )
-    return field, read
+        if field == "milestones":
+            raise UserError(
+                "--set milestones takes whole numbers with commas, such as 30,60, not "
+                f"'{printable(value, LONGEST_WORD)}'"
+            ) from None
+        return field, {"true": True, "false": False, "none": None}.get(value.lower(), value)

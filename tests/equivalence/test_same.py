@@ -38,6 +38,27 @@ class Failing(Convolutions):
     def forward(self, x):
         raise ValueError("no map today")
 
+class Nothing(nn.Module):
+    def __init__(self, channels):
+        super().__init__()
+
+    def forward(self, x):
+        return x * 0
+
+class Spectral(nn.Module):
+    def __init__(self, channels):
+        super().__init__()
+        self.gate = nn.Parameter(torch.randn(channels, 1, 1, dtype=torch.complex64))
+
+    def forward(self, x):
+        spectrum = torch.fft.rfft2(x) * self.gate
+        return torch.fft.irfft2(spectrum, s=x.shape[-2:])
+
+class Other(Spectral):
+    def __init__(self, channels):
+        torch.randn(3)
+        super().__init__(channels)
+
 class Pooled(Convolutions):
     def forward(self, x):
         return super().forward(x)[..., ::2, ::2]
@@ -92,6 +113,24 @@ def test_a_map_of_names_goes_before_order(against_se):
         against_se("Convolutions", mapped={"bias": "reduce.bias"})
     with pytest.raises(UserError, match=r"fc.0.bias has 4 values, expand.bias has 64"):
         against_se("Convolutions", mapped={"fc.0.bias": "expand.bias"})
+
+
+def test_a_tensor_has_one_counterpart():
+    both = ["--map", "fc.0.bias=fc.0.bias"]
+    assert call("same", "se", "se", *both, "--map", "fc.0.bias=fc.2.bias") == 2
+    assert call("same", "se", "se", *both, "--map", "fc.2.bias=fc.0.bias") == 2
+
+
+def test_complex_weights_are_made_equal_too(tmp_path):
+    (tmp_path / "copies.py").write_text(COPIES)
+    references = [parse(f"{tmp_path}/copies.py:{name}") for name in ("Spectral", "Other")]
+    assert compare((references[0], references[1]), 4).same
+
+
+def test_what_returns_zeros_is_compared(tmp_path):
+    (tmp_path / "copies.py").write_text(COPIES)
+    nothing = parse(f"{tmp_path}/copies.py:Nothing")
+    assert compare((nothing, nothing), 4).difference == 0.0
 
 
 def test_outputs_of_other_shapes_are_not_compared(against_se):

@@ -50,6 +50,18 @@ def test_a_file_runs_once_and_finds_what_lies_beside_it(written):
     assert beside_mine.LOADED == [1]
 
 
+def test_a_file_beside_it_that_no_statement_names_is_refused(written, tmp_path: Path):
+    """Its digest would be the same whatever stands in that file."""
+    written("HALF = 2\n", "unnamed.py")
+    path = written(f"import importlib\nimportlib.import_module('unnamed')\n{GATE}")
+    with pytest.raises(SettingsError, match=r"imports .*unnamed\.py in a way that cannot be read"):
+        parse(f"{path}:Gate").load()
+    (tmp_path / "other").mkdir()
+    other = tmp_path / "other" / "mine.py"
+    other.write_text(f"import importlib\nimportlib.import_module('colorsys')\n{GATE}")
+    assert parse(f"{other}:Gate").load().build(8).groups == 1
+
+
 def test_a_row_in_a_file_keeps_its_paper_under_the_users_name(written):
     path = written(
         "from attnbench.modules import AttentionSpec, Site\n"

@@ -74,7 +74,7 @@ def test_a_damaged_file_is_named_with_its_line(folder) -> None:
     folder.plan([])
     with (folder.path / "sweep.jsonl").open("a") as file:
         file.write('{"schema":1,"entry":{"kind":"event","time":"2026-11-26"}}\n')
-    with pytest.raises(UserError, match=r"sweep.jsonl, line 2: entry.event.name: Field required"):
+    with pytest.raises(UserError, match=r"sweep.jsonl, line 2: entry.name is missing"):
         folder.lines()
 
 

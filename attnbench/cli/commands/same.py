@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -36,7 +37,7 @@ def same(  # noqa: PLR0913, PLR0917  an option each
     Exit status 1 where they differ or cannot be compared. Both modules' code is run.
     """
     as_json = choice(format_, "--format", FORMATS) == "json"
-    mapped = dict(_pair(text) for text in map_ or ())
+    mapped = _mapped(map_ or ())
     one, other = imported_from((one, other), import_root) or (one, other)
     references = (parse(one), parse(other))
 
@@ -64,6 +65,15 @@ def same(  # noqa: PLR0913, PLR0917  an option each
         f"(rounding explains {SAME:g}; code {found.code})."
     )
     return 0 if found.same else 1
+
+
+def _mapped(stated: Sequence[str]) -> dict[str, str]:
+    pairs = [_pair(text) for text in stated]
+    for names in zip(*pairs, strict=True):
+        for name in names:
+            if names.count(name) > 1:
+                raise UserError(f"--map: {name} has two counterparts; a tensor has one")
+    return dict(pairs)
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from attnbench.errors import UserError
 from attnbench.records import image_size
 from attnbench.records.case import RUNTIMES, Case, RunOptions
+from attnbench.records.options.fault import expected
 from attnbench.text import near
 
 T = TypeVar("T", Case, RunOptions)
@@ -40,22 +41,16 @@ def valid(kind: type[T], values: dict[str, Any]) -> T:
             known = first["ctx"]["expected"].replace(" or ", ", ").replace("'", "")
             hint = near(str(first["input"]), known.split(", "))
             raise UserError(f"unknown {option} {value}{hint}; known: {known}") from error
-        if first["type"] in KINDS:
-            raise UserError(f"{option} must be {KINDS[first['type']]}, not {value}") from error
-        raise UserError(f"{option}: {first['msg']}, not {value}") from error
+        right = KINDS.get(first["type"]) or expected(first)
+        raise UserError(f"{option} must be {right}, not {value}") from error
 
 
 KINDS = {
-    "string_type": "a text",
     **dict.fromkeys(("bool_type", "bool_parsing"), "True or False"),
-    **dict.fromkeys(
-        ("int_type", "int_parsing", "int_parsing_size", "int_from_float", "finite_number"),
-        "a whole number",
-    ),
-    **dict.fromkeys(("float_type", "float_parsing"), "a number"),
+    "finite_number": "a whole number",
     "tuple_type": "a tuple of values, such as (1, 8)",
 }
-"""What an option must be, by the kind of pydantic's error."""
+"""What an option must be where it is said otherwise than of a file, by the kind of the error."""
 
 
 def in_order(option: str, values: Iterable[Any]) -> tuple[Any, ...]:

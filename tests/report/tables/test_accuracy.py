@@ -190,7 +190,7 @@ def test_evaluations_are_no_run(alone: Path) -> None:
 def test_a_damaged_evaluation_is_bad_input(beside: Path) -> None:
     with (beside / evaluations.FILE_NAME).open("a") as file:
         file.write(json.dumps({"schema": 1}) + "\n")
-    with pytest.raises(UserError, match=r"evaluations.jsonl, line 2: host: Field required"):
+    with pytest.raises(UserError, match=r"evaluations.jsonl, line 2: host is missing"):
         load(beside)
 
 
