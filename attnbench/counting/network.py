@@ -61,9 +61,13 @@ def _count(
     """Return the counts, why rules failed that data may help, and why the others failed."""
     counts, for_want_of_data, failed = {}, {}, {}
     model = warmed_up(model, given)
+    counted: nn.Module | None = None
     for name, rule in RULES.items():
-        try:  # on a copy: a rule that fails may leave its marks
-            counts[name] = rule.count(copy_with(model, _detached), given)
+        try:
+            if counted is None:
+                counted = copy_with(model, _detached)
+            counts[name] = rule.count(counted, given)
+            continue
         except DATA_DEPENDENT as error:
             why = f"the forward depends on the values in its tensors ({error_text(error)})"
             for_want_of_data[name] = why
@@ -71,6 +75,7 @@ def _count(
             failed[name] = str(error)
         except Exception as error:
             for_want_of_data[name] = error_line(error)
+        counted = None  # a rule that fails may leave its marks
     return counts, for_want_of_data, failed
 
 
