@@ -6,6 +6,7 @@ import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from functools import cache
 from typing import Any
 
 import torch
@@ -13,7 +14,6 @@ from torch import Tensor, nn
 from torch._ops import OpOverload
 from torch._subclasses.fake_tensor import FakeTensor
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from attnbench.counting.as_without_mode import (
     COMPOSITE,
@@ -28,7 +28,7 @@ from attnbench.counting.as_without_mode import (
 )
 from attnbench.counting.gaps import may_multiply
 from attnbench.counting.masks import as_computed, is_number
-from attnbench.counting.operators.cost import Cost, Operator, cost
+from attnbench.counting.operators.cost import Cost, Operator, cost, tensors_in
 from attnbench.counting.rule import SparseError
 from attnbench.counting.transformers import COMPUTED
 from attnbench.counting.twin import is_scripted, mode_of
@@ -100,6 +100,7 @@ class Covered:
         return True
 
 
+@cache
 def operator_name(operator: OpOverload) -> str:
     """Return ``aten.add`` for every overload of it."""
     return str(operator.overloadpacket)
@@ -217,10 +218,10 @@ class Trace(TorchDispatchMode):
         if name in COMPUTED:  # of other operators, which arrive one by one
             with self:
                 return COMPUTED[name](*args, **kwargs)
-        given = _tensors((args, kwargs))
+        given = tensors_in(args, kwargs)
         inputs = {tensor.untyped_storage()._cdata for tensor in _dense(given)}
         out = func(*args, **kwargs)
-        if self._counts and any(tensor.layout in SPARSE for tensor in (*given, *_tensors(out))):
+        if self._counts and any(tensor.layout in SPARSE for tensor in (*given, *tensors_in(out))):
             raise SparseError
         if name in VIEWS and isinstance(out, FakeTensor):
             out = as_viewed(out, *args[:2])
@@ -233,7 +234,7 @@ class Trace(TorchDispatchMode):
             made = [gradient for gradient, asked in zip(out, args[-1], strict=True) if asked]
         if is_number(name, out):
             return out
-        for tensor in _dense(_tensors(made)):
+        for tensor in _dense(tensors_in(made)):
             self._keep(tensor, inputs)
         self.peak = max(self.peak, self.live)
         if func.is_view or name in FREE:
@@ -251,7 +252,7 @@ class Trace(TorchDispatchMode):
     def _keep(self, tensor: Tensor, inputs: set[int]) -> None:
         storage = tensor.untyped_storage()
         key, size = storage._cdata, storage.nbytes()
-        if key not in inputs | self._storages:
+        if key not in inputs and key not in self._storages:
             self._storages.add(key)
             self.live += size
             weakref.finalize(storage, self._release, key, size)
@@ -270,10 +271,6 @@ def _as_one_operator(model: nn.Module) -> Iterator[nn.Module]:
             and not any(part._forward_hooks or part._forward_pre_hooks for part in layer.modules())
         ):
             yield layer
-
-
-def _tensors(tree: Any) -> list[Tensor]:
-    return [leaf for leaf in tree_leaves(tree) if isinstance(leaf, Tensor)]
 
 
 def _dense(tensors: list[Tensor]) -> list[Tensor]:

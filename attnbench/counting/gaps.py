@@ -32,6 +32,8 @@ FUNCTIONS = """
 """Functions of PyTorch without products that are in no table of operators: they are taken apart
 before they run, and fvcore lists them whole."""
 
+_WITHOUT_PRODUCTS = frozenset(FUNCTIONS.split())
+
 
 def missed(rule: str, not_counted: Mapping[str, int] | None) -> dict[str, int]:
     """Return what a rule left at zero though it may hold what the rule counts, with its calls.
@@ -52,7 +54,7 @@ def may_multiply(name: str) -> bool:
     operator = name.replace("::", ".")
     if operator in OPERATORS:
         return OPERATORS[operator].macs is not nothing or operator in TRANSFORMS
-    return operator.removeprefix("aten.") not in FUNCTIONS.split() and not _returns_a_view(operator)
+    return operator.removeprefix("aten.") not in _WITHOUT_PRODUCTS and not _returns_a_view(operator)
 
 
 def _returns_a_view(operator: str) -> bool:

@@ -61,9 +61,13 @@ def _count(
     """Return the counts, why rules failed that data may help, and why the others failed."""
     counts, for_want_of_data, failed, is_sparse = {}, {}, {}, False
     model = warmed_up(model, given)
+    counted: nn.Module | None = None
     for name, rule in RULES.items():
-        try:  # on a copy: a rule that fails may leave its marks
-            counts[name] = rule.count(copy_with(model, _detached), given)
+        try:
+            if counted is None:
+                counted = copy_with(model, _detached)
+            counts[name] = rule.count(counted, given)
+            continue
         except DATA_DEPENDENT as error:
             why = f"the forward depends on the values in its tensors ({error_text(error)})"
             for_want_of_data[name] = why
@@ -72,6 +76,7 @@ def _count(
             is_sparse = is_sparse or isinstance(error, SparseError)
         except Exception as error:
             for_want_of_data[name] = error_line(error)
+        counted = None  # a rule that fails may leave its marks
     if is_sparse:  # packages fail at such tensors too, each in words of its own
         failed |= dict.fromkeys(for_want_of_data, str(SparseError()))
         for_want_of_data = {}

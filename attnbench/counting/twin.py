@@ -7,16 +7,19 @@ nothing is computed and no weight is allocated, on whatever device the network i
 from __future__ import annotations
 
 import logging
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
 from functools import cache
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.utils._pytree import tree_leaves
 
+from attnbench.counting.remembered import RememberingMode
 from attnbench.records.schema import Shape
 
 Input = Shape | Tensor
@@ -28,7 +31,7 @@ def fake_mode() -> FakeTensorMode:
     """Return the mode of all fake tensors of this process."""
     # A module that fails raises; PyTorch would log the traceback too.
     logging.getLogger(FakeTensorMode.__module__).setLevel(logging.CRITICAL)
-    return FakeTensorMode(allow_non_fake_inputs=True)
+    return RememberingMode()
 
 
 def fake(tensor: Tensor) -> Tensor:
@@ -46,6 +49,9 @@ def mode_of(tensor: Tensor) -> AbstractContextManager[object]:
 BOOKKEEPING = vars(nn.Module()).keys() - {"_parameters", "_buffers"}
 """Attributes of every module that hold no tensors: its submodules, hooks and flags."""
 
+EMPTY = {dict, OrderedDict, set}
+"""Containers that are the same whenever they are empty."""
+
 
 def tensors_of(model: nn.Module) -> Iterator[Tensor]:
     """Yield parameters, buffers, and the constants that modules keep as plain attributes."""
@@ -56,7 +62,7 @@ def tensors_of(model: nn.Module) -> Iterator[Tensor]:
 
 def copy_with(model: nn.Module, convert: Callable[[Tensor], Tensor]) -> nn.Module:
     """Copy a network with all its tensors converted; shared ones stay shared."""
-    memo: dict[int, Tensor] = {}
+    memo = _empty_containers(model)
     for tensor in tensors_of(model):
         if id(tensor) not in memo:
             copy = convert(tensor)
@@ -69,6 +75,15 @@ def copy_with(model: nn.Module, convert: Callable[[Tensor], Tensor]) -> nn.Modul
         for name, tensor in tensors:
             module._c.setattr(name, convert(tensor))  # type: ignore[operator, union-attr]
     return network
+
+
+def _empty_containers(model: nn.Module) -> dict[int, Any]:
+    """Return new ones for those of modules that are empty, such as of hooks, by their identity.
+
+    Made by ``deepcopy``, which treats each as it does an object, they take most of its time.
+    """
+    kept = (value for module in model.modules() for value in vars(module).values())
+    return {id(value): type(value)() for value in kept if type(value) in EMPTY and not value}
 
 
 def _parameter(fresh: Tensor, requires_grad: bool) -> Tensor:

@@ -1,12 +1,11 @@
 import json
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import generate
 import pytest
+from helpers.prepared import completed, run_beside
 from helpers.trainings import stored
 
 from attnbench import report
@@ -207,6 +206,7 @@ def test_the_readmes_eighth_module_is_one_file_and_one_row(tmp_path: Path) -> No
     )
     code = (
         "import torch, attnbench\n"
+        f"assert attnbench.__path__ == [{str(tmp_path / 'attnbench')!r}]\n"
         "from attnbench.formatting import title\n"
         "from attnbench.modules import ATTENTION\n"
         "from attnbench.report.plots.style import OTHERS, looks\n"
@@ -215,9 +215,8 @@ def test_the_readmes_eighth_module_is_one_file_and_one_row(tmp_path: Path) -> No
         "assert looks(['mine'])['mine'] == OTHERS[0]\n"
         "assert looks(['styled'])['styled'] == ('#000000', '*')\n"
         "for name in ('mine', 'styled'):\n"
-        "    network = attnbench.resnet(50, attention=name)\n"
+        "    network = attnbench.resnet(18, attention=name)\n"
         "    print(network(torch.ones(2, 3, 64, 64)).shape[1])\n"
     )
-    command = [sys.executable, "-c", code]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = completed(run_beside, tmp_path, code)
     assert done.stdout == "1000\n1000\n", done.stderr

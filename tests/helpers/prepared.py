@@ -1,6 +1,7 @@
 """Programs that would import torch for seconds, in a process that has imported it already."""
 
 import os
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +22,14 @@ def completed(function: Callable[..., object], *args: object) -> CompletedProces
         process.join()
         out, err = (Path(folder, name).read_text() for name in ("out", "err"))
     return CompletedProcess([function, *args], process.exitcode, out, err)
+
+
+def run_beside(folder: Path, code: str) -> None:
+    """Run a program whose package is that in the folder, of which nothing is imported yet."""
+    for name in [name for name in sys.modules if name.partition(".")[0] == "attnbench"]:
+        del sys.modules[name]
+    sys.path.insert(0, str(folder))
+    exec(code, {"__name__": "__main__"})
 
 
 def _there(

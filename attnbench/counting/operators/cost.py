@@ -9,11 +9,10 @@ kernel.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
-from torch.utils._pytree import tree_leaves
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,14 @@ class Cost:
     kernels: int = 0
 
     def __add__(self, other: Cost) -> Cost:
-        return Cost(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+        return Cost(
+            macs=self.macs + other.macs,
+            elementwise=self.elementwise + other.elementwise,
+            reductions=self.reductions + other.reductions,
+            bytes_read=self.bytes_read + other.bytes_read,
+            bytes_written=self.bytes_written + other.bytes_written,
+            kernels=self.kernels + other.kernels,
+        )
 
     @property
     def operations(self) -> int:
@@ -75,11 +81,11 @@ def rows(names: str, row: Operator) -> dict[str, Operator]:
 
 def cost(row: Operator, out: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Cost:
     """Cost one call of an operator: its row of the table, and the traffic of its tensors."""
-    outputs = [leaf for leaf in tree_leaves(out) if isinstance(leaf, Tensor)]
+    outputs = tensors_in(out)
     first = outputs[0]
     options = {key: value for key, value in kwargs.items() if key != "out"}
-    inputs = tree_leaves((args[1:] if row.overwrites else args, options))
-    read = {id(leaf): leaf for leaf in inputs if isinstance(leaf, Tensor)}
+    inputs = tensors_in(args[1:] if row.overwrites else args, options)
+    read = {id(tensor): tensor for tensor in inputs}
     return Cost(
         macs=row.macs(first, *args),
         elementwise=row.elementwise(first, *args),
@@ -88,6 +94,19 @@ def cost(row: Operator, out: Any, args: tuple[Any, ...], kwargs: dict[str, Any])
         bytes_written=sum(map(own_bytes, outputs)),
         kernels=1,
     )
+
+
+def tensors_in(*values: Any) -> list[Tensor]:
+    """Return the tensors among an operator's arguments or outputs, in their order."""
+    found: list[Tensor] = []
+    for value in values:
+        if isinstance(value, Tensor):
+            found.append(value)
+        elif isinstance(value, (list, tuple)):
+            found += tensors_in(*value)
+        elif isinstance(value, dict):
+            found += tensors_in(*value.values())
+    return found
 
 
 def own_bytes(tensor: Tensor) -> int:
