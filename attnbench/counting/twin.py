@@ -19,7 +19,6 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.utils._pytree import tree_leaves
 
-from attnbench.counting.remembered import RememberingMode
 from attnbench.records.schema import Shape
 
 Input = Shape | Tensor
@@ -31,7 +30,7 @@ def fake_mode() -> FakeTensorMode:
     """Return the mode of all fake tensors of this process."""
     # A module that fails raises; PyTorch would log the traceback too.
     logging.getLogger(FakeTensorMode.__module__).setLevel(logging.CRITICAL)
-    return RememberingMode()
+    return FakeTensorMode(allow_non_fake_inputs=True)
 
 
 def fake(tensor: Tensor) -> Tensor:
