@@ -174,6 +174,8 @@ def _words(row: pd.Series[Any]) -> str:
 
 def _notes(table: pd.DataFrame, shown: list[Panel]) -> str:
     notes = f"Horizontal {WIDEST_INTERVALS}."
+    if any(panel.measured for panel in shown):
+        notes += " Vertical intervals: the number of images."
     if any(panel.judged for panel in shown):
         notes += " Dashed: Pareto front."
     if any(

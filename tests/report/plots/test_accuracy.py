@@ -81,6 +81,7 @@ def test_an_accuracy_that_was_measured_here_is_in_the_plot() -> None:
     figure = accuracy_against_latency(table, "")
     assert headings(figure) == ["Measured here, on photos, 6,000 images", f"Published: {RECIPE}"]
     assert "SA +20.0% [+19.5, +20.5]; measured top-1 80.00% [79.00, 81.00]" in spoken(figure)
+    assert "Vertical intervals: the number of images." in " ".join(figure.get_supxlabel().split())
     plot = PLOTS["accuracy_against_latency"]
     assert "measured top-1 80.00%" in plot.describe(table)
     name = figure.axes[0].texts[0].get_window_extent(FigureCanvasAgg(figure).get_renderer())
