@@ -11,6 +11,7 @@ from attnbench import formatting
 from attnbench.analysis import replicates
 from attnbench.errors import UserError
 from attnbench.records.case import GRID
+from attnbench.records.variants import PLAIN
 from attnbench.stats import between_runs, ratios
 from attnbench.stats.interval import Interval
 from attnbench.stats.replicates import Replicates, configuration, differences
@@ -175,6 +176,10 @@ def _remarks(old: Replicates, new: Replicates, *, force: bool) -> tuple[list[str
     alike = not remarks
     if alike and (doubt := replicates.machine_doubt(old.runs[0], new.runs[0])):
         remarks.append(doubt)
+    remarks += (
+        f"the code of {name} is other code in the new: {now or 'none'}, was {was or 'none'}"
+        for name, was, now in _other_code(old, new)
+    )
     several = max(len(old.runs), len(new.runs)) > 1
     if several and (max(old.times) < min(new.times) or max(new.times) < min(old.times)):
         # A change between two hours could pass for one between the runs.
@@ -192,6 +197,16 @@ def _remarks(old: Replicates, new: Replicates, *, force: bool) -> tuple[list[str
         if (fault := side.control_fault)
     ]
     return remarks, faults
+
+
+def _other_code(old: Replicates, new: Replicates) -> Iterator[tuple[str, str, str]]:
+    """Yield what both sides have under one name with other code: the name, old code, new code."""
+    before, after = (side.runs[0].plan.sources for side in (old, new))
+    for name in dict.fromkeys((*before, *after)):
+        in_both = all(name in {PLAIN, *side.runs[0].modules} for side in (old, new))
+        was, now = before.get(name, ""), after.get(name, "")
+        if in_both and was != now:
+            yield "the host" if name == PLAIN else name, was, now
 
 
 def _changes(

@@ -403,3 +403,17 @@ def test_a_copy_of_a_run_is_no_second_measurement(stored, tmp_path):
         f"run in {tmp_path / side} is left out: it is a copy of another run there"
         for side in ("old", "new")
     )
+
+
+def test_other_code_of_one_name_is_said(stored):
+    """A change is then that of the code: of a custom module, or of a custom host."""
+    a, b = stored("a", sa=1.2), stored("b", sa=1.2)
+    path = b / store.FILE_NAME
+    digest = "sha256 " + "0" * 64
+    text = path.read_text()
+    assert '"sources":{}' in text
+    path.write_text(text.replace('"sources":{}', f'"sources":{{"sa":"{digest}"}}', 1))
+    assert remarks(compare(a, b, LIMIT)) == (
+        f"the code of sa is other code in the new: {digest}, was none",
+    )
+    assert remarks(compare(b, b, LIMIT)) == ()

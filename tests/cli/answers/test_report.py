@@ -57,7 +57,7 @@ def test_a_damaged_line_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[s
     lines[8] = lines[8].replace('"seconds":0.2', '"seconds":-0.2', 1)
     (tmp_path / store.FILE_NAME).write_text("".join(lines))
     assert call("report", str(tmp_path)) == 2
-    assert "line 9: results.round.blocks.0" in capsys.readouterr().err
+    assert "line 9: results.blocks.0.seconds must be at least 1e-09" in capsys.readouterr().err
 
 
 def test_records_are_plain_json_lines() -> None:
