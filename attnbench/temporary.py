@@ -32,16 +32,23 @@ IN_USE = "in-use"
 
 TRIES = 3
 
+MOST_OF_ADDRESS = 103
+"""Bytes of the path of a socket, on every system (macOS has the fewest)."""
+
+BELOW = len("/pymp-12345678/listener-12345678")
+"""Of these bytes, what multiprocessing appends to a folder."""
+
 LAST = -101
 """The place among what multiprocessing does at an end: after it has removed its own folder (-100),
 which lies in that of the process."""
 
 
 class _Own:
-    """The folder of this process, once there is one, and the number of its locked file."""
+    """The folder of this process, once there is one, its locked file's number and its sockets."""
 
     path: Path | None = None
     lock: int | None = None
+    sockets: Path | None = None
     making = threading.Lock()
 
 
@@ -97,11 +104,16 @@ def use(path: Path) -> None:
 
 
 def keep_sockets() -> None:
-    """Let the sockets of multiprocessing lie in the folder of this process."""
-    before = tempfile.tempdir
-    tempfile.tempdir = str(of_process())
+    """Let the sockets of multiprocessing lie in the folder of this process.
+
+    Where their path would be too long for a socket they lie beside it, and only a process that is
+    killed leaves them.
+    """
+    before, path = tempfile.tempdir, str(of_process())
+    if len(os.fsencode(path)) + BELOW <= MOST_OF_ADDRESS:
+        tempfile.tempdir = path
     try:
-        util.get_temp_dir()
+        _Own.sockets = Path(util.get_temp_dir())
     finally:
         tempfile.tempdir = before
 
@@ -111,7 +123,9 @@ def remove() -> None:
     path, lock = _Own.path, _Own.lock
     if path is None or lock is None:
         return
-    _Own.path = _Own.lock = None
+    if _Own.sockets is not None:
+        discard(_Own.sockets)
+    _Own.path = _Own.lock = _Own.sockets = None
     for _ in range(TRIES):  # something may still be made in it
         _remove(path)
     os.close(lock)
@@ -179,7 +193,7 @@ def _forget() -> None:
     """Leave the folder to the process that this one is a copy of."""
     if _Own.lock is not None:
         os.close(_Own.lock)
-    _Own.path = _Own.lock = None
+    _Own.path = _Own.lock = _Own.sockets = None
     _Own.making = threading.Lock()
 
 

@@ -4,7 +4,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -42,13 +43,20 @@ def as_started_by_a_terminal() -> None:
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Callable[[str], Any]:
+def short() -> Iterator[Path]:
+    """Make a folder whose path is short enough for the address of a socket."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def start(short: Path) -> Callable[[str], Any]:
     """Start a program that has a temporary folder and a folder of sockets."""
 
     def started(body: str) -> Any:
         process = subprocess.Popen(
             [sys.executable, "-c", PROGRAM.replace("{body}", body)],
-            env=os.environ | {"TMPDIR": str(tmp_path)},
+            env=os.environ | {"TMPDIR": str(short)},
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             preexec_fn=as_started_by_a_terminal,
@@ -79,30 +87,30 @@ def left(folder: Path) -> list[str]:
     ids=["end", "refusal", "error", "SIGINT", "SIGTERM", "SIGHUP", "too late", "a copy"],
 )
 def test_no_end_leaves_anything(
-    start: Callable[[str], Any], tmp_path: Path, body: str, number: int | None, status: int
+    start: Callable[[str], Any], short: Path, body: str, number: int | None, status: int
 ) -> None:
     with start(body) as process:
         if number is not None:
-            assert len(left(tmp_path)) == 1
+            assert len(left(short)) == 1
             process.send_signal(number)
-    assert (process.returncode, left(tmp_path)) == (status, [])
+    assert (process.returncode, left(short)) == (status, [])
 
 
 def test_what_a_killed_process_has_left_goes_with_the_next_and_a_living_ones_stays(
-    start: Callable[[str], Any], tmp_path: Path
+    start: Callable[[str], Any], short: Path
 ) -> None:
     with start("signal.pause()") as living, start("signal.pause()") as killed:
-        both = left(tmp_path)
+        both = left(short)
         killed.kill()
         killed.wait()
-        assert left(tmp_path) == both
+        assert left(short) == both
         with start("pass") as third:
             pass
         assert third.returncode == 0
-        (only,) = left(tmp_path)
+        (only,) = left(short)
         assert only.startswith(f"attnbench-{living.pid}-")
         living.terminate()
-    assert left(tmp_path) == []
+    assert left(short) == []
 
 
 def test_folders_that_are_not_of_a_process_are_left_alone(
@@ -128,6 +136,21 @@ def test_where_none_can_be_made_one_line_says_so(
         UserError, match="no temporary folder can be made: No such file or directory; TMPDIR"
     ):
         temporary.made()
+
+
+def test_sockets_lie_elsewhere_where_their_path_would_be_too_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """103 bytes are the most on macOS, of which 32 are their own: 71 are left for the folder."""
+    places: list[str] = []
+    monkeypatch.setattr(
+        temporary.util, "get_temp_dir", lambda: places.append(tempfile.gettempdir()) or "sockets"
+    )
+    monkeypatch.setattr(temporary._Own, "sockets", None)
+    for name in ("x" * 70, "x" * 71):
+        monkeypatch.setattr(temporary._Own, "path", Path("/") / name)
+        temporary.keep_sockets()
+    assert places == ["/" + "x" * 70, tempfile.gettempdir()]
 
 
 def fill(end: Callable[[], object]) -> None:

@@ -150,6 +150,9 @@ def load_authors_state_dict(
     faults = {
         "missing": [name for name in expected if name not in given and not name.endswith(COUNTER)],
         "left over": [name for name in given if name not in expected],
+        "stored without plain numbers": [
+            f"{name} {how}" for name, value, _ in both if (how := _not_plain(value))
+        ],
         "of another kind": [
             f"{name} {_dtype(value)}, not {_dtype(mine)}"
             for name, value, mine in both
@@ -312,6 +315,14 @@ def _under_a_key(file: Mapping[str, object], outer: str) -> str:
 
 def _shared_prefix(names: Iterable[str]) -> str | None:
     return next((p for p in PREFIXES if all(name.startswith(p) for name in names)), None)
+
+
+def _not_plain(tensor: Tensor) -> str:
+    """Return how a tensor is stored that no weight can be filled with, or ''."""
+    if tensor.is_meta:
+        return "meta"
+    layout = str(tensor.layout).removeprefix("torch.")
+    return "quantized" if tensor.is_quantized else layout.replace("strided", "")
 
 
 def _dtype(tensor: Tensor) -> str:

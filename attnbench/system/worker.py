@@ -198,6 +198,7 @@ class _Worker:
             temporary.keep_sockets()
             with _interrupts_held():
                 forkserver.ensure_running()
+            _wake_fork_server()
             self._process.start()
         else:
             with _interrupts_held():
@@ -289,6 +290,7 @@ class _Worker:
             self._process.kill()
         self._lifeline.close()  # which ends a process that is not known here yet
         if process is not None:
+            _wake_fork_server()  # which tells of the end of a process that it has forked
             _await_end(self._process)
             strays.end(self._token)
             while self._output_left >= 0 and not self._output.closed and self._output.poll():
@@ -358,6 +360,14 @@ def _without_errors() -> Iterator[None]:
     finally:
         os.dup2(shown, 2)
         os.close(shown)
+
+
+def _wake_fork_server() -> None:
+    """Let the fork server go on where a custom module has stopped it: a start waits for it."""
+    server = getattr(forkserver._forkserver, "_forkserver_pid", None)
+    if server is not None:
+        with suppress(OSError):
+            os.kill(server, signal.SIGCONT)
 
 
 def _await_end(process: multiprocessing.Process) -> None:

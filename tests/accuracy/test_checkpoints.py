@@ -375,6 +375,17 @@ def test_numbers_of_another_kind_do_not_fit(kind):
     load_authors_state_dict(network(None, 1), {**state, "fc.bias": state["fc.bias"].float()})
 
 
+@pytest.mark.parametrize(
+    ("how", "store"),
+    [("meta", lambda x: x.to("meta")), ("sparse_coo", torch.Tensor.to_sparse)],
+)
+def test_tensors_that_hold_no_plain_numbers_do_not_fit(how, store):
+    state = to_authors_state_dict(network(None, 1))
+    odd = {**state, "fc.weight": store(state["fc.weight"])}
+    with pytest.raises(UserError, match=f"stored without plain numbers: fc.weight {how}$"):
+        load_authors_state_dict(network(None, 1), odd)
+
+
 @pytest.mark.parametrize("kind", ["pth", "safetensors"])
 def test_files_are_read_as_they_were_written(tmp_path, kind):
     path, weights = tmp_path / f"weights.{kind}", {"a": torch.arange(3.0)}

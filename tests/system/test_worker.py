@@ -375,6 +375,15 @@ def test_a_fork_server_that_was_killed_is_started_again(tmp_path):
     assert (shown.stdout, shown.stderr) == ("(3, 2)\n", "")
 
 
+def stop_the_fork_server():
+    os.kill(os.getppid(), signal.SIGSTOP)
+
+
+def test_a_fork_server_that_a_module_stops_goes_on():
+    worker.call(stop_the_fork_server)
+    assert worker.call(divmod, 17, 5) == (3, 2)
+
+
 def test_a_copy_whose_starter_ends_before_it_has_sent_work_says_nothing(tmp_path):
     code = (
         "import os\n"
