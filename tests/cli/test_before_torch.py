@@ -195,7 +195,7 @@ train --data digits --host vgg11 --capacity-control | widens these hosts alone
 train --data digits --recipe shrt             | unknown recipe 'shrt' (did you mean short?)
 train --data digits --set epoch=1             | unknown field of a recipe 'epoch' (did you mean
 train --data digits --set epochs              | is not FIELD=VALUE
-train --data digits --set epochs=0            | recipe short: epochs:
+train --data digits --set epochs=0            | recipe short: epochs must be at least 1, not 0
 train --data digits --recipe ecanet --set epochs=9 | milestones 30,60,90 with 9 epochs
 train --data digits --seeds 0                 | seeds must be at least 1
 train --data digits --seeds many              | --seeds
