@@ -16,6 +16,7 @@ from helpers.processes import run_script
 from helpers.simulated_device import SimulatedDevice
 
 from attnbench.errors import UserError
+from attnbench.hosts.placement.insert import Through
 from attnbench.measuring.timing import Step
 from attnbench.records import store
 from attnbench.records.run import Run
@@ -31,6 +32,7 @@ sys.path.append(str(BENCHMARKS))
 import attack_kills  # noqa: E402  found by the line above
 import attack_writes  # noqa: E402
 import calibration  # noqa: E402
+import call_cost  # noqa: E402
 import gpu_probe  # noqa: E402
 import hours  # noqa: E402
 import identity  # noqa: E402
@@ -360,6 +362,31 @@ def test_the_runs_of_time_to_target_fit_into_its_minutes() -> None:
     assert time_to_target.budget(1200.0, 4, 1) == 255
     assert time_to_target.budget(1200.0, 4, 6) == 180
     assert time_to_target.budget(0.0, 1, 6) == time_to_target.LEAST_BUDGET_S
+
+
+def test_call_cost_is_against_the_mean_of_both_steps_without_a_call() -> None:
+    rounds = [
+        {"no call": 1.0, "no call again": 1.2, "hook": 1.1 + 20e-6 * number, "forward": 1.1}
+        for number in (1, 2, 30)
+    ]
+    assert call_cost.added_us(rounds, "hook", sites=10) == pytest.approx(4.0)  # 40 µs, ten sites
+    assert call_cost.added_us(rounds, "forward", sites=10) == pytest.approx(0.0)
+
+
+@torch.inference_mode()
+def test_call_cost_calls_a_module_in_the_way_that_it_times() -> None:
+    class Doubled(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return 2 * x
+
+    part, one = torch.nn.ReLU(), torch.ones(1)
+    part.forward = through = Through(part, Doubled(), 1)  # type: ignore[assignment,method-assign]
+    for way, returned, hooks in (("no call", 1, 0), ("hook", 2, 1), ("forward", 2, 0)):
+        with call_cost.called(way, [(part, through)]):
+            assert part(one).item() == returned
+            assert len(part._forward_hooks) == hooks
+        assert part.forward is through
+        assert not part._forward_hooks
 
 
 def test_calibration_replays_the_steps_of_a_run_in_their_order() -> None:
