@@ -66,7 +66,7 @@ def _residual(host: str, known: Survey) -> list[Position]:
             ) from error
     if not found:
         why = dict.fromkeys(addition.refused for addition in known.additions)
-        refused = f" ({len(known.additions)} additions: {'; '.join(why)})" if why else ""
+        refused = f" (additions: {len(known.additions)}, refused: {'; '.join(why)})" if why else ""
         raise SettingsError(
             f"{host} has no residual addition that a module could stand before{refused}; "
             f"{_at(known)}. {PLACES.format(host=host)}"
