@@ -267,12 +267,12 @@ HOOK_GUARDS_OFF = "skip_nnmodule_hook_guards"
 
 
 def _guard_hooks(case: Case) -> None:
-    """Let the compiler tell networks apart that differ in hooks alone, by which modules are put in.
+    """Let the compiler tell networks apart that differ in hooks alone, by which modules may stand.
 
     By default it does not: the plain network's graph would run in the place of every other one.
 
     Raises:
-        RuntimeError: it cannot, and modules stand in this network by hooks.
+        RuntimeError: it cannot, and modules may stand in this network by hooks.
     """
     by_hooks = not is_resnet(case.host) or bool(case.at or case.replace)
     if hasattr(torch._dynamo.config, HOOK_GUARDS_OFF):

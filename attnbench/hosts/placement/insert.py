@@ -1,7 +1,7 @@
 """Put modules into a network at positions: behind the part there, before it, or in its place.
 
 Behind a part a module is called by the part's ``forward``, replaced in that one object: a hook
-would lead each call of the part through ``nn.Module``'s slow path, which takes some ten times as
+would lead each call of the part through ``nn.Module``'s slow path, which takes several times as
 long as the call of an identity, and is no cost of the module. Where torch looks at hooks to decide
 whether it may compute several parts as one operator, it has to be a hook; before a part it is one.
 
