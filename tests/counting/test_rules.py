@@ -385,3 +385,23 @@ def test_sparse_tensors_are_not_counted_and_every_rule_says_so_in_the_same_words
         count_all(nn.Sequential(nn.Conv2d(3, 4, 1), Sparse(by_rows)), (1, 3, 2, 2))
     (reason,) = {*caught.value.failed.values()}
     assert reason.startswith("the forward makes sparse tensors, whose operations depend on how ")
+
+
+class Grows(nn.Module):
+    """Convolves once more from its fourth forward on."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(4, 4, 1)
+        self.calls = 0
+
+    def forward(self, x):
+        self.calls += 1
+        return self.conv(x) if self.calls < 4 else self.conv(self.conv(x))
+
+
+def test_no_rule_counts_what_the_forwards_of_another_have_changed():
+    counts = count_all(Grows().eval(), (1, 4, 8, 8))
+    # 4 * 4 multiplications for each of 64 places.
+    assert {counts[rule].operations for rule in ("macs", "thop", "fvcore")} == {1024}
+    assert counts["executed"].details["macs"] == 1024
