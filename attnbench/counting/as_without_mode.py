@@ -33,21 +33,6 @@ def views_keep_their_base() -> AbstractContextManager[object]:
     return torch._C._ForceDispatchKeyGuard(torch._C._dispatch_tls_local_include_set(), excluded)
 
 
-class BiasInPlace(TorchFunctionMode):
-    """Take linear layers as a training step runs them: below gradients they are in parts."""
-
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Any,  # the signature is PyTorch's
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
-    ) -> Any:
-        kwargs = kwargs or {}
-        out = linear(*args, **kwargs) if func is functional.linear else None
-        return func(*args, **kwargs) if out is None else out
-
-
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor | None:
     """Add a bias in place, as PyTorch does where it cannot use one product with a sum.
 
@@ -59,7 +44,41 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor 
     return torch.matmul(x, weight.t()).add_(bias)
 
 
-def as_viewed(out: Tensor, x: Tensor, shape: list[int]) -> Tensor:
+def one_hot(classes: Tensor, num_classes: int = -1) -> Tensor | None:
+    """Scatter ones to zeros; fake tensors PyTorch compares with a range (``Onehot.cpp``)."""
+    if not classes.numel():
+        return None
+    greatest = torch.aminmax(classes).max
+    count = num_classes if num_classes >= 0 else int(greatest.item()) + 1
+    del greatest
+    return classes.new_zeros((*classes.shape, count)).scatter_(-1, classes.unsqueeze(-1), 1)
+
+
+APART: Mapping[str, Callable[..., Tensor | None]] = {
+    "aten.linear": linear,
+    "aten.one_hot": one_hot,
+}
+"""Functions that PyTorch takes apart otherwise below a mode; None where it does not."""
+
+_FUNCTIONS = {functional.linear: linear, functional.one_hot: one_hot}
+
+
+class TakenApart(TorchFunctionMode):
+    """Take functions apart as a training step does: below gradients they are in parts already."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Any,  # the signature is PyTorch's
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        kwargs = kwargs or {}
+        out = _FUNCTIONS[func](*args, **kwargs) if func in _FUNCTIONS else None
+        return func(*args, **kwargs) if out is None else out
+
+
+def as_viewed(out: Tensor, x: Tensor, shape: list[int], *_: Any) -> Tensor:
     """Give a fake view the strides that PyTorch's kernel gives a real one.
 
     They differ in sides of length 1, from which a later convolution chooses its memory layout.
@@ -71,23 +90,30 @@ def as_viewed(out: Tensor, x: Tensor, shape: list[int]) -> Tensor:
     return out if out.stride() == strides else out.as_strided(out.shape, strides)
 
 
-WEIGHT_OF_NORM = {
-    "aten.native_layer_norm": 2,
-    "aten.native_group_norm": 1,
-    "aten.native_batch_norm": 1,
-}
-"""Where the weight stands among the arguments."""
+def resized(out: Tensor, x: Tensor, *_: Any) -> Tensor:
+    """Let a fake output hold as many bytes as a real one, which begins as a tensor like the input.
+
+    It is given its own size afterwards, which frees nothing (``Im2Col.cpp``, ``Col2Im.cpp``).
+    """
+    if x.numel() <= out.numel():
+        return out
+    return out.new_empty(x.numel()).as_strided(out.shape, out.stride())
 
 
-def with_statistics(out: tuple[Tensor, ...], weight: Tensor | None) -> tuple[Tensor, ...]:
+def with_statistics(weight: int) -> Callable[..., tuple[Tensor, ...]]:
     """Give the statistics of a norm that fake tensors have normalised the dtype of a real one's.
 
     A CPU's kernel keeps them in the weight's, as under autocast, where the map is in half
-    precision (``mixed_dtype.h``).
+    precision (``mixed_dtype.h``). ``weight`` is its place among the arguments.
     """
-    if weight is None or all(kept.dtype == weight.dtype for kept in out[1:]):
-        return out
-    return (out[0], *(kept.new_empty(kept.shape, dtype=weight.dtype) for kept in out[1:]))
+
+    def corrected(out: tuple[Tensor, ...], *args: Any) -> tuple[Tensor, ...]:
+        of: Tensor | None = args[weight]
+        if of is None or all(kept.dtype == of.dtype for kept in out[1:]):
+            return out
+        return (out[0], *(kept.new_empty(kept.shape, dtype=of.dtype) for kept in out[1:]))
+
+    return corrected
 
 
 def _layout_of(x: Tensor) -> torch.memory_format:
@@ -95,24 +121,38 @@ def _layout_of(x: Tensor) -> torch.memory_format:
     return torch.channels_last if is_last and not x.is_contiguous() else torch.contiguous_format
 
 
-NORM_BACKWARD: Mapping[str, Callable[[Tensor], torch.memory_format]] = {
-    "aten.native_batch_norm_backward": _layout_of,  # batch_norm_backward_cpu in Normalization.cpp
-    "aten.native_group_norm_backward": _layout_of,  # group_norm.cpp
-    # From a copy where the input is not contiguous (layer_norm_backward_cpu in layer_norm.cpp).
-    "aten.native_layer_norm_backward": lambda _: torch.contiguous_format,
-}
-"""Gradient of a norm -> the layout that a CPU's kernel gives that of the norm's input."""
-
-
 def laid_out_as(
-    layout: torch.memory_format, out: tuple[Tensor | None, ...]
-) -> tuple[Tensor | None, ...]:
+    layout_of: Callable[[Tensor], torch.memory_format],
+) -> Callable[..., tuple[Tensor | None, ...]]:
     """Give the gradient of a norm's fake input the layout that a CPU's has.
 
     Fake tensors have that of the output's gradient or of the input; where the two differ, a copy
     would be counted that does not run, or one left out.
     """
-    gradient, *others = out
-    if gradient is None or gradient.is_contiguous(memory_format=layout):
-        return out
-    return (torch.empty_like(gradient, memory_format=layout), *others)
+
+    def corrected(
+        out: tuple[Tensor | None, ...], _: Tensor, x: Tensor, *args: Any
+    ) -> tuple[Tensor | None, ...]:
+        gradient, *others = out
+        layout = layout_of(x)
+        if gradient is None or gradient.is_contiguous(memory_format=layout):
+            return out
+        return (torch.empty_like(gradient, memory_format=layout), *others)
+
+    return corrected
+
+
+AS_REAL: Mapping[str, Callable[..., Any]] = {
+    **dict.fromkeys(("aten.view", "aten._unsafe_view", "aten._reshape_alias"), as_viewed),
+    **dict.fromkeys(("aten.im2col", "aten.col2im"), resized),
+    "aten.native_layer_norm": with_statistics(weight=2),
+    "aten.native_group_norm": with_statistics(weight=1),
+    "aten.native_batch_norm": with_statistics(weight=1),
+    # batch_norm_backward_cpu in Normalization.cpp; group_norm.cpp
+    "aten.native_batch_norm_backward": laid_out_as(_layout_of),
+    "aten.native_group_norm_backward": laid_out_as(_layout_of),
+    # From a copy where the input is not contiguous (layer_norm_backward_cpu in layer_norm.cpp).
+    "aten.native_layer_norm_backward": laid_out_as(lambda _: torch.contiguous_format),
+}
+"""Operators whose fake outputs differ from real ones; from both and the arguments to a real one's
+shape, strides, dtype and bytes."""

@@ -16,15 +16,11 @@ from torch._subclasses.fake_tensor import FakeTensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from attnbench.counting.as_without_mode import (
+    APART,
+    AS_REAL,
     COMPOSITE,
-    NORM_BACKWARD,
-    WEIGHT_OF_NORM,
-    as_viewed,
     is_composite,
-    laid_out_as,
-    linear,
     views_keep_their_base,
-    with_statistics,
 )
 from attnbench.counting.gaps import may_multiply
 from attnbench.counting.masks import as_computed, is_number
@@ -42,17 +38,19 @@ FREE = {
     "aten._unsafe_view",
     "aten.unsafe_split",
     *("aten.as_strided_", "aten.squeeze_", "aten.unsqueeze_", "aten.transpose_", "aten.t_"),
+    *("aten.detach_", "aten._efficientzerotensor"),
     *("prim.device", "profiler._record_function_enter_new", "profiler._record_function_exit"),
     "aten._local_scalar_dense",
 }
 """Allocations, views that PyTorch does not mark as such, and questions: free under every rule."""
 
-VIEWS = {"aten.view", "aten._unsafe_view", "aten._reshape_alias"}
-"""Views by shape, whose strides a kernel computes."""
+CONSTANT = "aten.lift_fresh"
+"""Of a tensor that ``torch.tensor`` has just made of numbers, before the mode can see it."""
 
 MASKED = {
     *("aten.convolution_backward", "aten.native_batch_norm_backward"),
     *("aten.native_group_norm_backward", "aten.native_layer_norm_backward"),
+    "aten.grid_sampler_2d_backward",
 }
 """Their last argument says which gradients are asked for."""
 
@@ -213,22 +211,19 @@ class Trace(TorchDispatchMode):
         name = operator_name(func)
         if torch.is_inference_mode_enabled() and is_composite(func):  # it arrives whole
             with self, nullcontext() if func.is_view else views_keep_their_base():
-                out = linear(*args) if name == "aten.linear" else None
+                out = APART[name](*args, **kwargs) if name in APART else None
                 return func._op_dk(COMPOSITE, *args, **kwargs) if out is None else out
         if name in COMPUTED:  # of other operators, which arrive one by one
             with self:
                 return COMPUTED[name](*args, **kwargs)
         given = tensors_in(args, kwargs)
-        inputs = {tensor.untyped_storage()._cdata for tensor in _dense(given)}
+        before = [] if name == CONSTANT else given
+        inputs = {tensor.untyped_storage()._cdata for tensor in _dense(before)}
         out = func(*args, **kwargs)
         if self._counts and any(tensor.layout in SPARSE for tensor in (*given, *tensors_in(out))):
             raise SparseError
-        if name in VIEWS and isinstance(out, FakeTensor):
-            out = as_viewed(out, *args[:2])
-        if name in WEIGHT_OF_NORM and isinstance(out[0], FakeTensor):
-            out = with_statistics(out, args[WEIGHT_OF_NORM[name]])
-        if name in NORM_BACKWARD and isinstance(out[0], FakeTensor):
-            out = laid_out_as(NORM_BACKWARD[name](args[1]), out)
+        if name in AS_REAL and any(isinstance(t, FakeTensor) for t in tensors_in(out)):
+            out = AS_REAL[name](out, *args)
         made = out
         if name in MASKED:  # fake tensors also make the gradients that are not asked for
             made = [gradient for gradient, asked in zip(out, args[-1], strict=True) if asked]

@@ -17,7 +17,7 @@ from dataclasses import asdict
 
 from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
-from attnbench.counting.as_without_mode import BiasInPlace
+from attnbench.counting.as_without_mode import TakenApart
 from attnbench.counting.dispatch import Trace
 from attnbench.counting.operators import OPERATORS
 from attnbench.counting.operators.cost import Cost
@@ -41,7 +41,7 @@ def count_step(
     with mode or nullcontext():
         for part in parts.values():
             part()
-        with FlopCounterMode(display=False) as counter, recorded, BiasInPlace():
+        with FlopCounterMode(display=False) as counter, recorded, TakenApart():
             for name, part in parts.items():
                 before = counter.get_total_flops()
                 with recorded.within(name):

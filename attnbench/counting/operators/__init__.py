@@ -11,6 +11,7 @@ import torch
 from attnbench.counting.operators.cost import Operator
 from attnbench.counting.operators.elementwise import ELEMENTWISE
 from attnbench.counting.operators.folding import FOLDING
+from attnbench.counting.operators.gradients import GRADIENTS
 from attnbench.counting.operators.moves import MOVES
 from attnbench.counting.operators.normalisation import NORMALISATION
 from attnbench.counting.operators.products import PRODUCTS
@@ -24,6 +25,7 @@ _STATED: dict[str, Operator] = {
     **NORMALISATION,
     **SAMPLING,
     **MOVES,
+    **GRADIENTS,
     **TRAINING,
 }
 

@@ -1,5 +1,7 @@
 """Operators that run in training alone: losses, gradients and what makes random numbers.
 
+Those of what moves, folds or resamples a map are in ``gradients.py``.
+
 A gradient of a convolution or a product costs as many multiply-accumulates as its forward, once for
 each gradient that is asked for. That of an element-wise function is one operation an element, as
 the function is.
@@ -13,7 +15,6 @@ from typing import Any
 from torch import Tensor
 
 from attnbench.counting.operators.cost import Operator, per_input, per_output, rows
-from attnbench.counting.operators.folding import adaptive_window
 from attnbench.counting.operators.products import scores
 
 
@@ -53,11 +54,6 @@ def layer_norm_backward_sums(out: Tensor, grad: Tensor, *args: Any) -> int:
     return grad.numel() * (2 + mask[1] + mask[2])
 
 
-def average_backward_sums(out: Tensor, grad: Tensor, x: Tensor, kernel: list[int], *_: Any) -> int:
-    """Add each gradient to all elements of its window."""
-    return grad.numel() * (kernel[0] * kernel[-1])
-
-
 def attention_backward_macs(
     out: Tensor, grad: Tensor, query: Tensor, key: Tensor, value: Tensor, *_: Any
 ) -> int:
@@ -83,9 +79,10 @@ TRAINING: dict[str, Operator] = {
     ),
     **rows(
         """
-        elu_backward gelu_backward hardsigmoid_backward hardswish_backward hardtanh_backward
-        leaky_relu_backward logit_backward mish_backward sigmoid_backward silu_backward
-        softplus_backward tanh_backward threshold_backward
+        elu_backward gelu_backward hardshrink_backward hardsigmoid_backward hardswish_backward
+        hardtanh_backward leaky_relu_backward log_sigmoid_backward logit_backward mish_backward
+        rrelu_with_noise_backward sigmoid_backward silu_backward softplus_backward
+        softshrink_backward tanh_backward threshold_backward
         """,
         Operator(elementwise=per_output(1)),
     ),
@@ -110,30 +107,7 @@ TRAINING: dict[str, Operator] = {
         elementwise=lambda out, x, target, *_: target.numel() + 1,
     ),
     "aten.nll_loss_backward": Operator(elementwise=lambda out, grad, x, target, *_: target.numel()),
-    # Pooling gives each gradient back to where it came from.
-    **rows(
-        """
-        adaptive_max_pool2d_backward max_pool2d_with_indices_backward reflection_pad2d_backward
-        replication_pad2d_backward
-        """,
-        Operator(reductions=per_input(1)),
-    ),
-    "aten.avg_pool2d_backward": Operator(
-        elementwise=per_input(1), reductions=average_backward_sums
-    ),
-    "aten._adaptive_avg_pool2d_backward": Operator(
-        elementwise=per_input(1), reductions=lambda out, grad, x: adaptive_window(grad, x)
-    ),
-    # Each gradient, weighted, to the neighbours that were interpolated.
-    "aten.upsample_bilinear2d_backward": Operator(
-        elementwise=per_input(4), reductions=per_input(4)
-    ),
-    "aten.upsample_bicubic2d_backward": Operator(
-        elementwise=per_input(16), reductions=per_input(16)
-    ),
-    "aten.upsample_nearest2d_backward": Operator(reductions=per_input(1)),
     **rows("embedding_dense_backward", Operator(reductions=per_input(1))),
-    **rows("select_backward slice_backward", Operator()),
     # A random number for each element; dropout scales what it keeps.
     **rows(
         "bernoulli bernoulli_ normal_ rand rand_like randn uniform_",
