@@ -1,13 +1,15 @@
 """Imported first by the fork server: it ends with the process that started it.
 
 Else it would outlive a killed process until it has imported all that it prepares. Linux only;
-elsewhere it ends when these imports are done. A copy that was forked for a process that is killed
-before it has sent the work ends without a traceback.
+elsewhere it ends when these imports are done. It ends without a traceback where a custom module
+writes into the pipe that tells it that nobody needs it any more (the next process starts another
+one), and so does a copy that was forked for a process that is killed before it has sent the work.
 """
 
 from __future__ import annotations
 
 import ctypes
+import os
 import signal
 import sys
 from types import TracebackType
@@ -16,11 +18,13 @@ PR_SET_PDEATHSIG = 1
 
 
 def report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """Show an error that ends a process, but not that there was nobody to send it any work."""
-    if kind is not EOFError:
+    """Show an error that ends a process, but not what is only said of its pipes."""
+    of_pipes = kind is EOFError or (kind is AssertionError and os.getpid() == SERVER)
+    if not of_pipes:
         sys.__excepthook__(kind, error, trace)
 
 
+SERVER = os.getpid()
 IS_FORK_SERVER = sys.orig_argv[-1].startswith("from multiprocessing.forkserver")
 
 if IS_FORK_SERVER:

@@ -375,6 +375,26 @@ def test_a_fork_server_that_was_killed_is_started_again(tmp_path):
     assert (shown.stdout, shown.stderr) == ("(3, 2)\n", "")
 
 
+def test_a_fork_server_whose_pipe_a_module_writes_to_is_replaced_without_a_word(tmp_path):
+    code = (
+        "import os\n"
+        "from multiprocessing import forkserver\n"
+        "from attnbench.system import worker\n"
+        "def write():\n"
+        "    os.write(forkserver._forkserver._forkserver_alive_fd, b'x')\n"
+        "    return os.getppid()\n"
+        "if __name__ == '__main__':\n"
+        "    first = worker.call(write)\n"
+        "    os.waitid(os.P_PID, first, os.WEXITED | os.WNOWAIT)\n"
+        "    print(worker.call(os.getppid) != first)\n"
+    )
+    (tmp_path / "writes.py").write_text(code)
+    shown = subprocess.run(
+        [sys.executable, tmp_path / "writes.py"], check=True, capture_output=True, text=True
+    )
+    assert (shown.stdout, shown.stderr) == ("True\n", "")
+
+
 def stop_the_fork_server():
     os.kill(os.getppid(), signal.SIGSTOP)
 

@@ -76,6 +76,8 @@ class Watch:
         self.torch = {name: read(setting) for name, setting in WATCHED.items()}
         self.process = {name: process_state.texts(name) for name in process_state.SETTINGS}
         self.threads = process_state.Threads()
+        for part in (self, self.code, self.threads):
+            loaded_code.keep_methods(part)
 
     def require_unchanged(self, who: str, *, idle: bool = False, in_round: bool = False) -> None:
         """Refuse any change since this was made.

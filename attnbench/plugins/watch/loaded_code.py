@@ -88,6 +88,7 @@ class LoadedCode:
                 if (function := _function(value)) is not None:
                     functions[id(function)] = function
         self.functions = [*functions.values()]
+        self.changed_in = Namespace.changed  # as it is now
         self.parts = {part: [*map(get, self.functions)] for part, get in PARTS.items()}
         self.bases = [*map(bases_of, self.classes)]
 
@@ -126,7 +127,7 @@ class LoadedCode:
             if sys.modules.get(title) is not module:  # what imports it from now on gets another
                 yield f"sys.modules[{title!r}]", sys.modules.get(title)
         for namespace in self.namespaces:
-            yield from namespace.changed()
+            yield from self.changed_in(namespace)
         for part, get in PARTS.items():
             if not all(map(is_, map(get, self.functions), self.parts[part])):
                 for function, before in zip(self.functions, self.parts[part], strict=True):
@@ -137,6 +138,13 @@ class LoadedCode:
             for owner, bases in zip(self.classes, self.bases, strict=True):
                 if owner.__mro__ is not bases:
                     yield f"the base classes of {owner.__module__}.{owner.__qualname__}", owner
+
+
+def keep_methods(of: object) -> None:
+    """Give an object its methods as they are now: custom code may replace those of its class."""
+    for name, value in vars(type(of)).items():
+        if isinstance(value, FunctionType) and not name.startswith("__"):
+            vars(of).setdefault(name, MethodType(value, of))
 
 
 def is_code(value: object) -> bool:
