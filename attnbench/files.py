@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
 from contextlib import suppress
+from errno import EINVAL
 from pathlib import Path
 
 from attnbench.errors import UserError
@@ -53,6 +55,29 @@ def require_folder(folder: Path) -> None:
         raise UserError(
             f"cannot write to {folder}: nothing can be made in {there} ({error.strerror})"
         ) from error
+
+
+def resolved(path: Path) -> Path:
+    """Return a path without links and dots, whatever a user names.
+
+    ``Path.resolve`` raises a RuntimeError of links that lead to each other before Python 3.13.
+    """
+    return Path(os.path.realpath(path))
+
+
+def read_named(path: Path) -> bytes:
+    """Read a file that a user names, or a pipe; one that nobody writes to is empty.
+
+    Raises:
+        OSError: it cannot be read, or is a device, which may have no end (``/dev/zero``).
+    """
+    at_once = getattr(os, "O_NONBLOCK", 0)  # opening such a pipe waits for a writer otherwise
+    with os.fdopen(os.open(path, os.O_RDONLY | at_once), "rb") as file:
+        mode = os.fstat(file.fileno()).st_mode
+        if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
+            raise OSError(EINVAL, "it is a device and no file")
+        os.set_blocking(file.fileno(), True)
+        return file.read()
 
 
 def append_whole(path: Path, data: bytes) -> None:

@@ -15,6 +15,9 @@ MOST_OF_ERROR = 300
 MOST_OF_LIST = 600
 """Characters of the known words that a message lists."""
 
+MOST_OF_MESSAGE = 900
+"""Characters of a message, whatever it quotes."""
+
 MOST_OF_NAME = 80
 """Characters of the name of an error's class."""
 
@@ -37,6 +40,14 @@ def printable(text: str, most: int | None = None) -> str:
     """
     line = visible(_BREAKS.sub(" ", text).strip(" "))
     return line if most is None or len(line) <= most else f"{line[: most - 1]}…"
+
+
+def shortened(message: str, most: int = MOST_OF_MESSAGE) -> str:
+    """Return a message with an ellipsis in the middle where it is longer: its ends say most."""
+    if len(message) <= most:
+        return message
+    half = (most - 1) // 2
+    return f"{message[: most - 1 - half]}…{message[-half:]}"
 
 
 def visible(text: str) -> str:

@@ -1,5 +1,7 @@
 """Call the command line with random arguments: ``python benchmarks/attack_arguments.py``.
 
+With ``--each`` instead with every parameter of every command in turn as a path that is hard to use.
+
 Each list names a command or none, and options with values that are valid, nearly valid or nasty.
 What would measure, count or start a process is replaced by a refusal, so that only the reading and
 checking of arguments is tried, and what commands do with files. Lists are tried in child processes,
@@ -69,6 +71,12 @@ NASTY = (
     *("/dev/full", "/dev/null/x", "/proc/self/mem", "/proc/none", "@file.txt", "*.py", "file:///x"),
     *("[red]x[/]", "$(id)", "`id`", "; id", "::error::x", "##[error]x", "=1+1", "<b>", "&amp;"),
 )
+
+PATHS = (
+    *("x" * 300, "x/" * 3_000, "\udcff", "\0", "secret/x", "loop", "loop/x", "fifo", "dangling"),
+    *("~nosuchuser", "file.txt/x", "/proc/self/mem", "/dev/full"),
+)
+"""What no file can be made at, or read from as usual."""
 
 MODULES = ("se", "SA", "all", "se,sa", "sa,groups=8", "mod.py:Gate", "timm:eca", "sk,r=16")
 SPECS = (
@@ -191,6 +199,23 @@ def arguments(random: Random, commands: dict[str, list[Any]]) -> list[str]:
     return [*first, *words]
 
 
+def each(commands: dict[str, list[Any]]) -> list[list[str]]:
+    """Return lists of possible values, but for one parameter at a time, which is a path."""
+    found = []
+    for name, known in commands.items():
+        values = {p.name: KNOWN.get(p.name, ("1",))[0] for p in known}
+        positional = [p for p in known if p.param_type_name == "argument"]
+        options = [p for p in known if p.param_type_name == "option" and not p.is_flag]
+        needed = [word for p in options if p.required for word in (p.opts[0], values[p.name])]
+        for path in PATHS:
+            for odd in positional:
+                words = [path if p is odd else values[p.name] for p in positional]
+                found.append([name, *words, *needed])
+            given = [name, *(values[p.name] for p in positional), *needed]
+            found += [[*given, option.opts[0], path] for option in options]
+    return found
+
+
 def place(folder: Path) -> None:
     """Make the files and folders that the values name."""
     folder.mkdir(parents=True)
@@ -238,7 +263,7 @@ class Touched:
         for path in paths:
             if isinstance(path, int):
                 continue
-            full = str(Path(os.fsdecode(path)).absolute().resolve())
+            full = os.path.realpath(os.fsdecode(path))
             inside = f"{full}/".startswith(f"{self.folder}/")
             if not inside and full != os.devnull and "__pycache__" not in full:
                 self.found.append(f"{event} {full!a}")
@@ -310,18 +335,27 @@ def line_fault(status: int | None, shown: str) -> str:
     return ""
 
 
-def batch(seed: int, first: int, count: int, folder: Path) -> list[tuple[str, list[str]]]:
-    """Try lists in this process, from a folder that is made; return endings and faults."""
+def batch(
+    seed: int | None, first: int, count: int, folder: Path, step: int = 1
+) -> list[tuple[str, list[str]]]:
+    """Try lists in this process, from a folder that is made; return endings and faults.
+
+    Without a seed those of :func:`each`. Of the lists every ``step``-th is tried.
+    """
     place(folder)
     before, handlers = Path.cwd(), {number: signal.signal(number, _hang) for number in ALARMS}
     touched, commands, results = Touched(), parameters(), []
+    one_by_one = each(commands) if seed is None else []
     home = {"HOME": str(folder), "MPLCONFIGDIR": str(folder)}
     home |= {"GITHUB_STEP_SUMMARY": str(folder / "summary.md")}
     try:
         os.chdir(folder)
         with stubbed(), mock.patch.dict(os.environ, home):
-            for number in range(first, first + count):
-                words = arguments(Random(f"{seed} {number}"), commands)
+            for number in range(first, first + count * step, step):
+                if seed is None:
+                    words = one_by_one[number]
+                else:
+                    words = arguments(Random(f"{seed} {number}"), commands)
                 touched.folder = folder.resolve()
                 status, shown, fault = called(words)
                 touched.folder = None
@@ -343,13 +377,16 @@ def batch(seed: int, first: int, count: int, folder: Path) -> list[tuple[str, li
 
 def attack(
     seconds: float,
-    seed: int,
+    seed: int | None,
     count: int = 1_000,
     *,
     at_once: int = 250,
     say: Callable[[str], object] = print,
 ) -> dict[str, int]:
-    """Try that many lists in child processes, or as many as the time allows; return the table."""
+    """Try that many lists in child processes, or as many as the time allows; return the table.
+
+    Without a seed the first of :func:`each`.
+    """
     deadline, counts = monotonic() + seconds, Counter[str]()
     faults = dict.fromkeys(FAULTS, 0)
     with tempfile.TemporaryDirectory() as temporary:
@@ -358,7 +395,7 @@ def attack(
             if left_s <= 0:
                 break
             size = min(at_once, count - first)
-            words = [str(Path(temporary) / str(first)), *map(str, (seed, first, size))]
+            words = [str(Path(temporary) / str(first)), json.dumps([seed, first, size])]
             command = [sys.executable, __file__, "--batch", *words]
             try:
                 done = subprocess.run(
@@ -385,13 +422,17 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=1_000)
     parser.add_argument("--seconds", type=float, default=600)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--batch", nargs=4, help=argparse.SUPPRESS)
+    parser.add_argument("--each", action="store_true", help="One path at a time, nothing random.")
+    parser.add_argument("--batch", nargs=2, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.batch:
-        folder, *numbers = given.batch
-        print(json.dumps(batch(*map(int, numbers), Path(folder))))
+        folder, numbers = given.batch
+        print(json.dumps(batch(*json.loads(numbers), Path(folder))))
         return
-    table = attack(given.seconds, given.seed, given.count)
+    if given.each:
+        table = attack(given.seconds, None, len(each(parameters())))
+    else:
+        table = attack(given.seconds, given.seed, given.count)
     print("\n".join(f"{name:>12} {count:5}" for name, count in table.items()))
     sys.exit(int(any(table[fault] for fault in FAULTS)))
 

@@ -231,7 +231,7 @@ def simulated() -> Iterator[None]:
         (warm_up, "step", lambda *_: machine.step(0.03)),
         (timing, "clock_for", lambda _: machine),
         (process_settings, "settle", lambda _: None),
-        (render, "drawn", lambda *_: [render.Drawing("plot", "A plot", "", "<svg></svg>", b"PNG")]),
+        (render, "drawn", lambda *_: [render.Drawing("plot", "A plot", "", "", "<svg/>", b"PNG")]),
         (planning, "_tried", lambda *_: ({}, {})),
         (store, "_LOCKED", {}),
     )

@@ -45,3 +45,15 @@ def test_a_fault_that_is_gone_when_tried_alone_is_counted_apart():
     assert (table["modules"], table["hang"], table["victims"]) == (3, 0, 1)
     assert table["not repeated"] == 1
     assert attack_modules.repeated(results[:1], lambda _: 1 / 0) == results[:1]
+
+
+def test_a_path_that_is_hard_to_use_is_refused_in_a_line_by_every_command(tmp_path):
+    """Every seventh of two thousand lists: ``benchmarks/attack_arguments.py --each`` tries all."""
+    names = [words[0] for words in attack_arguments.each(attack_arguments.parameters())]
+    assert {"run", "report", "sweep", "train"} < {*names}
+    assert len(names) > 1_900
+    results = attack_arguments.batch(
+        seed=None, first=3, count=280, folder=tmp_path / "there", step=7
+    )
+    assert [fault for _, faults in results for fault in faults] == []
+    assert len(results) == 280

@@ -7,6 +7,7 @@ from attnbench.text import (
     markdown_text,
     no_command,
     printable,
+    shortened,
     spreadsheet,
     unknown,
     visible,
@@ -17,6 +18,12 @@ def test_text_on_one_line_is_as_long_as_allowed():
     assert printable("nine nine", 9) == "nine nine"
     assert printable("nine nine nine", 9) == "nine nin…"
     assert printable(" two\nlines\t\r\n ") == "two lines"
+
+
+def test_a_long_message_keeps_its_ends():
+    assert shortened("cannot read x: no such file", 27) == "cannot read x: no such file"
+    assert shortened("cannot read xxxxx: no such file", 27) == "cannot read x… no such file"
+    assert len(shortened("a" * 6_000)) == 900
 
 
 ESCAPED = {

@@ -16,6 +16,7 @@ from torchvision.datasets import ImageFolder
 from torchvision.datasets.folder import IMG_EXTENSIONS
 
 from attnbench.errors import UserError
+from attnbench.files import resolved
 from attnbench.records.evaluation import Data, Preprocessing
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -71,9 +72,9 @@ def _require_each_once(path: Path) -> None:
         OSError: a folder that cannot be read.
     """
     classes = sorted(p for p in path.iterdir() if p.is_dir() and p.name[0] != ".")
-    places: dict[Path, Path] = {path.resolve(): path}
+    places: dict[Path, Path] = {resolved(path): path}
     for folder in classes:
-        place = folder.resolve()
+        place = resolved(folder)
         if other := places.get(place):
             raise UserError(f"{folder} and {other} are the same folder: one of them is a link")
         places[place] = folder
@@ -142,7 +143,7 @@ def described(folder: Folder, digests: Iterable[str]) -> Data:
     by_path = sorted(zip(names, digests, strict=True))
     text = "".join(f"{digest}  {name}\n" for name, digest in by_path)
     return Data(
-        name=Path(folder.root).resolve().name,
+        name=resolved(Path(folder.root)).name,
         sha256=hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest(),
         folders=len(folder.classes),
         order=folder.order,

@@ -135,6 +135,8 @@ def require_there(file: Path, data: Path) -> None:
         UserError: one of them.
     """
     try:
+        if file.is_fifo():  # to open it would wait for whoever writes to it
+            raise ValueError("it is a pipe and no file")
         with file.open("rb"):
             pass
     except (OSError, ValueError) as error:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from attnbench.analysis import replicates
 from attnbench.errors import UserError
+from attnbench.files import resolved
 from attnbench.records import store
 from attnbench.text import printable
 
@@ -41,7 +42,7 @@ def save(name: str, runs: Path) -> Path:
         beside = Path(tempfile.mkdtemp(prefix=".saving-", dir=FOLDER))
         try:
             for number, run in enumerate(store.runs_in(runs), start=1):
-                copy = beside / f"{number:02}-{run.resolve().name}"
+                copy = beside / f"{number:02}-{resolved(run).name}"
                 copy.mkdir()
                 shutil.copyfile(run / store.FILE_NAME, copy / store.FILE_NAME)
             beside.chmod(0o755)

@@ -9,6 +9,7 @@ from pathlib import Path
 from attnbench import formatting
 from attnbench.analysis.replicates import machine_doubt, processor
 from attnbench.errors import UserError
+from attnbench.files import resolved
 from attnbench.records import store
 from attnbench.records.run import Run
 from attnbench.records.run import read as read_run
@@ -116,7 +117,7 @@ def history(folders: Sequence[Path], scatter: float | None = None) -> History:
 
 def _read(folders: Sequence[Path]) -> tuple[list[tuple[str, Run]], list[str]]:
     paths = dict.fromkeys(
-        path.resolve() for folder in folders for path in store.runs_in(folder) or [folder]
+        resolved(path) for folder in folders for path in store.runs_in(folder) or [folder]
     )
     runs = [(printable(path.name), read_run(path)) for path in paths]
     isolated = [name for name, run in runs if run.case.isolated]

@@ -36,7 +36,7 @@ from attnbench.cli.sweep.sweep import sweep
 from attnbench.cli.sweep.worker import worker
 from attnbench.errors import UserError
 from attnbench.modules import SettingsError
-from attnbench.text import printable
+from attnbench.text import printable, shortened
 
 app = typer.Typer(
     cls=HelpOfAll,
@@ -115,7 +115,15 @@ def main(arguments: list[str] | None = None) -> None:
     except (UserError, SettingsError, _USAGE_ERROR) as error:
         message = getattr(error, "format_message", error.__str__)()  # names the option
         usage = isinstance(error, _USAGE_ERROR)  # which quotes what was written, however long
-        output.complain(printable(_plainer(message), MOST_OF_USAGE) if usage else message)
+        shown = printable(_plainer(message), MOST_OF_USAGE) if usage else shortened(message)
+        output.complain(shown)
+        status = 2
+    except OSError as error:
+        if error.filename is None:
+            raise
+        # Of a file that nothing could be asked about: a name that is too long, or no permission.
+        name = error.filename if isinstance(error.filename, str) else repr(error.filename)
+        output.complain(shortened(f"cannot use {printable(name)}: {error.strerror}"))
         status = 2
     except KeyboardInterrupt:
         output.complain("interrupted")

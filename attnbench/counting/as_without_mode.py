@@ -51,7 +51,8 @@ def one_hot(classes: Tensor, num_classes: int = -1) -> Tensor | None:
     greatest = torch.aminmax(classes).max
     count = num_classes if num_classes >= 0 else int(greatest.item()) + 1
     del greatest
-    return classes.new_zeros((*classes.shape, count)).scatter_(-1, classes.unsqueeze(-1), 1)
+    zeros = torch.zeros((*classes.shape, count), dtype=classes.dtype, device=classes.device)
+    return zeros.scatter_(-1, classes.unsqueeze(-1), 1)
 
 
 APART: Mapping[str, Callable[..., Tensor | None]] = {

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from attnbench.errors import UserError
+from attnbench.files import read_named
 from attnbench.text import printable
 
 FORMAT = "expected is COCO's format: an object with 'images', 'annotations' and 'categories'"
@@ -103,7 +104,7 @@ def read(file: Path, *, flat: bool = False) -> Annotations:
             without an area.
     """
     try:
-        data = json.loads(file.read_bytes())
+        data = json.loads(read_named(file))
     except OSError as error:
         raise UserError(f"cannot read {file}: {error.strerror or error}") from error
     except (ValueError, RecursionError) as error:

@@ -22,6 +22,7 @@ from attnbench.detection.networks import detector
 from attnbench.detection.options import has_masks
 from attnbench.devices import table as devices
 from attnbench.errors import UserError
+from attnbench.files import resolved
 from attnbench.hosts import check_module
 from attnbench.hosts.conditions import Conditions
 from attnbench.plugins.resolve import parse
@@ -140,7 +141,7 @@ def evaluate(prepared: Prepared, progress: Progress) -> Precision:
         source=prepared.source,
         weights=prepared.weights,
         data=DetectionData(
-            name=images.folder.resolve().name,
+            name=resolved(images.folder).name,
             annotations=images.annotations.file.name,
             sha256=images.digest(),
             images=len(images),

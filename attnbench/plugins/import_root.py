@@ -14,6 +14,7 @@ from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
+from attnbench.files import resolved
 from attnbench.modules import SettingsError
 from attnbench.plugins import foreign
 from attnbench.plugins.code import imports
@@ -28,7 +29,7 @@ def folder_of(root: str, folder: Path, source: str) -> Path:
         SettingsError: there is no such folder.
     """
     try:
-        found = (folder / Path(root).expanduser()).resolve()
+        found = resolved(folder / Path(root).expanduser())
         if found.is_dir():
             return found
     except (OSError, RuntimeError, ValueError):  # no such user, a loop of links, NUL
@@ -108,7 +109,7 @@ def _require_from(root: Path, covered: Iterable[Path], source: str) -> None:
 
 def _where(module: ModuleType) -> Path | None:
     file = getattr(module, "__file__", None) or next(iter(getattr(module, "__path__", ())), None)
-    return None if file is None else Path(file).resolve()
+    return None if file is None else resolved(Path(file))
 
 
 def require_covered(

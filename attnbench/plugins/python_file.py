@@ -11,6 +11,7 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 
+from attnbench.files import resolved
 from attnbench.modules import SettingsError
 from attnbench.plugins import foreign, import_root
 from attnbench.plugins.code import digest, imports
@@ -109,7 +110,7 @@ def _roots(source: str, folder: Path, root: Path | None) -> list[Path]:
 def _parts(source: str, folder: Path) -> tuple[Path, str]:
     file, _, name = source.rpartition(":")
     try:
-        return (folder / Path(file).expanduser()).resolve(), name
+        return resolved(folder / Path(file).expanduser()), name
     except (OSError, RuntimeError, ValueError) as error:  # no such user, a loop of links, NUL
         raise SettingsError(f"{source!a}: there is no Python file of that name: {error}") from error
 

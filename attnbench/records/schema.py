@@ -48,6 +48,10 @@ Shape = tuple[int, ...]
 FEWEST_ROUNDS = 6
 """Of fewer there is no 95% interval of a median."""
 
+PEAK = "peak_live_bytes"
+OF_OPERATORS = {"macs", "elementwise", "reductions", "bytes_read", "bytes_written", "kernels", PEAK}
+"""The details of rules that count every operator, whose names begin with ``executed``."""
+
 SAME_SUM = 1e-12
 """Relative: profilers count nanoseconds, and a step takes less than minutes."""
 
@@ -70,15 +74,15 @@ class Count:
     computed: str | None = None
 
     def __post_init__(self) -> None:
-        """Refuse parts that do not add up to ``details``; peaks are no sums."""
-        for key, total in (self.details or {}).items() if self.parts else ():
-            if key != "peak_live_bytes" and total != _sum(self.parts or {}, key):
+        """Refuse parts that do not split ``details``; peaks are no sums."""
+        if not self.parts or self.details is None:
+            return
+        for name, part in self.parts.items():
+            if unlike := part.keys() ^ self.details.keys():
+                raise ValueError(f"{min(unlike)!r} is in its details or in its part {name!r} alone")
+        for key, total in self.details.items():
+            if key != PEAK and total != sum(part[key] for part in self.parts.values()):
                 raise ValueError(f"the {key} of its parts are not those of its details")
-
-
-def _sum(parts: Mapping[str, Mapping[str, int]], key: str) -> int | None:
-    figures = [part[key] for part in parts.values() if key in part]
-    return sum(figures) if len(figures) == len(parts) else None
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -126,10 +130,13 @@ class Counts:
     shape: InputShape | None = None
 
     def __post_init__(self) -> None:
-        """Refuse a rule that has counted nothing."""
+        """Refuse a rule that has counted nothing, or not what it counts."""
         for rule, count in self.rules.items():
             if count.params is None and count.operations is None:
                 raise ValueError(f"{rule!r} counts params, operations or both, not neither")
+            of_operators = rule.startswith("executed") and count.details is not None
+            if of_operators and (unlike := OF_OPERATORS ^ (count.details or {}).keys()):
+                raise ValueError(f"the details of {rule!r} lack or add {min(unlike)!r}")
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from attnbench.errors import UserError
+from attnbench.files import resolved
 from attnbench.records.case import CASE_OPTIONS
 from attnbench.records.jsonl import JsonLines, writing_to
 from attnbench.records.schema import OLDEST, SCHEMA, Entry, Environment, Record
@@ -70,7 +71,7 @@ def lock(folder: Path, file_name: str = FILE_NAME) -> None:
     Raises:
         UserError: another process writes to it, or it cannot be written to.
     """
-    path = (folder / file_name).resolve()
+    path = resolved(folder / file_name)
     if path in _LOCKED:
         _require_writer(folder, file_name)
         return
@@ -87,7 +88,7 @@ def lock(folder: Path, file_name: str = FILE_NAME) -> None:
 
 
 def _require_writer(folder: Path, file_name: str = FILE_NAME) -> None:
-    if _LOCKED.get((folder / file_name).resolve(), os.getpid()) != os.getpid():
+    if _LOCKED.get(resolved(folder / file_name), os.getpid()) != os.getpid():
         raise UserError(
             f"cannot write to {folder}: this process is a fork of the one that opened its records"
         )

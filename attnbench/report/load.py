@@ -13,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from attnbench.errors import UserError
+from attnbench.files import resolved
 from attnbench.records import evaluation, precision, run, store
 from attnbench.records.evaluation import Evaluation
 from attnbench.records.precision import Precision
@@ -76,15 +77,15 @@ def load(*folders: Path, scatter: float | None = None) -> Loaded:
         with suppress(OSError):
             inside = sorted(place for place in folder.iterdir() if place.is_dir())
         places = [place for place in (folder, *inside) if not store.holds_a_file(place)]
-        apart = {place.resolve(): evaluation.read(place) for place in places}
+        apart = {resolved(place): evaluation.read(place) for place in places}
         trained = training_store.in_folder(folder)
-        trainings |= {place.resolve(): each_metric(known) for place, known in trained.items()}
-        precise = {place.resolve(): precision.read(place) for place in (folder, *inside)}
+        trainings |= {resolved(place): each_metric(known) for place, known in trained.items()}
+        precise = {resolved(place): precision.read(place) for place in (folder, *inside)}
         others = any(apart.values()) or trained or any(precise.values())
         paths += store.runs_in(folder) or ([] if others else [folder])
         evaluations |= apart
         precisions |= precise
-    if len({path.resolve() for path in paths}) < len(paths):
+    if len({resolved(path) for path in paths}) < len(paths):
         raise UserError("a run was given twice")
     found = {path: run.read(path) for path in paths}
     runs = {

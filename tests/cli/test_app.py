@@ -48,6 +48,10 @@ import attnbench
         (["report"], "DIR"),
         (["check", "--only", "foo"], "no computable claim matches 'foo'"),
         (["check", "--limits", "/nonexistent"], "cannot read"),
+        (["check", "--limits", "/dev/zero"], "cannot read /dev/zero: it is a device and no file"),
+        (["sweep", "/dev/zero"], "cannot read /dev/zero: it is a device and no file"),
+        (["compare", "x" * 300, "a"], f"cannot use {'x' * 300}: File name too long"),
+        (["run", "--out", "x/" * 3_000], "…"),
         (["check", "--budget", "/nonexistent"], "cannot read"),
         (["check", "--only", "a", "--limits", "b"], "does not go with --limits"),
         (["check", "--limits", "a", "--budget", "b"], "--budget is the former name of --limits"),
@@ -61,6 +65,7 @@ def test_bad_input_is_one_line_and_status_2(
     assert message in error
     assert error.startswith("attnbench: ")
     assert error.count("\n") == 1
+    assert len(error) < 1_000
 
 
 def test_the_packages_names_are_the_public_ones() -> None:

@@ -5,6 +5,7 @@ from contextlib import nullcontext
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional
 
 from attnbench.counting.dispatch import Trace, operator_name, trace, trace_modules
 from attnbench.counting.operators import OPERATORS
@@ -293,3 +294,34 @@ def test_a_gradient_that_is_copied_from_tokens_to_a_map_is_counted_as_it_runs():
     assert without_data.total == with_data.total
     assert without_data.peak == with_data.peak == 7048
     assert with_data.by(lambda _, name: name)["aten.clone"].bytes_read == 1536
+
+
+class SetsRows(nn.Module):
+    """Sets two rows to numbers that its forward makes."""
+
+    def forward(self, x):
+        return x.index_put((torch.tensor([0, 1]),), torch.tensor([1.0, 2.0])[:, None])
+
+
+def test_constants_of_a_forward_are_alive_and_are_no_unknown_operators():
+    """The result in float32, two numbers of 8 bytes and two of 4."""
+    for given in ((4, 8), torch.rand(4, 8)):
+        recorded = trace(*twin(SetsRows(), given), OPERATORS)
+        assert recorded.peak == 4 * (4 * 8) + 2 * 8 + 2 * 4
+        assert not recorded.not_counted
+
+
+class OneHot(nn.Module):
+    def forward(self, x):
+        return functional.one_hot(x, 10)
+
+
+def test_classes_are_set_in_a_map_of_zeros():
+    """As on a CPU: their range, 20 zeros of 8 bytes, and one of each 10 is set."""
+    classes = torch.tensor([3, 7])
+    for given in (classes.to("meta"), classes):
+        recorded = trace(*twin(OneHot(), given), OPERATORS)
+        by_name = recorded.by(lambda _, name: name)
+        assert [*by_name] == ["aten.aminmax", "aten.zeros", "aten.scatter_"]
+        assert by_name["aten.aminmax"].reductions == 2 * 2
+        assert recorded.peak == 20 * 8

@@ -36,3 +36,31 @@ def test_a_rule_counts_something():
         assert Counts(rules={"leaf": count}).rules["leaf"] == count
     with pytest.raises(ValidationError, match="'leaf' counts params, operations or both"):
         Counts(rules={"leaf": Count(details={"macs": 1})})
+
+
+DETAILS = dict.fromkeys(
+    ("macs", "elementwise", "reductions", "bytes_read", "bytes_written", "kernels"), 2
+) | {"peak_live_bytes": 8}
+
+
+def test_parts_split_their_details_quantity_by_quantity():
+    half = dict.fromkeys(DETAILS, 1)
+    for parts in ({"stem": DETAILS}, {"stem": half, "head": half | {"peak_live_bytes": 8}}):
+        assert Count(operations=6, details=DETAILS, parts=parts).parts == parts
+    for key in DETAILS:
+        renamed = {f"{name}x" if name == key else name: of for name, of in DETAILS.items()}
+        for details, part in ((DETAILS, renamed), (renamed, DETAILS)):
+            with pytest.raises(ValidationError, match="in its details or in its part 'stem' alone"):
+                Count(operations=6, details=details, parts={"stem": part})
+    with pytest.raises(ValidationError, match="the macs of its parts are not those of its details"):
+        Count(operations=6, details=DETAILS, parts={"stem": DETAILS | {"macs": 3}})
+
+
+@pytest.mark.parametrize("rule", ["executed", "executed, training step"])
+def test_a_rule_that_counts_every_operator_has_all_of_its_quantities(rule):
+    assert Counts(rules={rule: Count(operations=6, details=DETAILS)})
+    for key in DETAILS:
+        without = {name: of for name, of in DETAILS.items() if name != key}
+        with pytest.raises(ValidationError, match=f"the details of '{rule}' lack or add '{key}'"):
+            Counts(rules={rule: Count(operations=6, details=without)})
+    assert Counts(rules={"leaf": Count(operations=6, details={"macs": 6})})

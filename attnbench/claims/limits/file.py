@@ -20,6 +20,7 @@ from pathlib import Path
 from attnbench.claims.limits import latency
 from attnbench.claims.limits.latency import LatencyLimit
 from attnbench.errors import UserError
+from attnbench.files import read_named
 from attnbench.records.case import EXPORTED, Runtime
 from attnbench.runtimes.table import TABLE
 from attnbench.text import unknown
@@ -105,7 +106,7 @@ def read(path: Path) -> list[Limit | LatencyLimit]:
         UserError: no such file, no limit in it, or a malformed line.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = read_named(path).decode("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not a text file"
         raise UserError(f"cannot read {path}: {reason}") from error

@@ -17,6 +17,7 @@ from attnbench.claims.outcome import Outcome
 from attnbench.cli import output
 from attnbench.cli.options import BetweenRuns, Timeout, formats, option, stated
 from attnbench.errors import UserError
+from attnbench.files import resolved
 from attnbench.plugins.spec import is_in_file
 from attnbench.system import worker
 from attnbench.text import unknown, visible
@@ -233,7 +234,7 @@ def _limits(
 
     lines = file.read(path)
     if host is not None:
-        named = str(Path(host).expanduser().resolve()) if is_in_file(host) else host
+        named = str(resolved(Path(host).expanduser())) if is_in_file(host) else host
         lines = [replace(limit, host=named) for limit in lines]
     timed = [limit for limit in lines if isinstance(limit, LatencyLimit)]
     counted = [limit for limit in lines if not isinstance(limit, LatencyLimit)]

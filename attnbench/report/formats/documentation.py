@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from attnbench.files import resolved
+
 PAGES = ("measuring.md", "reference.md", "training.md", "glossary.md")
 """The pages in docs/ that a report links to."""
 
@@ -15,7 +17,7 @@ def address(folder: Path) -> str:
     Empty too where a link in the path makes it another one from the place that the link leads to.
     """
     lexical = Path(os.path.normpath(folder.absolute()))
-    found = {_upwards(place) for place in (lexical, folder.resolve())}
+    found = {_upwards(place) for place in (lexical, resolved(folder))}
     return found.pop() if len(found) == 1 else ""
 
 

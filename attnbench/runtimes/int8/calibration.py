@@ -14,6 +14,7 @@ from typing import TypeVar
 from PIL import Image
 
 from attnbench.errors import UserError
+from attnbench.files import resolved
 from attnbench.records.evaluation import Calibration
 
 Made = TypeVar("Made")
@@ -60,7 +61,7 @@ def read(folder: Path, made_of: Callable[[Image.Image], Made]) -> tuple[Calibrat
         except Exception as error:  # Pillow raises many kinds for malformed files
             reason = getattr(error, "strerror", None) or "it is damaged, or no such format"
             raise UserError(f"{path} cannot be read as an image: {reason}") from error
-    name = folder.resolve().name or "images"
+    name = resolved(folder).name or "images"
     return Calibration(name=name, images=len(made), sha256=digest.hexdigest()), made
 
 

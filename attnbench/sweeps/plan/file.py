@@ -26,6 +26,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from attnbench.errors import UserError
+from attnbench.files import read_named
 from attnbench.measuring.options.cases import check_case
 from attnbench.measuring.options.values import require_values
 from attnbench.modules import ATTENTION, SettingsError
@@ -103,7 +104,7 @@ def read(path: Path) -> Sweep:
             file and the line.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_named(path).decode("utf-8")
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8"
         raise UserError(f"cannot read {path}: {reason}") from error

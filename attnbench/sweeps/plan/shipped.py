@@ -8,6 +8,7 @@ from hashlib import sha256
 from pathlib import Path, PurePosixPath
 
 from attnbench.errors import UserError
+from attnbench.files import resolved
 from attnbench.plugins import python_file, resolve
 from attnbench.plugins.resolve import ModuleReference
 from attnbench.plugins.spec import is_in_file
@@ -118,7 +119,7 @@ def _files(module: ModuleReference, folder: Path) -> list[str]:
     Raises:
         UserError: one does not lie there.
     """
-    whole = folder.resolve()
+    whole = resolved(folder)
     try:
         return [
             path.relative_to(whole).as_posix()

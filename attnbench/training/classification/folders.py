@@ -10,6 +10,7 @@ from torchvision.datasets.folder import IMG_EXTENSIONS
 
 from attnbench.accuracy.images import MEAN, STD
 from attnbench.errors import UserError
+from attnbench.files import resolved
 from attnbench.records.trainings.schema import TrainingData
 from attnbench.text import error_line, printable
 from attnbench.training.task import SampleError
@@ -37,7 +38,7 @@ class Folders:
             for part in (training, test)
         )
         self.data = TrainingData(
-            name=printable(path.resolve().name) or "data",
+            name=printable(resolved(path).name) or "data",
             sha256=_digest(path, [file for file, _ in (*self._training, *self._test)]),
             split=f"trained on {TRAIN}/, tested on {VAL}/",
             train_images=len(self._training),

@@ -11,6 +11,7 @@ from attnbench.detection.annotations import Annotations, read
 from attnbench.detection.classes import labels_of
 from attnbench.detection.images import DetectionImages
 from attnbench.errors import UserError
+from attnbench.files import resolved
 from attnbench.records.trainings.schema import TrainingData
 from attnbench.text import printable
 from attnbench.training.detection.files import CocoFiles
@@ -89,7 +90,7 @@ def _require_alike(train: Annotations, val: Annotations) -> None:
 
 def _shared(files: CocoFiles, train: DetectionImages, val: DetectionImages) -> str | None:
     """Return a file that both parts name, if there is one."""
-    if files.train_images.resolve() != files.val_images.resolve():
+    if resolved(files.train_images) != resolved(files.val_images):
         return None
     mine, other = (
         {str(image["file_name"]) for image in part.annotations.images} for part in (train, val)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from attnbench.errors import UserError
+from attnbench.files import resolved
 from attnbench.records.variants import PLAIN
 from attnbench.text import LONGEST_WORD, printable
 
@@ -44,7 +45,7 @@ def found(
             not there.
     """
     folder = Path(data)
-    name = printable(folder.resolve().name) or "data"
+    name = printable(resolved(folder).name) or "data"
     stated = {
         "annotations": annotations,
         "val-data": val_data,
@@ -62,7 +63,7 @@ def found(
     assert annotations is not None
     assert val_data is not None
     assert val_annotations is not None
-    options = {option: printable(path.resolve().name) for option, path in given.items()}
+    options = {option: printable(resolved(path).name) for option, path in given.items()}
     return _there(CocoFiles(name, annotations, folder, val_annotations, val_data, options))
 
 
