@@ -344,7 +344,9 @@ def attack(
     with tempfile.TemporaryDirectory() as temporary, simulated():
         base = Path(temporary)
         (base / "whole").mkdir()
-        run(base / "whole", Disk(base))
+        status, said = run(base / "whole", Disk(base))
+        if status:
+            raise RuntimeError(f"without a failure the run ends with {status}: {said}")
         for name in only:
             counts[name] = _fail_each(WORK[name], base, errors, deadline)
     return counts
