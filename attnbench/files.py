@@ -8,6 +8,7 @@ import tempfile
 from contextlib import suppress
 from errno import EINVAL
 from pathlib import Path
+from typing import BinaryIO
 
 from attnbench.errors import UserError
 
@@ -66,18 +67,23 @@ def resolved(path: Path) -> Path:
 
 
 def read_named(path: Path) -> bytes:
-    """Read a file that a user names, or a pipe; one that nobody writes to is empty.
+    """Read a file that a user names, or a pipe; one that nobody has opened to write is empty.
 
     Raises:
         OSError: it cannot be read, or is a device, which may have no end (``/dev/zero``).
     """
-    at_once = getattr(os, "O_NONBLOCK", 0)  # opening such a pipe waits for a writer otherwise
-    with os.fdopen(os.open(path, os.O_RDONLY | at_once), "rb") as file:
+    with path.open("rb") if not path.is_fifo() else _opened_at_once(path) as file:
         mode = os.fstat(file.fileno()).st_mode
         if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
             raise OSError(EINVAL, "it is a device and no file")
-        os.set_blocking(file.fileno(), True)
         return file.read()
+
+
+def _opened_at_once(pipe: Path) -> BinaryIO:
+    """Open a pipe to read without waiting for somebody to write to it."""
+    file = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    os.set_blocking(file, True)
+    return os.fdopen(file, "rb")
 
 
 def append_whole(path: Path, data: bytes) -> None:

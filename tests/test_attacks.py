@@ -51,9 +51,9 @@ def test_a_path_that_is_hard_to_use_is_refused_in_a_line_by_every_command(tmp_pa
     """Every seventh of two thousand lists: ``benchmarks/attack_arguments.py --each`` tries all."""
     names = [words[0] for words in attack_arguments.each(attack_arguments.parameters())]
     assert {"run", "report", "sweep", "train"} < {*names}
-    assert len(names) > 1_900
+    some = len(names) // 7
     results = attack_arguments.batch(
-        seed=None, first=3, count=280, folder=tmp_path / "there", step=7
+        seed=None, first=3, count=some, folder=tmp_path / "there", step=7
     )
     assert [fault for _, faults in results for fault in faults] == []
-    assert len(results) == 280
+    assert len(results) == some > 250

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from errno import EDQUOT, EIO, ENOSPC
+from errno import EACCES, EDQUOT, EIO, ELOOP, ENAMETOOLONG, ENOSPC, ENOTDIR, EPERM
 from functools import cache
 from typing import Annotated, Any
 
@@ -87,6 +87,9 @@ def _version(
 MOST_OF_USAGE = 500
 """Characters of a message about how a command is used."""
 
+UNUSABLE = {EACCES, ELOOP, ENAMETOOLONG, ENOTDIR, EPERM}
+"""Errors of a path about which not even that can be asked whether something is there."""
+
 PLAINER = {
     ": Value error, ": ": ",
     "Input should be a valid number, unable to parse string as a number": "a number is needed, "
@@ -119,11 +122,9 @@ def main(arguments: list[str] | None = None) -> None:
         output.complain(shown)
         status = 2
     except OSError as error:
-        if error.filename is None:
+        if error.errno not in UNUSABLE or not isinstance(error.filename, str):
             raise
-        # Of a file that nothing could be asked about: a name that is too long, or no permission.
-        name = error.filename if isinstance(error.filename, str) else repr(error.filename)
-        output.complain(shortened(f"cannot use {printable(name)}: {error.strerror}"))
+        output.complain(shortened(f"cannot use {printable(error.filename)}: {error.strerror}"))
         status = 2
     except KeyboardInterrupt:
         output.complain("interrupted")

@@ -44,9 +44,10 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor 
     return torch.matmul(x, weight.t()).add_(bias)
 
 
-def one_hot(classes: Tensor, num_classes: int = -1) -> Tensor | None:
+def one_hot(input: Tensor, num_classes: int = -1) -> Tensor | None:
     """Scatter ones to zeros; fake tensors PyTorch compares with a range (``Onehot.cpp``)."""
-    if not classes.numel():
+    classes = input
+    if classes.dtype != torch.long or not classes.numel() or num_classes < -1:
         return None
     greatest = torch.aminmax(classes).max
     count = num_classes if num_classes >= 0 else int(greatest.item()) + 1
@@ -109,10 +110,10 @@ def with_statistics(weight: int) -> Callable[..., tuple[Tensor, ...]]:
     """
 
     def corrected(out: tuple[Tensor, ...], *args: Any) -> tuple[Tensor, ...]:
-        of: Tensor | None = args[weight]
-        if of is None or all(kept.dtype == of.dtype for kept in out[1:]):
+        scale: Tensor | None = args[weight]
+        if scale is None or all(kept.dtype == scale.dtype for kept in out[1:]):
             return out
-        return (out[0], *(kept.new_empty(kept.shape, dtype=of.dtype) for kept in out[1:]))
+        return (out[0], *(kept.new_empty(kept.shape, dtype=scale.dtype) for kept in out[1:]))
 
     return corrected
 

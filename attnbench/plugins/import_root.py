@@ -32,7 +32,7 @@ def folder_of(root: str, folder: Path, source: str) -> Path:
         found = resolved(folder / Path(root).expanduser())
         if found.is_dir():
             return found
-    except (OSError, RuntimeError, ValueError):  # no such user, a loop of links, NUL
+    except (OSError, RuntimeError, ValueError):  # no such user, NUL
         pass
     raise SettingsError(f"{source}: there is no folder {root!a} to import from")
 

@@ -111,7 +111,7 @@ def _parts(source: str, folder: Path) -> tuple[Path, str]:
     file, _, name = source.rpartition(":")
     try:
         return resolved(folder / Path(file).expanduser()), name
-    except (OSError, RuntimeError, ValueError) as error:  # no such user, a loop of links, NUL
+    except (OSError, RuntimeError, ValueError) as error:  # no such user, NUL
         raise SettingsError(f"{source!a}: there is no Python file of that name: {error}") from error
 
 

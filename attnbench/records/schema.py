@@ -49,7 +49,8 @@ FEWEST_ROUNDS = 6
 """Of fewer there is no 95% interval of a median."""
 
 PEAK = "peak_live_bytes"
-OF_OPERATORS = {"macs", "elementwise", "reductions", "bytes_read", "bytes_written", "kernels", PEAK}
+OF_CEILINGS = {"macs", "bytes_read", "bytes_written", "kernels"}
+OF_NETWORKS = OF_CEILINGS | {"elementwise", "reductions", PEAK}
 """The details of rules that count every operator, whose names begin with ``executed``."""
 
 SAME_SUM = 1e-12
@@ -78,8 +79,8 @@ class Count:
         if not self.parts or self.details is None:
             return
         for name, part in self.parts.items():
-            if unlike := part.keys() ^ self.details.keys():
-                raise ValueError(f"{min(unlike)!r} is in its details or in its part {name!r} alone")
+            if odd := part.keys() ^ self.details.keys():
+                raise ValueError(f"{min(odd)!r} is in its details or in its part {name!r} alone")
         for key, total in self.details.items():
             if key != PEAK and total != sum(part[key] for part in self.parts.values()):
                 raise ValueError(f"the {key} of its parts are not those of its details")
@@ -134,9 +135,13 @@ class Counts:
         for rule, count in self.rules.items():
             if count.params is None and count.operations is None:
                 raise ValueError(f"{rule!r} counts params, operations or both, not neither")
-            of_operators = rule.startswith("executed") and count.details is not None
-            if of_operators and (unlike := OF_OPERATORS ^ (count.details or {}).keys()):
-                raise ValueError(f"the details of {rule!r} lack or add {min(unlike)!r}")
+            if count.details is None or not rule.startswith("executed"):
+                continue
+            names = {*count.details}
+            if names not in (OF_NETWORKS, OF_CEILINGS):
+                raise ValueError(
+                    f"the details of {rule!r} lack or add {min(names ^ OF_NETWORKS)!r}"
+                )
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)

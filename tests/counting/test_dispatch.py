@@ -7,6 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from attnbench.counting.as_without_mode import TakenApart
 from attnbench.counting.dispatch import Trace, operator_name, trace, trace_modules
 from attnbench.counting.operators import OPERATORS
 from attnbench.counting.operators.cost import Operator
@@ -313,7 +314,7 @@ def test_constants_of_a_forward_are_alive_and_are_no_unknown_operators():
 
 class OneHot(nn.Module):
     def forward(self, x):
-        return functional.one_hot(x, 10)
+        return functional.one_hot(input=x, num_classes=10)
 
 
 def test_classes_are_set_in_a_map_of_zeros():
@@ -325,3 +326,15 @@ def test_classes_are_set_in_a_map_of_zeros():
         assert [*by_name] == ["aten.aminmax", "aten.zeros", "aten.scatter_"]
         assert by_name["aten.aminmax"].reductions == 2 * 2
         assert recorded.peak == 20 * 8
+
+
+def test_taken_apart_classes_are_those_of_pytorch():
+    """Also by name; what PyTorch refuses is refused as it does."""
+    classes = torch.tensor([[3, 7]])
+    with TakenApart():
+        for count in (-1, 10):
+            taken = functional.one_hot(input=classes, num_classes=count)
+            assert torch.equal(taken, torch.eye(10 if count > 0 else 8, dtype=torch.long)[classes])
+        for wrong in ((classes.int(), 10), (classes, 0), (classes, -2)):
+            with pytest.raises(RuntimeError):
+                functional.one_hot(*wrong)

@@ -58,7 +58,9 @@ def test_parts_split_their_details_quantity_by_quantity():
 
 @pytest.mark.parametrize("rule", ["executed", "executed, training step"])
 def test_a_rule_that_counts_every_operator_has_all_of_its_quantities(rule):
-    assert Counts(rules={rule: Count(operations=6, details=DETAILS)})
+    ceiling = dict.fromkeys(("macs", "bytes_read", "bytes_written", "kernels"), 1)
+    for details in (DETAILS, ceiling):
+        assert Counts(rules={rule: Count(operations=6, details=details)})
     for key in DETAILS:
         without = {name: of for name, of in DETAILS.items() if name != key}
         with pytest.raises(ValidationError, match=f"the details of '{rule}' lack or add '{key}'"):
