@@ -166,7 +166,7 @@ def evaluate(prepared: Prepared, progress: Progress) -> Evaluation:
         channels_last=options.channels_last,
         batch_size=options.batch_size,
         threads=prepared.threads,
-        environment=facts(prepared.device) | forward.versions,
+        environment=facts(prepared.device) | forward.facts,
         runtime=options.runtime,  # type: ignore[arg-type]  # the option has been checked
         relative_error=forward.relative_error,
         calibration=calibrated,
@@ -207,9 +207,9 @@ class _Forward:
         self._prepared, self._calibration = prepared, calibration
         self._call: Callable[[torch.Tensor], torch.Tensor] | None = None
         self.relative_error: float | None = None
-        self.versions: Environment = {}
+        self.facts: Environment = {}
         if TABLE[options.runtime].exports:
-            self.versions = versions(options.runtime)
+            self.facts = versions(options.runtime)
             return
         layout = torch.channels_last if options.channels_last else torch.contiguous_format
         kind: Any = {"device": prepared.device, "dtype": getattr(torch, options.dtype)}
@@ -225,6 +225,7 @@ class _Forward:
                 self._prepared.network, batch, options.runtime, settings, self._calibration
             )
             self._call, self.relative_error = made.call, made.relative_error
+            self.facts |= made.facts
         return self._call(images)
 
 

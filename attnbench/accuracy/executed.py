@@ -12,6 +12,7 @@ from torch import nn
 from attnbench import temporary
 from attnbench.errors import UserError
 from attnbench.files import write_whole
+from attnbench.records.schema import Environment
 from attnbench.runtimes import artefact, onnx_file
 from attnbench.runtimes.int8.images import filled
 from attnbench.runtimes.prepared import Prepared, Settings
@@ -25,6 +26,9 @@ class Executed:
     call: Callable[[torch.Tensor], torch.Tensor]
     relative_error: float
     """To eager PyTorch in float32, as of a run, on the first batch."""
+
+    facts: Environment
+    """Of an int8 file the bits of its weights."""
 
 
 def execute(
@@ -43,6 +47,7 @@ def execute(
         wanted = network(batch)
     bound = artefact.most_allowed(network, [batch], [wanted], settings.dtype)
     row = TABLE[runtime]
+    facts: Environment = {}
     with temporary.folder() as folder:
         file = folder / "network.onnx"
         try:
@@ -53,8 +58,9 @@ def execute(
             in_float32 = row.load()(file, replace(settings, dtype="float32"))
             _held(in_float32, batch, wanted, runtime, "float32", artefact.BOUND["float32"])
         if settings.dtype == "int8":
-            quantised = import_module(artefact.INT8).quantised(file, calibration)
-            write_whole(file, quantised)
+            int8 = import_module(artefact.INT8)
+            facts = {"weight_bits": int8.weight_bits()}
+            write_whole(file, int8.quantised(file, calibration))
         prepared = row.load()(file, settings)
     difference = _held(prepared, batch, wanted, runtime, settings.dtype, bound)
 
@@ -62,7 +68,7 @@ def execute(
         logits: torch.Tensor = prepared.call(filled(images, len(batch)))[0]
         return logits[: len(images)]
 
-    return Executed(call, difference)
+    return Executed(call, difference, facts)
 
 
 def _held(  # noqa: PLR0913, PLR0917  what is compared, and how it is called

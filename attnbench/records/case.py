@@ -47,6 +47,9 @@ RUNTIMES: dict[str, str] = {
 EXPORTED: tuple[Runtime, ...] = ("onnxruntime", "openvino", "tensorrt")
 """The runtimes that execute files."""
 
+FULL_BITS = 8
+"""Of weights in int8, where a CPU's sums of their products are exact."""
+
 UNTRIED = "tensorrt has not run on a GPU yet: it is written by its documentation."
 """What help says of it."""
 

@@ -21,7 +21,7 @@ from torch.utils._pytree import tree_leaves
 from attnbench._version import __version__
 from attnbench.errors import UserError
 from attnbench.files import write_whole
-from attnbench.records.case import RUNTIMES, Case
+from attnbench.records.case import FULL_BITS, RUNTIMES, Case
 from attnbench.records.jsonl import writing_to
 from attnbench.records.schema import Environment, Export
 from attnbench.runtimes import onnx_file
@@ -95,7 +95,10 @@ class Subject:
         names = [self._name(f"-{case.dtype}.onnx" if typed else ".onnx", VERSIONS)]
         if case.dtype == "int8":
             kind = "-int8-symmetric.onnx" if row.typed else "-int8.onnx"
-            names.append(self._name(kind, (*VERSIONS, "onnxruntime"), case.calibration))
+            bits = import_module(INT8).weight_bits(symmetric=row.typed)
+            # A file of 8 bits keeps the name that it had when there was no other.
+            more = (f"weights of {bits} bits",) if bits < FULL_BITS else ()
+            names.append(self._name(kind, (*VERSIONS, "onnxruntime"), case.calibration, *more))
         if row.builds:
             names.append(self._name(f".{case.runtime}", (), names[-1], *row.built_for(case.device)))
         return tuple(names)
@@ -161,6 +164,7 @@ def make(folder: Path, subject: Subject, network: nn.Module, images: Images) -> 
     calibrated: Environment = {}
     if case.dtype == "int8":
         calibrated["calibration"] = images.calibrated_on
+        calibrated["weight_bits"] = import_module(INT8).weight_bits(symmetric=row.typed)
     operators = prepared.operators() if prepared.operators else {}
     return Export(
         file=file.name,

@@ -11,6 +11,7 @@ from typing import Any
 import openvino
 import torch
 
+from attnbench.errors import UserError
 from attnbench.records.schema import Environment
 from attnbench.runtimes.prepared import Prepared, Settings
 
@@ -44,8 +45,12 @@ def load(file: Path, settings: Settings) -> Prepared:
     """Load an ONNX file, whose shapes are static.
 
     ``operators`` are the layers of the graph that OpenVINO has compiled.
+
+    Raises:
+        UserError: this CPU has no products in the dtype.
     """
     compiled = _compiled(file, settings)
+    _require_precision(compiled, settings)
     request = compiled.create_infer_request()
 
     def renew() -> None:
@@ -58,6 +63,17 @@ def load(file: Path, settings: Settings) -> Prepared:
 
     facts: Environment = {key: _text(compiled.get_property(key)) for key in READ_BACK}
     return Prepared(call, renew, facts, lambda: operators(compiled))
+
+
+def _require_precision(compiled: Any, settings: Settings) -> None:
+    """Refuse a dtype that OpenVINO would silently compute in another."""
+    wanted = PRECISION[settings.dtype]
+    stated = _text(compiled.get_property("INFERENCE_PRECISION_HINT"))
+    if stated != wanted:
+        raise UserError(
+            f"OpenVINO does not compute in {settings.dtype} on this CPU: it states {stated} where "
+            f"{wanted} was asked for"
+        )
 
 
 def operators(compiled: Any) -> Mapping[str, int]:

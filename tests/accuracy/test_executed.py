@@ -1,5 +1,6 @@
 """Accuracy of a network that a runtime executes from a file."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,7 @@ def wanted(tmp_path: Path):
 
 def test_an_int8_file_gives_the_known_answers_and_says_what_it_was_calibrated_on(wanted) -> None:
     pytest.importorskip("openvino")
+    quantise = pytest.importorskip("attnbench.runtimes.int8.quantise")
     data = wanted().data
     options = wanted(runtime="openvino", dtype="int8", calibrate=data)
     result = evaluate(prepare(options), lambda *_: None)
@@ -43,10 +45,13 @@ def test_an_int8_file_gives_the_known_answers_and_says_what_it_was_calibrated_on
     assert 0 < result.relative_error < 0.05
     assert (result.calibration.name, result.calibration.images) == ("val", 9)
     assert result.environment["openvino"]
+    assert result.environment["weight_bits"] == quantise.weight_bits()
     assert "--runtime openvino --calibrate val" in accuracy.command(result)
     assert accuracy.network(result) == "plain in resnet50, OpenVINO int8"
     (note,) = accuracy.notes([result])
     assert "calibrated on 9 images in val/, sha256" in note
+    narrow = replace(result, environment=result.environment | {"weight_bits": 7})
+    assert "with weights of 7 bits" in accuracy.notes([narrow])[0]
 
 
 @pytest.mark.parametrize(

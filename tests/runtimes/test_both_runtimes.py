@@ -14,6 +14,10 @@ CHANNELS = 128  # the fewest that every module's defaults divide
 
 ort = pytest.importorskip("onnxruntime")
 pytest.importorskip("openvino")
+onnx = pytest.importorskip("onnx")
+core = pytest.importorskip("attnbench.runtimes.open_vino").core
+quantise = pytest.importorskip("attnbench.runtimes.int8.quantise")
+saturation = pytest.importorskip("attnbench.runtimes.int8.saturation")
 
 
 class Custom(nn.Module):
@@ -87,16 +91,28 @@ def test_onnx_runtime_states_its_threads_and_that_none_spins(file):
 
 @pytest.mark.parametrize(("dtype", "hint"), [("float32", "f32"), ("bfloat16", "bf16")])
 def test_openvino_states_its_threads_and_the_precision_that_was_asked_for(file, dtype, hint):
+    if hint == "bf16" and "BF16" not in core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        pytest.skip("this CPU has no products in bfloat16; tests/runtimes/test_open_vino.py")
     facts = TABLE["openvino"].load()(file, Settings(threads=1, dtype=dtype)).facts
     assert (facts["INFERENCE_PRECISION_HINT"], facts["INFERENCE_NUM_THREADS"]) == (hint, 1)
     assert (facts["NUM_STREAMS"], facts["ENABLE_CPU_PINNING"]) == (1, False)
 
 
-def test_both_read_one_int8_file(network, file, tmp_path):
-    from attnbench.runtimes.int8.quantise import quantised
+@pytest.mark.parametrize("bits", [7, 8])
+def test_weights_have_the_bits_whose_sums_are_exact(file, monkeypatch, bits):
+    """7 bits, from -64 to 64, as 2 * 255 * 64 = 32640 fits into 16 bits; 8 bits reach to 127."""
+    monkeypatch.setattr(saturation, "weight_bits", lambda: bits)
+    model = onnx.load_from_string(quantise.quantised(file, [noise(2)]))
+    of_int8 = [onnx.numpy_helper.to_array(part) for part in model.graph.initializer]
+    greatest = max(abs(part.astype(int)).max() for part in of_int8 if part.dtype == "int8")
+    assert greatest == {7: 64, 8: 127}[bits]
+    assert quantise.weight_bits() == bits
+    assert quantise.weight_bits(symmetric=True) == 8  # computed on a GPU
 
+
+def test_both_read_one_int8_file(network, file, tmp_path):
     path = tmp_path / "int8.onnx"
-    path.write_bytes(quantised(file, [noise(seed) for seed in range(2, 6)]))
+    path.write_bytes(quantise.quantised(file, [noise(seed) for seed in range(2, 6)]))
     assert path.stat().st_size < file.stat().st_size
     with torch.no_grad():
         reference = network(noise(0))

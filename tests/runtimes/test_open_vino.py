@@ -4,6 +4,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from attnbench.errors import UserError
 from attnbench.runtimes.prepared import Settings
 
 open_vino = pytest.importorskip("attnbench.runtimes.open_vino", exc_type=ImportError)
@@ -31,8 +32,25 @@ def stack_for_signals():
 
 
 def test_networks_that_go_leave_the_stack_for_signals_where_it_is(file):
-    first, second = (open_vino.load(file, Settings(1, dtype)) for dtype in ("float32", "bfloat16"))
+    first, second = (open_vino.load(file, Settings(1, dtype)) for dtype in ("float32", "int8"))
     before = stack_for_signals()
     del first
     del second
     assert stack_for_signals() == before
+
+
+class Compiled:
+    """States another precision than the one that was asked for."""
+
+    def get_property(self, _):
+        return "f32"
+
+
+def test_a_dtype_that_the_cpu_does_not_compute_in_is_refused(file):
+    """OpenVINO takes the hint, computes in float32 and says so where it is asked."""
+    with pytest.raises(UserError, match="does not compute in bfloat16 on this CPU: it states f32"):
+        open_vino._require_precision(Compiled(), Settings(1, "bfloat16"))
+    open_vino._require_precision(Compiled(), Settings(1, "int8"))  # whose other operators it names
+    if "BF16" not in open_vino.core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        with pytest.raises(UserError, match="does not compute in bfloat16"):
+            open_vino.load(file, Settings(1, "bfloat16"))

@@ -104,6 +104,10 @@ for namespace in NAMESPACES.items():
     ElementTree.register_namespace(*namespace)
 
 
+DIGEST = re.compile("[a-zA-Z][0-9a-f]{10}")
+REFERENCE = re.compile(f"#{DIGEST.pattern}(?![0-9a-f])")
+"""Of Matplotlib's backend for SVG: a letter and the beginning of a SHA-256."""
+
 OF_THE_PAGE = {
     INK: "currentColor",
     GRID: "var(--grid)",
@@ -127,9 +131,24 @@ def as_svg(figure: Figure, alternative: str) -> str:
     for number, point in enumerate(points, start=1):
         _insert_title(point, point.get("id", "").removeprefix(SPOKEN))
         point.attrib |= {"id": f"point_{number}", "class": "point"}
+    _number_digests(root)
     _insert_title(root, alternative)
     root.attrib |= {"role": "img", "aria-label": alternative}
     return ElementTree.tostring(root, encoding="unicode")
+
+
+def _number_digests(root: ElementTree.Element) -> None:
+    """Name by their order what Matplotlib names by digests of coordinates: markers, bounds.
+
+    The last digits of coordinates, and so the whole digests, differ between CPUs.
+    """
+    ids = filter(DIGEST.fullmatch, (node.get("id", "") for node in root.iter()))
+    names = {f"#{digest}": f"#part_{number}" for number, digest in enumerate(ids, start=1)}
+    for node in root.iter():
+        if f"#{node.get('id')}" in names:
+            node.set("id", names[f"#{node.get('id')}"].removeprefix("#"))
+        for key, value in node.items():
+            node.set(key, REFERENCE.sub(lambda found: names.get(found[0], found[0]), value))
 
 
 def _height(figure: Figure, name: str) -> float:

@@ -10,6 +10,7 @@ from attnbench.claims.reproduction import reproductions, unlike_published
 from attnbench.formatting import title
 from attnbench.records.case import RUNTIMES
 from attnbench.records.evaluation import Evaluation
+from attnbench.report.tables.sentences.scope import narrow_weights
 from attnbench.report.tables.table import Table
 from attnbench.stats.interval import percent_right
 from attnbench.text import printable
@@ -133,7 +134,8 @@ def _executed(evaluation: Evaluation) -> str:
     )
     if of is None:
         return text
-    return f"{text}; calibrated on {of.images} images in {of.name}/, sha256 {of.sha256}"
+    narrow = narrow_weights(evaluation.environment)
+    return f"{text}; calibrated on {of.images} images in {of.name}/, sha256 {of.sha256}{narrow}"
 
 
 def _reach(evaluation: Evaluation) -> str:

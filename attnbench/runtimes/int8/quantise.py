@@ -2,7 +2,8 @@
 
 Static quantisation by ONNX Runtime's tool: QuantizeLinear and DequantizeLinear around operators
 (QDQ), weights per channel as signed and activations as unsigned integers, whose ranges are the
-least and greatest value on the calibration images.
+least and greatest value on the calibration images. Weights have 7 bits where the sums of products
+of 8 would be cut off (``saturation.py``).
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from onnxruntime.quantization import (
 )
 
 from attnbench import temporary
+from attnbench.records.case import FULL_BITS
+from attnbench.runtimes.int8 import saturation
 from attnbench.runtimes.onnx_file import INPUT
 
 
@@ -52,10 +55,16 @@ def quantised(file: Path, images: Sequence[torch.Tensor], *, symmetric: bool = F
             per_channel=True,
             activation_type=QuantType.QInt8 if symmetric else QuantType.QUInt8,
             weight_type=QuantType.QInt8,
+            reduce_range=weight_bits(symmetric=symmetric) < FULL_BITS,
             calibrate_method=CalibrationMethod.MinMax,
             extra_options=extra,
         )
         return made.read_bytes()
+
+
+def weight_bits(*, symmetric: bool = False) -> int:
+    """Return the bits of the weights of a file that is made here; symmetric ones are a GPU's."""
+    return FULL_BITS if symmetric else saturation.weight_bits()
 
 
 @contextmanager

@@ -53,6 +53,16 @@ def test_text_stays_text(drawn: str) -> None:
     assert "x & <y>" in texts
 
 
+def test_a_drawing_is_the_same_on_every_cpu(drawn: str) -> None:
+    """Matplotlib names markers and bounds by digests of coordinates to the last digit."""
+    ids = [each.get("id", "") for each in ElementTree.fromstring(drawn).iter()]
+    assert {"part_1", "part_2"} < {*ids}
+    assert not any(re.fullmatch("[a-zA-Z][0-9a-f]{10}", name) for name in ids)
+    references = set(re.findall(r"#([\w-]*part_\d+)", drawn))
+    assert references
+    assert references <= {*ids}
+
+
 def test_two_on_a_page_share_no_id_and_each_finds_its_own(drawn: str) -> None:
     one, other = (ElementTree.fromstring(inline(drawn, name)) for name in ("one", "other"))
     ids = [{each.get("id") for each in root.iter() if each.get("id")} for root in (one, other)]

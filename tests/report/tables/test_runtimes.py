@@ -84,6 +84,18 @@ def test_what_int8_is_calibrated_on_is_no_setting_of_the_runtime(exported: Run) 
     assert "int8 is calibrated on 8 batches of noise." in shown
 
 
+@pytest.mark.parametrize(
+    ("bits", "more"),
+    [(8, ""), (7, ", with weights of 7 bits: the CPU would cut off sums of products of 8")],
+)
+def test_weights_of_fewer_bits_are_said(exported: Run, bits: int, more: str) -> None:
+    settings = {"threads": 1, "calibration": "8 batches of noise", "weight_bits": bits}
+    exports = {name: replace(export, settings=settings) for name, export in exported.export.items()}
+    shown = notes(LoadedRun(replace(exported, export=exports)))
+    assert "ONNX Runtime 1.32 states these settings: threads 1." in shown
+    assert f"int8 is calibrated on 8 batches of noise{more}." in shown
+
+
 def test_runtimes_stand_beside_each_other(eager: Run, exported: Run) -> None:
     runs = {"a": LoadedRun(eager), "b": LoadedRun(exported)}
     added, kinds, sizes, errors = by_runtime(runs)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 
 from attnbench.formatting import counted, joined, title
-from attnbench.records.case import RUNTIMES
+from attnbench.records.case import FULL_BITS, RUNTIMES
 from attnbench.records.device import kind_of
 from attnbench.records.run import Run
 from attnbench.records.variants import PLAIN, STAGES, IsolatedModule
@@ -96,15 +97,24 @@ def executed_by(run: Run) -> list[str]:
         return []
     name, facts = RUNTIMES[run.case.runtime], next(iter(run.export.values())).settings
     version = run.environment.get(run.case.runtime)
-    stated = ", ".join(f"{key} {value}" for key, value in facts.items() if key != CALIBRATION)
+    stated = ", ".join(f"{key} {value}" for key, value in facts.items() if key not in OF_INT8)
     sentences = [f"{name} {version} states these settings: {printable(stated)}."]
     if CALIBRATION in facts:
-        sentences.append(f"int8 is calibrated on {printable(str(facts[CALIBRATION]))}.")
+        ranges = printable(str(facts[CALIBRATION]))
+        sentences.append(f"int8 is calibrated on {ranges}{narrow_weights(facts)}.")
     return sentences
 
 
-CALIBRATION = "calibration"
-"""Beside a runtime's settings in the record, and none of them: what int8 took its ranges from."""
+CALIBRATION, WEIGHT_BITS = OF_INT8 = ("calibration", "weight_bits")
+"""Beside a runtime's settings in the record, and none of them: of the int8 file."""
+
+
+def narrow_weights(facts: Mapping[str, object]) -> str:
+    """Return, as the end of a sentence, that weights have fewer bits than 8; nothing if not so."""
+    bits = facts.get(WEIGHT_BITS, FULL_BITS)
+    if bits == FULL_BITS:
+        return ""
+    return f", with weights of {bits} bits: the CPU would cut off sums of products of {FULL_BITS}"
 
 
 def computed(run: Run) -> list[str]:
