@@ -62,7 +62,10 @@ APART: Mapping[str, Callable[..., Tensor | None]] = {
 }
 """Functions that PyTorch takes apart otherwise below a mode; None where it does not."""
 
-_FUNCTIONS = {functional.linear: linear, functional.one_hot: one_hot}
+_FUNCTIONS: Mapping[Callable[..., Any], Callable[..., Tensor | None]] = {
+    functional.linear: linear,
+    functional.one_hot: one_hot,
+}
 
 
 class TakenApart(TorchFunctionMode):
