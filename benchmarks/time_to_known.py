@@ -10,19 +10,27 @@ On simulated machines that replay the steps of the published run and whose proce
 stated amount. Printed are the medians over RUNS machines: processes, seconds of timed rounds, and
 seconds with START of each process on top (the counting of an old run's start is left out); then the
 new over the old.
+
+With ``--records FOLDER`` on real runs, which ``time_to_target.py`` made there by its rules ``old``
+and ``six-processes``. Each old run ends where its rule ends it, and once more as early as its rule
+could, after thirty rounds; one run after the other is added until all are known, the control too.
+Seconds are from a run's first step to its end, less the rounds that came after.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
-from dataclasses import replace
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from math import inf
+from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from attnbench.measuring.selftest.simulated import Machine
+    from attnbench.records.run import Run
     from attnbench.records.schema import Round
 
 OVERHEADS = (0.066, 0.229, 0.055, 0.168, 0.159, 0.128, 0.169)
@@ -49,17 +57,20 @@ def costs_s() -> dict[str, float]:
     return {name: PLAIN_S * truth for name, truth in TRUTHS.items()}
 
 
-def known(rounds: Sequence[Round], width: float, *, copies: int) -> bool:
-    """Return whether all modules are known to ±width, by so many copies of the plain host."""
+def half_width(rounds: Sequence[Round], module: str, *, copies: int) -> float:
+    """Return what rounds and processes leave open, by so many copies of the plain host."""
     from attnbench.stats import processes, ratios
 
-    for module in MODULES:
-        values, ran_in = zip(*ratios.samples(rounds, module), strict=True)
-        of_copies = [value[:copies] for value in values]
-        parts = processes.parts(of_copies, ran_in, RESAMPLES)
-        if parts.processes is None or parts.interval.half_width > width:
-            return False
-    return True
+    values, ran_in = zip(*ratios.samples(rounds, module), strict=True)
+    parts = processes.parts([value[:copies] for value in values], ran_in, RESAMPLES)
+    return inf if parts.processes is None else parts.interval.half_width
+
+
+def known(
+    rounds: Sequence[Round], width: float, *, copies: int, names: Sequence[str] = MODULES
+) -> bool:
+    """Return whether all of these are known to ±width, by so many copies of the plain host."""
+    return all(half_width(rounds, name, copies=copies) <= width for name in names)
 
 
 def one_old_run(machine: Machine) -> list[Round]:
@@ -103,17 +114,99 @@ def new(machine: Machine, width: float) -> list[Round]:
     return rounds[: next(enough, len(rounds))]
 
 
+@dataclass(frozen=True)
+class Series:
+    """The rounds of runs that are taken together, each run or process with a number of its own."""
+
+    rounds: Sequence[Round]
+    in_all_s: float
+    """From the first step of each run to its end, without rounds that were left out."""
+
+    @property
+    def timed_s(self) -> float:
+        """Seconds of timed rounds."""
+        return sum(timed.seconds for timed in self.rounds)
+
+
+def together(runs: Sequence[Run], ends: Sequence[int]) -> Iterator[Series]:
+    """Yield the first run, the first two and so on, each as one process that ended at a round."""
+    from time_to_target import in_all_s
+
+    rounds: list[Round] = []
+    taken_s = 0.0
+    for process, (run, end) in enumerate(zip(runs, ends, strict=True)):
+        rounds += [replace(timed, process=process) for timed in run.rounds[:end]]
+        taken_s += in_all_s(run) - sum(timed.seconds for timed in run.rounds[end:])
+        yield Series(tuple(rounds), taken_s)
+
+
+def ended_at(run: Run) -> int:
+    """Return the number of rounds with which the old rule ends a run."""
+    from time_to_target import one_copy, reached_at
+
+    return reached_at(run, one_copy) or len(run.rounds)
+
+
+def shown(series: Sequence[Series], width: float, names: Sequence[str], *, copies: int) -> str:
+    """Return when all were known: of the first series of which that is true, or the last."""
+    enough = (each for each in series if known(each.rounds, width, copies=copies, names=names))
+    found = next(enough, None)
+    last = found or series[-1]
+    text = (
+        f"{last.rounds[-1].process + 1:9} {len(last.rounds):6} {last.timed_s:7.0f} "
+        f"{last.in_all_s:7.0f}  "
+    )
+    if found is not None:
+        return text + "all"
+    left = {name: half_width(last.rounds, name, copies=copies) for name in names}
+    return text + ", ".join(f"{name} ±{w:.1%}" for name, w in left.items() if w > width)
+
+
+def show_records(folder: Path, width: float) -> None:
+    """Print when all were known by the real runs in a folder."""
+    from time_to_target import FEWEST_ROUNDS, in_all_s, runs_of
+
+    old_runs, new_runs = ([*runs_of(folder, rule).values()] for rule in ("old", "six-processes"))
+    if not old_runs or not new_runs:
+        sys.exit(f"time_to_known.py: {folder} lacks runs of the rule old or six-processes")
+    names = old_runs[0].plan.variants[1:]
+    print(f"{'rules':22} processes rounds timed/s   all/s  known to ±{width:.1%}, or not")
+    ends = {
+        "old": [ended_at(run) for run in old_runs],
+        "old, ended early": [min(FEWEST_ROUNDS, len(run.rounds)) for run in old_runs],
+    }
+    for what, each in ends.items():
+        print(f"{what:22} {shown([*together(old_runs, each)], width, names, copies=1)}")
+    for number, run in enumerate(new_runs, 1):
+        series = [Series(run.rounds, in_all_s(run))]
+        print(f"{f'new, run {number}':22} {shown(series, width, names, copies=2)}")
+
+
 def main() -> None:
-    """Simulate both and print them side by side."""
+    """Simulate both, or read both, and print them side by side."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("runs", type=int, nargs="?", default=5, help="machines of each kind; 5")
     parser.add_argument("--width", type=float, default=0.01, help="half-width; 0.01")
     parser.add_argument("--start", type=float, default=15.0, help="seconds of a process's start")
+    parser.add_argument("--records", type=Path, metavar="FOLDER", help="read real runs instead")
     arguments = parser.parse_args()
     if arguments.runs < 1 or not 0 < arguments.width < inf or not 0 <= arguments.start < inf:
         parser.error("one machine is the fewest, the width is above 0, a start takes 0 s or more")
+    if arguments.records is not None:
+        from attnbench.errors import UserError
+
+        try:
+            show_records(arguments.records, arguments.width)
+        except UserError as error:
+            sys.exit(f"time_to_known.py: {error}")
+    else:
+        simulate(arguments.runs, arguments.width, arguments.start)
+
+
+def simulate(runs: int, width: float, start_s: float) -> None:
+    """Print both by so many machines of each kind."""
     import calibration
 
     noise = calibration.noise_of(calibration.RECORDS)
@@ -122,14 +215,13 @@ def main() -> None:
         in_all = {}
         for name, rules in {"old": old, "new": new}.items():
             series = [
-                rules(calibration.machine_of({"process": scatter}, seed, noise), arguments.width)
-                for seed in range(arguments.runs)
+                rules(calibration.machine_of({"process": scatter}, seed, noise), width)
+                for seed in range(runs)
             ]
             counts = [rounds[-1].process + 1 for rounds in series]
             timed_s = [sum(timed.seconds for timed in rounds) for rounds in series]
             all_s = [
-                taken_s + arguments.start * count
-                for taken_s, count in zip(timed_s, counts, strict=True)
+                taken_s + start_s * count for taken_s, count in zip(timed_s, counts, strict=True)
             ]
             in_all[name] = median(all_s)
             print(

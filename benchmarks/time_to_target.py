@@ -13,8 +13,9 @@ have made of the very same rounds, without the blocks of modules that would have
 medians of each rule by its own definition and how much of the old they are, and between which
 ratios the processes of the last lie.
 
-With ``--run N`` it first measures: the main job by each rule in turn, until FOLDER holds N runs of
-each, in ``--minutes`` altogether: each run has its share of what is left as its budget.
+With ``--run N`` it first measures: the main job by each rule in turn, or by ``--rules``, until
+FOLDER holds N runs of each, in ``--minutes`` altogether: each run has its share of what is left as
+its budget.
 """
 
 from __future__ import annotations
@@ -94,14 +95,19 @@ RULES = {
 """By the name that a run's folder begins with."""
 
 
-def reached_s(run: Run, definition: Callable[[Sequence[Round], str], float]) -> float:
-    """Return the seconds of rounds after which all ratios are known to ±1%, or infinity."""
+def reached_at(run: Run, definition: Callable[[Sequence[Round], str], float]) -> int | None:
+    """Return the number of rounds after which all ratios are known to ±1%, if they ever are."""
     compared = run.plan.variants[1:]
     for count in range(FEWEST_ROUNDS, len(run.rounds) + 1, LOOK_EVERY):
-        rounds = run.rounds[:count]
-        if all(definition(rounds, name) <= WIDTH for name in compared):
-            return sum(timed.seconds for timed in rounds)
-    return inf
+        if all(definition(run.rounds[:count], name) <= WIDTH for name in compared):
+            return count
+    return None
+
+
+def reached_s(run: Run, definition: Callable[[Sequence[Round], str], float]) -> float:
+    """Return the seconds of rounds after which all ratios are known to ±1%, or infinity."""
+    count = reached_at(run, definition)
+    return inf if count is None else sum(timed.seconds for timed in run.rounds[:count])
 
 
 def replayed_s(run: Run) -> float:
@@ -130,18 +136,18 @@ def budget(left_s: float, runs_left: int, processes: int) -> float:
     return max(LEAST_BUDGET_S, left_s / runs_left - SETUP_S - START_S * processes)
 
 
-def measure(folder: Path, repeats: int, minutes: float) -> None:
+def measure(folder: Path, repeats: int, minutes: float, rules: Sequence[str]) -> None:
     """Make the runs that are missing, by each rule in turn; one that was killed goes on."""
     import attnbench
     from attnbench.stats.ratios import TARGET
 
-    names = [(f"{name}-{n}", rules) for n in range(1, repeats + 1) for name, rules in RULES.items()]
-    missing = [(folder / name, rules) for name, rules in names if not _finished(folder / name)]
+    names = [(f"{name}-{n}", RULES[name]) for n in range(1, repeats + 1) for name in rules]
+    missing = [(folder / name, rule) for name, rule in names if not _finished(folder / name)]
     deadline = perf_counter() + 60 * minutes
-    for done, (out, rules) in enumerate(missing):
-        budget_s = budget(deadline - perf_counter(), len(missing) - done, rules.processes)
-        with patch.dict(TARGET, cpu=rules.target):
-            options = attnbench.RunOptions(processes=rules.processes, budget_s=budget_s)
+    for done, (out, rule) in enumerate(missing):
+        budget_s = budget(deadline - perf_counter(), len(missing) - done, rule.processes)
+        with patch.dict(TARGET, cpu=rule.target):
+            options = attnbench.RunOptions(processes=rule.processes, budget_s=budget_s)
             attnbench.run(options, out)
 
 
@@ -152,11 +158,17 @@ def _finished(folder: Path) -> bool:
     return any(read(path).finished for path in runs_in(folder)) if folder.is_dir() else False
 
 
-def show(folder: Path) -> None:
-    """Print what the runs in the folder say."""
+def runs_of(folder: Path, rule: str) -> dict[str, Run]:
+    """Return the runs by a rule, by their names and in the order of their numbers."""
     from attnbench.records.run import read
 
-    runs = {name: {p.name: read(p) for p in sorted(folder.glob(f"{name}-*"))} for name in RULES}
+    found = folder.glob(f"{rule}-*")
+    return {p.name: read(p) for p in sorted(found, key=lambda p: (len(p.name), p.name))}
+
+
+def show(folder: Path) -> None:
+    """Print what the runs in the folder say."""
+    runs = {rule: runs_of(folder, rule) for rule in RULES}
     print(f"{'run':15} processes rounds timed/s all/s  " + "  ".join(DEFINITIONS))
     medians = {}
     for rule, known in runs.items():
@@ -180,7 +192,7 @@ def show_run(name: str, run: Run, own: str) -> float:
     )
     print(
         f"{name:15} {run.rounds[-1].process + 1:9} {len(run.rounds):6} {run.timed_s:7.0f} "
-        f"{_in_all_s(run):5.0f}  " + "  ".join(cells),
+        f"{in_all_s(run):5.0f}  " + "  ".join(cells),
         flush=True,
     )
     if own == RULES["old"].definition:
@@ -189,7 +201,7 @@ def show_run(name: str, run: Run, own: str) -> float:
     return known_s[own]
 
 
-def _in_all_s(run: Run) -> float:
+def in_all_s(run: Run) -> float:
     """Return the seconds from a run's first step to its end."""
     begun, ended = (
         datetime.fromisoformat(str(at)) for at in (run.started, run.moments[-1]["time"])
@@ -224,6 +236,9 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--run", type=int, metavar="N", help="measure until there are N of each")
     parser.add_argument("--minutes", type=float, default=20.0, help="for all of these; 20")
+    parser.add_argument(
+        "--rules", nargs="+", choices=RULES, default=[*RULES], help="measure by these alone"
+    )
     arguments = parser.parse_args()
     if arguments.run is not None and arguments.run < 1:
         parser.error("one run of each is the fewest")
@@ -235,7 +250,7 @@ def main() -> None:
 
     try:
         if arguments.run is not None:
-            measure(arguments.folder, arguments.run, arguments.minutes)
+            measure(arguments.folder, arguments.run, arguments.minutes, arguments.rules)
         show(arguments.folder)
     except UserError as error:
         sys.exit(f"time_to_target.py: {error}")

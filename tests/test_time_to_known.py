@@ -1,14 +1,18 @@
 """benchmarks/time_to_known.py: when all modules count as known, and what either rule takes."""
 
 import sys
+from datetime import datetime, timedelta
 from pathlib import Path
+
+import pytest
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 
 import calibration
 import time_to_known
 
-from attnbench.records.schema import Block, Round
+from attnbench.records.run import Run
+from attnbench.records.schema import Block, Case, Plan, Round
 
 STEADY = [[0.0] * len(time_to_known.TRUTHS)] * calibration.STRETCH
 """The noise of rounds that are all alike."""
@@ -49,3 +53,68 @@ def test_steady_machines_take_the_fewest_processes_of_either_rule() -> None:
     new = time_to_known.new(calibration.machine_of(settings, 0, STEADY), 0.01)
     assert len(new) == 30
     assert new[-1].process >= 2
+
+
+NAMES = ("plain", "control", "sa")
+
+
+def run_of(case: Case, sa_s: float, wide: int, minutes: float) -> Run:
+    """Return a run of 60 rounds of three seconds in one process, the first ones far from alike."""
+    begun = datetime(2026, 11, 26)
+    run = Run(case, Plan(variants=NAMES, budget_s=180.0, target=0.01), {})
+    run.started = begun.isoformat()
+    run.moments.append({"time": (begun + timedelta(minutes=minutes)).isoformat()})
+    for number in range(60):
+        far = (0.9, 1.1)[number % 2] if number < wide else 1.0
+        step_s = {"plain": 1.0, "control": far, "sa": sa_s}
+        blocks = tuple(Block(variant=n, steps=1, seconds=s) for n, s in step_s.items())
+        run.rounds.append(Round(number=number, blocks=blocks))
+    return run
+
+
+def test_real_runs_of_the_old_rule_end_by_it_and_are_taken_as_processes(case: Case) -> None:
+    """Of 30 rounds the control's interval holds the twenty that differ; of 40 it does not.
+
+    The second run is known at once: 70 rounds in all. Of 60 rounds in five minutes, 20 and 30 came
+    after their ends: 300 - 20 * 3 and 300 - 30 * 3 seconds are left.
+    """
+    runs = [run_of(case, 1.0, wide, minutes=5) for wide in (20, 0)]
+    ends = [time_to_known.ended_at(run) for run in runs]
+    assert ends == [40, 30]
+    first, both = time_to_known.together(runs, ends)
+    assert [len(first.rounds), len(both.rounds)] == [40, 70]
+    assert [timed.process for timed in both.rounds] == [0] * 40 + [1] * 30
+    assert both.timed_s == pytest.approx(sum(timed.seconds for timed in both.rounds))
+    assert first.in_all_s == pytest.approx(300 - sum(r.seconds for r in runs[0].rounds[40:]))
+    assert both.in_all_s == pytest.approx(first.in_all_s + 300 - 30 * 3)
+
+
+def test_a_run_that_its_rule_never_ends_is_taken_whole(case: Case) -> None:
+    assert time_to_known.ended_at(run_of(case, 1.0, wide=60, minutes=5)) == 60
+
+
+def test_real_runs_are_known_with_the_first_that_suffices(case: Case) -> None:
+    """Runs at +0, +0 and +0% are known by three; at +0, +1 and +2% ±2.5% are left after three."""
+    alike = [run_of(case, 1.0, 0, 5.0) for _ in range(4)]
+    series = [*time_to_known.together(alike, [30] * 4)]
+    assert time_to_known.shown(series, 0.01, NAMES[1:], copies=1).split() == [
+        *("3", "90", "270", str(3 * (300 - 90)), "all")
+    ]
+    apart = [run_of(case, sa_s, 0, 5.0) for sa_s in (1.0, 1.01, 1.0202)]
+    series = [*time_to_known.together(apart, [30] * 3)]
+    assert time_to_known.shown(series, 0.01, NAMES[1:], copies=1).endswith("  sa ±2.5%")
+
+
+def test_published_runs_are_read_side_by_side(capsys: pytest.CaptureFixture[str]) -> None:
+    folder = Path(__file__).parents[1] / "reports" / "2026-11-26-cpu-resnet50-time-to-target"
+    time_to_known.show_records(folder, 0.2)
+    shown = capsys.readouterr().out.splitlines()
+    assert [line[:22].strip() for line in shown[1:]] == [
+        *("old", "old, ended early", "new, run 1", "new, run 2", "new, run 3")
+    ]
+    assert all(line.endswith("  all") for line in shown[1:])
+
+
+def test_a_folder_without_runs_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match="lacks runs of the rule old or six-processes"):
+        time_to_known.show_records(tmp_path, 0.01)
