@@ -395,6 +395,29 @@ def test_a_fork_server_whose_pipe_a_module_writes_to_is_replaced_without_a_word(
     assert (shown.stdout, shown.stderr) == ("True\n", "")
 
 
+def test_a_fork_server_whose_starter_was_killed_before_it_could_ask_for_that_imports_nothing(
+    tmp_path,
+):
+    """It would be told of a later end; of an earlier one says the pipe that the other one held."""
+    (tmp_path / "endless.py").write_text("import threading\nthreading.Event().wait()\n")
+    listener, pipe, held = os.memfd_create("listener"), *os.pipe()
+    os.close(held)
+    server = subprocess.run(
+        [
+            *(sys.executable, "-c"),
+            "from multiprocessing.forkserver import main; "
+            f"main({listener}, {pipe}, ['attnbench.system.fork_server', 'endless'])",
+        ],
+        pass_fds=(listener, pipe),
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        timeout=60,
+        check=False,
+    )
+    os.close(listener)
+    os.close(pipe)
+    assert server.returncode == 0
+
+
 def stop_the_fork_server():
     os.kill(os.getppid(), signal.SIGSTOP)
 
