@@ -159,11 +159,12 @@ def _finished(folder: Path) -> bool:
 
 
 def runs_of(folder: Path, rule: str) -> dict[str, Run]:
-    """Return the runs by a rule, by their names and in the order of their numbers."""
+    """Return the finished runs by a rule, by their names and in the order of their numbers."""
     from attnbench.records.run import read
 
-    found = folder.glob(f"{rule}-*")
-    return {p.name: read(p) for p in sorted(found, key=lambda p: (len(p.name), p.name))}
+    found = sorted(folder.glob(f"{rule}-*"), key=lambda path: (len(path.name), path.name))
+    runs = {path.name: read(path) for path in found}
+    return {name: run for name, run in runs.items() if run.finished}
 
 
 def show(folder: Path) -> None:

@@ -357,6 +357,15 @@ def test_time_to_target_prints_the_rules_side_by_side(
     assert "ratios by process (six-processes: 1)" in shown
 
 
+def test_time_to_target_leaves_out_runs_that_have_not_ended(tmp_path: Path) -> None:
+    """In the order of their numbers: ten comes after two."""
+    for number in (10, 2, 3):
+        shutil.copytree(ROOT / "tests" / "data" / "small-run", tmp_path / f"old-{number}")
+    records = tmp_path / "old-3" / "records.jsonl"
+    records.write_text("".join(records.read_text().splitlines(keepends=True)[:-1]))
+    assert list(time_to_target.runs_of(tmp_path, "old")) == ["old-2", "old-10"]
+
+
 def test_the_runs_of_time_to_target_fit_into_its_minutes() -> None:
     # 1200 s for four runs: 300 s each, of which 30 s and 15 s for each process are none of rounds.
     assert time_to_target.budget(1200.0, 4, 1) == 255
