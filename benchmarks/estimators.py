@@ -6,8 +6,8 @@ four times ROUNDS rounds into stretches of ROUNDS, and lets each estimator name 
 module by each stretch. Printed for each process, and as the geometric mean of all, is how far an
 estimator's logarithms scatter between stretches (root mean square over modules) over how far those
 of the median against one copy do; the square of it is the share of the rounds that it would take.
-Last stands how far it lies from that median, in percent, the mean of all. A machine that changes
-between stretches adds to all estimators alike.
+Last stands how far it lies from that median, in percent, the mean of all. What changes in the
+machine between stretches adds to all estimators alike, and draws these shares towards 1.
 """
 
 from __future__ import annotations

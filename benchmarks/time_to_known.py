@@ -14,7 +14,8 @@ new over the old.
 With ``--records FOLDER`` on real runs, which ``time_to_target.py`` made there by its rules ``old``
 and ``six-processes``. Each old run ends where its rule ends it, and once more as early as its rule
 could, after thirty rounds; one run after the other is added until all are known, the control too.
-Seconds are from a run's first step to its end, less the rounds that came after.
+Printed are how many rounds the module has that ran in the fewest, seconds of timed rounds, and
+seconds from each run's first step, with counts and memory, to the end of its last round.
 """
 
 from __future__ import annotations
@@ -120,7 +121,7 @@ class Series:
 
     rounds: Sequence[Round]
     in_all_s: float
-    """From the first step of each run to its end, without rounds that were left out."""
+    """From the first step of each run to the end of its last round here."""
 
     @property
     def timed_s(self) -> float:
@@ -136,7 +137,7 @@ def together(runs: Sequence[Run], ends: Sequence[int]) -> Iterator[Series]:
     taken_s = 0.0
     for process, (run, end) in enumerate(zip(runs, ends, strict=True)):
         rounds += [replace(timed, process=process) for timed in run.rounds[:end]]
-        taken_s += in_all_s(run) - sum(timed.seconds for timed in run.rounds[end:])
+        taken_s += in_all_s(run, end)
         yield Series(tuple(rounds), taken_s)
 
 
@@ -149,13 +150,13 @@ def ended_at(run: Run) -> int:
 
 def shown(series: Sequence[Series], width: float, names: Sequence[str], *, copies: int) -> str:
     """Return when all were known: of the first series of which that is true, or the last."""
+    from attnbench.stats import ratios
+
     enough = (each for each in series if known(each.rounds, width, copies=copies, names=names))
     found = next(enough, None)
     last = found or series[-1]
-    text = (
-        f"{last.rounds[-1].process + 1:9} {len(last.rounds):6} {last.timed_s:7.0f} "
-        f"{last.in_all_s:7.0f}  "
-    )
+    fewest = min(len(ratios.log_ratios(last.rounds, name)) for name in names)
+    text = f"{last.rounds[-1].process + 1:9} {fewest:6} {last.timed_s:7.0f} {last.in_all_s:7.0f}  "
     if found is not None:
         return text + "all"
     left = {name: half_width(last.rounds, name, copies=copies) for name in names}

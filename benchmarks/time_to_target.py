@@ -2,10 +2,10 @@
 
 Three rules: the old ones, from before there were processes (one process, every module in every
 round, against one copy of the plain host); one process in which a module that has reached the
-target sits out, against both copies; and six processes, as by default. Prints for each run in
-FOLDER, from its records alone: processes, rounds, seconds in timed rounds and from its first step
-to its end; then the seconds of timed rounds after which the control and all modules were known to
-±1%, looked at every ten rounds, by three definitions of the interval: rounds alone, against one
+target sits out, against both copies; and six processes, as by default. Prints for each finished
+run in FOLDER, from its records alone: processes, rounds, seconds in timed rounds and from its first
+step to its end; then the seconds of timed rounds after which the control and all modules were known
+to ±1%, looked at every ten rounds, by three definitions of the interval: rounds alone, against one
 copy of the plain host; rounds alone, against both; rounds and processes, against both (which one
 process cannot have). Each rule ends a run by one of them, marked ``*``. ``>`` stands before the
 seconds of a run that ended earlier. Below each run by the old rules stands what the second would
@@ -202,10 +202,11 @@ def show_run(name: str, run: Run, own: str) -> float:
     return known_s[own]
 
 
-def in_all_s(run: Run) -> float:
-    """Return the seconds from a run's first step to its end."""
+def in_all_s(run: Run, rounds: int | None = None) -> float:
+    """Return the seconds from a run's first step to its end, or to that of so many rounds."""
+    last = -1 if rounds is None else rounds - 1
     begun, ended = (
-        datetime.fromisoformat(str(at)) for at in (run.started, run.moments[-1]["time"])
+        datetime.fromisoformat(str(at)) for at in (run.started, run.moments[last]["time"])
     )
     return (ended - begun).total_seconds()
 

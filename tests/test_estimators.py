@@ -31,27 +31,64 @@ def test_all_name_the_true_ratios_of_a_machine_that_changes_its_speed(name: str)
 @pytest.mark.parametrize(
     ("name", "ratio"),
     [
-        # To one copy 3, 2 and 1; to the other one 2, -1 and 1. All: -1, 1, 1, 2, 2, 3.
+        # To one copy 3, 2 and 1; to the other one 2, -1 and 5. All: -1, 1, 2, 2, 3, 5.
         ("one copy", 2.0),
-        ("both copies", 1.5),
-        # The means of the copies lie 0.5, 1.5 and 0 above the first: 2.5, 0.5 and 1.
-        ("mean of copies", 1.0),
-        # Rounds 1 and 2: 3 + 2, 3 - 1, 2 + 2, 2 - 1. 1 and 3: 4, 4, 3, 3. 2 and 3: 3, 3, 0, 0.
-        # Ordered 0, 0, 1, 2, 3, 3, 3, 3, 4, 4, 4, 5: the median is 3, and half of it 1.5.
-        ("Hodges-Lehmann", 1.5),
+        ("both copies", 2.0),
+        # The means of the copies lie 0.5, 1.5 and -2 above the first: 2.5, 0.5 and 3.
+        ("mean of copies", 2.5),
+        # Rounds 1 and 2: 3 + 2, 3 - 1, 2 + 2, 2 - 1. 1 and 3: 3 + 1, 3 + 5, 2 + 1, 2 + 5.
+        # 2 and 3: 2 + 1, 2 + 5, -1 + 1, -1 + 5. In order 0, 1, 2, 3, 3, 4, 4, 4, 5, 7, 7, 8: the
+        # median is 4, and half of it 2.
+        ("Hodges-Lehmann", 2.0),
+        # Networks by their medians 0, 1, 2. Less these, the rounds are (0, 0, 1), (0, 2, 0) and
+        # (0, -5, -1): speeds 0, 0 and -1. Left are (0, 1, 3), (0, 3, 2) and (1, -3, 2): networks
+        # 0, 1 and 2, as before. Both copies' median of -3, 0, 0, 1, 1, 3 is 0.5.
+        ("polished", 1.5),
     ],
 )
 def test_ratios_of_three_rounds_by_hand(name: str, ratio: float) -> None:
-    times = np.array([[0.0, 1.0, 3.0], [0.0, 3.0, 2.0], [0.0, 0.0, 1.0]])
+    times = np.array([[0.0, 1.0, 3.0], [0.0, 3.0, 2.0], [0.0, -4.0, 1.0]])
     assert estimators.ESTIMATORS[name](times, np.tile([0, 1, 2], (3, 1))) == pytest.approx([ratio])
 
 
+def test_two_rounds_that_are_far_off_move_the_mean_of_pairs_and_not_the_median() -> None:
+    """Of 0, 0, 0, 6, 6 the median is 0. Of the ten pairs three are 0, six are 6 and one is 12."""
+    times = np.zeros((5, 3))
+    times[3:, 2] = 6.0
+    order = np.tile([0, 1, 2], (5, 1))
+    assert estimators.both_copies(times, order) == pytest.approx([0.0])
+    assert estimators.hodges_lehmann(times, order) == pytest.approx([3.0])
+
+
+def test_a_network_that_slow_rounds_hit_alone_is_judged_by_all_of_a_round() -> None:
+    """Three of four rounds are slow by 1, 2 and 3 but for the plain host, whose pairs all move."""
+    times = np.add.outer([0.0, 1.0, 2.0, 3.0], [0.0, 0.0, 0.5, 0.5, 0.5])
+    times[:, 0] = 0.0
+    order = np.tile(np.arange(5), (4, 1))
+    assert estimators.one_copy(times, order) == pytest.approx([2.0] * 3)
+    # Left of the plain host are 0, -1, -2 and -3, of its copy none: together their median is 0.
+    assert estimators.polished(times, order) == pytest.approx([0.5] * 3)
+
+
+def test_neighbours_are_those_in_time() -> None:
+    """The machine grows slower with each block; in half of the rounds all run in reverse."""
+    order = np.tile([[0, 1, 2, 3], [3, 2, 1, 0]], (10, 1))
+    times = np.empty((20, 4))
+    at = np.arange(80.0).reshape(20, 4)
+    np.put_along_axis(times, order, at, axis=1)
+    known = estimators.by_neighbours(times + LEVELS, order)
+    assert known == pytest.approx([0.25, 0.5], abs=0.05)
+    assert estimators.by_neighbours(times + LEVELS, IN_TURN[:1].repeat(20, 0)) != pytest.approx(
+        [0.25, 0.5], abs=0.05
+    )
+
+
 def test_scatter_is_the_root_of_the_mean_of_the_modules_variances() -> None:
-    """Two stretches. The first estimator's variances are 1 and 1, the second's 0 and 0.25."""
-    ratios = np.array([[[0.0, 0.0], [5.0, 0.0]], [[2.0, 2.0], [5.0, 1.0]]])
-    assert estimators.scatter(ratios) == pytest.approx([1.0, 0.125**0.5])
-    # It lies above the first by 5, 0, 3 and -1.
-    assert estimators.offsets(ratios) == pytest.approx([0.0, 1.75])
+    """Two stretches. The first estimator's variances are 4 and 4, the second's 0 and 0.5**2."""
+    ratios = np.array([[[0.0, 0.0], [5.0, 0.0]], [[4.0, 4.0], [5.0, 1.0]]])
+    assert estimators.scatter(ratios) == pytest.approx([1.0, 0.125**0.5 / 2])
+    # It lies above the first by 5, 0, 1 and -3.
+    assert estimators.offsets(ratios) == pytest.approx([0.0, 0.75])
 
 
 def test_rounds_are_read_by_process_and_only_whole_ones(case: Case) -> None:

@@ -63,8 +63,9 @@ def run_of(case: Case, sa_s: float, wide: int, minutes: float) -> Run:
     begun = datetime(2026, 11, 26)
     run = Run(case, Plan(variants=NAMES, budget_s=180.0, target=0.01), {})
     run.started = begun.isoformat()
-    run.moments.append({"time": (begun + timedelta(minutes=minutes)).isoformat()})
     for number in range(60):
+        ended = begun + timedelta(minutes=minutes) - timedelta(seconds=3 * (59 - number))
+        run.moments.append({"time": ended.isoformat()})
         far = (0.9, 1.1)[number % 2] if number < wide else 1.0
         step_s = {"plain": 1.0, "control": far, "sa": sa_s}
         blocks = tuple(Block(variant=n, steps=1, seconds=s) for n, s in step_s.items())
@@ -85,8 +86,8 @@ def test_real_runs_of_the_old_rule_end_by_it_and_are_taken_as_processes(case: Ca
     assert [len(first.rounds), len(both.rounds)] == [40, 70]
     assert [timed.process for timed in both.rounds] == [0] * 40 + [1] * 30
     assert both.timed_s == pytest.approx(sum(timed.seconds for timed in both.rounds))
-    assert first.in_all_s == pytest.approx(300 - sum(r.seconds for r in runs[0].rounds[40:]))
-    assert both.in_all_s == pytest.approx(first.in_all_s + 300 - 30 * 3)
+    assert first.in_all_s == 300 - 20 * 3
+    assert both.in_all_s == (300 - 20 * 3) + (300 - 30 * 3)
 
 
 def test_a_run_that_its_rule_never_ends_is_taken_whole(case: Case) -> None:
