@@ -12,8 +12,9 @@ seconds with START of each process on top (the counting of an old run's start is
 new over the old.
 
 With ``--records FOLDER`` on real runs, which ``time_to_target.py`` made there by its rules ``old``
-and ``six-processes``. Each old run ends where its rule ends it, and once more as early as its rule
-could, after thirty rounds; one run after the other is added until all are known, the control too.
+and ``six-processes``. Each old run ends where its rule or its budget ends it, and once more as
+early as its rule could, after thirty rounds; one run after the other is added until all are known,
+the control too.
 Printed are how many rounds the module has that ran in the fewest, seconds of timed rounds, and
 seconds from each run's first step, with counts and memory, to the end of its last round.
 """

@@ -10,8 +10,9 @@ sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 
 import estimators
 
-from attnbench.records.run import Run
+from attnbench.records.run import Run, read
 from attnbench.records.schema import Block, Case, Plan, Round
+from attnbench.stats import ratios
 
 IN_TURN = np.tile([0, 1, 2, 3], (12, 1))
 """The networks of twelve rounds: always in the order of the columns."""
@@ -85,10 +86,10 @@ def test_neighbours_are_those_in_time() -> None:
 
 def test_scatter_is_the_root_of_the_mean_of_the_modules_variances() -> None:
     """Two stretches. The first estimator's variances are 4 and 4, the second's 0 and 0.5**2."""
-    ratios = np.array([[[0.0, 0.0], [5.0, 0.0]], [[4.0, 4.0], [5.0, 1.0]]])
-    assert estimators.scatter(ratios) == pytest.approx([1.0, 0.125**0.5 / 2])
+    known = np.array([[[0.0, 0.0], [5.0, 0.0]], [[4.0, 4.0], [5.0, 1.0]]])
+    assert estimators.scatter(known) == pytest.approx([1.0, 0.125**0.5 / 2])
     # It lies above the first by 5, 0, 1 and -3.
-    assert estimators.offsets(ratios) == pytest.approx([0.0, 0.75])
+    assert estimators.offsets(known) == pytest.approx([0.0, 0.75])
 
 
 def test_rounds_are_read_by_process_and_only_whole_ones(case: Case) -> None:
@@ -104,6 +105,14 @@ def test_rounds_are_read_by_process_and_only_whole_ones(case: Case) -> None:
     times, order = known[0]
     assert np.exp(times[0]) == pytest.approx([1.0, 2.0, 4.0])
     assert order[0].tolist() == [2, 0, 1]
+
+
+def test_the_second_is_what_the_suite_takes() -> None:
+    folder = estimators.ROOT / "reports" / "2026-11-25-cpu-resnet50"
+    run = read(folder)
+    times, order = estimators.processes_of(run)[0]
+    taken = [ratios.parts(run.rounds, name).interval.median for name in run.plan.variants[2:]]
+    assert estimators.both_copies(times, order) == pytest.approx(taken)
 
 
 def test_stretches_that_no_process_has_are_refused() -> None:
