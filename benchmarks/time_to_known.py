@@ -4,19 +4,22 @@
 differs between processes. Known with that part is a module by several processes only: by the old
 rules as many runs of one process, each until all modules are at ±1% by its rounds, every module in
 every round, against one copy of the plain host; by the new ones one run of several processes. Both
-go on until Student's interval over the processes is as narrow as asked for all seven modules.
+go on until the intervals over rounds and processes are as narrow as asked for all seven modules, in
+shares of the plain host, as a run's target is.
 
 On simulated machines that replay the steps of the published run and whose processes scatter by a
 stated amount. Printed are the medians over RUNS machines: processes, seconds of timed rounds, and
 seconds with START of each process on top (the counting of an old run's start is left out); then the
 new over the old.
 
-With ``--records FOLDER`` on real runs, which ``time_to_target.py`` made there by its rules ``old``
-and ``six-processes``. Each old run ends where its rule or its budget ends it, and once more as
-early as its rule could, after thirty rounds; one run after the other is added until all are known,
-the control too.
-Printed are how many rounds the module has that ran in the fewest, seconds of timed rounds, and
-seconds from each run's first step, with counts and memory, to the end of its last round.
+With ``--records FOLDER`` on real runs: the old ones are those that ``time_to_target.py`` made there
+by its rule ``old``, the new ones all of several processes. Each old run ends where its rule or its
+budget ends it, and once more as early as its rule could, after thirty rounds; one run after the
+other is added until all are known, the control too. Which run comes first is chance: below stand
+the medians over 20 other orders. Printed are how many rounds the module has that ran in the fewest,
+seconds of timed rounds, and seconds from each run's first step, with counts and memory, to the end
+of its last round; then the new runs that know all over the old ones, by medians, and in brackets
+between the extremes.
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import inf
 from pathlib import Path
+from random import Random
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -61,11 +65,13 @@ def costs_s() -> dict[str, float]:
 
 def half_width(rounds: Sequence[Round], module: str, *, copies: int) -> float:
     """Return what rounds and processes leave open, by so many copies of the plain host."""
+    from time_to_target import of_ratio
+
     from attnbench.stats import processes, ratios
 
     values, ran_in = zip(*ratios.samples(rounds, module), strict=True)
     parts = processes.parts([value[:copies] for value in values], ran_in, RESAMPLES)
-    return inf if parts.processes is None else parts.interval.half_width
+    return inf if parts.processes is None else of_ratio(parts.interval)
 
 
 def known(
@@ -116,6 +122,10 @@ def new(machine: Machine, width: float) -> list[Round]:
     return rounds[: next(enough, len(rounds))]
 
 
+ORDERS = 20
+"""In which old runs are taken, beside that in which they ran."""
+
+
 @dataclass(frozen=True)
 class Series:
     """The rounds of runs that are taken together, each run or process with a number of its own."""
@@ -164,24 +174,69 @@ def shown(series: Sequence[Series], width: float, names: Sequence[str], *, copie
     return text + ", ".join(f"{name} ±{w:.1%}" for name, w in left.items() if w > width)
 
 
+def in_other_orders(
+    runs: Sequence[Run], ends: Sequence[int], width: float, names: Sequence[str]
+) -> list[Series]:
+    """Return with which runs all were known, of each order in which they were at last."""
+    found = []
+    for seed in range(ORDERS):
+        order = Random(seed).sample(range(len(runs)), len(runs))
+        for series in together([runs[at] for at in order], [ends[at] for at in order]):
+            if known(series.rounds, width, copies=1, names=names):
+                found.append(series)
+                break
+    return found
+
+
+def shown_orders(found: Sequence[Series]) -> str:
+    """Return the medians over orders, and in how many all were known."""
+    if not found:
+        return f"{'':33}all in none of {ORDERS}"
+    processes = median(series.rounds[-1].process + 1 for series in found)
+    timed_s = median(series.timed_s for series in found)
+    in_all_s = median(series.in_all_s for series in found)
+    return (
+        f"{processes:9.1f} {'':6} {timed_s:7.0f} {in_all_s:7.0f}  all in {len(found)} of {ORDERS}"
+    )
+
+
 def show_records(folder: Path, width: float) -> None:
     """Print when all were known by the real runs in a folder."""
     from time_to_target import FEWEST_ROUNDS, in_all_s, runs_of
 
-    old_runs, new_runs = ([*runs_of(folder, rule).values()] for rule in ("old", "six-processes"))
+    old_runs = [*runs_of(folder, "old").values()]
+    new_runs = {name: run for name, run in runs_of(folder).items() if run.plan.processes > 1}
     if not old_runs or not new_runs:
-        sys.exit(f"time_to_known.py: {folder} lacks runs of the rule old or six-processes")
+        sys.exit(f"time_to_known.py: {folder} lacks runs of the rule old or of several processes")
     names = old_runs[0].plan.variants[1:]
     print(f"{'rules':22} processes rounds timed/s   all/s  known to ±{width:.1%}, or not")
-    ends = {
+    ends_by = {
         "old": [ended_at(run) for run in old_runs],
         "old, ended early": [min(FEWEST_ROUNDS, len(run.rounds)) for run in old_runs],
     }
-    for what, each in ends.items():
-        print(f"{what:22} {shown([*together(old_runs, each)], width, names, copies=1)}")
-    for number, run in enumerate(new_runs, 1):
-        series = [Series(run.rounds, in_all_s(run))]
-        print(f"{f'new, run {number}':22} {shown(series, width, names, copies=2)}")
+    reached = {}
+    for what, ends in ends_by.items():
+        print(f"{what:22} {shown([*together(old_runs, ends)], width, names, copies=1)}")
+        reached[what] = in_other_orders(old_runs, ends, width, names)
+        print(f"{'  in other orders':22} {shown_orders(reached[what])}")
+    series = {name: Series(run.rounds, in_all_s(run)) for name, run in new_runs.items()}
+    for name, each in series.items():
+        print(f"{name:22} {shown([each], width, names, copies=2)}")
+    enough = [each for each in series.values() if known(each.rounds, width, copies=2, names=names)]
+    if reached["old"] and enough:
+        print(f"new that know all ({len(enough)}) over old: {shares(enough, reached['old'])}")
+
+
+def shares(new: Sequence[Series], old: Sequence[Series]) -> str:
+    """Return how much of the old seconds the new ones took, by medians and in the extremes."""
+    timed, in_all = (
+        ([of(each) for each in new], [of(each) for each in old])
+        for of in (lambda each: each.timed_s, lambda each: each.in_all_s)
+    )
+    return "; ".join(
+        f"{median(a) / median(b):.2f} of {what} ({min(a) / max(b):.2f} to {max(a) / min(b):.2f})"
+        for what, (a, b) in {"the timed seconds": timed, "all seconds": in_all}.items()
+    )
 
 
 def main() -> None:

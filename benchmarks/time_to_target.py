@@ -5,13 +5,13 @@ round, against one copy of the plain host); one process in which a module that h
 target sits out, against both copies; and six processes, as by default. Prints for each finished
 run in FOLDER, from its records alone: processes, rounds, seconds in timed rounds and from its first
 step to its end; then the seconds of timed rounds after which the control and all modules were known
-to ±1%, looked at every ten rounds, by three definitions of the interval: rounds alone, against one
-copy of the plain host; rounds alone, against both; rounds and processes, against both (which one
-process cannot have). Each rule ends a run by one of them, marked ``*``. ``>`` stands before the
-seconds of a run that ended earlier. Below each run by the old rules stands what the second would
-have made of the very same rounds, without the blocks of modules that would have sat out. Last the
-medians of each rule by its own definition and how much of the old they are, and between which
-ratios the processes of the last lie.
+to ±1% of the plain host, as a run's target is, looked at every ten rounds, by three definitions of
+the interval: rounds alone, against one copy of the plain host; rounds alone, against both; rounds
+and processes, against both (which one process cannot have). Each rule ends a run by one of them,
+marked ``*``. ``>`` stands before the seconds of a run that ended earlier. Below each run by the old
+rules stands what the second would have made of the very same rounds, without the blocks of modules
+that would have sat out. Last the medians of each rule by its own definition and how much of the old
+they are, and between which ratios the processes of the last lie.
 
 With ``--run N`` it first measures: the main job by each rule in turn, or by ``--rules``, until
 FOLDER holds N runs of each, in ``--minutes`` altogether: each run has its share of what is left as
@@ -35,6 +35,7 @@ from unittest.mock import patch
 if TYPE_CHECKING:  # so that --help answers at once
     from attnbench.records.run import Run
     from attnbench.records.schema import Round
+    from attnbench.stats.interval import Interval
 
 SETUP_S, START_S = 30.0, 15.0
 """Taken from a run's share of the time, and for each process, before what is its budget."""
@@ -46,21 +47,30 @@ NEVER = 1e-6
 """A target that no module reaches, so that none sits out: the least that a plan may have."""
 
 
+def of_ratio(logs: Interval) -> float:
+    """Return the half-width of a ratio, in shares of the plain host, by that of its logarithm."""
+    return (exp(logs.high) - exp(logs.low)) / 2
+
+
 def one_copy(rounds: Sequence[Round], module: str) -> float:
     """Return the half-width of the rounds alone, against one copy of the plain host."""
     from attnbench.stats import ratios
     from attnbench.stats.interval import median_interval
 
     logs = ratios.log_ratios(rounds, module)
-    return median_interval(logs).half_width if logs else inf
+    return of_ratio(median_interval(logs)) if logs else inf
 
 
 def both_copies(rounds: Sequence[Round], module: str) -> float:
     """Return the half-width of the rounds alone, against both copies."""
     from attnbench.stats import ratios
+    from attnbench.stats.interval import Interval
 
     known = ratios.parts(rounds, module)
-    return inf if known is None else known.rounds
+    if known is None:
+        return inf
+    middle = known.interval.median
+    return of_ratio(Interval(middle, middle - known.rounds, middle + known.rounds))
 
 
 def with_processes(rounds: Sequence[Round], module: str) -> float:
@@ -68,7 +78,7 @@ def with_processes(rounds: Sequence[Round], module: str) -> float:
     from attnbench.stats import ratios
 
     known = ratios.parts(rounds, module)
-    return inf if known is None or known.processes is None else known.interval.half_width
+    return inf if known is None or known.processes is None else of_ratio(known.interval)
 
 
 DEFINITIONS: dict[str, Callable[[Sequence[Round], str], float]] = {
@@ -158,8 +168,8 @@ def _finished(folder: Path) -> bool:
     return any(read(path).finished for path in runs_in(folder)) if folder.is_dir() else False
 
 
-def runs_of(folder: Path, rule: str) -> dict[str, Run]:
-    """Return the finished runs by a rule, by their names and in the order of their numbers."""
+def runs_of(folder: Path, rule: str = "*") -> dict[str, Run]:
+    """Return the finished runs by a rule or by any, by name and in the order of their numbers."""
     from attnbench.records.run import read
 
     found = sorted(folder.glob(f"{rule}-*"), key=lambda path: (len(path.name), path.name))

@@ -309,6 +309,21 @@ def test_time_to_target_reads_when_a_run_was_known(case: Case) -> None:
     assert time_to_target.seconds(float("inf"), 60.0) == ">60"
 
 
+def test_time_to_target_knows_ratios_and_not_their_logarithms(case: Case) -> None:
+    """By every definition a module that takes four times as long has four times the half-width."""
+    variants = ("plain", "control", "near", "far")
+    run = Run(case, Plan(variants=variants, budget_s=9.0, target=0.01), {})
+    for number in range(60):
+        off = (0.99, 1.01)[number % 2]
+        step_s = {"plain": 1.0, "control": 1.0, "near": off, "far": 4 * off}
+        blocks = tuple(Block(variant=n, steps=1, seconds=s) for n, s in step_s.items())
+        run.rounds.append(Round(number=number, process=number // 10, blocks=blocks))
+    for half_width in time_to_target.DEFINITIONS.values():
+        near, far = (half_width(run.rounds, name) for name in ("near", "far"))
+        assert 0 < near < 0.02
+        assert far == pytest.approx(4 * near)
+
+
 def test_time_to_target_waits_for_the_control(case: Case) -> None:
     variants = ("plain", "control", "sa")
     run = Run(case, Plan(variants=variants, budget_s=9.0, target=0.01), {})
