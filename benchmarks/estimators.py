@@ -40,6 +40,20 @@ SWEEPS = 3
 REACH = 4
 """Blocks before and after one, by which its neighbours tell the machine's speed."""
 
+LOW = 0.1
+"""The quantile that stands for a network where nothing disturbs it."""
+
+DRIFT = {3.0: 0.2, 15.0: 0.25, 100.0: 0.3}
+"""By the steps over which a change of the machine lasts, its share of the variance of a step.
+
+As in the autocorrelation of the steps of 2026-11-27: 0.7 with the next step, 0.5 with the fifth and
+0.2 with the fiftieth. The rest is a step's own."""
+
+HUBER = 1.5
+"""Normal standard deviations beyond which a step counts no more (Huber 1964)."""
+
+HUBER_SWEEPS = 8
+
 
 def one_copy(times: Array, _: Array) -> Array:
     """Return the median of each module against the plain host."""
@@ -101,6 +115,38 @@ def by_neighbours(times: Array, order: Array) -> Array:
     return networks[COPIES:] - np.median(left[network < COPIES])
 
 
+def lowest_tenth(times: Array, _: Array) -> Array:
+    """Return the ratios of a low quantile of each network's own times, of both copies together."""
+    import numpy as np
+
+    return np.quantile(times[:, COPIES:], LOW, axis=0) - np.quantile(times[:, :COPIES], LOW)
+
+
+def by_drift(times: Array, order: Array) -> Array:
+    """Return the ratios by generalized least squares (Aitken 1936): steps near in time are alike.
+
+    What then is far off is drawn in (Huber 1964).
+    """
+    import numpy as np
+
+    steps = np.take_along_axis(times, order, axis=1).ravel()
+    network = np.maximum(order.ravel() - (COPIES - 1), 0)  # the copies are one
+    lags = np.abs(np.subtract.outer(np.arange(len(steps)), np.arange(len(steps))))
+    drift = sum((share * np.exp(-lags / lasts) for lasts, share in DRIFT.items()), 0.0 * lags)
+    weights = np.linalg.inv(drift + (1 - sum(DRIFT.values())) * np.eye(len(steps)))
+    ran = np.eye(times.shape[1] - COPIES + 1)[network]
+    fit = np.linalg.solve(ran.T @ weights @ ran, ran.T @ weights)
+    drawn_in = steps
+    for _ in range(HUBER_SWEEPS):
+        networks = ran @ fit @ drawn_in
+        expected = networks + drift @ weights @ (drawn_in - networks)
+        off = steps - expected
+        most = HUBER * 1.4826 * np.median(np.abs(off))
+        drawn_in = expected + off.clip(-most, most)
+    known = fit @ drawn_in
+    return known[1:] - known[0]
+
+
 ESTIMATORS: dict[str, Callable[[Array, Array], Array]] = {
     "one copy": one_copy,
     "both copies": both_copies,
@@ -108,6 +154,8 @@ ESTIMATORS: dict[str, Callable[[Array, Array], Array]] = {
     "Hodges-Lehmann": hodges_lehmann,
     "polished": polished,
     "by neighbours": by_neighbours,
+    "by drift": by_drift,
+    "lowest tenth": lowest_tenth,
 }
 """Logarithms of the modules' ratios from those of the times (rounds by networks, both copies first)
 and the networks of each round in the order in which they ran."""
