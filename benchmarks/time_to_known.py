@@ -18,8 +18,8 @@ budget ends it, and once more as early as its rule could, after thirty rounds; o
 other is added until all are known, the control too. Which run comes first is chance: below stand
 the medians over 20 other orders. Printed are how many rounds the module has that ran in the fewest,
 seconds of timed rounds, and seconds from each run's first step, with counts and memory, to the end
-of its last round; then the new runs that know all over the old ones, by medians, and in brackets
-between the extremes.
+of its last round; then the new runs that know all over the old ones in other orders, by medians,
+and in brackets by the extremes of both.
 """
 
 from __future__ import annotations
@@ -204,10 +204,12 @@ def show_records(folder: Path, width: float) -> None:
     """Print when all were known by the real runs in a folder."""
     from time_to_target import FEWEST_ROUNDS, in_all_s, runs_of
 
-    old_runs = [*runs_of(folder, "old").values()]
-    new_runs = {name: run for name, run in runs_of(folder).items() if run.plan.processes > 1}
+    old_runs = [*runs_of(folder, "old-*").values()]
+    new_runs = {name: run for name, run in runs_of(folder, "*").items() if run.plan.processes > 1}
     if not old_runs or not new_runs:
         sys.exit(f"time_to_known.py: {folder} lacks runs of the rule old or of several processes")
+    if len({(run.case, run.plan.variants) for run in (*old_runs, *new_runs.values())}) > 1:
+        sys.exit(f"time_to_known.py: {folder} has runs of several configurations or modules")
     names = old_runs[0].plan.variants[1:]
     print(f"{'rules':22} processes rounds timed/s   all/s  known to ±{width:.1%}, or not")
     ends_by = {
@@ -224,7 +226,10 @@ def show_records(folder: Path, width: float) -> None:
         print(f"{name:22} {shown([each], width, names, copies=2)}")
     enough = [each for each in series.values() if known(each.rounds, width, copies=2, names=names)]
     if reached["old"] and enough:
-        print(f"new that know all ({len(enough)}) over old: {shares(enough, reached['old'])}")
+        print(
+            f"new that know all ({len(enough)} of {len(series)}) over old in other orders: "
+            f"{shares(enough, reached['old'])}"
+        )
 
 
 def shares(new: Sequence[Series], old: Sequence[Series]) -> str:

@@ -168,18 +168,20 @@ def _finished(folder: Path) -> bool:
     return any(read(path).finished for path in runs_in(folder)) if folder.is_dir() else False
 
 
-def runs_of(folder: Path, rule: str = "*") -> dict[str, Run]:
-    """Return the finished runs by a rule or by any, by name and in the order of their numbers."""
+def runs_of(folder: Path, names: str) -> dict[str, Run]:
+    """Return the finished runs whose names fit a pattern, in the order of their numbers."""
     from attnbench.records.run import read
+    from attnbench.records.store import FILE_NAME
 
-    found = sorted(folder.glob(f"{rule}-*"), key=lambda path: (len(path.name), path.name))
+    found = (path for path in folder.glob(names) if (path / FILE_NAME).is_file())
+    found = sorted(found, key=lambda path: (len(path.name), path.name))
     runs = {path.name: read(path) for path in found}
     return {name: run for name, run in runs.items() if run.finished}
 
 
 def show(folder: Path) -> None:
     """Print what the runs in the folder say."""
-    runs = {rule: runs_of(folder, rule) for rule in RULES}
+    runs = {rule: runs_of(folder, f"{rule}-*") for rule in RULES}
     print(f"{'run':15} processes rounds timed/s all/s  " + "  ".join(DEFINITIONS))
     medians = {}
     for rule, known in runs.items():

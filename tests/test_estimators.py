@@ -106,7 +106,7 @@ def test_without_drift_least_squares_are_means_of_what_is_not_far_off(
 
 
 def test_drift_that_lasts_as_assumed_is_taken_from_the_steps() -> None:
-    """On machines whose steps scatter by 1 so, both copies take 0.66 of the rounds, this 0.44."""
+    """On a hundred such machines both copies take 0.69 of one copy's rounds, and this 0.47."""
     rng = np.random.default_rng(0)
     steps, networks = 30 * 9, 9
     lags = np.abs(np.subtract.outer(np.arange(steps), np.arange(steps)))
@@ -121,7 +121,7 @@ def test_drift_that_lasts_as_assumed_is_taken_from_the_steps() -> None:
         taken = estimators.one_copy, estimators.both_copies, estimators.by_drift
         known.append([name_ratios(times, order) for name_ratios in taken])
     one, both, by_drift = estimators.scatter(np.array(known)) ** 2
-    assert by_drift < 0.75 * both < 0.75 * one
+    assert (one, both, by_drift) == pytest.approx((1.0, 0.69, 0.47), abs=0.01)
 
 
 def test_scatter_is_the_root_of_the_mean_of_the_modules_variances() -> None:
