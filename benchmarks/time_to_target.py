@@ -173,8 +173,8 @@ def runs_of(folder: Path, names: str) -> dict[str, Run]:
     from attnbench.records.run import read
     from attnbench.records.store import FILE_NAME
 
-    found = (path for path in folder.glob(names) if (path / FILE_NAME).is_file())
-    found = sorted(found, key=lambda path: (len(path.name), path.name))
+    found = [path for path in folder.glob(names) if (path / FILE_NAME).is_file()]
+    found.sort(key=lambda path: (len(path.name), path.name))
     runs = {path.name: read(path) for path in found}
     return {name: run for name, run in runs.items() if run.finished}
 
