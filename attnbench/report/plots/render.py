@@ -108,6 +108,12 @@ DIGEST = re.compile("[a-zA-Z][0-9a-f]{10}")
 REFERENCE = re.compile(f"#{DIGEST.pattern}(?![0-9a-f])")
 """Of Matplotlib's backend for SVG: a letter and the beginning of a SHA-256."""
 
+COORDINATES = {"d", "x", "y", "width", "height", "transform"}
+NUMBER = re.compile(r"-?\d+(\.\d+)?")
+DECIMALS = 3
+"""Of a coordinate, in points of 1/72 inch. Matplotlib writes six, of which the last differ between
+CPUs, as logarithms and matrix products do in their last bit."""
+
 OF_THE_PAGE = {
     INK: "currentColor",
     GRID: "var(--grid)",
@@ -132,6 +138,7 @@ def as_svg(figure: Figure, alternative: str) -> str:
         _insert_title(point, point.get("id", "").removeprefix(SPOKEN))
         point.attrib |= {"id": f"point_{number}", "class": "point"}
     _number_digests(root)
+    _round_coordinates(root)
     _insert_title(root, alternative)
     root.attrib |= {"role": "img", "aria-label": alternative}
     return ElementTree.tostring(root, encoding="unicode")
@@ -149,6 +156,16 @@ def _number_digests(root: ElementTree.Element) -> None:
             node.set("id", names[f"#{node.get('id')}"].removeprefix("#"))
         for key, value in node.items():
             node.set(key, REFERENCE.sub(lambda found: names.get(found[0], found[0]), value))
+
+
+def _round_coordinates(root: ElementTree.Element) -> None:
+    for node in root.iter():
+        for key in COORDINATES & node.attrib.keys():
+            node.set(key, NUMBER.sub(lambda found: _rounded(found[0]), node.get(key, "")))
+
+
+def _rounded(number: str) -> str:
+    return f"{round(float(number), DECIMALS) + 0:.{DECIMALS}f}".rstrip("0").rstrip(".")
 
 
 def _height(figure: Figure, name: str) -> float:

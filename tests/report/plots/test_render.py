@@ -7,7 +7,13 @@ import pytest
 from matplotlib.figure import Figure
 
 from attnbench.report.plots.drawing.canvas import noted
-from attnbench.report.plots.render import OF_THE_PAGE, as_png, as_svg, inline
+from attnbench.report.plots.render import (
+    OF_THE_PAGE,
+    _round_coordinates,
+    as_png,
+    as_svg,
+    inline,
+)
 from attnbench.report.plots.style import GRID, INK, NOTES, RC, SETTING, say
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -61,6 +67,32 @@ def test_a_drawing_is_the_same_on_every_cpu(drawn: str) -> None:
     references = set(re.findall(r"#([\w-]*part_\d+)", drawn))
     assert references
     assert references <= {*ids}
+
+
+def test_coordinates_have_three_decimals(drawn: str) -> None:
+    """Of the six that Matplotlib writes the last differ between CPUs."""
+    root = ElementTree.fromstring(drawn)
+    written = [
+        each.get(key, "")
+        for each in root.iter()
+        for key in ("d", "x", "y", "width", "height", "transform")
+    ]
+    decimals = [len(found) for text in written for found in re.findall(r"\.(\d+)", text)]
+    assert max(decimals) == 3
+    assert not re.search(r"-0(?![.\d])", " ".join(written))
+
+
+def test_numbers_are_rounded_where_they_stand_and_in_coordinates_alone() -> None:
+    root = ElementTree.fromstring(
+        '<svg aria-label="0.00012345"><use x="301.971791" y="77.981657"/><text>2.76e-3</text>'
+        '<path d="M 3 0 L -0.0000004 -12.0004999 z" transform="translate(9.9999 100) rotate(-90)"/>'
+        "</svg>"
+    )
+    _round_coordinates(root)
+    assert ElementTree.tostring(root, encoding="unicode") == (
+        '<svg aria-label="0.00012345"><use x="301.972" y="77.982" /><text>2.76e-3</text>'
+        '<path d="M 3 0 L 0 -12 z" transform="translate(10 100) rotate(-90)" /></svg>'
+    )
 
 
 def test_two_on_a_page_share_no_id_and_each_finds_its_own(drawn: str) -> None:
