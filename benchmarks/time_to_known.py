@@ -69,7 +69,10 @@ def half_width(rounds: Sequence[Round], module: str, *, copies: int) -> float:
 
     from attnbench.stats import processes, ratios
 
-    values, ran_in = zip(*ratios.samples(rounds, module), strict=True)
+    found = ratios.samples(rounds, module)
+    if not found:
+        return inf
+    values, ran_in = zip(*found, strict=True)
     parts = processes.parts([value[:copies] for value in values], ran_in, RESAMPLES)
     return inf if parts.processes is None else of_ratio(parts.interval)
 

@@ -57,6 +57,10 @@ def test_two_processes_know_nothing_of_what_differs_between_them() -> None:
     assert not time_to_known.known(rounds_of((0.0, 0.0), ()), 1.0, copies=2)
 
 
+def test_nothing_is_known_of_a_module_that_never_ran() -> None:
+    assert time_to_known.half_width(rounds_of((0.0,) * 3, ()), "failed", copies=1) == float("inf")
+
+
 def test_steady_machines_take_the_fewest_processes_of_either_rule() -> None:
     """Old: three runs of 30 rounds. New: six processes, known at the first look: three whole."""
     settings = {"process": 0.0}
