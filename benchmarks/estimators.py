@@ -46,11 +46,14 @@ LOW = 0.1
 DRIFT = {3.0: 0.2, 15.0: 0.25, 100.0: 0.3}
 """By the steps over which a change of the machine lasts, its share of the variance of a step.
 
-As in the autocorrelation of the steps of 2026-11-27: 0.7 with the next step, 0.5 with the fifth and
-0.2 with the fiftieth. The rest is a step's own."""
+The rest is a step's own. About as in the autocorrelation of steps in the old runs of
+``reports/2026-11-27-cpu-resnet50-time-to-known``, against which a test holds it."""
 
 HUBER = 1.5
-"""Normal standard deviations beyond which a step counts no more (Huber 1964)."""
+"""Standard deviations beyond which a step counts as if it were so far (Huber 1964)."""
+
+DEVIATION = 1.4826
+"""Standard deviation of a normal distribution over its median absolute deviation."""
 
 HUBER_SWEEPS = 8
 
@@ -132,7 +135,9 @@ def by_drift(times: Array, order: Array) -> Array:
     steps = np.take_along_axis(times, order, axis=1).ravel()
     network = np.maximum(order.ravel() - (COPIES - 1), 0)  # the copies are one
     lags = np.abs(np.subtract.outer(np.arange(len(steps)), np.arange(len(steps))))
-    drift = sum((share * np.exp(-lags / lasts) for lasts, share in DRIFT.items()), 0.0 * lags)
+    drift = sum(
+        (share * np.exp(-lags / lasts) for lasts, share in DRIFT.items()), np.zeros(lags.shape)
+    )
     weights = np.linalg.inv(drift + (1 - sum(DRIFT.values())) * np.eye(len(steps)))
     ran = np.eye(times.shape[1] - COPIES + 1)[network]
     fit = np.linalg.solve(ran.T @ weights @ ran, ran.T @ weights)
@@ -141,7 +146,7 @@ def by_drift(times: Array, order: Array) -> Array:
         networks = ran @ fit @ drawn_in
         expected = networks + drift @ weights @ (drawn_in - networks)
         off = steps - expected
-        most = HUBER * 1.4826 * np.median(np.abs(off))
+        most = HUBER * DEVIATION * np.median(np.abs(off))
         drawn_in = expected + off.clip(-most, most)
     known = fit @ drawn_in
     return known[1:] - known[0]

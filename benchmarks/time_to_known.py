@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import inf
 from pathlib import Path
@@ -55,6 +55,9 @@ RESAMPLES = 200
 MOST_S = 3600.0
 """Of timed rounds, after which a series ends without having reached its target."""
 
+ORDERS = 20
+"""In which old runs are taken, beside that in which they ran."""
+
 
 def costs_s() -> dict[str, float]:
     """Return the seconds of a step of each network on the simulated machines."""
@@ -65,8 +68,6 @@ def costs_s() -> dict[str, float]:
 
 def half_width(rounds: Sequence[Round], module: str, *, copies: int) -> float:
     """Return what rounds and processes leave open, by so many copies of the plain host."""
-    from time_to_target import of_ratio
-
     from attnbench.stats import processes, ratios
 
     found = ratios.samples(rounds, module)
@@ -74,7 +75,7 @@ def half_width(rounds: Sequence[Round], module: str, *, copies: int) -> float:
         return inf
     values, ran_in = zip(*found, strict=True)
     parts = processes.parts([value[:copies] for value in values], ran_in, RESAMPLES)
-    return inf if parts.processes is None else of_ratio(parts.interval)
+    return inf if parts.processes is None else parts.interval.exponential.half_width
 
 
 def known(
@@ -125,10 +126,6 @@ def new(machine: Machine, width: float) -> list[Round]:
     return rounds[: next(enough, len(rounds))]
 
 
-ORDERS = 20
-"""In which old runs are taken, beside that in which they ran."""
-
-
 @dataclass(frozen=True)
 class Series:
     """The rounds of runs that are taken together, each run or process with a number of its own."""
@@ -162,12 +159,19 @@ def ended_at(run: Run) -> int:
     return reached_at(run, one_copy) or len(run.rounds)
 
 
+def first_known(
+    series: Iterable[Series], width: float, names: Sequence[str], *, copies: int
+) -> Series | None:
+    """Return the first with which all were known."""
+    enough = (each for each in series if known(each.rounds, width, copies=copies, names=names))
+    return next(enough, None)
+
+
 def shown(series: Sequence[Series], width: float, names: Sequence[str], *, copies: int) -> str:
     """Return when all were known: of the first series of which that is true, or the last."""
     from attnbench.stats import ratios
 
-    enough = (each for each in series if known(each.rounds, width, copies=copies, names=names))
-    found = next(enough, None)
+    found = first_known(series, width, names, copies=copies)
     last = found or series[-1]
     fewest = min(len(ratios.log_ratios(last.rounds, name)) for name in names)
     text = f"{last.rounds[-1].process + 1:9} {fewest:6} {last.timed_s:7.0f} {last.in_all_s:7.0f}  "
@@ -184,11 +188,9 @@ def in_other_orders(
     found = []
     for seed in range(ORDERS):
         order = Random(seed).sample(range(len(runs)), len(runs))
-        for series in together([runs[at] for at in order], [ends[at] for at in order]):
-            if known(series.rounds, width, copies=1, names=names):
-                found.append(series)
-                break
-    return found
+        series = together([runs[at] for at in order], [ends[at] for at in order])
+        found.append(first_known(series, width, names, copies=1))
+    return [*filter(None, found)]
 
 
 def shown_orders(found: Sequence[Series]) -> str:

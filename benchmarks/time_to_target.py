@@ -35,7 +35,6 @@ from unittest.mock import patch
 if TYPE_CHECKING:  # so that --help answers at once
     from attnbench.records.run import Run
     from attnbench.records.schema import Round
-    from attnbench.stats.interval import Interval
 
 SETUP_S, START_S = 30.0, 15.0
 """Taken from a run's share of the time, and for each process, before what is its budget."""
@@ -47,18 +46,13 @@ NEVER = 1e-6
 """A target that no module reaches, so that none sits out: the least that a plan may have."""
 
 
-def of_ratio(logs: Interval) -> float:
-    """Return the half-width of a ratio, in shares of the plain host, by that of its logarithm."""
-    return (exp(logs.high) - exp(logs.low)) / 2
-
-
 def one_copy(rounds: Sequence[Round], module: str) -> float:
     """Return the half-width of the rounds alone, against one copy of the plain host."""
     from attnbench.stats import ratios
     from attnbench.stats.interval import median_interval
 
     logs = ratios.log_ratios(rounds, module)
-    return of_ratio(median_interval(logs)) if logs else inf
+    return median_interval(logs).exponential.half_width if logs else inf
 
 
 def both_copies(rounds: Sequence[Round], module: str) -> float:
@@ -69,8 +63,7 @@ def both_copies(rounds: Sequence[Round], module: str) -> float:
     known = ratios.parts(rounds, module)
     if known is None:
         return inf
-    middle = known.interval.median
-    return of_ratio(Interval(middle, middle - known.rounds, middle + known.rounds))
+    return Interval.of_logs(known.interval.median, known.rounds, known.rounds).half_width
 
 
 def with_processes(rounds: Sequence[Round], module: str) -> float:
@@ -78,7 +71,9 @@ def with_processes(rounds: Sequence[Round], module: str) -> float:
     from attnbench.stats import ratios
 
     known = ratios.parts(rounds, module)
-    return inf if known is None or known.processes is None else of_ratio(known.interval)
+    if known is None or known.processes is None:
+        return inf
+    return known.interval.exponential.half_width
 
 
 DEFINITIONS: dict[str, Callable[[Sequence[Round], str], float]] = {

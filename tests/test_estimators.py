@@ -124,6 +124,19 @@ def test_drift_that_lasts_as_assumed_is_taken_from_the_steps() -> None:
     assert (one, both, by_drift) == pytest.approx((1.0, 0.69, 0.47), abs=0.01)
 
 
+@pytest.mark.parametrize("lag", [1, 2, 5, 9, 18, 50])
+def test_the_assumed_drift_is_about_that_of_published_steps(lag: int) -> None:
+    folder = estimators.ROOT / "reports" / "2026-11-27-cpu-resnet50-time-to-known"
+    found = []
+    for path in folder.glob("old-*"):
+        ((times, order),) = estimators.processes_of(read(path)).values()
+        off = np.take_along_axis(times - np.median(times, axis=0), order, axis=1).ravel()
+        found.append(np.corrcoef(off[:-lag], off[lag:])[0, 1])
+    assert len(found) == 17
+    assumed = sum(share * np.exp(-lag / lasts) for lasts, share in estimators.DRIFT.items())
+    assert np.mean(found) == pytest.approx(assumed, abs=0.08)
+
+
 def test_scatter_is_the_root_of_the_mean_of_the_modules_variances() -> None:
     """Two stretches. The first estimator's variances are 4 and 4, the second's 0 and 0.5**2."""
     known = np.array([[[0.0, 0.0], [5.0, 0.0]], [[4.0, 4.0], [5.0, 1.0]]])

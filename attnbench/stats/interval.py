@@ -47,10 +47,15 @@ class Interval:
         """The distance from the median of a ratio to its upper end, in logarithms."""
         return inf if self.high == inf else log(self.high / self.median)
 
+    @property
+    def exponential(self) -> Interval:
+        """The interval of a ratio, where this one is of its logarithm."""
+        return Interval(exp(self.median), exp(self.low), exp(self.high))
+
     @classmethod
     def of_logs(cls, middle: float, below: float, above: float) -> Interval:
         """Return a ratio from the logarithm of its median and the distances of the ends."""
-        return cls(exp(middle), exp(middle - below), exp(middle + above))
+        return cls(middle, middle - below, middle + above).exponential
 
 
 Samples = Sequence[float] | Sequence[tuple[float, ...]]

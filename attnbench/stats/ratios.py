@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from math import exp, inf, log
+from math import inf, log
 
 import numpy as np
 
@@ -96,10 +96,7 @@ def ratio(
 ) -> Interval | None:
     """Return the variant's step time over the baseline's; None where no round has both."""
     known = parts(rounds, variant, resamples, baseline=baseline, part=part)
-    if known is None:
-        return None
-    logs = known.interval
-    return Interval(exp(logs.median), exp(logs.low), exp(logs.high))
+    return None if known is None else known.interval.exponential
 
 
 def parts(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import exp, log
+from math import log
 
 from attnbench.records.run import Run
 from attnbench.stats import between_runs, processes
@@ -37,8 +37,7 @@ def ratio(run: Run) -> Interval | None:
         return None
     logs, ran_in = [value for value, _ in samples], [process for _, process in samples]
     known = processes.parts(logs, ran_in)
-    ends = known.interval
-    interval = Interval(exp(ends.median), exp(ends.low), exp(ends.high))
+    interval = known.interval.exponential
     return between_runs.known([interval]) if known.processes is None else interval
 
 

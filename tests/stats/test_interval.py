@@ -1,7 +1,7 @@
 """Medians, changes and proportions with their intervals."""
 
 from itertools import islice
-from math import exp, inf, sqrt
+from math import exp, inf, log, sqrt
 from random import Random
 
 import numpy as np
@@ -22,6 +22,13 @@ from attnbench.stats.interval import (
 from attnbench.stats.ratios import ratio
 
 Z = 1.959964
+
+
+def test_a_ratio_has_the_exponentials_of_its_logarithms_ends() -> None:
+    ratio = Interval(0.0, log(0.5), log(4.0)).exponential
+    assert (ratio.median, ratio.low, ratio.high) == pytest.approx((1.0, 0.5, 4.0))
+    assert ratio.half_width == pytest.approx(1.75)
+    assert Interval(0.0, -inf, inf).exponential == Interval(1.0, 0.0, inf)
 
 
 def test_the_interval_is_that_of_the_formula() -> None:

@@ -165,7 +165,7 @@ def _round_coordinates(root: ElementTree.Element) -> None:
 
 
 def _rounded(number: str) -> str:
-    return f"{round(float(number), DECIMALS) + 0:.{DECIMALS}f}".rstrip("0").rstrip(".")
+    return f"{float(number):z.{DECIMALS}f}".rstrip("0").rstrip(".")
 
 
 def _height(figure: Figure, name: str) -> float:
