@@ -16,10 +16,10 @@ from attnbench.errors import UserError
 from attnbench.hosts.build import CLASSES, build
 from attnbench.hosts.check_host import require_logits
 from attnbench.hosts.conditions import Conditions
-from attnbench.hosts.norm_statistics import estimate
 from attnbench.hosts.placement.choice import Choice
 from attnbench.hosts.positions import positions
 from attnbench.hosts.resnets import is_resnet
+from attnbench.hosts.values.norm_statistics import estimate
 from attnbench.measuring.timing import Step
 from attnbench.records import image_size
 from attnbench.records.run import Run

@@ -2,9 +2,9 @@ import pytest
 import torch
 from torch import nn
 
-from attnbench.hosts import norm_statistics
 from attnbench.hosts.build import HOSTS, Host, build
-from attnbench.hosts.norm_statistics import estimate
+from attnbench.hosts.values import norm_statistics
+from attnbench.hosts.values.norm_statistics import estimate
 
 SIZE = (32, 32)
 

@@ -1,0 +1,1 @@
+"""What a network computes with before any training: initial values, batch norms' statistics."""
