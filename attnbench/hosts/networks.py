@@ -16,6 +16,7 @@ from attnbench.counting.twin import is_scripted
 from attnbench.hosts.fixed_work import fix
 from attnbench.hosts.placement.choice import Size
 from attnbench.hosts.resnets import CLASSES, is_resnet, plain_resnet
+from attnbench.hosts.values import initial
 from attnbench.modules import SettingsError
 from attnbench.plugins import foreign
 from attnbench.plugins.host_reference import ULTRALYTICS, parse_host
@@ -37,10 +38,9 @@ def plain(host: str, classes: int | None = None) -> nn.Module:
         SettingsError: the host is unknown, or its code fails or returns no network.
     """
     reference = parse_host(host)
-    if is_resnet(reference.name):
-        return plain_resnet(reference.name, CLASSES if classes is None else classes)
     if not reference.is_custom:
-        return _torchvisions(reference.name, classes)
+        name = reference.name
+        return initial.of((name, classes), lambda: _of_torchvision(name, classes))
     if classes is not None:
         raise SettingsError(f"{host} has its own number of classes")
     network = _checked(host, reference.load())
@@ -48,7 +48,9 @@ def plain(host: str, classes: int | None = None) -> nn.Module:
     return network.to("meta") if torch.get_default_device().type == "meta" else network
 
 
-def _torchvisions(name: str, classes: int | None) -> nn.Module:
+def _of_torchvision(name: str, classes: int | None) -> nn.Module:
+    if is_resnet(name):
+        return plain_resnet(name, CLASSES if classes is None else classes)
     options: dict[str, object] = {"weights": None}
     if name in host_names.SEGMENTATION or host_names.is_detector(name):
         options["weights_backbone"] = None

@@ -51,6 +51,9 @@ class Run:
     """The folder of the files that ``export`` names, while they are measured."""
     images: Path | None = field(default=None, compare=False)
     """The folder that int8 is calibrated on, while it is measured; of a record its digest is."""
+    statistics: Path | None = field(default=None, compare=False)
+    """The folder of the batch norms' statistics, while it is measured: its first process takes
+    them. None: each process takes its own."""
     profiling: bool = field(default=False, compare=False)
     """Whether networks are profiled, while they are measured: not part of the plan."""
     wait_for_quiet_s: float | None = field(default=None, compare=False)

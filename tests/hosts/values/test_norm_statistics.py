@@ -4,7 +4,7 @@ from torch import nn
 
 from attnbench.hosts.build import HOSTS, Host, build
 from attnbench.hosts.values import norm_statistics
-from attnbench.hosts.values.norm_statistics import estimate
+from attnbench.hosts.values.norm_statistics import estimate, kept_in
 
 SIZE = (32, 32)
 
@@ -95,3 +95,40 @@ def test_activations_no_longer_grow_from_block_to_block(monkeypatch):
     normalised = peak()
     assert grown[-1] > 10 * grown[0]
     assert normalised[-1] < 5 * normalised[0]
+
+
+def test_what_one_process_has_estimated_the_next_one_reads(tmp_path):
+    first, second = Net(), Net(fails=True)  # which would tell by failing that it is run
+    with kept_in(tmp_path / "net"):
+        assert estimate(first, SIZE, 3)
+        assert estimate(second, SIZE, 3)
+    assert second.modes == []
+    assert first.norm.running_var.mean() > 5
+    assert torch.equal(second.norm.running_mean, first.norm.running_mean)
+    assert torch.equal(second.norm.running_var, first.norm.running_var)
+    assert second.norm.num_batches_tracked.item() == 0
+    fresh = Net()
+    estimate(fresh, SIZE, 3)
+    torch.testing.assert_close(fresh.state_dict(), second.state_dict())
+
+
+def test_a_forward_that_fails_leaves_nothing_for_the_next_process(tmp_path):
+    with kept_in(tmp_path / "net"):
+        assert not estimate(Net(fails=True), SIZE, 0)
+    assert not [*tmp_path.iterdir()]
+
+
+def test_where_nothing_can_be_written_each_process_takes_its_own(tmp_path):
+    net = Net()
+    with kept_in(tmp_path / "absent" / "net"):
+        assert estimate(net, SIZE, 0)
+    assert net.norm.running_var.mean() > 5
+
+
+def test_a_norm_that_is_in_two_places_has_its_statistics_once(tmp_path):
+    nets = [Net(), Net()]
+    for net in nets:
+        net.again = net.norm
+        with kept_in(tmp_path / "net"):
+            assert estimate(net, SIZE, 0)
+    torch.testing.assert_close(nets[0].state_dict(), nets[1].state_dict())
