@@ -40,7 +40,7 @@ def plain(host: str, classes: int | None = None) -> nn.Module:
     reference = parse_host(host)
     if not reference.is_custom:
         name = reference.name
-        return initial.of((name, classes), lambda: _of_torchvision(name, classes))
+        return initial.drawn_or_copied((name, classes), lambda: _of_torchvision(name, classes))
     if classes is not None:
         raise SettingsError(f"{host} has its own number of classes")
     network = _checked(host, reference.load())

@@ -18,7 +18,7 @@ from warnings import warn
 
 from attnbench.measuring import planning, repetitions
 from attnbench.measuring.events import BESIDE, Beginning, Event, Planned, Waiting
-from attnbench.measuring.processes import main_script, statistics, together
+from attnbench.measuring.processes import main_script, norm_statistics, together
 from attnbench.measuring.steps import apart
 from attnbench.measuring.steps.execute import execute
 from attnbench.records import store
@@ -148,7 +148,7 @@ def _run(
         measure_together=lambda members: turns.marked_together(apart.together_apart(members)),
     )
     # Closed, which ends the child process, whatever is raised.
-    with statistics.taken_once(runs), closing(executed) as events:
+    with norm_statistics.folders(runs), closing(executed) as events:
         for planned, event in events:
             if isinstance(event, Record):
                 store.append(folders[id(planned)], event)

@@ -51,9 +51,9 @@ class Run:
     """The folder of the files that ``export`` names, while they are measured."""
     images: Path | None = field(default=None, compare=False)
     """The folder that int8 is calibrated on, while it is measured; of a record its digest is."""
-    statistics: Path | None = field(default=None, compare=False)
-    """The folder of the batch norms' statistics, while it is measured: its first process takes
-    them. None: each process takes its own."""
+    norm_statistics: Path | None = field(default=None, compare=False)
+    """The folder of its batch norms' statistics, while it is measured. None: each process takes
+    its own."""
     profiling: bool = field(default=False, compare=False)
     """Whether networks are profiled, while they are measured: not part of the plan."""
     wait_for_quiet_s: float | None = field(default=None, compare=False)
@@ -84,6 +84,17 @@ class Run:
             return tuple(name for name in self.networks if name != PLAIN)
         isolated = map(piece, self.plan.variants)
         return tuple(dict.fromkeys(variant.module for variant in isolated if variant))
+
+    @property
+    def shares_statistics(self) -> bool:
+        """Whether all its processes can compute with the same statistics of batch norms.
+
+        The code of others may build another network in each process, or write where they are kept.
+        Compiled networks are built anew, as what that takes is a part of what is recorded.
+        """
+        case = self.case
+        takes_them = case.mode == "inference" and not (case.isolated or case.exported)
+        return takes_them and self.plan.processes > 1 and not (case.compiled or self.plan.sources)
 
     @property
     def energy_known(self) -> bool:

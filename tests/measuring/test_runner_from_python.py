@@ -50,6 +50,23 @@ def test_the_main_job_from_python_stores_each_record_and_tells_of_it(tmp_path):
     assert measured.runs[0].modules == ("eca",)
 
 
+@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.usefixtures("one_process")
+def test_statistics_are_taken_before_the_rounds_of_several_processes(tmp_path, processes):
+    begun = []
+
+    def progress(_, event):
+        if isinstance(event, Beginning):
+            begun.append((event.kind, event.variant))
+
+    attnbench.run(replace(SMALL, processes=processes), tmp_path, progress)
+    of_networks = [("norm statistics", PLAIN), *(("norm statistics", m) for m in SMALL.modules)]
+    at = begun.index(("warm-up", PLAIN))
+    taken = begun[at - len(of_networks) : at]
+    assert (taken == of_networks) == (processes > 1)
+    assert ("norm statistics" in dict(begun)) == (processes > 1)
+
+
 @pytest.mark.usefixtures("one_process")
 def test_a_grid_from_python_is_planned_whole_and_resumed_where_it_was_interrupted(tmp_path):
     grid = replace(SMALL, batch_size=(2, 1))

@@ -17,10 +17,14 @@ STEP_S = {
     "memory": 2.5,
     "profile": 4.0,
     "energy": 6.5,
+    "norm statistics": 1.0,
     "warm-up": 1.0,
     "process": 4.0,
 }
 """Seconds that one step takes beside the timed rounds, roughly."""
+
+KNOWN_STATISTICS_S = 0.3
+"""Less for the warm-up of a network whose batch norms' statistics are taken before the process."""
 
 BUSY = 2.0
 """Load a core from which other programs are expected to disturb every round."""
@@ -31,6 +35,8 @@ def beside_the_rounds_s(run: Run) -> float:
     kind = "export" if run.case.exported else "memory"
     counted, measured = STEP_S["counts"] * len(run.counted), STEP_S[kind] * len(run.networks)
     processes_s = warm_up_s(run) * run.plan.processes + further_s(run)
+    if run.shares_statistics:
+        measured += STEP_S["norm statistics"] * len(run.networks)
     profiled = STEP_S["profile"] * len(run.profiled) * run.profiling
     return counted + measured + profiled + energy_s(run) + processes_s + witness_s(run)
 
@@ -45,7 +51,8 @@ def energy_s(run: Run) -> float:
 
 def warm_up_s(run: Run) -> float:
     """Return the seconds in which a process builds all networks and warms them up."""
-    return STEP_S["warm-up"] * len(run.plan.variants)
+    each_s = STEP_S["warm-up"] - KNOWN_STATISTICS_S * run.shares_statistics
+    return each_s * len(run.plan.variants)
 
 
 def witness_s(run: Run) -> float:

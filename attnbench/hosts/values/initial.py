@@ -15,14 +15,14 @@ import torch
 from torch import Tensor, nn
 
 Drawn = dict[Hashable, tuple[nn.Module, Tensor]]
-"""Networks as they were drawn, and the state of torch's generator after that."""
+"""A network as it was drawn, and the state of torch's generator after that; empty until then."""
 
 _DRAWN: ContextVar[Drawn | None] = ContextVar("_DRAWN", default=None)
 
 
 @contextmanager
 def drawn_once(drawn: Drawn) -> Iterator[None]:
-    """Let :func:`of` return a copy where ``drawn`` holds the same; add to it what is drawn."""
+    """Keep the first network that is drawn in the body, or in one before it with the same dict."""
     token = _DRAWN.set(drawn)
     try:
         yield
@@ -30,21 +30,21 @@ def drawn_once(drawn: Drawn) -> Iterator[None]:
         _DRAWN.reset(token)
 
 
-def of(name: Hashable, draw: Callable[[], nn.Module]) -> nn.Module:
-    """Return ``draw()``, or a copy where the same name began from the same state of the generator.
+def drawn_or_copied(name: Hashable, draw: Callable[[], nn.Module]) -> nn.Module:
+    """Return what ``draw`` makes, on the CPU by a copy of what it made before under this name.
 
-    The generator of the CPU ends in the state in which drawing leaves it, so that what is drawn
-    next is the same too.
+    That began from the same state of the generator and had the same dtype. The generator ends in
+    the state in which drawing leaves it, so that what is drawn next is the same too. The first
+    network is a copy as well: none differs from the others in how it came to its place in memory.
     """
     drawn = _DRAWN.get()
-    if drawn is None:
+    if drawn is None or torch.empty(0).device.type != "cpu":
         return draw()
-    begun = torch.get_rng_state().numpy().tobytes()
-    key = name, begun, torch.get_default_device(), torch.get_default_dtype()
-    if key not in drawn:
-        network = draw()
-        drawn[key] = deepcopy(network), torch.get_rng_state()
-        return network
-    kept, ended = drawn[key]
+    key = name, torch.get_rng_state().numpy().tobytes(), torch.get_default_dtype()
+    if not drawn:
+        drawn[key] = draw(), torch.get_rng_state()
+    if key not in drawn:  # one host is kept, and not all that are built on the way
+        return draw()
+    network, ended = drawn[key]
     torch.set_rng_state(ended)
-    return deepcopy(kept)
+    return deepcopy(network)

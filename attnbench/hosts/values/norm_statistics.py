@@ -28,18 +28,20 @@ POSITIONS = 64
 FEWEST_IMAGES = 4
 """A module that pools has one value an image."""
 
-
-_KEPT: ContextVar[Path | None] = ContextVar("_KEPT", default=None)
+BATCHES = "num_batches_tracked"
+"""The buffer of a batch norm that is no statistic."""
 
 Norms = Mapping[str, _BatchNorm]
-"""Batch norms by their paths in the network."""
+"""Batch norms by their paths in a network."""
+
+_KEPT: ContextVar[Path | None] = ContextVar("_KEPT", default=None)
 
 
 @contextmanager
 def kept_in(file: Path | None) -> Iterator[None]:
-    """Let :func:`estimate` read a network's statistics from a file, or write them where none is.
+    """Let :func:`estimate` read statistics from a file, or write them where it is not there yet.
 
-    It is for one network, size and seed, whose statistics each process would take anew.
+    It is one network's, by one size of images and one seed. None: neither reads nor writes.
     """
     token = _KEPT.set(file)
     try:
@@ -49,11 +51,11 @@ def kept_in(file: Path | None) -> Iterator[None]:
 
 
 def estimate(model: nn.Module, shape: tuple[int, int], seed: int) -> bool:
-    """Take the statistics of every batch norm from one forward of normal noise, in place.
+    """Give every batch norm the statistics of one forward of normal noise, in place.
 
     ``shape`` is the images' height and width. Only the batch norms are in training mode meanwhile:
-    no other module of the network can tell. Return whether the forward ran, which a network without
-    batch norms does not need; where it fails all is as before.
+    no other module of the network can tell. Return whether they have them, which is true of a
+    network without batch norms and where a file has them; where the forward fails all is as before.
     """
     norms = {
         path: norm
@@ -65,7 +67,8 @@ def estimate(model: nn.Module, shape: tuple[int, int], seed: int) -> bool:
         return True
     estimated = _estimate(model, [*norms.values()], shape, seed)
     if estimated and file is not None:
-        _write(norms, file)
+        with suppress(UserError):  # it cannot be written: they are estimated again next time
+            _write(norms, file)
     return estimated
 
 
@@ -88,7 +91,7 @@ def _estimate(model: nn.Module, norms: list[_BatchNorm], shape: tuple[int, int],
         for norm, momentum, state in zip(norms, momenta, before, strict=True):
             norm.momentum = momentum
             if norm.num_batches_tracked is not None:
-                norm.num_batches_tracked.copy_(state["num_batches_tracked"])
+                norm.num_batches_tracked.copy_(state[BATCHES])
         for module, training in modes.items():
             module.training = training
 
@@ -107,25 +110,32 @@ def _restore(norms: list[_BatchNorm], before: list[dict[str, Tensor]]) -> None:
             value.copy_(state[name])
 
 
+def _statistics(norms: Norms) -> dict[str, Tensor]:
+    return {
+        f"{path}.{name}": value
+        for path, norm in norms.items()
+        for name, value in norm.named_buffers()
+        if name != BATCHES
+    }
+
+
 def _write(norms: Norms, file: Path) -> None:
     data = BytesIO()
-    torch.save({path: _statistics(norm) for path, norm in norms.items()}, data)
-    with suppress(UserError):  # the disk is full: the next process takes them anew
-        files.write_whole(file, data.getvalue())
+    torch.save(_statistics(norms), data)
+    files.write_whole(file, data.getvalue())
 
 
 def _read(norms: Norms, file: Path) -> bool:
-    """Copy the statistics from the file; return whether it is there."""
-    if not file.is_file():
+    """Copy the statistics from a file; return whether it has those of this network."""
+    own = _statistics(norms)
+    try:
+        kept = torch.load(file, map_location="cpu", weights_only=True)
+        if {name: value.shape for name, value in kept.items()} != {
+            name: value.shape for name, value in own.items()
+        }:
+            return False
+    except Exception:  # of any kind: there is none, or it is damaged
         return False
-    for path, statistics in torch.load(file, map_location="cpu", weights_only=True).items():
-        for name, value in _statistics(norms[path]).items():
-            value.copy_(statistics[name])
+    for name, value in own.items():
+        value.copy_(kept[name])
     return True
-
-
-def _statistics(norm: _BatchNorm) -> dict[str, Tensor]:
-    return {name: value for name, value in norm.named_buffers() if name != BATCHES}
-
-
-BATCHES = "num_batches_tracked"

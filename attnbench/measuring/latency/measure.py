@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
 from copy import deepcopy
 
 from attnbench.devices import recovery
 from attnbench.errors import UserError
-from attnbench.hosts.values import initial, norm_statistics
 from attnbench.measuring import timing
 from attnbench.measuring.events import Beginning, Event, failure, record
 from attnbench.measuring.guard import Guard
@@ -103,7 +101,6 @@ def _measure(members: Sequence[Member], machine: Machine) -> Told:
     record comes first, then memory is released, then the device is probed.
     """
     guard = machine.guard
-    drawn: initial.Drawn = {}
     for member, variant in build_order(members):
         run = member.run
         if run.failed(variant, "latency") or variant in member.share.resting:
@@ -112,8 +109,7 @@ def _measure(members: Sequence[Member], machine: Machine) -> Told:
         guard.begin(variant)
         failed: Failure | None = None
         try:
-            with _values(run, variant, drawn):
-                first_s = warm_up(member, variant, machine.clock)
+            first_s = warm_up(member, variant, machine)
             no_device_time = calibrate(member, variant, machine.clock)
         except Exception as error:
             require_room(error, members)
@@ -132,20 +128,5 @@ def _measure(members: Sequence[Member], machine: Machine) -> Told:
             yield member, record(run, variant, results=Compiled(seconds=first_s))
         if no_device_time:
             yield member, record(run, variant, error=no_device_time)
-    drawn.clear()
+    machine.drawn.clear()
     yield from rounds(members, machine)
-
-
-def _values(run: Run, variant: str, drawn: initial.Drawn) -> ExitStack:
-    """Spare a process what it has drawn, and what an earlier one of the run has estimated.
-
-    But not where building is a part of what is recorded, which all variants must do alike.
-    """
-    values = ExitStack()
-    if not run.case.compiled:
-        values.enter_context(initial.drawn_once(drawn))
-        if run.statistics is not None:
-            values.enter_context(
-                norm_statistics.kept_in(run.statistics / str(run.plan.variants.index(variant)))
-            )
-    return values

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from attnbench.devices.device_time import Ahead
+from attnbench.hosts.values.initial import Drawn
 from attnbench.measuring import timing
 from attnbench.measuring.events import Event
 from attnbench.measuring.guard import Guard
@@ -44,6 +45,8 @@ class Machine:
     look: Callable[[], disturbance.Counters]
     others: Others
     guard: Guard
+    drawn: Drawn = field(default_factory=dict)
+    """The host as its initial values were drawn, while networks are built."""
 
 
 Told = Iterator[tuple[Member, Event]]

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch.utils._pytree import tree_leaves
 
 from attnbench.devices import device_time
 from attnbench.devices.device_time import NotAheadError
+from attnbench.hosts.values import initial, norm_statistics
 from attnbench.measuring import isolated, timing, workload
 from attnbench.measuring.events import failure
 from attnbench.measuring.guard import is_custom
-from attnbench.measuring.latency.member import Member
+from attnbench.measuring.latency.member import Machine, Member
 from attnbench.measuring.processes import variation
+from attnbench.measuring.processes.norm_statistics import file_of as norm_statistics_file
 from attnbench.records.run import Run
 from attnbench.records.schema import Case, Failure
 from attnbench.runtimes.table import TABLE
@@ -50,22 +53,38 @@ def require_room(error: Exception, members: Sequence[Member]) -> None:
         raise error
 
 
-def warm_up(member: Member, variant: str, clock: timing.Clock) -> float:
+def warm_up(member: Member, variant: str, machine: Machine) -> float:
     """Add the variant's step and the number of steps in its block; return the seconds of its first.
 
     They are those to its first output, building included.
     """
-    run = member.run
+    run, clock = member.run, machine.clock
     TABLE[run.case.runtime].start(run.case.device)
     start = clock.mark()
     exported = run.case.exported
-    ready = workload.exported_step(run, variant) if exported else step(run.case, variant)
+    with _shared_values(run, variant, machine.drawn):
+        ready = workload.exported_step(run, variant) if exported else step(run.case, variant)
     member.steps[variant] = ready
     with ready.during():
         check_finite(ready())
         first_s = clock.seconds(start, clock.mark())
         member.block_steps[variant] = timing.warm_up(ready, clock)
     return first_s
+
+
+@contextmanager
+def _shared_values(run: Run, variant: str, drawn: initial.Drawn) -> Iterator[None]:
+    """Let a network have the values that were drawn for the one before it, and known statistics.
+
+    Where the code of others is in the run, which could change them, and where building is a part of
+    what is recorded of compiling, each network is built anew.
+    """
+    if run.plan.sources or run.case.compiled:
+        yield
+        return
+    file = norm_statistics_file(run, variant)
+    with initial.drawn_once(drawn), norm_statistics.kept_in(file):
+        yield
 
 
 def calibrate(member: Member, variant: str, clock: timing.Clock) -> Failure | None:

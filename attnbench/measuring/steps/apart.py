@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import TypeVar
 
 from attnbench.measuring import memory, workload
 from attnbench.measuring.energy import rounds as energy_rounds
-from attnbench.measuring.events import Event
+from attnbench.measuring.events import Beginning, Event
 from attnbench.measuring.inside import profiler
 from attnbench.measuring.latency.measure import measure, measure_together
-from attnbench.measuring.processes import variation, witness
+from attnbench.measuring.processes import norm_statistics, variation, witness
 from attnbench.measuring.processes.share import next_process
 from attnbench.records.run import Run
 from attnbench.records.schema import Case, Export, Memory, Profile
@@ -35,6 +36,18 @@ def profile_apart(case: Case, variant: str) -> Profile:
 def export_apart(run: Run, variant: str) -> Export:
     """Export the variant in a child process, which its code or the exporter may end."""
     return worker.call(workload.export, run, variant)
+
+
+def statistics_apart(run: Run) -> Iterator[Event]:
+    """Take the statistics of batch norms that its processes share; each network in a child process.
+
+    Where that fails, each process takes its own.
+    """
+    for variant in () if run.norm_statistics is None else run.networks:
+        if not run.failed(variant, "latency"):
+            yield Beginning("norm statistics", variant)
+            with suppress(Exception):
+                worker.call(norm_statistics.take, run, variant)
 
 
 def latency_apart(run: Run) -> Iterator[Event]:

@@ -46,6 +46,7 @@ def execute(  # noqa: PLR0913  each is simulated in tests
                 _of(m, chain(_results(m, count, measure_memory), energy(m, measure_energy)))
                 for m in members
             ),
+            *(_of(m, apart.statistics_apart(m)) for m in members),
             together.rounds(members, measure_together),
             *(_of(m, latency(m, measure_latency)) for m in members),
         )

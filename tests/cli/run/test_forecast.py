@@ -62,12 +62,16 @@ def test_how_many_rounds_fit_is_said_after_the_first(
 
 
 def test_what_processes_and_witnesses_take_is_said_before(case) -> None:
-    # Eleven seconds for one process (above); five more, of 4 s and three warm-ups of 1 s each.
+    # Counts and memory take 8 s (above), the statistics of two networks 1 s each; then six
+    # processes with three warm-ups of 0.7 s each, and 4 s for the start of each but the first.
     run = Run(case, replace(PLAN, processes=6), {})
-    assert forecast.beside_the_rounds_s(run) == 11 + 5 * 7
+    assert forecast.beside_the_rounds_s(run) == pytest.approx(8 + 2 + 6 * 2.1 + 5 * 4)
     told = forecast.before_all([run])
-    assert "about 46 s. A run's rounds are spread over 6 fresh processes" in told
-    assert "about 7 s each of that. --processes 1 saves it" in told
+    assert "about 43 s. A run's rounds are spread over 6 fresh processes" in told
+    assert "about 6 s each of that. --processes 1 saves it" in told
+    # In training a network has no need of statistics: 1 s each, as in a single process.
+    training = Run(replace(case, mode="training"), replace(PLAN, processes=6), {})
+    assert forecast.beside_the_rounds_s(training) == 8 + 6 * 3 + 5 * 4
     # A custom module's witness: 4 s and two warm-ups a process, and two blocks a round of three.
     custom = replace(PLAN, variants=("plain", "control", "a.py:A"), sources={"a.py:A": "sha256 0"})
     beside = forecast.beside_the_rounds_s(Run(case, custom, {}))

@@ -2,12 +2,15 @@ import pytest
 import torch
 
 from attnbench.hosts.build import build
-from attnbench.hosts.values import initial
-from attnbench.hosts.values.initial import drawn_once
+from attnbench.hosts.values.initial import drawn_once, drawn_or_copied
 
 SEED = 3
 
-HOSTS = ("resnet18", "mobilenet_v3_small", "ssdlite320_mobilenet_v3_large")
+RETINA = "retinanet_resnet50_fpn"
+
+HOSTS = ("resnet18", "mobilenet_v3_small", "ssdlite320_mobilenet_v3_large", RETINA)
+
+MODULES = (None, "sge,groups=8")
 
 
 def built(host, attention=None):
@@ -15,47 +18,63 @@ def built(host, attention=None):
     return build(host, attention), torch.get_rng_state()
 
 
-@pytest.mark.parametrize(
-    "host", ["resnet18", "mobilenet_v3_small", "ssdlite320_mobilenet_v3_large"]
-)
-def test_a_copy_is_what_would_have_been_drawn_and_so_is_what_is_drawn_after_it(host):
-    plain, sge = built(host), built(host, "sge,groups=8")
+def values(network):
+    """Its parameters and all its buffers, those too that are in no file."""
+    return dict([*network.named_parameters(), *network.named_buffers()])
+
+
+@pytest.mark.parametrize("first", MODULES)
+@pytest.mark.parametrize("host", HOSTS)
+def test_a_copy_is_what_would_have_been_drawn_and_so_is_what_is_drawn_after_it(host, first):
+    order = (first, *MODULES)
+    apart = [built(host, attention) for attention in order]
     drawn = {}
     with drawn_once(drawn):
-        in_turn = [built(host), built(host), built(host, "sge,groups=8")]
+        together = [built(host, attention) for attention in order]
     assert len(drawn) == 1
-    for (network, state), (expected, after) in zip(in_turn, (plain, plain, sge), strict=True):
+    for (network, state), (expected, after) in zip(together, apart, strict=True):
         assert type(network) is type(expected)
         assert network.training
         assert torch.equal(state, after)
-        found, wanted = network.state_dict(), expected.state_dict()
+        found, wanted = values(network), values(expected)
         assert list(found) == list(wanted)
-        assert all(torch.equal(value, wanted[name]) for name, value in found.items())
+        for name, value in found.items():
+            assert torch.equal(value, wanted[name])
+            assert value.requires_grad == wanted[name].requires_grad
 
 
 def test_copies_share_no_memory_with_each_other_or_with_what_is_kept():
     drawn = {}
     with drawn_once(drawn):
         networks = [built("resnet18")[0] for _ in range(3)]
-    kept = [network for network, _ in drawn.values()]
-    addresses = {network.fc.weight.data_ptr() for network in (*networks, *kept)}
-    assert len(addresses) == 4
+    networks += [network for network, _ in drawn.values()]
+    assert len(networks) == 4
+    for name in values(networks[0]):
+        assert len({values(network)[name].data_ptr() for network in networks}) == 4
 
 
-def test_another_seed_device_or_number_of_classes_is_drawn_anew():
+def test_another_seed_dtype_device_or_number_of_classes_is_drawn_anew():
+    def of(**options):
+        torch.manual_seed(SEED)
+        return build("resnet18", **options)
+
     drawn = {}
     with drawn_once(drawn):
-        first, _ = built("resnet18")
+        first = of()
         second = build("resnet18")  # from where the first has left the generator
+        ten = of(classes=10)
         with torch.device("meta"):
-            torch.manual_seed(SEED)
-            shapes = build("resnet18")
-        torch.manual_seed(SEED)
-        ten = build("resnet18", classes=10)
-    assert len(drawn) == 4
+            shapes = of()
+        torch.set_default_dtype(torch.float64)
+        try:
+            double = of()
+        finally:
+            torch.set_default_dtype(torch.float32)
+    assert len(drawn) == 1  # one host is kept
     assert not torch.equal(first.fc.weight, second.fc.weight)
-    assert shapes.fc.weight.is_meta
     assert ten.fc.out_features == 10
+    assert shapes.fc.weight.is_meta
+    assert double.fc.weight.dtype == torch.float64
 
 
 def test_nothing_is_kept_unless_asked_for():
@@ -88,5 +107,5 @@ def test_what_cannot_be_drawn_is_not_kept():
 
     drawn = {}
     with drawn_once(drawn), pytest.raises(RuntimeError, match="no memory"):
-        initial.of("host", fail)
+        drawn_or_copied("host", fail)
     assert drawn == {}

@@ -1,5 +1,6 @@
-"""What the processes of a run share of the values that their networks compute with."""
+"""What processes and variants of a run share of the values that their networks compute with."""
 
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -9,14 +10,28 @@ from helpers.runs import undisturbed
 
 from attnbench.hosts import networks
 from attnbench.hosts.values import norm_statistics
+from attnbench.measuring import workload
 from attnbench.measuring.latency import measure as latency
 from attnbench.measuring.latency import warm_up
+from attnbench.measuring.processes.norm_statistics import folders
+from attnbench.measuring.steps.apart import statistics_apart
+from attnbench.records.schema import Record
 from attnbench.runtimes import torch_compile
 from attnbench.runtimes.prepared import Prepared
 
-pytestmark = pytest.mark.usefixtures("small_host", "counted")
+pytestmark = pytest.mark.usefixtures("small_host", "counted", "one_process")
 
 VARIANTS = ("plain", "control", "se")
+
+MINE = """
+import torch
+class Mine(torch.nn.Module):
+    def __init__(self, channels):
+        super().__init__()
+        self.norm = torch.nn.BatchNorm2d(channels)
+    def forward(self, x):
+        return self.norm(x)
+"""
 
 
 @pytest.fixture
@@ -44,38 +59,48 @@ def work(monkeypatch):
 def time_in_two_processes(run):
     for _ in range(2):
         for event in latency.measure(run, TickingClock(), undisturbed):
-            if hasattr(event, "results"):
+            if isinstance(event, Record):
                 run.add(event)
 
 
-def test_a_process_draws_once_and_the_next_reads_the_statistics_of_the_first(
-    new_run, work, tmp_path
-):
+def test_a_process_draws_once_and_reads_statistics_that_are_those_of_the_network(new_run, work):
     run = new_run(VARIANTS, processes=2, budget_s=1.0, target=1e-6)
-    run.statistics = tmp_path
-    time_in_two_processes(run)
+    with folders([run]):
+        begun = [event.variant for event in statistics_apart(run)]
+        assert begun == ["plain", "se"]  # the control is the plain host again
+        assert work["estimated"] == 2
+        before = work["drawn"]
+        time_in_two_processes(run)
+    assert (work["drawn"] - before, work["estimated"]) == (2, 2)
     assert [variant for variant, _ in work["built"]][:3] == [*VARIANTS]
     assert len(work["built"]) == 6
-    assert (work["drawn"], work["estimated"]) == (2, 3)
-    by_variant = dict.fromkeys(VARIANTS)
     for variant, values in work["built"]:
-        before = by_variant[variant] or values
-        assert all(torch.equal(values[name], before[name]) for name in before)
-        by_variant[variant] = values
-    assert not torch.equal(by_variant["plain"]["bn1.running_var"], torch.ones(64))
+        apart = workload.network(run.case, variant, "cpu", statistics=True).state_dict()
+        assert list(values) == list(apart)
+        assert all(torch.equal(values[name], apart[name]) for name in apart)
+        assert not torch.equal(values["bn1.running_var"], torch.ones(64))
 
 
-def test_without_a_folder_each_process_estimates_its_own(new_run, work):
-    time_in_two_processes(new_run(VARIANTS, processes=2, budget_s=1.0, target=1e-6))
+def test_where_none_are_kept_each_process_estimates_its_own(new_run, work):
+    run = new_run(VARIANTS, processes=2, budget_s=1.0, target=1e-6)
+    time_in_two_processes(run)
     assert (work["drawn"], work["estimated"]) == (2, 6)
 
 
-def test_compiled_networks_are_built_alike_as_that_is_recorded(
-    new_run, work, tmp_path, monkeypatch
+@pytest.mark.parametrize("custom", [False, True])
+def test_beside_code_of_others_and_where_compiling_is_recorded_each_network_is_built_anew(
+    new_run, work, monkeypatch, tmp_path, custom
 ):
+    variants, runtime, sources = VARIANTS, "compile", {}
+    if custom:
+        (tmp_path / "mine.py").write_text(MINE)
+        variants, runtime = (*VARIANTS[:2], f"{tmp_path}/mine.py:Mine", "se"), "eager"
+        sources = latency.resolve.origins(map(latency.resolve.parse, variants[2:]))
     monkeypatch.setattr(torch_compile, "prepare", lambda model, _: Prepared(model))
-    run = new_run(VARIANTS, budget_s=1.0, runtime="compile")
-    run.statistics = tmp_path
-    [*latency.measure(run, TickingClock(), undisturbed)]
-    assert (work["drawn"], work["estimated"]) == (3, 3)
-    assert not [*tmp_path.iterdir()]
+    run = new_run(variants, budget_s=1.0, processes=2, runtime=runtime)
+    run.plan = replace(run.plan, sources=sources) if custom else run.plan
+    with folders([run]):
+        assert not [*statistics_apart(run)]
+        [*latency.measure(run, TickingClock(), undisturbed)]
+    assert [variant for variant, _ in work["built"]] == [*variants]
+    assert (work["drawn"], work["estimated"]) == (len(variants), len(variants))

@@ -15,13 +15,19 @@ from helpers.runs import (
 
 from attnbench.measuring.events import Beginning
 from attnbench.measuring.latency import measure as latency
-from attnbench.measuring.processes import variation
+from attnbench.measuring.processes import norm_statistics, variation
 from attnbench.measuring.steps import apart, counting
-from attnbench.measuring.steps.apart import latency_apart, memory_apart, together_apart
+from attnbench.measuring.steps.apart import (
+    latency_apart,
+    memory_apart,
+    statistics_apart,
+    together_apart,
+)
 from attnbench.measuring.steps.execute import execute
 from attnbench.records.run import gather
 from attnbench.records.schema import (
     End,
+    Failure,
     Record,
     Round,
 )
@@ -37,6 +43,27 @@ def test_memory_and_rounds_are_measured_in_processes_of_their_own(case, new_run,
     run = new_run()
     assert memory_apart(case, "se") == (apart.memory.measure, case, "se")
     assert tuple(latency_apart(run)) == (latency.measure, run)
+
+
+def test_a_network_whose_statistics_cannot_be_taken_leaves_the_others_theirs(
+    new_run, monkeypatch, tmp_path
+):
+    taken = []
+
+    def call(function, _, variant):
+        assert function is norm_statistics.take
+        taken.append(variant)
+        if variant == PLAIN:
+            raise worker.ChildDiedError("the worker process was killed")
+
+    monkeypatch.setattr(worker, "call", call)
+    run = new_run((PLAIN, CONTROL, "se", "eca", "sa"), processes=2)
+    run.failures["eca"] = {"latency": Failure(step="latency", type="E", message="e")}
+    assert not [*statistics_apart(run)]  # there is no folder for them
+    run.norm_statistics = tmp_path
+    told = [*statistics_apart(run)]
+    assert told == [Beginning("norm statistics", name) for name in (PLAIN, "se", "sa")]
+    assert taken == [PLAIN, "se", "sa"]
 
 
 def test_each_further_process_starts_with_a_larger_environment(new_run, monkeypatch):
