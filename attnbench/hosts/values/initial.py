@@ -1,7 +1,7 @@
 """Draw a host's initial values once in a process that builds it several times.
 
-Those of ResNet-50 take 0.3 s to draw and 0.05 s to copy, and a process that times seven modules
-builds it nine times.
+Drawing takes several times as long as copying, and a process that times seven modules builds their
+host nine times.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The statistics of batch norms, taken once before the processes that time a run and read by each.
 
-So all of these begin alike, and sooner: a forward of several images takes 0.3 to 0.9 s in
-ResNet-50, and each process has a network for every module.
+So all of these begin alike, and sooner: the statistics take a forward of several images, and each
+process has a network for every module.
 """
 
 from __future__ import annotations
