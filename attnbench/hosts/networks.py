@@ -45,7 +45,7 @@ def plain(host: str, classes: int | None = None) -> nn.Module:
         raise SettingsError(f"{host} has its own number of classes")
     network = _checked(host, reference.load())
     # Its code may need real tensors to build it.
-    return network.to("meta") if torch.get_default_device().type == "meta" else network
+    return network.to("meta") if _on_meta() else network
 
 
 def _of_torchvision(name: str, classes: int | None) -> nn.Module:
@@ -61,11 +61,16 @@ def _of_torchvision(name: str, classes: int | None) -> nn.Module:
     try:
         network = get_model(name, **options)
     except (NotImplementedError, RuntimeError):  # RegNets compute their widths with tensors
-        if torch.get_default_device().type != "meta":
+        if not _on_meta():
             raise
         with torch.device("cpu"):
             network = get_model(name, **options).to("meta")
     return fix(network) if host_names.is_detector(name) else network
+
+
+def _on_meta() -> bool:
+    """Return whether what is built has no data: before torch 2.8 no default device tells."""
+    return torch.empty(0).device.type == "meta"
 
 
 def _checked(host: str, factory: Callable[[], object]) -> nn.Module:

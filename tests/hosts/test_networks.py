@@ -203,6 +203,21 @@ def test_the_hosts_own_squeeze_excite_modules_give_way_in_their_place():
         positions(host("resnet"), Choice(replace="squeeze-excite"), (64, 64))
 
 
+@pytest.mark.parametrize("of_torch", ["2.6", "2.8"])
+def test_without_data_are_networks_too_that_need_data_to_be_built(of_torch, monkeypatch, tmp_path):
+    if of_torch == "2.6":  # whose default device is not that of a ``with``
+        monkeypatch.setattr(torch, "get_default_device", lambda: torch.device("cpu"))
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "import torch\ndef net():\n"
+        "    return torch.nn.Conv2d(3, int(torch.tensor(8.0).item()), 1)\n"
+    )
+    for name in ("regnet_x_400mf", f"{file}:net"):
+        with torch.device("meta"):
+            network = plain(name)
+        assert all(value.is_meta for value in network.parameters())
+
+
 def test_a_resnet_of_the_suite_takes_patterns_too():
     with torch.device("meta"):
         network = build("resnet18", "eca", at="layer[12].*.conv2", size=(64, 64))

@@ -143,6 +143,14 @@ class Gate(nn.Module):
 """
 
 
+@pytest.fixture(params=["2.6", "2.8"])
+def of_torch(request, monkeypatch):
+    """Torch before and from 2.8, whose default device is that of a ``with`` too."""
+    if request.param == "2.6":
+        monkeypatch.setattr(torch, "get_default_device", lambda: torch.device("cpu"))
+
+
+@pytest.mark.usefixtures("of_torch")
 def test_a_constructor_that_reads_numbers_is_counted_without_weights_too(written):
     row = parse(f"{written(READS_NUMBERS)}:Gate").load()
     with torch.device("meta"):
