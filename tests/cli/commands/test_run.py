@@ -260,9 +260,10 @@ def test_a_dry_run_writes_nothing_and_json_is_alone_on_standard_output(
     assert "resnet50, inference, batch 1, 32x32, float32, cpu: 2 runs" in shown
     assert "Variants: plain, control, se" in shown
     assert "Records would be in a new folder under reports/" in shown
-    # A run: counts and memory of two networks (8 s), six warm-ups of three (18 s), five starts of
-    # further processes (20 s). Twice 46 s and 0.05 s, after the three minutes between the runs.
-    assert "At least about 3 min 0 s, at most about 4 min 32 s" in shown
+    # A run: counts and memory of two networks (8 s), their statistics (2 s), six warm-ups of three
+    # (12.6 s), five starts of further processes (20 s). Twice 42.6 s and 0.05 s, after the three
+    # minutes between the runs.
+    assert "At least about 3 min 0 s, at most about 4 min 25 s" in shown
     assert call("run", *wanted, "--format", "json") == 0
     data = json.loads(capsys.readouterr().out)
     assert (data["dry_run"], data["configurations"][0]["runs"]) == (True, 2)
