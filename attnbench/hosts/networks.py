@@ -69,7 +69,7 @@ def _of_torchvision(name: str, classes: int | None) -> nn.Module:
 
 
 def _on_meta() -> bool:
-    """Return whether what is built has no data: before torch 2.8 no default device tells."""
+    """Return whether what is built has no data: older torch's default device does not tell."""
     return torch.empty(0).device.type == "meta"
 
 

@@ -259,7 +259,7 @@ def _built_anywhere(build: Callable[..., Any], channels: int, /, **settings: Any
     """
     import torch
 
-    # Of ``with torch.device("meta")`` get_default_device says nothing before torch 2.8.
+    # Of ``with torch.device("meta")`` get_default_device says nothing in older torch.
     if torch.empty(0).device.type != "meta":
         return build(channels, **settings)
     try:

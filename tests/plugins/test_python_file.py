@@ -143,10 +143,10 @@ class Gate(nn.Module):
 """
 
 
-@pytest.fixture(params=["2.6", "2.8"])
+@pytest.fixture(params=["older", "newer"])
 def of_torch(request, monkeypatch):
-    """Torch before and from 2.8, whose default device is that of a ``with`` too."""
-    if request.param == "2.6":
+    """Older torch, whose default device is not that of a ``with``, and newer."""
+    if request.param == "older":
         monkeypatch.setattr(torch, "get_default_device", lambda: torch.device("cpu"))
 
 
